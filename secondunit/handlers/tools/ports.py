@@ -1,0 +1,114 @@
+"""What handlers are given: small ports to programs, files and the network, bundled as `Tools`."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from secondunit.queue.handler import JobContext
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the kernel allows a child: bytes of address space, seconds of CPU, bytes of one file."""
+
+    address_space: int | None = None
+    cpu_seconds: int | None = None
+    file_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a child ended: `returncode` below 0 is minus the signal's number; `stderr` its last 64 KB."""
+
+    returncode: int
+    stderr: str
+
+
+class Programs(Protocol):
+    """Runs other programs: own process group, killed with us, never a shell."""
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        log: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        limits: Limits = Limits(),
+        on_line: Callable[[str], Awaitable[None]] | None = None,
+        stdin: bytes | None = None,
+        pass_fds: Sequence[int] = (),
+        stall: timedelta | None = None,
+        timeout: timedelta | None = None,
+    ) -> Finished:
+        """Run `argv` to its end; `on_line` gets each line of stdout as it comes.
+
+        `env` is the whole environment (a minimal one when None). No line for `stall`: Transient("stalled"). Longer
+        than `timeout`: TimeoutError. In every way out, cancellation included, the program and all that it started are
+        gone first. A program that can't be started: Deterministic("program_missing").
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An input file, opened beneath its root: `path` names it for this process and for a child that gets `fd`."""
+
+    name: str
+    path: Path
+    fd: int
+    size: int
+    identity: str
+
+
+class StagedFile(Protocol):
+    """A file in the making: write `path`, then publish it under its real name, whole or not at all."""
+
+    @property
+    def path(self) -> Path: ...
+
+    async def publish(self) -> int:
+        """Fsync and rename into place; the size in bytes."""
+        ...
+
+
+class StagedFolder(Protocol):
+    """A folder in the making, replacing only what we published ourselves."""
+
+    @property
+    def path(self) -> Path: ...
+
+    async def published(self) -> Mapping[str, object] | None:
+        """The manifest of what already stands at the real name, if we made it."""
+        ...
+
+    async def publish(self, manifest: Mapping[str, object]) -> None:
+        """Write manifest.json, fsync, swap into place; Deterministic("output_not_ours") if something else is there."""
+        ...
+
+
+class Files(Protocol):
+    """Inputs and outputs of jobs; everything outside the roots is refused."""
+
+    def check(self, field: str, path: str) -> None:
+        """Refuse (BadPayload naming `field`) what can't be right by its name alone; never blocks."""
+        ...
+
+    def check_folder(self, field: str, path: str, inputs: Sequence[str]) -> None:
+        """As `check`, and refuse a root itself or a folder that contains an input."""
+        ...
+
+    def source(self, path: str) -> AbstractAsyncContextManager[Source]:
+        """Open an input; Deterministic("source_missing" | "outside_roots" | "not_a_file")."""
+        ...
+
+    def target(self, path: str, ctx: JobContext) -> AbstractAsyncContextManager[StagedFile]:
+        """Stage an output file; `path.suffix` is the real name's. What was not published is removed."""
+        ...
+
+    def folder(self, path: str, ctx: JobContext) -> AbstractAsyncContextManager[StagedFolder]:
+        """Stage an output folder; what was not published is removed."""
+        ...

@@ -1,0 +1,32 @@
+"""The port to time and chance: below the daemon both come in as arguments, so tests advance a clock and never sleep."""
+
+from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall time that never runs backwards within a process, and waiting measured on it."""
+
+    def now(self) -> datetime:
+        """The current time, aware, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start; for measuring spans only."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return once this many seconds have passed."""
+        ...
+
+
+class Random(Protocol):
+    """What the queue needs of chance: `random.Random` fits."""
+
+    def random(self) -> float:
+        """A float in [0, 1)."""
+        ...
+
+    def randbytes(self, n: int, /) -> bytes:
+        """This many random bytes."""
+        ...

@@ -1,0 +1,215 @@
+"""What a run sees of its job: progress, phases, steps. Every write carries the lease; a run that lost it fails here."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from secondunit.queue import state
+from secondunit.queue.clock import Clock
+from secondunit.queue.errors import StoreFull
+from secondunit.queue.handler import Workspace
+from secondunit.queue.hub import Hub
+from secondunit.queue.model import Change, Event, Job, Lease
+from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered
+from secondunit.queue.store import Decide, Step, Store
+
+T = TypeVar("T")
+FLUSH_EVERY = 0.5
+LONGEST_MESSAGE = 2000
+LARGEST_JSON = 4 << 20
+SENDS = 2
+FULL_DISK_PAUSE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the daemon wants to hear of runs: a phase's seconds, and a paid call that was found in doubt."""
+
+    phase_ended: Callable[[str, str, float], None] = lambda type, phase, seconds: None
+    found_in_doubt: Callable[[Job, str, int], None] = lambda job, step, sends: None
+
+
+class RunContext:
+    """The JobContext of one lease."""
+
+    def __init__(
+        self, job: Job, lease: Lease, workspace: Workspace, store: Store, hub: Hub, clock: Clock, hooks: Hooks
+    ) -> None:
+        self._job = job
+        self._lease = lease
+        self._workspace = workspace
+        self._store = store
+        self._hub = hub
+        self._clock = clock
+        self._hooks = hooks
+        self._fraction = 0.0
+        self._message: str | None = None
+        self._phase: str | None = None
+        self._floor = 0.0
+        self._weight = 1.0
+        self._dirty = False
+        self._flushed = -FLUSH_EVERY
+        self.moved = clock.monotonic()
+
+    @property
+    def job_id(self) -> str:
+        return self._job.id
+
+    @property
+    def attempt(self) -> int:
+        return self._job.attempt
+
+    @property
+    def epoch(self) -> int:
+        return self._lease.epoch
+
+    @property
+    def workspace(self) -> Workspace:
+        return self._workspace
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self._job.labels
+
+    async def progress(self, fraction: float, message: str = "") -> None:
+        within = min(max(fraction, 0.0), 1.0)
+        self._note(self._floor + self._weight * within, clean(message) or None, self._phase)
+        if self._clock.monotonic() - self._flushed >= FLUSH_EVERY:
+            await self.flush()
+
+    @asynccontextmanager
+    async def phase(self, name: str, weight: float) -> AsyncIterator[None]:
+        outer = self._phase, self._floor, self._weight
+        began = self._clock.monotonic()
+        self._phase, self._weight = name, self._weight * weight
+        self._note(self._floor, None, name)
+        await self.flush()
+        try:
+            yield
+            self._note(self._floor + self._weight, None, name)
+            outer = (outer[0], self._floor + self._weight, outer[2])
+        finally:
+            self._hooks.phase_ended(self._job.type, name, self._clock.monotonic() - began)
+            self._phase, self._floor, self._weight = outer
+
+    async def step(
+        self,
+        name: str,
+        work: Callable[[], Awaitable[T]],
+        *,
+        paid: Literal["repeat", "fail"] | None = None,
+        keeps: Callable[[T], Iterable[Path]] | None = None,
+    ) -> T:
+        stored = await self._store.steps.get(self.job_id, name)
+        if stored and stored.done and await _all_there(stored.result, keeps):
+            self._move()
+            return stored.result  # type: ignore[no-any-return]  # what the work returned, as JSON gives it back
+        result = await (self._paid(name, work, stored, paid) if paid else work())
+        as_json = to_json(result, f"the result of step {name}")
+        finish = asyncio.ensure_future(self._finish(name, as_json))
+        try:
+            await asyncio.shield(finish)
+        finally:
+            if not finish.done():
+                await asyncio.wait([finish])
+        self._move()
+        return as_json  # type: ignore[no-any-return]
+
+    async def partial(self, data: Any) -> None:
+        self._move()
+        job, now = self._job, self._clock.now()
+        data = to_json(data, "partial data")
+        event = Event(
+            job.id, job.type, "data", now, job.status, self._fraction, self._phase, None, job.attempt, data=data
+        )
+        self._hub.publish([event])
+
+    async def stats(self, **figures: Any) -> None:
+        figures = to_json(figures, "stats")
+        await self._change(lambda job: state.with_stats(job, figures, self._clock.now()))
+
+    async def flush(self) -> None:
+        """Store and publish how far the run is, if that changed."""
+        if not self._dirty:
+            return
+        self._dirty = False
+        self._flushed = self._clock.monotonic()
+        fraction, message, phase = self._fraction, self._message, self._phase
+        try:
+            job = await self._change(lambda job: state.progress(job, fraction, message, phase, self._clock.now()))
+        except StoreFull:
+            return  # progress is a courtesy; the run goes on and its end will be stored when there is room
+        self._hub.publish([state.progressed(job, self._clock.now())])
+
+    def _note(self, fraction: float, message: str | None, phase: str | None) -> None:
+        news = max(fraction, self._fraction), message, phase
+        if news != (self._fraction, self._message, self._phase) or self._flushed < 0:
+            self._fraction, self._message, self._phase = news
+            self._dirty = True
+            self._move()
+
+    def _move(self) -> None:
+        self.moved = self._clock.monotonic()
+
+    async def _paid(
+        self, name: str, work: Callable[[], Awaitable[T]], stored: Step | None, policy: Literal["repeat", "fail"]
+    ) -> T:
+        sends = 0 if stored is None or stored.done else stored.sends
+        if sends:
+            self._hooks.found_in_doubt(self._job, name, sends)
+        if sends >= SENDS or (sends and policy == "fail"):
+            raise Deterministic(
+                f"step {name} was sent {sends} times and no answer was stored; it may have been charged, so it is not "
+                "sent again; retry the job to accept another charge",
+                type="in_doubt",
+            )
+        await self._store.steps.intend(self._lease, name, self._clock.now())
+        try:
+            return await work()
+        except Unanswered:
+            raise
+        except (Transient, Deterministic, Postponed):
+            await self._store.steps.forget(self._lease, name)
+            raise
+
+    async def _finish(self, name: str, result: Any) -> None:
+        def done(job: Job) -> Change:
+            return state.step_done(job, self._clock.now())
+
+        while True:
+            try:
+                await self._store.steps.finish(self._lease, name, result, done, self._clock.now())
+            except StoreFull:
+                await self._clock.sleep(FULL_DISK_PAUSE)
+            else:
+                return
+
+    async def _change(self, decide: Decide) -> Job:
+        return await self._store.change(self.job_id, decide, lease=self._lease)
+
+
+def to_json(value: Any, what: str) -> Any:
+    """The value as JSON gives it back; Deterministic when it is none, or larger than 4 MiB."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise Deterministic(f"{what} is not JSON: {error}", type="not_json") from error
+    if len(text) > LARGEST_JSON:
+        raise Deterministic(f"{what} has {len(text)} bytes of JSON; {LARGEST_JSON} are allowed", type="too_large")
+    return json.loads(text)
+
+
+def clean(text: str) -> str:
+    """Text that fits a row and a reader: no lone surrogates, no NUL, at most 2,000 characters."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "")[:LONGEST_MESSAGE]
+
+
+async def _all_there(result: Any, keeps: Callable[[Any], Iterable[Path]] | None) -> bool:
+    if keeps is None:
+        return True
+    paths = list(keeps(result))
+    return await asyncio.to_thread(lambda: all(path.exists() for path in paths))

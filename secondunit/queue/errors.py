@@ -1,0 +1,108 @@
+"""Every error the queue raises towards its callers, as one tree; each carries its data.
+
+QueueError
+├── JobNotFound          no job has that id
+├── NotAllowed           the job's status forbids the move (ended, shared, not ended)
+├── LeaseLost            a fenced write came with an epoch that no longer holds the job
+├── KeyReused            an idempotency key came back with another request
+├── UnknownType          no handler serves this job type
+├── TypeUnavailable      the type is known, but lacks something here (a key, a program)
+├── BadPayload           fields of a payload that were refused, each with its reason
+├── Saturated            the queue holds as many jobs as it may
+├── Draining             the daemon takes no new work
+├── StoreFull            the disk has no room; what was asked for is not on it
+└── StoreBroken          the database can't be trusted or reached; nothing was acknowledged
+"""
+
+from dataclasses import dataclass
+
+
+class QueueError(Exception):
+    """Anything the queue refuses."""
+
+
+class JobNotFound(QueueError):
+    """No job has this id."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"no job has the id {job_id}")
+        self.job_id = job_id
+
+
+class NotAllowed(QueueError):
+    """The job's present status forbids the move."""
+
+    def __init__(self, job_id: str, why: str) -> None:
+        super().__init__(f"{job_id}: {why}")
+        self.job_id = job_id
+        self.why = why
+
+
+class LeaseLost(QueueError):
+    """A fenced write carried a lease that no longer holds its job; it changed nothing."""
+
+    def __init__(self, job_id: str, epoch: int) -> None:
+        super().__init__(f"epoch {epoch} no longer holds {job_id}")
+        self.job_id = job_id
+        self.epoch = epoch
+
+
+class KeyReused(QueueError):
+    """An idempotency key came back with a different request."""
+
+    def __init__(self, key: str, job_id: str) -> None:
+        super().__init__(
+            f"the idempotency key was used for {job_id} with another body; send a new key for a new request"
+        )
+        self.key = key
+        self.job_id = job_id
+
+
+class UnknownType(QueueError):
+    """No handler serves this type."""
+
+    def __init__(self, type: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"unknown job type {type!r}; known are {', '.join(known)}")
+        self.type = type
+        self.known = known
+
+
+class TypeUnavailable(QueueError):
+    """The type exists but lacks something on this box; `remedy` says what to set or install."""
+
+    def __init__(self, type: str, remedy: str) -> None:
+        super().__init__(f"{type} can't run here: {remedy}")
+        self.type = type
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One refused field: a dotted path into the payload, and what is wrong with its value."""
+
+    field: str
+    message: str
+
+
+class BadPayload(QueueError):
+    """Fields of a payload that were refused."""
+
+    def __init__(self, *errors: FieldError) -> None:
+        super().__init__("; ".join(f"{e.field}: {e.message}" for e in errors))
+        self.errors = errors
+
+
+class Saturated(QueueError):
+    """The queue is at MAX_QUEUED_JOBS."""
+
+
+class Draining(QueueError):
+    """The daemon is shutting down and takes no new work."""
+
+
+class StoreFull(QueueError):
+    """The disk is full: nothing of the request was stored."""
+
+
+class StoreBroken(QueueError):
+    """The database or its disk failed: nothing of the request was acknowledged, and the process must end."""

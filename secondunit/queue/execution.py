@@ -1,0 +1,171 @@
+"""One lease to its end: run the handler, watch it, settle the outcome. The one place where an exception becomes one."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from secondunit.queue import state
+from secondunit.queue.clock import Clock, Random
+from secondunit.queue.context import FLUSH_EVERY, FULL_DISK_PAUSE, Hooks, RunContext, clean, to_json
+from secondunit.queue.errors import BadPayload, JobNotFound, LeaseLost, StoreBroken, StoreFull, TypeUnavailable
+from secondunit.queue.handler import HandlerSpec, Workspaces
+from secondunit.queue.hub import Hub
+from secondunit.queue.model import Job, Lease
+from secondunit.queue.outcome import (
+    Completed,
+    Deterministic,
+    Failed,
+    JobError,
+    Outcome,
+    Partial,
+    Postpone,
+    Released,
+    Stopped,
+    classify,
+)
+from secondunit.queue.store import Store
+from secondunit.queue.validation import validated
+
+UNAVAILABLE_PAUSE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every execution works with."""
+
+    store: Store
+    hub: Hub
+    clock: Clock
+    random: Random
+    workspaces: Workspaces
+    hooks: Hooks = field(default_factory=Hooks)
+    on_error: Callable[[Job, BaseException], None] = lambda job, error: None
+
+
+class Execution:
+    """The run of one lease. `stop` ends it early with a given outcome, `lose` without writing anything."""
+
+    def __init__(self, job: Job, lease: Lease, spec: HandlerSpec, house: House) -> None:
+        self.job = job
+        self.lease = lease
+        self.type = spec.type
+        self._spec = spec
+        self._house = house
+        self._verdict: Outcome | None = None
+        self._lost = False
+        self._work: asyncio.Task[Outcome] | None = None
+
+    def stop(self, outcome: Outcome) -> None:
+        """Stop the handler; the job gets this outcome unless it had one already."""
+        if self._verdict is None:
+            self._verdict = outcome
+            if self._work:
+                self._work.cancel()
+
+    def lose(self) -> None:
+        """The lease is gone: stop the handler and write nothing more."""
+        self._lost = True
+        self.stop(Stopped())
+
+    async def run(self) -> None:
+        """Run to the end; when this returns, nothing of the run is left but what it published."""
+        job = self.job
+        try:
+            outcome = await self._outcome()
+            settled = None if self._lost else await self._settle(outcome)
+        except LeaseLost:
+            settled = None
+        ended = settled is not None and settled.status.ended
+        await self._house.workspaces.close(job, ended=ended)
+
+    async def _outcome(self) -> Outcome:
+        workspace = await self._house.workspaces.open(self.job)
+        house = self._house
+        ctx = RunContext(self.job, self.lease, workspace, house.store, house.hub, house.clock, house.hooks)
+        self._work = asyncio.create_task(self._handle(ctx))
+        if self._verdict is not None:
+            self._work.cancel()
+        watch = asyncio.create_task(self._watch(ctx))
+        try:
+            await asyncio.wait([self._work])
+        finally:
+            watch.cancel()
+            await asyncio.wait([watch])
+            await self._gone()
+        if not watch.cancelled():
+            watch.result()
+        if self._work.cancelled():
+            return self._verdict or Released("the run was stopped")
+        outcome = self._work.result()
+        if self._verdict is not None and isinstance(outcome, Failed | Postpone):
+            return self._verdict  # the handler turned its being stopped into an error of its own
+        return outcome
+
+    async def _gone(self) -> None:
+        # only a cancellation of this very execution leaves the work running here
+        while self._work and not self._work.done():
+            self._work.cancel()
+            await asyncio.wait([self._work])
+
+    async def _handle(self, ctx: RunContext) -> Outcome:
+        try:
+            payload = validated(self._spec, self.job.payload)
+            return _finished(await self._spec.run(ctx, payload))
+        except (LeaseLost, StoreBroken, JobNotFound):
+            raise
+        except BadPayload as error:
+            return Failed(JobError("deterministic", "bad_payload", clean(str(error))))
+        except TypeUnavailable as error:
+            return Postpone(UNAVAILABLE_PAUSE, clean(str(error)))
+        except Exception as error:  # noqa: BLE001  a run's boundary: what a handler raises is an outcome, not a crash
+            self._house.on_error(self.job, error)
+            return _cleaned(classify(error))
+
+    async def _watch(self, ctx: RunContext) -> None:
+        clock, spec = self._house.clock, self._spec
+        limit = self.job.timeout or spec.timeout
+        began = clock.monotonic()
+        while True:
+            await clock.sleep(FLUSH_EVERY)
+            try:
+                await ctx.flush()
+            except LeaseLost:
+                return self.lose()
+            now = clock.monotonic()
+            if now - began > limit.total_seconds():
+                self.stop(_overdue("timeout", f"the attempt took longer than {limit.total_seconds():g} s"))
+            elif now - ctx.moved > spec.stall.total_seconds():
+                self.stop(_overdue("stalled", f"no progress for {spec.stall.total_seconds():g} s"))
+
+    async def _settle(self, outcome: Outcome) -> Job:
+        house = self._house
+        while True:
+            try:
+                return await house.store.change(
+                    self.job.id,
+                    lambda job: state.settle(job, outcome, house.random, house.clock.now()),
+                    lease=self.lease,
+                )
+            except StoreFull:
+                await house.clock.sleep(FULL_DISK_PAUSE)
+
+
+def _finished(value: Any) -> Outcome:
+    try:
+        if isinstance(value, Partial):
+            return Partial(to_json(value.result, "the result"), to_json(list(value.missing), "what is missing"))
+        return Completed(to_json(value, "the result"))
+    except Deterministic as error:
+        return _cleaned(classify(error))
+
+
+def _cleaned(outcome: Failed | Postpone) -> Outcome:
+    if isinstance(outcome, Postpone):
+        return replace(outcome, why=clean(outcome.why))
+    return replace(outcome, error=replace(outcome.error, message=clean(outcome.error.message)))
+
+
+def _overdue(type: str, message: str) -> Failed:
+    return Failed(JobError("timeout", type, message))

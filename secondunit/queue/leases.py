@@ -1,0 +1,68 @@
+"""Keeping leases: renew those under which something runs, stop runs that lost theirs, free those that ran out."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from secondunit.queue import state
+from secondunit.queue.clock import Clock
+from secondunit.queue.errors import JobNotFound, LeaseLost, StoreFull
+from secondunit.queue.model import Job
+from secondunit.queue.store import Store
+from secondunit.queue.worker import Worker
+
+AT_ONCE = 500
+NO_SHIFT = timedelta(0)
+
+
+async def reclaim(store: Store, clock: Clock, boot: str, on_reclaim: Callable[[Job], None] = lambda job: None) -> int:
+    """Free every lease that ran out or that another boot held; how many there were."""
+    freed = 0
+    while leases := await store.expired(clock.now(), boot, AT_ONCE):
+        for lease in leases:
+            try:
+                on_reclaim(await store.change(lease.job_id, lambda job: state.expire(job, clock.now()), lease=lease))
+            except (LeaseLost, JobNotFound):
+                continue  # it ended, or was freed, since it was listed
+            freed += 1
+    return freed
+
+
+async def keep(
+    worker: Worker,
+    store: Store,
+    clock: Clock,
+    *,
+    clock_was_set: Callable[[], timedelta] = lambda: NO_SHIFT,
+    on_reclaim: Callable[[Job], None] = lambda job: None,
+) -> None:
+    """Beat for ever, at a third of the lease.
+
+    A beat that could not be written because the disk is full doesn't count against the leases: nobody else could
+    have taken them.
+    """
+    unwritten = False
+    while True:
+        await clock.sleep(worker.ttl.total_seconds() / 3)
+        try:
+            if shift := clock_was_set():
+                await store.shift(shift)
+            await _beat(worker, store, clock, forgiving=unwritten)
+            await reclaim(store, clock, worker.boot, on_reclaim)
+            unwritten = False
+        except StoreFull:
+            unwritten = True
+
+
+async def _beat(worker: Worker, store: Store, clock: Clock, *, forgiving: bool) -> None:
+    leases = worker.leases()
+    if not leases:
+        return
+    now = clock.now()
+    judged_at = min(lease.until for lease in leases) if forgiving else now
+    held = await store.extend(leases, now + worker.ttl, judged_at)
+    for lease in leases:
+        job = held.get(lease.job_id)
+        if job is None:
+            worker.lose(lease)
+        elif job.cancel_requested:
+            worker.stop_job(job.id)

@@ -1,0 +1,216 @@
+"""The values of the queue: frozen, without I/O, without rules."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Literal
+
+from secondunit.queue.outcome import JobError
+from secondunit.queue.retry import RetryPolicy
+
+JobId = str
+
+
+class Status(StrEnum):
+    """Where a job stands; a job that waits for its next attempt is `queued` with a `run_at`."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether no run follows unless somebody asks for one."""
+        return self not in (Status.QUEUED, Status.RUNNING)
+
+
+ENDED = tuple(status for status in Status if status.ended)
+HIGHEST_PRIORITY, LOWEST_PRIORITY, DEFAULT_PRIORITY = 0, 4, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A client's key for one request, and the digest of that request: the same key with another digest is refused."""
+
+    key: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the news of a job's end goes: `kind` names the sender ("callback", "backend"), `address` is its affair."""
+
+    kind: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job as it was asked for, already checked.
+
+    `dedupe_key` lets one live job stand for all who ask for the same work; `source` says who asked ("api", "backend").
+    `labels` are the asker's own facts about the job (a video's id), kept and given back, never read here.
+    """
+
+    type: str
+    payload: Mapping[str, Any]
+    priority: int = DEFAULT_PRIORITY
+    retry: RetryPolicy = RetryPolicy()
+    timeout: timedelta | None = None
+    run_at: datetime | None = None
+    target: Target | None = None
+    idempotency: Idempotency | None = None
+    dedupe_key: str | None = None
+    source: str = "api"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to run one job until `until`: only a write that carries the current epoch and boot counts."""
+
+    job_id: JobId
+    epoch: int
+    boot: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One finished run of a job, for its history; `outcome` is a word such as "failed" or "interrupted"."""
+
+    attempt: int
+    epoch: int
+    started_at: datetime
+    finished_at: datetime
+    outcome: str
+    error: JobError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it stands.
+
+    `attempt` numbers the current or next attempt, from 1. `reclaims` counts runs the daemon died under since the last
+    finished step, `interruptions` runs that were stopped at no cost. `progress` is 0 to 1. `seq` is the order of
+    submission, 0 until stored. `waiting` says why a queued job is being held back, for people. `sharers` counts the
+    callers that one deduplicated job serves.
+    """
+
+    id: JobId
+    type: str
+    payload: Mapping[str, Any]
+    priority: int
+    status: Status
+    created_at: datetime
+    updated_at: datetime
+    retry: RetryPolicy
+    seq: int = 0
+    timeout: timedelta | None = None
+    run_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    attempt: int = 1
+    reclaims: int = 0
+    interruptions: int = 0
+    epoch: int = 0
+    lease: Lease | None = None
+    cancel_requested: bool = False
+    progress: float = 0.0
+    phase: str | None = None
+    message: str | None = None
+    result: Any = None
+    missing: Sequence[Any] | None = None
+    error: JobError | None = None
+    stats: Mapping[str, Any] | None = None
+    target: Target | None = None
+    idempotency: Idempotency | None = None
+    dedupe_key: str | None = None
+    sharers: int = 1
+    source: str = "api"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    runs: Sequence[Run] = ()
+
+
+EventName = Literal["queued", "started", "progress", "retrying", "completed", "partial", "failed", "cancelled", "data"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a job, as its readers see it.
+
+    Lifecycle events are stored and have a `seq` above 0, the order in which every reader gets them. `progress` and
+    `data` (what a handler publishes by `ctx.partial`) are live only: `seq` 0.
+    """
+
+    job_id: JobId
+    job_type: str
+    name: EventName
+    at: datetime
+    status: Status
+    progress: float = 0.0
+    phase: str | None = None
+    message: str | None = None
+    attempt: int = 1
+    error: JobError | None = None
+    run_at: datetime | None = None
+    data: Any = None
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A delivery that became due: what the receiver is to be told of a job's end, frozen at that moment."""
+
+    target: Target
+    job_id: JobId
+    job_type: str
+    status: Status
+    epoch: int
+    at: datetime
+    result: Any
+    error: JobError | None
+    duration: timedelta | None
+    source: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The whole effect of one move, stored in one transaction: the next job, its event, its delivery if one is due."""
+
+    job: Job
+    event: Event | None = None
+    notice: Notice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which jobs are meant; an empty field does not restrict."""
+
+    statuses: Sequence[Status] = ()
+    types: Sequence[str] = ()
+    ids: Sequence[JobId] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Jobs newest first, `total` of all that match, and where the next page begins (a `seq`), if there is one."""
+
+    jobs: Sequence[Job]
+    total: int
+    next_cursor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many jobs stand where, per type, and since when the longest waiting one is ready."""
+
+    queued: Mapping[str, int]
+    running: Mapping[str, int]
+    ended: Mapping[str, int]
+    oldest_ready: datetime | None

@@ -1,0 +1,274 @@
+"""The queue as its callers use it: submit, look, cancel, retry, wait, follow."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from secondunit.queue import state
+from secondunit.queue.clock import Clock, Random
+from secondunit.queue.errors import Draining, JobNotFound, KeyReused, NotAllowed, QueueError, Saturated
+from secondunit.queue.handler import Registry
+from secondunit.queue.hub import Hub, Subscription
+from secondunit.queue.ids import new_job_id
+from secondunit.queue.model import Change, Counts, Event, Filter, Idempotency, Job, JobId, NewJob, Page, Status, Target
+from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.store import Store
+from secondunit.queue.validation import validated
+
+REPLAY_PAGE = 500
+COUNT_EVERY = 1.0
+BULK_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A job as a caller asks for it; what is None is filled in from its type.
+
+    `dedupe_key`: when a live job has it, that job is shared instead of a new one being made.
+    """
+
+    type: str
+    payload: Mapping[str, Any]
+    priority: int | None = None
+    target: Target | None = None
+    retry: RetryPolicy | None = None
+    timeout: timedelta | None = None
+    run_at: datetime | None = None
+    idempotency: Idempotency | None = None
+    dedupe_key: str | None = None
+    source: str = "api"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """What a move over many jobs did: the ids it moved, and the ones it could not, each with the reason."""
+
+    done: Sequence[JobId]
+    refused: Sequence[tuple[JobId, str]]
+
+
+class Follow:
+    """Events from the table, then live ones, without gap or repeat; from `Queue.follow`."""
+
+    def __init__(self, store: Store, live: Subscription, filter: Filter, after: int, missed: bool) -> None:
+        self.missed = missed
+        self.after = after
+        self._store = store
+        self._live = live
+        self._filter = filter
+        self._replay: list[Event] = []
+        self._replaying = True
+
+    async def next(self) -> Event:
+        """The next event; safe to cancel. Raises hub.Dropped when the reader did not keep up."""
+        while self._replaying or self._replay:
+            if self._replay:
+                event = self._replay.pop(0)
+                self.after = event.seq
+                return event
+            page = await self._store.events(self.after, self._filter, REPLAY_PAGE)
+            self._replay = list(page)
+            self._replaying = len(page) == REPLAY_PAGE
+        while True:
+            event = await self._live.next()
+            if event.seq == 0:
+                return event
+            if event.seq > self.after:
+                self.after = event.seq
+                return event
+
+
+class Queue:
+    """The durable queue. `interrupt` makes a job's run in this process look at its job again at once."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        hub: Hub,
+        clock: Clock,
+        random: Random,
+        *,
+        interrupt: Callable[[JobId], None] = lambda job_id: None,
+        max_queued: int = 1_000_000,
+    ) -> None:
+        self.store = store
+        self.registry = registry
+        self.hub = hub
+        self.draining = False
+        self._clock = clock
+        self._random = random
+        self._interrupt = interrupt
+        self._max_queued = max_queued
+        self._queued = 0
+        self._counted_at: float | None = None
+
+    async def submit(self, submission: Submission) -> tuple[Job, bool]:
+        """Store a job; False with the job that already stands for this request (same key or same work)."""
+        [(job, created)] = await self.submit_all([submission])
+        return job, created
+
+    async def submit_all(self, submissions: Sequence[Submission]) -> Sequence[tuple[Job, bool]]:
+        """Store jobs, all or none: when this returns they are on disk."""
+        for submission in submissions:
+            validated(self.registry[submission.type], submission.payload)
+        if self.draining:
+            return [await self._known_or(submission, Draining()) for submission in submissions]
+        if await self._full(len(submissions)):
+            full = Saturated(f"the queue holds {self._queued} jobs and takes {self._max_queued}; try again later")
+            return [await self._known_or(submission, full) for submission in submissions]
+        now = self._clock.now()
+        changes = [
+            state.submit(self._new(submission), new_job_id(now, self._random), now) for submission in submissions
+        ]
+        stored = await self.store.add(changes)
+        self._queued += len(stored)
+        return [
+            await self._shared(job, submission, created)
+            for (job, created), submission in zip(stored, submissions, strict=True)
+        ]
+
+    async def get(self, job_id: JobId) -> Job:
+        """The job, or JobNotFound."""
+        return await self.store.get(job_id)
+
+    async def find(self, filter: Filter, cursor: int | None = None, limit: int = 20) -> Page:
+        """Jobs newest first."""
+        return await self.store.find(filter, cursor, limit)
+
+    async def counts(self) -> Counts:
+        """How many jobs stand where."""
+        return await self.store.counts()
+
+    async def cancel(self, job_id: JobId) -> Job:
+        """Cancel the job; for a running one, return once its processes are gone. NotAllowed if it ends otherwise."""
+        with self.hub.subscribe(Filter(ids=[job_id])) as live:
+            job = await self.store.change(job_id, lambda job: state.cancel(job, self._clock.now()))
+            if job.status is Status.RUNNING:
+                self._interrupt(job_id)
+                job = await self._ended(job, live)
+        if job.status is not Status.CANCELLED:
+            raise NotAllowed(job_id, f"it {job.status} before it could be cancelled")
+        return job
+
+    async def retry(self, job_id: JobId) -> Job:
+        """Queue an ended job again with fresh attempts."""
+        return await self.store.change(job_id, lambda job: state.retry(job, self._clock.now()))
+
+    async def recover(self, job_id: JobId) -> Job:
+        """Take a running job from its run, stop that, and queue the job again."""
+        job = await self.store.change(job_id, lambda job: state.recover(job, self._clock.now()))
+        self._interrupt(job_id)
+        return job
+
+    async def cancel_all(self, filter: Filter) -> Bulk:
+        """Cancel every live job that matches."""
+        return await self._bulk(filter, self.cancel, lambda status: not status.ended)
+
+    async def retry_all(self, filter: Filter) -> Bulk:
+        """Retry every ended job that matches."""
+        return await self._bulk(filter, self.retry, lambda status: status.ended)
+
+    async def wait(self, job_id: JobId) -> Job:
+        """The job once it has ended."""
+        with self.hub.subscribe(Filter(ids=[job_id])) as live:
+            return await self._ended(await self.store.get(job_id), live)
+
+    @asynccontextmanager
+    async def follow(
+        self, filter: Filter, after: int | None = None, *, on_drop: Callable[[], None] | None = None
+    ) -> AsyncIterator[Follow]:
+        """Events of jobs that match (ids and types): those stored after `after`, then live ones; without it, live ones.
+
+        `missed` is set when some after `after` are no longer kept; the stream then begins at the present.
+        """
+        with self.hub.subscribe(filter, on_drop=on_drop) as live:
+            oldest, last = await self.store.event_bounds()
+            missed = after is not None and not oldest - 1 <= after <= last
+            yield Follow(self.store, live, filter, last if after is None or missed else after, missed)
+
+    async def pause(self, type: str) -> None:
+        """Start no more jobs of this type; running ones go on."""
+        await self._pause(type, True)
+
+    async def resume(self, type: str) -> None:
+        """Start jobs of this type again."""
+        await self._pause(type, False)
+
+    async def _pause(self, type: str, paused: bool) -> None:
+        self.registry[type]
+        await self.store.pause(type, paused)
+        self.hub.publish(())  # no event, but the worker's tap looks again
+
+    def _new(self, submission: Submission) -> NewJob:
+        spec = self.registry[submission.type]
+        return NewJob(
+            type=submission.type,
+            payload=submission.payload,
+            priority=spec.priority if submission.priority is None else submission.priority,
+            retry=submission.retry or spec.retry,
+            timeout=submission.timeout,
+            run_at=submission.run_at,
+            target=submission.target,
+            idempotency=submission.idempotency,
+            dedupe_key=submission.dedupe_key,
+            source=submission.source,
+            labels=submission.labels,
+        )
+
+    async def _shared(self, job: Job, submission: Submission, created: bool) -> tuple[Job, bool]:
+        twin = submission.dedupe_key is not None and job.dedupe_key == submission.dedupe_key and not job.status.ended
+        if created or not twin or (submission.idempotency and job.idempotency == submission.idempotency):
+            return job, created
+        return await self.store.change(job.id, self._share), False
+
+    def _share(self, job: Job) -> Change:
+        return state.share(job, self._clock.now())
+
+    async def _known_or(self, submission: Submission, refusal: QueueError) -> tuple[Job, bool]:
+        if submission.idempotency is None:
+            raise refusal
+        known = await self.store.known(submission.idempotency.key, self._clock.now())
+        if known is None:
+            raise refusal
+        job_id, digest = known
+        if digest != submission.idempotency.digest:
+            raise KeyReused(submission.idempotency.key, job_id)
+        return await self.store.get(job_id), False
+
+    async def _full(self, more: int) -> bool:
+        now = self._clock.monotonic()
+        if self._counted_at is None or now - self._counted_at > COUNT_EVERY:
+            self._counted_at = now
+            self._queued = sum((await self.store.counts()).queued.values())
+        return self._queued + more > self._max_queued
+
+    async def _ended(self, job: Job, live: Subscription) -> Job:
+        while not job.status.ended:
+            if (await live.next()).status.ended:
+                job = await self.store.get(job.id)
+        return job
+
+    async def _bulk(
+        self, filter: Filter, move: Callable[[JobId], Awaitable[Job]], fits: Callable[[Status], bool]
+    ) -> Bulk:
+        done: list[JobId] = []
+        refused: list[tuple[JobId, str]] = []
+        cursor: int | None = None
+        while True:
+            page = await self.store.find(filter, cursor, BULK_PAGE)
+            for job in page.jobs:
+                if not fits(job.status):
+                    refused.append((job.id, f"it is {job.status}"))
+                    continue
+                try:
+                    await move(job.id)
+                    done.append(job.id)
+                except (NotAllowed, JobNotFound) as error:
+                    refused.append((job.id, str(error)))
+            if page.next_cursor is None:
+                return Bulk(done, refused)
+            cursor = page.next_cursor

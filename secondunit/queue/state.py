@@ -1,0 +1,266 @@
+"""The state machine: every move of a job as a pure function from a job to a change. Rules stand here and nowhere else.
+
+queued --start--> running --settle--> completed | partial | failed | cancelled | queued again
+                     |-----expire--> queued | failed      the daemon died or hung under it
+queued --cancel--> cancelled         running --cancel--> running, asked to stop
+ended --retry--> queued              running --recover--> queued, by an operator
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from secondunit.queue.clock import Random
+from secondunit.queue.errors import LeaseLost, NotAllowed
+from secondunit.queue.model import Change, Event, EventName, Job, JobId, Lease, NewJob, Notice, Run, Status
+from secondunit.queue.outcome import Completed, Failed, JobError, Outcome, Partial, Postpone, Released, Stopped
+
+POISON_AFTER = 3
+RUNS_KEPT = 50
+
+
+def submit(new: NewJob, job_id: JobId, now: datetime) -> Change:
+    """A new job, queued."""
+    job = Job(
+        id=job_id,
+        type=new.type,
+        payload=new.payload,
+        priority=new.priority,
+        status=Status.QUEUED,
+        created_at=now,
+        updated_at=now,
+        retry=new.retry,
+        timeout=new.timeout,
+        run_at=new.run_at,
+        target=new.target,
+        idempotency=new.idempotency,
+        dedupe_key=new.dedupe_key,
+        source=new.source,
+        labels=new.labels,
+    )
+    return Change(job, _event(job, "queued", now))
+
+
+def share(job: Job, now: datetime) -> Change:
+    """One more caller waits for this live job."""
+    return Change(replace(job, sharers=job.sharers + 1, updated_at=now))
+
+
+def start(job: Job, boot: str, ttl: timedelta, now: datetime) -> Change:
+    """Lease a queued job to this boot under a new epoch."""
+    if job.status is not Status.QUEUED:
+        raise NotAllowed(job.id, f"a {job.status} job can't start")
+    epoch = job.epoch + 1
+    job = replace(
+        job,
+        status=Status.RUNNING,
+        epoch=epoch,
+        lease=Lease(job.id, epoch, boot, now + ttl),
+        run_at=None,
+        started_at=now,
+        updated_at=now,
+        progress=0.0,
+        phase=None,
+        message=None,
+    )
+    return Change(job, started(job, now))
+
+
+def started(job: Job, now: datetime) -> Event:
+    """What readers are told of a job that was just leased."""
+    return _event(job, "started", now)
+
+
+def progress(job: Job, fraction: float, message: str | None, phase: str | None, now: datetime) -> Change:
+    """How far the run is; never further back than it was."""
+    fraction = max(job.progress, min(fraction, 1.0))
+    return Change(replace(job, progress=fraction, message=message, phase=phase, updated_at=now))
+
+
+def progressed(job: Job, now: datetime) -> Event:
+    """What live readers are told of a run's progress."""
+    return _event(job, "progress", now)
+
+
+def settle(job: Job, outcome: Outcome, random: Random, now: datetime) -> Change:
+    """End the run that holds the job's lease; a wish to cancel wins over everything but finished work."""
+    match outcome:
+        case Completed(result):
+            return _end(job, Status.COMPLETED, now, result=result, progress=1.0)
+        case Partial(result, missing):
+            return _end(job, Status.PARTIAL, now, result=result, missing=missing, progress=1.0)
+        case Stopped():
+            return _cancelled(job, now)
+        case _ if job.cancel_requested:
+            return _cancelled(job, now)
+        case Failed(error, asked):
+            delay = job.retry.delay(job.attempt, random) if outcome.retryable else None
+            if delay is None:
+                return _end(job, Status.FAILED, now, error=error)
+            delay = max(delay, asked or delay)
+            again = replace(job, attempt=job.attempt + 1, error=error)
+            return _requeue(again, "retrying", now, _run(job, "failed", now, error), error.message, now + delay)
+        case Postpone(delay, why):
+            waits = replace(job, interruptions=job.interruptions + 1)
+            return _requeue(waits, "queued", now, _run(job, "postponed", now), why, now + delay)
+        case Released(why):
+            back = replace(job, interruptions=job.interruptions + 1)
+            return _requeue(back, "queued", now, _run(job, "interrupted", now), why)
+
+
+def expire(job: Job, now: datetime) -> Change:
+    """The lease ran out or its daemon is gone: queue the job again at no cost, unless that keeps happening to it."""
+    if job.lease is None:
+        raise LeaseLost(job.id, job.epoch)
+    if job.cancel_requested:
+        return _cancelled(job, now)
+    job = replace(job, reclaims=job.reclaims + 1)
+    if job.reclaims >= POISON_AFTER:
+        why = f"the daemon died or hung {job.reclaims} times while this job ran; retry it once the cause is known"
+        return _end(job, Status.FAILED, now, error=JobError("deterministic", "poison", why))
+    return _requeue(job, "queued", now, _run(job, "lost", now), "the daemon stopped under this run; it starts again")
+
+
+def recover(job: Job, now: datetime) -> Change:
+    """An operator takes a running job away from its run and queues it again."""
+    if job.lease is None:
+        raise NotAllowed(job.id, f"it is {job.status}, not running")
+    if job.cancel_requested:
+        return _cancelled(job, now)
+    back = replace(job, epoch=job.epoch + 1, interruptions=job.interruptions + 1)
+    return _requeue(back, "queued", now, _run(job, "recovered", now), "recovered by an operator")
+
+
+def cancel(job: Job, now: datetime) -> Change:
+    """Cancel a waiting job at once; ask a running one to stop."""
+    if job.status.ended:
+        raise NotAllowed(job.id, f"it is {job.status} already")
+    if job.sharers > 1:
+        raise NotAllowed(job.id, f"{job.sharers} callers share it")
+    if job.status is Status.RUNNING:
+        return Change(replace(job, cancel_requested=True, updated_at=now))
+    return _cancelled(job, now)
+
+
+def retry(job: Job, now: datetime) -> Change:
+    """Queue an ended job again with all its attempts; finished steps stay finished."""
+    if not job.status.ended:
+        raise NotAllowed(job.id, f"it is {job.status}; only an ended job can be retried")
+    job = replace(
+        job,
+        status=Status.QUEUED,
+        attempt=1,
+        reclaims=0,
+        cancel_requested=False,
+        progress=0.0,
+        phase=None,
+        message=None,
+        result=None,
+        missing=None,
+        error=None,
+        run_at=None,
+        started_at=None,
+        finished_at=None,
+        sharers=1,
+        updated_at=now,
+    )
+    return Change(job, _event(job, "queued", now))
+
+
+def step_done(job: Job, now: datetime) -> Change:
+    """A step's result was stored: the job moves, so earlier deaths of the daemon no longer count against it."""
+    return Change(replace(job, reclaims=0, updated_at=now))
+
+
+def with_stats(job: Job, stats: dict[str, Any], now: datetime) -> Change:
+    """Figures the handler reports about its work."""
+    return Change(replace(job, stats={**(job.stats or {}), **stats}, updated_at=now))
+
+
+def _cancelled(job: Job, now: datetime) -> Change:
+    error = JobError("cancelled", "cancelled", "cancelled on request")
+    return _end(job, Status.CANCELLED, now, error=error)
+
+
+def _end(
+    job: Job,
+    status: Status,
+    now: datetime,
+    *,
+    result: Any = None,
+    missing: Any = None,
+    error: JobError | None = None,
+    progress: float | None = None,
+) -> Change:
+    runs = (*job.runs, _run(job, status.value, now, error))[-RUNS_KEPT:] if job.lease else job.runs
+    job = replace(
+        job,
+        status=status,
+        lease=None,
+        run_at=None,
+        finished_at=now,
+        updated_at=now,
+        result=result,
+        missing=missing,
+        error=error,
+        progress=job.progress if progress is None else progress,
+        message=error.message if error else None,
+        runs=runs,
+    )
+    return Change(job, _event(job, cast(EventName, status.value), now), _notice(job, now))
+
+
+def _requeue(
+    job: Job, name: EventName, now: datetime, run: Run, message: str, run_at: datetime | None = None
+) -> Change:
+    job = replace(
+        job,
+        status=Status.QUEUED,
+        lease=None,
+        run_at=run_at,
+        updated_at=now,
+        progress=0.0,
+        phase=None,
+        message=message,
+        runs=(*job.runs, run)[-RUNS_KEPT:],
+    )
+    return Change(job, _event(job, name, now))
+
+
+def _run(job: Job, outcome: str, now: datetime, error: JobError | None = None) -> Run:
+    return Run(job.attempt, job.epoch, job.started_at or now, now, outcome, error)
+
+
+def _event(job: Job, name: EventName, now: datetime) -> Event:
+    return Event(
+        job_id=job.id,
+        job_type=job.type,
+        name=name,
+        at=now,
+        status=job.status,
+        progress=job.progress,
+        phase=job.phase,
+        message=job.message,
+        attempt=job.attempt,
+        error=job.error,
+        run_at=job.run_at,
+    )
+
+
+def _notice(job: Job, now: datetime) -> Notice | None:
+    if job.target is None:
+        return None
+    duration = now - job.started_at if job.started_at else None
+    return Notice(
+        target=job.target,
+        job_id=job.id,
+        job_type=job.type,
+        status=job.status,
+        epoch=job.epoch,
+        at=now,
+        result=job.result,
+        error=job.error,
+        duration=duration,
+        source=job.source,
+        labels=job.labels,
+    )

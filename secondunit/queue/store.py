@@ -1,0 +1,221 @@
+"""The ports to what must not be lost. A new engine implements these and passes `secondunit.testing.store_contract`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Notice, Page
+
+Decide = Callable[[Job], Change]
+Listener = Callable[[Sequence[Event]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a job: `done` once its result is stored; until then each of its `sends` is in doubt."""
+
+    job_id: JobId
+    name: str
+    done: bool
+    result: Any
+    sends: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A notice on its way: the same `id` at every try. `attempts` counts tries; `next_at` is when to try again."""
+
+    id: str
+    notice: Notice
+    state: Literal["pending", "delivered", "dead"]
+    attempts: int
+    created_at: datetime
+    next_at: datetime | None
+    finished_at: datetime | None = None
+    last_status: int | None = None
+    last_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """A stored result: `job_id` made it, `expires_at` ends it."""
+
+    key: str
+    value: Any
+    job_id: JobId
+    made_at: datetime
+    expires_at: datetime
+
+
+class Steps(Protocol):
+    """Results of finished steps, and intents of paid ones. Writes are fenced: a stale lease raises LeaseLost."""
+
+    async def get(self, job_id: JobId, name: str) -> Step | None: ...
+
+    async def of_job(self, job_id: JobId) -> Sequence[Step]: ...
+
+    async def intend(self, lease: Lease, name: str, now: datetime) -> Step:
+        """Record that a paid call is about to be sent; `sends` counts it."""
+        ...
+
+    async def finish(self, lease: Lease, name: str, result: Any, decide: Decide, now: datetime) -> Job:
+        """Store the step's result and, in the same transaction, the job as `decide` leaves it."""
+        ...
+
+    async def forget(self, lease: Lease, name: str) -> None:
+        """The step's call is known not to have been made (or charged): withdraw its last intent."""
+        ...
+
+
+class Outbox(Protocol):
+    """Deliveries that were written with the ends they tell of."""
+
+    async def get(self, delivery_id: str) -> Delivery:
+        """The delivery, or KeyError."""
+        ...
+
+    async def of_job(self, job_id: JobId) -> Sequence[Delivery]:
+        """A job's deliveries, oldest first."""
+        ...
+
+    async def due(self, now: datetime, limit: int, *, except_for: Sequence[str] = ()) -> Sequence[Delivery]:
+        """Pending deliveries whose time has come, oldest first, at most the oldest pending one of a job.
+
+        `except_for` lists delivery ids that are in flight already.
+        """
+        ...
+
+    async def next_due(self) -> datetime | None:
+        """When the next pending delivery is due."""
+        ...
+
+    async def change(self, delivery_id: str, decide: Callable[[Delivery], Delivery]) -> Delivery:
+        """Load, decide, write in one transaction; `decide` sees the delivery as it stands."""
+        ...
+
+    async def counts(self) -> Mapping[str, int]:
+        """How many deliveries are in each state."""
+        ...
+
+
+class Cache(Protocol):
+    """Results by key, each until its time."""
+
+    async def get(self, key: str, now: datetime) -> CacheEntry | None: ...
+
+    async def put(self, entry: CacheEntry) -> None:
+        """Store, or replace what has the key."""
+        ...
+
+    async def drop(self, key: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """What has outlived its time: ended before `before` (failed ones before `failed_before`), in slices of `limit`."""
+
+    now: datetime
+    before: datetime
+    failed_before: datetime
+    limit: int = 500
+
+
+class Store(Protocol):
+    """Jobs and their events. Every write is one transaction: all of it, or nothing and an error."""
+
+    steps: Steps
+    outbox: Outbox
+    cache: Cache
+
+    @property
+    def generation(self) -> str:
+        """Names this line of event numbers; a restored backup begins a new one."""
+        ...
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` with the stored events of each commit, in `seq` order, after it."""
+        ...
+
+    async def add(self, changes: Sequence[Change]) -> Sequence[tuple[Job, bool]]:
+        """Store submitted jobs, all or none; for one whose idempotency or dedupe key is taken, (that job, False).
+
+        Raises KeyReused when the idempotency key came with another digest. Idempotency keys live 24 hours.
+        """
+        ...
+
+    async def known(self, key: str, now: datetime) -> tuple[JobId, bytes] | None:
+        """The job an idempotency key stands for, and the digest of its request."""
+        ...
+
+    async def get(self, job_id: JobId) -> Job:
+        """The job, or JobNotFound."""
+        ...
+
+    async def live_twin(self, dedupe_key: str) -> Job | None:
+        """The live job with this dedupe key."""
+        ...
+
+    async def find(self, filter: Filter, cursor: int | None, limit: int) -> Page:
+        """Jobs newest first, those submitted before `cursor`."""
+        ...
+
+    async def counts(self) -> Counts: ...
+
+    async def claim(
+        self, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime
+    ) -> Sequence[Job]:
+        """Lease the next jobs, by (priority, submission): at most `room[type]` of each type and `limit` in all.
+
+        Queued jobs whose `run_at` has come count among them. Each is changed exactly as `state.start` says.
+        """
+        ...
+
+    async def extend(self, leases: Sequence[Lease], until: datetime, now: datetime) -> Mapping[JobId, Job]:
+        """Renew those of the leases that still hold (same epoch and boot, not run out at `now`); absent means lost."""
+        ...
+
+    async def change(self, job_id: JobId, decide: Decide, *, lease: Lease | None = None) -> Job:
+        """Load the job, decide, write job, event and delivery. With a `lease` that no longer holds: LeaseLost.
+
+        A lease that ran out still holds until somebody expires it. An error that `decide` raises changes nothing.
+        """
+        ...
+
+    async def expired(self, now: datetime, boot: str, limit: int) -> Sequence[Lease]:
+        """Leases that ran out before `now`, and all leases of other boots."""
+        ...
+
+    async def shift(self, delta: timedelta) -> None:
+        """The clock was set by `delta`: move what was computed from it (leases, retries), not what callers asked for."""
+        ...
+
+    async def next_due(self, types: Sequence[str]) -> datetime | None:
+        """When the next waiting job of these types becomes ready."""
+        ...
+
+    async def age(self, now: datetime, step: timedelta, limit: int) -> int:
+        """Raise the hidden rank of jobs that have been ready for another `step`, up to the highest; how many."""
+        ...
+
+    async def events(self, after: int, filter: Filter, limit: int) -> Sequence[Event]:
+        """Stored events with a greater `seq`, in order; of `filter`, types and ids count."""
+        ...
+
+    async def event_bounds(self) -> tuple[int, int]:
+        """The first `seq` from which on none was pruned (1 at first), and the last one given out (0 for none)."""
+        ...
+
+    async def pause(self, type: str, paused: bool) -> None: ...
+
+    async def paused(self) -> frozenset[str]: ...
+
+    async def prune(self, what: Prune) -> Sequence[JobId]:
+        """Forget ended jobs past their time with their steps, deliveries and old events; which jobs.
+
+        A job with a pending delivery or a live cache entry is kept. Expired keys and cache entries go too.
+        """
+        ...
+
+    async def close(self) -> None: ...

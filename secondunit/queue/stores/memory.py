@@ -1,0 +1,272 @@
+"""The reference store: all in memory and gone with the process, the shortest statement of what a store promises.
+
+No method suspends, so each is atomic for everyone on the loop; what can be refused is refused before the first write.
+"""
+
+from collections import ChainMap, Counter
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from secondunit.queue import state
+from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
+from secondunit.queue.model import HIGHEST_PRIORITY, Change, Counts, Event, Filter, Job, JobId, Lease, Page, Status
+from secondunit.queue.store import Cache, Decide, Listener, Outbox, Prune, Steps
+from secondunit.queue.stores.memory_ports import MemoryCache, MemoryOutbox, MemorySteps
+
+KEY_LIFE = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """A queued job's place: `ready` once its `run_at` has come, since `since`; `raised` by aging so many ranks."""
+
+    ready: bool
+    since: datetime
+    raised: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    job_id: JobId
+    digest: bytes
+    made_at: datetime
+
+
+class MemoryStore:
+    """A Store that lasts as long as the process."""
+
+    steps: Steps
+    outbox: Outbox
+    cache: Cache
+
+    def __init__(self, generation: str = "memory") -> None:
+        self._generation = generation
+        self._jobs: dict[JobId, Job] = {}
+        self._waits: dict[JobId, _Wait] = {}
+        self._keys: dict[str, _Key] = {}
+        self._twins: dict[str, JobId] = {}
+        self._events: list[Event] = []
+        self._last_seq = 0
+        self._pruned_seq = 0
+        self._listeners: list[Listener] = []
+        self._paused: set[str] = set()
+        self._submitted = 0
+        self.steps = self._steps = MemorySteps(self.change)
+        self.outbox = self._outbox = MemoryOutbox()
+        self.cache = self._cache = MemoryCache()
+
+    @property
+    def generation(self) -> str:
+        """The name given at the start."""
+        return self._generation
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` with the events of each write."""
+        self._listeners.append(listener)
+
+    async def add(self, changes: Sequence[Change]) -> Sequence[tuple[Job, bool]]:
+        keys: MutableMapping[str, _Key] = ChainMap({}, self._keys)
+        twins: MutableMapping[str, JobId] = ChainMap({}, self._twins)
+        fresh: dict[JobId, Change] = {}
+        answers: list[tuple[JobId, bool]] = []
+        for change in changes:
+            job = change.job
+            there = _with_key(keys, job) or (job.dedupe_key and twins.get(job.dedupe_key))
+            if not there:
+                fresh[job.id] = replace(change, job=replace(job, seq=self._submitted + len(fresh) + 1))
+                if job.idempotency:
+                    keys[job.idempotency.key] = _Key(job.id, job.idempotency.digest, job.created_at)
+                if job.dedupe_key:
+                    twins[job.dedupe_key] = job.id
+            answers.append((there or job.id, not there))
+        self._submitted += len(fresh)
+        self._keys = dict(keys)
+        self._write(fresh.values())
+        return [(self._jobs[id], created) for id, created in answers]
+
+    async def known(self, key: str, now: datetime) -> tuple[JobId, bytes] | None:
+        known = self._keys.get(key)
+        return (known.job_id, known.digest) if known and now < known.made_at + KEY_LIFE else None
+
+    async def get(self, job_id: JobId) -> Job:
+        try:
+            return self._jobs[job_id]
+        except KeyError:
+            raise JobNotFound(job_id) from None
+
+    async def live_twin(self, dedupe_key: str) -> Job | None:
+        return self._jobs[self._twins[dedupe_key]] if dedupe_key in self._twins else None
+
+    async def find(self, filter: Filter, cursor: int | None, limit: int) -> Page:
+        matching = [job for job in reversed(self._jobs.values()) if _matches(filter, job)]
+        rest = [job for job in matching if cursor is None or job.seq < cursor]
+        shown = rest[:limit]
+        return Page(shown, len(matching), shown[-1].seq if shown and len(rest) > limit else None)
+
+    async def counts(self) -> Counts:
+        by_status = {status: Counter(job.type for job in self._in(status)) for status in Status}
+        ended = sum((by_status[status] for status in Status if status.ended), Counter[str]())
+        oldest = min((wait.since for wait in self._waits.values() if wait.ready), default=None)
+        return Counts(by_status[Status.QUEUED], by_status[Status.RUNNING], ended, oldest)
+
+    async def claim(
+        self, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime
+    ) -> Sequence[Job]:
+        self._promote(now)
+        left = Counter(room)
+        changes: list[Change] = []
+        for job in sorted(self._ready(), key=lambda job: (self._rank(job), job.seq)):
+            if left[job.type] > 0 and len(changes) < limit:
+                left[job.type] -= 1
+                changes.append(state.start(job, boot, ttl, now))
+        self._write(changes)
+        return [change.job for change in changes]
+
+    async def extend(self, leases: Sequence[Lease], until: datetime, now: datetime) -> Mapping[JobId, Job]:
+        held: dict[JobId, Job] = {}
+        for lease in leases:
+            job = self._jobs.get(lease.job_id)
+            if job and job.lease and _holds(lease, job) and job.lease.until >= now:
+                held[job.id] = replace(job, lease=replace(job.lease, until=until))
+        self._write(Change(job) for job in held.values())
+        return held
+
+    async def change(self, job_id: JobId, decide: Decide, *, lease: Lease | None = None) -> Job:
+        job = await self.get(job_id)
+        if lease is not None and not _holds(lease, job):
+            raise LeaseLost(job_id, lease.epoch)
+        change = decide(job)
+        twin = None if change.job.status.ended else self._twins.get(change.job.dedupe_key or "")
+        if twin not in (None, job_id):
+            raise NotAllowed(job_id, f"{twin} does the same work already")
+        self._write([change])
+        return change.job
+
+    async def expired(self, now: datetime, boot: str, limit: int) -> Sequence[Lease]:
+        leases = [job.lease for job in self._in(Status.RUNNING) if job.lease]
+        return [lease for lease in leases if lease.until < now or lease.boot != boot][:limit]
+
+    async def shift(self, delta: timedelta) -> None:
+        for job in self._jobs.values():
+            if job.lease:
+                self._jobs[job.id] = replace(job, lease=replace(job.lease, until=job.lease.until + delta))
+            elif job.run_at and (job.attempt > 1 or job.interruptions):
+                self._jobs[job.id] = replace(job, run_at=job.run_at + delta)
+                self._waits[job.id] = replace(self._waits[job.id], since=job.run_at + delta)
+
+    async def next_due(self, types: Sequence[str]) -> datetime | None:
+        waiting = ((self._jobs[id].type, wait) for id, wait in self._waits.items() if not wait.ready)
+        return min((wait.since for type, wait in waiting if type in types), default=None)
+
+    async def age(self, now: datetime, step: timedelta, limit: int) -> int:
+        self._promote(now)
+        due = [
+            job.id
+            for job in self._ready()
+            if self._rank(job) > HIGHEST_PRIORITY
+            and self._waits[job.id].since + step * (self._waits[job.id].raised + 1) <= now
+        ][:limit]
+        for id in due:
+            self._waits[id] = replace(self._waits[id], raised=self._waits[id].raised + 1)
+        return len(due)
+
+    async def events(self, after: int, filter: Filter, limit: int) -> Sequence[Event]:
+        types, ids = filter.types, filter.ids
+        fitting = (e for e in self._events if (not types or e.job_type in types) and (not ids or e.job_id in ids))
+        return [event for event in fitting if event.seq > after][:limit]
+
+    async def event_bounds(self) -> tuple[int, int]:
+        return self._pruned_seq + 1, self._last_seq
+
+    async def pause(self, type: str, paused: bool) -> None:
+        (self._paused.add if paused else self._paused.discard)(type)
+
+    async def paused(self) -> frozenset[str]:
+        return frozenset(self._paused)
+
+    async def prune(self, what: Prune) -> Sequence[JobId]:
+        self._cache.expire(what.now)
+        kept = self._outbox.owing() | self._cache.makers()
+        old = [job for job in self._jobs.values() if job.finished_at and job.finished_at < _horizon(what, job)]
+        gone = [job.id for job in old if job.id not in kept][: what.limit]
+        for id in gone:
+            del self._jobs[id]
+        self._keys = {
+            key: known
+            for key, known in self._keys.items()
+            if known.job_id in self._jobs and what.now < known.made_at + KEY_LIFE
+        }
+        self._pruned_seq = max([self._pruned_seq, *(e.seq for e in self._events if e.job_id not in self._jobs)])
+        self._events = [event for event in self._events if event.job_id in self._jobs]
+        self._steps.drop(gone)
+        self._outbox.drop(gone)
+        return gone
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def _write(self, changes: Iterable[Change]) -> None:
+        events: list[Event] = []
+        for change in changes:
+            self._place(self._jobs.get(change.job.id), change.job)
+            self._jobs[change.job.id] = change.job
+            if change.event:
+                events.append(replace(change.event, seq=self._last_seq + len(events) + 1))
+            if change.notice:
+                self._outbox.add(change.notice)
+        self._last_seq += len(events)
+        self._events += events
+        for listener in self._listeners if events else ():
+            listener(events)
+
+    def _place(self, before: Job | None, job: Job) -> None:
+        if job.status is not Status.QUEUED:
+            self._waits.pop(job.id, None)
+        elif before is None or before.status is not Status.QUEUED:
+            self._waits[job.id] = _Wait(job.run_at is None, job.run_at or job.updated_at)
+        if job.dedupe_key and not job.status.ended:
+            self._twins[job.dedupe_key] = job.id
+        elif job.dedupe_key and self._twins.get(job.dedupe_key) == job.id:
+            del self._twins[job.dedupe_key]
+
+    def _promote(self, now: datetime) -> None:
+        for id, wait in self._waits.items():
+            if wait.since <= now:
+                self._waits[id] = replace(wait, ready=True)
+
+    def _ready(self) -> list[Job]:
+        return [self._jobs[id] for id, wait in self._waits.items() if wait.ready]
+
+    def _rank(self, job: Job) -> int:
+        return job.priority - self._waits[job.id].raised
+
+    def _in(self, status: Status) -> list[Job]:
+        return [job for job in self._jobs.values() if job.status is status]
+
+
+def _with_key(keys: Mapping[str, _Key], job: Job) -> JobId | None:
+    if job.idempotency is None:
+        return None
+    known = keys.get(job.idempotency.key)
+    if known is None or job.created_at >= known.made_at + KEY_LIFE:
+        return None
+    if known.digest != job.idempotency.digest:
+        raise KeyReused(job.idempotency.key, known.job_id)
+    return known.job_id
+
+
+def _holds(lease: Lease, job: Job) -> bool:
+    return job.lease is not None and (job.lease.epoch, job.lease.boot) == (lease.epoch, lease.boot)
+
+
+def _matches(filter: Filter, job: Job) -> bool:
+    return (
+        (not filter.statuses or job.status in filter.statuses)
+        and (not filter.types or job.type in filter.types)
+        and (not filter.ids or job.id in filter.ids)
+    )
+
+
+def _horizon(what: Prune, job: Job) -> datetime:
+    return what.failed_before if job.status is Status.FAILED else what.before

@@ -1,0 +1,125 @@
+"""Steps, outbox and cache of the reference store."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from secondunit.queue.model import Change, Job, JobId, Lease, Notice
+from secondunit.queue.store import CacheEntry, Decide, Delivery, Step
+
+
+class FencedChange(Protocol):
+    """The store's own `change`: refuses with LeaseLost, or writes."""
+
+    def __call__(self, job_id: JobId, decide: Decide, *, lease: Lease | None = None) -> Awaitable[Job]: ...
+
+
+class MemorySteps:
+    """Steps by job and name."""
+
+    def __init__(self, change: FencedChange) -> None:
+        self._change = change
+        self._rows: dict[tuple[JobId, str], Step] = {}
+
+    async def get(self, job_id: JobId, name: str) -> Step | None:
+        return self._rows.get((job_id, name))
+
+    async def of_job(self, job_id: JobId) -> Sequence[Step]:
+        return [step for (owner, _), step in self._rows.items() if owner == job_id]
+
+    async def intend(self, lease: Lease, name: str, now: datetime) -> Step:
+        await self._change(lease.job_id, Change, lease=lease)
+        before = self._rows.get((lease.job_id, name))
+        step = Step(lease.job_id, name, False, None, before.sends + 1 if before else 1, now)
+        self._rows[lease.job_id, name] = step
+        return step
+
+    async def finish(self, lease: Lease, name: str, result: Any, decide: Decide, now: datetime) -> Job:
+        job = await self._change(lease.job_id, decide, lease=lease)
+        before = self._rows.get((lease.job_id, name))
+        self._rows[lease.job_id, name] = Step(lease.job_id, name, True, result, before.sends if before else 0, now)
+        return job
+
+    async def forget(self, lease: Lease, name: str) -> None:
+        await self._change(lease.job_id, Change, lease=lease)
+        step = self._rows.get((lease.job_id, name))
+        if step and step.sends > 1:
+            self._rows[lease.job_id, name] = replace(step, sends=step.sends - 1)
+        elif step and not step.done:
+            del self._rows[lease.job_id, name]
+
+    def drop(self, job_ids: Collection[JobId]) -> None:
+        """Forget the steps of jobs that are gone."""
+        self._rows = {place: step for place, step in self._rows.items() if step.job_id not in job_ids}
+
+
+class MemoryOutbox:
+    """Deliveries by id, in the order they were made."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, Delivery] = {}
+
+    async def get(self, delivery_id: str) -> Delivery:
+        return self._rows[delivery_id]
+
+    async def of_job(self, job_id: JobId) -> Sequence[Delivery]:
+        return [row for row in self._rows.values() if row.notice.job_id == job_id]
+
+    async def due(self, now: datetime, limit: int, *, except_for: Sequence[str] = ()) -> Sequence[Delivery]:
+        heads: dict[JobId, Delivery] = {}
+        for row in self._rows.values():
+            if row.state == "pending":
+                heads.setdefault(row.notice.job_id, row)
+        due = [row for row in heads.values() if row.next_at and row.next_at <= now and row.id not in except_for]
+        return sorted(due, key=lambda row: row.next_at or now)[:limit]
+
+    async def next_due(self) -> datetime | None:
+        return min((row.next_at for row in self._rows.values() if row.next_at and row.state == "pending"), default=None)
+
+    async def change(self, delivery_id: str, decide: Callable[[Delivery], Delivery]) -> Delivery:
+        self._rows[delivery_id] = row = decide(self._rows[delivery_id])
+        return row
+
+    async def counts(self) -> Mapping[str, int]:
+        return Counter(row.state for row in self._rows.values())
+
+    def add(self, notice: Notice) -> None:
+        """Make a delivery of this notice, due at once."""
+        nth = 1 + sum(row.notice.job_id == notice.job_id for row in self._rows.values())
+        row = Delivery(f"{notice.job_id}-{nth}", notice, "pending", 0, notice.at, notice.at)
+        self._rows[row.id] = row
+
+    def owing(self) -> set[JobId]:
+        """The jobs that have a pending delivery."""
+        return {row.notice.job_id for row in self._rows.values() if row.state == "pending"}
+
+    def drop(self, job_ids: Collection[JobId]) -> None:
+        """Forget the deliveries of jobs that are gone."""
+        self._rows = {id: row for id, row in self._rows.items() if row.notice.job_id not in job_ids}
+
+
+class MemoryCache:
+    """Cache entries by key."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, CacheEntry] = {}
+
+    async def get(self, key: str, now: datetime) -> CacheEntry | None:
+        entry = self._rows.get(key)
+        return entry if entry and now < entry.expires_at else None
+
+    async def put(self, entry: CacheEntry) -> None:
+        self._rows[entry.key] = entry
+
+    async def drop(self, key: str) -> None:
+        self._rows.pop(key, None)
+
+    def expire(self, now: datetime) -> None:
+        """Forget the entries whose time is over."""
+        self._rows = {key: entry for key, entry in self._rows.items() if now < entry.expires_at}
+
+    def makers(self) -> set[JobId]:
+        """The jobs whose results are in the cache."""
+        return {entry.job_id for entry in self._rows.values()}

@@ -1,0 +1,93 @@
+"""Opening the database: pragmas, identity checks, migrations. A file that can't be read is never started over."""
+
+import sqlite3
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+from secondunit.queue.errors import StoreBroken, StoreFull
+
+APPLICATION_ID = 0x5EC0D001
+BUSY_TIMEOUT_MS = 5000
+FULL_CODES = ("SQLITE_FULL",)
+
+
+def connect_writer(path: Path, synchronous: str) -> sqlite3.Connection:
+    """The one connection that writes; creates the database if there is none, brings its schema up to date."""
+    fresh = not path.exists()
+    marker = path.with_name(path.name + ".exists")
+    if fresh and marker.exists():
+        raise StoreBroken(
+            f"{path} is gone, but {marker.name} says that there was a database; put it back or restore a backup, "
+            f"or remove {marker} to start with an empty queue"
+        )
+    if not fresh and path.stat().st_size == 0:
+        raise StoreBroken(
+            f"{path} is empty (0 bytes): not a database; restore a backup, or remove the file and {marker}"
+        )
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+        _check_identity(connection, path, fresh)
+        if fresh:
+            connection.execute("pragma auto_vacuum = incremental")
+        connection.execute("pragma journal_mode = wal")
+        connection.execute(f"pragma synchronous = {synchronous}")
+        for pragma in (f"busy_timeout = {BUSY_TIMEOUT_MS}", "foreign_keys = on", "journal_size_limit = 67108864",
+                       "wal_autocheckpoint = 0", "temp_store = memory", "cache_size = -16384"):  # fmt: skip
+            connection.execute(f"pragma {pragma}")
+        migrate(connection)
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
+    marker.touch()
+    return connection
+
+
+def connect_path_for_reading(path: Path) -> tuple[str, list[str]]:
+    """A URI and the pragmas for a connection that must not write."""
+    return f"{path.absolute().as_uri()}?mode=rw", [
+        f"pragma busy_timeout = {BUSY_TIMEOUT_MS}",
+        "pragma wal_autocheckpoint = 0",
+        "pragma query_only = on",
+    ]
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Apply each migration that the database has not seen, each in a transaction; forward only."""
+    [version] = connection.execute("pragma user_version").fetchone()
+    scripts = list(_migrations())
+    newest = scripts[-1][0]
+    if version > newest:
+        raise StoreBroken(
+            f"the database has schema {version}, this program knows {newest}: it was written by a newer version; "
+            "install that one again"
+        )
+    for number, script in scripts:
+        if number > version:
+            connection.executescript(f"begin immediate;\n{script}\npragma user_version = {number};\ncommit;")
+
+
+def translated(error: sqlite3.Error, path: Path | None = None) -> Exception:
+    """The queue's error for SQLite's: a full disk, or a store that can't be trusted."""
+    name = getattr(error, "sqlite_errorname", "")
+    where = f"{path}: " if path else ""
+    if name in FULL_CODES:
+        return StoreFull(f"{where}the disk is full; free some space, nothing was stored")
+    return StoreBroken(f"{where}{error} ({name or type(error).__name__})")
+
+
+def _check_identity(connection: sqlite3.Connection, path: Path, fresh: bool) -> None:
+    [application_id] = connection.execute("pragma application_id").fetchone()
+    if fresh:
+        connection.execute(f"pragma application_id = {APPLICATION_ID}")
+    elif application_id != APPLICATION_ID:
+        raise StoreBroken(f"{path} is a database of another program; choose another DATA_DIR or QUEUE_URL")
+    [verdict] = connection.execute("pragma quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise StoreBroken(f"{path} is damaged ({verdict}); keep the file and restore a backup")
+
+
+def _migrations() -> Iterator[tuple[int, str]]:
+    folder = resources.files("secondunit.queue.stores.sqlite") / "migrations"
+    for script in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if script.name.endswith(".sql"):
+            yield int(script.name.split("_")[0]), script.read_text()

@@ -1,0 +1,186 @@
+"""Writing jobs, their events and deliveries: the statements that every change goes through."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import compress
+from typing import Any
+
+from secondunit.queue import state
+from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
+from secondunit.queue.model import Change, Event, Job, JobId, Lease, Notice, Status
+from secondunit.queue.store import Decide
+from secondunit.queue.stores.sqlite.rows import (
+    EVENT_COLUMNS,
+    FIXED,
+    JOB_COLUMNS,
+    MOVING,
+    dump_notice,
+    event_values,
+    fixed_values,
+    job_from,
+    micros,
+    moving_values,
+)
+from secondunit.queue.stores.sqlite.writer import Transaction
+
+KEY_LIFE = timedelta(hours=24)
+PROMOTE_AT_ONCE = 500
+
+SELECT = f"select {JOB_COLUMNS} from jobs where id = ?"
+SELECT_TWIN = f"""
+select {JOB_COLUMNS}
+from jobs
+where dedupe_key = ? and status in ('queued', 'running')"""
+INSERT = f"""
+insert into jobs ({", ".join([*FIXED, *MOVING])}, rank)
+values ({", ".join("?" * (len(FIXED) + len(MOVING) + 1))})"""
+UPDATE = f"""
+update jobs
+set {", ".join(f"{column} = ?" for column in MOVING)}, rank = priority
+where seq = ?"""
+WAITING_STILL = [column not in ("delayed", "ready_at") for column in MOVING]
+UPDATE_WAITING = f"""
+update jobs
+set {", ".join(f"{column} = ?" for column in compress(MOVING, WAITING_STILL))}
+where seq = ?"""
+INSERT_EVENT = f"""
+insert into events (job, {EVENT_COLUMNS.removeprefix("seq, ")})
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+INSERT_DELIVERY = """
+insert into deliveries (id, job, kind, address, notice, state, attempts, created_at, next_at)
+values (?, ?, ?, ?, ?, 'pending', 0, ?, ?)"""
+PROMOTE = f"""
+update jobs
+set delayed = 0
+where seq in (
+  select seq
+  from jobs
+  where status = 'queued' and delayed = 1 and ready_at <= ?
+  order by ready_at
+  limit {PROMOTE_AT_ONCE})"""
+READY = """
+select * from (
+  select rank, seq
+  from jobs
+  where status = 'queued' and delayed = 0 and type = ?
+  order by rank, seq
+  limit ?)"""
+CLAIM = f"""
+update jobs
+set status = 'running', epoch = epoch + 1, boot = ?, lease_until = ?, run_at = null, started_at = ?, updated_at = ?,
+  progress = 0, phase = null, message = null
+where seq in (select seq from (
+{{ready}}
+  order by rank, seq
+  limit ?))
+returning {JOB_COLUMNS}, rank"""
+
+
+def get(tx: Transaction, job_id: JobId) -> Job:
+    """The job, or JobNotFound."""
+    row = tx.execute(SELECT, (job_id,)).fetchone()
+    if row is None:
+        raise JobNotFound(job_id)
+    return job_from(row)
+
+
+def add(tx: Transaction, change: Change) -> tuple[Job, bool]:
+    """Insert a submitted job, unless its idempotency key or its work is here already."""
+    job = change.job
+    standing = _by_key(tx, job) or _twin(tx, job)
+    if standing:
+        return standing, False
+    cursor = tx.execute(INSERT, (*fixed_values(job), *moving_values(job), job.priority))
+    job = replace(job, seq=cursor.lastrowid or 0)
+    if job.idempotency:
+        expires = micros(job.created_at + KEY_LIFE)
+        values = (job.idempotency.key, job.id, job.idempotency.digest, expires)
+        tx.execute("insert or replace into idempotency values (?, ?, ?, ?)", values)
+    _tell(tx, job, change.event, change.notice)
+    return job, True
+
+
+def change(tx: Transaction, job_id: JobId, decide: Decide, lease: Lease | None) -> Job:
+    """Load, decide, write; a lease that no longer holds is refused before anything is decided."""
+    job = get(tx, job_id)
+    if lease and not holds(lease, job):
+        raise LeaseLost(job_id, lease.epoch)
+    return write(tx, job, decide(job))
+
+
+def write(tx: Transaction, before: Job, change: Change) -> Job:
+    """Write what the move made of a job."""
+    job = change.job
+    if before.status.ended and not job.status.ended and _twin(tx, job):
+        raise NotAllowed(job.id, "a live job does the same work already")
+    if before.status is Status.QUEUED is job.status:  # it keeps its place in the line
+        tx.execute(UPDATE_WAITING, (*compress(moving_values(job), WAITING_STILL), job.seq))
+    else:
+        tx.execute(UPDATE, (*moving_values(job), job.seq))
+    _tell(tx, job, change.event, change.notice)
+    return job
+
+
+def holds(lease: Lease, job: Job) -> bool:
+    """Whether this lease is the one that runs the job."""
+    return job.lease is not None and (job.lease.epoch, job.lease.boot) == (lease.epoch, lease.boot)
+
+
+def claim(tx: Transaction, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime) -> list[Job]:
+    """Lease the next jobs, as `state.start` spells it out: the one move that also stands in SQL."""
+    at, until = micros(now), micros(now + ttl)
+    promote(tx, now)
+    wanted = [(type, n) for type, n in room.items() if n > 0]
+    if not wanted or limit < 1:
+        return []
+    ready = "\nunion all\n".join([READY] * len(wanted))
+    ranges = [value for pair in wanted for value in pair]
+    rows = tx.execute(CLAIM.format(ready=ready), (boot, until, at, at, *ranges, limit)).fetchall()
+    jobs = [job_from(row[:-1]) for row in sorted(rows, key=lambda row: (row[-1], row[0]))]
+    for job in jobs:
+        _tell(tx, job, state.started(job, now), None)
+    return jobs
+
+
+def promote(tx: Transaction, now: datetime) -> None:
+    """Make waiting jobs ready whose time has come."""
+    while tx.execute(PROMOTE, (micros(now),)).rowcount == PROMOTE_AT_ONCE:
+        pass
+
+
+def _by_key(tx: Transaction, job: Job) -> Job | None:
+    if job.idempotency is None:
+        return None
+    row = tx.execute(
+        "select job_id, digest from idempotency where key = ? and expires_at > ?",
+        (job.idempotency.key, micros(job.created_at)),
+    ).fetchone()
+    if row is None:
+        return None
+    if row[1] != job.idempotency.digest:
+        raise KeyReused(job.idempotency.key, row[0])
+    return get(tx, row[0])
+
+
+def _twin(tx: Transaction, job: Job) -> Job | None:
+    if job.dedupe_key is None:
+        return None
+    row = tx.execute(SELECT_TWIN, (job.dedupe_key,)).fetchone()
+    return job_from(row) if row else None
+
+
+def _tell(tx: Transaction, job: Job, event: Event | None, notice: Notice | None) -> None:
+    if event:
+        cursor = tx.execute(INSERT_EVENT, (job.seq, *event_values(event)))
+        tx.events.append(replace(event, seq=cursor.lastrowid or 0))
+    if notice:
+        at = micros(notice.at)
+        values: tuple[Any, ...] = (job.seq, notice.target.kind, notice.target.address, dump_notice(notice), at, at)
+        tx.execute(INSERT_DELIVERY, (_delivery_id(job, notice), *values))
+
+
+def _delivery_id(job: Job, notice: Notice) -> str:
+    tail = base64.b32encode(f"{notice.epoch}.{micros(notice.at)}".encode()).decode().rstrip("=").lower()
+    return f"msg_{job.id.removeprefix('job_')}_{tail}"

@@ -1,0 +1,72 @@
+"""The outbox in SQLite: deliveries that were written in the transaction of the end they tell of."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from secondunit.queue.model import JobId
+from secondunit.queue.store import Delivery
+from secondunit.queue.stores.sqlite.readers import Readers
+from secondunit.queue.stores.sqlite.rows import DELIVERY_COLUMNS, delivery_from, micros, micros_or_none, moment_or_none
+from secondunit.queue.stores.sqlite.writer import Transaction, Writer
+
+SELECT = f"select {DELIVERY_COLUMNS} from deliveries where id = ?"
+OF_JOB = f"""
+select {DELIVERY_COLUMNS}
+from deliveries
+where job = (select seq from jobs where id = ?)
+order by seq"""
+DUE = f"""
+select {DELIVERY_COLUMNS}
+from deliveries d
+where state = 'pending' and next_at <= ?
+  and not exists (
+    select 1
+    from deliveries earlier
+    where earlier.job = d.job and earlier.seq < d.seq and earlier.state = 'pending')"""
+UPDATE = """
+update deliveries
+set state = ?, attempts = ?, next_at = ?, finished_at = ?, last_status = ?, last_error = ?
+where id = ?"""
+
+
+class SqliteOutbox:
+    """The Outbox port; see `secondunit.queue.store.Outbox`."""
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        self._writer = writer
+        self._readers = readers
+
+    async def get(self, delivery_id: str) -> Delivery:
+        rows = await self._readers.fetch(SELECT, (delivery_id,))
+        if not rows:
+            raise KeyError(delivery_id)
+        return delivery_from(rows[0])
+
+    async def of_job(self, job_id: JobId) -> Sequence[Delivery]:
+        return [delivery_from(row) for row in await self._readers.fetch(OF_JOB, (job_id,))]
+
+    async def due(self, now: datetime, limit: int, *, except_for: Sequence[str] = ()) -> Sequence[Delivery]:
+        marks = ", ".join("?" * len(except_for))
+        sql = f"{DUE} and id not in ({marks}) order by next_at limit ?"
+        rows = await self._readers.fetch(sql, (micros(now), *except_for, limit))
+        return [delivery_from(row) for row in rows]
+
+    async def next_due(self) -> datetime | None:
+        [[at]] = await self._readers.fetch("select min(next_at) from deliveries where state = 'pending'", ())
+        return moment_or_none(at)
+
+    async def change(self, delivery_id: str, decide: Callable[[Delivery], Delivery]) -> Delivery:
+        def work(tx: Transaction) -> Delivery:
+            row = tx.execute(SELECT, (delivery_id,)).fetchone()
+            if row is None:
+                raise KeyError(delivery_id)
+            after = decide(delivery_from(row))
+            times = micros_or_none(after.next_at), micros_or_none(after.finished_at)
+            values = (after.state, after.attempts, *times, after.last_status, after.last_error, delivery_id)
+            tx.execute(UPDATE, values)
+            return after
+
+        return await self._writer.run(work)
+
+    async def counts(self) -> Mapping[str, int]:
+        return dict(await self._readers.fetch("select state, count(*) from deliveries group by state", ()))

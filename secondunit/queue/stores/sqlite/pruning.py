@@ -1,0 +1,70 @@
+"""The slow housekeeping: forgetting what outlived its time, aging what waits, following a clock that was set."""
+
+from datetime import datetime, timedelta
+
+from secondunit.queue.model import JobId
+from secondunit.queue.store import Prune
+from secondunit.queue.stores.sqlite.rows import MICROSECOND, micros
+from secondunit.queue.stores.sqlite.writer import Transaction
+
+FORGETTABLE = """
+select seq, id
+from jobs
+where status = ? and finished_at < ?
+  and not exists (select 1 from deliveries d where d.job = jobs.seq and d.state = 'pending')
+  and not exists (select 1 from cache c where c.job_id = jobs.id and c.expires_at > ?)
+order by finished_at
+limit ?"""
+AGE = """
+update jobs
+set rank = rank - 1
+where seq in (
+  select seq from (
+    select seq, priority, rank, ready_at
+    from jobs
+    where status = 'queued' and delayed = 0 and type = ? and rank = ?
+    order by seq
+    limit ?)
+  where ready_at <= ? - (priority - rank + 1) * ?)"""
+
+
+def prune(tx: Transaction, what: Prune) -> list[JobId]:
+    """Delete a slice of what may go; foreign keys take events, steps and deliveries along."""
+    gone: list[tuple[int, str]] = []
+    for status in ("completed", "partial", "cancelled", "failed"):
+        before = what.failed_before if status == "failed" else what.before
+        values = (status, micros(before), micros(what.now), what.limit - len(gone))
+        gone += tx.execute(FORGETTABLE, values).fetchall()
+    if gone:
+        seqs = [(seq,) for seq, _ in gone]
+        marks = ", ".join(str(seq) for seq, _ in gone)
+        [floor] = tx.execute(f"select coalesce(max(seq), 0) from events where job in ({marks})").fetchone()
+        tx.execute("update meta set value = max(cast(value as integer), ?) where key = 'events_floor'", (floor,))
+        tx.executemany("delete from jobs where seq = ?", seqs)
+    for table in ("cache", "idempotency"):
+        key = f"select key from {table} where expires_at <= ? order by expires_at limit ?"
+        tx.execute(f"delete from {table} where key in ({key})", (micros(what.now), what.limit))
+    tx.execute("pragma incremental_vacuum(200)").fetchall()
+    return [id for _, id in gone]
+
+
+def age(tx: Transaction, now: datetime, step: timedelta, limit: int) -> int:
+    """Raise the rank of the longest waiting jobs of each type and rank, at most `limit` in all."""
+    raised = 0
+    for (type,) in tx.execute("select type from counts where status = 'queued' and n > 0").fetchall():
+        for rank in range(1, 5):
+            raised += tx.execute(AGE, (type, rank, limit - raised, micros(now), step // MICROSECOND)).rowcount
+    return raised
+
+
+def shift(tx: Transaction, delta: timedelta) -> None:
+    """Move leases and retry waits along with the clock."""
+    by = delta // MICROSECOND
+    tx.execute("update jobs set lease_until = lease_until + ? where status = 'running'", (by,))
+    tx.execute(
+        """
+update jobs
+set ready_at = ready_at + ?, run_at = run_at + ?
+where status = 'queued' and delayed = 1 and (attempt > 1 or interruptions > 0)""",
+        (by, by),
+    )

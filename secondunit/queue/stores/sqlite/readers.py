@@ -1,0 +1,48 @@
+"""Connections that only read, each on a thread of aiosqlite's; a query fetches all its rows and holds nothing open."""
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from secondunit.queue.stores.sqlite.connection import connect_path_for_reading, translated
+
+
+class Readers:
+    """A few reading connections; a query waits for a free one."""
+
+    def __init__(self, connections: Sequence[aiosqlite.Connection]) -> None:
+        self._connections = connections
+        self._free: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
+        for connection in connections:
+            self._free.put_nowait(connection)
+
+    @classmethod
+    async def open(cls, path: Path, n: int) -> "Readers":
+        """`n` connections to the database at `path`."""
+        uri, pragmas = connect_path_for_reading(path)
+        connections = []
+        for _ in range(n):
+            connection = await aiosqlite.connect(uri, uri=True, isolation_level=None, cached_statements=256)
+            for pragma in pragmas:
+                await connection.execute_fetchall(pragma)
+            connections.append(connection)
+        return cls(connections)
+
+    async def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        """All rows of the query."""
+        connection = await self._free.get()
+        try:
+            return list(await connection.execute_fetchall(sql, values))
+        except sqlite3.Error as error:
+            raise translated(error) from error
+        finally:
+            self._free.put_nowait(connection)
+
+    async def close(self) -> None:
+        """Close them all; aiosqlite's threads would keep the process alive."""
+        for connection in self._connections:
+            await connection.close()

@@ -1,0 +1,69 @@
+"""Steps in SQLite: every write carries the lease, and one that no longer holds changes nothing."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from secondunit.queue.errors import LeaseLost
+from secondunit.queue.model import Job, JobId, Lease
+from secondunit.queue.store import Decide, Step
+from secondunit.queue.stores.sqlite import jobs
+from secondunit.queue.stores.sqlite.readers import Readers
+from secondunit.queue.stores.sqlite.rows import dump, micros, step_from
+from secondunit.queue.stores.sqlite.writer import Transaction, Writer
+
+SELECT = """
+select name, done, result, sends, at
+from steps
+where job = (select seq from jobs where id = ?)"""
+
+
+class SqliteSteps:
+    """The Steps port; see `secondunit.queue.store.Steps`."""
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        self._writer = writer
+        self._readers = readers
+
+    async def get(self, job_id: JobId, name: str) -> Step | None:
+        rows = await self._readers.fetch(f"{SELECT} and name = ?", (job_id, name))
+        return step_from(job_id, rows[0]) if rows else None
+
+    async def of_job(self, job_id: JobId) -> Sequence[Step]:
+        return [step_from(job_id, row) for row in await self._readers.fetch(f"{SELECT} order by at, name", (job_id,))]
+
+    async def intend(self, lease: Lease, name: str, now: datetime) -> Step:
+        sql = """
+insert into steps (job, name, done, result, sends, at)
+values (?, ?, 0, null, 1, ?)
+on conflict do update set sends = sends + 1, done = 0, result = null, at = excluded.at
+returning name, done, result, sends, at"""
+
+        def work(tx: Transaction) -> Any:
+            return tx.execute(sql, (_held(tx, lease).seq, name, micros(now))).fetchone()
+
+        return step_from(lease.job_id, await self._writer.run(work))
+
+    async def finish(self, lease: Lease, name: str, result: Any, decide: Decide, now: datetime) -> Job:
+        sql = """
+insert into steps (job, name, done, result, sends, at)
+values (?, ?, 1, ?, 0, ?)
+on conflict do update set done = 1, result = excluded.result, at = excluded.at"""
+
+        def work(tx: Transaction) -> Job:
+            job = _held(tx, lease)
+            tx.execute(sql, (job.seq, name, dump(result), micros(now)))
+            return jobs.write(tx, job, decide(job))
+
+        return await self._writer.run(work)
+
+    async def forget(self, lease: Lease, name: str) -> None:
+        sql = "update steps set sends = sends - 1 where job = ? and name = ? and done = 0 and sends > 0"
+        await self._writer.run(lambda tx: tx.execute(sql, (_held(tx, lease).seq, name)).rowcount)
+
+
+def _held(tx: Transaction, lease: Lease) -> Job:
+    job = jobs.get(tx, lease.job_id)
+    if not jobs.holds(lease, job):
+        raise LeaseLost(lease.job_id, lease.epoch)
+    return job

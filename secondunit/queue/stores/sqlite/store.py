@@ -1,0 +1,137 @@
+"""The SQLite store: one connection writes on a thread of its own, aiosqlite serves every read."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from secondunit.queue.errors import JobNotFound
+from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Page
+from secondunit.queue.store import Decide, Listener, Prune
+from secondunit.queue.stores.sqlite import jobs, lists, pruning
+from secondunit.queue.stores.sqlite.cache import SqliteCache
+from secondunit.queue.stores.sqlite.outbox import SqliteOutbox
+from secondunit.queue.stores.sqlite.readers import Readers
+from secondunit.queue.stores.sqlite.rows import job_from, micros, moment_or_none
+from secondunit.queue.stores.sqlite.steps import SqliteSteps
+from secondunit.queue.stores.sqlite.writer import Transaction, Writer
+
+READERS = 3
+
+
+async def open_store(path: Path, *, synchronous: str = "full") -> "SqliteStore":
+    """Open (or create) the queue at `path`; `synchronous` "normal" trades what a power cut may take for speed.
+
+    Raises StoreBroken or StoreFull when the file can't be used, and leaves it as it is.
+    """
+    writer = Writer(path, synchronous, asyncio.get_running_loop())
+    await writer.open()
+    generation = await writer.run(_generation)
+    readers = await Readers.open(path, READERS)
+    return SqliteStore(writer, readers, generation)
+
+
+class SqliteStore:
+    """The Store port on SQLite; see `secondunit.queue.store.Store` for what each method promises."""
+
+    def __init__(self, writer: Writer, readers: Readers, generation: str) -> None:
+        self.steps = SqliteSteps(writer, readers)
+        self.outbox = SqliteOutbox(writer, readers)
+        self.cache = SqliteCache(writer, readers)
+        self._writer = writer
+        self._readers = readers
+        self._generation = generation
+
+    @property
+    def generation(self) -> str:
+        return self._generation
+
+    def listen(self, listener: Listener) -> None:
+        self._writer.listeners.append(listener)
+
+    async def add(self, changes: Sequence[Change]) -> Sequence[tuple[Job, bool]]:
+        return await self._writer.run(lambda tx: [jobs.add(tx, change) for change in changes])
+
+    async def known(self, key: str, now: datetime) -> tuple[JobId, bytes] | None:
+        sql = "select job_id, digest from idempotency where key = ? and expires_at > ?"
+        rows = await self._readers.fetch(sql, (key, micros(now)))
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    async def get(self, job_id: JobId) -> Job:
+        rows = await self._readers.fetch(jobs.SELECT, (job_id,))
+        if not rows:
+            raise JobNotFound(job_id)
+        return job_from(rows[0])
+
+    async def live_twin(self, dedupe_key: str) -> Job | None:
+        rows = await self._readers.fetch(jobs.SELECT_TWIN, (dedupe_key,))
+        return job_from(rows[0]) if rows else None
+
+    async def find(self, filter: Filter, cursor: int | None, limit: int) -> Page:
+        return await lists.find(self._readers, filter, cursor, limit)
+
+    async def counts(self) -> Counts:
+        return await lists.counts(self._readers)
+
+    async def claim(
+        self, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime
+    ) -> Sequence[Job]:
+        return await self._writer.run(lambda tx: jobs.claim(tx, room, limit, boot, ttl, now))
+
+    async def extend(self, leases: Sequence[Lease], until: datetime, now: datetime) -> Mapping[JobId, Job]:
+        def work(tx: Transaction) -> dict[JobId, Job]:
+            held = {}
+            for lease in leases:
+                values = (micros(until), lease.job_id, lease.epoch, lease.boot, micros(now))
+                if row := tx.execute(lists.EXTEND, values).fetchone():
+                    held[lease.job_id] = job_from(row)
+            return held
+
+        return MappingProxyType(await self._writer.run(work))
+
+    async def change(self, job_id: JobId, decide: Decide, *, lease: Lease | None = None) -> Job:
+        return await self._writer.run(lambda tx: jobs.change(tx, job_id, decide, lease))
+
+    async def expired(self, now: datetime, boot: str, limit: int) -> Sequence[Lease]:
+        return await lists.expired(self._readers, now, boot, limit)
+
+    async def shift(self, delta: timedelta) -> None:
+        await self._writer.run(lambda tx: pruning.shift(tx, delta))
+
+    async def next_due(self, types: Sequence[str]) -> datetime | None:
+        rows = await self._readers.fetch(*lists.next_due(types))
+        return moment_or_none(rows[0][0]) if rows else None
+
+    async def age(self, now: datetime, step: timedelta, limit: int) -> int:
+        return await self._writer.run(lambda tx: pruning.age(tx, now, step, limit))
+
+    async def events(self, after: int, filter: Filter, limit: int) -> Sequence[Event]:
+        return await lists.events(self._readers, after, filter, limit)
+
+    async def event_bounds(self) -> tuple[int, int]:
+        return await lists.event_bounds(self._readers)
+
+    async def pause(self, type: str, paused: bool) -> None:
+        sql = "insert or ignore into paused values (?)" if paused else "delete from paused where type = ?"
+        await self._writer.run(lambda tx: tx.execute(sql, (type,)).rowcount)
+
+    async def paused(self) -> frozenset[str]:
+        return frozenset(type for (type,) in await self._readers.fetch("select type from paused", ()))
+
+    async def prune(self, what: Prune) -> Sequence[JobId]:
+        return await self._writer.run(lambda tx: pruning.prune(tx, what))
+
+    async def close(self) -> None:
+        await self._readers.close()
+        await self._writer.close()
+
+
+def _generation(tx: Transaction) -> str:
+    row: Any = tx.execute("select value from meta where key = 'generation'").fetchone()
+    if row is None:
+        row = (secrets.token_hex(4),)
+        tx.execute("insert into meta values ('generation', ?)", row)
+    return str(row[0])

@@ -1,0 +1,193 @@
+"""The one thread that writes: whole transactions as functions; those that wait together are committed together."""
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from secondunit.queue.errors import QueueError, StoreBroken
+from secondunit.queue.model import Event
+from secondunit.queue.store import Listener
+from secondunit.queue.stores.sqlite.connection import connect_writer, translated
+
+T = TypeVar("T")
+BATCH = 256
+IDLE_BEFORE_CHECKPOINT = 1.0
+LONGEST_WAL = 64 << 20
+
+
+class Transaction:
+    """What a write function gets: the connection, and where it puts the events that it stored."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.execute = connection.execute
+        self.executemany = connection.executemany
+        self.events: list[Event] = []
+
+
+Work = Callable[[Transaction], Any]
+
+
+class _Entry:
+    """One write waiting for its turn, and its caller's future."""
+
+    __slots__ = ("future", "outcome", "work")
+
+    def __init__(self, work: Work, future: asyncio.Future[Any]) -> None:
+        self.work = work
+        self.future = future
+        self.outcome: Any = None
+
+    def settle(self) -> None:
+        if self.future.cancelled():
+            return
+        if isinstance(self.outcome, Exception):
+            self.future.set_exception(self.outcome)
+        else:
+            self.future.set_result(self.outcome)
+
+
+class Writer:
+    """Runs write functions one after the other on its own thread, many to a commit, each whole or not at all.
+
+    A caller learns of its write, and the listeners of its events, only after the commit. A caller that was cancelled is
+    still committed.
+    """
+
+    def __init__(self, path: Path, synchronous: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.listeners: list[Listener] = []
+        self._path = path
+        self._synchronous = synchronous
+        self._loop = loop
+        self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
+        self._opened: asyncio.Future[None] = loop.create_future()
+        self._closed: asyncio.Future[None] = loop.create_future()
+        self._closing = False
+        self._thread = threading.Thread(target=self._serve, name="queue-writer", daemon=True)
+
+    async def open(self) -> None:
+        """Open the database, or raise why it can't be."""
+        self._thread.start()
+        await self._opened
+
+    async def run(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` within a transaction and return its result once that is committed."""
+        if self._closing:
+            raise StoreBroken("the store is closed")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Entry(work, future))
+        return await future
+
+    async def close(self) -> None:
+        """Commit what waits, checkpoint, close the connection."""
+        if not self._closing:
+            self._closing = True
+            self._queue.put(None)
+        await asyncio.shield(self._closed)
+        await asyncio.to_thread(self._thread.join)
+
+    def _serve(self) -> None:
+        try:
+            connection = connect_writer(self._path, self._synchronous)
+        except (QueueError, sqlite3.Error, OSError) as error:
+            self._tell(self._opened.set_exception, error)
+            self._tell(self._closed.set_result, None)
+            return
+        self._tell(self._opened.set_result, None)
+        try:
+            self._loop_over(connection)
+        finally:
+            connection.close()
+            self._tell(self._closed.set_result, None)
+
+    def _loop_over(self, connection: sqlite3.Connection) -> None:
+        dirty = False
+        while True:
+            try:
+                entry = self._queue.get(timeout=IDLE_BEFORE_CHECKPOINT if dirty else None)
+            except Empty:
+                dirty = not _checkpoint(connection)
+                continue
+            batch, last = self._take(entry)
+            if batch:
+                events = self._commit(connection, batch)
+                self._tell(self._settle, batch, events)
+                dirty = True
+                if _wal_size(self._path) > LONGEST_WAL:
+                    _checkpoint(connection)
+            if last:
+                _checkpoint(connection)
+                return
+
+    def _take(self, entry: _Entry | None) -> tuple[list[_Entry], bool]:
+        batch: list[_Entry] = []
+        while entry is not None:
+            batch.append(entry)
+            if len(batch) == BATCH:
+                return batch, False
+            try:
+                entry = self._queue.get_nowait()
+            except Empty:
+                return batch, False
+        return batch, True
+
+    def _commit(self, connection: sqlite3.Connection, batch: list[_Entry]) -> list[Event]:
+        transaction = Transaction(connection)
+        try:
+            connection.execute("begin immediate")
+            for entry in batch:
+                self._attempt(connection, transaction, entry)
+            connection.execute("commit")
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("rollback")
+            refusal = translated(error, self._path)
+            for entry in batch:
+                entry.outcome = refusal
+            return []
+        return transaction.events
+
+    def _attempt(self, connection: sqlite3.Connection, transaction: Transaction, entry: _Entry) -> None:
+        stored = len(transaction.events)
+        connection.execute("savepoint one")
+        try:
+            entry.outcome = entry.work(transaction)
+        except sqlite3.IntegrityError as error:
+            entry.outcome = StoreBroken(f"the database refused a write: {error}")
+        except sqlite3.Error:
+            raise  # the disk or the file failed: the whole transaction with it
+        except Exception as error:  # noqa: BLE001  the decision's own error belongs to its caller, not to this thread
+            entry.outcome = error
+        else:
+            connection.execute("release one")
+            return
+        del transaction.events[stored:]
+        connection.execute("rollback to one")
+        connection.execute("release one")
+
+    def _settle(self, batch: list[_Entry], events: list[Event]) -> None:
+        for listener in self.listeners if events else ():
+            listener(events)
+        for entry in batch:
+            entry.settle()
+
+    def _tell(self, message: Callable[..., None], *values: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            self._loop.call_soon_threadsafe(message, *values)
+
+
+def _checkpoint(connection: sqlite3.Connection) -> bool:
+    """Move the log into the database; False when a reader was in the way."""
+    [busy, _, _] = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+    return not busy
+
+
+def _wal_size(path: Path) -> int:
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size
+    except FileNotFoundError:
+        return 0

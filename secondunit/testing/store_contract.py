@@ -1,0 +1,45 @@
+"""The conformance suite for stores: a new engine is done when it passes this.
+
+In a test module of the engine's own (pytest with `asyncio_mode = "auto"`):
+
+    class TestMyStore(StoreContract):
+        @pytest.fixture
+        async def store(self) -> AsyncIterator[Store]:
+            store = await open_my_store()  # empty, one for each test
+            yield store
+            await store.close()
+
+`pytest.register_assert_rewrite("secondunit.testing")` in its conftest makes the assertions explain themselves.
+Times are passed in, from `secondunit.testing.jobs.NOW` on; a store that needs a clock gets a `ManualClock`.
+"""
+
+import pytest
+
+from secondunit.testing.contract_add import AddContract
+from secondunit.testing.contract_change import ChangeContract
+from secondunit.testing.contract_claim import ClaimContract
+from secondunit.testing.contract_events import EventContract
+from secondunit.testing.contract_find import FindContract, PruneContract
+from secondunit.testing.contract_leases import LeaseContract
+from secondunit.testing.contract_outbox import OutboxContract
+from secondunit.testing.contract_steps import CacheContract, StepContract
+
+
+class StoreContract(
+    AddContract,
+    ClaimContract,
+    LeaseContract,
+    ChangeContract,
+    EventContract,
+    OutboxContract,
+    StepContract,
+    CacheContract,
+    FindContract,
+    PruneContract,
+):
+    """Every promise of the ports in `secondunit.queue.store`, as a test each."""
+
+    @pytest.fixture
+    def store(self) -> object:
+        """An empty store; override it."""
+        raise NotImplementedError("a contract needs the store it is to judge: override this fixture")

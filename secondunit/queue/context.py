@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ FLUSH_EVERY = 0.5
 LONGEST_MESSAGE = 2000
 LARGEST_JSON = 4 << 20
 SENDS = 2
+IN_DOUBT = "in_doubt"
 FULL_DISK_PAUSE = 1.0
 
 
@@ -51,6 +52,7 @@ class RunContext:
         self._phase: str | None = None
         self._floor = 0.0
         self._weight = 1.0
+        self._end = 1.0
         self._dirty = False
         self._flushed = -FLUSH_EVERY
         self.moved = clock.monotonic()
@@ -77,24 +79,25 @@ class RunContext:
 
     async def progress(self, fraction: float, message: str = "") -> None:
         within = min(max(fraction, 0.0), 1.0)
-        self._note(self._floor + self._weight * within, clean(message) or None, self._phase)
+        self._note(min(self._floor + self._weight * within, self._end), clean(message) or None, self._phase)
         if self._clock.monotonic() - self._flushed >= FLUSH_EVERY:
             await self.flush()
 
     @asynccontextmanager
     async def phase(self, name: str, weight: float) -> AsyncIterator[None]:
-        outer = self._phase, self._floor, self._weight
+        outer = self._phase, self._floor, self._weight, self._end
         began = self._clock.monotonic()
         self._phase, self._weight = name, self._weight * weight
+        end = self._end = min(self._floor + self._weight, self._end)
         self._note(self._floor, None, name)
         await self.flush()
         try:
             yield
-            self._note(self._floor + self._weight, None, name)
-            outer = (outer[0], self._floor + self._weight, outer[2])
+            self._note(end, None, name)
         finally:
             self._hooks.phase_ended(self._job.type, name, self._clock.monotonic() - began)
-            self._phase, self._floor, self._weight = outer
+            self._phase, _, self._weight, self._end = outer
+            self._floor = end
 
     async def step(
         self,
@@ -110,12 +113,7 @@ class RunContext:
             return stored.result  # type: ignore[no-any-return]  # what the work returned, as JSON gives it back
         result = await (self._paid(name, work, stored, paid) if paid else work())
         as_json = to_json(result, f"the result of step {name}")
-        finish = asyncio.ensure_future(self._finish(name, as_json))
-        try:
-            await asyncio.shield(finish)
-        finally:
-            if not finish.done():
-                await asyncio.wait([finish])
+        await _kept_up(self._finish(name, as_json))
         self._move()
         return as_json  # type: ignore[no-any-return]
 
@@ -158,14 +156,14 @@ class RunContext:
     async def _paid(
         self, name: str, work: Callable[[], Awaitable[T]], stored: Step | None, policy: Literal["repeat", "fail"]
     ) -> T:
-        sends = 0 if stored is None or stored.done else stored.sends
+        sends = await self._in_doubt(stored) if stored and not stored.done else 0
         if sends:
             self._hooks.found_in_doubt(self._job, name, sends)
         if sends >= SENDS or (sends and policy == "fail"):
             raise Deterministic(
                 f"step {name} was sent {sends} times and no answer was stored; it may have been charged, so it is not "
                 "sent again; retry the job to accept another charge",
-                type="in_doubt",
+                type=IN_DOUBT,
             )
         await self._store.steps.intend(self._lease, name, self._clock.now())
         try:
@@ -173,23 +171,41 @@ class RunContext:
         except Unanswered:
             raise
         except (Transient, Deterministic, Postponed):
-            await self._store.steps.forget(self._lease, name)
+            await _kept_up(self._withdraw(name))
             raise
+
+    async def _in_doubt(self, step: Step) -> int:
+        accepted = any(
+            run.error and run.error.type == IN_DOUBT and run.finished_at >= step.at for run in self._job.runs
+        )
+        if not accepted:
+            return step.sends
+        for _ in range(step.sends):  # the job failed for this doubt and was retried on purpose
+            await self._withdraw(step.name)
+        return 0
+
+    async def _withdraw(self, name: str) -> None:
+        await with_room(self._clock, lambda: self._store.steps.forget(self._lease, name))
 
     async def _finish(self, name: str, result: Any) -> None:
         def done(job: Job) -> Change:
             return state.step_done(job, self._clock.now())
 
-        while True:
-            try:
-                await self._store.steps.finish(self._lease, name, result, done, self._clock.now())
-            except StoreFull:
-                await self._clock.sleep(FULL_DISK_PAUSE)
-            else:
-                return
+        await with_room(
+            self._clock, lambda: self._store.steps.finish(self._lease, name, result, done, self._clock.now())
+        )
 
     async def _change(self, decide: Decide) -> Job:
         return await self._store.change(self.job_id, decide, lease=self._lease)
+
+
+async def with_room(clock: Clock, write: Callable[[], Awaitable[T]]) -> T:
+    """What `write` returns, once the disk has room for it."""
+    while True:
+        try:
+            return await write()
+        except StoreFull:
+            await clock.sleep(FULL_DISK_PAUSE)
 
 
 def to_json(value: Any, what: str) -> Any:
@@ -206,6 +222,19 @@ def to_json(value: Any, what: str) -> Any:
 def clean(text: str) -> str:
     """Text that fits a row and a reader: no lone surrogates, no NUL, at most 2,000 characters."""
     return text.encode("utf-8", "replace").decode().replace("\0", "")[:LONGEST_MESSAGE]
+
+
+async def _kept_up(write: Coroutine[Any, Any, None]) -> None:
+    """Do `write` to its end when cancelled once; a second cancellation cuts it off."""
+    task = asyncio.create_task(write)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()
+        raise
 
 
 async def _all_there(result: Any, keeps: Callable[[Any], Iterable[Path]] | None) -> bool:

@@ -8,11 +8,11 @@ from typing import Any
 
 from secondunit.queue import state
 from secondunit.queue.clock import Clock, Random
-from secondunit.queue.context import FLUSH_EVERY, FULL_DISK_PAUSE, Hooks, RunContext, clean, to_json
-from secondunit.queue.errors import BadPayload, JobNotFound, LeaseLost, StoreBroken, StoreFull, TypeUnavailable
-from secondunit.queue.handler import HandlerSpec, Workspaces
+from secondunit.queue.context import FLUSH_EVERY, Hooks, RunContext, clean, to_json, with_room
+from secondunit.queue.errors import BadPayload, JobNotFound, LeaseLost, StoreBroken, TypeUnavailable
+from secondunit.queue.handler import HandlerSpec, Workspace, Workspaces
 from secondunit.queue.hub import Hub
-from secondunit.queue.model import Job, Lease
+from secondunit.queue.model import Change, Job, Lease
 from secondunit.queue.outcome import (
     Completed,
     Deterministic,
@@ -22,13 +22,13 @@ from secondunit.queue.outcome import (
     Partial,
     Postpone,
     Released,
-    Stopped,
     classify,
 )
 from secondunit.queue.store import Store
 from secondunit.queue.validation import validated
 
 UNAVAILABLE_PAUSE = timedelta(minutes=5)
+INSIST_EVERY = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,58 +56,80 @@ class Execution:
         self._verdict: Outcome | None = None
         self._lost = False
         self._work: asyncio.Task[Outcome] | None = None
+        self._told_at = 0.0
+        self.gone = asyncio.Event()
 
     def stop(self, outcome: Outcome) -> None:
         """Stop the handler; the job gets this outcome unless it had one already."""
         if self._verdict is None:
             self._verdict = outcome
-            if self._work:
-                self._work.cancel()
+            self._tell()
 
     def lose(self) -> None:
         """The lease is gone: stop the handler and write nothing more."""
         self._lost = True
-        self.stop(Stopped())
+        self.stop(Released("the lease was lost"))
 
     async def run(self) -> None:
         """Run to the end; when this returns, nothing of the run is left but what it published."""
-        job = self.job
+        try:
+            await self._run()
+        finally:
+            self.gone.set()
+
+    async def _run(self) -> None:
         try:
             outcome = await self._outcome()
             settled = None if self._lost else await self._settle(outcome)
-        except LeaseLost:
+        except (LeaseLost, JobNotFound):
             settled = None
         ended = settled is not None and settled.status.ended
-        await self._house.workspaces.close(job, ended=ended)
+        await self._house.workspaces.close(self.job, ended=ended)
 
     async def _outcome(self) -> Outcome:
-        workspace = await self._house.workspaces.open(self.job)
+        try:
+            workspace = await self._house.workspaces.open(self.job)
+        except OSError as error:
+            self._house.on_error(self.job, error)
+            return _cleaned(classify(error))
+        return self._judged(await self._worked(workspace))
+
+    async def _worked(self, workspace: Workspace) -> asyncio.Task[Outcome]:
         house = self._house
         ctx = RunContext(self.job, self.lease, workspace, house.store, house.hub, house.clock, house.hooks)
-        self._work = asyncio.create_task(self._handle(ctx))
+        self._work = work = asyncio.create_task(self._handle(ctx))
         if self._verdict is not None:
-            self._work.cancel()
+            self._tell()
         watch = asyncio.create_task(self._watch(ctx))
         try:
-            await asyncio.wait([self._work])
+            await asyncio.wait([work, watch], return_when=asyncio.FIRST_COMPLETED)
         finally:
             watch.cancel()
+            await self._end(work)  # which goes on if the watch failed, or this execution was cancelled
             await asyncio.wait([watch])
-            await self._gone()
         if not watch.cancelled():
             watch.result()
-        if self._work.cancelled():
-            return self._verdict or Released("the run was stopped")
-        outcome = self._work.result()
+        return work
+
+    def _judged(self, work: asyncio.Task[Outcome]) -> Outcome:
+        if work.cancelled():
+            return self._verdict or Failed(JobError("transient", "unexpected", "the handler cancelled itself"))
+        outcome = work.result()
         if self._verdict is not None and isinstance(outcome, Failed | Postpone):
             return self._verdict  # the handler turned its being stopped into an error of its own
         return outcome
 
-    async def _gone(self) -> None:
-        # only a cancellation of this very execution leaves the work running here
-        while self._work and not self._work.done():
+    def _tell(self) -> None:
+        self._told_at = self._house.clock.monotonic()
+        if self._work:
             self._work.cancel()
-            await asyncio.wait([self._work])
+
+    async def _end(self, work: asyncio.Task[Outcome]) -> None:
+        while not work.done():
+            work.cancel()
+            pause = asyncio.create_task(self._house.clock.sleep(INSIST_EVERY))
+            await asyncio.wait([work, pause], return_when=asyncio.FIRST_COMPLETED)
+            pause.cancel()
 
     async def _handle(self, ctx: RunContext) -> Outcome:
         try:
@@ -131,25 +153,24 @@ class Execution:
             await clock.sleep(FLUSH_EVERY)
             try:
                 await ctx.flush()
-            except LeaseLost:
-                return self.lose()
+            except (LeaseLost, JobNotFound):
+                self.lose()
             now = clock.monotonic()
-            if now - began > limit.total_seconds():
+            if self._verdict is not None:
+                if now - self._told_at >= INSIST_EVERY:
+                    self._tell()  # it went on in spite of the first time
+            elif now - began > limit.total_seconds():
                 self.stop(_overdue("timeout", f"the attempt took longer than {limit.total_seconds():g} s"))
             elif now - ctx.moved > spec.stall.total_seconds():
                 self.stop(_overdue("stalled", f"no progress for {spec.stall.total_seconds():g} s"))
 
     async def _settle(self, outcome: Outcome) -> Job:
         house = self._house
-        while True:
-            try:
-                return await house.store.change(
-                    self.job.id,
-                    lambda job: state.settle(job, outcome, house.random, house.clock.now()),
-                    lease=self.lease,
-                )
-            except StoreFull:
-                await house.clock.sleep(FULL_DISK_PAUSE)
+
+        def settle(job: Job) -> Change:
+            return state.settle(job, outcome, house.random, house.clock.now())
+
+        return await with_room(house.clock, lambda: house.store.change(self.job.id, settle, lease=self.lease))
 
 
 def _finished(value: Any) -> Outcome:

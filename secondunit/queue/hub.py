@@ -1,7 +1,7 @@
 """In-process fan-out of events: a reader gets every lifecycle event in order, or is dropped; progress is coalesced."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -27,9 +27,8 @@ class Subscription:
         self._types = frozenset(filter.types)
         self._backlog = backlog
         self._on_drop = on_drop
-        self._waiting: deque[Event | JobId] = deque()
-        self._latest: dict[JobId, Event] = {}
-        self._kept = 0
+        self._waiting: OrderedDict[object, Event] = OrderedDict()
+        self._progress = 0
         self._dropped = False
         self._wake = asyncio.Event()
 
@@ -40,11 +39,14 @@ class Subscription:
                 raise Dropped
             self._wake.clear()
             await self._wake.wait()
-        entry = self._waiting.popleft()
-        if isinstance(entry, str):
-            return self._latest.pop(entry)
-        self._kept -= 1
-        return entry
+        _, event = self._waiting.popitem(last=False)
+        self._progress -= event.name == "progress"
+        return event
+
+    def skip_progress(self) -> None:
+        """Forget the progress that waits: what the reader learned otherwise is newer."""
+        self._waiting = OrderedDict((key, event) for key, event in self._waiting.items() if event.name != "progress")
+        self._progress = 0
 
     def wants(self, event: Event) -> bool:
         """Whether the reader asked for this event."""
@@ -55,20 +57,18 @@ class Subscription:
         if self._dropped:
             return
         if event.name == "progress":
-            if event.job_id not in self._latest:
-                self._waiting.append(event.job_id)
-            self._latest[event.job_id] = event
-        elif self._kept >= self._backlog:
+            self._progress += event.job_id not in self._waiting
+            self._waiting[event.job_id] = event
+            self._waiting.move_to_end(event.job_id)  # it is news of now, not of when the job's last news began to wait
+        elif len(self._waiting) - self._progress >= self._backlog:
             self._drop()
         else:
-            self._kept += 1
-            self._waiting.append(event)
+            self._waiting[object()] = event
         self._wake.set()
 
     def _drop(self) -> None:
         self._dropped = True
         self._waiting.clear()
-        self._latest.clear()
         if self._on_drop:
             self._on_drop()
 

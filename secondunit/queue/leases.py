@@ -40,12 +40,14 @@ async def keep(
     A beat that could not be written because the disk is full doesn't count against the leases: nobody else could
     have taken them.
     """
-    unwritten = False
+    unwritten, shift = False, NO_SHIFT
     while True:
         await clock.sleep(worker.ttl.total_seconds() / 3)
         try:
-            if shift := clock_was_set():
+            shift += clock_was_set()
+            if shift:
                 await store.shift(shift)
+                shift = NO_SHIFT
             await _beat(worker, store, clock, forgiving=unwritten)
             await reclaim(store, clock, worker.boot, on_reclaim)
             unwritten = False

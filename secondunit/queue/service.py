@@ -72,6 +72,8 @@ class Follow:
             page = await self._store.events(self.after, self._filter, REPLAY_PAGE)
             self._replay = list(page)
             self._replaying = len(page) == REPLAY_PAGE
+            if not self._replaying:
+                self._live.skip_progress()  # it may be older than the page
         while True:
             event = await self._live.next()
             if event.seq == 0:
@@ -125,7 +127,7 @@ class Queue:
             state.submit(self._new(submission), new_job_id(now, self._random), now) for submission in submissions
         ]
         stored = await self.store.add(changes)
-        self._queued += len(stored)
+        self._queued += sum(created for _, created in stored)
         return [
             await self._shared(job, submission, created)
             for (job, created), submission in zip(stored, submissions, strict=True)
@@ -223,10 +225,13 @@ class Queue:
         twin = submission.dedupe_key is not None and job.dedupe_key == submission.dedupe_key and not job.status.ended
         if created or not twin or (submission.idempotency and job.idempotency == submission.idempotency):
             return job, created
-        return await self.store.change(job.id, self._share), False
+        shared = await self.store.change(job.id, self._share)
+        if shared.status is Status.CANCELLED:  # since it was found; who comes now did not ask for that
+            return await self.submit(submission)
+        return shared, False
 
     def _share(self, job: Job) -> Change:
-        return state.share(job, self._clock.now())
+        return Change(job) if job.status.ended else state.share(job, self._clock.now())
 
     async def _known_or(self, submission: Submission, refusal: QueueError) -> tuple[Job, bool]:
         if submission.idempotency is None:
@@ -267,7 +272,9 @@ class Queue:
                 try:
                     await move(job.id)
                     done.append(job.id)
-                except (NotAllowed, JobNotFound) as error:
+                except NotAllowed as error:
+                    refused.append((job.id, error.why))
+                except JobNotFound as error:
                     refused.append((job.id, str(error)))
             if page.next_cursor is None:
                 return Bulk(done, refused)

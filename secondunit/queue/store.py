@@ -125,9 +125,14 @@ class Prune:
 class Store(Protocol):
     """Jobs and their events. Every write is one transaction: all of it, or nothing and an error."""
 
-    steps: Steps
-    outbox: Outbox
-    cache: Cache
+    @property
+    def steps(self) -> Steps: ...
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    @property
+    def cache(self) -> Cache: ...
 
     @property
     def generation(self) -> str:
@@ -188,7 +193,7 @@ class Store(Protocol):
         ...
 
     async def shift(self, delta: timedelta) -> None:
-        """The clock was set by `delta`: move what was computed from it (leases, retries), not what callers asked for."""
+        """The clock was set by `delta`: move what came of it (leases, retries), not what callers asked for."""
         ...
 
     async def next_due(self, types: Sequence[str]) -> datetime | None:

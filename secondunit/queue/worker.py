@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from secondunit.queue.execution import Execution, House
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Event, JobId, Lease
-from secondunit.queue.outcome import Released, Stopped
+from secondunit.queue.outcome import Released
 
 LONGEST_NAP = 5.0
+STOPPED_ON_REQUEST = Released("stopped on request")
 
 
 class Worker:
@@ -23,95 +24,113 @@ class Worker:
         self._house = house
         self._registry = registry
         self._most = most
-        self._running: dict[JobId, Execution] = {}
+        self._running: list[Execution] = []
         self._draining = False
+        self._stopped: Released | None = None
+        self._stopped_early: set[JobId] = set()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         house.hub.tap(self._hear)
 
     async def run(self) -> None:
         """Claim and run until `drain` is over; cancelled, it takes its runs along."""
-        async with asyncio.TaskGroup() as runs:
+        async with asyncio.TaskGroup() as tasks:
             while not (self._draining and not self._running):
                 self._wake.clear()
                 self.ticked = self._house.clock.monotonic()
-                if not self._draining:
-                    await self._claim(runs)
-                await self._nap()
+                room = {} if self._draining else await self._room()
+                if room and not self._draining:
+                    await self._claim(room, tasks)
+                await self._nap(room, tasks)
         self._idle.set()
 
     async def drain(self, grace: float) -> None:
-        """Start nothing more; give what runs `grace` seconds, then stop it at no cost to its jobs."""
+        """Start nothing more; return once nothing runs, TimeoutError if that takes longer than `grace` seconds."""
         self._draining = True
         self._wake.set()
         timer = asyncio.create_task(self._house.clock.sleep(grace))
         idle = asyncio.create_task(self._idle.wait())
         try:
             await asyncio.wait([timer, idle], return_when=asyncio.FIRST_COMPLETED)
-            self.stop_all("the daemon shuts down")
-            await idle
         finally:
             timer.cancel()
             idle.cancel()
+        if not self._idle.is_set():
+            raise TimeoutError(f"{len(self._running)} jobs still run after {grace:g} s")
 
     def stop_all(self, why: str) -> None:
-        """Stop every run now; the jobs go back to the queue."""
+        """Start nothing more and stop every run now; the jobs go back to the queue."""
         self._draining = True
-        for execution in self._running.values():
-            execution.stop(Released(why))
+        self._stopped = Released(why)
+        for execution in self._running:
+            execution.stop(self._stopped)
         self._wake.set()
 
     def stop_job(self, job_id: JobId) -> None:
         """The job was cancelled, or taken away by an operator: stop its run if it runs here."""
-        if execution := self._running.get(job_id):
-            execution.stop(Stopped())
+        self._stopped_early.add(job_id)
+        for execution in self._running:
+            if execution.job.id == job_id:
+                execution.stop(STOPPED_ON_REQUEST)  # what becomes of the job stands in its row
 
     def lose(self, lease: Lease) -> None:
         """The lease no longer holds: its run must stop and write nothing."""
-        execution = self._running.get(lease.job_id)
-        if execution and execution.lease.epoch == lease.epoch:
-            execution.lose()
+        for execution in self._running:
+            if (execution.lease.job_id, execution.lease.epoch) == (lease.job_id, lease.epoch):
+                execution.lose()
 
     def leases(self) -> Sequence[Lease]:
         """The leases under which something runs here."""
-        return [execution.lease for execution in self._running.values()]
+        return [execution.lease for execution in self._running]
 
-    async def _claim(self, runs: asyncio.TaskGroup) -> None:
-        house, busy = self._house, Counter(execution.type for execution in self._running.values())
-        paused = await house.store.paused()
-        room = {
-            type: spec.concurrency - busy[type]
-            for type, spec in self._registry.items()
-            if type not in paused and spec.concurrency > busy[type]
-        }
-        limit = self._most - len(self._running)
-        if not room or limit < 1:
-            return
-        jobs = await house.store.claim(room, limit, self.boot, self.ttl, house.clock.now())
-        for job in jobs:
-            if job.lease:
-                execution = Execution(job, job.lease, self._registry[job.type], house)
-                self._running[job.id] = execution
-                runs.create_task(self._run(execution), name=f"run {job.id}")
+    async def _room(self) -> dict[str, int]:
+        if len(self._running) >= self._most:
+            return {}
+        busy = Counter(execution.type for execution in self._running)
+        paused = await self._house.store.paused()
+        room = {type: spec.concurrency - busy[type] for type, spec in self._registry.items() if type not in paused}
+        return {type: free for type, free in room.items() if free > 0}
 
-    async def _run(self, execution: Execution) -> None:
+    async def _claim(self, room: dict[str, int], tasks: asyncio.TaskGroup) -> None:
+        house, limit = self._house, self._most - len(self._running)
+        self._stopped_early.clear()
+        for job in await house.store.claim(room, limit, self.boot, self.ttl, house.clock.now()):
+            if job.lease is None:
+                continue
+            execution = Execution(job, job.lease, self._registry[job.type], house)
+            before = [other for other in self._running if other.job.id == job.id]
+            self._running.append(execution)
+            tasks.create_task(self._run(execution, before), name=f"run {job.id}")
+            if job.id in self._stopped_early:  # while the claim was on its way
+                execution.stop(STOPPED_ON_REQUEST)
+            if self._stopped:
+                execution.stop(self._stopped)
+
+    async def _run(self, execution: Execution, before: Sequence[Execution]) -> None:
         try:
+            for other in before:  # a run that lost its lease may not be gone yet; no job runs twice at once
+                await other.gone.wait()
             await execution.run()
         finally:
-            del self._running[execution.job.id]
+            self._running.remove(execution)
             self._wake.set()
 
-    async def _nap(self) -> None:
-        due = None if self._draining else await self._house.store.next_due(list(self._registry))
+    async def _nap(self, room: Collection[str], tasks: asyncio.TaskGroup) -> None:
+        """Until there may be something to do: news, an end, or a job of a type with room that comes due."""
+        due = await self._house.store.next_due(list(room)) if room else None
         seconds = LONGEST_NAP
         if due is not None:
             seconds = min(seconds, max(0.0, (due - self._house.clock.now()).total_seconds()))
-        alarm = asyncio.create_task(self._house.clock.sleep(seconds))
-        alarm.add_done_callback(lambda _: self._wake.set())
+        alarm = tasks.create_task(self._house.clock.sleep(seconds))
+        alarm.add_done_callback(self._ring)
         try:
             await self._wake.wait()
         finally:
             alarm.cancel()
+
+    def _ring(self, alarm: asyncio.Task[None]) -> None:
+        if not alarm.cancelled():  # else the nap it was set for is over
+            self._wake.set()
 
     def _hear(self, events: Sequence[Event]) -> None:
         if not events or any(event.name in ("queued", "retrying") for event in events):

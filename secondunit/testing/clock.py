@@ -52,6 +52,11 @@ class ManualClock:
                 await self.settle()
         self._move(end)
 
+    async def leap(self, seconds: float) -> None:
+        """Let time pass while nobody runs, as for a stopped process; then all wake whose time has come."""
+        self._move(self._elapsed + timedelta(seconds=seconds))
+        await self.advance(0)
+
     async def settle(self) -> None:
         """Let every task run that can without time passing; work on threads is not waited for."""
         for _ in range(SETTLE_TURNS):

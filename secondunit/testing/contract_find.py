@@ -19,6 +19,7 @@ from secondunit.testing.jobs import (
     end,
     later,
     names,
+    new,
     prune_at,
     settled,
     start,
@@ -176,6 +177,13 @@ class PruneContract:
         await store.prune(prune_at(later(24 * 3600 + 1)))
         assert await store.known("old", NOW) is None
         assert await store.known("young", later(24 * 3600 + 1)) == ("b", b"2")
+
+    async def test_the_key_of_a_forgotten_job_stands_for_nothing(self, store: Store) -> None:
+        await end(store, "a", idempotency=Idempotency("key", b"1"))
+        assert list(await store.prune(prune_at(later(3600)))) == ["a"]
+        assert await store.known("key", later(3600)) is None
+        [(job, created)] = await store.add([new("b", idempotency=Idempotency("key", b"2"), at=later(3600))])
+        assert (job.id, created) == ("b", True)
 
     async def test_no_more_go_than_the_limit(self, store: Store) -> None:
         for n in range(5):

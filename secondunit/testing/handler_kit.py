@@ -1,5 +1,6 @@
 """A JobContext for tests of handlers: it records what a run reports, and fails the test when the run breaks a rule."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ class Report:
 
 
 class FakeContext:
-    """A run of a job in `folder`, without a queue.
+    """A run of a job, without a queue: `await FakeContext.open(tmp_path)`.
 
     `reports`, `partials` and `figures` hold what the run published; `steps` the stored results by name, `ran` the
     steps whose work was done in this run, `sends` the intents of paid steps that are in doubt. Progress that falls or
@@ -33,38 +34,46 @@ class FakeContext:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        *,
-        job_id: str = "job_test",
-        attempt: int = 1,
-        epoch: int = 1,
-        labels: Mapping[str, str] = NO_LABELS,
+        self, workspace: Workspace, *, job_id: str, attempt: int, epoch: int, labels: Mapping[str, str]
     ) -> None:
+        self.workspace = workspace
         self.job_id = job_id
         self.attempt = attempt
         self.epoch = epoch
         self.labels = labels
-        self.workspace = _workspace(folder, epoch)
         self.reports: list[Report] = []
         self.partials: list[Any] = []
         self.figures: dict[str, Any] = {}
         self.steps: dict[str, Any] = {}
         self.sends: dict[str, int] = {}
         self.ran: list[str] = []
-        self._folder = folder
         self._phase: str | None = None
         self._floor, self._weight, self._used = 0.0, 1.0, 0.0
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path,
+        *,
+        job_id: str = "job_test",
+        attempt: int = 1,
+        epoch: int = 1,
+        labels: Mapping[str, str] = NO_LABELS,
+    ) -> "FakeContext":
+        """A run whose workspace lies in `folder`."""
+        workspace = Workspace(run=folder / f"run-{epoch}", kept=folder / "kept", log=folder / "job.log")
+        await asyncio.to_thread(_make, workspace)
+        return cls(workspace, job_id=job_id, attempt=attempt, epoch=epoch, labels=labels)
 
     @property
     def fraction(self) -> float:
         """How far the run said it is."""
         return self.reports[-1].fraction if self.reports else 0.0
 
-    def rerun(self, *, attempt: int | None = None) -> "FakeContext":
+    async def rerun(self, *, attempt: int | None = None) -> "FakeContext":
         """The job's next run, as after a crash: a new lease, the same stored steps and kept folder."""
-        again = FakeContext(
-            self._folder,
+        again = await FakeContext.open(
+            self.workspace.kept.parent,
             job_id=self.job_id,
             attempt=attempt or self.attempt,
             epoch=self.epoch + 1,
@@ -101,7 +110,7 @@ class FakeContext:
         paid: Literal["repeat", "fail"] | None = None,
         keeps: Callable[[T], Iterable[Path]] | None = None,
     ) -> T:
-        if name in self.steps and (keeps is None or all(path.exists() for path in keeps(self.steps[name]))):
+        if name in self.steps and await _all_there(keeps(self.steps[name]) if keeps else ()):
             return self.steps[name]  # type: ignore[no-any-return]  # what the work returned, as JSON gives it back
         self.ran.append(name)
         result = await (self._paid(name, work, paid) if paid else work())
@@ -134,8 +143,11 @@ class FakeContext:
         return result
 
 
-def _workspace(folder: Path, epoch: int) -> Workspace:
-    workspace = Workspace(run=folder / f"run-{epoch}", kept=folder / "kept", log=folder / "job.log")
+def _make(workspace: Workspace) -> None:
     workspace.run.mkdir(parents=True, exist_ok=True)
     workspace.kept.mkdir(exist_ok=True)
-    return workspace
+
+
+async def _all_there(paths: Iterable[Path]) -> bool:
+    wanted = list(paths)
+    return await asyncio.to_thread(lambda: all(path.exists() for path in wanted))

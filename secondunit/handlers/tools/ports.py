@@ -112,3 +112,43 @@ class Files(Protocol):
     def folder(self, path: str, ctx: JobContext) -> AbstractAsyncContextManager[StagedFolder]:
         """Stage an output folder; what was not published is removed."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedVideo:
+    """A video that was downloaded: `path` lies in the job's `kept` folder; `title` is the page's word for it."""
+
+    path: Path
+    size: int
+    title: str | None
+    url: str
+
+
+class Videos(Protocol):
+    """Downloads the video behind a URL, which may be a file, a stream or a page that shows it."""
+
+    def check(self, field: str, url: str) -> None:
+        """Refuse (BadPayload naming `field`) a URL that can't be right by its text alone; never blocks."""
+        ...
+
+    async def fetch(self, url: str, ctx: JobContext, *, max_bytes: int) -> FetchedVideo:
+        """Download into `ctx.workspace.kept`, going on where an earlier run stopped, telling progress from 0 to 1.
+
+        Private, removed, geo-blocked, not a video, too large, an address not allowed: Deterministic with a message a
+        person understands. Rate limits, 5xx, time-outs: Transient, with the wait that was asked for.
+        """
+        ...
+
+
+class Results(Protocol):
+    """Results of earlier jobs by what made them (source and strategy), each for as long as the operator keeps them."""
+
+    async def get(self, key: str) -> tuple[Mapping[str, object], str] | None:
+        """The result and the id of the job that made it."""
+        ...
+
+    async def put(self, key: str, result: Mapping[str, object], job_id: str) -> None: ...
+
+    def alone(self, key: str) -> AbstractAsyncContextManager[None]:
+        """Wait for the run that is making this very result in this process, if there is one."""
+        ...

@@ -151,7 +151,7 @@ class MemoryStore:
         for job in self._jobs.values():
             if job.lease:
                 self._jobs[job.id] = replace(job, lease=replace(job.lease, until=job.lease.until + delta))
-            elif job.run_at and (job.attempt > 1 or job.interruptions):
+            elif job.run_at and not self._waits[job.id].ready and (job.attempt > 1 or job.interruptions):
                 self._jobs[job.id] = replace(job, run_at=job.run_at + delta)
                 self._waits[job.id] = replace(self._waits[job.id], since=job.run_at + delta)
 
@@ -160,7 +160,6 @@ class MemoryStore:
         return min((wait.since for type, wait in waiting if type in types), default=None)
 
     async def age(self, now: datetime, step: timedelta, limit: int) -> int:
-        self._promote(now)
         due = [
             job.id
             for job in self._ready()

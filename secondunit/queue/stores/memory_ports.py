@@ -27,7 +27,8 @@ class MemorySteps:
         return self._rows.get((job_id, name))
 
     async def of_job(self, job_id: JobId) -> Sequence[Step]:
-        return [step for (owner, _), step in self._rows.items() if owner == job_id]
+        steps = [step for step in self._rows.values() if step.job_id == job_id]
+        return sorted(steps, key=lambda step: (step.at, step.name))
 
     async def intend(self, lease: Lease, name: str, now: datetime) -> Step:
         await self._change(lease.job_id, Change, lease=lease)
@@ -45,10 +46,8 @@ class MemorySteps:
     async def forget(self, lease: Lease, name: str) -> None:
         await self._change(lease.job_id, Change, lease=lease)
         step = self._rows.get((lease.job_id, name))
-        if step and step.sends > 1:
+        if step and step.sends and not step.done:
             self._rows[lease.job_id, name] = replace(step, sends=step.sends - 1)
-        elif step and not step.done:
-            del self._rows[lease.job_id, name]
 
     def drop(self, job_ids: Collection[JobId]) -> None:
         """Forget the steps of jobs that are gone."""

@@ -51,6 +51,11 @@ def connect_path_for_reading(path: Path) -> tuple[str, list[str]]:
     ]
 
 
+def newest_schema() -> int:
+    """The schema that this program's migrations lead to."""
+    return max(number for number, _ in _migrations())
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Apply each migration that the database has not seen, each in a transaction; forward only."""
     [version] = connection.execute("pragma user_version").fetchone()

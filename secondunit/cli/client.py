@@ -1,0 +1,133 @@
+"""Talks to the daemon: through its control socket, or, for whoever tries the public API, through its address."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+from aiohttp import ClientConnectionError, ClientResponse, ClientSession, ClientTimeout, UnixConnector
+
+from secondunit.cli.config import loaded
+
+T = TypeVar("T")
+FAILED = 1
+ENDED = ("completed", "partial", "failed", "cancelled")
+
+
+class Refused(Exception):
+    """The daemon said no; the message is its reason, field by field."""
+
+
+class NoDaemon(Exception):
+    """Nothing listens where the daemon would."""
+
+
+class Client:
+    """The daemon's API as the commands use it; answers are its JSON, unchanged."""
+
+    def __init__(self, session: ClientSession) -> None:
+        self._session = session
+
+    async def call(self, method: str, path: str, *, body: Any = None, query: Any = None) -> Any:
+        """One request; Refused with the daemon's reason if it said no."""
+        async with self._session.request(method, path, json=body, params=query) as response:
+            return await _content(response)
+
+    @asynccontextmanager
+    async def events(self, **query: str) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
+        """The daemon's events from now on; when this opens, no later event will be missed."""
+        async with self._session.get("/api/events", params=query, timeout=ClientTimeout(total=None)) as response:
+            if response.status != 200:
+                await _content(response)
+            yield _messages(response)
+
+
+@asynccontextmanager
+async def connected(control: Path) -> AsyncIterator[Client]:
+    """A client of the daemon that has this control socket; NoDaemon when none does."""
+    async with at("http://localhost", UnixConnector(str(control))) as client:
+        yield client
+
+
+@asynccontextmanager
+async def at(url: str, connector: Any = None) -> AsyncIterator[Client]:
+    """A client of the daemon at this address; NoDaemon when nothing listens there."""
+    limit = ClientTimeout(total=None, sock_connect=10)
+    async with ClientSession(url, connector=connector, timeout=limit, read_bufsize=2**20) as session:
+        try:
+            yield Client(session)
+        except (ClientConnectionError, FileNotFoundError) as error:
+            raise NoDaemon(str(error)) from error
+
+
+async def follow(client: Client, job_id: str, show: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any]:
+    """Show the job's events until it has ended, and return it; a stream that is cut off is opened again."""
+    while True:
+        async with client.events(jobId=job_id) as events:
+            job: Mapping[str, Any] = await client.call("GET", f"/api/jobs/{job_id}")
+            if job["status"] in ENDED:
+                return job
+            async for event in events:
+                show(event)
+                if event.get("status") in ENDED:
+                    break
+        await asyncio.sleep(0.05)
+
+
+def ask(work: Callable[[Client], Awaitable[T]], without: Callable[[], Awaitable[T]] | None = None) -> T:
+    """Do `work` with the daemon of these settings, or `without` one; ends the command when that can't be."""
+    settings = loaded().settings
+
+    async def attempt() -> T:
+        try:
+            async with connected(settings.control) as client:
+                return await work(client)
+        except NoDaemon:
+            if without is None:
+                raise
+            return await without()
+
+    try:
+        return asyncio.run(attempt())
+    except NoDaemon:
+        fail(
+            f"no daemon runs on {settings.data_dir}; start one with `secondunit run`,"
+            " or set DATA_DIR to the folder of the one that runs"
+        )
+    except Refused as refused:
+        fail(str(refused))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def fail(message: str) -> NoReturn:
+    """End the command: it failed."""
+    click.echo(message, err=True)
+    sys.exit(FAILED)
+
+
+async def _content(response: ClientResponse) -> Any:
+    text = await response.text()
+    if response.status < 400:
+        return json.loads(text) if text else None
+    try:
+        problem = json.loads(text)
+    except ValueError:
+        raise Refused(f"the daemon answered {response.status}: {text[:200]}") from None
+    reasons = [f"  {fault['field']}: {fault['message']}" for fault in problem.get("errors", ())]
+    raise Refused("\n".join([str(problem["title"]), *reasons] if reasons else [str(problem["detail"])]))
+
+
+async def _messages(response: ClientResponse) -> AsyncIterator[Mapping[str, Any]]:
+    data: list[str] = []
+    async for raw in response.content:
+        line = raw.decode().rstrip("\r\n")
+        if line.startswith("data:"):
+            data.append(line.removeprefix("data:").removeprefix(" "))
+        elif not line and data:
+            yield json.loads("\n".join(data))
+            data = []

@@ -1,0 +1,58 @@
+"""The `secondunit` command: its subcommands by name, each imported only when it is called, so that --help is quick."""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "run": "Start the daemon.",
+    "submit": "Submit a job, and perhaps wait for it.",
+    "jobs": "List, show, cancel, retry and follow jobs.",
+    "config": "Show or check the settings.",
+    "demo": "Start a daemon on a fresh folder and run three jobs on a small clip.",
+}
+
+
+class Lazy(click.Group):
+    """A group whose commands are modules of this package with a command of the same name."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """In the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"secondunit.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List them from the table, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _version(ctx: click.Context, _option: Any, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        click.echo(f"secondunit {version('secondunit')}")
+        ctx.exit()
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def secondunit() -> None:
+    """Second Unit runs media jobs from a durable queue.
+
+    Settings are environment variables, over a TOML file; `secondunit config show` lists them. Exit codes: 0 done, 1 it
+    failed, 2 wrong usage, 78 wrong settings.
+    """
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(secondunit.main(prog_name="secondunit"))

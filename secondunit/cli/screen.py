@@ -1,0 +1,100 @@
+"""What commands show of jobs: tables and live progress bars on a terminal, plain or JSON lines elsewhere."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+COLORS = {"completed": "green", "partial": "yellow", "failed": "red", "cancelled": "magenta", "running": "cyan"}
+COLUMNS = ("JOB", "TYPE", "STATUS", "PROGRESS", "ATTEMPT", "CREATED", "MESSAGE")
+Show = Callable[[Mapping[str, Any]], None]
+
+
+def table(jobs: Sequence[Mapping[str, Any]]) -> None:
+    """Print jobs, one a line."""
+    rows = [COLUMNS, *(_row(job) for job in jobs)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    for row in rows:
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        cells[2] = click.style(cells[2], fg=COLORS.get(row[2]))
+        click.echo("  ".join(cells).rstrip())
+
+
+def page(found: Mapping[str, Any]) -> None:
+    """Print a page of the list of jobs, and how the queue stands."""
+    table(found["jobs"])
+    click.echo(f"{found['total']} in all; the queue has {found['queued']} queued and {found['running']} running")
+    if found["nextCursor"]:
+        click.echo(f"more: --cursor {found['nextCursor']}")
+
+
+def detail(job: Mapping[str, Any]) -> None:
+    """Print everything there is to know of a job, leaving out what is not there."""
+    for name, value in job.items():
+        if value not in (None, [], {}):
+            text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+            click.echo(f"{name + ':':14}" + text.replace("\n", "\n" + " " * 14))
+
+
+def printed(content: Any) -> None:
+    """Print what the API gave, as JSON."""
+    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def line(event: Mapping[str, Any]) -> None:
+    """Print an event as one line of JSON."""
+    click.echo(json.dumps(event, ensure_ascii=False))
+
+
+def sentence(event: Mapping[str, Any]) -> None:
+    """Print an event as one line for a person."""
+    name = str(event["type"]).removeprefix("job:")
+    share = f" {event['progress']:g} %" if name == "progress" else ""
+    note = event.get("message") or event.get("phase") or ""
+    click.echo(f"{event.get('jobType', ''):10} {event.get('jobId', '')}  {name}{share}{': ' if note else ''}{note}")
+
+
+def interactive() -> bool:
+    """Whether a person watches."""
+    return sys.stdout.isatty()
+
+
+@contextmanager
+def bars() -> Iterator[Show]:
+    """A progress bar for each job that is shown, drawn anew as its events come."""
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.fields[type]:10}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>5.1f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[status]} [dim]{task.fields[note]}"),
+    )
+    known: dict[str, TaskID] = {}
+    with Progress(*columns, transient=False) as progress:
+
+        def show(event: Mapping[str, Any]) -> None:
+            job_id = str(event.get("jobId", ""))
+            if job_id not in known:
+                known[job_id] = progress.add_task("", total=100, type=event.get("jobType"), status="", note="")
+            ended = event["status"] in ("completed", "partial")
+            progress.update(
+                known[job_id],
+                completed=100 if ended else event["progress"],
+                status=event["status"],
+                note=event.get("message") or event.get("phase") or "",
+            )
+
+        yield show
+
+
+def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
+    created = str(job["createdAt"])[:19].replace("T", " ")
+    attempt = f"{job['attempt']}/{job['maxAttempts']}"
+    note = (job.get("error") or {}).get("message") or job.get("message") or job.get("phase") or ""
+    progress = f"{job['progress']:g} %"
+    return job["jobId"], job["type"], job["status"], progress, attempt, created, str(note)[:60].replace("\n", " ")

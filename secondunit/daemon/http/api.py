@@ -1,0 +1,74 @@
+"""What the HTTP room is given: the queue, the judges, the settings, and the ports it reports to."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from secondunit.handlers.tools.addresses import AddressRule, Network
+from secondunit.queue.clock import Clock
+from secondunit.queue.service import Queue
+from secondunit.queue.store import Delivery
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the daemon is: `reasons` say what is wrong, `figures` are for those who may see them."""
+
+    status: Literal["ok", "degraded", "draining", "failing"]
+    reasons: Sequence[str] = ()
+    figures: Mapping[str, Any] | None = None
+
+
+class Metrics(Protocol):
+    """Where request durations go, and the text that is scraped."""
+
+    @property
+    def content_type(self) -> str:
+        """The media type of what `render` gives."""
+        ...
+
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One answered request; `route` is the path's template, so that ids make no series of their own."""
+        ...
+
+    async def render(self) -> bytes:
+        """All metrics as Prometheus text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """What an operator may set. `rate_limit` reads like `600/minute`, None is off; sizes are bytes, spans seconds."""
+
+    api_key: str | None = None
+    allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "::1"})
+    trusted_proxies: tuple[Network, ...] = ()
+    rate_limit: str | None = "600/minute"
+    cors_origins: tuple[str, ...] = ()
+    max_body: int = MIB
+    max_batch: int = 16 * MIB
+    events_heartbeat: float = 15.0
+    stream_heartbeat: float = 5.0
+    send_timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Everything the routes use. `trusted`: this instance serves the control socket, where every caller may do all.
+
+    `stopping` ends the event streams; `retry_delivery` makes a delivery due now, or raises KeyError.
+    """
+
+    queue: Queue
+    rule: AddressRule
+    clock: Clock
+    metrics: Metrics
+    health: Callable[[], Awaitable[Health]]
+    retry_delivery: Callable[[str], Awaitable[Delivery]]
+    stopping: asyncio.Event
+    version: str
+    settings: HttpSettings = HttpSettings()
+    trusted: bool = False

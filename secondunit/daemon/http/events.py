@@ -1,0 +1,79 @@
+"""The events of all jobs, as unnamed messages: what a reader missed first, in order, then live."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from aiohttp import web
+
+from secondunit.daemon.http import asks, wire
+from secondunit.daemon.http.api import Api
+from secondunit.daemon.http.reply import encoded
+from secondunit.daemon.http.streams import STREAMS, Channel
+from secondunit.queue.model import Event, Filter, Job, Status
+
+RETRY = "retry: 3000"
+SNAPSHOT = 100
+UNKNOWN = -1
+
+
+async def follow(api: Api, request: web.Request) -> web.StreamResponse:
+    """Server-sent events of every job, or of those that `jobId` and `type` name.
+
+    Messages are unnamed; lifecycle messages carry an id. A reader that comes back with the last one (`Last-Event-ID`
+    or `lastEventId`) gets those it missed; if they are no longer kept, `{"type": "reset", "jobs": [...]}` first.
+    """
+    ask = asks.query(asks.EventsQuery, request.query)
+    filter = Filter(ids=ask.job_id, types=ask.type)
+    last_seen = request.headers.get("Last-Event-ID") or ask.last_event_id
+    after = None if not last_seen else _position(last_seen, api.queue.store.generation)
+
+    async def feed(channel: Channel) -> None:
+        await _feed(api, channel, filter, after)
+
+    return await request.app[STREAMS].run(request, feed)
+
+
+async def _feed(api: Api, channel: Channel, filter: Filter, after: int | None) -> None:
+    generation = api.queue.store.generation
+    async with api.queue.follow(filter, after, on_drop=channel.abort) as follow:
+        if follow.missed:
+            reset = {"type": "reset", "jobs": await _snapshot(api, filter)}
+            await channel.write(RETRY)
+            await channel.send(encoded(reset).decode(), id=f"{generation}-{follow.after}")
+        elif after is None:
+            # No message, but the reader's position: one that is cut off before its first message misses nothing.
+            await channel.write(f"id: {generation}-{follow.after}", RETRY)
+        else:
+            await channel.write(RETRY)
+        while channel.alive:
+            try:
+                async with asyncio.timeout(api.settings.events_heartbeat):
+                    event = await follow.next()
+            except TimeoutError:
+                continue
+            if event.name != "data":
+                await channel.send(_text(event), id=f"{generation}-{event.seq}" if event.seq else None)
+
+
+def _position(last_seen: str, generation: str) -> int:
+    """The number within this generation's events, or one that no event ever had."""
+    line, _, number = last_seen.rpartition("-")
+    known = line == generation and number.isascii() and number.isdigit() and len(number) < 19
+    return int(number) if known else UNKNOWN
+
+
+@lru_cache(maxsize=256)
+def _text(event: Event) -> str:
+    """The message's JSON, made once for all readers."""
+    return encoded(wire.message(event)).decode()
+
+
+async def _snapshot(api: Api, filter: Filter) -> Sequence[dict[str, Any]]:
+    """Live jobs and the most recent ones, newest first."""
+    jobs: dict[str, Job] = {}
+    for statuses in ([Status.RUNNING], [Status.QUEUED], []):
+        page = await api.queue.find(Filter(statuses, filter.types, filter.ids), None, SNAPSHOT)
+        jobs |= {job.id: job for job in page.jobs}
+    return [wire.summary(job) for job in sorted(jobs.values(), key=lambda job: job.seq, reverse=True)]

@@ -1,0 +1,42 @@
+"""How often one caller may call, measured on our clock.
+
+`limits` reads the setting. Its stores in memory don't fit in here: the asynchronous one sweeps all its keys with every
+request, the other one starts threads, and both read the wall clock themselves.
+"""
+
+from math import ceil
+
+from limits import parse
+
+from secondunit.queue.clock import Clock
+
+MOST_CALLERS = 10_000
+
+
+class RateLimit:
+    """A budget a caller spends at will, and gets back evenly over its period (the generic cell rate algorithm)."""
+
+    def __init__(self, rate: str, clock: Clock) -> None:
+        limit = parse(rate)
+        self._period = float(limit.get_expiry())
+        self._each = self._period / limit.amount
+        self._clock = clock
+        self._full_at: dict[str, float] = {}
+
+    def spend(self, caller: str) -> int | None:
+        """None if the call is within the rate, else after how many seconds the next one will be."""
+        now = self._clock.monotonic()
+        full_at = max(self._full_at.get(caller, now), now) + self._each
+        # Half a call's share of slack, for sums of floats.
+        over = full_at - now - self._period - self._each / 2
+        if over > 0:
+            return ceil(full_at - now - self._period)
+        self._full_at[caller] = full_at
+        if len(self._full_at) > MOST_CALLERS:
+            self._forget(now)
+        return None
+
+    def _forget(self, now: float) -> None:
+        """Drop callers with a full budget and, should there be too many others, those nearest to it."""
+        spent = sorted((at, caller) for caller, at in self._full_at.items() if at > now)
+        self._full_at = {caller: at for at, caller in spent[-MOST_CALLERS // 2 :]}

@@ -1,0 +1,41 @@
+"""Answers: JSON encoded once and compactly, and compression for those who ask for it."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+WORTH_COMPRESSING = 1024
+COMPRESSED_ON_LOOP = 256 * 1024
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_GZIP = re.compile(r"(?:^|,)\s*(?:gzip|\*)\s*(?:;\s*q=([0-9.]+)\s*)?(?=,|$)", re.IGNORECASE)
+
+
+def encoded(content: Any) -> bytes:
+    """The content as JSON in UTF-8; what is no Unicode (half a surrogate pair, of a file's name) becomes `?`."""
+    return _encode(content).encode("utf-8", "replace")
+
+
+def reply(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A JSON response."""
+    return web.Response(
+        body=encoded(content),
+        status=status,
+        headers=headers,
+        content_type="application/json",
+        zlib_executor_size=COMPRESSED_ON_LOOP,
+    )
+
+
+def compress(request: web.Request, response: web.StreamResponse) -> None:
+    """Compress a response of known, worthwhile size if the caller takes gzip; streams and ranges stay as they are."""
+    if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+        return
+    if len(response.body) <= WORTH_COMPRESSING or response.status == 206:
+        return
+    response.headers["Vary"] = "Accept-Encoding"
+    accepted = _GZIP.search(request.headers.get("Accept-Encoding", ""))
+    if accepted and float(accepted[1] or 1) > 0:
+        response.enable_compression(web.ContentCoding.gzip)

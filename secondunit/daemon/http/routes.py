@@ -1,0 +1,60 @@
+"""The table of routes."""
+
+from secondunit.daemon.http import answers, asks, deliveries, docs, events, jobs, ops, recover, stream
+from secondunit.daemon.http.route import Route
+
+BODY = (400, 413, 415, 422)
+STORE = (503, 507)
+TEXT = "text/plain"
+PAGE = "text/html"
+SSE = "text/event-stream"
+KEY = ("Idempotency-Key",)
+
+SUBMITTING = (
+    Route(
+        "POST", "/api/jobs", jobs.submit, "submit", answers.Accepted, (201, 200), (*BODY, 409, *STORE),
+        body=asks.SubmitAsk, headers=KEY,
+    ),
+    Route(
+        "POST", "/api/jobs/batch", jobs.submit_batch, "submit", answers.Batch, (201, 200), (*BODY, 409, *STORE),
+        body=asks.BatchAsk, headers=KEY,
+    ),
+)  # fmt: skip
+
+JOBS = (
+    Route("GET", "/api/jobs", jobs.find, "read", answers.Jobs, problems=(422, 503), query=asks.ListQuery),
+    Route("GET", "/api/jobs/{id}", jobs.show, "read", answers.Job, problems=(404, 503)),
+    Route("DELETE", "/api/jobs/{id}", jobs.cancel, "submit", answers.Moved, problems=(404, 409, *STORE)),
+    Route("POST", "/api/jobs/{id}/retry", jobs.retry, "submit", answers.Moved, problems=(404, 409, *STORE)),
+    Route("POST", "/api/jobs/retry", jobs.retry_all, "submit", answers.Bulk, (200,), (*BODY, *STORE), asks.BulkAsk),
+    Route("POST", "/api/jobs/cancel", jobs.cancel_all, "submit", answers.Bulk, (200,), (*BODY, *STORE), asks.BulkAsk),
+    Route("GET", "/api/jobs/{id}/deliveries", deliveries.of_job, "read", answers.Deliveries, problems=(404, 503)),
+    Route("POST", "/api/deliveries/{id}/retry", deliveries.retry, "admin", answers.Delivery, problems=(404, *STORE)),
+)
+
+EVENTS = (
+    Route(
+        "GET", "/api/events", events.follow, "read", None, (200,), (422, 503),
+        query=asks.EventsQuery, headers=("Last-Event-ID",), media=SSE, stream=True,
+    ),
+    Route(
+        "GET", "/api/jobs/{id}/stream", stream.follow, "read", None, (200,), (404, 503), media=SSE, stream=True,
+        query=asks.StreamQuery,
+    ),
+)  # fmt: skip
+
+OPERATING = (
+    Route("POST", "/api/types/{type}/pause", ops.pause, "admin", answers.TypeState, problems=(422, *STORE)),
+    Route("POST", "/api/types/{type}/resume", ops.resume, "admin", answers.TypeState, problems=(422, *STORE)),
+    Route("GET", "/api/admin/stuck", recover.stuck, "admin", answers.Stuck, problems=(422, 503), query=asks.StuckQuery),
+    Route(
+        "POST", "/api/admin/recover", recover.recover, "admin", answers.Bulk, (200,), (*BODY, *STORE), asks.RecoverAsk
+    ),
+    Route("GET", "/health", ops.health, None, answers.Health, (200, 503), limited=False),
+    Route("GET", "/metrics", ops.metrics, "read", None, media=TEXT, limited=False),
+    Route("GET", "/api/openapi.json", docs.document, None, answers.Document),
+    Route("GET", "/docs", docs.page, None, media=PAGE),
+    Route("GET", "/docs/{asset}", docs.asset, None, problems=(404,), media="*/*"),
+)
+
+ROUTES = (*SUBMITTING, *JOBS, *EVENTS, *OPERATING)

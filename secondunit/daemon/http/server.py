@@ -1,0 +1,118 @@
+"""The application: routes, the one middleware around them, and what lives as long as it does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+
+import aiohttp_cors
+import structlog
+from aiohttp import web
+
+from secondunit.daemon.http.api import Api
+from secondunit.daemon.http.auth import CALLER, OneKey
+from secondunit.daemon.http.docs import DOCUMENT
+from secondunit.daemon.http.gate import Gate
+from secondunit.daemon.http.openapi import document
+from secondunit.daemon.http.problems import UNEXPECTED, problem, problem_of
+from secondunit.daemon.http.reply import compress
+from secondunit.daemon.http.route import Route
+from secondunit.daemon.http.routes import ROUTES
+from secondunit.daemon.http.streams import STREAMS, Streams
+
+CORS_HEADERS = ("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer")
+EXPOSED_HEADERS = ("Location", "Retry-After")
+
+log = structlog.get_logger(__name__)
+Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def build_app(api: Api) -> web.Application:
+    """The API as an application, to be served on a socket."""
+    boundary = Boundary(api, Gate(api, OneKey(api.settings.api_key)))
+    app = web.Application(middlewares=[boundary.middleware], client_max_size=api.settings.max_batch)
+    app[DOCUMENT] = document(ROUTES, api.version)
+    app[STREAMS] = Streams(api.settings.events_heartbeat, api.settings.send_timeout)
+    # A path is one resource, whatever order the table has: aiohttp-cors answers preflights by resource.
+    resources = {path: app.router.add_resource(path) for path in dict.fromkeys(route.path for route in ROUTES)}
+    for route in ROUTES:
+        boundary.add(resources[route.path], route)
+    _allow_origins(app, api.settings.cors_origins)
+    app.cleanup_ctx.append(partial(_ending_streams, api))
+    return app
+
+
+class Boundary:
+    """Everything between a connection and a route: admission, refusals as problems, compression, one measurement."""
+
+    def __init__(self, api: Api, gate: Gate) -> None:
+        self._api = api
+        self._gate = gate
+        self._routes: dict[object, Route] = {}
+
+    def add(self, resource: web.Resource, route: Route) -> None:
+        """Serve a route; one for GET also answers HEAD."""
+
+        async def endpoint(request: web.Request) -> web.StreamResponse:
+            return await route.handler(self._api, request)
+
+        self._routes[endpoint] = route
+        resource.add_route(route.method, endpoint)
+        if route.method == "GET":
+            resource.add_route("HEAD", endpoint)
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Endpoint) -> web.StreamResponse:
+        """The answer to any request at all."""
+        started = self._api.clock.monotonic()
+        route = self._routes.get(request.match_info.handler)
+        response = await self._answer(request, handler, route)
+        compress(request, response)
+        if route is not None and not route.stream:
+            seconds = self._api.clock.monotonic() - started
+            self._api.metrics.observe_request(request.method, route.path, response.status, seconds)
+        return response
+
+    async def _answer(self, request: web.Request, handler: Endpoint, route: Route | None) -> web.StreamResponse:
+        try:
+            caller = await self._gate.admit(request, route)
+            if caller is not None:
+                request[CALLER] = caller
+            return await handler(request)
+        except Exception as error:  # a caller gets an answer whatever broke, and the log the cause
+            known = problem_of(error)
+            if known is not None:
+                return known
+            log.exception("http.failed", method=request.method, path=request.path)
+            return problem(UNEXPECTED, "this is a fault of the daemon; its log has the cause")
+
+
+def _allow_origins(app: web.Application, origins: Sequence[str]) -> None:
+    """Let pages and extensions of these origins read answers and send keys."""
+    if not origins:
+        return
+    options = {
+        "allow_headers": CORS_HEADERS,
+        "expose_headers": EXPOSED_HEADERS,
+        "max_age": 600,
+    }
+    app.on_response_prepare.append(_vary_by_origin)
+    cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(origins, options))
+    for route in list(app.router.routes()):
+        cors.add(route)
+
+
+async def _vary_by_origin(_: web.Request, response: web.StreamResponse) -> None:
+    """Keep a cache from giving one origin's answer to another, which aiohttp-cors leaves to us."""
+    response.headers.add("Vary", "Origin")
+
+
+async def _ending_streams(api: Api, app: web.Application) -> AsyncIterator[None]:
+    """End the streams as soon as the daemon stops, so that nothing waits for readers that never leave."""
+
+    async def watch() -> None:
+        await api.stopping.wait()
+        app[STREAMS].end()
+
+    watcher = asyncio.create_task(watch())
+    yield
+    watcher.cancel()

@@ -1,0 +1,100 @@
+"""The events of one job, as the named messages of TrailTag's clients; they end with the job."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from secondunit.daemon.http import asks, wire
+from secondunit.daemon.http.api import Api
+from secondunit.daemon.http.reply import encoded
+from secondunit.daemon.http.streams import STREAMS, Channel
+from secondunit.queue.model import Event, Filter, Job, Status
+
+WORDS = {Status.COMPLETED: "done", Status.CANCELLED: "canceled"}
+
+
+async def follow(api: Api, request: web.Request) -> web.StreamResponse:
+    """Named server-sent events of one job, to its end.
+
+    `phase_update`, `heartbeat` (every 5 s), `partial_locations`, and last `completed` or `error`; `ts` in Unix seconds,
+    `progress` 0 to 100, `status` in TrailTag's words (`done`, `canceled`).
+    """
+    asks.query(asks.StreamQuery, request.query)
+    job = await api.queue.get(request.match_info["id"])
+
+    async def feed(channel: Channel) -> None:
+        await _feed(api, channel, job.id)
+
+    return await request.app[STREAMS].run(request, feed)
+
+
+async def _feed(api: Api, channel: Channel, job_id: str) -> None:
+    loop = asyncio.get_running_loop()
+    async with api.queue.follow(Filter(ids=[job_id]), on_drop=channel.abort) as follow:
+        job = await api.queue.get(job_id)
+        if not job.status.ended:
+            await _send(channel, "phase_update", _phase(job, api.clock.now()))
+        status = job.status
+        beat = loop.time() + api.settings.stream_heartbeat
+        while not status.ended:
+            try:
+                async with asyncio.timeout_at(beat):
+                    event = await follow.next()
+            except TimeoutError:
+                beat += api.settings.stream_heartbeat
+                now = api.clock.now()
+                await _send(channel, "heartbeat", {"job_id": job_id, "status": _word(status), "ts": _ts(now)})
+                continue
+            status = event.status
+            if event.name == "data":
+                await _send(channel, "partial_locations", _part(event))
+            elif not status.ended:
+                await _send(channel, "phase_update", _phase(event, event.at))
+        await _send(channel, *_end(await api.queue.get(job_id), api.clock.now()))
+
+
+async def _send(channel: Channel, event: str, content: Mapping[str, Any]) -> None:
+    await channel.send(encoded(content).decode(), event=event)
+
+
+def _phase(of: Job | Event, at: datetime) -> dict[str, Any]:
+    return {
+        "job_id": of.id if isinstance(of, Job) else of.job_id,
+        "status": _word(of.status),
+        "phase": of.phase,
+        "progress": wire.percent(of.progress),
+        "message": of.message,
+        "ts": _ts(at),
+    }
+
+
+def _part(event: Event) -> dict[str, Any]:
+    part = event.data if isinstance(event.data, Mapping) else {"locations": event.data}
+    return {**part, "job_id": event.job_id, "progress": wire.percent(event.progress), "ts": _ts(event.at)}
+
+
+def _end(job: Job, now: datetime) -> tuple[str, dict[str, Any]]:
+    """The last message; a partial result is a completed job that names what failed."""
+    content = {
+        "job_id": job.id,
+        "status": _word(job.status),
+        "progress": wire.percent(job.progress),
+        "ts": _ts(job.finished_at or now),
+    }
+    match job.status:
+        case Status.COMPLETED:
+            return "completed", content
+        case Status.PARTIAL:
+            return "completed", content | {"failed": job.missing}
+    return "error", content | {"error": wire.failure(job.error)}
+
+
+def _word(status: Status) -> str:
+    return WORDS.get(status, status.value)
+
+
+def _ts(at: datetime) -> int:
+    return int(at.timestamp())

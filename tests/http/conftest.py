@@ -1,0 +1,270 @@
+"""A daemon's API on a real socket, over the reference store, with a clock that tests move."""
+
+import asyncio
+import json
+import random
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from secondunit.daemon.http import answers
+from secondunit.daemon.http.api import Api, Health, HttpSettings
+from secondunit.daemon.http.problems import MEDIA_TYPE
+from secondunit.daemon.http.route import Route
+from secondunit.daemon.http.routes import ROUTES
+from secondunit.daemon.http.server import build_app
+from secondunit.handlers.tools.addresses import AddressRule
+from secondunit.queue import state
+from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
+from secondunit.queue.handler import HandlerSpec, JobContext, Registry
+from secondunit.queue.hub import Hub
+from secondunit.queue.model import Event, Job, Lease
+from secondunit.queue.outcome import Completed, Outcome
+from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.service import Queue
+from secondunit.queue.store import Delivery
+from secondunit.queue.stores.memory import MemoryStore
+from secondunit.testing.clock import ManualClock
+
+TTL = timedelta(seconds=30)
+
+
+class Clip(BaseModel):
+    """The payload of the tests' job type."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    input_path: str
+    width: int = 320
+    headers: dict[str, str] | None = None
+    cookies: str | None = None
+
+
+class Empty(BaseModel):
+    """A payload without fields."""
+
+
+async def _never_run(ctx: JobContext, payload: Any) -> None:
+    raise AssertionError("tests move jobs themselves")
+
+
+def _check(clip: Clip) -> None:
+    if clip.input_path.startswith("/outside"):
+        raise BadPayload(FieldError("inputPath", "lies outside of MEDIA_ROOTS"))
+
+
+def _unavailable(payload: Empty) -> None:
+    raise TypeUnavailable("paid", "set GEMINI_API_KEY")
+
+
+REGISTRY = Registry(
+    [
+        HandlerSpec("clip", Clip, _never_run, priority=1, check=_check, secrets=("headers", "cookies")),
+        HandlerSpec("paid", Empty, _never_run, check=_unavailable),
+        HandlerSpec("idle", Empty, _never_run, retry=RetryPolicy(5, "fixed", timedelta(seconds=9))),
+    ]
+)
+
+
+@dataclass
+class FakeMetrics:
+    """Keeps what it is told."""
+
+    content_type: str = "text/plain; version=1.0.0; charset=utf-8"
+    observed: list[tuple[str, str, int]] = field(default_factory=list)
+
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        self.observed.append((method, route, status))
+
+    async def render(self) -> bytes:
+        return b"secondunit_up 1\n"
+
+
+@dataclass(frozen=True)
+class Message:
+    """One block of an event stream; `data` is None for one that is no message."""
+
+    data: Any = None
+    event: str | None = None
+    id: str | None = None
+    comment: str | None = None
+    retry: str | None = None
+
+
+class Reader:
+    """What a browser's EventSource sees, and what it does not."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.response = response
+
+    async def block(self) -> Message | None:
+        """The next block, or None at the end."""
+        fields: dict[str, str] = {}
+        while line := (await self.response.content.readline()).decode():
+            if line == "\n":
+                data = fields.pop("data", None)
+                return Message(data=None if data is None else json.loads(data), **fields)
+            name, _, value = line.rstrip("\n").partition(": ")
+            assert name not in fields
+            fields[name or "comment"] = value
+        assert not fields, "cut off inside a message"
+        return None
+
+    async def next(self) -> Message:
+        """The next message."""
+        while (block := await self.block()) is not None:
+            if block.data is not None:
+                return block
+        raise EOFError
+
+    async def take(self, count: int) -> list[Message]:
+        """So many messages."""
+        return [await self.next() for _ in range(count)]
+
+
+class House:
+    """One API and all that it stands on."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.clock = ManualClock()
+        self.chance = random.Random(7)  # noqa: S311 - tests repeat
+        self.store = MemoryStore("g1")
+        self.hub = Hub()
+        self.store.listen(self.hub.publish)
+        self.metrics = FakeMetrics()
+        self.health = Health("ok", ["all is well"], {"queueDepth": 3})
+        self.interrupted: list[str] = []
+        self.queue = Queue(self.store, REGISTRY, self.hub, self.clock, self.chance, interrupt=self.interrupted.append)
+        self.stopping = asyncio.Event()
+        trusted = settings.pop("trusted", False)
+        rule = AddressRule(settings.pop("allowed", ()))
+        self.api = Api(
+            queue=self.queue,
+            rule=rule,
+            clock=self.clock,
+            metrics=self.metrics,
+            health=self._health,
+            retry_delivery=self._retry_delivery,
+            stopping=self.stopping,
+            version="1.2.3",
+            settings=HttpSettings(**settings),
+            trusted=trusted,
+        )
+        self.client: TestClient[Any, Any]
+
+    async def call(
+        self, method: str, path: str, body: Any = None, *, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> Any:
+        """The answer to a call, held to the status expected and to what the document says of it."""
+        answer = await self.raw(method, path, body, headers=headers)
+        content = await answer.read()
+        assert answer.status == status, content
+        route = _route(method, path)
+        if status >= 400 and not (route and status in route.success):
+            assert answer.content_type == MEDIA_TYPE
+            problem = answers.Problem.model_validate_json(content)
+            assert problem.status == status
+            assert route is None or status in (*route.problems, 401, 403, 421, 429, 500, 405)
+        elif route is not None:
+            assert status in route.success
+            if route.answer is not None:
+                assert answer.content_type == "application/json"
+                route.answer.model_validate_json(content)
+        return json.loads(content)
+
+    async def raw(
+        self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> aiohttp.ClientResponse:
+        """The response as it is; `body` goes out as JSON."""
+        if body is not None:
+            more["json"] = body
+        return await self.client.request(method, path, headers=headers, **more)
+
+    async def submit(self, type: str = "idle", payload: Mapping[str, Any] | None = None, **fields: Any) -> str:
+        """Submit a job over HTTP; its id."""
+        answer = await self.call("POST", "/api/jobs", {"type": type, "payload": payload or {}, **fields}, status=201)
+        return str(answer["jobId"])
+
+    async def start(self, job_id: str) -> Lease:
+        """Claim jobs until this one runs."""
+        while (job := await self.store.get(job_id)).lease is None:
+            claimed = await self.store.claim({job.type: 1}, 1, "boot", TTL, self.clock.now())
+            assert claimed, f"{job_id} can't be started"
+        return job.lease
+
+    async def settle(self, job_id: str, outcome: Outcome = Completed({"ok": True})) -> Job:
+        """End the job's run, started first if need be."""
+        lease = await self.start(job_id)
+        now = self.clock.now()
+        return await self.store.change(job_id, lambda job: state.settle(job, outcome, self.chance, now), lease=lease)
+
+    @asynccontextmanager
+    async def listen(self, path: str, **headers: str) -> AsyncIterator["Reader"]:
+        """A reader of an event stream, past its opening lines."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.client.get(path, headers=named) as response:
+            assert response.status == 200, await response.text()
+            yield Reader(response)
+
+    @property
+    def readers(self) -> int:
+        """How many are subscribed to events."""
+        return len(self.hub._subscriptions) + sum(map(len, self.hub._by_job.values()))
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Let the others run until this holds."""
+        async with asyncio.timeout(10):
+            while not holds():
+                await asyncio.sleep(0.002)
+
+    def live(self, event: Event) -> None:
+        """Publish an event that is not stored."""
+        self.hub.publish([event])
+
+    async def _health(self) -> Health:
+        return self.health
+
+    async def _retry_delivery(self, delivery_id: str) -> Delivery:
+        now = self.clock.now()
+        return await self.store.outbox.change(delivery_id, lambda row: replace(row, state="pending", next_at=now))
+
+
+def _route(method: str, path: str) -> Route | None:
+    path = path.partition("?")[0]
+    for route in sorted(ROUTES, key=lambda route: "{" in route.path):
+        pattern = re.sub(r"{\w+}", "[^/]+", route.path)
+        if route.method == method and re.fullmatch(pattern, path):
+            return route
+    return None
+
+
+Build = Callable[..., Awaitable[House]]
+
+
+@pytest.fixture
+async def build() -> AsyncIterator[Build]:
+    """Opens houses with settings of their own, and closes them."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(**settings: Any) -> House:
+            house = House(**settings)
+            house.client = await stack.enter_async_context(TestClient(TestServer(build_app(house.api))))
+            stack.callback(house.stopping.set)
+            return house
+
+        yield opened
+
+
+@pytest.fixture
+async def house(build: Build) -> House:
+    """A daemon without a key."""
+    return await build()

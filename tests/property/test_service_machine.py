@@ -1,0 +1,387 @@
+"""The daemon's queue under random histories: crashes, hangs, drains, cancels, retries. The invariants hold after each."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from pydantic import BaseModel
+
+from secondunit.queue import leases
+from secondunit.queue.errors import NotAllowed, StoreBroken
+from secondunit.queue.execution import House
+from secondunit.queue.handler import HandlerSpec, JobContext, Registry, Workspace
+from secondunit.queue.hub import Hub
+from secondunit.queue.model import Event, Filter, Job, Status, Target
+from secondunit.queue.outcome import Deterministic, Partial, Postponed, Transient
+from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.service import Queue, Submission
+from secondunit.queue.stores.memory import MemoryStore
+from secondunit.queue.worker import Worker
+from secondunit.testing.clock import ManualClock
+from secondunit.testing.jobs import ALL, NoJitter
+
+TTL = timedelta(seconds=30)
+CONCURRENCY = 2
+TERMINAL = ("completed", "partial", "failed", "cancelled")
+CANCEL, RETRY, RECOVER = "cancel", "retry", "recover"
+
+
+class Payload(BaseModel):
+    """`slow` runs need four seconds to stop, as if a program had to be killed first."""
+
+    slow: bool = False
+
+
+@dataclass
+class Play:
+    """One run of the handler, which does what the machine tells it."""
+
+    ctx: JobContext
+    inbox: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+
+
+class Wire:
+    """A process's connection to the store: cut off by a crash, after which nothing gets through."""
+
+    def __init__(self, end: Any) -> None:
+        self.end = end
+        self.cut = False
+
+    def __getattr__(self, name: str) -> Any:
+        there = getattr(self.end, name)
+        if name in ("steps", "outbox", "cache"):
+            part = Wire(there)
+            part.__dict__["cut_with"] = self
+            return part
+        if not asyncio.iscoroutinefunction(there):
+            return there
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if self.cut or getattr(self.__dict__.get("cut_with"), "cut", False):
+                raise StoreBroken("this process is dead")
+            return await there(*args, **kwargs)
+
+        return call
+
+
+class Folders:
+    """Workspaces that are not there."""
+
+    async def open(self, job: Job) -> Workspace:
+        return Workspace(Path("run"), Path("kept"), Path("log"))
+
+    async def close(self, job: Job, *, ended: bool) -> None:
+        """Nothing to remove."""
+
+
+class Seeds(NoJitter):
+    """Chance that only counts, so that ids differ."""
+
+    def __init__(self) -> None:
+        self.drawn = 0
+
+    def randbytes(self, n: int, /) -> bytes:
+        self.drawn += 1
+        return self.drawn.to_bytes(n, "big")
+
+
+class Daemon:
+    """One process: a queue, a worker and its heartbeat, until it is drained or crashes."""
+
+    def __init__(self, store: MemoryStore, clock: ManualClock, chance: Seeds, registry: Registry, boot: str) -> None:
+        self.wire: Any = Wire(store)
+        self.hub = Hub()
+        store.listen(self.hub.publish)
+        house = House(self.wire, self.hub, clock, chance, Folders())
+        self.worker = Worker(house, registry, boot=boot, ttl=TTL, most=5)
+        self.queue = Queue(self.wire, registry, self.hub, clock, chance, interrupt=self.worker.stop_job)
+        self.clock = clock
+        self.tasks: list[asyncio.Task[Any]] = []
+
+    async def start(self) -> None:
+        await leases.reclaim(self.wire, self.clock, self.worker.boot)
+        self.tasks = [
+            asyncio.create_task(self.worker.run()),
+            asyncio.create_task(leases.keep(self.worker, self.wire, self.clock)),
+        ]
+
+    def check(self) -> None:
+        """Raise what a loop died of."""
+        for task in self.tasks:
+            if task.done():
+                task.result()
+
+    async def drain(self) -> None:
+        drain = asyncio.create_task(self.worker.drain(20))
+        await self.clock.advance(30)
+        assert drain.done(), "the drain took longer than its grace and the time a run needs to stop"
+        await drain
+        assert self.tasks[0].done() and not self.worker.leases()
+        await self.kill()
+
+    async def kill(self) -> None:
+        self.wire.cut = True
+        for _ in range(4):
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            await self.clock.settle()
+
+
+class Machine(RuleBasedStateMachine):
+    """Whatever happens, invariants I2 to I8 hold."""
+
+    jobs: Bundle[str] = Bundle("jobs")
+
+    @initialize()
+    def begin(self) -> None:
+        self.runner = asyncio.Runner()
+        self.clock = ManualClock()
+        self.chance = Seeds()
+        self.store = MemoryStore()
+        self.boots = 0
+        self.plays: list[Play] = []
+        self.finished_steps: set[tuple[str, str]] = set()
+        self.seen: dict[str, Job] = {}
+        self.retried: Counter[str] = Counter()
+        self.read: list[Event] = []
+        self.log: list[Event] = []
+        self.moves: list[asyncio.Task[Any]] = []
+        spec = HandlerSpec("play", Payload, self.play, concurrency=CONCURRENCY)
+        self.registry = Registry([spec])
+        self.do(self.boot())
+
+    def teardown(self) -> None:
+        with suppress(AttributeError):
+            self.do(self.daemon.kill())
+            self.runner.close()
+
+    def do(self, work: Awaitable[Any]) -> Any:
+        async def done() -> Any:
+            answer = await work
+            await self.clock.settle()
+            return answer
+
+        return self.runner.run(done())
+
+    async def boot(self) -> None:
+        self.boots += 1
+        self.plays.clear()
+        self.daemon = Daemon(self.store, self.clock, self.chance, self.registry, f"boot-{self.boots}")
+        await self.daemon.start()
+        self.moves = []
+        self.reader = asyncio.create_task(self.follow(self.daemon.queue))
+
+    async def follow(self, queue: Queue) -> None:
+        async with queue.follow(ALL, after=self.read[-1].seq if self.read else 0) as stream:
+            assert not stream.missed
+            while True:
+                event = await stream.next()
+                if event.seq:
+                    self.read.append(event)
+
+    async def play(self, ctx: JobContext, payload: Payload) -> dict[str, str]:
+        async with self.on_stage(ctx, payload) as play:
+            while True:
+                match await play.inbox.get():
+                    case "progress":
+                        await ctx.progress(0.5, "half")
+                    case "fall back":
+                        await ctx.progress(0.1)
+                    case "step":
+                        await ctx.step("s", lambda: self.work(ctx.job_id, "s"))
+                        self.finished_steps.add((ctx.job_id, "s"))
+                    case "complete":
+                        return {"by": str(ctx.epoch)}
+                    case "partial":
+                        return Partial({"by": str(ctx.epoch)}, ["x"])  # type: ignore[return-value]
+                    case "flaky":
+                        raise Transient("try again")
+                    case "broken":
+                        raise Deterministic("no use")
+                    case "postpone":
+                        raise Postponed("quota", delay=timedelta(seconds=7))
+
+    @asynccontextmanager
+    async def on_stage(self, ctx: JobContext, payload: Payload) -> AsyncIterator[Play]:
+        play = Play(ctx)
+        self.plays.append(play)
+        try:
+            yield play
+        finally:
+            if payload.slow:
+                await self.clock.sleep(4)
+            if play in self.plays:
+                self.plays.remove(play)
+
+    async def work(self, job_id: str, name: str) -> dict[str, int]:
+        assert (job_id, name) not in self.finished_steps, f"I7: {name} of {job_id} was finished and ran again"
+        return {"done": 1}
+
+    @rule(
+        target=jobs,
+        slow=st.booleans(),
+        retries=st.integers(0, 2),
+        told=st.booleans(),
+        delay=st.sampled_from([None, None, 15]),
+    )
+    def submit(self, slow: bool, retries: int, told: bool, delay: int | None) -> str:
+        submission = Submission(
+            "play",
+            {"slow": slow},
+            target=Target("callback", "http://127.0.0.1/") if told else None,
+            retry=RetryPolicy(retries, "fixed", timedelta(seconds=3)),
+            run_at=None if delay is None else self.clock.now() + timedelta(seconds=delay),
+        )
+        job, created = self.do(self.daemon.queue.submit(submission))
+        assert created
+        self.retried[job.id] = 0
+        return str(job.id)
+
+    @rule(
+        nth=st.integers(0, CONCURRENCY - 1),
+        commands=st.lists(
+            st.sampled_from("progress,fall back,step,complete,partial,flaky,broken,postpone".split(",")), max_size=3
+        ),
+    )
+    def act(self, nth: int, commands: list[str]) -> None:
+        if nth < len(self.plays):
+            for command in commands:
+                self.plays[nth].inbox.put_nowait(command)
+            self.do(self.clock.settle())
+
+    @rule(job_id=jobs, move=st.sampled_from([CANCEL, RETRY, RECOVER]))
+    def move(self, job_id: str, move: str) -> None:
+        async def begin() -> None:
+            self.moves.append(asyncio.create_task(self.attempt(job_id, move)))
+
+        self.do(begin())
+
+    async def attempt(self, job_id: str, move: str) -> None:
+        queue = self.daemon.queue
+        try:
+            match move:
+                case "cancel":
+                    await queue.cancel(job_id)
+                case "retry":
+                    await queue.retry(job_id)
+                    self.retried[job_id] += 1
+                    self.seen.pop(job_id, None)
+                case _:
+                    await queue.recover(job_id)
+        except NotAllowed:
+            return
+
+    @rule(seconds=st.sampled_from([0.6, 3.5, 11, 45]))
+    def advance(self, seconds: float) -> None:
+        self.do(self.clock.advance(seconds))
+
+    @rule(seconds=st.sampled_from([5, 29, 31, 100]))
+    def hang(self, seconds: float) -> None:
+        self.do(self.clock.leap(seconds))
+        self.do(self.clock.advance(11))
+
+    @rule()
+    def crash(self) -> None:
+        self.do(self.daemon.kill())
+        self.do(self.boot())
+
+    @rule()
+    def drain_and_restart(self) -> None:
+        before = {job.id: job for job in self.do(self.all_jobs())}
+        self.do(self.daemon.drain())
+        for job in self.do(self.all_jobs()):
+            assert job.status is not Status.RUNNING
+            assert job.reclaims == before[job.id].reclaims, "a drain is no crash"
+        self.do(self.boot())
+
+    async def all_jobs(self) -> list[Job]:
+        return list((await self.store.find(ALL, None, 10_000)).jobs)
+
+    @invariant()
+    def the_daemon_lives(self) -> None:
+        self.daemon.check()
+        for move in [move for move in self.moves if move.done()]:
+            move.result()
+        if self.reader.done():
+            self.reader.result()
+
+    @invariant()
+    def no_job_is_lost(self) -> None:
+        assert {job.id for job in self.do(self.all_jobs())} == set(self.retried)
+
+    @invariant()
+    def one_run_a_job_and_no_more_runs_than_room(self) -> None:
+        on_stage = Counter(play.ctx.job_id for play in self.plays)
+        assert all(n == 1 for n in on_stage.values()), f"I2: two runs at once: {on_stage}"
+        assert len(self.plays) <= CONCURRENCY
+
+    @invariant()
+    def jobs_move_by_the_rules(self) -> None:
+        for job in self.do(self.all_jobs()):
+            before = self.seen.get(job.id)
+            if before is not None:
+                assert job.epoch >= before.epoch, "I2: epochs only grow"
+                if before.status.ended:
+                    assert job == before, "I6: an ended job changed"
+                if job.epoch == before.epoch and job.status is before.status is Status.RUNNING:
+                    assert job.progress >= before.progress, "progress fell"
+            assert job.attempt <= job.retry.max_retries + 1, "I5: too many attempts"
+            self.seen[job.id] = job
+
+    @invariant()
+    def ends_are_told_once(self) -> None:
+        log = self.do(self.store.events(0, ALL, 100_000))
+        assert log[: len(self.log)] == self.log, "I8: the log was rewritten"
+        assert [event.seq for event in log] == list(range(1, len(log) + 1)), "I8: gaps"
+        self.log = list(log)
+        for job in self.do(self.all_jobs()):
+            story = [event.name for event in log if event.job_id == job.id]
+            ends = sum(name in TERMINAL for name in story)
+            assert ends == self.retried[job.id] + job.status.ended, f"I4: {story}"
+            deliveries = self.do(self.store.outbox.of_job(job.id))
+            assert len(deliveries) == (ends if job.target else 0), "I4: one delivery an end"
+            since = len(story) - 1 - story[::-1].index("queued") if job.status.ended else 0
+            assert story[since:], story
+            self.check_attempts(job, [event for event in log if event.job_id == job.id])
+
+    def check_attempts(self, job: Job, events: list[Event]) -> None:
+        """An attempt's number grows by failures only, and starts over with a retry."""
+        attempt = 1
+        for before, event in zip([None, *events], events, strict=False):
+            if before is not None and before.name in TERMINAL:
+                attempt = 1
+            attempt += event.name == "retrying"
+            assert event.attempt == attempt, f"I5: {[(e.name, e.attempt) for e in events]}"
+        assert job.attempt == attempt
+
+    @invariant()
+    def the_reader_has_read_it_all(self) -> None:
+        assert self.read == self.log, "I8: what a reader got is not what was stored"
+
+
+QUICK = settings(
+    max_examples=25,
+    stateful_step_count=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+class TestService(Machine.TestCase):  # type: ignore[misc, valid-type]  # made by hypothesis
+    settings = QUICK
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+class TestServiceInManyHistories(Machine.TestCase):  # type: ignore[misc, valid-type]
+    settings = settings(QUICK, max_examples=300, stateful_step_count=40, derandomize=False)

@@ -1,0 +1,314 @@
+"""Random histories, applied to the reference store and to SQLite: whatever one answers, the other answers too."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import is_dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+
+from secondunit.queue import state
+from secondunit.queue.errors import QueueError
+from secondunit.queue.model import Event, Filter, Idempotency, Job, Lease, Status, Target
+from secondunit.queue.outcome import Completed, Outcome, Partial, Postpone, Released, Stopped
+from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.store import CacheEntry, Decide, Delivery, Store
+from secondunit.queue.stores.memory import MemoryStore
+from secondunit.queue.stores.sqlite.store import open_store
+from secondunit.testing.jobs import ALL, BROKEN, FLAKY, NOW, TTL, by, listened, new, prune_at, settled
+
+TYPES = ("hls", "webp")
+OUTCOMES: list[Outcome] = [
+    Completed({"n": 1}),
+    Partial([1], ["x"]),
+    BROKEN,
+    FLAKY,
+    Postpone(timedelta(seconds=40), "quota"),
+    Released("drain"),
+    Stopped(),
+]
+types = st.sampled_from(TYPES)
+room = st.dictionaries(types, st.integers(0, 3))
+keys = st.none() | st.builds(Idempotency, st.sampled_from("kl"), st.sampled_from([b"1", b"2"]))
+fields = st.fixed_dictionaries(
+    {
+        "type": types,
+        "priority": st.integers(0, 4),
+        "delay": st.none() | st.integers(-10, 120),
+        "idempotency": keys,
+        "dedupe_key": st.sampled_from([None, None, "w1", "w2"]),
+        "target": st.sampled_from([None, Target("callback", "http://127.0.0.1/")]),
+        "retry": st.builds(RetryPolicy, st.integers(0, 2)),
+    }
+)
+
+
+class Disagreement(AssertionError):
+    """The stores gave different answers."""
+
+
+class Stores(RuleBasedStateMachine):
+    """Both stores, side by side, under the same moves."""
+
+    ids: Bundle[str] = Bundle("ids")
+    leases: Bundle[Lease] = Bundle("leases")
+
+    @initialize()
+    def open(self) -> None:
+        self.runner = asyncio.Runner()
+        self.folder = Path(tempfile.mkdtemp(prefix="stores-"))
+        self.memory: Store = MemoryStore()
+        self.sqlite: Store = self.runner.run(open_store(self.folder / "queue.db", synchronous="off"))
+        self.heard = listened(self.memory), listened(self.sqlite)
+        self.now = NOW
+        self.made = 0
+
+    def teardown(self) -> None:
+        with suppress(AttributeError):
+            self.runner.run(self.sqlite.close())
+            self.runner.close()
+            shutil.rmtree(self.folder)
+
+    def both(self, ask: Callable[[Store], Awaitable[Any]]) -> Any:
+        """What both stores answer."""
+        memory, sqlite = (self.runner.run(_answer(ask, store)) for store in (self.memory, self.sqlite))
+        if memory != sqlite:
+            raise Disagreement(f"\nmemory: {memory}\nsqlite: {sqlite}")
+        return memory
+
+    @rule(target=ids, batch=st.lists(fields, min_size=1, max_size=4))
+    def add(self, batch: list[dict[str, Any]]) -> str:
+        changes = []
+        for wish in batch:
+            self.made += 1
+            delay = wish["delay"]
+            run_at = None if delay is None else self.now + timedelta(seconds=delay)
+            rest = {name: value for name, value in wish.items() if name != "delay"}
+            changes.append(new(f"j{self.made}", at=self.now, run_at=run_at, **rest))
+        self.both(lambda store: store.add(changes))
+        return changes[-1].job.id
+
+    @rule(target=leases, room=room, limit=st.integers(0, 4), boot=st.sampled_from(["b1", "b1", "b2"]))
+    def claim(self, room: dict[str, int], limit: int, boot: str) -> Any:
+        jobs = self.both(lambda store: store.claim(room, limit, boot, TTL, self.now))
+        return next((job.lease for job in jobs), Lease("nobody", 1, boot, self.now))
+
+    @rule(held=st.lists(leases, max_size=4))
+    def extend(self, held: list[Lease]) -> None:
+        self.both(lambda store: store.extend(held, self.now + TTL, self.now))
+
+    @rule(lease=leases, outcome=st.sampled_from(OUTCOMES), fenced=st.booleans())
+    def settle(self, lease: Lease, outcome: Outcome, fenced: bool) -> None:
+        if fenced:
+            self.change(lease.job_id, settled(outcome, self.now), lease)
+        else:
+            self.change(lease.job_id, partial(_settle_if_running, outcome=outcome, now=self.now))
+
+    @rule(lease=leases, fraction=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
+    def progress(self, lease: Lease, fraction: float) -> None:
+        self.change(lease.job_id, by(state.progress, fraction, f"at {fraction}", "main", self.now), lease)
+
+    @rule(job_id=ids, move=st.sampled_from([state.cancel, state.retry, state.recover, state.expire, state.share]))
+    def move(self, job_id: str, move: Any) -> None:
+        self.change(job_id, by(move, self.now))
+
+    @rule(lease=leases, name=st.sampled_from("st"), how=st.sampled_from(["intend", "finish", "forget"]))
+    def step(self, lease: Lease, name: str, how: str) -> None:
+        done = by(state.step_done, self.now)
+        match how:
+            case "intend":
+                self.both(lambda store: store.steps.intend(lease, name, self.now))
+            case "finish":
+                self.both(lambda store: store.steps.finish(lease, name, {"n": [None]}, done, self.now))
+            case _:
+                self.both(lambda store: store.steps.forget(lease, name))
+        self.both(lambda store: store.steps.of_job(lease.job_id))
+
+    @rule(job_id=ids, nth=st.integers(0, 2), way=st.sampled_from(["delivered", "dead", "pending"]))
+    def deliver(self, job_id: str, nth: int, way: Any) -> None:
+        async def change(store: Store) -> Delivery | None:
+            rows = await store.outbox.of_job(job_id)
+            if nth >= len(rows):
+                return None
+            again = self.now + timedelta(seconds=30) if way == "pending" else None
+            return await store.outbox.change(
+                rows[nth].id, lambda row: replace(row, state=way, attempts=row.attempts + 1, next_at=again)
+            )
+
+        self.both(change)
+
+    @rule(job_id=ids, key=st.sampled_from("cd"), life=st.integers(1, 300))
+    def cache(self, job_id: str, key: str, life: int) -> None:
+        entry = CacheEntry(key, {"n": life}, job_id, self.now, self.now + timedelta(seconds=life))
+        self.both(lambda store: store.cache.put(entry))
+
+    @rule(seconds=st.sampled_from([0.5, 10, 31, 600, 3600, 25 * 3600]))
+    def pass_time(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @rule()
+    def age(self) -> None:
+        self.promote()
+        self.both(lambda store: store.age(self.now, timedelta(minutes=10), 1000))
+
+    @rule(seconds=st.sampled_from([-3600, 45]))
+    def shift(self, seconds: int) -> None:
+        self.promote()
+        self.both(lambda store: store.shift(timedelta(seconds=seconds)))
+
+    @rule(type=types, paused=st.booleans())
+    def pause(self, type: str, paused: bool) -> None:
+        self.both(lambda store: store.pause(type, paused))
+
+    @rule(target=ids, ago=st.sampled_from([0, 60, 3600]), failed_ago=st.sampled_from([0, 3600]))
+    def prune(self, ago: int, failed_ago: int) -> str:
+        # a job that stays, so that the numbers of those that go are not given out again
+        self.made += 1
+        self.both(lambda store: store.add([new(f"j{self.made}", at=self.now)]))
+        what = replace(
+            prune_at(self.now - timedelta(seconds=ago)),
+            now=self.now,
+            failed_before=self.now - timedelta(seconds=failed_ago),
+            limit=1000,
+        )
+
+        async def prune(store: Store) -> list[str]:
+            return sorted(await store.prune(what))
+
+        self.both(prune)
+        return f"j{self.made}"
+
+    @rule(filter=st.builds(Filter, st.lists(st.sampled_from(list(Status)), max_size=2), st.lists(types, max_size=2)))
+    def look(self, filter: Filter) -> None:
+        cursor: int | None = None
+        while True:
+            page = self.both(partial(_find, filter=filter, cursor=cursor))
+            if page.next_cursor is None:
+                break
+            cursor = page.next_cursor
+        self.both(lambda store: store.events(self.now.second, filter, 5))
+
+    @rule(job_ids=st.lists(ids, min_size=1, max_size=3), filter=st.builds(Filter, types=st.lists(types, max_size=1)))
+    def look_for(self, job_ids: list[str], filter: Filter) -> None:
+        self.both(lambda store: store.find(replace(filter, ids=job_ids), None, 10))
+        self.both(lambda store: store.events(0, replace(filter, ids=job_ids), 100))
+
+    @rule(lease=consumes(leases))
+    def drop(self, lease: Lease) -> None:
+        self.both(lambda store: store.get(lease.job_id))
+
+    @invariant()
+    def the_same_is_there(self) -> None:
+        self.promote()
+        self.both(lambda store: store.find(ALL, None, 1000))
+        self.both(lambda store: store.events(0, ALL, 10_000))
+        self.both(lambda store: store.event_bounds())
+        self.both(_counts)
+        self.both(lambda store: store.next_due(TYPES))
+        self.both(lambda store: store.paused())
+        for boot in ("b1", "b2"):
+            self.both(partial(_expired, now=self.now, boot=boot))
+        for key in "kl":
+            self.both(partial(_known, key=key, now=self.now))
+        for work in ("w1", "w2"):
+            self.both(partial(_twin, work=work))
+        for key in "cd":
+            self.both(partial(_cached, key=key, now=self.now))
+        self.both(partial(_due, now=self.now))
+        assert self.heard[0] == self.heard[1]
+
+    def promote(self) -> None:
+        """Let both see whose time has come, which is a claim's affair."""
+        self.both(lambda store: store.claim({}, 0, "b1", TTL, self.now))
+
+    def change(self, job_id: str, decide: Decide, lease: Lease | None = None) -> None:
+        self.both(lambda store: store.change(job_id, decide, lease=lease))
+
+
+async def _answer(ask: Callable[[Store], Awaitable[Any]], store: Store) -> Any:
+    try:
+        return _plain(await ask(store))
+    except QueueError as error:
+        return type(error), getattr(error, "job_id", None)
+
+
+def _plain(answer: Any) -> Any:
+    """The answer, without what a store may choose: names of deliveries, kinds of sequences and mappings."""
+    if isinstance(answer, Delivery):
+        return replace(answer, id="")
+    if is_dataclass(answer):
+        return answer if isinstance(answer, Job | Event) else _page(answer)
+    if isinstance(answer, str | bytes | frozenset) or answer is None:
+        return answer
+    if isinstance(answer, Sequence):
+        return [_plain(part) for part in answer]
+    return dict(answer) if hasattr(answer, "items") else answer
+
+
+def _page(answer: Any) -> Any:
+    return replace(answer, jobs=list(answer.jobs)) if hasattr(answer, "jobs") else answer
+
+
+def _settle_if_running(job: Job, *, outcome: Outcome, now: datetime) -> Any:
+    return settled(outcome, now)(job) if job.status is Status.RUNNING else state.cancel(job, now)
+
+
+async def _find(store: Store, *, filter: Filter, cursor: int | None) -> Any:
+    return await store.find(filter, cursor, 2)
+
+
+async def _counts(store: Store) -> Any:
+    counts = await store.counts()
+    told = [{type: n for type, n in part.items() if n} for part in (counts.queued, counts.running, counts.ended)]
+    return [*told, counts.oldest_ready, {state: n for state, n in (await store.outbox.counts()).items() if n}]
+
+
+async def _expired(store: Store, *, now: datetime, boot: str) -> Any:
+    return sorted(await store.expired(now, boot, 1000), key=lambda lease: lease.job_id)
+
+
+async def _known(store: Store, *, key: str, now: datetime) -> Any:
+    return await store.known(key, now)
+
+
+async def _twin(store: Store, *, work: str) -> Any:
+    return await store.live_twin(work)
+
+
+async def _cached(store: Store, *, key: str, now: datetime) -> Any:
+    return await store.cache.get(key, now)
+
+
+async def _due(store: Store, *, now: datetime) -> Any:
+    due = await store.outbox.due(now, 1000)
+    ordered = [row.next_at for row in due]
+    assert ordered == sorted(ordered, key=lambda at: at or now)
+    return [sorted((row.notice.job_id, row.attempts) for row in due), await store.outbox.next_due()]
+
+
+QUICK = settings(
+    max_examples=10,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+class TestStoresAgree(Stores.TestCase):  # type: ignore[misc, valid-type, name-defined]  # made by hypothesis
+    settings = QUICK
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+class TestStoresAgreeInManyHistories(Stores.TestCase):  # type: ignore[misc, valid-type, name-defined]
+    settings = settings(QUICK, max_examples=150, derandomize=False)

@@ -1,0 +1,108 @@
+"""The command line: quick, with the exit codes and the output that scripts rely on."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from secondunit.cli.main import COMMANDS, secondunit
+from secondunit.cli.submit import Payload
+
+HEAVY = ("aiohttp", "pydantic", "rich", "structlog", "sqlite3")
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("SECONDUNIT_CONFIG", "/dev/null")
+    return tmp_path
+
+
+def called(*args: str) -> Result:
+    return CliRunner().invoke(secondunit, args)
+
+
+def test_help_lists_every_command_and_imports_none_of_them() -> None:
+    script = (
+        "import sys; from secondunit.cli.main import secondunit\n"
+        "secondunit.main(['--help'], standalone_mode=False)\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_explains_itself(command: str) -> None:
+    result = called(command, "--help")
+    assert result.exit_code == 0 and result.output.startswith("Usage: ")
+    assert COMMANDS[command].split()[0] in result.output
+
+
+@pytest.mark.parametrize("args", [["nothing"], ["submit"], ["jobs", "list", "--status", "lost"], ["run", "--fast"]])
+def test_wrong_usage_ends_with_2(args: list[str]) -> None:
+    assert called(*args).exit_code == 2
+
+
+def test_config_show_prints_settings_with_their_source_and_no_secret(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_KEY", "a-secret-of-some-length")
+    text = called("config", "show").output
+    assert f"{data_dir}" in text and "(environment)" in text and "a-secret" not in text
+    values = json.loads(called("config", "show", "--json").output)
+    assert values["API_KEY"] == "***" and values["PORT"] == 8000
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_config_check_ends_with_78_and_every_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert called("config", "check").exit_code == 0
+    monkeypatch.setenv("PORT", "x")
+    monkeypatch.setenv("LOG_LEVEL", "x")
+    result = called("config", "check")
+    assert result.exit_code == 78
+    assert "PORT: " in result.output and "LOG_LEVEL: " in result.output
+
+
+@pytest.mark.usefixtures("data_dir")
+@pytest.mark.parametrize("args", [["submit", "hls"], ["jobs", "cancel", "job_x"], ["jobs", "tail"]])
+def test_what_needs_the_daemon_says_how_to_start_one(args: list[str]) -> None:
+    result = called(*args)
+    assert result.exit_code == 1
+    assert "secondunit run" in result.output
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_looking_without_a_daemon_and_without_a_queue_makes_no_queue(data_dir: Path) -> None:
+    result = called("jobs", "list")
+    assert result.exit_code == 1 and "there is no queue" in result.output
+    assert not list(data_dir.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ('{"n": 1}', {"n": 1}),
+        ("n=1", {"n": 1}),
+        ("name=a b=c", {"name": "a b=c"}),
+        ('qualities=["480p"]', {"qualities": ["480p"]}),
+        ("empty=", {"empty": ""}),
+    ],
+)
+def test_a_payload_is_json_or_pairs(text: str, fields: dict[str, object]) -> None:
+    assert Payload().convert(text, None, None) == fields
+
+
+def test_a_payload_may_lie_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text('{"n": 3}')
+    assert Payload().convert(f"@{tmp_path / 'p.json'}", None, None) == {"n": 3}
+
+
+@pytest.mark.parametrize("text", ["[1]", "@/nonexistent", "{broken", "word", "=3"])
+def test_another_payload_is_wrong_usage(text: str) -> None:
+    result = called("submit", "hls", "-p", text)
+    assert result.exit_code == 2 and "Error" in result.output

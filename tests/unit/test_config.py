@@ -1,0 +1,192 @@
+"""The settings: which source wins, that all faults are told at once, and that no secret is."""
+
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from secondunit.daemon.config import BadConfig, Config, load, shown, unserved
+from secondunit.daemon.settings import Database, Settings
+
+NO_FILE = Path("/nonexistent/config.toml")
+
+
+def loaded(**environ: str) -> Config:
+    return load(environ, default_file=NO_FILE)
+
+
+def faults(**environ: str) -> list[str]:
+    with pytest.raises(BadConfig) as caught:
+        loaded(**environ)
+    return list(caught.value.faults)
+
+
+def file(tmp_path: Path, text: str) -> Mapping[str, str]:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    return {"SECONDUNIT_CONFIG": str(path)}
+
+
+def test_an_empty_environment_gives_the_documented_defaults() -> None:
+    settings = loaded().settings
+    assert (settings.processor_mode, settings.host, settings.port) == ("passive", "127.0.0.1", 8000)
+    assert settings.data_dir == Path("data").absolute()
+    assert settings.database == Database(settings.data_dir / "queue.db", "full")
+    assert settings.roots == (settings.data_dir / "media",)
+    assert (settings.lease_seconds, settings.drain_seconds, settings.rate_limit) == (30, 300, "600/minute")
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_default(tmp_path: Path) -> None:
+    settings = loaded(PORT="8001", **file(tmp_path, "port = 9\nlease_seconds = 12\n")).settings
+    assert (settings.port, settings.lease_seconds, settings.drain_seconds) == (8001, 12, 300)
+
+
+def test_a_secret_may_be_a_credential_file_and_the_environment_wins_over_it(tmp_path: Path) -> None:
+    (tmp_path / "api_key").write_text("from-the-file\n")
+    (tmp_path / "port").write_text("1")
+    config = loaded(CREDENTIALS_DIRECTORY=str(tmp_path))
+    assert config.settings.api_key is not None and config.settings.api_key.get_secret_value() == "from-the-file"
+    assert config.settings.port == 8000  # not a secret: no credential
+    over = loaded(CREDENTIALS_DIRECTORY=str(tmp_path), API_KEY="from-the-environment").settings.api_key
+    assert over is not None and over.get_secret_value() == "from-the-environment"
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    assert loaded(PORT="", API_KEY="").settings == loaded().settings
+
+
+def test_under_systemd_the_state_directory_holds_the_data(tmp_path: Path) -> None:
+    assert loaded(STATE_DIRECTORY=f"{tmp_path}:/elsewhere").settings.data_dir == tmp_path
+    assert loaded(STATE_DIRECTORY="/elsewhere", DATA_DIR=str(tmp_path)).settings.data_dir == tmp_path
+
+
+def test_every_fault_is_told_at_once_and_says_what_is_allowed() -> None:
+    told = faults(PORT="abc", PROCESSOR_MODE="both", CONCURRENCY_HLS="0", QUEUE_URL="redis://x", RATE_LIMIT="many")
+    assert {fault.partition(":")[0] for fault in told} == {
+        "PORT",
+        "PROCESSOR_MODE",
+        "CONCURRENCY_HLS",
+        "QUEUE_URL",
+        "RATE_LIMIT",
+    }
+    assert all("; allowed: " in fault and "\n" not in fault for fault in told)
+    [port] = [fault for fault in told if fault.startswith("PORT")]
+    assert port == (
+        "PORT: 'abc' is not a whole number; allowed: a port, 0 for any free one, 0 to 65535 (given by environment)"
+    )
+
+
+def test_a_fault_of_a_secret_does_not_show_it() -> None:
+    told = faults(CALLBACK_SECRET="whsec_!hunter2!", ALERT_URL="ftp://hunter2")
+    assert len(told) == 2
+    assert "hunter2" not in "".join(told)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "box.example"])
+def test_a_host_that_others_reach_needs_a_key(host: str) -> None:
+    [fault] = faults(HOST=host)
+    assert fault.startswith("HOST:") and "API_KEY" in fault
+    assert loaded(HOST=host, API_KEY="k" * 32).settings.host == host
+
+
+def test_a_reachable_host_is_told_together_with_other_faults() -> None:
+    assert [fault.partition(":")[0] for fault in faults(HOST="0.0.0.0", PORT="x")] == ["PORT", "HOST"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_needs_none(host: str) -> None:
+    assert loaded(HOST=host).settings.host == host
+
+
+def test_an_unknown_key_in_the_file_is_refused_with_the_likely_one(tmp_path: Path) -> None:
+    [fault] = faults(**file(tmp_path, "prot = 8001\n"))
+    assert fault.startswith("prot: unknown key") and "port, perhaps" in fault
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("[types.hls.retry]\nmax_tries = 3\n", "types.hls.retry.max_tries"),
+        ("[types.hls.retry]\nmax_retries = -1\n", "types.hls.retry.max_retries"),
+        ("[types.hls]\nspeed = 3\n", "types.hls.speed"),
+        ("concurrency_hls = 'x'\n", "CONCURRENCY_HLS"),
+        ("retry = 3\n", "retry"),
+        ("port = \n", "SECONDUNIT_CONFIG"),
+    ],
+)
+def test_a_fault_in_the_file_names_its_place(tmp_path: Path, text: str, name: str) -> None:
+    [fault] = faults(**file(tmp_path, text))
+    assert fault.startswith(f"{name}:") and "; allowed: " in fault
+
+
+def test_a_named_file_that_is_not_there_is_a_fault() -> None:
+    [fault] = faults(SECONDUNIT_CONFIG="/nonexistent/config.toml")
+    assert "can't be read" in fault
+
+
+def test_the_file_holds_retry_tables_and_settings_of_types(tmp_path: Path) -> None:
+    text = 'concurrency_hls = 2\n[types.hls.retry]\nmax_retries = 1\nbackoff = "fixed"\n[deploy.site]\nrepo = "x"\n'
+    settings = loaded(**file(tmp_path, text)).settings
+    assert settings.concurrency == {"hls": 2}
+    policy = settings.retry["hls"].policy()
+    assert (policy.max_retries, policy.backoff, policy.initial_delay.total_seconds()) == (1, "fixed", 1)
+    assert settings.deploy == {"site": {"repo": "x"}}
+
+
+def test_lists_are_split_as_their_variable_says() -> None:
+    settings = loaded(
+        MEDIA_ROOTS="/a:/b", CORS_ORIGINS="https://a.example, chrome-extension://abc", ALLOW_PRIVATE_ADDRESSES="10.0.0.0/8"
+    ).settings
+    assert settings.media_roots == (Path("/a"), Path("/b"))
+    assert settings.cors_origins == ("https://a.example", "chrome-extension://abc")
+    assert settings.allow_private_addresses == (ip_network("10.0.0.0/8"),)
+
+
+def test_the_queue_url_may_trade_durability_for_speed() -> None:
+    settings = loaded(QUEUE_URL="sqlite:////var/q.db?synchronous=normal").settings
+    assert settings.database == Database(Path("/var/q.db"), "normal")
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///q.db?mode=ro", "sqlite://host/q.db", "q.db"])
+def test_other_queue_urls_are_refused(url: str) -> None:
+    [fault] = faults(QUEUE_URL=url)
+    assert fault.startswith("QUEUE_URL:")
+
+
+@pytest.mark.parametrize("name", ["UVICORN_WORKERS", "QUEUE_TYPE", "REDIS_URL"])
+def test_a_variable_of_older_deployments_is_answered_by_what_serves_instead(name: str) -> None:
+    [warning] = loaded(**{name: "redis"}).warnings
+    assert warning.startswith(f"{name} is not used: ")
+
+
+def test_near_misses_are_warned_of_and_strangers_are_not() -> None:
+    warnings = loaded(DRAIN_SECOND="1", CONCURENCY_HLS="2", HOSTNAME="x", PATH="/bin", XDG_DATA_DIRS="/x").warnings
+    assert [warning.partition(" ")[0] for warning in warnings] == ["DRAIN_SECOND", "CONCURENCY_HLS"]
+    assert "DRAIN_SECONDS" in warnings[0] and "CONCURRENCY_HLS" in warnings[1]
+
+
+def test_a_setting_of_a_type_that_nothing_serves_is_warned_of() -> None:
+    [warning] = unserved(loaded(CONCURRENCY_HSL="2", CONCURRENCY_MY_TYPE="3").settings, ["hls", "my-type"])
+    assert warning == "CONCURRENCY_HSL: no such job type; CONCURRENCY_HLS, perhaps?"
+
+
+def test_active_mode_without_a_backend_is_warned_of() -> None:
+    [warning] = loaded(PROCESSOR_MODE="active").warnings
+    assert warning.startswith("BACKEND_API_URL")
+    assert not loaded(PROCESSOR_MODE="active", BACKEND_API_URL="https://backend.example").warnings
+
+
+def test_showing_the_settings_strikes_secrets_out_and_names_every_variable() -> None:
+    settings = loaded(API_KEY="a-secret-of-some-length").settings
+    values = shown(settings)
+    assert values["API_KEY"] == "***" and values["GEMINI_API_KEY"] is None
+    assert "a-secret" not in str(values) and "a-secret" not in repr(settings)
+    assert set(values) == {name.upper() for name in Settings.model_fields}
+
+
+def test_the_settings_know_their_secrets() -> None:
+    assert loaded(API_KEY="abcdefghij0123456789", GEMINI_API_KEY="other").settings.secrets() == {
+        "abcdefghij0123456789",
+        "other",
+    }

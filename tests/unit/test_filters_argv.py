@@ -1,0 +1,111 @@
+"""The exact command lines that ffmpeg gets."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from secondunit.handlers.tools.ffmpeg import MEDIA_FORMATS, Media
+from secondunit.handlers.tools.filters import Shot, frame_argv, hls_argv
+from secondunit.handlers.tools.hls_plan import SegmentType, plan
+from secondunit.handlers.tools.probe import Audio, MediaInfo, Video
+from secondunit.queue.outcome import Deterministic
+
+ZIMG = Media("/x/ffmpeg", "/x/ffprobe", "5.1", frozenset(), frozenset({"zscale", "tonemap"}), False)
+NEW = Media("/x/ffmpeg", "/x/ffprobe", "8.1", frozenset(), frozenset({"tonemap"}), True)
+OLD = Media("/x/ffmpeg", "/x/ffprobe", "5.1", frozenset(), frozenset({"tonemap"}), False)
+VIDEO = Video(0, "h264", 1280, 720, Fraction(1), 0, Fraction(25), Fraction(25), "yuv420p", "bt709", "bt709", False)
+INPUT = (
+    f"-format_whitelist {MEDIA_FORMATS} -max_pixels 67108864 -protocol_whitelist file -t 86400 -i file:/proc/self/fd/9"
+)
+
+
+def hls(
+    video: Video = VIDEO,
+    qualities: Sequence[str] = ("720p", "480p"),
+    segment_type: SegmentType = "fmp4",
+    audio: Audio | None = None,
+    media: Media = ZIMG,
+) -> list[str]:
+    info = MediaInfo("mov", 60.0, False, False, video, audio)
+    return hls_argv(media, "file:/proc/self/fd/9", plan(info, video, qualities, segment_type))
+
+
+def graph(argv: Any) -> Any:
+    return argv[argv.index("-filter_complex") + 1]
+
+
+def test_one_ffmpeg_decodes_once_and_writes_every_playlist() -> None:
+    assert " ".join(hls(audio=Audio(1, "aac", 6))) == (
+        "/x/ffmpeg -hide_banner -nostdin -v warning -max_error_rate 1 -nostats -progress pipe:1 "
+        f"{INPUT} -filter_complex "
+        "[0:0]split=2[s0][s1];"
+        "[s0]scale=1280:720:out_range=tv[s2];[s2]setsar=1[s3];[s3]format=yuv420p[s4];"
+        "[s1]scale=854:480:out_range=tv[s5];[s5]setsar=1[s6];[s6]format=yuv420p[s7];"
+        "[0:1]aresample=async=1:first_pts=0[s8] "
+        "-map [s4] -map [s7] -map [s8] -f hls -ac 2 -ar 48000 -b:a 128k -bufsize:v:0 5600k -bufsize:v:1 2800k "
+        "-c:a aac -c:v libx264 -crf 23 -dn -force_key_frames expr:gte(t,n_forced*2) -hls_flags independent_segments "
+        "-hls_playlist_type vod -hls_segment_filename %v/%05d.m4s -hls_segment_type fmp4 -hls_time 6 "
+        "-map_chapters -1 -map_metadata -1 -max_muxing_queue_size 4096 -maxrate:v:0 2800k -maxrate:v:1 1400k "
+        "-preset veryfast -profile:a aac_low -profile:v high -sc_threshold 0 -sn "
+        "-var_stream_map v:0,agroup:aud,name:720p v:1,agroup:aud,name:480p a:0,agroup:aud,default:yes,name:audio "
+        "%v/index.m3u8 -y"
+    )
+
+
+def test_a_single_silent_rendition_needs_no_split_and_no_group() -> None:
+    argv = hls(qualities=["720p"], segment_type="ts")
+    assert graph(argv) == "[0:0]scale=1280:720:out_range=tv[s0];[s0]setsar=1[s1];[s1]format=yuv420p[s2]"
+    assert argv[argv.index("-var_stream_map") + 1] == "v:0,name:720p"
+    assert argv[argv.index("-hls_segment_type") + 1] == "mpegts"
+    assert "-c:a" not in argv and "%v/%05d.ts" in argv
+
+
+def test_interlaced_pictures_of_varying_rate_are_woven_apart_and_made_steady() -> None:
+    video = replace(VIDEO, interlaced=True, average=Fraction(24000, 1001), nominal=Fraction(30))
+    assert graph(hls(video, ["720p"])).startswith("[0:0]yadif[s0];[s0]fps=fps=24000/1001[s1];[s1]scale=1280:720")
+
+
+def test_hdr_goes_through_zimg_where_it_is_built_in() -> None:
+    video = replace(VIDEO, transfer="arib-std-b67")
+    assert graph(hls(video, ["720p"])).startswith(
+        "[0:0]zscale=m=2020_ncl:min=2020_ncl:npl=100:p=2020:pin=2020:t=linear:tin=arib-std-b67[s0];[s0]format=gbrpf32le[s1];"
+        "[s1]zscale=p=709[s2];[s2]tonemap=hable:desat=0[s3];[s3]zscale=m=709:r=tv:t=709[s4];[s4]scale=1280:720"
+    )
+
+
+def test_hdr_goes_through_the_scaler_of_a_newer_ffmpeg() -> None:
+    video = replace(VIDEO, transfer="smpte2084")
+    assert graph(hls(video, ["720p"], media=NEW)).startswith(
+        "[0:0]scale=intent=perceptual:out_color_matrix=bt709:out_primaries=bt709:out_transfer=bt709[s0];"
+    )
+
+
+def test_hdr_that_nothing_here_can_convert_is_a_missing_capability() -> None:
+    with pytest.raises(Deterministic) as refused:
+        hls(replace(VIDEO, transfer="smpte2084"), media=OLD)
+    assert refused.value.type == "capability_missing"
+
+
+def test_a_frame_is_sought_before_the_input_is_opened() -> None:
+    argv = frame_argv(ZIMG, "file:/proc/self/fd/9", VIDEO, Shot(571.0, 320, 180), "frame.ppm")
+    assert " ".join(argv) == (
+        "/x/ffmpeg -hide_banner -nostdin -v warning -max_error_rate 1 "
+        f"{INPUT.replace('-t 86400', '-ss 571.000 -t 86400')} -filter_complex "
+        "[0:0]scale=320:180:flags=lanczos:out_range=tv[s0];[s0]setsar=1[s1];[s1]format=yuv444p[s2];"
+        "[s2]signalstats[s3];[s3]metadata=file=-:mode=print[s4];[s4]format=rgb24[s5] "
+        "-map [s5] -f image2 -c:v ppm -frames:v 1 -update 1 frame.ppm -y"
+    )
+
+
+def test_the_first_frame_is_selected_and_not_sought() -> None:
+    argv = frame_argv(ZIMG, "file:/proc/self/fd/9", VIDEO, Shot(None, 320, 180), "frame.ppm")
+    assert "-ss" not in argv and graph(argv).startswith("[0:0]select=eq(n\\,0)[s0]")
+
+
+def test_untagged_pictures_of_hd_size_are_read_as_bt709() -> None:
+    untagged = frame_argv(ZIMG, "u", replace(VIDEO, matrix="unknown"), Shot(0, 320, 180), "f.ppm")
+    small = frame_argv(ZIMG, "u", replace(VIDEO, matrix="unknown", height=480), Shot(0, 320, 180), "f.ppm")
+    assert "in_color_matrix=bt709" in graph(untagged) and "in_color_matrix" not in graph(small)

@@ -1,0 +1,93 @@
+"""Draining, pressing, the lock and what systemd hears."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from secondunit.daemon.boxlock import Locked, box_lock, lock_path
+from secondunit.daemon.lifecycle import Stop, drain
+from secondunit.daemon.notify import Notifier
+
+
+class Working:
+    """A worker with one run, which ends when it is told, or when it is stopped."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self.graces: list[float] = []
+        self.stopped: list[str] = []
+        self.on_drain: Callable[[], None] = lambda: None
+
+    async def drain(self, grace: float) -> None:
+        self.graces.append(grace)
+        self.on_drain()
+        async with asyncio.timeout(grace):
+            await self.ended.wait()
+
+    def stop_all(self, why: str) -> None:
+        self.stopped.append(why)
+        self.ended.set()
+
+
+async def test_a_run_that_ends_in_time_is_left_alone() -> None:
+    worker = Working()
+    worker.on_drain = worker.ended.set
+    await drain(worker, Stop(), Notifier(None), 60)
+    assert worker.graces == [60] and not worker.stopped
+
+
+async def test_a_run_that_outlasts_the_grace_is_stopped() -> None:
+    worker = Working()
+    await drain(worker, Stop(), Notifier(None), 0)
+    assert len(worker.stopped) == 1
+
+
+async def test_a_second_signal_stops_at_once() -> None:
+    worker, stop = Working(), Stop()
+    stop.ask("SIGTERM")
+    assert stop.asked.is_set() and not stop.pressed.is_set()
+    worker.on_drain = lambda: stop.ask("SIGTERM")
+    await drain(worker, stop, Notifier(None), 3600)
+    assert worker.graces[0] == 3600 and len(worker.stopped) == 1
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_systemd_hears_states_on_its_socket(tmp_path: Path, abstract: bool) -> None:
+    name = f"@secondunit-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind("\0" + name[1:] if abstract else name)
+        Notifier(name).send(READY=1, STATUS="serving")
+        assert systemd.recv(1000) == b"READY=1\nSTATUS=serving"
+
+
+def test_nobody_to_tell_is_no_trouble(tmp_path: Path) -> None:
+    Notifier(None).send(READY=1)
+    Notifier(str(tmp_path / "gone")).send(READY=1)
+
+
+def test_the_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
+    database = tmp_path / "queue.db"
+    with box_lock(database):
+        with pytest.raises(Locked, match=f"process {os.getpid()}, since 20"), box_lock(database):
+            pass
+        assert lock_path(database).stat().st_mode & 0o777 == 0o600
+    with box_lock(database):
+        assert not database.exists()  # the lock never touches the database
+
+
+def test_a_child_does_not_keep_the_lock(tmp_path: Path) -> None:
+    database = tmp_path / "queue.db"
+    with box_lock(database):
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
+    try:
+        with box_lock(database):
+            pass
+    finally:
+        child.kill()
+        child.communicate()

@@ -1,0 +1,130 @@
+"""Logs: one line an event, with all keys, readable by machines, and without secrets."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import structlog
+
+from secondunit.daemon import joblog, logs
+from secondunit.daemon.config import load
+from secondunit.queue.model import Event, EventName, Status
+from secondunit.queue.outcome import JobError
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SECRET = 'hunter"2\\x'
+
+
+class Ticks:
+    """A clock whose time is set by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> datetime:
+        return NOW
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    logs.configure("json", "debug", [SECRET], stream)
+    yield stream
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def event(name: EventName, status: Status, **more: Any) -> Event:
+    return Event("job_a", "hls", name, NOW, status, **more)
+
+
+def test_a_line_has_every_key_in_one_order(stream: io.StringIO) -> None:
+    structlog.get_logger("here").info("daemon.ready", message="it is", port=3)
+    [line] = lines(stream)
+    assert tuple(line)[: len(logs.KEYS)] == logs.KEYS
+    assert (line["event"], line["logger"], line["level"], line["message"]) == ("daemon.ready", "here", "info", "it is")
+    assert datetime.fromisoformat(line["timestamp"]).tzinfo is not None and line["port"] == 3
+
+
+def test_a_line_of_a_library_has_its_text_as_message(stream: io.StringIO) -> None:
+    logging.getLogger("library").warning("lost %s", "it")
+    [line] = lines(stream)
+    assert (line["event"], line["logger"], line["message"]) == ("log", "library", "lost it")
+
+
+def test_no_secret_gets_out_not_even_in_a_traceback_or_escaped(stream: io.StringIO) -> None:
+    log = structlog.get_logger("here")
+    log.info("a", message=f"key {SECRET}", nested={"deep": [SECRET]})
+    logging.getLogger("library").warning("header %r", {"X-API-Key": SECRET})
+    try:
+        raise ValueError(SECRET)
+    except ValueError:
+        log.exception("b")
+        logging.getLogger("library").exception("c")
+    text = stream.getvalue()
+    assert text.count("***") == 5
+    for form in (SECRET, json.dumps(SECRET)[1:-1], repr(SECRET)[1:-1], "hunter"):
+        assert form not in text
+
+
+def test_the_level_holds_for_us_and_for_libraries(stream: io.StringIO) -> None:
+    logs.configure("json", "warning", [], stream)
+    structlog.get_logger("there").info("quiet")
+    logging.getLogger("library").info("quiet")
+    assert stream.getvalue() == ""
+
+
+def test_console_lines_are_for_people(stream: io.StringIO) -> None:
+    logs.configure("console", "info", [SECRET], stream)
+    structlog.get_logger("person").info("daemon.ready", message=f"it is ready {SECRET}", port=3)
+    text = stream.getvalue()
+    assert "it is ready ***" in text and "port=3" in text and "None" not in text
+
+
+def test_a_job_is_logged_from_its_start_to_its_end_with_the_time_it_took(stream: io.StringIO) -> None:
+    clock = Ticks()
+    tap = joblog.JobLog(clock)
+    tap([event("queued", Status.QUEUED), event("started", Status.RUNNING)])
+    clock.seconds = 1.5
+    error = JobError("deterministic", "unreadable", "no such thing")
+    tap([event("progress", Status.RUNNING, progress=0.5, phase="encode")])
+    tap([event("failed", Status.FAILED, attempt=3, error=error)])
+    told = lines(stream)
+    assert [line["event"] for line in told] == ["job.queued", "job.started", "job.progress", "job.settled"]
+    settled = told[-1]
+    assert (settled["status"], settled["attempt"], settled["elapsed_ms"]) == ("failed", 3, 1500)
+    assert (settled["job_id"], settled["type"], settled["event_type"]) == ("job_a", "hls", "job:failed")
+    assert settled["message"] == "hls job job_a failed after 1.5 s: no such thing" and settled["level"] == "error"
+    assert told[2]["phase"] == "encode"
+
+
+def test_the_lines_that_operators_watch_for_are_as_they_were() -> None:
+    passive = joblog.mode_lines(load({}).settings)
+    assert passive == (
+        "[Passive Mode] Starting in PASSIVE mode (default)",
+        "[Passive Mode] Waiting for requests on /analyze and /analyze-from-url endpoints",
+    )
+    active = joblog.mode_lines(load({"PROCESSOR_MODE": "active", "BACKEND_API_URL": "https://api.production.com"}).settings)
+    assert active == (
+        "[Active Mode] Starting in ACTIVE mode",
+        "[Active Mode] Will poll https://api.production.com every 60000ms",
+        "[Active Mode] Starting active worker (poll interval: 60.0s)",
+        "[Active Mode] Backend API: https://api.production.com",
+    )

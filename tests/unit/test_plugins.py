@@ -1,0 +1,85 @@
+"""Finding job types: ours, other people's, broken ones and rivals, and what the settings change of them."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+from pydantic import BaseModel
+
+from secondunit.daemon.config import BadConfig, load
+from secondunit.daemon.plugins import Source, discover, installed
+from secondunit.daemon.settings import Settings
+from secondunit.handlers.tools.toolbox import Tools
+from secondunit.queue.handler import HandlerSpec, JobContext
+from secondunit.queue.retry import RetryPolicy
+
+TOOLS = cast(Tools, object())
+
+
+class Payload(BaseModel):
+    n: int = 0
+
+
+async def _run(ctx: JobContext, payload: Payload) -> int:
+    return payload.n
+
+
+def defines(type: str, **spec: Any) -> Source:
+    return Source(f"module.{type}", lambda: lambda tools: HandlerSpec(type=type, payload=Payload, run=_run, **spec))
+
+
+def failing(error: BaseException) -> Callable[[], Any]:
+    def load() -> Any:
+        raise error
+
+    return load
+
+
+def settings(**environ: str) -> Settings:
+    return load(environ).settings
+
+
+def test_a_source_that_does_not_import_is_told_and_the_others_serve() -> None:
+    sources = [Source("broken", failing(ImportError("no such module"))), defines("good")]
+    found = discover(TOOLS, settings(), sources)
+    assert [spec.type for spec in found.specs] == ["good"]
+    assert [(broken.source, broken.why) for broken in found.broken] == [("broken", "ImportError: no such module")]
+
+
+def test_a_source_that_would_end_the_process_or_builds_nothing_is_broken_too() -> None:
+    sources = [Source("exits", failing(SystemExit(3))), Source("empty", lambda: lambda tools: None)]
+    found = discover(TOOLS, settings(), sources)
+    assert not found.specs
+    assert [broken.source for broken in found.broken] == ["exits", "empty"]
+
+
+def test_two_sources_for_one_type_are_a_fault_that_names_both() -> None:
+    rival = Source("rival", defines("hls").load)
+    with pytest.raises(BadConfig) as caught:
+        discover(TOOLS, settings(), [defines("hls"), rival])
+    [fault] = caught.value.faults
+    assert "module.hls" in fault and "rival" in fault
+
+
+def test_settings_change_what_a_type_says_of_itself() -> None:
+    wanted = settings(CONCURRENCY_MY_TYPE="7", TIMEOUT_MY_TYPE="60", STALL_SECONDS="9")
+    [spec] = discover(TOOLS, wanted, [defines("my-type")]).specs
+    assert (spec.concurrency, spec.timeout, spec.stall) == (7, timedelta(seconds=60), timedelta(seconds=9))
+
+
+def test_without_settings_a_type_stays_as_it_is() -> None:
+    own = {"concurrency": 4, "timeout": timedelta(days=1), "stall": timedelta(1), "retry": RetryPolicy(9)}
+    [spec] = discover(TOOLS, settings(), [defines("own", **own)]).specs
+    assert (spec.concurrency, spec.timeout, spec.stall, spec.retry) == tuple(own.values())
+
+
+def test_a_box_may_serve_some_types_only() -> None:
+    found = discover(TOOLS, settings(TYPES="b"), [defines("a"), defines("b")])
+    assert [spec.type for spec in found.specs] == ["b"]
+
+
+def test_every_module_among_the_handlers_is_a_source() -> None:
+    names = [source.name for source in installed()]
+    assert {"secondunit.handlers.hls", "secondunit.handlers.thumbnail", "secondunit.handlers.webp"} <= set(names)
+    assert not any("tools" in name for name in names)

@@ -1,0 +1,306 @@
+"""The rules of the state machine, each move for itself; what a store makes of them is in the contract."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from secondunit.queue import state
+from secondunit.queue.errors import LeaseLost, NotAllowed
+from secondunit.queue.model import Change, Job, Lease, Run, Status
+from secondunit.queue.outcome import Completed, Failed, JobError, Outcome, Partial, Postpone, Released, Stopped
+from secondunit.queue.retry import RetryPolicy
+from secondunit.testing.jobs import BOOT, BROKEN, CALLBACK, FLAKY, NOW, TTL, NoJitter, later, new
+
+MINUTE = timedelta(minutes=1)
+TIMED_OUT = Failed(JobError("timeout", "timeout", "too slow"))
+CANCELLED = JobError("cancelled", "cancelled", "cancelled on request")
+OUTCOMES: list[Outcome] = [
+    Completed(1),
+    Partial(1, [2]),
+    BROKEN,
+    FLAKY,
+    TIMED_OUT,
+    Postpone(MINUTE, "quota"),
+    Released("drain"),
+    Stopped(),
+]
+
+
+def queued(**fields: Any) -> Job:
+    return new("a", target=CALLBACK, **fields).job
+
+
+def running(**fields: Any) -> Job:
+    return replace(state.start(queued(), BOOT, TTL, later(1)).job, **fields)
+
+
+def ended(status: Status = Status.FAILED) -> Job:
+    return replace(settle(running(), BROKEN).job, status=status)
+
+
+def settle(job: Job, outcome: Outcome, seconds: float = 10) -> Change:
+    return state.settle(job, outcome, NoJitter(), later(seconds))
+
+
+def happened(change: Change) -> str | None:
+    return change.event.name if change.event else None
+
+
+def test_a_new_job_is_queued_and_says_so() -> None:
+    change = new("a", priority=0, labels={"k": "v"}, run_at=later(9))
+    job = change.job
+    assert (job.id, job.status, job.attempt, job.epoch, job.seq, job.lease) == ("a", Status.QUEUED, 1, 0, 0, None)
+    assert (job.created_at, job.updated_at, job.run_at) == (NOW, NOW, later(9))
+    assert (happened(change), change.notice) == ("queued", None)
+
+
+def test_a_start_gives_a_lease_under_a_new_epoch() -> None:
+    change = state.start(replace(queued(), epoch=4, run_at=NOW, message="waiting", phase="x"), BOOT, TTL, later(1))
+    job = change.job
+    assert job.lease == Lease("a", 5, BOOT, later(31))
+    assert (job.status, job.epoch, job.run_at, job.message, job.phase) == (Status.RUNNING, 5, None, None, None)
+    assert (job.started_at, job.updated_at) == (later(1), later(1))
+    assert happened(change) == "started"
+
+
+@pytest.mark.parametrize("job", [running(), ended(), ended(Status.COMPLETED), ended(Status.CANCELLED)])
+def test_only_a_queued_job_can_start(job: Job) -> None:
+    with pytest.raises(NotAllowed):
+        state.start(job, BOOT, TTL, later(2))
+
+
+def test_progress_never_falls() -> None:
+    job = running()
+    for reported, shown in [(0.2, 0.2), (0.1, 0.2), (-5, 0.2), (float("nan"), 0.2), (0.5, 0.5), (7, 1.0), (0.9, 1.0)]:
+        change = state.progress(job, reported, "m", "p", later(3))
+        job = change.job
+        assert (job.progress, job.message, job.phase, change.event, change.notice) == (shown, "m", "p", None, None)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "missing"),
+    [(Completed({"n": 1}), Status.COMPLETED, None), (Partial({"n": 1}, ["x"]), Status.PARTIAL, ["x"])],
+)
+def test_finished_work_ends_the_job_with_its_result(outcome: Outcome, status: Status, missing: object) -> None:
+    change = settle(running(progress=0.3), outcome)
+    job = change.job
+    assert (job.status, job.result, job.missing, job.error) == (status, {"n": 1}, missing, None)
+    assert (job.progress, job.lease, job.finished_at) == (1.0, None, later(10))
+    assert happened(change) == status.value
+
+
+@pytest.mark.parametrize("outcome", [Completed(1), Partial(1, [])])
+def test_finished_work_wins_over_a_wish_to_cancel(outcome: Outcome) -> None:
+    assert settle(running(cancel_requested=True), outcome).job.status in (Status.COMPLETED, Status.PARTIAL)
+
+
+@pytest.mark.parametrize("outcome", [BROKEN, FLAKY, TIMED_OUT, Postpone(MINUTE, "quota"), Released("drain"), Stopped()])
+def test_a_wish_to_cancel_wins_over_everything_else(outcome: Outcome) -> None:
+    change = settle(running(cancel_requested=True), outcome)
+    assert (change.job.status, change.job.error, happened(change)) == (Status.CANCELLED, CANCELLED, "cancelled")
+
+
+def test_a_deterministic_failure_ends_the_job_at_once() -> None:
+    change = settle(running(progress=0.4), BROKEN)
+    job = change.job
+    assert (job.status, job.error, job.attempt, job.run_at) == (Status.FAILED, BROKEN.error, 1, None)
+    assert (job.progress, job.message, happened(change)) == (0.4, "it is broken", "failed")
+
+
+@pytest.mark.parametrize("outcome", [FLAKY, TIMED_OUT])
+def test_a_failure_that_may_pass_is_tried_again_after_a_wait(outcome: Failed) -> None:
+    change = settle(running(progress=0.4, phase="p"), outcome)
+    job = change.job
+    assert (job.status, job.attempt, job.run_at) == (Status.QUEUED, 2, later(11))
+    assert (job.progress, job.phase, job.error, job.lease) == (0.0, None, outcome.error, None)
+    assert (happened(change), change.notice) == ("retrying", None)
+    assert change.event is not None and change.event.run_at == later(11)
+
+
+def test_a_wait_that_was_asked_for_can_only_lengthen_the_delay() -> None:
+    longer, shorter = replace(FLAKY, delay=MINUTE), replace(FLAKY, delay=timedelta(milliseconds=1))
+    assert settle(running(), longer).job.run_at == later(70)
+    assert settle(running(), shorter).job.run_at == later(11)
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+def test_there_are_as_many_attempts_as_retries_and_one(retries: int) -> None:
+    job, attempts = queued(retry=RetryPolicy(retries)), 0
+    while not job.status.ended:
+        job = settle(state.start(job, BOOT, TTL, NOW).job, FLAKY).job
+        attempts += 1
+    assert (attempts, job.attempt, job.status, job.error) == (retries + 1, retries + 1, Status.FAILED, FLAKY.error)
+
+
+@pytest.mark.parametrize("outcome", [Released("drain"), Postpone(MINUTE, "quota")])
+def test_an_interruption_costs_no_attempt(outcome: Outcome) -> None:
+    before = running(attempt=3, reclaims=1, progress=0.9)
+    change = settle(before, outcome)
+    job = change.job
+    assert (job.status, job.attempt, job.reclaims, job.interruptions) == (Status.QUEUED, 3, 1, 1)
+    assert (job.progress, job.error, job.epoch) == (0.0, None, before.epoch)
+    assert (happened(change), change.notice) == ("queued", None)
+
+
+def test_a_released_job_is_ready_at_once_and_a_postponed_one_later() -> None:
+    assert settle(running(), Released("drain")).job.run_at is None
+    postponed = settle(running(), Postpone(MINUTE, "quota")).job
+    assert (postponed.run_at, postponed.message) == (later(70), "quota")
+
+
+def test_a_lost_run_is_queued_again_at_no_cost() -> None:
+    change = state.expire(running(attempt=2, progress=0.5), later(40))
+    job = change.job
+    assert (job.status, job.attempt, job.reclaims, job.run_at, job.progress) == (Status.QUEUED, 2, 1, None, 0.0)
+    assert (happened(change), change.notice) == ("queued", None)
+
+
+def test_a_job_that_the_daemon_dies_under_again_and_again_is_poison() -> None:
+    job = queued()
+    for reclaims in (1, 2):
+        job = state.expire(state.start(job, BOOT, TTL, NOW).job, NOW).job
+        assert (job.status, job.reclaims) == (Status.QUEUED, reclaims)
+    change = state.expire(state.start(job, BOOT, TTL, NOW).job, NOW)
+    assert (change.job.status, happened(change)) == (Status.FAILED, "failed")
+    assert change.job.error is not None
+    assert (change.job.error.kind, change.job.error.type) == ("deterministic", "poison")
+    assert change.notice is not None
+
+
+def test_a_finished_step_shows_that_the_job_is_no_poison() -> None:
+    change = state.step_done(running(reclaims=2), later(5))
+    assert (change.job.reclaims, change.job.updated_at, change.event) == (0, later(5), None)
+    assert state.expire(change.job, later(40)).job.status is Status.QUEUED
+
+
+def test_a_failed_attempt_does_not_show_that_the_job_is_no_poison() -> None:
+    assert settle(running(reclaims=2), FLAKY).job.reclaims == 2
+
+
+def test_a_lost_run_that_was_to_be_cancelled_is_cancelled() -> None:
+    change = state.expire(running(cancel_requested=True, reclaims=2), later(40))
+    assert (change.job.status, happened(change)) == (Status.CANCELLED, "cancelled")
+
+
+@pytest.mark.parametrize("job", [queued(), ended()])
+def test_a_job_that_does_not_run_has_no_lease_to_lose(job: Job) -> None:
+    with pytest.raises(LeaseLost):
+        state.expire(job, NOW)
+    with pytest.raises(NotAllowed):
+        state.recover(job, NOW)
+
+
+def test_an_operator_takes_a_job_away_under_a_new_epoch() -> None:
+    before = running(attempt=2, progress=0.5)
+    change = state.recover(before, later(40))
+    job = change.job
+    assert (job.status, job.attempt, job.reclaims, job.interruptions) == (Status.QUEUED, 2, 0, 1)
+    assert job.epoch > before.epoch
+    assert happened(change) == "queued"
+    assert state.recover(replace(before, cancel_requested=True), NOW).job.status is Status.CANCELLED
+
+
+def test_a_waiting_job_is_cancelled_at_once() -> None:
+    change = state.cancel(queued(run_at=later(99)), later(2))
+    job = change.job
+    assert (job.status, job.error, job.run_at, job.finished_at) == (Status.CANCELLED, CANCELLED, None, later(2))
+    assert (happened(change), job.runs) == ("cancelled", ())
+    assert change.notice is not None
+
+
+def test_a_running_job_is_asked_to_stop() -> None:
+    change = state.cancel(running(), later(2))
+    assert (change.job.status, change.job.cancel_requested) == (Status.RUNNING, True)
+    assert (change.event, change.notice) == (None, None)
+    assert state.cancel(change.job, later(3)).job.cancel_requested
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status.ended])
+def test_an_ended_job_cannot_be_cancelled(status: Status) -> None:
+    with pytest.raises(NotAllowed, match=status.value):
+        state.cancel(ended(status), NOW)
+
+
+@pytest.mark.parametrize("job", [queued(), running()])
+def test_a_shared_job_cannot_be_cancelled(job: Job) -> None:
+    shared = state.share(job, later(1)).job
+    assert shared.sharers == 2
+    with pytest.raises(NotAllowed, match="2 callers"):
+        state.cancel(shared, NOW)
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status.ended])
+def test_an_ended_job_is_retried_with_all_its_attempts(status: Status) -> None:
+    worn = replace(ended(status), attempt=4, reclaims=2, cancel_requested=True, progress=1.0, sharers=3, result=1)
+    change = state.retry(worn, later(50))
+    job = change.job
+    assert (job.status, job.attempt, job.reclaims, job.cancel_requested) == (Status.QUEUED, 1, 0, False)
+    assert (job.progress, job.result, job.missing, job.error, job.sharers) == (0.0, None, None, None, 1)
+    assert (job.started_at, job.finished_at, job.run_at, job.message) == (None, None, None, None)
+    assert (job.epoch, job.runs, job.seq) == (worn.epoch, worn.runs, worn.seq)
+    assert (happened(change), change.notice) == ("queued", None)
+
+
+@pytest.mark.parametrize("job", [queued(), running()])
+def test_a_live_job_is_not_retried(job: Job) -> None:
+    with pytest.raises(NotAllowed):
+        state.retry(job, NOW)
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
+@pytest.mark.parametrize("target", [None, CALLBACK])
+def test_an_end_and_only_an_end_has_a_notice(outcome: Outcome, target: Any) -> None:
+    change = settle(running(target=target), outcome)
+    assert (change.notice is not None) == (change.job.status.ended and target is not None)
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)
+def test_every_run_is_remembered(outcome: Outcome) -> None:
+    job = settle(running(attempt=2), outcome).job
+    [run] = job.runs
+    assert (run.attempt, run.epoch, run.started_at, run.finished_at) == (2, 1, later(1), later(10))
+    assert job.lease is None and job.updated_at == later(10)
+
+
+def test_the_memory_of_runs_is_bounded() -> None:
+    run = Run(1, 1, NOW, NOW, "interrupted")
+    old = running(runs=(run,) * state.RUNS_KEPT)
+    for move in _moves_that_end_a_run():
+        runs = move(old).job.runs
+        assert len(runs) == state.RUNS_KEPT and runs[-1] is not run
+
+
+def test_a_notice_tells_how_the_job_ended() -> None:
+    job = running(source="backend", labels={"video": "v"}, epoch=7)
+    notice = settle(job, Partial({"n": 1}, ["x"])).notice
+    assert notice is not None
+    assert (notice.target, notice.job_id, notice.job_type, notice.status) == (CALLBACK, "a", "hls", Status.PARTIAL)
+    assert (notice.epoch, notice.at, notice.result, notice.error) == (7, later(10), {"n": 1}, None)
+    assert (notice.duration, notice.source, notice.labels) == (timedelta(seconds=9), "backend", {"video": "v"})
+
+
+def test_an_event_tells_how_the_job_stands() -> None:
+    change = settle(running(attempt=2), FLAKY)
+    event, job = change.event, change.job
+    assert event is not None
+    assert (event.job_id, event.job_type, event.at, event.seq) == ("a", "hls", later(10), 0)
+    assert (event.status, event.attempt, event.message) == (job.status, 3, "try again")
+    assert (event.error, event.run_at, event.progress) == (job.error, job.run_at, 0.0)
+
+
+def test_figures_are_merged() -> None:
+    job = state.with_stats(running(), {"a": 1, "b": 2}, later(2)).job
+    assert state.with_stats(job, {"b": 3}, later(3)).job.stats == {"a": 1, "b": 3}
+
+
+def _moves_that_end_a_run() -> list[Callable[[Job], Change]]:
+    return [
+        lambda job: settle(job, Completed(1)),
+        lambda job: settle(job, FLAKY),
+        lambda job: settle(job, Released("drain")),
+        lambda job: state.expire(job, NOW),
+        lambda job: state.recover(job, NOW),
+    ]

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -12,6 +12,7 @@ import click
 from aiohttp import ClientConnectionError, ClientResponse, ClientSession, ClientTimeout, UnixConnector
 
 from secondunit.cli.config import loaded
+from secondunit.daemon.settings import Database
 
 T = TypeVar("T")
 FAILED = 1
@@ -78,26 +79,26 @@ async def follow(client: Client, job_id: str, show: Callable[[Mapping[str, Any]]
         await asyncio.sleep(0.05)
 
 
-def ask(work: Callable[[Client], Awaitable[T]], without: Callable[[], Awaitable[T]] | None = None) -> T:
-    """Do `work` with the daemon of these settings, or `without` one; ends the command when that can't be."""
+def ask(
+    work: Callable[[Client], Awaitable[T]], without: Callable[[Database], Coroutine[Any, Any, T]] | None = None
+) -> T:
+    """Do `work` with the daemon of these settings, or look at the database `without` one; else the command ends."""
     settings = loaded().settings
 
-    async def attempt() -> T:
-        try:
-            async with connected(settings.control) as client:
-                return await work(client)
-        except NoDaemon:
-            if without is None:
-                raise
-            return await without()
+    async def with_daemon() -> T:
+        async with connected(settings.control) as client:
+            return await work(client)
 
     try:
-        return asyncio.run(attempt())
-    except NoDaemon:
-        fail(
-            f"no daemon runs on {settings.data_dir}; start one with `secondunit run`,"
-            " or set DATA_DIR to the folder of the one that runs"
-        )
+        try:
+            return asyncio.run(with_daemon())
+        except NoDaemon:
+            if without is None:
+                fail(
+                    f"no daemon runs on {settings.data_dir}; start one with `secondunit run`,"
+                    " or set DATA_DIR to the folder of the one that runs"
+                )
+        return asyncio.run(without(settings.database))
     except Refused as refused:
         fail(str(refused))
     except KeyboardInterrupt:

@@ -31,7 +31,7 @@ def list_jobs(status: tuple[str, ...], types: tuple[str, ...], limit: int, curso
         query.append(("cursor", cursor))
     found = ask(
         lambda client: client.call("GET", "/api/jobs", query=query),
-        lambda: _offline().find(status, types, cursor, limit),
+        lambda database: _offline().find(database, status, types, cursor, limit),
     )
     screen.printed(found) if as_json else screen.page(found)
 
@@ -41,7 +41,9 @@ def list_jobs(status: tuple[str, ...], types: tuple[str, ...], limit: int, curso
 @as_json
 def show(job_id: str, as_json: bool) -> None:
     """Show all there is to know of a job; without a daemon, as the database has it."""
-    job = ask(lambda client: client.call("GET", f"/api/jobs/{job_id}"), lambda: _offline().show(job_id))
+    job = ask(
+        lambda client: client.call("GET", f"/api/jobs/{job_id}"), lambda database: _offline().show(database, job_id)
+    )
     screen.printed(job) if as_json else screen.detail(job)
 
 

@@ -1,13 +1,14 @@
 """Looks into the queue where no daemon runs: under the database's lock, through the store, as the API would answer."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from secondunit.cli.client import Refused
-from secondunit.cli.config import loaded
 from secondunit.daemon.boxlock import Locked, box_lock
 from secondunit.daemon.http import wire
+from secondunit.daemon.settings import Database
 from secondunit.queue.errors import QueueError
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Filter, Status
@@ -18,9 +19,11 @@ from secondunit.queue.stores.sqlite.store import open_store
 NO_TYPES = Registry([])
 
 
-async def find(statuses: Sequence[str], types: Sequence[str], cursor: int | None, limit: int) -> Any:
+async def find(
+    database: Database, statuses: Sequence[str], types: Sequence[str], cursor: int | None, limit: int
+) -> Any:
     """What GET /api/jobs answers, payloads struck out."""
-    async with _store() as store:
+    async with _store(database) as store:
         page = await store.find(Filter([Status(word) for word in statuses], types), cursor, limit)
         counts = await store.counts()
         return {
@@ -32,16 +35,15 @@ async def find(statuses: Sequence[str], types: Sequence[str], cursor: int | None
         }
 
 
-async def show(job_id: str) -> Any:
+async def show(database: Database, job_id: str) -> Any:
     """What GET /api/jobs/{id} answers, its payload struck out."""
-    async with _store() as store:
+    async with _store(database) as store:
         return wire.detail(await store.get(job_id), NO_TYPES)
 
 
 @asynccontextmanager
-async def _store() -> AsyncIterator[Store]:
-    database = loaded().settings.database
-    if not database.path.exists():
+async def _store(database: Database) -> AsyncIterator[Store]:
+    if not await asyncio.to_thread(database.path.exists):
         raise Refused(f"no daemon runs, and there is no queue at {database.path}; start one with `secondunit run`")
     try:
         with box_lock(database.path):

@@ -14,9 +14,9 @@ JITTER = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver has it."""
+    """The receiver has it; no `status` when there was nothing to tell it."""
 
-    status: int
+    status: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,11 @@ class Follow:
 
 
 class Queue:
-    """The durable queue. `interrupt` makes a job's run in this process look at its job again at once."""
+    """The durable queue.
+
+    `interrupt` makes a job's run in this process look at its job again at once; `admit` refuses new work for a reason
+    of the box's own by raising a QueueError.
+    """
 
     def __init__(
         self,
@@ -95,6 +99,7 @@ class Queue:
         random: Random,
         *,
         interrupt: Callable[[JobId], None] = lambda job_id: None,
+        admit: Callable[[], None] = lambda: None,
         max_queued: int = 1_000_000,
     ) -> None:
         self.store = store
@@ -104,6 +109,7 @@ class Queue:
         self._clock = clock
         self._random = random
         self._interrupt = interrupt
+        self._admit = admit
         self._max_queued = max_queued
         self._queued = 0
         self._counted_at: float | None = None
@@ -117,11 +123,8 @@ class Queue:
         """Store jobs, all or none: when this returns they are on disk."""
         for submission in submissions:
             validated(self.registry[submission.type], submission.payload)
-        if self.draining:
-            return [await self._known_or(submission, Draining()) for submission in submissions]
-        if await self._full(len(submissions)):
-            full = Saturated(f"the queue holds {self._queued} jobs and takes {self._max_queued}; try again later")
-            return [await self._known_or(submission, full) for submission in submissions]
+        if refusal := await self._refusal(len(submissions)):
+            return [await self._known_or(submission, refusal) for submission in submissions]
         now = self._clock.now()
         changes = [
             state.submit(self._new(submission), new_job_id(now, self._random), now) for submission in submissions
@@ -243,6 +246,17 @@ class Queue:
         if digest != submission.idempotency.digest:
             raise KeyReused(submission.idempotency.key, job_id)
         return await self.store.get(job_id), False
+
+    async def _refusal(self, more: int) -> QueueError | None:
+        if self.draining:
+            return Draining("the daemon is shutting down; submit again once it is back")
+        try:
+            self._admit()
+        except QueueError as error:
+            return error
+        if await self._full(more):
+            return Saturated(f"the queue holds {self._queued} jobs and takes {self._max_queued}; try again later")
+        return None
 
     async def _full(self, more: int) -> bool:
         now = self._clock.monotonic()

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
+from secondunit.queue.errors import StoreFull
 from secondunit.queue.execution import Execution, House
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Event, JobId, Lease
@@ -38,10 +39,7 @@ class Worker:
             while not (self._draining and not self._running):
                 self._wake.clear()
                 self.ticked = self._house.clock.monotonic()
-                room = {} if self._draining else await self._room()
-                if room and not self._draining:
-                    await self._claim(room, tasks)
-                await self._nap(room, tasks)
+                await self._nap(await self._claim(tasks), tasks)
         self._idle.set()
 
     async def drain(self, grace: float) -> None:
@@ -91,10 +89,18 @@ class Worker:
         room = {type: spec.concurrency - busy[type] for type, spec in self._registry.items() if type not in paused}
         return {type: free for type, free in room.items() if free > 0}
 
-    async def _claim(self, room: dict[str, int], tasks: asyncio.TaskGroup) -> None:
-        house, limit = self._house, self._most - len(self._running)
+    async def _claim(self, tasks: asyncio.TaskGroup) -> Collection[str]:
+        """Start what there is room for; the types of which another job that comes due can be started."""
+        house, room = self._house, await self._room()
+        if self._draining or not room:
+            return ()
+        limit = self._most - len(self._running)
         self._stopped_early.clear()
-        for job in await house.store.claim(room, limit, self.boot, self.ttl, house.clock.now()):
+        try:
+            jobs = await house.store.claim(room, limit, self.boot, self.ttl, house.clock.now())
+        except StoreFull:
+            return ()  # nothing can start until there is room on the disk; the next round looks again
+        for job in jobs:
             if job.lease is None:
                 continue
             execution = Execution(job, job.lease, self._registry[job.type], house)
@@ -105,6 +111,7 @@ class Worker:
                 execution.stop(STOPPED_ON_REQUEST)
             if self._stopped:
                 execution.stop(self._stopped)
+        return room
 
     async def _run(self, execution: Execution, before: Sequence[Execution]) -> None:
         try:

@@ -195,6 +195,7 @@ class OutboxContract:
         [row] = await store.outbox.of_job("a")
         await store.outbox.change(row.id, dead)
         again = await store.outbox.change(
-            row.id, lambda row: replace(row, state="pending", next_at=later(50), finished_at=None)
+            row.id, lambda row: replace(row, state="pending", created_at=later(40), next_at=later(50), finished_at=None)
         )
+        assert again.created_at == later(40)
         assert list(await store.outbox.due(later(50), 10)) == [again]

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 READY_WITHIN = 30.0
-PLUGIN = '''
+PLUGIN = """
 import asyncio
 from datetime import timedelta
 from pathlib import Path
@@ -41,7 +41,7 @@ def build(tools):
         return {"slept": payload.seconds}
 
     return HandlerSpec(type="sleep", payload=Payload, run=run, concurrency=50, stall=timedelta(hours=1))
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Daemon:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310  our own daemon's address
                 return Answer(response.status, _content(response.read()))
         except urllib.error.HTTPError as error:
             with error:
@@ -158,7 +158,7 @@ def installed_plugin(folder: Path, name: str, source: str) -> Path:
     return folder
 
 
-def environment_of(data: Path, *path: Path) -> Mapping[str, str]:
+def environment_of(data: Path, *path: Path) -> dict[str, str]:
     """The environment of a command that works on this data folder."""
     return {
         "PATH": os.environ["PATH"],

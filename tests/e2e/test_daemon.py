@@ -69,6 +69,32 @@ def test_a_port_in_use_ends_with_78_and_names_it(start: Any) -> None:
     assert f"PORT: {port} is in use" in daemon.log
 
 
+def test_a_database_of_another_program_ends_with_74_and_stays_as_it_is(start: Any, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    database = tmp_path / "data" / "queue.db"
+    database.write_bytes(b"this is no database, but somebody needs it" * 100)
+    before = database.read_bytes()
+    daemon = start()
+    assert daemon.ended() == 74
+    assert str(database) in daemon.log and database.read_bytes() == before
+
+
+def test_open_event_streams_do_not_delay_the_end(start: Any) -> None:
+    daemon = start().ready()
+    readers = []
+    for _ in range(20):
+        reader = socket.create_connection(("127.0.0.1", daemon.port))
+        reader.sendall(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert reader.recv(12) == b"HTTP/1.1 200"
+        readers.append(reader)
+    began = time.monotonic()
+    daemon.signal(signal.SIGTERM)
+    assert daemon.ended() == 0
+    assert time.monotonic() - began < 2
+    for reader in readers:
+        reader.close()
+
+
 def test_two_plugins_for_one_type_end_with_78(start: Any, tmp_path: Path) -> None:
     rival = tmp_path / "plugins" / "rival-1.0.dist-info"
     rival.mkdir()

@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.e2e
 
-AS_DOCUMENTED = textwrap.dedent('''
+AS_DOCUMENTED = textwrap.dedent("""
     from pydantic import BaseModel
     from secondunit.queue.handler import HandlerSpec, JobContext
 
@@ -23,7 +23,7 @@ AS_DOCUMENTED = textwrap.dedent('''
             await ctx.progress(0.5, "half way")                            # 0 to 1 here, 0 to 100 on the wire
             return await ctx.step("double", lambda: double(payload.n))      # stored when done, not repeated
         return HandlerSpec(type="double", payload=Payload, run=run, concurrency=10)
-''')
+""")
 
 
 def test_the_documented_plugin_works_as_written(start: Any, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -238,6 +239,13 @@ class House:
         return await self.store.outbox.change(delivery_id, lambda row: replace(row, state="pending", next_at=now))
 
 
+class Server(TestServer):
+    """Serves as the daemon does: a handler whose caller left is not cancelled, but has to notice."""
+
+    async def _make_runner(self, **options: Any) -> web.BaseRunner:
+        return await super()._make_runner(**options | {"handler_cancellation": False})
+
+
 def _route(method: str, path: str) -> Route | None:
     path = path.partition("?")[0]
     for route in sorted(ROUTES, key=lambda route: "{" in route.path):
@@ -257,7 +265,7 @@ async def build() -> AsyncIterator[Build]:
 
         async def opened(**settings: Any) -> House:
             house = House(**settings)
-            house.client = await stack.enter_async_context(TestClient(TestServer(build_app(house.api))))
+            house.client = await stack.enter_async_context(TestClient(Server(build_app(house.api))))
             stack.callback(house.stopping.set)
             return house
 

@@ -1,10 +1,12 @@
 """Bodies that can't be taken as they are written: each gets its status and a reason, never a 500."""
 
+import asyncio
 import gzip
 import io
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 JSON = {"Content-Type": "application/json"}
 MIB = 1024 * 1024
@@ -79,6 +81,20 @@ async def test_a_body_beyond_the_limit_is_refused_whether_its_length_is_told_or_
         problem = await response.json()
         assert (response.status, problem["status"]) == (413, 413)
         assert str(limit * MIB) in problem["detail"]
+
+
+async def test_a_caller_that_leaves_in_the_middle_of_its_body_is_no_fault_of_ours(house: Any) -> None:
+    head = (
+        b"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+    )
+    with capture_logs() as logs:
+        _, writer = await asyncio.open_connection("127.0.0.1", house.client.port)
+        writer.write(head)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.close()
+        await house.until(lambda: house.metrics.observed)
+    assert (house.metrics.observed, logs) == ([("POST", "/api/jobs", 400)], [])
 
 
 async def test_a_body_of_just_the_limit_is_read(house: Any) -> None:

@@ -20,7 +20,7 @@ from secondunit.queue.errors import NotAllowed, StoreBroken
 from secondunit.queue.execution import House
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry, Workspace
 from secondunit.queue.hub import Hub
-from secondunit.queue.model import Event, Filter, Job, Status, Target
+from secondunit.queue.model import Event, Job, Status, Target
 from secondunit.queue.outcome import Deterministic, Partial, Postponed, Transient
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.service import Queue, Submission
@@ -122,10 +122,13 @@ class Daemon:
 
     async def drain(self) -> None:
         drain = asyncio.create_task(self.worker.drain(20))
-        await self.clock.advance(30)
-        assert drain.done(), "the drain took longer than its grace and the time a run needs to stop"
-        await drain
-        assert self.tasks[0].done() and not self.worker.leases()
+        await self.clock.advance(21)
+        try:
+            await drain
+        except TimeoutError:
+            self.worker.stop_all("the daemon stops")
+            await self.clock.advance(5)
+        assert self.tasks[0].done() and not self.worker.leases(), "runs went on after the drain"
         await self.kill()
 
     async def kill(self) -> None:
@@ -217,10 +220,12 @@ class Machine(RuleBasedStateMachine):
         try:
             yield play
         finally:
-            if payload.slow:
-                await self.clock.sleep(4)
-            if play in self.plays:
-                self.plays.remove(play)
+            try:
+                if payload.slow:
+                    await self.clock.sleep(4)
+            finally:
+                if play in self.plays:
+                    self.plays.remove(play)
 
     async def work(self, job_id: str, name: str) -> dict[str, int]:
         assert (job_id, name) not in self.finished_steps, f"I7: {name} of {job_id} was finished and ran again"

@@ -136,7 +136,9 @@ def test_the_file_holds_retry_tables_and_settings_of_types(tmp_path: Path) -> No
 
 def test_lists_are_split_as_their_variable_says() -> None:
     settings = loaded(
-        MEDIA_ROOTS="/a:/b", CORS_ORIGINS="https://a.example, chrome-extension://abc", ALLOW_PRIVATE_ADDRESSES="10.0.0.0/8"
+        MEDIA_ROOTS="/a:/b",
+        CORS_ORIGINS="https://a.example, chrome-extension://abc",
+        ALLOW_PRIVATE_ADDRESSES="10.0.0.0/8",
     ).settings
     assert settings.media_roots == (Path("/a"), Path("/b"))
     assert settings.cors_origins == ("https://a.example", "chrome-extension://abc")

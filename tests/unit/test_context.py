@@ -196,9 +196,7 @@ async def test_the_seconds_of_each_phase_are_reported() -> None:
     async with ctx.phase("one", 0.5):
         await runs.clock.advance(3)
     with pytest.raises(RuntimeError):
-        async with ctx.phase("two", 0.5):
-            await runs.clock.advance(4)
-            raise RuntimeError
+        await failing_phase(runs, ctx)
     assert heard == [("hls", "one", 3.0), ("hls", "two", 4.0)]
 
 
@@ -450,3 +448,9 @@ def test_messages_fit_a_row() -> None:
 
 def test_json_comes_back_as_json() -> None:
     assert to_json({"a": (1, None)}, "x") == {"a": [1, None]}
+
+
+async def failing_phase(runs: Runs, ctx: RunContext) -> None:
+    async with ctx.phase("two", 0.5):
+        await runs.clock.advance(4)
+        raise RuntimeError

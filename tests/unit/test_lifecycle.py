@@ -84,8 +84,12 @@ def test_the_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
 def test_a_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     database = tmp_path / "queue.db"
     with box_lock(database):
-        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
+        script = "print('up', flush=True); input()"
+        child = subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False
+        )
     try:
+        assert child.stdout is not None and child.stdout.readline() == b"up\n"
         with box_lock(database):
             pass
     finally:

@@ -121,7 +121,9 @@ def test_the_lines_that_operators_watch_for_are_as_they_were() -> None:
         "[Passive Mode] Starting in PASSIVE mode (default)",
         "[Passive Mode] Waiting for requests on /analyze and /analyze-from-url endpoints",
     )
-    active = joblog.mode_lines(load({"PROCESSOR_MODE": "active", "BACKEND_API_URL": "https://api.production.com"}).settings)
+    active = joblog.mode_lines(
+        load({"PROCESSOR_MODE": "active", "BACKEND_API_URL": "https://api.production.com"}).settings
+    )
     assert active == (
         "[Active Mode] Starting in ACTIVE mode",
         "[Active Mode] Will poll https://api.production.com every 60000ms",

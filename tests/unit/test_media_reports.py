@@ -146,7 +146,7 @@ def test_no_moment_is_later_than_shortly_before_the_end() -> None:
     assert moments(At(3), 2) == (1.5,)
     assert moments(Share(1), 0.3) == (0.0,)
     assert moments(Auto(), 100) == (10, 25, 50, 75)
-    assert moments(Auto(), None) == (0.0,) and moments(At(7), None) == (7,)
+    assert moments(Auto(), None) == (10, 3, 1, 0) and moments(At(7), None) == (7,)
 
 
 class Silent:

@@ -1,6 +1,7 @@
 """Reading a JSON body strictly: what two parsers could read in two ways, or can't be stored, is refused by name."""
 
 import json
+from collections import Counter
 from typing import Any
 
 from aiohttp import web
@@ -23,10 +24,10 @@ async def read_object(request: web.Request, limit: int) -> dict[str, Any]:
     return body
 
 
-def parse(raw: bytes) -> Any:
+def parse(raw: bytes | bytearray) -> Any:
     """The JSON value, or NotJson saying what is wrong with it and where."""
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float)
+        value = _DECODER.decode(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise NotJson(f"the body is not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -40,26 +41,25 @@ def parse(raw: bytes) -> Any:
     return value
 
 
-async def _read(request: web.Request, limit: int) -> bytes:
+async def _read(request: web.Request, limit: int) -> bytearray:
     too_large = TooLarge(f"this call takes bodies of up to {limit} bytes")
     if request.content_length is not None and request.content_length > limit:
         raise too_large
     body = bytearray()
     try:
-        async for chunk in request.content.iter_any():
-            body += chunk
+        while not request.content.at_eof():
+            body += await request.content.readany()
             if len(body) > limit:
                 raise too_large
-    except (web.RequestPayloadError, HttpProcessingError) as error:
+    except (web.RequestPayloadError, HttpProcessingError, ConnectionResetError) as error:
         raise NotJson(f"the body can't be read: {error}") from None
-    return bytes(body)
+    return body
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
         raise NotJson(f"the key {twice!r} stands twice in one object")
     return content
 
@@ -73,6 +73,9 @@ def _float(digits: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise NotJson(f"{digits[:40]} is too large a number")
     return number
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float)
 
 
 def _check(value: Any) -> None:

@@ -70,12 +70,11 @@ class Streams:
         """A stream for as long as `feed` feeds it, its reader keeps up and the daemon goes on."""
         if self._over:
             raise Draining("the daemon is stopping; come back in a moment")
-        if request.method == "HEAD":
+        if request.method == "HEAD" or request.transport is None or request.transport.is_closing():
             return web.Response(content_type=MEDIA_TYPE)
         response = EventSourceResponse(sep="\n", ping_interval=self._heartbeat, send_timeout=self._send_timeout)
         writer = await response.prepare(request)
-        if writer is None or request.transport is None:
-            return response
+        assert writer is not None
         request.transport.set_write_buffer_limits(high=WRITE_BUFFER)
         channel = Channel(response, request, writer)
         with suppress(ConnectionResetError, TimeoutError, Dropped):

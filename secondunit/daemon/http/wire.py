@@ -15,7 +15,7 @@ HIDDEN = "***"
 
 def instant(at: datetime | None) -> str | None:
     """ISO 8601 in UTC with milliseconds and `Z`."""
-    return None if at is None else at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def milliseconds(span: timedelta | None) -> int | None:

@@ -23,10 +23,11 @@ ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 # What Pillow's readers raise for damaged files.
 DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, struct.error, zlib.error)
-CAREFUL, FAST = 4, 0
+EFFORTS = ((25_000_000, 4), (200_000_000, 2))  # libwebp's method for so many pixels: noise takes 0.6 and 0.1 s a MP
 ORIENTATION = ExifTags.Base.Orientation
 PROFILED = (("CMYK", b"CMYK"), ("L", b"GRAY"))
 MOST_LOOPS = 65535
+OUT_OF_MEMORY = "encoding error 1"  # VP8_ENC_ERROR_OUT_OF_MEMORY of libwebp
 
 
 class Refusal(Exception):
@@ -58,7 +59,7 @@ def main() -> None:
         answer = {"error": refusal.type, "message": str(refusal)}
     except (MemoryError, Image.DecompressionBombError) as error:
         answer = {"error": "image_too_large", "message": f"the image needs more memory than it may have ({error})"}
-    print(json.dumps(answer))
+    sys.stdout.write(json.dumps(answer) + "\n")
 
 
 def convert(wish: Wish) -> Mapping[str, Any]:
@@ -70,15 +71,16 @@ def convert(wish: Wish) -> Mapping[str, Any]:
     with image:
         frames = judge(image)
         size = target_size(image, wish.width)
+        pixels = size[0] * size[1] * len(frames)
         if len(frames) == 1:
             with damage_is_told():
                 image.draft(image.mode, draft_size(image, size))
                 picture = finished(image, size)
-            save(picture, wish, method=CAREFUL)
+            save(picture, wish, method=effort(pixels))
         else:
             with damage_is_told():
                 picture = Film(image, frames, size)
-            save(picture, wish, method=FAST, save_all=True, duration=picture.durations, loop=loops(image))
+            save(picture, wish, method=effort(pixels), save_all=True, duration=picture.durations, loop=loops(image))
         return {"width": size[0], "height": size[1], "frames": len(frames)}
 
 
@@ -187,7 +189,7 @@ class Film(Image.Image):
         self.n_frames = len(frames)
         self.durations = [self._duration(frame) for frame in range(len(frames))]
         self.seek(0)
-        self.info = dict(self.info, background=(0, 0, 0, 0))
+        self.info = {**self.info, "background": (0, 0, 0, 0)}
 
     def seek(self, frame: int) -> None:
         if frame != self._at:
@@ -203,22 +205,33 @@ class Film(Image.Image):
         """Milliseconds; reads the frame, so that a damaged one is found before anything is written."""
         self._source.seek(self._frames[frame])
         self._source.load()
-        return max(0, round(self._source.info.get("duration", 0)))
+        milliseconds: float = self._source.info.get("duration", 0)
+        return max(0, round(milliseconds))
 
 
 def save(picture: Image.Image, wish: Wish, **options: Any) -> None:
     """Encode; of the metadata the colour profile always stays, EXIF and XMP unless they are to be stripped."""
     info = {} if wish.strip else picture.info
-    picture.save(
-        wish.target,
-        "WEBP",
-        quality=wish.quality,
-        lossless=wish.lossless,
-        icc_profile=picture.info.get("icc_profile", b""),
-        exif=info.get("exif", b""),
-        xmp=info.get("xmp", b""),
-        **options,
-    )
+    try:
+        picture.save(
+            wish.target,
+            "WEBP",
+            quality=wish.quality,
+            lossless=wish.lossless,
+            icc_profile=picture.info.get("icc_profile", b""),
+            exif=info.get("exif", b""),
+            xmp=info.get("xmp", b""),
+            **options,
+        )
+    except (ValueError, RuntimeError) as error:
+        if str(error) == OUT_OF_MEMORY:
+            raise MemoryError(str(error)) from error
+        raise Refusal("not_encodable", f"the image can't be written as WebP ({error})") from error
+
+
+def effort(pixels: int) -> int:
+    """How hard to try, so that the limit on CPU time is kept."""
+    return next((method for most, method in EFFORTS if pixels <= most), 0)
 
 
 if __name__ == "__main__":

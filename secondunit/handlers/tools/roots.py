@@ -53,9 +53,16 @@ class Roots:
             if root.parts[: len(place.parts)] == place.parts:
                 raise Refused(f"{_shown(path)} contains {root}, one of MEDIA_ROOTS; name a folder of its own")
         for source in inputs:
-            if place.holds(self.locate(source)):
+            if self._holds(place, source):
                 raise Refused(f"{_shown(path)} contains the input {_shown(source)}; name another folder")
         return place
+
+    def _holds(self, folder: Place, source: str) -> bool:
+        """Whether an input lies in a folder; one that is refused itself lies nowhere."""
+        try:
+            return folder.holds(self.locate(source))
+        except Refused:
+            return False
 
     def _listed(self) -> str:
         return ", ".join(str(root) for root in self._roots) or "none: no root is configured"

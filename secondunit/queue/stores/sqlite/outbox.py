@@ -25,7 +25,7 @@ where state = 'pending' and next_at <= ?
     where earlier.job = d.job and earlier.seq < d.seq and earlier.state = 'pending')"""
 UPDATE = """
 update deliveries
-set state = ?, attempts = ?, next_at = ?, finished_at = ?, last_status = ?, last_error = ?
+set state = ?, attempts = ?, created_at = ?, next_at = ?, finished_at = ?, last_status = ?, last_error = ?
 where id = ?"""
 
 
@@ -61,7 +61,7 @@ class SqliteOutbox:
             if row is None:
                 raise KeyError(delivery_id)
             after = decide(delivery_from(row))
-            times = micros_or_none(after.next_at), micros_or_none(after.finished_at)
+            times = micros(after.created_at), micros_or_none(after.next_at), micros_or_none(after.finished_at)
             values = (after.state, after.attempts, *times, after.last_status, after.last_error, delivery_id)
             tx.execute(UPDATE, values)
             return after

@@ -1,0 +1,34 @@
+"""`secondunit demo`: what a newcomer runs first."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.media, pytest.mark.slow]
+
+
+def demo(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "secondunit", "demo", "--data-dir", str(folder)]
+    # Settings of the caller must not reach the demo's daemon.
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": "/nonexistent", "PORT": "broken"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=55, check=False)
+
+
+def test_the_demo_says_where_the_film_lies_and_leaves_no_daemon(tmp_path: Path) -> None:
+    done = demo(tmp_path / "new")
+    assert done.returncode == 0, done.stderr
+    film = tmp_path / "new" / "media" / "out" / "film" / "master.m3u8"
+    assert film.read_text().startswith("#EXTM3U") and str(film) in done.stdout
+    assert not (tmp_path / "new" / "data" / "control.sock").exists()
+    assert "drained" in (tmp_path / "new" / "daemon.log").read_text()
+
+
+def test_the_demo_touches_no_folder_that_is_not_its_own(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "queue.db").write_text("mine")
+    done = demo(tmp_path)
+    assert done.returncode == 1 and "holds other things" in done.stderr
+    assert (tmp_path / "data" / "queue.db").read_text() == "mine"

@@ -1,0 +1,253 @@
+"""Keeping leases, and freeing those of the dead."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from secondunit.queue import state
+from secondunit.queue.errors import StoreBroken
+from secondunit.queue.handler import JobContext
+from secondunit.queue.leases import AT_ONCE, keep, reclaim
+from secondunit.queue.model import ENDED, Change, Filter, Job, JobId, Status
+from secondunit.testing.jobs import BOOT, TTL, by, claim, end, held, later, names, start, submit
+from secondunit.testing.rig import Rig, spec
+
+BEAT = TTL.total_seconds() / 3
+
+
+async def forever(ctx: JobContext, payload: Any) -> None:
+    await asyncio.Event().wait()
+
+
+class Kept(Rig):
+    """A worker whose leases are kept; `set_by` is how far the clock is said to have been set."""
+
+    def __init__(self) -> None:
+        super().__init__(spec("hls", forever, concurrency=3, timeout=timedelta(days=9), stall=timedelta(days=9)))
+        self.set_by = timedelta()
+        self.reclaimed: list[Job] = []
+
+    @asynccontextmanager
+    async def keeping(self) -> AsyncIterator[asyncio.Task[None]]:
+        loop = keep(self.worker, self.store, self.clock, clock_was_set=self._was_set, on_reclaim=self.reclaimed.append)
+        async with self.working():
+            task = asyncio.create_task(loop)
+            await self.clock.settle()
+            try:
+                yield task
+            finally:
+                task.cancel()
+                with suppress(asyncio.CancelledError, StoreBroken):
+                    await task
+
+    async def jump(self, delta: timedelta) -> None:
+        """Somebody sets the clock."""
+        self.clock.set_wall(self.clock.now() + delta)
+
+    async def started(self) -> JobId:
+        job_id = await self.submit("hls")
+        await self.clock.settle()
+        return job_id
+
+    def _was_set(self) -> timedelta:
+        by, self.set_by = self.set_by, timedelta()
+        return by
+
+
+async def test_beats_keep_a_lease_for_as_long_as_its_run() -> None:
+    rig = Kept()
+    async with rig.keeping():
+        job_id = await rig.started()
+        for _ in range(20):
+            await rig.clock.advance(BEAT)
+            assert held(await rig.job(job_id)).until == rig.clock.now() + TTL
+        job = await rig.job(job_id)
+        assert (job.status, job.epoch, rig.reclaimed) == (Status.RUNNING, 1, [])
+
+
+async def test_a_run_that_lost_its_lease_is_stopped_by_the_next_beat() -> None:
+    rig = Kept()
+    async with rig.keeping():
+        job_id = await rig.started()
+        await rig.queue.pause("hls")
+        await rig.change(job_id, state.recover, rig.clock.now())
+        assert len(rig.worker.leases()) == 1
+        await rig.clock.advance(BEAT)
+        assert rig.worker.leases() == []
+        assert (await rig.job(job_id)).status is Status.QUEUED
+
+
+async def test_a_wish_to_cancel_is_seen_by_the_beat() -> None:
+    rig = Kept()
+    async with rig.keeping():
+        job_id = await rig.started()
+        await rig.change(job_id, state.cancel, rig.clock.now())
+        await rig.clock.advance(BEAT)
+        assert (await rig.job(job_id)).status is Status.CANCELLED
+
+
+async def test_a_lease_that_ran_out_is_freed_and_its_run_writes_nothing() -> None:
+    rig = Kept()
+    async with rig.keeping():
+        job_id = await rig.started()
+        await rig.queue.pause("hls")
+        await rig.jump(TTL + timedelta(seconds=1))  # we were stopped, and go on
+        await rig.clock.advance(BEAT)
+        job = await rig.job(job_id)
+        assert (job.status, job.reclaims, job.attempt) == (Status.QUEUED, 1, 1)
+        assert [freed.id for freed in rig.reclaimed] == [job_id]
+        assert rig.worker.leases() == []
+        assert await names(rig.store, job_id) == ["queued", "started", "queued"]
+
+
+async def test_after_a_freeze_the_job_runs_once_more_under_a_new_lease() -> None:
+    rig = Kept()
+    async with rig.keeping():
+        job_id = await rig.started()
+        await rig.jump(timedelta(hours=1))
+        await rig.clock.advance(2 * BEAT)
+        job = await rig.job(job_id)
+        assert (job.status, job.epoch) == (Status.RUNNING, 2)
+        assert [lease.epoch for lease in rig.worker.leases()] == [2]
+
+
+@pytest.mark.parametrize("delta", [timedelta(hours=1), timedelta(hours=-1)])
+async def test_setting_the_clock_costs_no_lease(delta: timedelta) -> None:
+    rig = Kept()
+    async with rig.keeping():
+        job_id = await rig.started()
+        rig.set_by = delta
+        await rig.jump(delta)
+        for _ in range(5):
+            await rig.clock.advance(BEAT)
+        job = await rig.job(job_id)
+        assert (job.status, job.epoch, rig.reclaimed) == (Status.RUNNING, 1, [])
+        assert held(job).until == rig.clock.now() + TTL
+
+
+async def test_a_shift_that_found_the_disk_full_is_made_up_for() -> None:
+    rig = Kept()
+    async with rig.keeping():
+        await rig.started()
+        waiting = await rig.submit("hls", run_at=later(0))
+        await rig.queue.pause("hls")
+        await rig.change(waiting, lambda job: Change(replace(job, attempt=2, run_at=later(900))))
+        rig.set_by, rig.store.full = timedelta(hours=1), True
+        await rig.jump(timedelta(hours=1))
+        await rig.clock.advance(BEAT)
+        rig.store.full = False
+        await rig.clock.advance(BEAT)
+        assert (await rig.job(waiting)).run_at == later(900 + 3600)
+
+
+async def test_a_full_disk_does_not_cost_live_leases() -> None:
+    rig = Kept()
+    async with rig.keeping() as task:
+        job_id = await rig.started()
+        await rig.clock.advance(BEAT)
+        rig.store.full = True
+        await rig.clock.advance(10 * TTL.total_seconds())
+        assert not task.done() and len(rig.worker.leases()) == 1
+        rig.store.full = False
+        await rig.clock.advance(BEAT)
+        job = await rig.job(job_id)
+        assert (job.status, job.epoch, rig.reclaimed) == (Status.RUNNING, 1, [])
+        assert held(job).until == rig.clock.now() + TTL
+
+
+async def test_forgiveness_ends_with_the_full_disk() -> None:
+    rig = Kept()
+    async with rig.keeping():
+        job_id = await rig.started()
+        rig.store.full = True
+        await rig.clock.advance(2 * TTL.total_seconds())
+        rig.store.full = False
+        await rig.clock.advance(BEAT)
+        await rig.jump(timedelta(hours=1))
+        await rig.clock.advance(BEAT)
+        assert (await rig.job(job_id)).reclaims == 1
+
+
+async def test_a_broken_store_ends_the_beats() -> None:
+    rig = Kept()
+    async with rig.keeping() as task:
+        for _ in range(3):  # no room is left, so nothing else asks the store
+            await rig.started()
+        rig.store.broken = True
+        await rig.clock.advance(BEAT)
+        assert isinstance(task.exception(), StoreBroken)
+
+
+async def test_a_new_boot_frees_all_leases_of_earlier_ones_at_once() -> None:
+    rig, many = Rig(), 2 * AT_ONCE + 3
+    heard: list[Job] = []
+    await submit(rig.store, *(f"job{n}" for n in range(many)))
+    assert len(await claim(rig.store, many, boot="earlier")) == many
+    mine = await start(rig.store, "mine", type="webp")
+    assert await reclaim(rig.store, rig.clock, BOOT, heard.append) == many == len(heard)
+    assert (await rig.queue.counts()).queued == {"hls": many}
+    assert (await rig.job("mine")).lease == mine
+    assert await reclaim(rig.store, rig.clock, BOOT) == 0
+
+
+async def test_a_job_that_ended_since_it_was_listed_is_not_freed() -> None:
+    rig = Rig()
+    await submit(rig.store, "a", "b")
+    await claim(rig.store, 2, boot="earlier")
+    plain = rig.store.expired
+
+    async def listed(*arguments: Any) -> Any:
+        leases = await plain(*arguments)
+        if leases:
+            await rig.change("a", state.expire, rig.clock.now())
+        return leases
+
+    rig.store.expired = listed  # type: ignore[assignment,method-assign]
+    assert await reclaim(rig.store, rig.clock, BOOT) == 1
+    assert [(await rig.job(job_id)).reclaims for job_id in "ab"] == [1, 1]
+
+
+async def test_a_job_under_which_the_daemon_keeps_dying_is_poison() -> None:
+    rig = Rig()
+    await submit(rig.store, "a")
+    for boot in ("one", "two", "three"):
+        assert (await rig.job("a")).status is Status.QUEUED
+        await claim(rig.store, 1, boot=boot)
+        await reclaim(rig.store, rig.clock, BOOT)
+    job = await rig.job("a")
+    assert job.error is not None
+    assert (job.status, job.error.kind, job.error.type, job.attempt) == (Status.FAILED, "deterministic", "poison", 1)
+
+
+async def test_a_finished_step_between_two_deaths_clears_the_count() -> None:
+    rig = Rig()
+    await submit(rig.store, "a")
+    for boot in ("one", "two", "three", "four"):
+        [job] = await claim(rig.store, 1, boot=boot)
+        if boot == "three":
+            await rig.store.steps.finish(held(job), "s", 1, by(state.step_done, later(0)), later(0))
+        await reclaim(rig.store, rig.clock, BOOT)
+    job = await rig.job("a")
+    assert (job.status, job.reclaims) == (Status.QUEUED, 2)
+
+
+async def test_a_job_that_was_to_be_cancelled_when_the_daemon_died_is_cancelled() -> None:
+    rig = Rig()
+    await submit(rig.store, "a")
+    await claim(rig.store, 1, boot="earlier")
+    await rig.change("a", state.cancel, rig.clock.now())
+    await reclaim(rig.store, rig.clock, BOOT)
+    assert (await rig.job("a")).status is Status.CANCELLED
+
+
+async def test_ended_jobs_have_no_lease_to_free() -> None:
+    rig = Rig()
+    await end(rig.store, "a")
+    await rig.clock.advance(3600)
+    assert await reclaim(rig.store, rig.clock, BOOT) == 0
+    assert (await rig.queue.find(Filter(statuses=ENDED))).total == 1

@@ -8,16 +8,16 @@ from typing import Any
 import structlog
 
 from secondunit.daemon.backend import KIND, Backend, BackendTrouble, FailedAnalysis
+from secondunit.daemon.http.wire import instant
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import JobNotFound, QueueError
 from secondunit.queue.model import Event, Filter, Job, JobId, Status, Target
 from secondunit.queue.service import Queue, Submission
-from secondunit.queue.store import CacheEntry
+from secondunit.queue.store import CacheEntry, Delivery
 
 LONGEST_BACKOFF = timedelta(minutes=15)
 LONGEST_COOLDOWN = timedelta(days=1)
-REMEMBERED_FOR = timedelta(days=60)
-PAGE = 1000
+PAGE = 500
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +29,7 @@ class Polling:
     polled_at: datetime | None = None
     answered_at: datetime | None = None
     trouble: str | None = None
+    refused: bool = False
     down_since: datetime | None = None
     found: int = 0
     waiting: int = 0
@@ -44,16 +45,36 @@ class Terms:
     limit: int
     cooldown: timedelta
 
+    def pause(self, failures: int) -> timedelta:
+        """How long an analysis that failed here so often (and once more) is left alone: doubling, up to a day."""
+        return min(self.cooldown * 2 ** min(failures, 16), max(LONGEST_COOLDOWN, self.cooldown))
+
+    @property
+    def memory(self) -> timedelta:
+        """How long it is known what became of an analysis: past the longest pause, and a run after it."""
+        return 2 * max(LONGEST_COOLDOWN, self.cooldown) + timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who hears of it: `poll(outcome)` of every poll ("ok", "error", "refused"), `jobs(what, n)` of jobs "found",
+    "taken" and "delivered".
+    """
+
+    poll: Callable[[str], None] = lambda outcome: None
+    jobs: Callable[[str, int], None] = lambda what, n: None
+
 
 @dataclass(slots=True)
 class _Live:
-    """Backend jobs that live here, by our id."""
+    """Backend jobs that live here, by our id; and until when those that were refused here are left alone, by theirs."""
 
     ids: dict[JobId, FailedAnalysis] = field(default_factory=dict)
+    refused: dict[str, datetime] = field(default_factory=dict)
 
 
 class Poller:
-    """The poll loop. `observe(outcome)` hears of every poll: "ok", "error" or "refused"."""
+    """The poll loop, and what the operator sees of it: `state`."""
 
     def __init__(
         self,
@@ -62,7 +83,7 @@ class Poller:
         terms: Terms,
         clock: Clock,
         random: Random,
-        observe: Callable[[str], None] = lambda outcome: None,
+        ears: Ears = Ears(),
     ) -> None:
         self.state = Polling()
         self._queue = queue
@@ -70,7 +91,7 @@ class Poller:
         self._terms = terms
         self._clock = clock
         self._random = random
-        self._observe = observe
+        self._ears = ears
         self._live = _Live()
         self._failures = 0
 
@@ -91,17 +112,17 @@ class Poller:
         except BackendTrouble as trouble:
             return self._failed(trouble, now)
         self._failures = 0
-        self._observe("ok")
+        self._ears.poll("ok")
         if self.state.down_since:
             log.info("backend.back", message=f"[Active Mode] {self._backend.url} answers again")
         for row in bad:
             log.warning("backend.bad_row", message=f"[Active Mode] row {row.index} of the list is skipped: {row.why}")
         if found:
             log.info("backend.found", message=f"[Active Mode] Found {len(found)} failed jobs", found=len(found))
+        self._ears.jobs("found", len(found))
         waiting = await self._take_on(found)
-        self.state = replace(
-            self.state, answered_at=now, trouble=None, down_since=None, found=len(found), waiting=waiting
-        )
+        well = replace(self.state, answered_at=now, trouble=None, refused=False, down_since=None)
+        self.state = replace(well, found=len(found), waiting=waiting + len(bad))
         return self._terms.every
 
     def hear(self, events: Sequence[Event]) -> None:
@@ -121,37 +142,43 @@ class Poller:
                     message = f"[Active Mode] Submitting result for job {analysis.id}"
                     log.info("backend.submitting", message=message, **facts)
 
-    def told(self, kind: str, outcome: str, address: str) -> None:
+    def told(self, delivery: Delivery, outcome: str) -> None:
         """What became of a try to deliver."""
-        if kind == KIND and outcome == "delivered":
+        notice = delivery.notice
+        if notice.target.kind == KIND and outcome == "delivered" and notice.status is Status.COMPLETED:
             self.state = replace(self.state, delivered=self.state.delivered + 1)
-            message = f"[Active Mode] ✅ Job {address} completed successfully"
-            log.info("backend.completed", message=message, analysis_id=address)
+            self._ears.jobs("delivered", 1)
+            id = notice.target.address
+            message = f"[Active Mode] ✅ Job {id} completed successfully"
+            log.info("backend.completed", message=message, analysis_id=id, job_id=notice.job_id)
 
     def _failed(self, trouble: BackendTrouble, now: datetime) -> timedelta:
         self._failures += 1
-        self._observe("refused" if trouble.refused else "error")
+        self._ears.poll("refused" if trouble.refused else "error")
         down_since = self.state.down_since or now
-        self.state = replace(self.state, trouble=str(trouble), down_since=down_since)
+        self.state = replace(self.state, trouble=str(trouble), refused=trouble.refused, down_since=down_since)
         log.warning("backend.trouble", message=f"[Active Mode] {self._backend.url}: {trouble}", failures=self._failures)
         wait = min(self._terms.every * 2 ** min(self._failures - 1, 8), max(LONGEST_BACKOFF, self._terms.every))
-        return max(wait * (1 + 0.2 * self._random.random()), trouble.delay or wait)
+        jittered: timedelta = wait * (1 + 0.2 * self._random.random())
+        return max(jittered, trouble.delay or wait)
 
     async def _take_on(self, found: Sequence[FailedAnalysis]) -> int:
-        """Submit what is new, as far as there is room; how many of the rows must wait because they failed here."""
+        """Submit what is new, as far as there is room; how many of the rows must wait because of what happened here."""
         waiting = 0
+        now = self._clock.now()
+        self._live.refused = {id: until for id, until in self._live.refused.items() if until > now}
         for analysis in {row.id: row for row in found}.values():
             known = await self._known(analysis.id)
-            if known is None or known.due(self._clock.now(), self._terms.cooldown):
-                if len(self._live.ids) < self._terms.limit:
-                    await self._submit(analysis, known)
-            elif known.job.status.ended:
+            if analysis.id in self._live.refused or (known and known.waits(now, self._terms)):
                 waiting += 1
+            elif (known is None or known.job.status.ended) and len(self._live.ids) < self._terms.limit:
+                await self._submit(analysis, known)
         return waiting
 
     async def _submit(self, analysis: FailedAnalysis, known: "_Known | None") -> None:
         if not await self._backend.claim(analysis.id):
             return
+        now = self._clock.now()
         submission = Submission(
             type="analyze",
             payload={"videoUrl": analysis.video_url},
@@ -165,14 +192,18 @@ class Poller:
         except QueueError as error:
             message = f"[Active Mode] Job {analysis.id} is not taken on: {error}"
             log.warning("backend.refused", message=message, analysis_id=analysis.id)
+            self._live.refused[analysis.id] = now + self._terms.cooldown
             return
         self._live.ids[job.id] = analysis
         if created:
             self.state = replace(self.state, taken=self.state.taken + 1)
+            self._ears.jobs("taken", 1)
         failures = known.failures + 1 if known and known.job.status is Status.FAILED else 0
-        now = self._clock.now()
         memory = {"job_id": job.id, "failures": failures}
-        await self._queue.store.cache.put(CacheEntry(self._key(analysis.id), memory, job.id, now, now + REMEMBERED_FOR))
+        entry = CacheEntry(self._key(analysis.id), memory, job.id, now, now + self._terms.memory)
+        await self._queue.store.cache.put(entry)
+        if (await self._queue.get(job.id)).status.ended:
+            self._live.ids.pop(job.id, None)  # it ended before its id was known here
 
     async def _known(self, id: str) -> "_Known | None":
         """What this box did about the analysis before, if it still knows."""
@@ -191,10 +222,16 @@ class Poller:
 
     async def _remember(self) -> None:
         """Find the backend's jobs that an earlier life of the daemon took on."""
-        page = await self._queue.find(Filter(statuses=[Status.QUEUED, Status.RUNNING], types=["analyze"]), limit=PAGE)
-        for job in page.jobs:
-            if job.source == KIND:
-                self._live.ids[job.id] = FailedAnalysis(job.labels["analysis_id"], job.labels["video_url"])
+        alive = Filter(statuses=[Status.QUEUED, Status.RUNNING], types=["analyze"])
+        cursor = None
+        while True:
+            page = await self._queue.find(alive, cursor, PAGE)
+            for job in page.jobs:
+                if job.source == KIND:
+                    self._live.ids[job.id] = FailedAnalysis(job.labels["analysis_id"], job.labels["video_url"])
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
 
     def _key(self, id: str) -> str:
         return f"backend {self._backend.url} {id}"
@@ -208,22 +245,19 @@ class _Known:
     failures: int
     delivering: bool
 
-    def due(self, now: datetime, cooldown: timedelta) -> bool:
-        """Whether it may be taken on again: it ended, nothing is on its way, and the growing cool-down is over."""
-        if self.delivering or self.job.finished_at is None:
-            return False
-        return now >= self.job.finished_at + min(
-            cooldown * 2 ** min(self.failures, 16), max(LONGEST_COOLDOWN, cooldown)
-        )
+    def waits(self, now: datetime, terms: Terms) -> bool:
+        """Whether it ended here, but its result is on its way or its growing cool-down is not over."""
+        ended = self.job.finished_at
+        return ended is not None and (self.delivering or now < ended + terms.pause(self.failures))
 
 
 def figures(state: Polling) -> Mapping[str, Any]:
     """The state of the takeover as /health shows it."""
     return {
-        "lastPoll": state.polled_at,
-        "lastAnswer": state.answered_at,
+        "lastPoll": instant(state.polled_at),
+        "lastAnswer": instant(state.answered_at),
         "trouble": state.trouble,
-        "downSince": state.down_since,
+        "downSince": instant(state.down_since),
         "found": state.found,
         "coolingDown": state.waiting,
         "taken": state.taken,

@@ -3,49 +3,65 @@
 import asyncio
 import secrets
 import sys
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from random import SystemRandom
-from typing import Any
 
 import structlog
 from aiohttp import ClientSession, ClientTimeout
 
-from secondunit.daemon.callbacks import KIND, CallbackSender, signer
+from secondunit.daemon.active import Ears, Poller
+from secondunit.daemon.alerts import AlertHook, Alerts, Limits, Poisoned
+from secondunit.daemon.backend import KIND as BACKEND
+from secondunit.daemon.backend import Backend, BackendSender
+from secondunit.daemon.callbacks import KIND as CALLBACK
+from secondunit.daemon.callbacks import CallbackSender, signer
 from secondunit.daemon.clock import SystemClock
 from secondunit.daemon.config import BadConfig, Config, unserved
 from secondunit.daemon.deliver import Deliverer
+from secondunit.daemon.disk import DiskGuard
 from secondunit.daemon.health import Box, Checkup
 from secondunit.daemon.http.api import Api
 from secondunit.daemon.joblog import JobLog, mode_lines
-from secondunit.daemon.lifecycle import Stop, Systemd, drain, stop_on_signals, watch
+from secondunit.daemon.lifecycle import Stop, Systemd, drain, stop_on_signals
 from secondunit.daemon.listen import http_settings, listening
+from secondunit.daemon.loops import loops
 from secondunit.daemon.metrics import Metrics
+from secondunit.daemon.parts import Parts, World
 from secondunit.daemon.plugins import Found, discover
+from secondunit.daemon.results import CachedResults, CachedSpending
+from secondunit.daemon.sender import Sender
 from secondunit.daemon.settings import Settings
+from secondunit.daemon.takeover import backend_of, operators_session, poller_of
 from secondunit.daemon.tidy import tidy
 from secondunit.handlers.tools.addresses import AddressRule
+from secondunit.handlers.tools.downloads import Downloads
+from secondunit.handlers.tools.egress import Egress
 from secondunit.handlers.tools.ffmpeg import find_media
+from secondunit.handlers.tools.gemini import Gemini
+from secondunit.handlers.tools.gemini_wire import GoogleWire
 from secondunit.handlers.tools.http import guarded_session
 from secondunit.handlers.tools.paths import LocalFiles
 from secondunit.handlers.tools.process import SEARCH_PATH, ProcessRunner
 from secondunit.handlers.tools.toolbox import Tools
+from secondunit.handlers.tools.videos import WebVideos
 from secondunit.handlers.tools.workspace import WorkFolders
-from secondunit.queue import leases, retention
+from secondunit.handlers.tools.ytdlp import YtDlp
+from secondunit.queue import leases
 from secondunit.queue.context import Hooks
 from secondunit.queue.execution import House
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.service import Queue
-from secondunit.queue.store import Store
-from secondunit.queue.stores.sqlite.store import open_store
+from secondunit.queue.store import Delivery, Store
+from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
 from secondunit.queue.worker import Worker
 
 CALLBACK_CONNECTIONS = 100
-WORKER_COMES_ROUND = 20.0  # it does so every 5 s even when there is nothing to do
+GEMINI_ANSWERS_WITHIN = timedelta(minutes=5)
 VERSION = version("secondunit")
 
 log = structlog.get_logger(__name__)
@@ -58,49 +74,30 @@ async def serve(config: Config, systemd: Systemd) -> None:
     for warning in config.warnings:
         log.warning("config.odd", message=warning)
     with stop_on_signals() as stop:
-        async with _store(settings) as store, _tools(settings, clock) as tools, _callbacks(settings) as session:
+        async with (
+            _store(settings) as store,
+            _tools(settings, clock, store) as tools,
+            _sessions(settings) as (session, operators),
+        ):
             work, joblog = WorkFolders(settings.data_dir), JobLog(clock)
             freed = await leases.reclaim(store, clock, boot, joblog.reclaimed)
             log.info("daemon.starting", message=f"starting as boot {boot}; {freed} jobs of an earlier one run again")
-            await tidy(store, work)
+            await tidy(store, work, settings.roots)
             found = discover(tools, settings)
             _report(found, settings)
-            world = World(settings, clock, boot, store, tools, work, session, joblog)
+            world = World(settings, clock, boot, store, tools, work, session, operators, joblog)
             parts = _compose(world, found)
             async with asyncio.TaskGroup() as group:
                 await _run(group, world, parts, stop, systemd)
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What is there before anything runs; `boot` names this life of the daemon."""
-
-    settings: Settings
-    clock: SystemClock
-    boot: str
-    store: Store
-    tools: Tools
-    work: WorkFolders
-    session: ClientSession
-    joblog: JobLog
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What runs."""
-
-    worker: Worker
-    queue: Queue
-    metrics: Metrics
-    deliverer: Deliverer
-    api: Api
 
 
 def _compose(world: World, found: Found) -> Parts:
     settings, clock, store = world.settings, world.clock, world.store
     registry, hub, random = Registry(found.specs), Hub(), SystemRandom()
     metrics = Metrics(store, tuple(registry), clock)
-    hooks = Hooks(phase_ended=metrics.observe_phase)
+    hooks = Hooks(phase_ended=metrics.observe_phase, found_in_doubt=lambda job, step, sends: metrics.observe_doubt())
+    if world.tools.gemini:
+        world.tools.gemini.listen(metrics.observe_tokens)
     worker = Worker(
         House(store, hub, clock, random, world.work, hooks, world.joblog.raised),
         registry,
@@ -108,16 +105,23 @@ def _compose(world: World, found: Found) -> Parts:
         ttl=timedelta(seconds=settings.lease_seconds),
         most=settings.max_concurrent_jobs,
     )
-    queue = Queue(store, registry, hub, clock, random, interrupt=worker.stop_job, max_queued=settings.max_queued_jobs)
-    secret = settings.callback_secret.get_secret_value() if settings.callback_secret else None
-    senders = {KIND: CallbackSender(world.session, clock, signer(secret))}
-    deliverer = Deliverer(store.outbox, senders, clock, random, log, on_sent=metrics.observe_delivery)
+    disk = DiskGuard(store.ballast, clock)
+    queue = Queue(
+        store, registry, hub, clock, random,
+        interrupt=worker.stop_job, admit=disk.admit, max_queued=settings.max_queued_jobs,
+    )  # fmt: skip
+    backend = backend_of(settings, world.operators, clock)
+    ears = Ears(metrics.observe_poll, metrics.observe_backend_jobs)
+    poller = poller_of(settings, backend, queue, clock, random, ears)
+    deliverer = Deliverer(store.outbox, _senders(world, backend), clock, random, log, on_sent=_on_sent(metrics, poller))
+    checkup = Checkup(queue, _box(world, found), clock, metrics.degraded, disk=disk, poller=poller)
+    poisoned = Poisoned(clock)
     api = Api(
         queue=queue,
         rule=AddressRule(settings.allow_private_addresses),
         clock=clock,
         metrics=metrics,
-        health=Checkup(queue, _box(world, found), clock, metrics.degraded),
+        health=checkup,
         retry_delivery=deliverer.retry,
         stopping=asyncio.Event(),
         version=VERSION,
@@ -126,8 +130,37 @@ def _compose(world: World, found: Found) -> Parts:
     store.listen(hub.publish)
     hub.tap(world.joblog)
     hub.tap(metrics)
+    hub.tap(poisoned)
+    if poller:
+        hub.tap(poller.hear)
     hub.tap(lambda events: deliverer.wake() if any(event.status.ended for event in events) else None)
-    return Parts(worker, queue, metrics, deliverer, api)
+    alerts = _alerts(world, checkup, poisoned)
+    return Parts(worker, queue, metrics, deliverer, disk, poller, alerts, api)
+
+
+def _senders(world: World, backend: Backend | None) -> Mapping[str, Sender]:
+    secret = world.settings.callback_secret
+    signs = signer(secret.get_secret_value() if secret else None)
+    senders: dict[str, Sender] = {CALLBACK: CallbackSender(world.session, world.clock, signs)}
+    return senders if backend is None else senders | {BACKEND: BackendSender(backend)}
+
+
+def _on_sent(metrics: Metrics, poller: Poller | None) -> Callable[[Delivery, str], None]:
+    def on_sent(delivery: Delivery, outcome: str) -> None:
+        metrics.observe_delivery(delivery.notice.target.kind, outcome)
+        if poller:
+            poller.told(delivery, outcome)
+
+    return on_sent
+
+
+def _alerts(world: World, checkup: Checkup, poisoned: Poisoned) -> Alerts | None:
+    settings = world.settings
+    if settings.alert_url is None:
+        return None
+    hook = AlertHook(world.operators, settings.alert_url.get_secret_value())
+    limits = Limits(settings.alert_failed_jobs, timedelta(minutes=settings.alert_after_minutes))
+    return Alerts(partial(checkup.sight, poisoned), hook, limits, world.clock, settings.box)
 
 
 def _box(world: World, found: Found) -> Box:
@@ -146,7 +179,7 @@ def _box(world: World, found: Found) -> Box:
 
 async def _run(group: asyncio.TaskGroup, world: World, parts: Parts, stop: Stop, systemd: Systemd) -> None:
     settings = world.settings
-    loops = [group.create_task(loop) for loop in _loops(world, parts, systemd)]
+    endless = [group.create_task(loop) for loop in loops(world, parts, systemd)]
     async with listening(parts.api, settings.host, settings.port, settings.control) as port:
         group.create_task(parts.worker.run())
         deliveries = group.create_task(parts.deliverer.run())
@@ -158,36 +191,13 @@ async def _run(group: asyncio.TaskGroup, world: World, parts: Parts, stop: Stop,
         parts.api.stopping.set()
         parts.deliverer.stop()
         await deliveries
-    for loop in loops:
+    for loop in endless:
         loop.cancel()
     log.info("daemon.stopped", message="drained; nothing runs any more")
 
 
-def _loops(world: World, parts: Parts, systemd: Systemd) -> Sequence[Coroutine[Any, Any, None]]:
-    """What goes on for ever, beside the worker, the deliverer and the sockets."""
-    settings, clock, store = world.settings, world.clock, world.store
-
-    async def alive() -> bool:
-        """The writer answers (to a beat without leases), and the worker has come round."""
-        await store.extend((), clock.now(), clock.now())
-        return clock.monotonic() - parts.worker.ticked < WORKER_COMES_ROUND
-
-    return (
-        leases.keep(parts.worker, store, clock, clock_was_set=clock.was_set, on_reclaim=world.joblog.reclaimed),
-        retention.forget(
-            store,
-            clock,
-            timedelta(hours=settings.retention_hours),
-            timedelta(hours=settings.retention_failed_hours),
-            world.work.forget,
-        ),
-        retention.age(store, clock),
-        watch(alive, parts.metrics.observe_lag, systemd),
-    )
-
-
 @asynccontextmanager
-async def _store(settings: Settings) -> AsyncIterator[Store]:
+async def _store(settings: Settings) -> AsyncIterator[SqliteStore]:
     database = settings.database
     store = await open_store(database.path, synchronous=database.synchronous)
     try:
@@ -197,7 +207,7 @@ async def _store(settings: Settings) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def _tools(settings: Settings, clock: SystemClock) -> AsyncIterator[Tools]:
+async def _tools(settings: Settings, clock: SystemClock, store: Store) -> AsyncIterator[Tools]:
     programs = ProcessRunner(sys.executable)
     try:
         files = LocalFiles(settings.roots)
@@ -205,22 +215,64 @@ async def _tools(settings: Settings, clock: SystemClock) -> AsyncIterator[Tools]
         raise BadConfig([f"MEDIA_ROOTS: {error.filename}: {error.strerror}; allowed: folders that exist"]) from None
     ffmpeg, ffprobe = (str(path) if path else None for path in (settings.ffmpeg_path, settings.ffprobe_path))
     media = await find_media(programs, ffmpeg, ffprobe, SEARCH_PATH, settings.data_dir)
+    rule = AddressRule(settings.allow_private_addresses)
     try:
-        yield Tools(clock=clock, programs=programs, files=files, media=media, python=sys.executable)
+        async with Egress(rule) as egress, _gemini(settings, clock, store) as gemini:
+            ytdlp = YtDlp(programs, egress, clock, media, sys.executable)
+            yield Tools(
+                clock=clock,
+                programs=programs,
+                files=files,
+                media=media,
+                python=sys.executable,
+                gemini=gemini,
+                results=CachedResults(store.cache, clock, timedelta(hours=settings.cache_ttl_hours)),
+                videos=WebVideos(rule, transfer, ytdlp),
+                downloads=Downloads(rule, transfer, ytdlp),
+                max_download=settings.max_download_mb << 20,
+            )
     finally:
         files.close()
 
 
 @asynccontextmanager
-async def _callbacks(settings: Settings) -> AsyncIterator[ClientSession]:
-    async with guarded_session(
+async def _gemini(settings: Settings, clock: SystemClock, store: Store) -> AsyncIterator[Gemini | None]:
+    if settings.gemini_api_key is None:
+        yield None
+        return
+    key, model, url = settings.gemini_api_key.get_secret_value(), settings.gemini_model, settings.gemini_base_url
+    gemini = Gemini(
+        GoogleWire(key, model, clock, base_url=url, limit=GEMINI_ANSWERS_WITHIN),
+        model,
+        clock=clock,
+        random=SystemRandom(),
+        spending=CachedSpending(store.cache),
+        daily_tokens=settings.gemini_daily_tokens,
+    )
+    try:
+        yield gemini
+    finally:
+        await gemini.close()
+
+
+def _downloads(rule: AddressRule) -> ClientSession:
+    silence = ClientTimeout(total=None, sock_connect=30, sock_read=30)
+    return guarded_session(rule, user_agent=f"secondunit/{VERSION}", timeout=silence)
+
+
+@asynccontextmanager
+async def _sessions(settings: Settings) -> AsyncIterator[tuple[ClientSession, ClientSession]]:
+    """To addresses that callers choose, and to those that the operator chose."""
+    user_agent = f"secondunit/{VERSION}"
+    guarded = guarded_session(
         AddressRule(settings.allow_private_addresses),
-        user_agent=f"secondunit/{VERSION}",
+        user_agent=user_agent,
         timeout=ClientTimeout(total=60),
         connections=CALLBACK_CONNECTIONS,
         decompress=False,
-    ) as session:
-        yield session
+    )
+    async with guarded as session, operators_session(user_agent) as operators:
+        yield session, operators
 
 
 def _report(found: Found, settings: Settings) -> None:

@@ -54,8 +54,11 @@ class BackendTrouble(Exception):
 class Backend:
     """The calls to one backend. Its URL is the operator's, so no address is refused; redirects are not followed."""
 
-    def __init__(self, session: ClientSession, url: str, key: str | None, clock: Clock) -> None:
+    def __init__(
+        self, session: ClientSession, url: str, key: str | None, clock: Clock, timeout: ClientTimeout = TIMEOUT
+    ) -> None:
         self.url = url
+        self._timeout = timeout
         self._session = session
         self._headers = {"X-API-Key": key} if key else {}
         self._clock = clock
@@ -66,12 +69,12 @@ class Backend:
         url = f"{self.url}/v1/analysis/failed"
         try:
             async with self._session.get(
-                url, params={"limit": str(limit)}, headers=self._headers, timeout=TIMEOUT, allow_redirects=False
+                url, params={"limit": str(limit)}, headers=self._headers, timeout=self._timeout, allow_redirects=False
             ) as response:
                 self._refuse(response)
                 body = await _at_most(response, LARGEST_LIST)
         except TimeoutError:
-            raise BackendTrouble("no answer within 30 s") from None
+            raise BackendTrouble(f"no answer within {self._timeout.total:g} s") from None
         except (ClientError, OSError) as error:
             raise BackendTrouble(str(error) or type(error).__name__) from None
         return read_list(body)
@@ -83,7 +86,7 @@ class Backend:
         url = f"{self.url}/v1/analysis/{quote(id, safe='')}/claim"
         try:
             async with self._session.post(
-                url, headers=self._headers, timeout=TIMEOUT, allow_redirects=False
+                url, headers=self._headers, timeout=self._timeout, allow_redirects=False
             ) as response:
                 if response.status in (404, 405, 501):
                     self._claims = False
@@ -96,11 +99,11 @@ class Backend:
         url = f"{self.url}/v1/analysis/{quote(id, safe='')}/result"
         try:
             async with self._session.put(
-                url, json=body, headers={**self._headers, **headers}, timeout=TIMEOUT, allow_redirects=False
+                url, json=body, headers={**self._headers, **headers}, timeout=self._timeout, allow_redirects=False
             ) as response:
                 return _judge(response, retry_after(response, self._clock.now()))
         except TimeoutError:
-            return TryLater("no answer within 30 s; it may have arrived, so the same PUT is sent again")
+            return TryLater("no answer in time; it may have arrived, so the same PUT is sent again")
         except (ClientError, OSError) as error:
             return TryLater(str(error) or type(error).__name__)
 
@@ -129,7 +132,9 @@ class BackendSender:
         notice = delivery.notice
         if notice.status is not Status.COMPLETED:
             return Delivered(None)
-        body = {"recipe": notice.result["recipe"], "metadata": notice.result["metadata"]}
+        if not isinstance(notice.result, dict):
+            return Gone(f"the result of {notice.job_id} is no analysis")
+        body = {"recipe": notice.result.get("recipe"), "metadata": notice.result.get("metadata")}
         return await self._backend.put(notice.target.address, body, put_headers(notice))
 
 

@@ -22,7 +22,7 @@ DISK_RECHECK = 5.0
 class Deliverer:
     """The loop over the outbox. A crash between a send and its record sends that delivery once more, under the same id.
 
-    `on_sent(kind, outcome)` hears of every try ("delivered", "later", "dead"), `on_dead` of every delivery given up.
+    `on_sent(delivery, outcome)` hears of every try ("delivered", "later", "dead"), `on_dead` of every delivery given up.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Deliverer:
         random: Random,
         log: Any,
         *,
-        on_sent: Callable[[str, str], None] = lambda kind, outcome: None,
+        on_sent: Callable[[Delivery, str], None] = lambda delivery, outcome: None,
         on_dead: Callable[[Delivery], None] = lambda delivery: None,
         grace: timedelta = timedelta(seconds=10),
         lanes: Lanes | None = None,
@@ -171,7 +171,7 @@ class Deliverer:
             status=delivery.last_status,
             error=delivery.last_error,
         )
-        self._on_sent(kind, outcome)
+        self._on_sent(delivery, outcome)
         if outcome == "dead":
             self._on_dead(delivery)
 

@@ -17,8 +17,8 @@ log = structlog.get_logger(__name__)
 class DiskGuard:
     """Watches the disk of the database.
 
-    It is full while less than 8 MiB are free or the ballast, given up so that running jobs can settle, can't be taken
-    back.
+    It is full while less than 8 MiB are free (less than the ballast on a small disk), or the ballast, given up so that
+    running jobs can settle, can't be taken back.
     """
 
     def __init__(self, ballast: Ballast, clock: Clock) -> None:
@@ -27,9 +27,14 @@ class DiskGuard:
         self._ballast = ballast
         self._clock = clock
 
+    @property
+    def closed(self) -> bool:
+        """Whether new work must not be taken."""
+        return self.full or not self._ballast.held
+
     def admit(self) -> None:
         """StoreFull while new work must not be taken."""
-        if self.full or not self._ballast.held:
+        if self.closed:
             raise StoreFull("the disk is full: nothing was stored; free some space, the daemon goes on by itself")
 
     async def run(self) -> None:
@@ -46,4 +51,4 @@ class DiskGuard:
     def _look(self) -> bool:
         held = self._ballast.fill()
         self.free = free_bytes(self._ballast.path.parent)
-        return not held or self.free < FLOOR
+        return not held or self.free < min(FLOOR, self._ballast.size)

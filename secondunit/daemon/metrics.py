@@ -38,6 +38,10 @@ class Metrics:
         self._phase = self._histogram("phase_duration_seconds", "One phase of a run.", WORK, "type", "phase")
         self._wait = self._histogram("job_wait_seconds", "From being ready to being started.", WORK, "type")
         self._deliveries = self._counter("deliveries", "Tries to deliver a job's end.", "kind", "outcome")
+        self._polls = self._counter("poll", "Polls of the backend.", "outcome")
+        self._backend_jobs = self._counter("backend_jobs", "Failed analyses found, taken on, given back.", "what")
+        self._tokens = self._counter("llm_tokens", "Tokens of the answers of language models.", "direction")
+        self._in_doubt = self._counter("llm_maybe_charged", "Paid calls whose answer was lost, found at a later run.")
         self._degraded = self._gauge("degraded", "1 for each reason why the daemon is not well.", "reason")
         self._requests = self._histogram(
             "http_request_duration_seconds", "Answered requests.", REQUEST, "method", "route", "status"
@@ -61,9 +65,25 @@ class Metrics:
         """One try of a delivery: "delivered", "later" or "dead"."""
         self._deliveries.labels(kind, outcome).inc()
 
+    def observe_poll(self, outcome: str) -> None:
+        """One poll of the backend: "ok", "error" or "refused"."""
+        self._polls.labels(outcome).inc()
+
+    def observe_backend_jobs(self, what: str, number: int) -> None:
+        """So many analyses of the backend were "found", "taken" or "delivered"."""
+        self._backend_jobs.labels(what).inc(number)
+
     def observe_phase(self, type: str, phase: str, seconds: float) -> None:
         """One phase of a run."""
         self._phase.labels(type, phase).observe(seconds)
+
+    def observe_tokens(self, direction: str, tokens: int) -> None:
+        """Tokens of one answer, "in" or "out"."""
+        self._tokens.labels(direction).inc(tokens)
+
+    def observe_doubt(self) -> None:
+        """One paid call that was found in doubt."""
+        self._in_doubt.inc()
 
     def observe_lag(self, seconds: float) -> None:
         """How late the event loop was."""

@@ -54,8 +54,8 @@ class ClaimContract:
         for job_id, type, priority in [("a", "hls", 3), ("b", "webp", 2), ("c", "hls", 1), ("d", "webp", 3)]:
             await submit(store, job_id, type=type, priority=priority)
         room = {"hls": 5, "webp": 5}
-        assert [job.id for job in await store.claim(room, 3, BOOT, TTL, NOW)] == ["c", "b", "a"]
-        assert [job.id for job in await store.claim(room, 3, BOOT, TTL, NOW)] == ["d"]
+        taken = [[job.id for job in await store.claim(room, 2, BOOT, TTL, NOW)] for _ in range(2)]
+        assert taken == [["c", "b"], ["a", "d"]]
 
     async def test_no_type_gets_more_than_its_room(self, store: Store) -> None:
         await submit(store, *"abcd", type="hls", priority=0)

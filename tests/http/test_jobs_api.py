@@ -1,7 +1,6 @@
 """Looking at jobs, and moving them."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from structlog.testing import capture_logs
 
 from secondunit.queue import state
 from secondunit.queue.errors import Saturated, StoreBroken, StoreFull
-from secondunit.queue.model import Change, Job, Target
+from secondunit.queue.model import Job
 from secondunit.queue.outcome import Completed, Failed, JobError, Partial
 from secondunit.testing.jobs import submit
 
@@ -215,65 +214,6 @@ async def test_a_filter_that_says_nothing_or_nonsense_moves_nothing(
     problem = await house.call("POST", f"/api/jobs/{move}", body, status=422)
     assert [error["field"] for error in problem["errors"]] == [field]
     assert (await house.store.get(job_id)).status == "queued"
-
-
-async def test_deliveries_are_shown_and_can_be_sent_again(house: Any) -> None:
-    job_id = await house.submit(callback="https://example.com/done")
-    assert await house.call("GET", f"/api/jobs/{job_id}/deliveries") == {"deliveries": []}
-    await house.settle(job_id)
-    [delivery] = (await house.call("GET", f"/api/jobs/{job_id}/deliveries"))["deliveries"]
-    assert (delivery["kind"], delivery["url"], delivery["status"]) == (
-        "callback",
-        "https://example.com/done",
-        "pending",
-    )
-    await house.clock.advance(60)
-    again = await house.call("POST", f"/api/deliveries/{delivery['id']}/retry")
-    assert again == delivery | {"nextAt": "2030-01-01T00:01:00.000Z"}
-    await house.call("POST", "/api/deliveries/nowhere/retry", status=404)
-
-
-async def test_a_delivery_never_shows_the_key_of_another_kind_of_target(house: Any) -> None:
-    job_id = await house.submit()
-    await house.store.change(job_id, lambda job: Change(_with_target(job)))
-    await house.settle(job_id)
-    [delivery] = (await house.call("GET", f"/api/jobs/{job_id}/deliveries"))["deliveries"]
-    assert (delivery["kind"], delivery["url"]) == ("backend", "analysis-7")
-
-
-def _with_target(job: Job) -> Job:
-    return replace(job, target=Target("backend", "analysis-7"))
-
-
-async def test_a_paused_type_says_so_and_an_unknown_one_is_refused(house: Any) -> None:
-    assert await house.call("POST", "/api/types/idle/pause") == {"type": "idle", "paused": True}
-    assert await house.store.paused() == {"idle"}
-    assert await house.call("POST", "/api/types/idle/resume") == {"type": "idle", "paused": False}
-    assert await house.store.paused() == frozenset()
-    await house.call("POST", "/api/types/cooking/pause", status=422)
-
-
-async def test_stuck_jobs_are_those_without_movement_or_with_a_lease_that_ran_out(house: Any) -> None:
-    quiet, busy = await house.submit(), await house.submit()
-    await house.start(quiet)
-    await house.clock.advance(3600)
-    await house.start(busy)
-    answer = await house.call("GET", "/api/admin/stuck")
-    [found] = answer["jobs"]
-    assert (found["jobId"], found["source"], found["stuckSeconds"]) == (quiet, "api", 3600)
-    assert len((await house.call("GET", "/api/admin/stuck?timeout=0"))["jobs"]) == 2
-    await house.call("GET", "/api/admin/stuck?timeout=soon", status=422)
-
-
-async def test_recovering_stops_the_old_run_and_queues_the_job(house: Any) -> None:
-    job_id, waiting = await house.submit(), await house.submit()
-    epoch = (await house.start(job_id)).epoch
-    answer = await house.call("POST", "/api/admin/recover", {"ids": [job_id, waiting, NOWHERE]})
-    assert answer["done"] == 1
-    assert [refusal["jobId"] for refusal in answer["refused"]] == [waiting, NOWHERE]
-    job = await house.store.get(job_id)
-    assert (job.status, job.epoch > epoch, house.interrupted) == ("queued", True, [job_id])
-    await house.call("POST", "/api/admin/recover", {"ids": []}, status=422)
 
 
 @pytest.mark.parametrize(

@@ -1,119 +1,170 @@
-"""Plant each bug of the lists in a copy of the package and see that the tests named beside it find it.
+"""Plant each bug of the lists beside this file in a copy of the package and see that the tests it names find it.
 
     python tests/mutants/run.py [part of a bug's name ...]
 
 Ends with 1 if a bug survives, a patch no longer applies, a named test is not there, or the tests fail without a bug.
 """
 
+import importlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import tomllib
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from mutant import Mutant
-from planted_memory import MEMORY
-from planted_rules import RULES
-from planted_runs import RUNS
-from planted_sqlite import SQLITE
+import pytest
 
 ROOT = Path(__file__).parents[2]
-COPIES = max(2, (os.cpu_count() or 2) // 2)
-LONGEST_TEST = 30
-PASSED, FAILED = 0, 1
+AT_ONCE = 2
+PASSED, FAILED, CRASHED = 0, 1, 99
+# every run is a fork of this process: what all of them import is there already, and no bug is planted in it
+WARM = ("hypothesis.stateful", "pytest_asyncio.plugin", "pytest_timeout", "blockbuster", "pydantic", "aiosqlite")
 
 
-class Workshop:
-    """Copies of the package and its tests, one for each bug that is being looked for at a time."""
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """In `file` (below secondunit/queue) `old`, which must stand there once, becomes `new`; `killers` are test ids."""
 
-    def __init__(self, folder: Path) -> None:
-        self.copies: SimpleQueue[Path] = SimpleQueue()
-        for n in range(COPIES):
-            copy = folder / f"copy-{n}"
-            shutil.copytree(ROOT / "secondunit", copy / "secondunit")
-            for part in ("contract", "unit", "property"):
-                shutil.copytree(ROOT / "tests" / part, copy / "tests" / part)
-            shutil.copy2(ROOT / "tests" / "conftest.py", copy / "tests")
-            shutil.copy2(ROOT / "pyproject.toml", copy)
-            self.copies.put(copy)
+    name: str
+    file: str
+    old: str
+    new: str
+    killers: Sequence[str]
 
-    def verdict(self, mutant: Mutant) -> str:
-        """What became of the bug: "killed", or why not."""
-        copy = self.copies.get()
-        path = copy / "secondunit" / "queue" / mutant.file
-        source = path.read_text()
-        found = source.count(mutant.old)
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A copy of the package and its tests in `folder`, in which one bug at a time is planted and looked for."""
+
+    folder: Path
+
+    def fill(self) -> None:
+        """Copy what the runs need."""
+        shutil.copytree(ROOT / "secondunit", self.folder / "secondunit")
+        for part in ("contract", "unit", "property"):
+            shutil.copytree(ROOT / "tests" / part, self.folder / "tests" / part)
+        shutil.copy2(ROOT / "tests" / "conftest.py", self.folder / "tests")
+        shutil.copy2(ROOT / "pyproject.toml", self.folder)
+
+    def plant(self, bug: Bug) -> str | None:
+        """Write the bug into the copy, or say why it can't be."""
+        if bug.old:
+            source = self._path(bug).read_text()
+            if (found := source.count(bug.old)) != 1:
+                return f"DOES NOT APPLY: its text stands {found} times in the file"
+            (self.folder / "pristine").write_text(source)
+            self._write(bug, source.replace(bug.old, bug.new))
+        return None
+
+    def restore(self, bug: Bug) -> None:
+        """Take the bug out again."""
+        if bug.old:
+            self._write(bug, (self.folder / "pristine").read_text())
+
+    def begin(self, work: Callable[[], int]) -> int:
+        """Start `work` in a fork of this process, within the copy; its process id. It ends with what `work` returns."""
+        sys.stdout.flush()
+        if child := os.fork():
+            return child
+        code = CRASHED
         try:
-            if found != 1:
-                return f"DOES NOT APPLY: its text stands {found} times in {mutant.file}"
-            _write(path, source.replace(mutant.old, mutant.new))
-            return _judged(_pytest(copy, mutant.killers))
+            output = os.open(self.folder / "output", os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            os.chdir(self.folder)
+            sys.path[:] = [str(self.folder), *(part for part in sys.path if part not in ("", str(ROOT)))]
+            code = work()
+        except BaseException:  # noqa: BLE001  a child that goes on past here would be a second runner
+            traceback.print_exc()
         finally:
-            _write(path, source)
-            self.copies.put(copy)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
 
-    def unmutated(self, mutants: Sequence[Mutant]) -> subprocess.CompletedProcess[str]:
-        """The run of all named tests without any bug."""
-        copy = self.copies.get()
-        try:
-            return _pytest(copy, sorted({test for mutant in mutants for test in mutant.killers}))
-        finally:
-            self.copies.put(copy)
+    def output(self) -> str:
+        """What the last run printed."""
+        return (self.folder / "output").read_text(errors="replace")
+
+    def _path(self, bug: Bug) -> Path:
+        return self.folder / "secondunit" / "queue" / bug.file
+
+    def _write(self, bug: Bug, source: str) -> None:
+        # a time of its own for each version: Python tells by time and size whether a compiled file is current
+        path = self._path(bug)
+        moment = path.stat().st_mtime + 10
+        path.write_text(source)
+        os.utime(path, (moment, moment))
 
 
 def main(wanted: Sequence[str]) -> int:
-    """Run those bugs whose names contain a wanted part; all without any."""
-    everything = [*RULES, *MEMORY, *SQLITE, *RUNS]
-    mutants = [mutant for mutant in everything if not wanted or any(part in mutant.name for part in wanted)]
+    """Look for those bugs whose names contain a wanted part; for all without any."""
+    bugs = [bug for bug in _bugs() if not wanted or any(part in bug.name for part in wanted)]
+    if not bugs:
+        print("no bug has such a name")
+        return 1
+    healthy = Bug("(none)", "state.py", "", "", sorted({test for bug in bugs for test in bug.killers}))
+    for name in WARM:
+        importlib.import_module(name)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(COPIES) as pool:
-        workshop = Workshop(Path(folder))
-        healthy = pool.submit(workshop.unmutated, mutants)
-        verdicts = pool.map(workshop.verdict, mutants)
-        bad = 0
-        for mutant, verdict in zip(mutants, verdicts, strict=True):
-            bad += not verdict.startswith("killed")
-            print(f"{verdict:12} {mutant.file:26} {mutant.name}", flush=True)
-        baseline = healthy.result()
-    if baseline.returncode != PASSED:
-        print(f"the tests fail without any bug:\n{baseline.stdout[-4000:]}{baseline.stderr[-2000:]}")
-    print(f"{len(mutants) - bad} of {len(mutants)} bugs killed in {time.monotonic() - began:.0f} s")
-    return 1 if bad or baseline.returncode != PASSED or not mutants else 0
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        benches = [Bench(Path(folder) / str(n)) for n in range(AT_ONCE)]
+        for bench in benches:
+            bench.fill()
+        bad = _look([healthy, *bugs], benches)
+    print(f"{len(bugs)} bugs, {bad} complaints, {time.monotonic() - began:.0f} s")
+    return 1 if bad else 0
 
 
-def _pytest(copy: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    flags = ["-q", "-x", "--tb=no", "-p", "no:cacheprovider", f"--timeout={LONGEST_TEST}"]
-    environment = {**os.environ, "PYTHONPATH": str(copy)}
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *flags, *tests],
-        cwd=copy,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def _bugs() -> list[Bug]:
+    lists = sorted(Path(__file__).parent.glob("*.toml"))
+    return [Bug(**entry) for path in lists for entry in tomllib.loads(path.read_text())["bug"]]
 
 
-def _judged(run: subprocess.CompletedProcess[str]) -> str:
-    if run.returncode == PASSED:
+def _look(bugs: Sequence[Bug], benches: Sequence[Bench]) -> int:
+    waiting, free = list(bugs), list(benches)
+    running: dict[int, tuple[Bug, Bench]] = {}
+    bad = 0
+    while waiting or running:
+        if waiting and free:
+            bug, bench = waiting.pop(0), free.pop()
+            if fault := bench.plant(bug):
+                bad += _tell(bug, fault)
+                free.append(bench)
+            else:
+                running[_begin(bug, bench)] = bug, bench
+            continue
+        child, status = os.wait()
+        bug, bench = running.pop(child)
+        bench.restore(bug)
+        bad += _tell(bug, _verdict(bug, os.waitstatus_to_exitcode(status), bench.output()))
+        free.append(bench)
+    return bad
+
+
+def _begin(bug: Bug, bench: Bench) -> int:
+    warm = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    flags = ["-q", "-x", "--tb=line", "-p", "no:cacheprovider", "--timeout=30", *warm]
+    return bench.begin(lambda: int(pytest.main([*flags, *bug.killers])))
+
+
+def _verdict(bug: Bug, code: int, output: str) -> str:
+    if not bug.old:
+        return "healthy" if code == PASSED else f"FAILS WITHOUT A BUG\n{output[-3000:]}"
+    if code == PASSED:
         return "SURVIVED"
-    if run.returncode == FAILED and "\nFAILED " in run.stdout:
+    if code == FAILED and "\nFAILED " in output:
         return "killed"
-    return f"NOT JUDGED: pytest ended with {run.returncode}: {(run.stdout + run.stderr)[-300:]!r}"
+    return f"NOT JUDGED: its tests ended with {code}\n{output[-1000:]}"
 
 
-def _write(path: Path, source: str) -> None:
-    # a time of its own for each version: Python takes a compiled file for current by its source's time and size
-    moment = path.stat().st_mtime + 10
-    path.write_text(source)
-    os.utime(path, (moment, moment))
+def _tell(bug: Bug, verdict: str) -> bool:
+    print(f"{bug.file:26} {bug.name:65} {verdict}", flush=True)
+    return verdict not in ("healthy", "killed")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The daemon's queue under random histories: crashes, hangs, drains, cancels, retries. The invariants hold after each."""
+"""The queue under random histories of crashes, hangs, drains, cancels, retries: the invariants hold in each."""
 
 import asyncio
 from collections import Counter

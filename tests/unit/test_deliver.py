@@ -109,7 +109,7 @@ class Scene:
             self.clock,
             NoJitter(),
             self.log,
-            on_sent=lambda kind, outcome: self.outcomes.append((kind, outcome)),
+            on_sent=lambda delivery, outcome: self.outcomes.append((delivery.notice.target.kind, outcome)),
             on_dead=lambda delivery: self.dead.append(delivery.id),
             lanes=lanes,
         )

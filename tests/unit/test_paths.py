@@ -128,8 +128,9 @@ async def test_an_input_can_be_read_here_and_by_a_child(files: LocalFiles, root:
     async with files.source(f"{root}/{name}") as source:
         assert (source.name, source.size) == (name, 7)
         assert await asyncio.to_thread(source.path.read_bytes) == b"content"
+        cat = ["cat", str(source.path)]
         child = await asyncio.to_thread(
-            subprocess.run, ["cat", source.path], pass_fds=[source.fd], stdout=subprocess.PIPE
+            lambda: subprocess.run(cat, pass_fds=[source.fd], capture_output=True, check=True)
         )
         assert child.stdout == b"content"
     assert not source.path.exists()

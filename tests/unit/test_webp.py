@@ -51,10 +51,9 @@ def spec(root: Path) -> Iterator[HandlerSpec]:
 class Converter:
     """The handler, run on pictures that are put beneath its root."""
 
-    def __init__(self, spec: HandlerSpec, root: Path, ctx: FakeContext) -> None:
+    def __init__(self, spec: HandlerSpec, root: Path) -> None:
         self.spec = spec
         self.root = root
-        self.ctx = ctx
 
     async def __call__(
         self, content: bytes, name: str = "picture", **wishes: Any
@@ -65,7 +64,7 @@ class Converter:
         checked = webp.WebpPayload.model_validate(payload)
         assert self.spec.check is not None
         self.spec.check(checked)
-        result = await self.spec.run(self.ctx, checked)
+        result = await self.spec.run(await FakeContext.open(self.root.parent), checked)
         made = Image.open(io.BytesIO((self.root / "out.webp").read_bytes()))
         assert made.format == "WEBP"
         assert result["outputPath"] == str(self.root / "out.webp")
@@ -83,8 +82,8 @@ class Converter:
 
 
 @pytest.fixture
-async def convert(spec: HandlerSpec, root: Path, tmp_path: Path) -> AsyncIterator[Converter]:
-    yield Converter(spec, root, await FakeContext.open(tmp_path))
+async def convert(spec: HandlerSpec, root: Path) -> AsyncIterator[Converter]:
+    yield Converter(spec, root)
     assert list((root / ".secondunit").glob("*")) == []
 
 
@@ -210,8 +209,7 @@ async def test_a_broken_or_foreign_profile_does_not_harm(convert: Converter) -> 
 
 @pytest.mark.parametrize("format", ["PNG", "GIF"])
 async def test_a_transparent_palette_stays_transparent(convert: Converter, format: str) -> None:
-    image = halves("P")
-    image.info["transparency"] = image.getpixel((0, 0))
+    image = halves().quantize(4)
     _, made = await convert(encoded(image, format, transparency=image.getpixel((0, 0))))
 
     assert made.mode == "RGBA"
@@ -271,7 +269,7 @@ async def test_the_stand_in_picture_of_an_apng_is_not_shown(convert: Converter) 
 async def test_a_huge_picture_is_refused_before_it_is_decoded(convert: Converter, size: tuple[int, int]) -> None:
     refused = await convert.refusal(png_header(*size))
 
-    assert refused.type == "image_too_large" and f"{size[0]} x {size[1]}" in str(refused)
+    assert refused.type == "image_too_large" and "too large" in str(refused)
 
 
 async def test_a_film_of_too_many_pixels_is_refused(convert: Converter) -> None:

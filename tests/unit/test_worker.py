@@ -173,6 +173,7 @@ async def test_a_job_that_is_due_and_held_back_does_not_make_the_worker_spin(hel
         for _ in range(20):
             await rig.clock.settle()
         assert (turns, rig.store.claims) == (before, ticked)
+        assert (await rig.job(job_id)).status is Status.QUEUED
         if held_back == "by a pause":
             await rig.queue.resume("hls")
         else:

@@ -42,6 +42,16 @@ class Moved(Answer):
     status: StatusName
 
 
+class Recipe(BaseModel):
+    """The recipe of a video, and how it was made; both as the `analyze` job's result has them."""
+
+    model_config = ConfigDict(strict=True, alias_generator=to_camel)
+
+    job_id: JobId
+    recipe: dict[str, Any]
+    metadata: dict[str, Any]
+
+
 class Failure(Answer):
     """Why a run failed; `type` is a stable word, `message` is for people."""
 

@@ -5,7 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from secondunit.daemon.uploads import Uploads
 from secondunit.handlers.tools.addresses import AddressRule, Network
+from secondunit.handlers.tools.ports import Results
 from secondunit.queue.clock import Clock
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Delivery
@@ -56,10 +58,20 @@ class HttpSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Analyses:
+    """What the analysis endpoints need: where uploads go, earlier results, the model that is asked, their patience."""
+
+    uploads: Uploads
+    results: Results
+    model: str
+    wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """Everything the routes use. `trusted`: this instance serves the control socket, where every caller may do all.
 
-    `stopping` ends the event streams; `retry_delivery` makes a delivery due now, or raises KeyError.
+    `analyses` is None where none can be made. `stopping` ends the event streams; `retry_delivery` makes a delivery due now, or raises KeyError.
     """
 
     queue: Queue
@@ -72,3 +84,4 @@ class Api:
     version: str
     settings: HttpSettings = HttpSettings()
     trusted: bool = False
+    analyses: Analyses | None = None

@@ -90,6 +90,20 @@ class BatchAsk(Ask):
     jobs: list[SubmitAsk] = Field(min_length=1, max_length=LARGEST_BATCH)
 
 
+class UploadAsk(BaseModel):
+    """A form with a video."""
+
+    video: Annotated[bytes, WithJsonSchema({"type": "string", "contentMediaType": "video/*"})]
+    language: str | None = Field(None, description="the recipe's language; else the video's")
+
+
+class UrlAsk(BaseModel):
+    """A form, or JSON, with a video's address."""
+
+    video_url: str
+    language: str | None = Field(None, description="the recipe's language; else the video's")
+
+
 class FilterAsk(Ask):
     """Which jobs are meant: those that fit every field given; `status` and `type` may be one word or several."""
 

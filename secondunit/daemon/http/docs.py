@@ -23,7 +23,7 @@ PAGE = """<!doctype html>
 <script src="docs/start.js"></script>
 </html>
 """
-START = 'SwaggerUIBundle({url: "../api/openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null});\n'
+START = 'SwaggerUIBundle({url: "api/openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null});\n'
 
 
 async def document(_: Api, request: web.Request) -> web.Response:

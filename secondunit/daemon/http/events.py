@@ -1,6 +1,5 @@
 """The events of all jobs, as unnamed messages: what a reader missed first, in order, then live."""
 
-import asyncio
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -10,10 +9,10 @@ from aiohttp import web
 from secondunit.daemon.http import asks, wire
 from secondunit.daemon.http.api import Api
 from secondunit.daemon.http.reply import encoded
-from secondunit.daemon.http.streams import STREAMS, Channel
+from secondunit.daemon.http.streams import STREAMS, Channel, block
 from secondunit.queue.model import Event, Filter, Job, Status
 
-RETRY = "retry: 3000"
+RETRY = 3000
 SNAPSHOT = 100
 UNKNOWN = -1
 
@@ -40,21 +39,14 @@ async def _feed(api: Api, channel: Channel, filter: Filter, after: int | None) -
     async with api.queue.follow(filter, after, on_drop=channel.abort) as follow:
         if follow.missed:
             reset = {"type": "reset", "jobs": await _snapshot(api, filter)}
-            await channel.write(RETRY)
-            await channel.send(encoded(reset).decode(), id=f"{generation}-{follow.after}")
-        elif after is None:
-            # No message, but the reader's position: one that is cut off before its first message misses nothing.
-            await channel.write(f"id: {generation}-{follow.after}", RETRY)
+            await channel.send(block(encoded(reset).decode(), id=f"{generation}-{follow.after}", retry=RETRY))
         else:
-            await channel.write(RETRY)
-        while channel.alive:
-            try:
-                async with asyncio.timeout(api.settings.events_heartbeat):
-                    event = await follow.next()
-            except TimeoutError:
-                continue
+            # No message, but the position of a new reader: cut off before its first message, it misses nothing.
+            await channel.send(block(retry=RETRY, id=f"{generation}-{follow.after}" if after is None else None))
+        while True:
+            event = await follow.next()
             if event.name != "data":
-                await channel.send(_text(event), id=f"{generation}-{event.seq}" if event.seq else None)
+                await channel.send(_block(event, generation))
 
 
 def _position(last_seen: str, generation: str) -> int:
@@ -65,9 +57,9 @@ def _position(last_seen: str, generation: str) -> int:
 
 
 @lru_cache(maxsize=256)
-def _text(event: Event) -> str:
-    """The message's JSON, made once for all readers."""
-    return encoded(wire.message(event)).decode()
+def _block(event: Event, generation: str) -> bytes:
+    """The event's message, made once for all readers."""
+    return block(encoded(wire.message(event)).decode(), id=f"{generation}-{event.seq}" if event.seq else None)
 
 
 async def _snapshot(api: Api, filter: Filter) -> Sequence[dict[str, Any]]:

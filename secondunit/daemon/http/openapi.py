@@ -18,6 +18,7 @@ GUARDED = (401, 403, 421, 429)
 HEADERS = {
     "Idempotency-Key": "The same request sent again with this key within 24 hours makes no second job. 1 to 255 visible"
     " ASCII characters; on a batch it stands for the whole batch.",
+    "Prefer": "`respond-async`: answer 202 at once, without waiting for the recipe.",
     "Last-Event-ID": "The id of the last message seen: those missed since come first.",
 }
 ABOUT = """Durable media jobs.
@@ -65,7 +66,8 @@ def _operation(route: Route) -> dict[str, Any]:
     if description:
         operation["description"] = description
     if route.body:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(route.body)}}}
+        content = {media: {"schema": _ref(route.body)} for media in route.takes}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 

@@ -25,6 +25,10 @@ class NotAJsonType(Refused):
     """The Content-Type says that the body is something else than JSON."""
 
 
+class WrongForm(Refused):
+    """The Content-Type is none that this call takes."""
+
+
 class TooLarge(Refused):
     """The body is longer than this call takes."""
 
@@ -86,6 +90,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     errors.KeyReused: Kind(409, "idempotency-key-reused", "The idempotency key belongs to another request"),
     TooLarge: Kind(413, "too-large", "The body is too large"),
     NotAJsonType: Kind(415, "not-a-json-type", "The body must be application/json"),
+    WrongForm: Kind(415, "wrong-form", "The body must be a form"),
     WrongHost: Kind(421, "wrong-host", "The Host header is not one of this daemon's names"),
     errors.BadPayload: Kind(422, "bad-fields", "Some fields were refused"),
     errors.UnknownType: Kind(422, "unknown-type", "No such job type"),
@@ -119,14 +124,19 @@ def problem_of(error: Exception) -> web.Response | None:
 
 
 def problem(
-    kind: Kind, detail: str, fields: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
+    kind: Kind,
+    detail: str,
+    fields: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> web.Response:
-    """A problem document; `fields` name what was wrong with the input."""
+    """A problem document; `fields` name what was wrong with the input, `more` are members of its own."""
     content: dict[str, object] = {
         "type": NAMESPACE + kind.word,
         "title": kind.title,
         "status": kind.status,
         "detail": detail,
+        **(more or {}),
     }
     if fields:
         content["errors"] = [{"field": field.field, "message": field.message} for field in fields]

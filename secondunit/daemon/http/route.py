@@ -17,7 +17,7 @@ class Route:
     """One call; its handler's docstring describes it.
 
     `scope` None: open to all. `success` are the statuses of `answer` (None: not JSON but `media`), `problems` the rest.
-    `headers` names those it reads. `stream`: it sends events, and the key may stand in its URL. `limited`: it counts
+    `headers` names those it reads, `takes` the media types of `body`. `stream`: it sends events, and the key may stand in its URL. `limited`: it counts
     against the caller's rate.
     """
 
@@ -32,5 +32,6 @@ class Route:
     query: type[BaseModel] | None = None
     headers: Sequence[str] = ()
     media: str = "application/json"
+    takes: Sequence[str] = ("application/json",)
     stream: bool = False
     limited: bool = True

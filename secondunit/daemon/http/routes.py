@@ -1,6 +1,6 @@
 """The table of routes."""
 
-from secondunit.daemon.http import answers, asks, deliveries, docs, events, jobs, ops, recover, stream
+from secondunit.daemon.http import analyze, answers, asks, deliveries, docs, events, jobs, ops, recover, stream
 from secondunit.daemon.http.route import Route
 
 BODY = (400, 413, 415, 422)
@@ -32,6 +32,19 @@ JOBS = (
     Route("POST", "/api/deliveries/{id}/retry", deliveries.retry, "admin", answers.Delivery, problems=(404, *STORE)),
 )
 
+FORM = "multipart/form-data"
+ANALYSIS = (400, 409, 413, 415, 422, 502, *STORE)
+ANALYSES = (
+    Route(
+        "POST", "/analyze", analyze.upload, "submit", answers.Recipe, (200, 202), ANALYSIS,
+        body=asks.UploadAsk, takes=(FORM,), headers=("Prefer",),
+    ),
+    Route(
+        "POST", "/analyze-from-url", analyze.from_url, "submit", answers.Recipe, (200, 202), ANALYSIS,
+        body=asks.UrlAsk, takes=(FORM, "application/x-www-form-urlencoded", "application/json"), headers=("Prefer",),
+    ),
+)  # fmt: skip
+
 EVENTS = (
     Route(
         "GET", "/api/events", events.follow, "read", None, (200,), (422, 503),
@@ -57,4 +70,4 @@ OPERATING = (
     Route("GET", "/docs/{asset}", docs.asset, None, problems=(404,), media="*/*"),
 )
 
-ROUTES = (*SUBMITTING, *JOBS, *EVENTS, *OPERATING)
+ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *EVENTS, *OPERATING)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import aiohttp_cors
@@ -37,7 +38,7 @@ def build_app(api: Api) -> web.Application:
     for route in ROUTES:
         boundary.add(resources[route.path], route)
     _allow_origins(app, api.settings.cors_origins)
-    app.cleanup_ctx.append(partial(_ending_streams, api))
+    app.cleanup_ctx.append(partial(_keeping_streams, api))
     return app
 
 
@@ -106,13 +107,16 @@ async def _vary_by_origin(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.add("Vary", "Origin")
 
 
-async def _ending_streams(api: Api, app: web.Application) -> AsyncIterator[None]:
-    """End the streams as soon as the daemon stops, so that nothing waits for readers that never leave."""
+async def _keeping_streams(api: Api, app: web.Application) -> AsyncIterator[None]:
+    """Look after the streams, and end them as soon as the daemon stops: nothing waits for readers that never leave."""
 
     async def watch() -> None:
         await api.stopping.wait()
         app[STREAMS].end()
 
-    watcher = asyncio.create_task(watch())
+    tasks = [asyncio.create_task(watch()), asyncio.create_task(app[STREAMS].keep())]
     yield
-    watcher.cancel()
+    for task in tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -10,7 +10,7 @@ from aiohttp import web
 from secondunit.daemon.http import asks, wire
 from secondunit.daemon.http.api import Api
 from secondunit.daemon.http.reply import encoded
-from secondunit.daemon.http.streams import STREAMS, Channel
+from secondunit.daemon.http.streams import STREAMS, Channel, block
 from secondunit.queue.model import Event, Filter, Job, Status
 
 WORDS = {Status.COMPLETED: "done", Status.CANCELLED: "canceled"}
@@ -57,7 +57,7 @@ async def _feed(api: Api, channel: Channel, job_id: str) -> None:
 
 
 async def _send(channel: Channel, event: str, content: Mapping[str, Any]) -> None:
-    await channel.send(encoded(content).decode(), event=event)
+    await channel.send(block(encoded(content).decode(), event=event))
 
 
 def _phase(of: Job | Event, at: datetime) -> dict[str, Any]:

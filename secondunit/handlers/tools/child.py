@@ -42,14 +42,14 @@ class Ended:
 class Child:
     """A running launcher. Its exit is seen through a pidfd, so no child watcher of any event loop takes part."""
 
-    def __init__(self, pid: int, lifeline: socket.socket, stdout: Pipe, stderr: Pipe) -> None:
+    def __init__(self, pid: int, pidfd: int, lifeline: socket.socket, stdout: Pipe, stderr: Pipe) -> None:
         self.stdout = stdout
         self.stderr = stderr
         self._pid = pid
         self._lifeline = lifeline
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[Ended] = self._loop.create_future()
-        self._pidfd = os.pidfd_open(pid)
+        self._pidfd = pidfd
         self._loop.add_reader(self._pidfd, self._reap)
 
     async def ended(self) -> Ended:
@@ -128,8 +128,19 @@ def spawn(python: str, command: Command) -> Child:
             setsid=True,
             setsigmask=(),
         )
+        pidfd = _watched(pid)
         ours.pop_all()
-    return Child(pid, lifeline, Pipe(stdout), Pipe(stderr))
+    return Child(pid, pidfd, lifeline, Pipe(stdout), Pipe(stderr))
+
+
+def _watched(pid: int) -> int:
+    """A descriptor that tells of the launcher's end; without one (EMFILE) the launcher must go at once."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
 
 
 def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The heads of HTTP messages as the egress proxy reads and rewrites them (RFC 9112): strict on asks, lenient on answers."""
+"""The heads of HTTP messages as the egress proxy reads and rewrites them (RFC 9112): strict with clients only."""
 
 import base64
 import binascii
@@ -11,15 +11,7 @@ TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 END = b"\r\n\r\n"
 # Belong to one connection, not to the message; the proxy speaks for itself on each of its two.
 OF_THE_CONNECTION = frozenset(
-    (
-        b"connection",
-        b"keep-alive",
-        b"proxy-connection",
-        b"proxy-authorization",
-        b"proxy-authenticate",
-        b"te",
-        b"upgrade",
-    )
+    b"connection keep-alive proxy-connection proxy-authorization proxy-authenticate te upgrade".split()
 )
 
 

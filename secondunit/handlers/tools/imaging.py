@@ -57,7 +57,9 @@ def main() -> None:
         answer = convert(wish)
     except Refusal as refusal:
         answer = {"error": refusal.type, "message": str(refusal)}
-    except (MemoryError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        answer = {"error": "image_too_large", "message": f"the image is too large ({error})"}
+    except MemoryError as error:
         answer = {"error": "image_too_large", "message": f"the image needs more memory than it may have ({error})"}
     sys.stdout.write(json.dumps(answer) + "\n")
 
@@ -70,7 +72,8 @@ def convert(wish: Wish) -> Mapping[str, Any]:
         image = Image.open(wish.source, formats=FORMATS)
     with image:
         frames = judge(image)
-        size = target_size(image, wish.width)
+        with damage_is_told():
+            size = target_size(image, wish.width)
         pixels = size[0] * size[1] * len(frames)
         if len(frames) == 1:
             with damage_is_told():

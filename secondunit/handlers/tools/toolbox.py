@@ -2,17 +2,29 @@
 
 from dataclasses import dataclass
 
+from secondunit.handlers.tools.downloads import Downloads
 from secondunit.handlers.tools.ffmpeg import Media, MediaMissing
-from secondunit.handlers.tools.ports import Files, Programs
+from secondunit.handlers.tools.gemini import Gemini
+from secondunit.handlers.tools.ports import Files, Programs, Results, Videos
 from secondunit.queue.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What `build(tools)` gets: `python` is the interpreter that child programs of our own run with."""
+    """What `build(tools)` gets: `python` is the interpreter that child programs of our own run with.
+
+    `gemini` is None without a key. `uploads` are files that callers sent and may name, beside those beneath the roots.
+    `max_download` is in bytes.
+    """
 
     clock: Clock
     programs: Programs
     files: Files
     media: Media | MediaMissing
     python: str
+    gemini: Gemini | None = None
+    results: Results | None = None
+    videos: Videos | None = None
+    downloads: Downloads | None = None
+    uploads: Files | None = None
+    max_download: int = 8192 << 20

@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 import time
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -90,7 +92,15 @@ async def test_a_program_that_ignores_term_is_killed_after_the_grace(runner: Pro
 
 
 async def test_a_program_may_end_well_on_term(runner: ProcessRunner, tmp_path: Path) -> None:
-    code = "signal.signal(signal.SIGTERM, lambda *_: (mark('tidied'), sys.exit())); mark('on'); time.sleep(60)"
+    code = """
+        def tidy(*_):
+            os.write(1, bytes(1_000_000))  # more than a pipe holds
+            mark('tidied')
+            sys.exit()
+        signal.signal(signal.SIGTERM, tidy)
+        mark('on')
+        time.sleep(60)
+    """
     running = asyncio.create_task(ProcessRunner(sys.executable).run(python(code), cwd=tmp_path))
     await marked(tmp_path / "on")
     running.cancel()
@@ -137,11 +147,31 @@ async def test_an_error_of_the_reader_stops_the_program_and_comes_through(
 
 
 async def test_a_killed_launcher_takes_its_program_along(runner: ProcessRunner, tmp_path: Path) -> None:
-    running = asyncio.create_task(runner.run(python("mark('on'); time.sleep(60)"), cwd=tmp_path))
+    running = asyncio.create_task(runner.run(python("os.setsid(); mark('on'); time.sleep(60)"), cwd=tmp_path))
     os.kill(await parent_of(await marked(tmp_path / "on")), signal.SIGKILL)
 
     assert (await running).returncode == -signal.SIGKILL
     await gone(tmp_path)
+
+
+async def test_a_start_for_want_of_descriptors_leaves_nothing(runner: ProcessRunner, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(fd.name) for fd in await asyncio.to_thread(lambda: list(Path("/proc/self/fd").iterdir())))
+    failed = 0
+    with ExitStack() as fillers:
+        while (filler := os.open(os.devnull, os.O_RDONLY)) <= highest:  # so that no number below is free
+            fillers.callback(os.close, filler)
+        fillers.callback(os.close, filler)
+        for spare in range(12):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (filler + 1 + spare, before[1]))
+            try:
+                await runner.run(["true"], cwd=tmp_path)
+            except OSError:
+                failed += 1
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    assert 6 <= failed < 12
 
 
 async def test_many_at_once_do_not_mix(runner: ProcessRunner, tmp_path: Path) -> None:

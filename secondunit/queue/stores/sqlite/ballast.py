@@ -4,26 +4,34 @@ import os
 from pathlib import Path
 
 SMALLEST, LARGEST = 16 << 20, 64 << 20
-SHARE_OF_DISK = 50
+SHARE_OF_DISK, MOST_OF_DISK = 50, 8
 
 
 class Ballast:
-    """The spare room at `path`: `held` while the file is there. `release` may be called from any thread."""
+    """The spare room at `path`, `held` until it is released; `release` may be called from any thread."""
 
     def __init__(self, path: Path) -> None:
         disk = os.statvfs(path.parent)
+        all = disk.f_blocks * disk.f_frsize
         self.path = path
-        self.size = min(max(disk.f_blocks * disk.f_frsize // SHARE_OF_DISK, SMALLEST), LARGEST)
-
-    @property
-    def held(self) -> bool:
-        """Whether the room is still to spare."""
-        return self.path.exists()
+        self.size = min(max(all // SHARE_OF_DISK, SMALLEST), LARGEST, all // MOST_OF_DISK)
+        self.held = path.exists()
 
     def fill(self) -> bool:
         """Take the room, if twice of it is free; False when it is not."""
-        if self.held:
-            return True
+        self.held = self.path.exists() or self._taken()
+        return self.held
+
+    def release(self) -> bool:
+        """Give the room back to the disk; False when there was none left."""
+        self.held = False
+        try:
+            self.path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _taken(self) -> bool:
         if free_bytes(self.path.parent) < 2 * self.size:
             return False
         filling = self.path.with_name(self.path.name + ".filling")
@@ -33,14 +41,6 @@ class Ballast:
             filling.rename(self.path)
         except OSError:
             filling.unlink(missing_ok=True)
-            return False
-        return True
-
-    def release(self) -> bool:
-        """Give the room back to the disk; False when there was none left."""
-        try:
-            self.path.unlink()
-        except FileNotFoundError:
             return False
         return True
 

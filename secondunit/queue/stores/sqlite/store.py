@@ -61,7 +61,7 @@ class SqliteStore:
         self._writer.listeners.append(listener)
 
     async def add(self, changes: Sequence[Change]) -> Sequence[tuple[Job, bool]]:
-        return await self._writer.run(lambda tx: [jobs.add(tx, change) for change in changes])
+        return await self._writer.run(lambda tx: [jobs.add(tx, change) for change in changes], spends=False)
 
     async def known(self, key: str, now: datetime) -> tuple[JobId, bytes] | None:
         sql = "select job_id, digest from idempotency where key = ? and expires_at > ?"
@@ -87,7 +87,7 @@ class SqliteStore:
     async def claim(
         self, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime
     ) -> Sequence[Job]:
-        return await self._writer.run(lambda tx: jobs.claim(tx, room, limit, boot, ttl, now))
+        return await self._writer.run(lambda tx: jobs.claim(tx, room, limit, boot, ttl, now), spends=False)
 
     async def extend(self, leases: Sequence[Lease], until: datetime, now: datetime) -> Mapping[JobId, Job]:
         def work(tx: Transaction) -> dict[JobId, Job]:

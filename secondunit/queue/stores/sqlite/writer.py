@@ -36,11 +36,12 @@ Work = Callable[[Transaction], Any]
 class _Entry:
     """One write waiting for its turn, and its caller's future."""
 
-    __slots__ = ("future", "outcome", "work")
+    __slots__ = ("future", "outcome", "spends", "work")
 
-    def __init__(self, work: Work, future: asyncio.Future[Any]) -> None:
+    def __init__(self, work: Work, future: asyncio.Future[Any], spends: bool) -> None:
         self.work = work
         self.future = future
+        self.spends = spends
         self.outcome: Any = None
 
     def settle(self) -> None:
@@ -77,14 +78,17 @@ class Writer:
         self._thread.start()
         await self._opened
 
-    async def run(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` within a transaction and return its result once that is committed."""
+    async def run(self, work: Callable[[Transaction], T], *, spends: bool = True) -> T:
+        """Run `work` within a transaction and return its result once that is committed.
+
+        When the disk is full, one that `spends` gets the ballast; another is StoreFull.
+        """
         if self._closing:
             raise StoreBroken("the store is closed")
         if self.failure.done():
             raise self.failure.result()
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Entry(work, future))
+        self._queue.put(_Entry(work, future, spends))
         return await future
 
     async def close(self) -> None:
@@ -105,6 +109,8 @@ class Writer:
         self._tell(self._opened.set_result, None)
         try:
             self._loop_over(connection)
+        except sqlite3.Error as error:
+            self._tell(self._fail, translated(error, self._path))
         finally:
             connection.close()
             self._tell(self._closed.set_result, None)
@@ -145,12 +151,21 @@ class Writer:
             return self._committed(connection, batch)
         except sqlite3.Error as error:
             refusal = translated(error, self._path)
-        if isinstance(refusal, StoreFull) and self._ballast.release():
-            return self._commit(connection, batch)
+        if isinstance(refusal, StoreFull):
+            return self._squeezed(connection, batch, refusal)
         if isinstance(refusal, StoreBroken):
             self._tell(self._fail, refusal)
         for entry in batch:
             entry.outcome = refusal
+        return []
+
+    def _squeezed(self, connection: sqlite3.Connection, batch: list[_Entry], refusal: StoreFull) -> list[Event]:
+        """On a full disk: refuse new work first, so that the spare room is left for the ends of what runs."""
+        worthy = [entry for entry in batch if entry.spends]
+        for entry in batch:
+            entry.outcome = refusal
+        if worthy and (len(worthy) < len(batch) or self._ballast.release()):
+            return self._commit(connection, worthy)
         return []
 
     def _committed(self, connection: sqlite3.Connection, batch: list[_Entry]) -> list[Event]:
@@ -200,8 +215,13 @@ class Writer:
 
 
 def _checkpoint(connection: sqlite3.Connection) -> bool:
-    """Move the log into the database; False when a reader was in the way."""
-    [busy, _, _] = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+    """Move the log into the database; False when a reader was in the way, or the disk is too full for it."""
+    try:
+        [busy, _, _] = connection.execute("pragma wal_checkpoint(truncate)").fetchone()
+    except sqlite3.Error as error:
+        if isinstance(translated(error), StoreFull):
+            return False
+        raise
     return not busy
 
 

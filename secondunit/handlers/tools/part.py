@@ -1,0 +1,112 @@
+"""A file in the middle of its download, with a note of which file it is, so that a later run can go on. Blocking."""
+
+import ctypes
+import errno
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+FALLOC_FL_KEEP_SIZE = 1
+CANT_RESERVE = (errno.EOPNOTSUPP, errno.ENOSYS)
+FLOOR = 64 * 1024 * 1024  # what a reservation leaves of the disk, so that the queue can still be written
+PIECE = 1 << 20
+MACHINE_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which file a part is of: the strong ETag under which the server can be asked for the rest of it."""
+
+    url: str
+    etag: str
+    length: int | None
+    content_type: str | None
+    boot: str
+
+    @classmethod
+    def of(cls, url: str, etag: str, length: int | None, content_type: str | None) -> "Origin":
+        """Written in this life of the machine: after a power cut a part may have holes where its bytes were."""
+        return cls(url, etag, length, content_type, _boot())
+
+
+class Part:
+    """`NAME.part` and `NAME.json` in a folder. `have` bytes of it are there, `sha256` is theirs."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.path = folder / f"{name}.part"
+        self._note = folder / f"{name}.json"
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._hash = hashlib.sha256()
+        self.have = 0
+
+    def close(self) -> None:
+        """Let go of the file, and of what was reserved for it beyond its end."""
+        try:
+            os.ftruncate(self._fd, os.fstat(self._fd).st_size)
+        finally:
+            os.close(self._fd)
+
+    def resume(self, url: str) -> Origin | None:
+        """Take up what an earlier run left of `url`; None, and empty, when that can't be trusted."""
+        try:
+            origin = Origin(**json.loads(self._note.read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            origin = None
+        size = os.fstat(self._fd).st_size
+        fits = origin and origin.url == url and origin.boot == _boot() and size <= (origin.length or size)
+        if origin is None or not fits or size == 0:
+            self.begin(None)
+            return None
+        self._hash_what_is_there()
+        return origin
+
+    def begin(self, origin: Origin | None) -> None:
+        """Start over; with an origin, in a way that a later run can go on from."""
+        self._note.unlink(missing_ok=True)
+        os.ftruncate(self._fd, 0)
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        self._hash, self.have = hashlib.sha256(), 0
+        if origin is not None:
+            draft = self._note.with_suffix(".new")
+            draft.write_text(json.dumps(asdict(origin)))
+            draft.replace(self._note)
+
+    def reserve(self, more: int) -> None:
+        """Claim room for so many further bytes; OSError(ENOSPC) if the disk has not that and a little to spare."""
+        disk = os.fstatvfs(self._fd)
+        if disk.f_bavail * disk.f_frsize < more + FLOOR:
+            raise OSError(errno.ENOSPC, f"no room on the disk for {more} bytes", str(self.path))
+        libc = ctypes.CDLL(None, use_errno=True)
+        offset, length = ctypes.c_int64(self.have), ctypes.c_int64(more)
+        if more and libc.fallocate64(self._fd, FALLOC_FL_KEEP_SIZE, offset, length) != 0:
+            number = ctypes.get_errno()
+            if number not in CANT_RESERVE:
+                raise OSError(number, os.strerror(number), str(self.path))
+
+    def write(self, data: bytes) -> None:
+        """Add bytes at the end."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+        self._hash.update(data)
+        self.have += len(data)
+
+    @property
+    def sha256(self) -> str:
+        """Of what is there, in hex."""
+        return self._hash.hexdigest()
+
+    def _hash_what_is_there(self) -> None:
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        while piece := os.read(self._fd, PIECE):
+            self._hash.update(piece)
+            self.have += len(piece)
+
+
+def _boot() -> str:
+    try:
+        return MACHINE_BOOT.read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,28 @@
+"""Videos for those who look at them: a file that is served as one by plain HTTP, everything else through yt-dlp."""
+
+from secondunit.handlers.tools.addresses import AddressRule, check_url
+from secondunit.handlers.tools.ports import FetchedVideo
+from secondunit.handlers.tools.transfer import PageInstead, Transfer, TransferWish
+from secondunit.handlers.tools.ytdlp import VideoWish, YtDlp
+from secondunit.queue.handler import JobContext
+
+ENOUGH_LINES = 720
+
+
+class WebVideos:
+    """The port `Videos` over the network; of a video that comes in sizes, no larger one than is of use for looking."""
+
+    def __init__(self, rule: AddressRule, transfer: Transfer, ytdlp: YtDlp) -> None:
+        self._rule = rule
+        self._transfer = transfer
+        self._ytdlp = ytdlp
+
+    def check(self, field: str, url: str) -> None:
+        check_url(field, url, self._rule)
+
+    async def fetch(self, url: str, ctx: JobContext, *, max_bytes: int) -> FetchedVideo:
+        try:
+            file = await self._transfer.fetch(TransferWish(url, max_bytes, media=True), ctx)
+        except PageInstead:
+            return await self._ytdlp.fetch(VideoWish(url, max_bytes, height=ENOUGH_LINES), ctx)
+        return FetchedVideo(file.path, file.size, None, file.url)

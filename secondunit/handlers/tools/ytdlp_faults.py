@@ -1,0 +1,122 @@
+"""What a fault that yt-dlp met means for its job, in words that a person understands."""
+
+import errno
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from secondunit.queue.outcome import Deterministic, Transient
+
+BOT_WAIT, RATE_WAIT, SERVER_WAIT = timedelta(hours=1), timedelta(minutes=15), timedelta(minutes=1)
+LONGEST_WAIT = timedelta(days=1)
+LONGEST = 300
+OUT_OF_TWO = 2
+
+# In this order: the first that fits says what it is. Sites word these in their own ways; yt-dlp passes the words on.
+SAID: tuple[tuple[str, str, str], ...] = (
+    (r"not a bot|captcha|unusual traffic", "bot_check", "the site took us for a robot"),
+    (r"rate.?limit|too many requests", "rate_limited", "the site asks for fewer requests"),
+    (r"private (video|playlist)|(video|post|account) is private", "private_video", "the video is private"),
+    (r"members.only|join this channel|available to .*(members|subscribers)|premium|purchase|\brent", "members_only",
+     "the video is for members or buyers only"),
+    (r"in your (country|location|region)|geo.?(block|restrict)|from your location", "geo_blocked",
+     "the video is not offered in this country"),
+    (r"sign in|log ?in|logged.in|confirm your age|age.restricted|authenticat", "forbidden", "the site wants a login"),
+    (r"\bdrm\b", "unsupported_url", "the video is protected against copying (DRM)"),
+    (r"removed|deleted|terminated|no longer (available|exists)|unavailable|does not exist|isn.t available",
+     "video_removed", "the video is gone"),
+    (r"unsupported url|no video( formats)? (could be )?found|no media found|there.s no video", "unsupported_url",
+     "no video was found there"),
+)  # fmt: skip
+WAITS = {"bot_check": BOT_WAIT, "rate_limited": RATE_WAIT}
+PREFIX = re.compile(r"^(\s*ERROR:\s*)?(\[[^\]]*\]\s*)?")
+URLS = re.compile(r"https?://\S+")
+STATUS = re.compile(r"HTTP Error (\d{3})")
+APPENDIX = re.compile(r";? *(please report this issue|\(caused by|See +https?://|Use --|Confirm you are).*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """As the child program tells it: the classes of the errors, the words, the HTTP status."""
+
+    names: tuple[str, ...]
+    message: str
+    refused: str | None
+    status: int | None
+    retry_after: str | None
+    errno: int | None
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> "Fault":
+        """From the child's JSON."""
+        return cls(**{**told, "names": tuple(told["names"])})
+
+
+def judge(fault: Fault, url: str, attempt: int) -> Transient | Deterministic:
+    """The exception to raise; a Transient with a delay asks the whole host's jobs to wait."""
+    words = clean(fault.message)
+    if fault.refused:
+        return Deterministic(f"{url}: {words}", type=fault.refused)
+    if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Transient(f"{url}: the disk is full", type="disk_full")
+    if fault.errno == errno.EFBIG:
+        return Deterministic(f"{url}: the video is larger than is allowed", type="too_large")
+    if {"PermissionError", "UnsupportedRequest", "NoSupportingHandlers"} & set(fault.names):
+        return Deterministic(f"{url} leads to what may not be fetched: {words}", type="egress_denied")
+    return _by_words(fault, url, words) or _by_status(fault, url) or _unknown(fault, url, words, attempt)
+
+
+def clean(message: str) -> str:
+    """The words without what yt-dlp says to its own users."""
+    return APPENDIX.sub("", PREFIX.sub("", message.replace("\r", ""))).strip()[:LONGEST] or "no reason given"
+
+
+def _by_words(fault: Fault, url: str, words: str) -> Transient | Deterministic | None:
+    if "GeoRestrictedError" in fault.names:
+        return Deterministic(f"{url}: the video is not offered in this country", type="geo_blocked")
+    if STATUS.search(words):
+        return None  # "HTTP Error 404: Not Found (the video was removed)": the status says it better
+    if "UnsupportedError" in fault.names:
+        return Deterministic(f"{url}: no video was found there", type="unsupported_url")
+    said = URLS.sub("", fault.message)
+    for pattern, type, meaning in SAID:
+        if re.search(pattern, said, re.IGNORECASE):
+            message = f"{url}: {meaning} ({words})"
+            if type in WAITS:
+                return Transient(message, type=type, delay=_asked(fault) or WAITS[type])
+            return Deterministic(message, type=type)
+    return None
+
+
+def _by_status(fault: Fault, url: str) -> Transient | Deterministic | None:
+    found = STATUS.search(fault.message)
+    status = fault.status or (int(found[1]) if found else None)
+    match status:
+        case None:
+            return None
+        case 401 | 403 | 451:
+            return Deterministic(f"{url}: the server does not let us have it (HTTP {status})", type="forbidden")
+        case 404 | 410:
+            return Deterministic(f"{url}: there is nothing there (HTTP {status})", type="not_found")
+        case 429:
+            wait = _asked(fault) or RATE_WAIT
+            return Transient(f"{url}: the server asks for fewer requests (HTTP 429)", type="rate_limited", delay=wait)
+        case 408 | 425:
+            return Transient(f"{url}: the server was not ready (HTTP {status})", type="server_error")
+        case _ if status >= 500:
+            wait = _asked(fault) or SERVER_WAIT
+            return Transient(f"{url}: the server is in trouble (HTTP {status})", type="server_error", delay=wait)
+    return Deterministic(f"{url}: the server refuses the request (HTTP {status})", type="http_error")
+
+
+def _unknown(fault: Fault, url: str, words: str, attempt: int) -> Transient | Deterministic:
+    if "PostProcessingError" in fault.names and attempt >= OUT_OF_TWO:
+        return Deterministic(f"{url}: what came is not a video that can be read ({words})", type="not_media")
+    return Transient(f"{url}: {words}", type="download_failed")
+
+
+def _asked(fault: Fault) -> timedelta | None:
+    seconds = (fault.retry_after or "").strip()
+    return min(timedelta(seconds=int(seconds[:9])), LONGEST_WAIT) if seconds.isascii() and seconds.isdigit() else None

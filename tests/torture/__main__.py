@@ -1,0 +1,211 @@
+"""Torture a daemon for some minutes and judge what is left: `python -m tests.torture [--minutes N] [--seed N]`.
+
+A daemon works while clients submit, cancel and retry, readers follow the events, a receiver of callbacks fails at
+random, and the daemon is killed, stopped and drained every few seconds. Then all of it is let come to rest, and the
+checker judges the evidence. Ends with 1 if anything contradicts an invariant. The seed decides who does what and how
+long they wait, not how the machine schedules it.
+"""
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+
+from tests.e2e.conftest import environment_of, free_port
+from tests.torture import scene
+from tests.torture.checker import violations
+from tests.torture.evidence import Evidence
+from tests.torture.load import Clients
+from tests.torture.reader import Reader
+from tests.torture.receiver import Receiver
+from tests.torture.torturetypes import installed
+from tests.torture.victim import DRAIN_SECONDS, KINDS, LEASE_SECONDS, Victim
+
+REST_WITHIN = 90.0
+SHOWN = 40
+
+
+@dataclass
+class Cast:
+    """Everybody who takes part."""
+
+    folder: Path
+    victim: Victim
+    clients: Clients
+    receiver: Receiver
+    readers: list[Reader]
+    torn: set[str]
+    done: Counter[str]
+
+
+async def torture(folder: Path, seconds: float, seed: int) -> Evidence:
+    """All of it, in `folder`; what it left behind."""
+    receiver = Receiver(Random(f"receiver {seed}"))
+    runner, callback = await receiver.start()
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    (folder / "outputs").mkdir()
+    environment = environment_of(folder / "data", installed(folder / "plugins")) | {
+        "PORT": str(port),
+        "LEASE_SECONDS": str(LEASE_SECONDS),
+        "DRAIN_SECONDS": str(DRAIN_SECONDS),
+        "MAX_CONCURRENT_JOBS": "10",
+        "MEDIA_ROOTS": str(folder / "outputs"),
+        "ALLOW_PRIVATE_ADDRESSES": "127.0.0.0/8",
+    }
+    cast = Cast(
+        folder,
+        Victim(folder, environment, url),
+        Clients(url, callback, folder, Random(f"clients {seed}")),
+        receiver,
+        [Reader("of all", url), Reader("of steps", url, "steps")],
+        set(),
+        Counter(),
+    )
+    await cast.victim.start()
+    await cast.clients.open()
+    try:
+        await _play(cast, seconds, Random(f"fate {seed}"))
+        return _evidence(cast)
+    finally:
+        if cast.victim.process.returncode is None:
+            cast.victim.process.kill()
+            await cast.victim.process.wait()
+        await cast.clients.close()
+        await runner.cleanup()
+        _report(cast)
+
+
+async def _play(cast: Cast, seconds: float, fate: Random) -> None:
+    readers = [asyncio.create_task(reader.run()) for reader in cast.readers]
+    while any(reader.reading.start < 0 for reader in cast.readers):
+        await asyncio.sleep(0.01)
+    watching = asyncio.create_task(_watch_outputs(cast))
+    loads = [cast.clients.submit_for_ever() for _ in range(3)] + [cast.clients.meddle_for_ever() for _ in range(2)]
+    tasks = [asyncio.create_task(load) for load in loads]
+    try:
+        over = time.monotonic() + seconds
+        while time.monotonic() < over:
+            await _or_fail(asyncio.sleep(fate.uniform(0.5, 4)), tasks)
+            kind = fate.choice(KINDS)
+            cast.done[kind] += 1
+            await cast.victim.torment(kind, fate)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    await _come_to_rest(cast)
+    for task in [watching, *readers]:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    await cast.victim.end()
+
+
+async def _or_fail(pause: object, tasks: list[asyncio.Task[None]]) -> None:
+    """Wait, unless a client has died of what it was answered."""
+    waiting = asyncio.ensure_future(pause)  # type: ignore[call-overload]
+    await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        if task.done():
+            task.result()
+    await waiting
+
+
+async def _come_to_rest(cast: Cast) -> None:
+    """Every job ends, every callback is taken, every reader has caught up; or time is over and the checker will tell."""
+    cast.receiver.healthy.set()
+    over = time.monotonic() + REST_WITHIN
+    while await cast.clients.alive() and time.monotonic() < over:
+        await asyncio.sleep(0.2)
+    while (pending := await cast.clients.pending()) and time.monotonic() < over:
+        for delivery in pending:
+            await cast.clients.send_again(delivery)
+        await asyncio.sleep(1)
+    heard = -1
+    while heard != (heard := sum(len(reader.reading.seqs) for reader in cast.readers)):
+        await asyncio.sleep(1)
+
+
+async def _watch_outputs(cast: Cast) -> None:
+    """Look at the output files all the time: one that can be seen is whole."""
+    while True:
+        for path in (cast.folder / "outputs").glob("*.bin"):
+            if await asyncio.to_thread(scene.whole, path) is None:
+                cast.torn.add(str(path))
+            await asyncio.sleep(0.002)
+        await asyncio.sleep(0.05)
+
+
+def _evidence(cast: Cast) -> Evidence:
+    clients, victim, folder = cast.clients, cast.victim, cast.folder
+    database = scene.database(folder / "data" / "queue.db")
+    return Evidence(
+        acks=clients.acks,
+        unanswered=frozenset(clients.unanswered),
+        diary=scene.diary(folder / "diary.jsonl"),
+        arrivals=cast.receiver.arrivals,
+        readings=[reader.reading for reader in cast.readers],
+        spans=victim.spans,
+        retried=clients.retried,
+        maybe_retried=clients.maybe_retried,
+        cancelled=clients.cancelled,
+        alive=victim.alive,
+        stray=scene.stray(folder / "outputs", folder / "data" / "work", database["jobs"]),
+        torn=sorted(cast.torn),
+        outputs=scene.outputs(folder / "outputs"),
+        exits=victim.exits,
+        **database,
+    )
+
+
+def _report(cast: Cast) -> None:
+    victim, clients = cast.victim, cast.clients
+    print(f"{sum(cast.done.values())} cycles: " + ", ".join(f"{n} {kind}" for kind, n in sorted(cast.done.items())))
+    print(
+        f"{victim.starts} starts, the slowest {victim.slowest_start:.2f} s until it answered; "
+        f"after an end its last child was gone within {victim.slowest_burial:.2f} s"
+    )
+    print(
+        f"{len({ack.job for ack in clients.acks})} jobs acknowledged, {len(clients.cancelled)} cancelled, "
+        f"{sum(clients.retried.values())} retried; answers: {dict(sorted(clients.answered.items()))}"
+    )
+    print(
+        f"{len(cast.receiver.arrivals)} callbacks arrived, {sum(a.answered == 204 for a in cast.receiver.arrivals)} "
+        f"taken; readers got {[len(reader.reading.seqs) for reader in cast.readers]} events"
+    )
+
+
+def main() -> int:
+    """Run as asked; 0 when nothing was found, else 1 and the evidence is kept."""
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=2)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    arguments = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="torture-"))
+    print(f"torture for {arguments.minutes:g} minutes, seed {arguments.seed}", flush=True)
+    evidence = asyncio.run(torture(folder, arguments.minutes * 60, arguments.seed))
+    found = violations(evidence)
+    outcomes = Counter(run["outcome"] for job in evidence.jobs for run in job["runs"])
+    print(f"{len(evidence.jobs)} jobs ended, runs: {dict(sorted(outcomes.items()))}")
+    if not found:
+        shutil.rmtree(folder)
+        print("no violation")
+        return 0
+    (folder / "evidence.json").write_text(json.dumps(asdict(evidence), default=sorted))
+    for sentence in found[:SHOWN]:
+        print(sentence)
+    print(f"{len(found)} violations; log, database and evidence.json are kept in {folder}")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""Gemini as jobs share it: the real client of Google's over HTTP against our stand-in."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from secondunit.handlers.tools.gemini import LONGEST_BODY, Gemini
+from secondunit.handlers.tools.gemini_answers import Usage, read
+from secondunit.handlers.tools.gemini_wire import GoogleWire, Question
+from secondunit.handlers.tools.recipe import SCHEMA, recipe_from
+from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered
+from secondunit.testing.clock import ManualClock
+from secondunit.testing.gemini import StandIn
+from secondunit.testing.rig import Chance
+
+QUESTION = Question("Be brief.", ["Look:", b"\xff\xd8picture", "Write."], SCHEMA, 4096)
+NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
+
+
+class Purse:
+    """Spending in memory."""
+
+    def __init__(self) -> None:
+        self.days: dict[date, int] = {}
+
+    async def used(self, day: date) -> int:
+        return self.days.get(day, 0)
+
+    async def add(self, day: date, tokens: int) -> None:
+        self.days[day] = self.days.get(day, 0) + tokens
+
+
+class Bench:
+    """A Gemini over the stand-in, its clock at noon."""
+
+    def __init__(self, url: str, stand_in: StandIn, *, limit: float = 20, **options: Any) -> None:
+        self.clock = ManualClock(NOON)
+        self.stand_in = stand_in
+        self.purse = Purse()
+        self.heard: list[tuple[str, int]] = []
+        wire = GoogleWire("key-1", "gemini-x", self.clock, base_url=url, limit=timedelta(seconds=limit))
+        self.gemini = Gemini(
+            wire,
+            "gemini-x",
+            clock=self.clock,
+            random=Chance(),
+            spending=self.purse,
+            **options,
+        )
+        self.gemini.listen(lambda direction, tokens: self.heard.append((direction, tokens)))
+
+    async def ask(self) -> str:
+        return await self.gemini.ask(QUESTION)
+
+    async def refused(self, kind: type[Exception]) -> Any:
+        with pytest.raises(kind) as caught:
+            await self.ask()
+        assert type(caught.value) is kind
+        return caught.value
+
+
+@asynccontextmanager
+async def bench(*script: str, **options: Any) -> AsyncIterator[Bench]:
+    stand_in = StandIn()
+    stand_in.script.extend(script)
+    async with stand_in.serving() as url:
+        made = Bench(url, stand_in, **options)
+        try:
+            yield made
+        finally:
+            await made.gemini.close()
+
+
+async def test_a_question_arrives_as_it_was_meant_and_its_answer_comes_back_whole() -> None:
+    async with bench() as b:
+        answer = read(await b.ask())
+    [asked] = b.stand_in.asked
+    assert (asked.model, asked.key, asked.texts, asked.pictures) == (
+        "gemini-x",
+        "key-1",
+        ["Look:", "Write."],
+        [b"\xff\xd8picture"],
+    )
+    config = asked.body["generationConfig"]
+    assert (config["temperature"], config["maxOutputTokens"]) == (0, 4096)
+    assert (config["responseMimeType"], config["responseJsonSchema"]) == ("application/json", SCHEMA)
+    assert asked.body["systemInstruction"]["parts"] == [{"text": "Be brief."}]
+    assert recipe_from(answer.text).name == "Stand-in soup"
+    assert (answer.usage, answer.blocked, answer.cut) == (Usage(1000, 200, 50, 1250), None, False)
+
+
+@pytest.mark.parametrize("behaviour", ["close", "half", "status:500", "status:503", "rate:3", "daily", "key"])
+async def test_the_client_never_asks_again_by_itself(behaviour: str) -> None:
+    async with bench(behaviour) as b:
+        with pytest.raises((Transient, Postponed, Deterministic)):
+            await b.ask()
+        assert len(b.stand_in.asked) == 1
+
+
+@pytest.mark.parametrize("behaviour", ["close", "half"])
+async def test_an_answer_that_breaks_off_may_have_been_charged(behaviour: str) -> None:
+    async with bench(behaviour) as b:
+        assert (await b.refused(Unanswered)).type == "gemini_unanswered"
+
+
+async def test_an_answer_that_does_not_come_in_time_may_have_been_charged() -> None:
+    async with bench("hang", limit=0.3) as b:
+        assert "TimeoutError" in str(await b.refused(Unanswered))
+
+
+async def test_a_question_that_never_left_was_not_charged() -> None:
+    stand_in = StandIn()
+    async with stand_in.serving() as url:
+        lost = Bench(url, stand_in)
+    error = await lost.refused(Transient)
+    await lost.gemini.close()
+    assert error.type == "gemini_unreachable"
+
+
+@pytest.mark.parametrize("code", [500, 502, 503, 504, 408])
+async def test_a_failing_service_is_worth_another_try(code: int) -> None:
+    async with bench(f"status:{code}") as b:
+        assert (await b.refused(Transient)).type == "gemini_unavailable"
+        assert b.gemini.trouble is None
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "type", "word"),
+    [
+        ("status:401", "gemini_key", "GEMINI_API_KEY"),
+        ("status:403", "gemini_key", "GEMINI_API_KEY"),
+        ("key", "gemini_key", "GEMINI_API_KEY"),
+        ("status:404", "gemini_model", "GEMINI_MODEL"),
+        ("status:400", "gemini_refused", "400"),
+    ],
+)
+async def test_a_wrong_configuration_is_trouble_until_an_answer_comes(behaviour: str, type: str, word: str) -> None:
+    async with bench(behaviour, "status:500", "answer") as b:
+        error = await b.refused(Deterministic)
+        assert error.type == type and word in str(error)
+        await b.refused(Transient)
+        assert b.gemini.trouble == str(error), "a passing failure proves nothing"
+        await b.ask()
+        assert b.gemini.trouble is None
+
+
+async def test_too_large_a_question_is_no_trouble_of_the_configuration() -> None:
+    async with bench("status:413") as b:
+        assert (await b.refused(Deterministic)).type == "too_large"
+        assert b.gemini.trouble is None
+
+
+async def test_a_rate_limit_parks_everybody_for_the_time_it_names() -> None:
+    async with bench("rate:36.5") as b:
+        error = await b.refused(Postponed)
+        assert error.delay == timedelta(seconds=36.5) and "rate_limited" in str(error)
+        await b.clock.advance(30)
+        assert (await b.refused(Postponed)).delay == timedelta(seconds=6.5)
+        assert len(b.stand_in.asked) == 1, "nobody knocks at a closed gate"
+        await b.clock.advance(6.5)
+        await b.ask()
+
+
+async def test_a_rate_limit_that_names_no_time_parks_for_a_minute() -> None:
+    async with bench("quota") as b:
+        assert (await b.refused(Postponed)).delay == timedelta(minutes=1)
+
+
+async def test_a_daily_quota_parks_until_it_is_fresh_whatever_delay_is_named() -> None:
+    async with bench("daily") as b:
+        error = await b.refused(Postponed)
+        assert error.delay == timedelta(hours=20) and "quota_exhausted" in str(error)
+
+
+async def test_the_later_of_two_pauses_counts() -> None:
+    async with bench("daily", "rate:5") as b:
+        first, second = await asyncio.gather(b.ask(), b.ask(), return_exceptions=True)
+        assert isinstance(first, Postponed) and isinstance(second, Postponed)
+        await b.clock.advance(10)
+        assert (await b.refused(Postponed)).delay > timedelta(hours=19)
+
+
+async def test_those_who_wait_do_not_all_come_back_at_once() -> None:
+    class Always:
+        def random(self) -> float:
+            return 0.5
+
+        def randbytes(self, n: int, /) -> bytes:
+            return bytes(n)
+
+    async with bench("rate:10") as b:
+        b.gemini._random = Always()
+        assert (await b.refused(Postponed)).delay == timedelta(seconds=11)
+
+
+async def test_a_used_up_budget_waits_for_the_next_day() -> None:
+    async with bench(daily_tokens=2000) as b:
+        for _ in range(2):
+            await b.gemini.count(read(await b.ask()).usage)
+        error = await b.refused(Postponed)
+        assert error.delay == timedelta(hours=12) and "GEMINI_DAILY_TOKENS=2000" in str(error)
+        await b.clock.advance(12 * 3600)
+        await b.ask()
+        assert (b.purse.days, len(b.stand_in.asked)) == ({NOON.date(): 2500}, 3)
+
+
+async def test_tokens_are_reported_by_direction_with_thoughts_as_output() -> None:
+    async with bench() as b:
+        await b.gemini.count(read(await b.ask()).usage)
+        assert b.heard == [("in", 1000), ("out", 250)]
+
+
+async def test_an_endless_answer_is_kept_only_in_part() -> None:
+    class Endless:
+        async def send(self, question: Question) -> str:
+            return "x" * (LONGEST_BODY + 1)
+
+        async def close(self) -> None: ...
+
+    gemini = Gemini(Endless(), "m", clock=ManualClock(), random=Chance(), spending=Purse())
+    assert len(await gemini.ask(QUESTION)) == LONGEST_BODY
+
+
+async def test_the_key_is_in_no_error() -> None:
+    for behaviour in ("key", "status:403", "status:500", "close", "rate:1"):
+        async with bench(behaviour) as b:
+            with pytest.raises((Transient, Postponed, Deterministic)) as caught:
+                await b.ask()
+            assert "key-1" not in f"{caught.value!r} {caught.value.__cause__!r}"

@@ -11,7 +11,7 @@ INSTALL = $(UV) pip install --quiet --python $(BIN)/python --build-constraints r
 # Players and parsers of other people that judge what we publish; they come from npm.
 JUDGES := tests/node/node_modules/.package-lock.json
 
-.PHONY: help setup dev demo test check format lint types imports tests mutants relock clean
+.PHONY: help setup dev demo test check format lint types imports tests mutants torture relock clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -42,6 +42,11 @@ imports: dev ## Check that imports go the way ARCHITECTURE.md says
 
 tests: dev $(JUDGES) ## Run every test
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest -q
+
+MINUTES ?= 2
+SEED = $(shell date +%s)
+torture: dev ## Kill the daemon again and again, then check that nothing was lost (MINUTES=60 SEED=1)
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m tests.torture --minutes $(MINUTES) --seed $(SEED)
 
 mutants: dev ## Plant bugs and see each one caught
 	$(BIN)/python tests/mutants/run.py

@@ -1,4 +1,9 @@
-"""Talks to the daemon: through its control socket, or, for whoever tries the public API, through its address."""
+"""Talks to the daemon: through its control socket, or, for whoever tries the public API, through its address.
+
+What is heavy (aiohttp, the settings) is imported where it is used, so that --help is quick.
+"""
+
+from __future__ import annotations
 
 import asyncio
 import json
@@ -6,13 +11,14 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
-from aiohttp import ClientConnectionError, ClientResponse, ClientSession, ClientTimeout, UnixConnector
 
-from secondunit.cli.config import loaded
-from secondunit.daemon.settings import Database
+if TYPE_CHECKING:
+    from aiohttp import ClientResponse, ClientSession
+
+    from secondunit.daemon.settings import Settings
 
 T = TypeVar("T")
 FAILED = 1
@@ -41,7 +47,7 @@ class Client:
     @asynccontextmanager
     async def events(self, **query: str) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
         """The daemon's events from now on; when this opens, no later event will be missed."""
-        async with self._session.get("/api/events", params=query, timeout=ClientTimeout(total=None)) as response:
+        async with self._session.get("/api/events", params=query) as response:
             if response.status != 200:
                 await _content(response)
             yield _messages(response)
@@ -50,6 +56,8 @@ class Client:
 @asynccontextmanager
 async def connected(control: Path) -> AsyncIterator[Client]:
     """A client of the daemon that has this control socket; NoDaemon when none does."""
+    from aiohttp import UnixConnector
+
     async with at("http://localhost", UnixConnector(str(control))) as client:
         yield client
 
@@ -57,6 +65,8 @@ async def connected(control: Path) -> AsyncIterator[Client]:
 @asynccontextmanager
 async def at(url: str, connector: Any = None) -> AsyncIterator[Client]:
     """A client of the daemon at this address; NoDaemon when nothing listens there."""
+    from aiohttp import ClientConnectionError, ClientSession, ClientTimeout
+
     limit = ClientTimeout(total=None, sock_connect=10)
     async with ClientSession(url, connector=connector, timeout=limit, read_bufsize=2**20) as session:
         try:
@@ -80,9 +90,11 @@ async def follow(client: Client, job_id: str, show: Callable[[Mapping[str, Any]]
 
 
 def ask(
-    work: Callable[[Client], Awaitable[T]], without: Callable[[Database], Coroutine[Any, Any, T]] | None = None
+    work: Callable[[Client], Awaitable[T]], without: Callable[[Settings], Coroutine[Any, Any, T]] | None = None
 ) -> T:
-    """Do `work` with the daemon of these settings, or look at the database `without` one; else the command ends."""
+    """Do `work` with the daemon of these settings, or with the database `without` one; else the command ends."""
+    from secondunit.cli.config import loaded
+
     settings = loaded().settings
 
     async def with_daemon() -> T:
@@ -98,7 +110,7 @@ def ask(
                     f"no daemon runs on {settings.data_dir}; start one with `secondunit run`,"
                     " or set DATA_DIR to the folder of the one that runs"
                 )
-        return asyncio.run(without(settings.database))
+        return asyncio.run(without(settings))
     except Refused as refused:
         fail(str(refused))
     except KeyboardInterrupt:

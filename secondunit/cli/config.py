@@ -1,12 +1,16 @@
 """`secondunit config`: what the settings are, and whether they can be used."""
 
+from __future__ import annotations
+
 import json
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from secondunit.daemon.config import BadConfig, Config, load, shown
+if TYPE_CHECKING:
+    from secondunit.daemon.config import Config
 
 
 @click.group()
@@ -18,6 +22,8 @@ def config() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(as_json: bool) -> None:
     """Print every setting with its value; secrets as ***."""
+    from secondunit.daemon.config import shown
+
     found = loaded()
     values = shown(found.settings)
     if as_json:
@@ -40,6 +46,8 @@ def check() -> None:
 
 def loaded() -> Config:
     """The settings of this environment; ends the command with 78 if they can't be used."""
+    from secondunit.daemon.config import BadConfig, load
+
     try:
         return load(os.environ)
     except BadConfig as error:

@@ -1,5 +1,6 @@
 """`secondunit jobs`: the queue as it stands, and moves of single jobs."""
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -8,7 +9,14 @@ from secondunit.cli import screen
 from secondunit.cli.client import Client, ask
 
 STATUSES = ("queued", "running", "completed", "partial", "failed", "cancelled")
+_status = click.option("--status", multiple=True, type=click.Choice(STATUSES), help="Only these; may be given again.")
+_types = click.option("--type", "types", multiple=True, metavar="TYPE", help="Only these; may be given again.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print what the API gave.")
+
+
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say which jobs are meant."""
+    return _status(_types(command))
 
 
 @click.group()
@@ -17,8 +25,7 @@ def jobs() -> None:
 
 
 @jobs.command("list")
-@click.option("--status", multiple=True, type=click.Choice(STATUSES), help="Only these; may be given again.")
-@click.option("--type", "types", multiple=True, metavar="TYPE", help="Only these; may be given again.")
+@filtered
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--cursor", type=click.IntRange(1), help="Where the page before said that this one begins.")
 @as_json
@@ -31,7 +38,7 @@ def list_jobs(status: tuple[str, ...], types: tuple[str, ...], limit: int, curso
         query.append(("cursor", cursor))
     found = ask(
         lambda client: client.call("GET", "/api/jobs", query=query),
-        lambda database: _offline().find(database, status, types, cursor, limit),
+        lambda settings: _offline().find(settings.database, status, types, cursor, limit),
     )
     screen.printed(found) if as_json else screen.page(found)
 
@@ -42,25 +49,69 @@ def list_jobs(status: tuple[str, ...], types: tuple[str, ...], limit: int, curso
 def show(job_id: str, as_json: bool) -> None:
     """Show all there is to know of a job; without a daemon, as the database has it."""
     job = ask(
-        lambda client: client.call("GET", f"/api/jobs/{job_id}"), lambda database: _offline().show(database, job_id)
+        lambda client: client.call("GET", f"/api/jobs/{job_id}"),
+        lambda settings: _offline().show(settings.database, job_id),
     )
     screen.printed(job) if as_json else screen.detail(job)
 
 
 @jobs.command()
-@click.argument("job_id")
+@click.argument("job_id", required=False)
+@filtered
 @as_json
-def cancel(job_id: str, as_json: bool) -> None:
-    """Cancel a job; a running one is stopped first."""
-    _told(ask(lambda client: client.call("DELETE", f"/api/jobs/{job_id}")), as_json)
+def cancel(job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], as_json: bool) -> None:
+    """Cancel a job, or all that match; a running one is stopped first."""
+    if job_id and not (status or types):
+        _told(ask(lambda client: client.call("DELETE", f"/api/jobs/{job_id}")), as_json)
+    else:
+        _moved("cancel", job_id, status, types, as_json)
+
+
+@jobs.command()
+@click.argument("job_id", required=False)
+@filtered
+@as_json
+def retry(job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], as_json: bool) -> None:
+    """Queue an ended job, or all that match, again, with fresh attempts."""
+    if job_id and not (status or types):
+        _told(ask(lambda client: client.call("POST", f"/api/jobs/{job_id}/retry")), as_json)
+    else:
+        _moved("retry", job_id, status, types, as_json)
+
+
+@jobs.command()
+@click.argument("type")
+def pause(type: str) -> None:
+    """Start no more jobs of a type; running ones go on."""
+    ask(lambda client: client.call("POST", f"/api/types/{type}/pause"))
+    click.echo(f"no {type} job is started until `secondunit jobs resume {type}`")
+
+
+@jobs.command()
+@click.argument("type")
+def resume(type: str) -> None:
+    """Start jobs of a type again."""
+    ask(lambda client: client.call("POST", f"/api/types/{type}/resume"))
+    click.echo(f"{type} jobs are started again")
 
 
 @jobs.command()
 @click.argument("job_id")
+@click.option("--retry", "again", is_flag=True, help="Send those that have not arrived now, given up or not.")
 @as_json
-def retry(job_id: str, as_json: bool) -> None:
-    """Queue an ended job again, with fresh attempts."""
-    _told(ask(lambda client: client.call("POST", f"/api/jobs/{job_id}/retry")), as_json)
+def deliveries(job_id: str, again: bool, as_json: bool) -> None:
+    """Show where the news of a job's end went, and what became of it."""
+
+    async def work(client: Client) -> Any:
+        path = f"/api/jobs/{job_id}/deliveries"
+        found = await client.call("GET", path)
+        missing = [row["id"] for row in found["deliveries"] if row["status"] != "delivered"] if again else []
+        for id in missing:
+            await client.call("POST", f"/api/deliveries/{id}/retry")
+        return await client.call("GET", path) if missing else found
+
+    found = ask(work)
+    screen.printed(found) if as_json else screen.deliveries(found["deliveries"])
 
 
 @jobs.command()
@@ -83,6 +134,20 @@ def _offline() -> Any:
     from secondunit.cli import offline  # the store and what it needs, for the rare case that no daemon runs
 
     return offline
+
+
+def _moved(move: str, job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], as_json: bool) -> None:
+    """Move all jobs that match, and tell how many really were."""
+    if job_id or not (status or types):
+        raise click.UsageError("name one job, or say with --status and --type which are meant")
+    body = {"filter": {"status": list(status), "type": list(types)}}
+    bulk = ask(lambda client: client.call("POST", f"/api/jobs/{move}", body=body))
+    if as_json:
+        screen.printed(bulk)
+        return
+    click.echo(f"{bulk['done']} jobs {'are queued again' if move == 'retry' else 'are cancelled'}")
+    for refused in bulk["refused"]:
+        click.echo(f"not {refused['jobId']}: {refused['message']}", err=True)
 
 
 def _told(job: Any, as_json: bool) -> None:

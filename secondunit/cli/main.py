@@ -9,7 +9,11 @@ import click
 COMMANDS = {
     "run": "Start the daemon.",
     "submit": "Submit a job, and perhaps wait for it.",
-    "jobs": "List, show, cancel, retry and follow jobs.",
+    "jobs": "List, show, cancel, retry and follow jobs; pause types.",
+    "recover": "Queue running jobs that do not move again.",
+    "check": "Say whether it is safe to restart now.",
+    "backup": "Copy the database while it is in use.",
+    "restore": "Put a backup in the place of the database.",
     "config": "Show or check the settings.",
     "demo": "Start a daemon on a fresh folder and run three jobs on a small clip.",
 }

@@ -3,27 +3,33 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from secondunit.cli.client import Refused
+from secondunit.daemon.backups import take
 from secondunit.daemon.boxlock import Locked, box_lock
+from secondunit.daemon.clock import SystemClock
 from secondunit.daemon.http import wire
 from secondunit.daemon.settings import Database
-from secondunit.queue.errors import QueueError
+from secondunit.queue import state
+from secondunit.queue.errors import JobNotFound, NotAllowed, QueueError
 from secondunit.queue.handler import Registry
-from secondunit.queue.model import Filter, Status
+from secondunit.queue.model import Filter, Job, Status
+from secondunit.queue.service import Bulk
 from secondunit.queue.store import Store
 from secondunit.queue.stores.sqlite.store import open_store
 
 # Nothing says which fields of a payload are secret while no job type is loaded, so none is shown.
 NO_TYPES = Registry([])
+PAGE = 200
 
 
 async def find(
     database: Database, statuses: Sequence[str], types: Sequence[str], cursor: int | None, limit: int
 ) -> Any:
     """What GET /api/jobs answers, payloads struck out."""
-    async with _store(database) as store:
+    async with opened(database) as store:
         page = await store.find(Filter([Status(word) for word in statuses], types), cursor, limit)
         counts = await store.counts()
         return {
@@ -37,12 +43,51 @@ async def find(
 
 async def show(database: Database, job_id: str) -> Any:
     """What GET /api/jobs/{id} answers, its payload struck out."""
-    async with _store(database) as store:
+    async with opened(database) as store:
         return wire.detail(await store.get(job_id), NO_TYPES)
 
 
+async def running(database: Database) -> Any:
+    """What GET /api/admin/stuck answers: every running job, since without a daemon none of them moves."""
+    now = SystemClock().now()
+    async with opened(database) as store:
+        return {"jobs": [wire.stuck(job, now) async for job in _running(store)]}
+
+
+async def recover(database: Database, ids: Sequence[str]) -> Any:
+    """What POST /api/admin/recover answers."""
+    now, done, refused = SystemClock().now(), list[str](), list[tuple[str, str]]()
+    async with opened(database) as store:
+        for id in ids:
+            try:
+                await store.change(id, lambda job: state.recover(job, now))
+                done.append(id)
+            except (JobNotFound, NotAllowed) as error:
+                refused.append((id, str(error)))
+    return wire.bulk(Bulk(done, refused))
+
+
+async def back_up(database: Database, target: Path, keep: int | None) -> Any:
+    """What POST /api/admin/backup answers."""
+    async with opened(database):
+        snapshot = await asyncio.to_thread(take, database.path, target, keep, SystemClock().now())
+    return {"path": str(snapshot.path), "bytes": snapshot.size, "jobs": snapshot.jobs}
+
+
+async def _running(store: Store) -> AsyncIterator[Job]:
+    cursor: int | None = None
+    while True:
+        page = await store.find(Filter([Status.RUNNING]), cursor, PAGE)
+        for job in page.jobs:
+            yield job
+        if page.next_cursor is None:
+            return
+        cursor = page.next_cursor
+
+
 @asynccontextmanager
-async def _store(database: Database) -> AsyncIterator[Store]:
+async def opened(database: Database) -> AsyncIterator[Store]:
+    """The store, under its lock; Refused when it can't be had."""
     if not await asyncio.to_thread(database.path.exists):
         raise Refused(f"no daemon runs, and there is no queue at {database.path}; start one with `secondunit run`")
     try:

@@ -39,6 +39,16 @@ def detail(job: Mapping[str, Any]) -> None:
             click.echo(f"{name + ':':14}" + text.replace("\n", "\n" + " " * 14))
 
 
+def deliveries(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print deliveries, one a line."""
+    for row in rows:
+        when = row["finishedAt"] or row["nextAt"]
+        why = f"  {row['lastError']}" if row["lastError"] else ""
+        click.echo(f"{row['id']}  {row['kind']}  {row['status']}  tries {row['attempts']}  {when}  {row['url']}{why}")
+    if not rows:
+        click.echo("nobody asked to be told")
+
+
 def printed(content: Any) -> None:
     """Print what the API gave, as JSON."""
     click.echo(json.dumps(content, indent=2, ensure_ascii=False))

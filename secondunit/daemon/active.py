@@ -47,7 +47,8 @@ class Terms:
 
     def pause(self, failures: int) -> timedelta:
         """How long an analysis that failed here so often (and once more) is left alone: doubling, up to a day."""
-        return min(self.cooldown * 2 ** min(failures, 16), max(LONGEST_COOLDOWN, self.cooldown))
+        longest = max(LONGEST_COOLDOWN, self.cooldown)
+        return min(self.cooldown * float(1 << min(failures, 16)), longest)
 
     @property
     def memory(self) -> timedelta:
@@ -57,9 +58,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """Who hears of it: `poll(outcome)` of every poll ("ok", "error", "refused"), `jobs(what, n)` of jobs "found",
-    "taken" and "delivered".
-    """
+    """Who hears of polls ("ok", "error", "refused") and of jobs ("found", "taken" or "delivered", and how many)."""
 
     poll: Callable[[str], None] = lambda outcome: None
     jobs: Callable[[str, int], None] = lambda what, n: None

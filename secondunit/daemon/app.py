@@ -2,67 +2,52 @@
 
 import asyncio
 import secrets
-import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
-from importlib.metadata import version
+from pathlib import Path
 from random import SystemRandom
 
 import structlog
-from aiohttp import ClientSession, ClientTimeout
 
 from secondunit.daemon.active import Ears, Poller
 from secondunit.daemon.alerts import AlertHook, Alerts, Limits, Poisoned
 from secondunit.daemon.backend import KIND as BACKEND
 from secondunit.daemon.backend import Backend, BackendSender
+from secondunit.daemon.backups import take
 from secondunit.daemon.callbacks import KIND as CALLBACK
 from secondunit.daemon.callbacks import CallbackSender, signer
 from secondunit.daemon.clock import SystemClock
-from secondunit.daemon.config import BadConfig, Config, unserved
+from secondunit.daemon.config import Config, unserved
 from secondunit.daemon.deliver import Deliverer
 from secondunit.daemon.disk import DiskGuard
 from secondunit.daemon.health import Box, Checkup
-from secondunit.daemon.http.api import Api
+from secondunit.daemon.http.api import Analyses, Api
 from secondunit.daemon.joblog import JobLog, mode_lines
 from secondunit.daemon.lifecycle import Stop, Systemd, drain, stop_on_signals
 from secondunit.daemon.listen import http_settings, listening
 from secondunit.daemon.loops import loops
 from secondunit.daemon.metrics import Metrics
+from secondunit.daemon.opening import VERSION, sessions_of, store_of, tools_of
 from secondunit.daemon.parts import Parts, World
 from secondunit.daemon.plugins import Found, discover
-from secondunit.daemon.results import CachedResults, CachedSpending
 from secondunit.daemon.sender import Sender
 from secondunit.daemon.settings import Settings
-from secondunit.daemon.takeover import backend_of, operators_session, poller_of
+from secondunit.daemon.takeover import backend_of, poller_of
 from secondunit.daemon.tidy import tidy
+from secondunit.daemon.uploads import Uploads
 from secondunit.handlers.tools.addresses import AddressRule
-from secondunit.handlers.tools.downloads import Downloads
-from secondunit.handlers.tools.egress import Egress
-from secondunit.handlers.tools.ffmpeg import find_media
-from secondunit.handlers.tools.gemini import Gemini
-from secondunit.handlers.tools.gemini_wire import GoogleWire
-from secondunit.handlers.tools.http import guarded_session
-from secondunit.handlers.tools.paths import LocalFiles
-from secondunit.handlers.tools.process import SEARCH_PATH, ProcessRunner
-from secondunit.handlers.tools.toolbox import Tools
-from secondunit.handlers.tools.videos import WebVideos
 from secondunit.handlers.tools.workspace import WorkFolders
-from secondunit.handlers.tools.ytdlp import YtDlp
 from secondunit.queue import leases
 from secondunit.queue.context import Hooks
 from secondunit.queue.execution import House
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
+from secondunit.queue.model import Job
 from secondunit.queue.service import Queue
-from secondunit.queue.store import Delivery, Store
-from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
+from secondunit.queue.store import Delivery
+from secondunit.queue.stores.sqlite.backup import Snapshot
 from secondunit.queue.worker import Worker
-
-CALLBACK_CONNECTIONS = 100
-GEMINI_ANSWERS_WITHIN = timedelta(minutes=5)
-VERSION = version("secondunit")
 
 log = structlog.get_logger(__name__)
 
@@ -75,9 +60,9 @@ async def serve(config: Config, systemd: Systemd) -> None:
         log.warning("config.odd", message=warning)
     with stop_on_signals() as stop:
         async with (
-            _store(settings) as store,
-            _tools(settings, clock, store) as tools,
-            _sessions(settings) as (session, operators),
+            store_of(settings) as store,
+            tools_of(settings, clock, store) as tools,
+            sessions_of(settings) as (session, operators),
         ):
             work, joblog = WorkFolders(settings.data_dir), JobLog(clock)
             freed = await leases.reclaim(store, clock, boot, joblog.reclaimed)
@@ -95,16 +80,7 @@ def _compose(world: World, found: Found) -> Parts:
     settings, clock, store = world.settings, world.clock, world.store
     registry, hub, random = Registry(found.specs), Hub(), SystemRandom()
     metrics = Metrics(store, tuple(registry), clock)
-    hooks = Hooks(phase_ended=metrics.observe_phase, found_in_doubt=lambda job, step, sends: metrics.observe_doubt())
-    if world.tools.gemini:
-        world.tools.gemini.listen(metrics.observe_tokens)
-    worker = Worker(
-        House(store, hub, clock, random, world.work, hooks, world.joblog.raised),
-        registry,
-        boot=world.boot,
-        ttl=timedelta(seconds=settings.lease_seconds),
-        most=settings.max_concurrent_jobs,
-    )
+    worker = _worker(world, registry, hub, metrics)
     disk = DiskGuard(store.ballast, clock)
     queue = Queue(
         store, registry, hub, clock, random,
@@ -116,6 +92,7 @@ def _compose(world: World, found: Found) -> Parts:
     deliverer = Deliverer(store.outbox, _senders(world, backend), clock, random, log, on_sent=_on_sent(metrics, poller))
     checkup = Checkup(queue, _box(world, found), clock, metrics.degraded, disk=disk, poller=poller)
     poisoned = Poisoned(clock)
+    uploads = Uploads(settings.uploads, settings.max_upload_mb << 20, clock)
     api = Api(
         queue=queue,
         rule=AddressRule(settings.allow_private_addresses),
@@ -123,19 +100,53 @@ def _compose(world: World, found: Found) -> Parts:
         metrics=metrics,
         health=checkup,
         retry_delivery=deliverer.retry,
+        backup=_backup(world),
         stopping=asyncio.Event(),
         version=VERSION,
         settings=http_settings(settings),
+        analyses=_analyses(world, uploads, disk),
     )
     store.listen(hub.publish)
     hub.tap(world.joblog)
     hub.tap(metrics)
     hub.tap(poisoned)
+    hub.tap(uploads.hear)
     if poller:
         hub.tap(poller.hear)
     hub.tap(lambda events: deliverer.wake() if any(event.status.ended for event in events) else None)
     alerts = _alerts(world, checkup, poisoned)
-    return Parts(worker, queue, metrics, deliverer, disk, poller, alerts, api)
+    return Parts(worker, queue, metrics, deliverer, disk, poller, alerts, uploads, api)
+
+
+def _worker(world: World, registry: Registry, hub: Hub, metrics: Metrics) -> Worker:
+    def in_doubt(job: Job, step: str, sends: int) -> None:
+        metrics.observe_doubt()
+        world.joblog.in_doubt(job, step, sends)
+
+    hooks = Hooks(metrics.observe_phase, in_doubt)
+    if world.tools.gemini:
+        world.tools.gemini.listen(metrics.observe_tokens)
+    return Worker(
+        House(world.store, hub, world.clock, SystemRandom(), world.work, hooks, world.joblog.raised),
+        registry,
+        boot=world.boot,
+        ttl=timedelta(seconds=world.settings.lease_seconds),
+        most=world.settings.max_concurrent_jobs,
+    )
+
+
+def _backup(world: World) -> Callable[[Path, int | None], Awaitable[Snapshot]]:
+    async def backup(target: Path, keep: int | None) -> Snapshot:
+        return await asyncio.to_thread(take, world.store.path, target, keep, world.clock.now())
+
+    return backup
+
+
+def _analyses(world: World, uploads: Uploads, disk: DiskGuard) -> Analyses | None:
+    settings, results = world.settings, world.tools.results
+    if world.tools.gemini is None or results is None:
+        return None
+    return Analyses(uploads, results, settings.gemini_model, settings.analyze_wait_seconds, disk.admit)
 
 
 def _senders(world: World, backend: Backend | None) -> Mapping[str, Sender]:
@@ -194,85 +205,6 @@ async def _run(group: asyncio.TaskGroup, world: World, parts: Parts, stop: Stop,
     for loop in endless:
         loop.cancel()
     log.info("daemon.stopped", message="drained; nothing runs any more")
-
-
-@asynccontextmanager
-async def _store(settings: Settings) -> AsyncIterator[SqliteStore]:
-    database = settings.database
-    store = await open_store(database.path, synchronous=database.synchronous)
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-@asynccontextmanager
-async def _tools(settings: Settings, clock: SystemClock, store: Store) -> AsyncIterator[Tools]:
-    programs = ProcessRunner(sys.executable)
-    try:
-        files = LocalFiles(settings.roots)
-    except OSError as error:
-        raise BadConfig([f"MEDIA_ROOTS: {error.filename}: {error.strerror}; allowed: folders that exist"]) from None
-    ffmpeg, ffprobe = (str(path) if path else None for path in (settings.ffmpeg_path, settings.ffprobe_path))
-    media = await find_media(programs, ffmpeg, ffprobe, SEARCH_PATH, settings.data_dir)
-    rule = AddressRule(settings.allow_private_addresses)
-    try:
-        async with Egress(rule) as egress, _gemini(settings, clock, store) as gemini:
-            ytdlp = YtDlp(programs, egress, clock, media, sys.executable)
-            yield Tools(
-                clock=clock,
-                programs=programs,
-                files=files,
-                media=media,
-                python=sys.executable,
-                gemini=gemini,
-                results=CachedResults(store.cache, clock, timedelta(hours=settings.cache_ttl_hours)),
-                videos=WebVideos(rule, transfer, ytdlp),
-                downloads=Downloads(rule, transfer, ytdlp),
-                max_download=settings.max_download_mb << 20,
-            )
-    finally:
-        files.close()
-
-
-@asynccontextmanager
-async def _gemini(settings: Settings, clock: SystemClock, store: Store) -> AsyncIterator[Gemini | None]:
-    if settings.gemini_api_key is None:
-        yield None
-        return
-    key, model, url = settings.gemini_api_key.get_secret_value(), settings.gemini_model, settings.gemini_base_url
-    gemini = Gemini(
-        GoogleWire(key, model, clock, base_url=url, limit=GEMINI_ANSWERS_WITHIN),
-        model,
-        clock=clock,
-        random=SystemRandom(),
-        spending=CachedSpending(store.cache),
-        daily_tokens=settings.gemini_daily_tokens,
-    )
-    try:
-        yield gemini
-    finally:
-        await gemini.close()
-
-
-def _downloads(rule: AddressRule) -> ClientSession:
-    silence = ClientTimeout(total=None, sock_connect=30, sock_read=30)
-    return guarded_session(rule, user_agent=f"secondunit/{VERSION}", timeout=silence)
-
-
-@asynccontextmanager
-async def _sessions(settings: Settings) -> AsyncIterator[tuple[ClientSession, ClientSession]]:
-    """To addresses that callers choose, and to those that the operator chose."""
-    user_agent = f"secondunit/{VERSION}"
-    guarded = guarded_session(
-        AddressRule(settings.allow_private_addresses),
-        user_agent=user_agent,
-        timeout=ClientTimeout(total=60),
-        connections=CALLBACK_CONNECTIONS,
-        decompress=False,
-    )
-    async with guarded as session, operators_session(user_agent) as operators:
-        yield session, operators
 
 
 def _report(found: Found, settings: Settings) -> None:

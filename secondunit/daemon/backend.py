@@ -123,7 +123,7 @@ class BackendSender:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    def host(self, delivery: Delivery) -> str:
+    def host(self, _: Delivery) -> str:
         """All results go to one backend."""
         return self._backend.url
 

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from secondunit.daemon.settings import BUILT_IN, RetryTable, Settings, is_loopback
+from secondunit.handlers.tools.projects import Project
 
 DEFAULT_FILE = Path("/etc/secondunit/config.toml")
 PER_TYPE = ("concurrency", "timeout")
@@ -185,6 +186,8 @@ def _fault(detail: Any, origins: Mapping[str, str]) -> Iterator[str]:
     elif location[0] == "retry":
         name = ".".join(["types", *location[1:2], "retry", *location[2:]])
         allowed = _retry_allowed(location[2:]) or allowed
+    elif location[0] == "deploy" and len(location) > 1:
+        name, value, allowed = ".".join(location), None, ", ".join(Project.model_fields)
     if detail["type"] == "value_error":
         wrong = str(detail["msg"]).removeprefix("Value error, ")
     else:

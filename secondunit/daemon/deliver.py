@@ -22,7 +22,7 @@ DISK_RECHECK = 5.0
 class Deliverer:
     """The loop over the outbox. A crash between a send and its record sends that delivery once more, under the same id.
 
-    `on_sent(delivery, outcome)` hears of every try ("delivered", "later", "dead"), `on_dead` of every delivery given up.
+    `on_sent(delivery, outcome)` hears of every try ("delivered", "later", "dead"), `on_dead` of every one given up.
     """
 
     def __init__(

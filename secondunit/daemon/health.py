@@ -10,6 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from secondunit.daemon.active import Poller, Polling, figures
+from secondunit.daemon.alerts import Poisoned, Sight
+from secondunit.daemon.disk import DiskGuard
 from secondunit.daemon.http.api import Health
 from secondunit.daemon.http.wire import instant
 from secondunit.daemon.plugins import Broken
@@ -47,10 +50,31 @@ class Box:
     stall: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look at the queue's store and its disk shows; `stuck` are running jobs that don't move."""
+
+    counts: Counts
+    stuck: Sequence[str]
+    deliveries: Mapping[str, int]
+    free: int
+
+
 class Checkup:
     """Looks at the daemon when asked; `observe` hears the words of all reasons each time."""
 
-    def __init__(self, queue: Queue, box: Box, clock: Clock, observe: Callable[[Sequence[str]], None]) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        box: Box,
+        clock: Clock,
+        observe: Callable[[Sequence[str]], None],
+        *,
+        disk: DiskGuard,
+        poller: Poller | None,
+    ) -> None:
+        self._disk = disk
+        self._poller = poller
         self._queue = queue
         self._box = box
         self._clock = clock
@@ -60,25 +84,37 @@ class Checkup:
     async def __call__(self) -> Health:
         """How the daemon is now."""
         try:
-            counts = await self._queue.counts()
-            running = await self._queue.find(Filter(statuses=[Status.RUNNING]), limit=RUNNING_LOOKED_AT)
-            deliveries = await self._queue.store.outbox.counts()
+            found = await self._look()
         except StoreBroken as error:
             self._observe(["store_broken"])
             return Health("failing", [f"store_broken: {error}"], {"version": self._box.version})
-        free = await asyncio.to_thread(lambda: shutil.disk_usage(self._box.data_dir).free)
-        stuck = [job.id for job in running.jobs if self._stuck(job)]
-        reasons = [*standing(self._box, self._queue.registry), *passing(counts, self._queue.registry, free, stuck)]
+        reasons = [
+            *standing(self._box, self._queue.registry),
+            *passing(found, self._queue.registry, disk_full=self._disk.closed),
+            *facing(self._poller.state if self._poller else None),
+        ]
         self._observe([reason.word for reason in reasons])
-        figures = self._figures(counts) | {
-            "stuckJobs": stuck,
-            "undeliveredCallbacks": deliveries.get("pending", 0),
-            "diskFreeBytes": free,
-        }
         status: Literal["ok", "degraded", "draining"] = "degraded" if reasons else "ok"
         if self._queue.draining:
             status = "draining"
-        return Health(status, [f"{reason.word}: {reason.text}" for reason in reasons], figures)
+        return Health(status, [f"{reason.word}: {reason.text}" for reason in reasons], self._figures(found))
+
+    async def sight(self, poisoned: Poisoned) -> Sight:
+        """What the alerts are judged by."""
+        polling = self._poller.state if self._poller else None
+        try:
+            found = await self._look()
+        except StoreBroken as error:
+            return Sight(polling, store=str(error))
+        dead = found.deliveries.get("dead", 0)
+        return Sight(polling, found.stuck, poisoned.recent(), dead, disk_full=self._disk.closed)
+
+    async def _look(self) -> Found:
+        counts = await self._queue.counts()
+        running = await self._queue.find(Filter(statuses=[Status.RUNNING]), limit=RUNNING_LOOKED_AT)
+        deliveries = await self._queue.store.outbox.counts()
+        free = await asyncio.to_thread(lambda: shutil.disk_usage(self._box.data_dir).free)
+        return Found(counts, [job.id for job in running.jobs if self._stuck(job)], deliveries, free)
 
     def _stuck(self, job: Job) -> bool:
         now = self._clock.now()
@@ -86,8 +122,9 @@ class Checkup:
         patience = registry[job.type].stall if job.type in registry else self._box.stall
         return now - job.updated_at > patience or (job.lease is not None and job.lease.until < now)
 
-    def _figures(self, counts: Counts) -> dict[str, Any]:
-        oldest = counts.oldest_ready
+    def _figures(self, found: Found) -> dict[str, Any]:
+        counts, oldest = found.counts, found.counts.oldest_ready
+        polling = self._poller.state if self._poller else None
         waited = (self._clock.now() - oldest).total_seconds() if oldest else None
         return {
             "version": self._box.version,
@@ -110,6 +147,12 @@ class Checkup:
             "oldestQueuedAt": instant(oldest),
             "oldestQueuedSeconds": None if waited is None else round(max(waited, 0.0), 1),
             "types": sorted(self._queue.registry),
+            "stuckJobs": found.stuck,
+            "lastPoll": instant(polling.polled_at) if polling else None,
+            "backend": figures(polling) if polling else None,
+            "undeliveredCallbacks": found.deliveries.get("pending", 0),
+            "deadDeliveries": found.deliveries.get("dead", 0),
+            "diskFreeBytes": found.free,
         }
 
 
@@ -118,20 +161,32 @@ def standing(box: Box, registry: Mapping[str, Any]) -> Sequence[Reason]:
     reasons = [Reason("plugin_broken", f"{broken.source} can't be used: {broken.why}") for broken in box.broken]
     if isinstance(box.media, MediaMissing):
         reasons.append(Reason("ffmpeg_missing", box.media.remedy))
-    if not box.gemini and any(type in registry for type in PAID_TYPES):
+    if not box.gemini and (box.mode == "active" or any(type in registry for type in PAID_TYPES)):
         text = f"set GEMINI_API_KEY; without it {' and '.join(PAID_TYPES)} are refused"
-        reasons.append(Reason("gemini_key_missing", text))
+        reasons.append(Reason("gemini_key_missing", text + (" and nothing is polled" if box.mode == "active" else "")))
     return reasons
 
 
-def passing(counts: Counts, registry: Mapping[str, Any], free: int, stuck: Sequence[str]) -> Sequence[Reason]:
-    """What is wrong at the moment."""
+def passing(found: Found, registry: Mapping[str, Any], *, disk_full: bool) -> Sequence[Reason]:
+    """What is wrong here at the moment."""
     reasons = []
-    unknown = sorted(type for type, number in counts.queued.items() if number and type not in registry)
+    stuck = found.stuck
+    unknown = sorted(type for type, number in found.counts.queued.items() if number and type not in registry)
     if unknown:
         reasons.append(Reason("unknown_type", f"queued jobs of types that nothing here serves: {', '.join(unknown)}"))
     if stuck:
         reasons.append(Reason("stuck_jobs", f"{len(stuck)} running jobs do not move: {', '.join(stuck[:5])}"))
-    if free < LEAST_FREE:
-        reasons.append(Reason("disk_low", f"{free // 2**20} MiB are free on the disk of DATA_DIR; free some space"))
+    room = f"{found.free // 2**20} MiB are free on the disk of DATA_DIR"
+    if disk_full:
+        reasons.append(Reason("disk_full", f"{room}: no new jobs are taken; free some space, it goes on by itself"))
+    elif found.free < LEAST_FREE:
+        reasons.append(Reason("disk_low", f"{room}; free some space"))
     return reasons
+
+
+def facing(polling: Polling | None) -> Sequence[Reason]:
+    """What is wrong with the backend."""
+    if polling is None or polling.down_since is None:
+        return ()
+    word = "backend_refused" if polling.refused else "backend_down"
+    return (Reason(word, f"since {instant(polling.down_since)}: {polling.trouble}"),)

@@ -38,6 +38,18 @@ class JobLog:
             reclaims=job.reclaims,
         )
 
+    def in_doubt(self, job: Job, step: str, sends: int) -> None:
+        """A paid call was cut off by the end of a run: it may have been charged, though no answer is there."""
+        sent = "once" if sends == 1 else f"{sends} times"
+        self._log.warning(
+            "job.in_doubt",
+            message=f"{step} of {job.type} job {job.id} was sent {sent} and no answer was stored; it may be charged",
+            job_id=job.id,
+            type=job.type,
+            step=step,
+            sends=sends,
+        )
+
     def raised(self, job: Job, error: BaseException) -> None:
         """A handler raised this; those that say what they mean need no traceback."""
         if not isinstance(error, Transient | Deterministic | Postponed | TimeoutError):

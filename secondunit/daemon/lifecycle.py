@@ -1,7 +1,9 @@
 """From the first signal to the last: asking the daemon to stop, draining it, and telling systemd that it lives."""
 
 import asyncio
+import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +15,9 @@ from secondunit.daemon.notify import Notifier
 
 EXTEND_EVERY = 5.0
 EXTEND_BY = 20.0
-TO_STOP = 8.0
+TO_STOP = 6.0
+LEAVE_AFTER = 9.0  # from the second signal on; ten are promised
+LAST_WORDS = 20.0
 MEASURE_EVERY = 1.0
 LARGEST_LAG = 2.0
 
@@ -29,17 +33,22 @@ class Systemd:
 
 
 class Stop:
-    """What was asked of the daemon: `asked` to drain, `pressed` to stop at once."""
+    """What was asked of the daemon: `asked` to drain, `pressed` to stop at once.
 
-    def __init__(self) -> None:
+    `leave(seconds)` ends the process so much later whatever still runs in it: a handler may ignore that it is stopped.
+    """
+
+    def __init__(self, leave: Callable[[float], None] = lambda seconds: None) -> None:
         self.asked = asyncio.Event()
         self.pressed = asyncio.Event()
+        self.leave = leave
 
     def ask(self, by: str) -> None:
         """Once: drain. Again: stop at once."""
         if self.asked.is_set():
             log.warning("daemon.pressed", message=f"{by} again: stopping at once")
             self.pressed.set()
+            self.leave(LEAVE_AFTER)
         else:
             log.info("daemon.asked", message=f"{by}: draining; once more stops at once")
             self.asked.set()
@@ -48,7 +57,7 @@ class Stop:
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
     """Listen for SIGTERM and SIGINT."""
-    stop = Stop()
+    stop = Stop(leave_by_force)
     loop = asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT)
     for number in signals:
@@ -58,6 +67,14 @@ def stop_on_signals() -> Iterator[Stop]:
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)  # asked once more it must not look as if killed
+
+
+def leave_by_force(seconds: float) -> None:
+    """End the process so much later, as `kill -9` would but with 0: children die, the next start frees the leases."""
+    timer = threading.Timer(seconds, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 class Drains(Protocol):
@@ -89,6 +106,7 @@ async def drain(worker: Drains, stop: Stop, notifier: Notifier, grace: float) ->
     worker.stop_all("the daemon was stopped; the job starts again with it")
     if not await _within(worker, TO_STOP):
         log.error("daemon.unstopped", message="some runs did not stop in time; the next start queues their jobs again")
+        stop.leave(LAST_WORDS)
 
 
 async def _within(worker: Drains, grace: float) -> bool:

@@ -26,6 +26,7 @@ def loops(world: World, parts: Parts, systemd: Systemd) -> Iterator[Coroutine[An
     yield retention.age(store, clock)
     yield store.watch(clock)
     yield parts.disk.run()
+    yield parts.uploads.run(parts.queue)
     yield watch(alive, parts.metrics.observe_lag, systemd)
     if parts.poller:
         yield parts.poller.run()

@@ -41,8 +41,9 @@ def run(environ: Mapping[str, str]) -> int:
 
 
 def _locked(config: Config, systemd: Systemd) -> int:
-    database = config.settings.database.path
-    for folder in (config.settings.data_dir, database.parent, *_default_roots(config)):
+    settings = config.settings
+    database = settings.database.path
+    for folder in (settings.data_dir, settings.uploads, database.parent, *_default_roots(config)):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with box_lock(database):
         try:

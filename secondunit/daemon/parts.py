@@ -13,6 +13,7 @@ from secondunit.daemon.http.api import Api
 from secondunit.daemon.joblog import JobLog
 from secondunit.daemon.metrics import Metrics
 from secondunit.daemon.settings import Settings
+from secondunit.daemon.uploads import Uploads
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.handlers.tools.workspace import WorkFolders
 from secondunit.queue.service import Queue
@@ -49,4 +50,5 @@ class Parts:
     disk: DiskGuard
     poller: Poller | None
     alerts: Alerts | None
+    uploads: Uploads
     api: Api

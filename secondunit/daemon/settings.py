@@ -21,6 +21,7 @@ from pydantic import (
     SecretStr,
 )
 
+from secondunit.handlers.tools.projects import Projects
 from secondunit.queue.retry import RetryPolicy
 
 BUILT_IN = ("hls", "thumbnail", "download", "webp", "deploy", "analyze", "locations")
@@ -189,7 +190,7 @@ class Settings(BaseModel):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())] = (
         Field("info", description="debug, info, warning or error")
     )
-    deploy: Mapping[str, Mapping[str, Any]] = Field({}, description="tables [deploy.ID]")
+    deploy: Projects = Field({}, description="tables [deploy.ID]")
     schedule: Sequence[Mapping[str, Any]] = Field((), description="tables [[schedule]]")
 
     @property
@@ -201,6 +202,11 @@ class Settings(BaseModel):
     def control(self) -> Path:
         """The socket on which the owner of DATA_DIR may do everything."""
         return self.data_dir / "control.sock"
+
+    @property
+    def uploads(self) -> Path:
+        """Where videos lie that callers sent."""
+        return self.data_dir / "uploads"
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -215,7 +221,8 @@ class Settings(BaseModel):
     def secrets(self) -> frozenset[str]:
         """Every secret's value, for those who must not print them."""
         values = (getattr(self, name) for name in type(self).model_fields)
-        return frozenset(value.get_secret_value() for value in values if isinstance(value, SecretStr))
+        of_projects = (secret for project in self.deploy.values() for secret in project.secrets())
+        return frozenset((*of_projects, *(v.get_secret_value() for v in values if isinstance(v, SecretStr))))
 
 
 def database_of(url: str) -> Database:

@@ -1,13 +1,14 @@
-"""Videos that callers sent: streamed to disk, named by their content, kept while a job needs them."""
+"""Videos that callers sent: streamed to disk, named by their content, kept while a job may need them."""
 
 import asyncio
 import errno
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,8 +18,10 @@ from secondunit.queue.model import Event, Filter, JobId, Status
 from secondunit.queue.service import Queue
 
 INCOMING = ".incoming-"
-LIVE = Filter(statuses=[Status.QUEUED, Status.RUNNING], types=["analyze"])
-MOST_LIVE = 10_000
+TYPE = "analyze"
+# What has not completed can be run, or retried.
+NEEDY = Filter(statuses=[status for status in Status if status is not Status.COMPLETED], types=[TYPE])
+PAGE = 500
 SWEEP_EVERY = 600.0
 
 
@@ -36,78 +39,128 @@ class Upload:
 
 
 class Uploads:
-    """The folder of uploads; `limit` is in bytes. A failed job's upload stays for `kept_for`, so it can be retried."""
+    """The folder of uploads; `limit` is in bytes. An upload goes when no job that has not completed names it."""
 
-    def __init__(self, folder: Path, limit: int, kept_for: timedelta, clock: Clock) -> None:
+    def __init__(self, folder: Path, limit: int, clock: Clock) -> None:
         self.folder = folder
         self.limit = limit
-        self._kept_for = kept_for
         self._clock = clock
-        self._ended: asyncio.Queue[JobId] = asyncio.Queue()
+        self._arriving: set[Path] = set()
+        self._held: Counter[Path] = Counter()
+        self._held_lately: set[Path] = set()
+        self._moving = asyncio.Lock()
+        self._let_go: asyncio.Queue[Path | JobId] = asyncio.Queue()
 
-    async def receive(self, chunks: AsyncIterator[bytes]) -> Upload:
-        """Store what comes; it is on disk when this returns, and not there at all when this raises."""
+    @asynccontextmanager
+    async def received(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[Upload]:
+        """Store what comes: it is on disk when this opens, and stays until this closes, or while a job needs it."""
         incoming = self.folder / f"{INCOMING}{secrets.token_hex(8)}"
-        digest, size = hashlib.sha256(), 0
-        file = await asyncio.to_thread(incoming.open, "xb")
+        self._arriving.add(incoming)
         try:
-            async for chunk in chunks:
-                size += len(chunk)
-                if size > self.limit:
-                    raise UploadTooLarge(
-                        f"the video is larger than the {self.limit >> 20} MiB that MAX_UPLOAD_MB allows"
-                    )
-                await asyncio.to_thread(_append, file, digest, chunk)
-            path = self.folder / digest.hexdigest()
-            await asyncio.to_thread(_publish, file, incoming, path)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StoreFull("the disk is full: the upload was not stored") from None
-            raise
+            upload = await self._written(incoming, chunks)
+            with self._holding(upload.path):
+                with _told_when_full():
+                    async with self._moving:
+                        await asyncio.to_thread(_publish, incoming, upload.path)
+                yield upload
         finally:
-            await asyncio.to_thread(_discard, file, incoming)
-        return Upload(path, digest.hexdigest(), size)
+            self._arriving.discard(incoming)
+            await asyncio.to_thread(incoming.unlink, missing_ok=True)
 
     def hear(self, events: Sequence[Event]) -> None:
         """A tap of the hub: an analysis that completed no longer needs its upload."""
         for event in events:
-            if event.job_type == "analyze" and event.status is Status.COMPLETED:
-                self._ended.put_nowait(event.job_id)
+            if event.job_type == TYPE and event.status is Status.COMPLETED:
+                self._let_go.put_nowait(event.job_id)
 
     async def run(self, queue: Queue) -> None:
-        """Remove for ever what no job needs any more."""
-        await asyncio.to_thread(_remove_incoming, self.folder)
+        """Remove for ever what no job needs any more; at first what an earlier life of the daemon left behind."""
+        await self._sweep(queue)
         while True:
             timer = asyncio.ensure_future(self._clock.sleep(SWEEP_EVERY))
-            ended = asyncio.ensure_future(self._ended.get())
+            let_go = asyncio.ensure_future(self._let_go.get())
             try:
-                await asyncio.wait([timer, ended], return_when=asyncio.FIRST_COMPLETED)
-                if ended.done():
-                    await self._release(queue, ended.result())
+                await asyncio.wait([timer, let_go], return_when=asyncio.FIRST_COMPLETED)
+                if let_go.done():
+                    await self._consider(queue, let_go.result())
                 else:
                     await self._sweep(queue)
             finally:
                 timer.cancel()
-                ended.cancel()
+                let_go.cancel()
 
-    async def _release(self, queue: Queue, job_id: JobId) -> None:
+    async def _written(self, incoming: Path, chunks: AsyncIterator[bytes]) -> Upload:
+        digest, size = hashlib.sha256(), 0
+        with _told_when_full():
+            file = await asyncio.to_thread(incoming.open, "xb")
         try:
-            job = await queue.get(job_id)
-        except JobNotFound:
-            return
-        path = Path(str(job.payload.get("videoPath", "")))
-        if path.parent == self.folder and str(path) not in await _needed(queue):
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > self.limit:
+                    raise UploadTooLarge(f"videos of up to {self.limit >> 20} MiB are taken (MAX_UPLOAD_MB)")
+                with _told_when_full():
+                    await asyncio.to_thread(_append, file, digest, chunk)
+            with _told_when_full():
+                await asyncio.to_thread(_flush, file)
+        finally:
+            await asyncio.to_thread(_close, file)
+        return Upload(self.folder / digest.hexdigest(), digest.hexdigest(), size)
+
+    @contextmanager
+    def _holding(self, path: Path) -> Iterator[None]:
+        self._held[path] += 1
+        self._held_lately.add(path)
+        try:
+            yield
+        finally:
+            self._held[path] -= 1
+            if not self._held[path]:
+                del self._held[path]
+            self._let_go.put_nowait(path)
+
+    async def _consider(self, queue: Queue, what: Path | JobId) -> None:
+        if not isinstance(what, Path):
+            try:
+                job = await queue.get(what)
+            except JobNotFound:
+                return
+            what = Path(str(job.payload.get("videoPath", "")))
+        if what.parent == self.folder:
+            await self._remove(queue, [what])
 
     async def _sweep(self, queue: Queue) -> None:
-        needed = await _needed(queue)
-        horizon = (self._clock.now() - self._kept_for).timestamp()
-        await asyncio.to_thread(_remove_older, self.folder, needed, horizon)
+        await self._remove(queue, await asyncio.to_thread(lambda: list(self.folder.iterdir())))
+
+    async def _remove(self, queue: Queue, paths: Collection[Path]) -> None:
+        """Remove those that nobody needs; what is handed in while the jobs are looked through is spared."""
+        self._held_lately = set(self._held)
+        needed = await _named_by_jobs(queue)
+        async with self._moving:
+            spared = needed | self._held_lately | self._arriving
+            for path in paths:
+                if path not in spared:
+                    await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
-async def _needed(queue: Queue) -> frozenset[str]:
-    live = await queue.find(LIVE, limit=MOST_LIVE)
-    return frozenset(str(job.payload.get("videoPath")) for job in live.jobs)
+async def _named_by_jobs(queue: Queue) -> set[Path]:
+    named: set[Path] = set()
+    cursor: int | None = None
+    while True:
+        page = await queue.find(NEEDY, cursor, PAGE)
+        named.update(Path(str(job.payload.get("videoPath", ""))) for job in page.jobs)
+        cursor = page.next_cursor
+        if cursor is None:
+            return named
+
+
+@contextmanager
+def _told_when_full() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreFull("the disk is full: the upload was not stored") from None
+        raise
 
 
 def _append(file: BinaryIO, digest: "hashlib._Hash", chunk: bytes) -> None:
@@ -115,23 +168,20 @@ def _append(file: BinaryIO, digest: "hashlib._Hash", chunk: bytes) -> None:
     file.write(chunk)
 
 
-def _publish(file: BinaryIO, incoming: Path, path: Path) -> None:
+def _flush(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
+
+
+def _close(file: BinaryIO) -> None:
+    with _told_when_full():  # closing writes what is still buffered
+        file.close()
+
+
+def _publish(incoming: Path, path: Path) -> None:
     incoming.replace(path)
-
-
-def _discard(file: BinaryIO, incoming: Path) -> None:
-    file.close()
-    incoming.unlink(missing_ok=True)
-
-
-def _remove_incoming(folder: Path) -> None:
-    for left in folder.glob(f"{INCOMING}*"):
-        left.unlink(missing_ok=True)
-
-
-def _remove_older(folder: Path, needed: frozenset[str], horizon: float) -> None:
-    for path in folder.iterdir():
-        if str(path) not in needed and not path.name.startswith(INCOMING) and path.stat().st_mtime < horizon:
-            path.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -56,7 +56,6 @@ def build(tools: Tools) -> HandlerSpec:
             raise TypeUnavailable("download", BROWSER)
 
     async def run(ctx: JobContext, payload: DownloadPayload) -> Mapping[str, Any]:
-        check(payload)
         async with tools.files.target(payload.output_path, ctx) as target:
             got = await ctx.step("fetch", lambda: _fetch(tools, ctx, payload), keeps=lambda got: [Path(got["path"])])
             await _place(Path(got["path"]), target)
@@ -108,10 +107,9 @@ async def _fetch(tools: Tools, ctx: JobContext, payload: DownloadPayload) -> Map
 
 
 def _way(payload: DownloadPayload) -> Way:
-    match payload.mode:
-        case "http" | "ytdlp" | "auto":
-            return payload.mode
-    raise TypeUnavailable("download", BROWSER)
+    if payload.use_puppeteer or payload.mode == "browser":
+        raise Deterministic(BROWSER, type="capability_missing")
+    return payload.mode
 
 
 async def _place(kept: Path, target: StagedFile) -> None:

@@ -1,7 +1,6 @@
 """Job type `hls`: a video becomes an adaptive HLS presentation in a folder of its own."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,7 +22,6 @@ from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic, Transient
 
 ENCODERS, FILTERS = ("libx264", "aac"), ("scale", "split", "fps", "format", "setsar", "aresample", "yadif")
-STALL = timedelta(minutes=5)
 ADDRESS_SPACE = 64 << 30
 RECIPE = 1
 
@@ -58,7 +56,7 @@ def build(tools: Tools) -> HandlerSpec:
     async def run(ctx: JobContext, payload: HlsPayload) -> Mapping[str, Any]:
         return await _transcode(tools, ctx, payload)
 
-    return HandlerSpec(type="hls", payload=HlsPayload, run=run, check=check, stall=STALL, priority=3)
+    return HandlerSpec(type="hls", payload=HlsPayload, run=run, check=check, priority=3)
 
 
 async def _transcode(tools: Tools, ctx: JobContext, payload: HlsPayload) -> Mapping[str, Any]:
@@ -85,9 +83,8 @@ async def _encode(
         cwd=folder,
         log=ctx.workspace.log,
         limits=Limits(address_space=ADDRESS_SPACE),
-        on_line=follow(ctx.progress, tools.clock, None if info.estimated else info.duration, STALL),
+        on_line=follow(ctx.progress, None if info.estimated else info.duration),
         pass_fds=(source.fd,),
-        stall=STALL,
     )
     if finished.returncode != 0:
         raise failure("ffmpeg", finished, source, ctx.attempt)

@@ -45,12 +45,24 @@ class House:
 
 
 class Execution:
-    """The run of one lease. `stop` ends it early with a given outcome, `lose` without writing anything."""
+    """The run of one lease. `stop` ends it early with a given outcome, `lose` without writing anything.
 
-    def __init__(self, job: Job, lease: Lease, spec: HandlerSpec, house: House) -> None:
+    `on_settling` is called, and `settling` set, once the handler is gone and its outcome is on its way to the store.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        lease: Lease,
+        spec: HandlerSpec,
+        house: House,
+        on_settling: Callable[[], None] = lambda: None,
+    ) -> None:
         self.job = job
         self.lease = lease
         self.type = spec.type
+        self.settling = False
+        self._on_settling = on_settling
         self._spec = spec
         self._house = house
         self._verdict: Outcome | None = None
@@ -100,16 +112,24 @@ class Execution:
         self._work = work = asyncio.create_task(self._handle(ctx))
         if self._verdict is not None:
             self._tell()
+        try:
+            await asyncio.sleep(0)
+            if not work.done():  # the shortest runs are over by now
+                await self._watched(work, ctx)
+        finally:
+            await self._end(work)  # which goes on if the watch failed, or this execution was cancelled
+        return work
+
+    async def _watched(self, work: asyncio.Task[Outcome], ctx: RunContext) -> None:
         watch = asyncio.create_task(self._watch(ctx))
         try:
             await asyncio.wait([work, watch], return_when=asyncio.FIRST_COMPLETED)
         finally:
             watch.cancel()
-            await self._end(work)  # which goes on if the watch failed, or this execution was cancelled
+            await self._end(work)
             await asyncio.wait([watch])
         if not watch.cancelled():
             watch.result()
-        return work
 
     def _judged(self, work: asyncio.Task[Outcome]) -> Outcome:
         if work.cancelled():
@@ -170,6 +190,8 @@ class Execution:
         def settle(job: Job) -> Change:
             return state.settle(job, outcome, house.random, house.clock.now())
 
+        self.settling = True
+        self._on_settling()
         return await with_room(house.clock, lambda: house.store.change(self.job.id, settle, lease=self.lease))
 
 

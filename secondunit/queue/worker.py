@@ -82,9 +82,10 @@ class Worker:
         return [execution.lease for execution in self._running]
 
     async def _room(self) -> dict[str, int]:
-        if len(self._running) >= self._most:
+        running = [execution for execution in self._running if not execution.settling]
+        if len(running) >= self._most:
             return {}
-        busy = Counter(execution.type for execution in self._running)
+        busy = Counter(execution.type for execution in running)
         paused = await self._house.store.paused()
         room = {type: spec.concurrency - busy[type] for type, spec in self._registry.items() if type not in paused}
         return {type: free for type, free in room.items() if free > 0}
@@ -94,7 +95,7 @@ class Worker:
         house, room = self._house, await self._room()
         if self._draining or not room:
             return ()
-        limit = self._most - len(self._running)
+        limit = self._most - sum(not execution.settling for execution in self._running)
         self._stopped_early.clear()
         try:
             jobs = await house.store.claim(room, limit, self.boot, self.ttl, house.clock.now())
@@ -103,7 +104,7 @@ class Worker:
         for job in jobs:
             if job.lease is None:
                 continue
-            execution = Execution(job, job.lease, self._registry[job.type], house)
+            execution = Execution(job, job.lease, self._registry[job.type], house, self._wake.set)
             before = [other for other in self._running if other.job.id == job.id]
             self._running.append(execution)
             tasks.create_task(self._run(execution, before), name=f"run {job.id}")

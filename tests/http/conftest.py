@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from secondunit.daemon.http import answers
-from secondunit.daemon.http.api import Api, Health, HttpSettings
+from secondunit.daemon.http.api import Analyses, Api, Health, HttpSettings
 from secondunit.daemon.http.problems import MEDIA_TYPE
 from secondunit.daemon.http.route import Route
 from secondunit.daemon.http.routes import ROUTES
@@ -67,12 +67,10 @@ def _unavailable(payload: Empty) -> None:
     raise TypeUnavailable("paid", "set GEMINI_API_KEY")
 
 
-REGISTRY = Registry(
-    [
-        HandlerSpec("clip", Clip, _never_run, priority=1, check=_check, secrets=("headers", "cookies")),
-        HandlerSpec("paid", Empty, _never_run, check=_unavailable),
-        HandlerSpec("idle", Empty, _never_run, retry=RetryPolicy(5, "fixed", timedelta(seconds=9))),
-    ]
+SPECS = (
+    HandlerSpec("clip", Clip, _never_run, priority=1, check=_check, secrets=("headers", "cookies")),
+    HandlerSpec("paid", Empty, _never_run, check=_unavailable),
+    HandlerSpec("idle", Empty, _never_run, retry=RetryPolicy(5, "fixed", timedelta(seconds=9))),
 )
 
 
@@ -133,9 +131,14 @@ class Reader:
 
 
 class House:
-    """One API and all that it stands on."""
+    """One API and all that it stands on; `specs` are more job types, `analyses` what their endpoints need."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(
+        self,
+        specs: Sequence[HandlerSpec] = (),
+        analyses: Callable[["House"], Analyses] | None = None,
+        **settings: Any,
+    ) -> None:
         self.clock = ManualClock()
         self.chance = random.Random(7)  # noqa: S311 - tests repeat
         self.store = MemoryStore("g1")
@@ -144,7 +147,8 @@ class House:
         self.metrics = FakeMetrics()
         self.health = Health("ok", ["all is well"], {"queueDepth": 3})
         self.interrupted: list[str] = []
-        self.queue = Queue(self.store, REGISTRY, self.hub, self.clock, self.chance, interrupt=self.interrupted.append)
+        registry = Registry([*SPECS, *specs])
+        self.queue = Queue(self.store, registry, self.hub, self.clock, self.chance, interrupt=self.interrupted.append)
         self.stopping = asyncio.Event()
         trusted = settings.pop("trusted", False)
         rule = AddressRule(settings.pop("allowed", ()))
@@ -159,6 +163,7 @@ class House:
             version="1.2.3",
             settings=HttpSettings(**settings),
             trusted=trusted,
+            analyses=analyses(self) if analyses else None,
         )
         self.client: TestClient[Any, Any]
 
@@ -166,10 +171,13 @@ class House:
         self, method: str, path: str, body: Any = None, *, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> Any:
         """The answer to a call, held to the status expected and to what the document says of it."""
-        answer = await self.raw(method, path, body, headers=headers)
+        return await self.answered(await self.raw(method, path, body, headers=headers), path, status)
+
+    async def answered(self, answer: aiohttp.ClientResponse, path: str, status: int) -> Any:
+        """The JSON of this answer, held to the same."""
         content = await answer.read()
         assert answer.status == status, content
-        route = _route(method, path)
+        route = _route(answer.method, path)
         if status >= 400 and not (route and status in route.success):
             assert answer.content_type == MEDIA_TYPE
             problem = answers.Problem.model_validate_json(content)

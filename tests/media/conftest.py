@@ -32,6 +32,7 @@ WOVEN = "-f lavfi -i testsrc2=s=320x180:r=50:d=2 -vf tinterlace=interleave_top -
 CLIPS = {
     "plain.mp4": (TEST, SOUND, BOTH),
     "long.mp4": ("-f lavfi -i testsrc2=s=320x180:r=24:d=20 -f lavfi -i sine=d=20", BOTH, "-movflags faststart"),
+    "keys.mp4": ("-f lavfi -i testsrc2=s=320x180:r=24:d=12", BOTH, "-g 12 -keyint_min 12 -sc_threshold 0"),
     "silent.mp4": (TEST, BOTH),
     "sound only.m4a": (SOUND, "-c:a aac"),
     "tiny.mp4": ("-f lavfi -i testsrc2=s=176x144:r=25:d=1", BOTH),

@@ -6,31 +6,28 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, initialize, invariant, multiple, rule
 from pydantic import BaseModel
 
-from secondunit.queue import leases
-from secondunit.queue.errors import NotAllowed, StoreBroken
-from secondunit.queue.execution import House
-from secondunit.queue.handler import HandlerSpec, JobContext, Registry, Workspace
-from secondunit.queue.hub import Hub
+from secondunit.queue.errors import NotAllowed
+from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.model import Event, Job, Status, Target
 from secondunit.queue.outcome import Deterministic, Partial, Postponed, Transient
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.service import Queue, Submission
 from secondunit.queue.stores.memory import MemoryStore
-from secondunit.queue.worker import Worker
 from secondunit.testing.clock import ManualClock
-from secondunit.testing.jobs import ALL, NoJitter
+from secondunit.testing.crashing import Process
+from secondunit.testing.jobs import ALL
+from secondunit.testing.rig import Chance
 
-TTL = timedelta(seconds=30)
-CONCURRENCY = 2
+CONCURRENCY, MOST = 2, 3
+TYPES = ("play", "show")
 TERMINAL = ("completed", "partial", "failed", "cancelled")
 CANCEL, RETRY, RECOVER = "cancel", "retry", "recover"
 
@@ -49,118 +46,29 @@ class Play:
     inbox: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
 
 
-class Wire:
-    """A process's connection to the store: cut off by a crash, after which nothing gets through."""
-
-    def __init__(self, end: Any) -> None:
-        self.end = end
-        self.cut = False
-
-    def __getattr__(self, name: str) -> Any:
-        there = getattr(self.end, name)
-        if name in ("steps", "outbox", "cache"):
-            part = Wire(there)
-            part.__dict__["cut_with"] = self
-            return part
-        if not asyncio.iscoroutinefunction(there):
-            return there
-
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            if self.cut or getattr(self.__dict__.get("cut_with"), "cut", False):
-                raise StoreBroken("this process is dead")
-            return await there(*args, **kwargs)
-
-        return call
-
-
-class Folders:
-    """Workspaces that are not there."""
-
-    async def open(self, job: Job) -> Workspace:
-        return Workspace(Path("run"), Path("kept"), Path("log"))
-
-    async def close(self, job: Job, *, ended: bool) -> None:
-        """Nothing to remove."""
-
-
-class Seeds(NoJitter):
-    """Chance that only counts, so that ids differ."""
-
-    def __init__(self) -> None:
-        self.drawn = 0
-
-    def randbytes(self, n: int, /) -> bytes:
-        self.drawn += 1
-        return self.drawn.to_bytes(n, "big")
-
-
-class Daemon:
-    """One process: a queue, a worker and its heartbeat, until it is drained or crashes."""
-
-    def __init__(self, store: MemoryStore, clock: ManualClock, chance: Seeds, registry: Registry, boot: str) -> None:
-        self.wire: Any = Wire(store)
-        self.hub = Hub()
-        store.listen(self.hub.publish)
-        house = House(self.wire, self.hub, clock, chance, Folders())
-        self.worker = Worker(house, registry, boot=boot, ttl=TTL, most=5)
-        self.queue = Queue(self.wire, registry, self.hub, clock, chance, interrupt=self.worker.stop_job)
-        self.clock = clock
-        self.tasks: list[asyncio.Task[Any]] = []
-
-    async def start(self) -> None:
-        await leases.reclaim(self.wire, self.clock, self.worker.boot)
-        self.tasks = [
-            asyncio.create_task(self.worker.run()),
-            asyncio.create_task(leases.keep(self.worker, self.wire, self.clock)),
-        ]
-
-    def check(self) -> None:
-        """Raise what a loop died of."""
-        for task in self.tasks:
-            if task.done():
-                task.result()
-
-    async def drain(self) -> None:
-        drain = asyncio.create_task(self.worker.drain(20))
-        await self.clock.advance(21)
-        try:
-            await drain
-        except TimeoutError:
-            self.worker.stop_all("the daemon stops")
-            await self.clock.advance(5)
-        assert self.tasks[0].done() and not self.worker.leases(), "runs went on after the drain"
-        await self.kill()
-
-    async def kill(self) -> None:
-        self.wire.cut = True
-        for _ in range(4):
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
-                task.cancel()
-            await self.clock.settle()
-
-
 class Machine(RuleBasedStateMachine):
     """Whatever happens, invariants I2 to I8 hold."""
 
     jobs: Bundle[str] = Bundle("jobs")
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(target=jobs)
+    def begin(self) -> MultipleResults[str]:
         self.runner = asyncio.Runner()
         self.clock = ManualClock()
-        self.chance = Seeds()
+        self.chance = Chance()
         self.store = MemoryStore()
         self.boots = 0
         self.plays: list[Play] = []
+        self.leased: set[tuple[str, int]] = set()
         self.finished_steps: set[tuple[str, str]] = set()
         self.seen: dict[str, Job] = {}
         self.retried: Counter[str] = Counter()
         self.read: list[Event] = []
         self.log: list[Event] = []
         self.moves: list[asyncio.Task[Any]] = []
-        spec = HandlerSpec("play", Payload, self.play, concurrency=CONCURRENCY)
-        self.registry = Registry([spec])
+        self.registry = Registry([HandlerSpec(type, Payload, self.play, concurrency=CONCURRENCY) for type in TYPES])
         self.do(self.boot())
+        return multiple(*[self.submit(type, False, retries, True, None) for type in TYPES for retries in (0, 1)])
 
     def teardown(self) -> None:
         with suppress(AttributeError):
@@ -178,7 +86,7 @@ class Machine(RuleBasedStateMachine):
     async def boot(self) -> None:
         self.boots += 1
         self.plays.clear()
-        self.daemon = Daemon(self.store, self.clock, self.chance, self.registry, f"boot-{self.boots}")
+        self.daemon = Process(self.store, self.clock, self.chance, self.registry, boot=f"boot-{self.boots}", most=MOST)
         await self.daemon.start()
         self.moves = []
         self.reader = asyncio.create_task(self.follow(self.daemon.queue))
@@ -215,6 +123,8 @@ class Machine(RuleBasedStateMachine):
 
     @asynccontextmanager
     async def on_stage(self, ctx: JobContext, payload: Payload) -> AsyncIterator[Play]:
+        assert (ctx.job_id, ctx.epoch) not in self.leased, "I2: an epoch was used again"
+        self.leased.add((ctx.job_id, ctx.epoch))
         play = Play(ctx)
         self.plays.append(play)
         try:
@@ -233,14 +143,15 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         target=jobs,
+        type=st.sampled_from(TYPES),
         slow=st.booleans(),
         retries=st.integers(0, 2),
         told=st.booleans(),
-        delay=st.sampled_from([None, None, 15]),
+        delay=st.sampled_from([None, None, None, 15]),
     )
-    def submit(self, slow: bool, retries: int, told: bool, delay: int | None) -> str:
+    def submit(self, type: str, slow: bool, retries: int, told: bool, delay: int | None) -> str:
         submission = Submission(
-            "play",
+            type,
             {"slow": slow},
             target=Target("callback", "http://127.0.0.1/") if told else None,
             retry=RetryPolicy(retries, "fixed", timedelta(seconds=3)),
@@ -252,15 +163,17 @@ class Machine(RuleBasedStateMachine):
         return str(job.id)
 
     @rule(
-        nth=st.integers(0, CONCURRENCY - 1),
+        nth=st.integers(0, MOST - 1),
         commands=st.lists(
-            st.sampled_from("progress,fall back,step,complete,partial,flaky,broken,postpone".split(",")), max_size=3
+            st.sampled_from("progress,fall back,step,step,complete,partial,flaky,flaky,broken,postpone".split(",")),
+            min_size=1,
+            max_size=3,
         ),
     )
     def act(self, nth: int, commands: list[str]) -> None:
-        if nth < len(self.plays):
+        if self.plays:
             for command in commands:
-                self.plays[nth].inbox.put_nowait(command)
+                self.plays[nth % len(self.plays)].inbox.put_nowait(command)
             self.do(self.clock.settle())
 
     @rule(job_id=jobs, move=st.sampled_from([CANCEL, RETRY, RECOVER]))
@@ -327,7 +240,9 @@ class Machine(RuleBasedStateMachine):
     def one_run_a_job_and_no_more_runs_than_room(self) -> None:
         on_stage = Counter(play.ctx.job_id for play in self.plays)
         assert all(n == 1 for n in on_stage.values()), f"I2: two runs at once: {on_stage}"
-        assert len(self.plays) <= CONCURRENCY
+        leased = Counter(job.type for job in self.do(self.all_jobs()) if job.status is Status.RUNNING)
+        assert all(n <= CONCURRENCY for n in leased.values()) and leased.total() <= MOST, leased
+        assert len(self.plays) <= MOST
 
     @invariant()
     def jobs_move_by_the_rules(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from secondunit.queue import state
 from secondunit.queue.errors import QueueError
@@ -201,10 +201,6 @@ class Stores(RuleBasedStateMachine):
     def look_for(self, job_ids: list[str], filter: Filter) -> None:
         self.both(lambda store: store.find(replace(filter, ids=job_ids), None, 10))
         self.both(lambda store: store.events(0, replace(filter, ids=job_ids), 100))
-
-    @rule(lease=consumes(leases))
-    def drop(self, lease: Lease) -> None:
-        self.both(lambda store: store.get(lease.job_id))
 
     @invariant()
     def the_same_is_there(self) -> None:

@@ -121,7 +121,7 @@ async def _or_fail(pause: object, tasks: list[asyncio.Task[None]]) -> None:
 
 
 async def _come_to_rest(cast: Cast) -> None:
-    """Every job ends, every callback is taken, every reader has caught up; or time is over and the checker will tell."""
+    """Every job ends, every callback is taken, every reader has caught up; or the checker will tell."""
     cast.receiver.healthy.set()
     over = time.monotonic() + REST_WITHIN
     while await cast.clients.alive() and time.monotonic() < over:
@@ -155,8 +155,8 @@ def _evidence(cast: Cast) -> Evidence:
         arrivals=cast.receiver.arrivals,
         readings=[reader.reading for reader in cast.readers],
         spans=victim.spans,
-        retried=clients.retried,
-        maybe_retried=clients.maybe_retried,
+        retried=dict(clients.retried),
+        maybe_retried=dict(clients.maybe_retried),
         cancelled=clients.cancelled,
         alive=victim.alive,
         stray=scene.stray(folder / "outputs", folder / "data" / "work", database["jobs"]),

@@ -1,4 +1,4 @@
-"""Judges the evidence: every way in which it contradicts an invariant, each as one sentence that begins with its name."""
+"""Judges the evidence: each way in which it contradicts an invariant is a sentence that begins with its name."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ FOLLOWS = {
     "queued": {"started", "cancelled"},
     "retrying": {"started", "cancelled"},
     "started": {"queued", "retrying", *ENDS},
-    **dict.fromkeys(ENDS, {"queued"}),
+    **{end: {"queued"} for end in ENDS},
 }
 # The daemon stamps "lost" when it is back; a run that was lost while it was stopped ends after that.
 SLACK = 1.0
@@ -34,7 +34,9 @@ def violations(evidence: Evidence) -> list[str]:
         lost_runs_lie_over_a_kill,
         answers_were_kept,
         finished_steps_ran_once,
+        paid_steps_are_sent_twice_at_most,
         old_epochs_are_silent,
+        callbacks_say_what_is_stored,
         callbacks_arrived,
         readers_missed_nothing,
         nothing_is_left,
@@ -146,34 +148,34 @@ def answers_were_kept(e: Evidence) -> Found:
 
 
 def finished_steps_ran_once(e: Evidence) -> Found:
-    """I7: no step begins once its result is stored; its answer never changes; a paid one is sent twice at most."""
-    stored_at = {(row["job_id"], row["name"]): row for row in e.steps if row["done"]}
+    """I7: no step begins once its result is stored, or was given back to its run; its answer never changes."""
+    rows = {(row["job_id"], row["name"]): row for row in e.steps if row["done"]}
     answers: dict[tuple[str, str], str] = {}
-    sends: Counter[tuple[str, str]] = Counter()
     for line in e.diary:
-        if "step" not in line:
-            continue
-        step = (line["job"], line["step"])
-        if line["what"] == "begin":
-            sends[step] += 1
-            row = stored_at.get(step)
-            if step in answers:
-                yield f"I7: step {step[1]} of {step[0]} began again in epoch {line['epoch']}, after it was finished"
-            elif row and line["at"] > row["at"]:
-                yield f"I7: step {step[1]} of {step[0]} began {line['at'] - row['at']:.3f} s after its result was stored"
-        if line["what"] == "stored":
+        step = (line["job"], line.get("step", ""))
+        name = f"step {step[1]} of {step[0]}"
+        if line["what"] == "begin" and step in answers:
+            yield f"I7: {name} began again in epoch {line['epoch']}, after it was finished"
+        elif line["what"] == "begin" and step in rows and line["at"] > rows[step]["at"]:
+            yield f"I7: {name} began {line['at'] - rows[step]['at']:.3f} s after its result was stored"
+        elif line["what"] == "stored":
             if answers.setdefault(step, line["answer"]) != line["answer"]:
-                yield f"I7: step {step[1]} of {step[0]} answered {answers[step]}, later {line['answer']}"
-            if step not in stored_at:
-                yield f"I7: step {step[1]} of {step[0]} was given back and is not stored"
+                yield f"I7: {name} answered {answers[step]}, later {line['answer']}"
+            if step not in rows:
+                yield f"I7: {name} was given back and is not stored"
     for job in e.jobs:
-        times = 1 + e.maybe_retried.get(job["id"], 0)
-        if sends[job["id"], "ask"] > SENDS * times:
-            yield f"I7: the paid step of {job['id']} was sent {sends[job['id'], 'ask']} times"
         if job["type"] == "steps" and job["status"] == "completed":
             kept = {name: answers.get((job["id"], name)) for name in job["result"]}
             if kept != job["result"]:
                 yield f"I7: {job['id']} gave {job['result']}, its steps had answered {kept}"
+
+
+def paid_steps_are_sent_twice_at_most(e: Evidence) -> Found:
+    """I7: for each time that somebody asked for the job."""
+    sends = Counter(line["job"] for line in e.diary if line["what"] == "begin" and line["step"] == "ask")
+    for job_id, n in sends.items():
+        if n > SENDS * (1 + e.maybe_retried.get(job_id, 0)):
+            yield f"I7: the paid step of {job_id} was sent {n} times"
 
 
 def old_epochs_are_silent(e: Evidence) -> Found:
@@ -183,7 +185,7 @@ def old_epochs_are_silent(e: Evidence) -> Found:
     for line in e.diary:
         job, epoch = line["job"], line["epoch"]
         if epoch < newest.get(job, 0):
-            yield f"I3: {job}: epoch {epoch} did {line['what']} {line.get('step', '')} after epoch {newest[job]} had begun"
+            yield f"I3: {job}: epoch {epoch} wrote {line['what']} {line.get('step', '')} after epoch {newest[job]}"
         newest[job] = max(epoch, newest.get(job, 0))
         runs[job, epoch] += line["what"] == "run"
     for (job, epoch), n in runs.items():
@@ -191,33 +193,33 @@ def old_epochs_are_silent(e: Evidence) -> Found:
             yield f"I2: epoch {epoch} of {job} ran {n} times"
 
 
-def callbacks_arrived(e: Evidence) -> Found:
-    """I3, I4: each delivery arrived and was taken, unchanged at every try, in the order of epochs."""
+def callbacks_say_what_is_stored(e: Evidence) -> Found:
+    """I3, I4: a callback tells of its delivery's row, unchanged at every try, in the order of epochs."""
     rows = {row["id"]: row for row in e.deliveries}
     first: dict[str, tuple[int, Row]] = {}
     newest: dict[str, int] = {}
-    taken: set[str] = set()
     for arrival in e.arrivals:
-        row, body = rows.get(arrival.delivery), arrival.body
+        row, body, job_id = rows.get(arrival.delivery), arrival.body, arrival.body["jobId"]
         if row is None:
             yield f"I4: delivery {arrival.delivery} arrived and is not in the outbox"
             continue
-        if arrival.delivery not in first:
-            if arrival.epoch < newest.get(body["jobId"], 0):
-                yield f"I3: a callback of {body['jobId']} with epoch {arrival.epoch} came after {newest[body['jobId']]}"
-            newest[body["jobId"]] = max(arrival.epoch, newest.get(body["jobId"], 0))
+        if arrival.delivery not in first and arrival.epoch < newest.get(job_id, 0):
+            yield f"I3: a callback of {job_id} with epoch {arrival.epoch} came after one with {newest[job_id]}"
+        newest[job_id] = max(arrival.epoch, newest.get(job_id, 0))
         if first.setdefault(arrival.delivery, (arrival.epoch, body)) != (arrival.epoch, body):
             yield f"I4: delivery {arrival.delivery} said other things at another try"
-        if (body["jobId"], body["status"], arrival.epoch) != (
-            row["job_id"], row["notice"]["status"], row["notice"]["epoch"]):  # fmt: skip
-            yield f"I4: delivery {arrival.delivery} says {body['status']} of {body['jobId']}, its row something else"
-        if 200 <= arrival.answered < 300:
-            taken.add(arrival.delivery)
-    for id, row in rows.items():
+        if (job_id, body["status"], arrival.epoch) != (row["job_id"], row["notice"]["status"], row["notice"]["epoch"]):
+            yield f"I4: delivery {arrival.delivery} says {body['status']} of {job_id}, its row something else"
+
+
+def callbacks_arrived(e: Evidence) -> Found:
+    """I4: each delivery was taken by its receiver, and counts as delivered only if it was."""
+    taken = {arrival.delivery for arrival in e.arrivals if 200 <= arrival.answered < 300}
+    for row in e.deliveries:
         if row["state"] != "delivered":
-            yield f"I4: delivery {id} of {row['job_id']} is {row['state']} after everything had time to arrive"
-        elif id not in taken:
-            yield f"I4: delivery {id} of {row['job_id']} counts as delivered and was never taken"
+            yield f"I4: delivery {row['id']} of {row['job_id']} is {row['state']} after it had time to arrive"
+        elif row["id"] not in taken:
+            yield f"I4: delivery {row['id']} of {row['job_id']} counts as delivered and was never taken"
 
 
 def readers_missed_nothing(e: Evidence) -> Found:
@@ -246,9 +248,9 @@ def nothing_is_left(e: Evidence) -> Found:
     yield from (f"I10: left behind: {path}" for path in e.stray)
     yield from (f"I10: seen half written: {path}" for path in e.torn)
     for job in e.jobs:
-        if job["type"] == "file" and job["status"] == "completed":
-            if e.outputs.get(job["payload"]["output"]) != job["result"]["sha256"]:
-                yield f"I10: {job['id']} completed and its file is not what it wrote"
+        done = job["type"] == "file" and job["status"] == "completed"
+        if done and e.outputs.get(job["payload"]["output"]) != job["result"]["sha256"]:
+            yield f"I10: {job['id']} completed and its file is not what it wrote"
     yield from (f"integrity: {sentence}" for sentence in e.integrity)
     yield from (f"exit: after {how} the daemon ended with {code}" for how, code in e.exits)
 

@@ -1,4 +1,4 @@
-"""The daemon under torture: started, killed, stopped and continued as one process after the other on one data folder."""
+"""The daemon under torture: one process after the other on one data folder, killed, stopped and drained."""
 
 import asyncio
 import os

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.health import LEAST_FREE, Box, passing, standing
+from secondunit.daemon.active import Polling
+from secondunit.daemon.health import LEAST_FREE, Box, Found, facing, passing, standing
 from secondunit.daemon.plugins import Broken
 from secondunit.handlers.tools.ffmpeg import Media, MediaMissing
 from secondunit.queue.model import Counts
+from secondunit.testing.clock import START
 
 FFMPEG = Media("/bin/ffmpeg", "/bin/ffprobe", "9", frozenset(), frozenset(), scale_tonemaps=True)
 IDLE = Counts({}, {}, {}, None)
@@ -48,15 +50,31 @@ def test_what_is_missing_at_start_is_a_reason(changed: dict[str, Any], word: str
 
 def test_a_box_that_has_everything_has_no_reason() -> None:
     assert not standing(box(), {"hls": 1, "analyze": 1})
-    assert not passing(IDLE, {}, LEAST_FREE, [])
+    assert not passing(Found(IDLE, [], {}, LEAST_FREE), {}, disk_full=False)
+    assert not facing(None) and not facing(Polling())
 
 
 def test_a_gemini_key_is_missed_only_where_something_needs_it() -> None:
     assert not standing(box(gemini=False), {"hls": 1})
 
 
-def test_queued_jobs_of_unknown_types_stuck_jobs_and_a_full_disk_are_reasons() -> None:
+def test_active_mode_without_a_gemini_key_says_that_nothing_is_polled() -> None:
+    [reason] = standing(box(gemini=False, mode="active"), {"hls": 1})
+    assert reason.word == "gemini_key_missing" and "nothing is polled" in reason.text
+
+
+def test_queued_jobs_of_unknown_types_stuck_jobs_and_little_room_are_reasons() -> None:
     counts = Counts({"gone": 2, "hls": 1, "empty": 0}, {}, {}, None)
-    reasons = passing(counts, {"hls": 1}, LEAST_FREE - 1, ["job_a"])
+    reasons = passing(Found(counts, ["job_a"], {}, LEAST_FREE - 1), {"hls": 1}, disk_full=False)
     assert words(reasons) == ["unknown_type", "stuck_jobs", "disk_low"]
     assert "gone" in reasons[0].text and "empty" not in reasons[0].text and "job_a" in reasons[1].text
+
+
+def test_a_full_disk_is_a_reason_of_its_own() -> None:
+    assert words(passing(Found(IDLE, [], {}, 5 << 20), {}, disk_full=True)) == ["disk_full"]
+
+
+@pytest.mark.parametrize(("refused", "word"), [(False, "backend_down"), (True, "backend_refused")])
+def test_a_backend_in_trouble_is_a_reason_that_says_since_when(refused: bool, word: str) -> None:
+    [reason] = facing(Polling(trouble="answered 500", refused=refused, down_since=START))
+    assert reason.word == word and "answered 500" in reason.text and "2030-01-01T00:00:00.000Z" in reason.text

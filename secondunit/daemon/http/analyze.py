@@ -2,27 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from secondunit.daemon.http import wire
 from secondunit.daemon.http.api import Analyses, Api
 from secondunit.daemon.http.bodies import read_object
-from secondunit.daemon.http.problems import Kind, NotJson, TooLarge, WrongForm, problem
+from secondunit.daemon.http.forms import CHUNK, MULTIPART, URLENCODED, chunks_of, fields_of_form, parts_of, text_of
+from secondunit.daemon.http.problems import Kind, TooLarge, WrongForm, problem
 from secondunit.daemon.http.reply import reply
 from secondunit.daemon.uploads import Upload, UploadTooLarge
 from secondunit.handlers.tools.strategy import cache_key, strategy, url_identity
 from secondunit.queue.errors import BadPayload, Draining, FieldError, TypeUnavailable
-from secondunit.queue.model import HIGHEST_PRIORITY, Job, JobId, Status
+from secondunit.queue.model import HIGHEST_PRIORITY, Job, Status
 from secondunit.queue.service import Submission
 from secondunit.queue.validation import validated
 
-CHUNK = 256 * 1024
-LONGEST_FIELD = 8192
-FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+FILE_FIELDS = ("video", "language")
 URL_FIELDS = ("video_url", "language")
 ENDED_WITHOUT_RECIPE: Mapping[str, Kind] = {
     "deterministic": Kind(422, "analysis-failed", "The video can't be analysed"),
@@ -39,16 +38,24 @@ class Wanted:
 
     payload: Mapping[str, str]
     identity: str
-    language: str | None
+    language: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A result that was there already, and the job that made it."""
+
+    job_id: str
+    result: Mapping[str, Any]
 
 
 async def upload(api: Api, request: web.Request) -> web.Response:
     """Take a video as the file field `video` and answer with its recipe."""
     desk = _desk(api)
-    stored, fields = await _received(api, request, desk)
-    return await _answer(
-        api, request, desk, Wanted({"videoPath": str(stored.path)}, f"sha256:{stored.digest}", *fields)
-    )
+    _check_upload(api, request, desk)
+    async with _received(request, desk) as wanted:
+        found = await _known_or_submitted(api, desk, wanted)
+    return await _answer(api, request, desk, found)
 
 
 async def from_url(api: Api, request: web.Request) -> web.Response:
@@ -59,57 +66,64 @@ async def from_url(api: Api, request: web.Request) -> web.Response:
     if not isinstance(url, str) or not url:
         raise BadPayload(FieldError("video_url", "is required: the http(s) address of a video"))
     try:
-        return await _answer(api, request, desk, Wanted({"videoUrl": url}, url_identity(url), fields.get("language")))
+        identity = url_identity(url)
     except ValueError as error:
         raise BadPayload(FieldError("video_url", f"is no address: {error}")) from None
+    found = await _known_or_submitted(api, desk, Wanted({"videoUrl": url}, identity, fields.get("language")))
+    return await _answer(api, request, desk, found)
 
 
-async def _answer(api: Api, request: web.Request, desk: Analyses, wanted: Wanted) -> web.Response:
-    payload = dict(wanted.payload)
-    if wanted.language:
-        payload["language"] = wanted.language
+async def _known_or_submitted(api: Api, desk: Analyses, wanted: Wanted) -> Known | Job:
+    """The stored result, or the job that makes it: a new one, or the one that lives for others who asked here."""
+    payload = {**wanted.payload, **({} if wanted.language is None else {"language": wanted.language})}
     try:
         validated(api.queue.registry["analyze"], payload)
     except BadPayload as error:
         raise BadPayload(*(_as_field(fault) for fault in error.errors)) from None
     key = cache_key(wanted.identity, strategy(desk.model, None, wanted.language))
-    if found := await desk.results.get(key):
-        result, maker = found
-        return reply(_answered(maker, result, cached=True))
+    if stored := await desk.results.get(key):
+        result, maker = stored
+        return Known(maker, result)
     asked = Submission("analyze", payload, HIGHEST_PRIORITY, dedupe_key=f"asked {key}", source="analyze")
     job, _ = await api.queue.submit(asked)
-    if "respond-async" in request.headers.get("Prefer", ""):
-        return _accepted(job)
-    return await _waited(api, desk, job)
+    return job
+
+
+async def _answer(api: Api, request: web.Request, desk: Analyses, found: Known | Job) -> web.Response:
+    if isinstance(found, Known):
+        return _recipe(found.job_id, found.result, cached=True)
+    if "respond-async" in request.headers.get("Prefer", "").lower():
+        return _accepted(found)
+    return await _waited(api, desk, found)
 
 
 async def _waited(api: Api, desk: Analyses, job: Job) -> web.Response:
     """The end of the job, if it comes before the caller's patience, or the daemon's life, is over."""
     ended = asyncio.ensure_future(api.queue.wait(job.id))
     stopping = asyncio.ensure_future(api.stopping.wait())
+    patience = asyncio.ensure_future(api.clock.sleep(desk.wait_seconds))
     try:
-        await asyncio.wait([ended, stopping], timeout=desk.wait_seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([ended, stopping, patience], return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             return _ended(ended.result())
         if stopping.done():
             return _refusal(DRAINED, f"{job.id} goes on when the daemon is back", job)
         return _accepted(await api.queue.get(job.id))
     finally:
-        ended.cancel()
-        stopping.cancel()
+        for task in (ended, stopping, patience):
+            task.cancel()
 
 
 def _ended(job: Job) -> web.Response:
     if job.status is Status.COMPLETED:
-        return reply(_answered(job.id, job.result))
-    error = job.error
-    kind = ENDED_WITHOUT_RECIPE[error.kind if error else "deterministic"]
-    return _refusal(kind, error.message if error else str(job.status), job)
+        return _recipe(job.id, job.result)
+    why = "cancelled" if job.status is Status.CANCELLED or job.error is None else job.error.kind
+    return _refusal(ENDED_WITHOUT_RECIPE[why], job.error.message if job.error else f"{job.id} is {job.status}", job)
 
 
-def _answered(job_id: JobId, result: Mapping[str, Any], *, cached: bool = False) -> dict[str, Any]:
-    metadata = {**result["metadata"], "cached": True} if cached else result["metadata"]
-    return {"jobId": job_id, "recipe": result["recipe"], "metadata": metadata}
+def _recipe(job_id: str, result: Mapping[str, Any], *, cached: bool = False) -> web.Response:
+    metadata = {**result["metadata"], **({"cached": True} if cached else {})}
+    return reply({"jobId": job_id, "recipe": result["recipe"], "metadata": metadata})
 
 
 def _accepted(job: Job) -> web.Response:
@@ -121,57 +135,62 @@ def _refusal(kind: Kind, detail: str, job: Job) -> web.Response:
     return problem(kind, detail, headers=headers, more={"jobId": job.id, "error": wire.failure(job.error)})
 
 
-async def _received(api: Api, request: web.Request, desk: Analyses) -> tuple[Upload, tuple[str | None]]:
-    if request.content_type != "multipart/form-data":
-        raise WrongForm(f"the Content-Type is {request.content_type}; send multipart/form-data with a file field video")
-    validated(api.queue.registry["analyze"], {"videoPath": str(desk.uploads.folder / "upload")})
+def _check_upload(api: Api, request: web.Request, desk: Analyses) -> None:
+    """Refuse, before the body is read, what could not be taken after it."""
+    if request.content_type != MULTIPART:
+        raise WrongForm(f"the Content-Type is {request.content_type}; send {MULTIPART} with a file field video")
+    validated(api.queue.registry["analyze"], {"videoPath": str(desk.uploads.folder / "video")})
     if request.content_length is not None and request.content_length > desk.uploads.limit + CHUNK:
-        raise TooLarge(f"videos of up to {desk.uploads.limit >> 20} MiB are taken; MAX_UPLOAD_MB sets the limit")
+        raise TooLarge(f"videos of up to {desk.uploads.limit >> 20} MiB are taken (MAX_UPLOAD_MB)")
+
+
+@asynccontextmanager
+async def _received(request: web.Request, desk: Analyses) -> AsyncIterator[Wanted]:
+    """The form, read to its end, with the video on disk for as long as this is open."""
     stored: Upload | None = None
-    language = None
+    language: str | None = None
+    async with AsyncExitStack() as stack:
+        async for part in parts_of(request, FILE_FIELDS):
+            if part.name == "video":
+                stored = await _stored(stack, desk, part)
+            else:
+                language = (await text_of(part)).strip() or None
+        if stored is None:
+            raise BadPayload(FieldError("video", "is required: a file field with the video's content"))
+        yield Wanted({"videoPath": str(stored.path)}, f"sha256:{stored.digest}", language)
+
+
+async def _stored(stack: AsyncExitStack, desk: Analyses, part: BodyPartReader) -> Upload:
+    if part.filename is None:
+        raise BadPayload(FieldError("video", "is a text field; send the file's content (curl: -F video=@FILE)"))
     try:
-        async for part in await request.multipart():
-            if not isinstance(part, BodyPartReader):
-                continue
-            if part.name == "video" and stored is None:
-                stored = await desk.uploads.receive(_chunks(part))
-            elif part.name == "language":
-                language = (await part.read_chunk(LONGEST_FIELD)).decode("utf-8", "replace").strip() or None
+        stored = await stack.enter_async_context(desk.uploads.received(chunks_of(part)))
     except UploadTooLarge as error:
         raise TooLarge(str(error)) from None
-    except (ValueError, HttpProcessingError, web.RequestPayloadError, ConnectionResetError) as error:
-        raise NotJson(f"the form can't be read: {error}") from None
-    if stored is None or stored.size == 0:
-        raise BadPayload(FieldError("video", "is required: a file field with the video's content"))
-    return stored, (language,)
-
-
-async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while chunk := await part.read_chunk(CHUNK):
-        yield part.decode(chunk)
+    if stored.size == 0:
+        raise BadPayload(FieldError("video", "is empty"))
+    return stored
 
 
 async def _url_fields(api: Api, request: web.Request) -> Mapping[str, Any]:
-    if request.content_type not in FORMS:
-        fields: Mapping[str, Any] = await read_object(request, api.settings.max_body)
-    else:
-        try:
-            form = await request.post()
-        except (ValueError, HttpProcessingError, web.RequestPayloadError) as error:
-            raise NotJson(f"the form can't be read: {error}") from None
-        fields = {name: value for name, value in form.items() if isinstance(value, str)}
-    unknown = [FieldError(name, "unknown field") for name in fields if name not in URL_FIELDS]
-    if unknown:
-        raise BadPayload(*unknown)
+    if request.content_type in (MULTIPART, URLENCODED):
+        fields = await fields_of_form(request, URL_FIELDS, api.settings.max_body)
+        return {name: value for name, value in fields.items() if value or name == "video_url"}
+    fields = await read_object(request, api.settings.max_body)
+    unknown = [FieldError(name, f"unknown field; known are {', '.join(URL_FIELDS)}") for name in fields]
+    if faults := [fault for fault in unknown if fault.field not in URL_FIELDS]:
+        raise BadPayload(*faults)
     return fields
 
 
 def _desk(api: Api) -> Analyses:
+    """What analyses are taken with; else the refusal, before anything is read."""
     if api.queue.draining:
         raise Draining("the daemon is shutting down; ask again once it is back")
     api.queue.registry["analyze"]
     if api.analyses is None:
         raise TypeUnavailable("analyze", "set GEMINI_API_KEY to a key for the Gemini API")
+    api.analyses.admit()
     return api.analyses
 
 

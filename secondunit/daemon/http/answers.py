@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 from pydantic.alias_generators import to_camel
 
 from secondunit.daemon.http.asks import StatusName
@@ -50,6 +50,10 @@ class Recipe(BaseModel):
     job_id: JobId
     recipe: dict[str, Any]
     metadata: dict[str, Any]
+
+
+class Analysis(RootModel[Recipe | Moved]):
+    """The recipe, or, when the caller does not wait for it, the job that makes it."""
 
 
 class Failure(Answer):
@@ -174,6 +178,34 @@ class Stuck(Answer):
     jobs: list[StuckJob]
 
 
+class UnderWay(Answer):
+    """A running job. `remaining_seconds` is a guess from its progress so far; `paid_steps` wait for a paid answer."""
+
+    job_id: JobId
+    type: str
+    progress: Percent
+    phase: str | None
+    elapsed_seconds: int
+    remaining_seconds: int | None
+    paid_steps: list[str]
+
+
+class Check(Answer):
+    """Whether a restart would interrupt nothing, and for how many seconds it would; null where that can't be told."""
+
+    safe: bool
+    running: list[UnderWay]
+    seconds: int | None
+
+
+class Backup(Answer):
+    """A copy of the database."""
+
+    path: str
+    bytes: int
+    jobs: int
+
+
 class Health(BaseModel):
     """How the daemon is; without a key the status alone."""
 
@@ -199,10 +231,12 @@ class FieldFault(Answer):
 
 
 class Problem(Answer):
-    """Problem details (RFC 9457)."""
+    """Problem details (RFC 9457); of an analysis without a recipe also which job it was, and how that ended."""
 
     type: str
     title: str
     status: int
     detail: str
     errors: list[FieldFault] = []
+    job_id: JobId | None = None
+    error: Failure | None = None

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from secondunit.daemon.uploads import Uploads
@@ -11,6 +12,7 @@ from secondunit.handlers.tools.ports import Results
 from secondunit.queue.clock import Clock
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Delivery
+from secondunit.queue.stores.sqlite.backup import Snapshot
 
 MIB = 1024 * 1024
 
@@ -59,19 +61,24 @@ class HttpSettings:
 
 @dataclass(frozen=True, slots=True)
 class Analyses:
-    """What the analysis endpoints need: where uploads go, earlier results, the model that is asked, their patience."""
+    """What the analysis endpoints need: where uploads go, earlier results, the model that is asked, their patience.
+
+    `admit` raises before a body is read that could not be stored anyway.
+    """
 
     uploads: Uploads
     results: Results
     model: str
     wait_seconds: float
+    admit: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
     """Everything the routes use. `trusted`: this instance serves the control socket, where every caller may do all.
 
-    `analyses` is None where none can be made. `stopping` ends the event streams; `retry_delivery` makes a delivery due now, or raises KeyError.
+    `analyses` is None where none can be made. `stopping` ends the event streams; `retry_delivery` makes a delivery due
+    now, or raises KeyError.
     """
 
     queue: Queue
@@ -84,4 +91,5 @@ class Api:
     version: str
     settings: HttpSettings = HttpSettings()
     trusted: bool = False
+    backup: Callable[[Path, int | None], Awaitable[Snapshot]] | None = None
     analyses: Analyses | None = None

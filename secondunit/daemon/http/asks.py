@@ -124,6 +124,13 @@ class RecoverAsk(Ask):
     ids: Annotated[Ids, Field(min_length=1)]
 
 
+class BackupAsk(Ask):
+    """Where a copy of the database goes: a file, or a folder that keeps the newest ones."""
+
+    path: Annotated[str, Field(min_length=1, max_length=4000)]
+    keep: int | None = Field(None, ge=1, le=10_000)
+
+
 class ListQuery(Ask):
     """Which jobs are listed, and how many; `status` and `type` may repeat or hold several words with commas."""
 

@@ -29,6 +29,10 @@ class WrongForm(Refused):
     """The Content-Type is none that this call takes."""
 
 
+class BrokenForm(Refused):
+    """The form is none that can be read to its end."""
+
+
 class TooLarge(Refused):
     """The body is longer than this call takes."""
 
@@ -80,6 +84,7 @@ class Kind:
 
 KINDS: Mapping[type[Exception], Kind] = {
     NotJson: Kind(400, "not-json", "The body is not JSON"),
+    BrokenForm: Kind(400, "broken-form", "The form can't be read"),
     Unauthorized: Kind(401, "unauthorized", "A valid key is needed"),
     ScopeTooSmall: Kind(403, "scope-too-small", "The key's scope is too small"),
     Published: Kind(403, "published-without-key", "A daemon without a key must not stand behind a proxy"),

@@ -22,7 +22,7 @@ async def stuck(api: Api, request: web.Request) -> web.Response:
     now = api.clock.now()
     jobs = [
         job
-        async for job in _running(api)
+        async for job in running(api)
         if (job.lease is not None and job.lease.until < now) or now - job.updated_at >= limit
     ]
     return reply({"jobs": [wire.stuck(job, now) for job in sorted(jobs, key=lambda job: job.updated_at)]})
@@ -42,7 +42,8 @@ async def recover(api: Api, request: web.Request) -> web.Response:
     return reply(wire.bulk(Bulk(done, refused)))
 
 
-async def _running(api: Api) -> AsyncIterator[Job]:
+async def running(api: Api) -> AsyncIterator[Job]:
+    """Every running job."""
     cursor: int | None = None
     while True:
         page = await api.queue.find(Filter(statuses=[Status.RUNNING]), cursor, PAGE)

@@ -17,8 +17,8 @@ class Route:
     """One call; its handler's docstring describes it.
 
     `scope` None: open to all. `success` are the statuses of `answer` (None: not JSON but `media`), `problems` the rest.
-    `headers` names those it reads, `takes` the media types of `body`. `stream`: it sends events, and the key may stand in its URL. `limited`: it counts
-    against the caller's rate.
+    `headers` names those it reads, `takes` the media types of `body`. `stream`: it sends events, and the key may stand
+    in its URL. `limited`: it counts against the caller's rate.
     """
 
     method: str

@@ -1,6 +1,6 @@
 """The table of routes."""
 
-from secondunit.daemon.http import analyze, answers, asks, deliveries, docs, events, jobs, ops, recover, stream
+from secondunit.daemon.http import admin, analyze, answers, asks, deliveries, docs, events, jobs, ops, recover, stream
 from secondunit.daemon.http.route import Route
 
 BODY = (400, 413, 415, 422)
@@ -36,11 +36,11 @@ FORM = "multipart/form-data"
 ANALYSIS = (400, 409, 413, 415, 422, 502, *STORE)
 ANALYSES = (
     Route(
-        "POST", "/analyze", analyze.upload, "submit", answers.Recipe, (200, 202), ANALYSIS,
+        "POST", "/analyze", analyze.upload, "submit", answers.Analysis, (200, 202), ANALYSIS,
         body=asks.UploadAsk, takes=(FORM,), headers=("Prefer",),
     ),
     Route(
-        "POST", "/analyze-from-url", analyze.from_url, "submit", answers.Recipe, (200, 202), ANALYSIS,
+        "POST", "/analyze-from-url", analyze.from_url, "submit", answers.Analysis, (200, 202), ANALYSIS,
         body=asks.UrlAsk, takes=(FORM, "application/x-www-form-urlencoded", "application/json"), headers=("Prefer",),
     ),
 )  # fmt: skip
@@ -62,6 +62,10 @@ OPERATING = (
     Route("GET", "/api/admin/stuck", recover.stuck, "admin", answers.Stuck, problems=(422, 503), query=asks.StuckQuery),
     Route(
         "POST", "/api/admin/recover", recover.recover, "admin", answers.Bulk, (200,), (*BODY, *STORE), asks.RecoverAsk
+    ),
+    Route("GET", "/api/admin/check", admin.check, "admin", answers.Check, problems=(503,)),
+    Route(
+        "POST", "/api/admin/backup", admin.backup, "admin", answers.Backup, (200,), (*BODY, 403, *STORE), asks.BackupAsk
     ),
     Route("GET", "/health", ops.health, None, answers.Health, (200, 503), limited=False),
     Route("GET", "/metrics", ops.metrics, "read", None, media=TEXT, limited=False),

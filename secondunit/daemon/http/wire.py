@@ -1,6 +1,6 @@
 """What goes out: jobs, events and deliveries under their names in JSON."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -139,6 +139,21 @@ def stuck(job: Job, now: datetime) -> dict[str, Any]:
         "updatedAt": instant(job.updated_at),
         "stuckSeconds": max(0, (now - job.updated_at) // timedelta(seconds=1)),
         "leaseUntil": instant(job.lease.until if job.lease else None),
+    }
+
+
+def under_way(job: Job, paid: Sequence[str], now: datetime) -> dict[str, Any]:
+    """A running job, with a guess from its progress at how many seconds are left, and its unanswered paid steps."""
+    elapsed = max((now - (job.started_at or now)).total_seconds(), 0.0)
+    remaining = elapsed * (1 - job.progress) / job.progress if job.progress > 0 else None
+    return {
+        "jobId": job.id,
+        "type": job.type,
+        "progress": percent(job.progress),
+        "phase": job.phase,
+        "elapsedSeconds": round(elapsed),
+        "remainingSeconds": None if remaining is None else round(remaining),
+        "paidSteps": list(paid),
     }
 
 

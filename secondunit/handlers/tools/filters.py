@@ -29,6 +29,7 @@ INPUT = {
     "max_pixels": LARGEST_PICTURE,
     "t": LONGEST_SECONDS,
 }
+PICTURES = {"c:v": "ppm", "format": "image2"}
 # How much of a damaged file is worth having is judged by its duration afterwards, not by the count of bad packets.
 COMMON = ("-hide_banner", "-nostdin", "-v", "warning", "-max_error_rate", "1")
 
@@ -63,13 +64,26 @@ def frame_argv(media: Media, url: str, video: Video, shot: Shot, output: str) ->
     picture = ffmpeg.input(url, **INPUT, **seek)[str(video.index)]
     if shot.at is None:
         picture = picture.filter("select", "eq(n,0)")
+    looked_at = _looked_at(media, picture, video, shot.width, shot.height)
+    return _compile(media, ffmpeg.output(looked_at, output, **PICTURES, **{"frames:v": 1, "update": 1}), ())
+
+
+def key_frames_argv(
+    media: Media, url: str, video: Video, size: tuple[int, int], every: float, output: str
+) -> list[str]:
+    """Take key frames that lie at least `every` seconds apart, numbered by the %d of `output`, as `frame_argv` does."""
+    picture = ffmpeg.input(url, **INPUT, skip_frame="nokey")[str(video.index)]
+    apart = f"isnan(prev_selected_t)+gte(t-prev_selected_t,{every:.3f})"
+    looked_at = _looked_at(media, picture.filter("select", apart), video, *size)
+    return _compile(media, ffmpeg.output(looked_at, output, **PICTURES, fps_mode="passthrough"), ())
+
+
+def _looked_at(media: Media, picture: Any, video: Video, width: int, height: int) -> Any:
     picture = _upright(media, picture, video)
     # Statistics are read in limited range: black is 16 there, whatever the source's range was.
-    picture = picture.filter("scale", shot.width, shot.height, flags="lanczos", out_range="tv", **_matrix(video))
+    picture = picture.filter("scale", width, height, flags="lanczos", out_range="tv", **_matrix(video))
     picture = picture.filter("setsar", 1).filter("format", "yuv444p")
-    picture = picture.filter("signalstats").filter("metadata", mode="print", file="-").filter("format", "rgb24")
-    kept = {"frames:v": 1, "c:v": "ppm", "update": 1, "format": "image2"}
-    return _compile(media, ffmpeg.output(picture, output, **kept), ())
+    return picture.filter("signalstats").filter("metadata", mode="print", file="-").filter("format", "rgb24")
 
 
 def _upright(media: Media, picture: Any, video: Video) -> Any:

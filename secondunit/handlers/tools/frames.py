@@ -1,7 +1,7 @@
 """Takes one picture out of a video, and writes it in the format of its file's name."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -10,13 +10,15 @@ from typing import Any
 from secondunit.handlers.tools.endings import in_thread
 from secondunit.handlers.tools.ffmpeg import Media, url
 from secondunit.handlers.tools.ffmpeg_errors import failure
-from secondunit.handlers.tools.filters import Shot, frame_argv
-from secondunit.handlers.tools.ports import Limits, Programs, Source
+from secondunit.handlers.tools.filters import Shot, frame_argv, key_frames_argv
+from secondunit.handlers.tools.ports import Finished, Limits, Programs, Source
 from secondunit.handlers.tools.probe import Video
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
 
+STATISTICS = ("YAVG", "YMIN", "YMAX")
 STATISTIC = re.compile(r"lavfi\.signalstats\.(YAVG|YMIN|YMAX)=([\d.]+)")
+MOMENT = re.compile(r"^frame:\d+ .*pts_time:([\d.]+)")
 DARK_AVERAGE, FLAT_RANGE = 24.0, 30.0
 ADDRESS_SPACE = 64 << 30
 LIMIT = timedelta(minutes=10)
@@ -73,11 +75,47 @@ class Camera:
         )
         if "YAVG" in seen and await in_thread(_written, path):
             return Frame(path, seen["YAVG"], seen["YMAX"] - seen["YMIN"])
+        self._judge(finished)
+        return None
+
+    async def take_key_frames(
+        self, size: tuple[int, int], every: float, duration: float
+    ) -> Sequence[tuple[float, Frame]]:
+        """Key frames at least `every` seconds apart with their times, as far as the source can be decoded."""
+        folder = self.ctx.workspace.run
+        found: list[tuple[float, dict[str, float]]] = []
+
+        async def note(line: str) -> None:
+            if match := MOMENT.search(line):
+                found.append((float(match[1]), {}))
+                await self.ctx.progress(min(found[-1][0] / duration, 1.0), f"{len(found)} frames")
+            elif found and (match := STATISTIC.search(line)):
+                found[-1][1][match[1]] = float(match[2])
+
+        finished = await self.programs.run(
+            key_frames_argv(self.media, url(self.source), self.video, size, every, "key-%d.ppm"),
+            cwd=folder,
+            log=self.ctx.workspace.log,
+            limits=Limits(address_space=ADDRESS_SPACE),
+            on_line=note,
+            pass_fds=(self.source.fd,),
+            timeout=LIMIT,
+        )
+        taken = [
+            (at, Frame(path, seen["YAVG"], seen["YMAX"] - seen["YMIN"]))
+            for number, (at, seen) in enumerate(found, 1)
+            if len(seen) == len(STATISTICS) and await in_thread(_written, path := folder / f"key-{number}.ppm")
+        ]
+        if not taken:
+            self._judge(finished)
+        return taken
+
+    def _judge(self, finished: Finished) -> None:
+        """Raise for a failed end, unless the source merely has no picture there."""
         if finished.returncode != 0:
             problem = failure("ffmpeg", finished, self.source, self.ctx.attempt)
             if not (isinstance(problem, Deterministic) and problem.type == "unreadable"):
                 raise problem
-        return None
 
 
 def _written(path: Path) -> bool:

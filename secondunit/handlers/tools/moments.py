@@ -58,9 +58,10 @@ def parse(timestamp: str | float) -> Timestamp:
 
 def moments(timestamp: Timestamp, duration: float | None) -> tuple[float, ...]:
     """The seconds to try, in order; nothing later than shortly before the end, where there may be no frame."""
+    wanted: tuple[float, ...] = BLIND
     match timestamp:
         case At(seconds):
-            wanted: tuple[float, ...] = (seconds,)
+            wanted = (seconds,)
         case Share(of):
             wanted = (of * (duration or 0),)
         case Auto():

@@ -23,12 +23,6 @@ class Origin:
     etag: str
     length: int | None
     content_type: str | None
-    boot: str
-
-    @classmethod
-    def of(cls, url: str, etag: str, length: int | None, content_type: str | None) -> "Origin":
-        """Written in this life of the machine: after a power cut a part may have holes where its bytes were."""
-        return cls(url, etag, length, content_type, _boot())
 
 
 class Part:
@@ -51,11 +45,13 @@ class Part:
     def resume(self, url: str) -> Origin | None:
         """Take up what an earlier run left of `url`; None, and empty, when that can't be trusted."""
         try:
-            origin = Origin(**json.loads(self._note.read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
-            origin = None
+            note = json.loads(self._note.read_text())
+            origin, boot = Origin(**note["origin"]), note["boot"]
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            origin, boot = None, None
         size = os.fstat(self._fd).st_size
-        fits = origin and origin.url == url and origin.boot == _boot() and size <= (origin.length or size)
+        # After a power cut a part may have holes where its bytes were: only this life of the machine trusts its own.
+        fits = origin and origin.url == url and boot == _boot() and size <= (origin.length or size)
         if origin is None or not fits or size == 0:
             self.begin(None)
             return None
@@ -70,7 +66,7 @@ class Part:
         self._hash, self.have = hashlib.sha256(), 0
         if origin is not None:
             draft = self._note.with_suffix(".new")
-            draft.write_text(json.dumps(asdict(origin)))
+            draft.write_text(json.dumps({"origin": asdict(origin), "boot": _boot()}))
             draft.replace(self._note)
 
     def reserve(self, more: int) -> None:

@@ -1,7 +1,7 @@
 """Asks ffprobe what a file holds, and picks the streams that a viewer would."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
@@ -139,7 +139,7 @@ def pictures(info: MediaInfo, name: str) -> Video:
     return info.video
 
 
-def _videos(streams: Iterable[Mapping[str, Any]]) -> Iterable[Video]:
+def _videos(streams: Iterable[Mapping[str, Any]]) -> Iterator[Video]:
     for stream in streams:
         disposition = stream.get("disposition", {})
         picture = any(disposition.get(key) for key in ("attached_pic", "still_image", "timed_thumbnails"))
@@ -167,7 +167,7 @@ def _video(stream: Mapping[str, Any]) -> Video:
     )
 
 
-def _audios(streams: Iterable[Mapping[str, Any]]) -> Iterable[Audio]:
+def _audios(streams: Iterable[Mapping[str, Any]]) -> Iterator[Audio]:
     for stream in streams:
         if stream.get("codec_type") == "audio" and stream.get("channels") and _known(stream):
             yield Audio(stream["index"], stream["codec_name"], stream["channels"])

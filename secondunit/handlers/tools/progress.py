@@ -1,33 +1,27 @@
-"""Follows ffmpeg's -progress lines: tells the job how far it is, and ends an encode that stands still."""
+"""Follows ffmpeg's -progress lines: tells the job how far it is."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
-
-from secondunit.queue.clock import Clock
-from secondunit.queue.outcome import Transient
 
 VERIFIED = 0.99
 Report = Callable[[float, str], Awaitable[None]]
 
 
-def follow(report: Report, clock: Clock, duration: float | None, stall: timedelta) -> Callable[[str], Awaitable[None]]:
+def follow(report: Report, duration: float | None) -> Callable[[str], Awaitable[None]]:
     """What to do with each line: report `out_time` against `duration` seconds, at most 99 %.
 
-    ffmpeg goes on printing while it hangs, so only a change of `out_time` counts as life; none for `stall` is
-    Transient("stalled").
+    ffmpeg goes on printing while it hangs, so only a change of `out_time` is reported: the queue's watch over
+    progress then sees a job that stands still.
     """
-    done, speed, moved = 0, "", clock.monotonic()
+    done, speed = 0, ""
 
     async def line(text: str) -> None:
-        nonlocal done, speed, moved
+        nonlocal done, speed
         key, _, value = text.strip().partition("=")
         if key == "speed":
             speed = value.strip()
         if key == "out_time_us" and value.isdigit() and int(value) != done:
-            done, moved = int(value), clock.monotonic()
+            done = int(value)
             await report(fraction(done / 1e6, duration), message(done / 1e6, duration, speed))
-        elif clock.monotonic() - moved > stall.total_seconds():
-            raise Transient(f"ffmpeg stood still at {done / 1e6:.1f} s of the video for {stall}", type="stalled")
 
     return line
 

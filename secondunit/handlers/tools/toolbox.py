@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from secondunit.handlers.tools.deployments import Deployments
 from secondunit.handlers.tools.downloads import Downloads
 from secondunit.handlers.tools.ffmpeg import Media, MediaMissing
 from secondunit.handlers.tools.gemini import Gemini
@@ -27,4 +28,5 @@ class Tools:
     videos: Videos | None = None
     downloads: Downloads | None = None
     uploads: Files | None = None
+    deployments: Deployments | None = None
     max_download: int = 8192 << 20

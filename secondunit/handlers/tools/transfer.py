@@ -21,6 +21,7 @@ from secondunit.handlers.tools.endings import in_thread
 from secondunit.handlers.tools.http import open_following, retry_after
 from secondunit.handlers.tools.pace import Pace, amount
 from secondunit.handlers.tools.part import Origin, Part
+from secondunit.handlers.tools.sniff import ENOUGH, not_media
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic, Transient
@@ -34,8 +35,6 @@ UNSATISFIED = re.compile(r"bytes \*/(\d{1,18})")
 PAGES = ("text/html", "application/xhtml+xml")
 PLAYLISTS = ("application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl",
              "application/dash+xml", "application/vnd.ms-sstr+xml")  # fmt: skip
-LOOKS_LIKE_A_PAGE = re.compile(rb"\s*(<!--.*?-->\s*)*<(!doctype html|html|head)[\s>]", re.IGNORECASE | re.DOTALL)
-LOOKS_LIKE_A_PLAYLIST = re.compile(rb"\s*(#EXTM3U|<\?xml[^>]*>\s*<MPD\s|<MPD\s)")
 FINAL = {
     401: ("forbidden", "wants a login"),
     403: ("forbidden", "does not let us have it"),
@@ -195,7 +194,7 @@ def _origin(url: str, response: ClientResponse, total: int | None) -> Origin | N
     ranges = response.headers.get("Accept-Ranges", "").strip().lower()
     if not STRONG_ETAG.fullmatch(etag) or ranges == "none" or _encoded(response):
         return None
-    return Origin.of(url, etag, total, response.headers.get("Content-Type"))
+    return Origin(url, etag, total, response.headers.get("Content-Type"))
 
 
 def _is_the_rest(response: ClientResponse, part: Part, origin: Origin) -> bool:
@@ -226,7 +225,6 @@ def _refuse_size(wish: TransferWish, size: int) -> None:
 
 
 def _refuse_text(beginning: bytes, url: str) -> None:
-    if LOOKS_LIKE_A_PAGE.match(beginning):
-        raise PageInstead(f"{url} is a page, whatever its server calls it", type="not_media")
-    if LOOKS_LIKE_A_PLAYLIST.match(beginning):
-        raise PageInstead(f"{url} is the playlist of a stream, not a media file", type="not_media")
+    instead = not_media(beginning[:ENOUGH])
+    if instead:
+        raise PageInstead(f"{url} is {instead}, whatever its server calls it", type="not_media")

@@ -1,10 +1,11 @@
 """Scratch folders of jobs: DATA_DIR/work/JOB/{kept, run-EPOCH} and the file `log`, for us alone (0700).
 
-What can't be removed at once (a file that a dying disk holds on to) goes at the next sweep.
+A folder is made when a run first asks for it, by a call so short that no thread is worth its while: most runs of small
+jobs need none. What can't be removed at once (a file that a dying disk holds on to) goes at the next sweep.
 """
 
 import shutil
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,13 +22,17 @@ class WorkFolders:
 
     def __init__(self, data_dir: Path) -> None:
         self._work = data_dir / "work"
+        self._used: set[JobId] = set()
 
     async def open(self, job: Job) -> Workspace:
-        """Folders for this lease, made if they are not there."""
-        return await in_thread(self._open, job)
+        """Folders for this lease, each made when it is asked for."""
+        return _Folders(self._work / job.id, job.epoch, lambda: self._used.add(job.id))
 
     async def close(self, job: Job, *, ended: bool) -> None:
         """Drop what dies with the lease and, when the job has ended, what dies with the job; the log stays."""
+        if job.id not in self._used and job.epoch == 1:  # a later run may have to tidy up after an earlier one
+            return
+        self._used.discard(job.id)
         mine = self._work / job.id
         doomed = [mine / f"{RUN}{job.epoch}", *([mine / KEPT] if ended else [])]
         await in_thread(_remove, doomed)
@@ -44,14 +49,6 @@ class WorkFolders:
         """The jobs that have a folder here; those the store does not know may be forgotten."""
         return await in_thread(self._present)
 
-    def _open(self, job: Job) -> Workspace:
-        mine = self._work / job.id
-        self._work.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-        space = Workspace(run=mine / f"{RUN}{job.epoch}", kept=mine / KEPT, log=mine / LOG)
-        for folder in (mine, space.run, space.kept):
-            folder.mkdir(mode=PRIVATE, exist_ok=True)
-        return space
-
     def _sweep(self, live: Collection[JobId]) -> None:
         for job_id in self._present():
             mine = self._work / job_id
@@ -66,6 +63,37 @@ class WorkFolders:
             return sorted(folder.name for folder in self._work.iterdir())
         except FileNotFoundError:
             return ()
+
+
+class _Folders(Workspace):
+    """The folders of one lease below the job's own; `used` is told of the first that is made."""
+
+    def __init__(self, mine: Path, epoch: int, used: Callable[[], None]) -> None:
+        self._mine = mine
+        self._epoch = epoch
+        self._used = used
+        self._there: set[str] = set()
+
+    @property
+    def run(self) -> Path:
+        return self._made(f"{RUN}{self._epoch}")
+
+    @property
+    def kept(self) -> Path:
+        return self._made(KEPT)
+
+    @property
+    def log(self) -> Path:
+        return self._made("") / LOG
+
+    def _made(self, name: str) -> Path:
+        folder = self._mine / name
+        if name not in self._there:
+            self._used()
+            for path in (self._mine.parent, self._mine, folder):
+                path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+            self._there.add(name)
+        return folder
 
 
 def _remove(folders: Iterable[Path]) -> None:

@@ -18,6 +18,7 @@ from secondunit.handlers.tools.gates import Gates
 from secondunit.handlers.tools.pace import Pace
 from secondunit.handlers.tools.ports import FetchedVideo, Limits, Programs
 from secondunit.handlers.tools.process import SEARCH_PATH
+from secondunit.handlers.tools.sniff import ENOUGH, not_media
 from secondunit.handlers.tools.ytdlp_faults import Fault, judge
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
@@ -125,6 +126,10 @@ def _fetched(done: Mapping[str, Any], wish: VideoWish, kept: Path) -> FetchedVid
     size = path.stat().st_size
     if size > wish.most_bytes:
         raise Deterministic(f"{wish.url}: the video has {size} bytes, {wish.most_bytes} are allowed", type="too_large")
+    with path.open("rb") as file:
+        instead = not_media(file.read(ENOUGH))
+    if instead:
+        raise Deterministic(f"{wish.url}: what came is {instead}, not a video", type="not_media")
     return FetchedVideo(path, size, done["title"], done["url"])
 
 

@@ -77,6 +77,8 @@ class Shelf:
     def __init__(self) -> None:
         self.fetched: list[str] = []
         self.trouble: Exception | None = None
+        self.hold = asyncio.Event()
+        self.hold.set()
 
     def check(self, field: str, url: str) -> None:
         if not url.startswith("https://"):
@@ -84,6 +86,7 @@ class Shelf:
 
     async def fetch(self, url: str, ctx: JobContext, *, max_bytes: int) -> FetchedVideo:
         self.fetched.append(url)
+        await self.hold.wait()
         if self.trouble:
             raise self.trouble
         await ctx.progress(1, "downloaded")
@@ -171,5 +174,3 @@ def kitchen(tmp_path: Path) -> Callable[..., Kitchen]:
         return Kitchen(tmp_path, clock, wire, videos, studio, store, tools)
 
     return make
-
-

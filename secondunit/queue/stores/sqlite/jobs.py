@@ -39,7 +39,7 @@ values ({", ".join("?" * (len(FIXED) + len(MOVING) + 1))})"""
 UPDATE = f"""
 update jobs
 set {", ".join(f"{column} = ?" for column in MOVING)}, rank = priority
-where seq = ?"""
+where seq = ? and status = ? and epoch = ?"""
 WAITING_STILL = [column not in ("delayed", "ready_at") for column in MOVING]
 UPDATE_WAITING = f"""
 update jobs
@@ -80,6 +80,8 @@ returning {JOB_COLUMNS}, rank"""
 
 def get(tx: Transaction, job_id: JobId) -> Job:
     """The job, or JobNotFound."""
+    if (running := tx.running.get(job_id)) is not None:
+        return running
     row = tx.execute(SELECT, (job_id,)).fetchone()
     if row is None:
         raise JobNotFound(job_id)
@@ -117,10 +119,19 @@ def write(tx: Transaction, before: Job, change: Change) -> Job:
         raise NotAllowed(job.id, "a live job does the same work already")
     if before.status is Status.QUEUED is job.status:  # it keeps its place in the line
         tx.execute(UPDATE_WAITING, (*compress(moving_values(job), WAITING_STILL), job.seq))
-    else:
-        tx.execute(UPDATE, (*moving_values(job), job.seq))
+    elif tx.execute(UPDATE, (*moving_values(job), job.seq, before.status.value, before.epoch)).rowcount != 1:
+        raise LeaseLost(job.id, before.epoch)  # the row is not what it was taken for
+    note(tx, job)
     _tell(tx, job, change.event, change.notice)
     return job
+
+
+def note(tx: Transaction, job: Job) -> None:
+    """The job's row is as this says: keep it at hand for as long as it runs."""
+    if job.status is Status.RUNNING:
+        tx.running[job.id] = job
+    else:
+        tx.running.pop(job.id, None)
 
 
 def holds(lease: Lease, job: Job) -> bool:
@@ -140,6 +151,7 @@ def claim(tx: Transaction, room: Mapping[str, int], limit: int, boot: str, ttl: 
     rows = tx.execute(CLAIM.format(ready=ready), (boot, until, at, at, *ranges, limit)).fetchall()
     jobs = [job_from(row[:-1]) for row in sorted(rows, key=lambda row: (row[-1], row[0]))]
     for job in jobs:
+        note(tx, job)
         _tell(tx, job, state.started(job, now), None)
     return jobs
 

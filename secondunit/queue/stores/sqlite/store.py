@@ -34,16 +34,24 @@ async def open_store(path: Path, *, synchronous: str = "full") -> "SqliteStore":
     ballast = await asyncio.to_thread(Ballast, path.with_name(path.name + ".ballast"))
     writer = Writer(path, synchronous, ballast, asyncio.get_running_loop())
     await writer.open()
-    generation = await writer.run(_generation)
+    generation, paused = await writer.run(_generation), await writer.run(_paused)
     await asyncio.to_thread(ballast.fill)
     readers = await Readers.open(path, READERS)
-    return SqliteStore(path, writer, readers, ballast, generation)
+    return SqliteStore(path, writer, readers, ballast, generation, paused)
 
 
 class SqliteStore:
     """The Store port on SQLite; see `secondunit.queue.store.Store` for what each method promises."""
 
-    def __init__(self, path: Path, writer: Writer, readers: Readers, ballast: Ballast, generation: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writer: Writer,
+        readers: Readers,
+        ballast: Ballast,
+        generation: str,
+        paused: frozenset[str],
+    ) -> None:
         self.path = path
         self.ballast = ballast
         self.steps = SqliteSteps(writer, readers)
@@ -52,6 +60,7 @@ class SqliteStore:
         self._writer = writer
         self._readers = readers
         self._generation = generation
+        self._paused = paused  # asked for at every claim, and changed by `pause` alone
 
     @property
     def generation(self) -> str:
@@ -96,6 +105,7 @@ class SqliteStore:
                 values = (micros(until), lease.job_id, lease.epoch, lease.boot, micros(now))
                 if row := tx.execute(lists.EXTEND, values).fetchone():
                     held[lease.job_id] = job_from(row)
+                    jobs.note(tx, held[lease.job_id])
             return held
 
         return MappingProxyType(await self._writer.run(work))
@@ -107,7 +117,11 @@ class SqliteStore:
         return await lists.expired(self._readers, now, boot, limit)
 
     async def shift(self, delta: timedelta) -> None:
-        await self._writer.run(lambda tx: pruning.shift(tx, delta))
+        def work(tx: Transaction) -> None:
+            pruning.shift(tx, delta)
+            tx.running.clear()
+
+        await self._writer.run(work)
 
     async def next_due(self, types: Sequence[str]) -> datetime | None:
         rows = await self._readers.fetch(*lists.next_due(types))
@@ -124,10 +138,15 @@ class SqliteStore:
 
     async def pause(self, type: str, paused: bool) -> None:
         sql = "insert or ignore into paused values (?)" if paused else "delete from paused where type = ?"
-        await self._writer.run(lambda tx: tx.execute(sql, (type,)).rowcount)
+
+        def work(tx: Transaction) -> frozenset[str]:
+            tx.execute(sql, (type,))
+            return _paused(tx)
+
+        self._paused = await self._writer.run(work)
 
     async def paused(self) -> frozenset[str]:
-        return frozenset(type for (type,) in await self._readers.fetch("select type from paused", ()))
+        return self._paused
 
     async def prune(self, what: Prune) -> Sequence[JobId]:
         return await self._writer.run(lambda tx: pruning.prune(tx, what))
@@ -168,3 +187,7 @@ def _generation(tx: Transaction) -> str:
         row = (secrets.token_hex(4),)
         tx.execute("insert into meta values ('generation', ?)", row)
     return str(row[0])
+
+
+def _paused(tx: Transaction) -> frozenset[str]:
+    return frozenset(type for (type,) in tx.execute("select type from paused"))

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from secondunit.queue.errors import QueueError, StoreBroken, StoreFull
-from secondunit.queue.model import Event
+from secondunit.queue.model import Event, Job, JobId
 from secondunit.queue.store import Listener
 from secondunit.queue.stores.sqlite.ballast import Ballast
 from secondunit.queue.stores.sqlite.connection import connect_writer, translated
@@ -22,12 +22,16 @@ LONGEST_WAL = 64 << 20
 
 
 class Transaction:
-    """What a write function gets: the connection, and where it puts the events that it stored."""
+    """What a write function gets: the connection, and where it puts the events that it stored.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    `running` holds running jobs as their rows are: who writes a row otherwise than `jobs.write` must take it out.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, running: dict[JobId, Job]) -> None:
         self.execute = connection.execute
         self.executemany = connection.executemany
         self.events: list[Event] = []
+        self.running = running
 
 
 Work = Callable[[Transaction], Any]
@@ -67,7 +71,9 @@ class Writer:
         self._ballast = ballast
         self._synchronous = synchronous
         self._loop = loop
-        self._queue: SimpleQueue[_Entry | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Entry] | None] = SimpleQueue()
+        self._asked: list[_Entry] = []
+        self._running: dict[JobId, Job] = {}
         self._opened: asyncio.Future[None] = loop.create_future()
         self._closed: asyncio.Future[None] = loop.create_future()
         self._closing = False
@@ -88,16 +94,25 @@ class Writer:
         if self.failure.done():
             raise self.failure.result()
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Entry(work, future, spends))
+        if not self._asked:
+            self._loop.call_soon(self._hand_over)
+        self._asked.append(_Entry(work, future, spends))
         return await future
 
     async def close(self) -> None:
         """Commit what waits, checkpoint, close the connection."""
         if not self._closing:
             self._closing = True
+            self._hand_over()
             self._queue.put(None)
         await asyncio.shield(self._closed)
         await asyncio.to_thread(self._thread.join)
+
+    def _hand_over(self) -> None:
+        """Wake the thread once for all that was asked in this turn of the loop."""
+        if self._asked:
+            self._queue.put(self._asked)
+            self._asked = []
 
     def _serve(self) -> None:
         try:
@@ -119,11 +134,11 @@ class Writer:
         dirty = False
         while True:
             try:
-                entry = self._queue.get(timeout=IDLE_BEFORE_CHECKPOINT if dirty else None)
+                asked = self._queue.get(timeout=IDLE_BEFORE_CHECKPOINT if dirty else None)
             except Empty:
                 dirty = not _checkpoint(connection)
                 continue
-            batch, last = self._take(entry)
+            batch, last = self._take(asked)
             if batch:
                 events = self._commit(connection, batch)
                 self._tell(self._settle, batch, events)
@@ -134,14 +149,14 @@ class Writer:
                 _checkpoint(connection)
                 return
 
-    def _take(self, entry: _Entry | None) -> tuple[list[_Entry], bool]:
+    def _take(self, asked: list[_Entry] | None) -> tuple[list[_Entry], bool]:
         batch: list[_Entry] = []
-        while entry is not None:
-            batch.append(entry)
-            if len(batch) == BATCH:
+        while asked is not None:
+            batch += asked
+            if len(batch) >= BATCH:
                 return batch, False
             try:
-                entry = self._queue.get_nowait()
+                asked = self._queue.get_nowait()
             except Empty:
                 return batch, False
         return batch, True
@@ -169,13 +184,14 @@ class Writer:
         return []
 
     def _committed(self, connection: sqlite3.Connection, batch: list[_Entry]) -> list[Event]:
-        transaction = Transaction(connection)
+        transaction = Transaction(connection, self._running)
         try:
             connection.execute("begin immediate")
             for entry in batch:
                 self._attempt(connection, transaction, entry)
             connection.execute("commit")
         except sqlite3.Error:
+            self._running.clear()
             if connection.in_transaction:
                 connection.execute("rollback")
             raise
@@ -195,6 +211,7 @@ class Writer:
         else:
             connection.execute("release one")
             return
+        self._running.clear()
         del transaction.events[stored:]
         connection.execute("rollback to one")
         connection.execute("release one")

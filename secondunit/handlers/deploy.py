@@ -1,0 +1,141 @@
+"""Job type `deploy`: a project that the operator lists, from its repository to a release that serves."""
+
+import shutil
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from secondunit.handlers.tools.commands import run_command
+from secondunit.handlers.tools.deployments import Deployments
+from secondunit.handlers.tools.endings import in_thread, to_the_end
+from secondunit.handlers.tools.projects import Project, disagreements
+from secondunit.handlers.tools.releases import Releases
+from secondunit.handlers.tools.toolbox import Tools
+from secondunit.handlers.tools.untar import extract
+from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
+from secondunit.queue.handler import HandlerSpec, JobContext
+from secondunit.queue.outcome import Deterministic
+
+OFF = "list what it may deploy in the configuration file, each project as a table [deploy.ID]"
+LOG = "job.log"
+
+
+class DeployPayload(BaseModel):
+    """Which project; the rest, where it is given, must be what the project's table says."""
+
+    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
+
+    project_id: str = Field(max_length=200)
+    repo_url: str | None = None
+    branch: str | None = None
+    directory: str | None = None
+    build_command: str | None = None
+
+
+def build(tools: Tools) -> HandlerSpec:
+    """The job type, over these tools."""
+
+    def check(payload: DeployPayload) -> None:
+        _project(tools, payload)
+
+    async def run(ctx: JobContext, payload: DeployPayload) -> Mapping[str, Any]:
+        try:
+            deployments, project = _project(tools, payload)
+        except (BadPayload, TypeUnavailable) as error:  # the configuration was changed since it was submitted
+            raise Deterministic(str(error), type="not_allowed") from None
+        await _yield_to_newer(deployments, ctx, payload.project_id)
+        with deployments.turn(payload.project_id):
+            return await _deploy(tools, deployments, ctx, payload, project)
+
+    limits = [project.limit for project in tools.deployments.projects.values()] if tools.deployments else []
+    # A build has its own limit, and may be silent for all of it.
+    stall = max([timedelta(minutes=5), *limits]) + timedelta(minutes=1)
+    return HandlerSpec(type="deploy", payload=DeployPayload, run=run, check=check, stall=stall)
+
+
+def _project(tools: Tools, payload: DeployPayload) -> tuple[Deployments, Project]:
+    """The project that a payload may deploy; BadPayload names each field that its table does not allow."""
+    if tools.deployments is None or not tools.deployments.projects:
+        raise TypeUnavailable("deploy", OFF)
+    project = tools.deployments.projects.get(payload.project_id)
+    if project is None:
+        raise BadPayload(FieldError("projectId", "no project of this id is listed as [deploy.ID] in the configuration"))
+    given = payload.model_dump(by_alias=True, exclude={"project_id"})
+    if faults := list(disagreements(payload.project_id, project, given)):
+        raise BadPayload(*faults)
+    return tools.deployments, project
+
+
+async def _yield_to_newer(deployments: Deployments, ctx: JobContext, id: str) -> None:
+    if newer := await deployments.rivals.newer(ctx.job_id, id):
+        raise Deterministic(f"{newer} deploys {id} and was submitted later", type="superseded")
+
+
+async def _deploy(
+    tools: Tools, deployments: Deployments, ctx: JobContext, payload: DeployPayload, project: Project
+) -> Mapping[str, Any]:
+    id, releases = payload.project_id, Releases(project.directory)
+    async with ctx.phase("fetch", 0.3):
+        commit = await deployments.git.fetch(id, project, payload.branch or project.branches[0], ctx)
+    await ctx.stats(commit=commit)
+
+    async def make() -> str:
+        return str(await _build(tools, deployments, ctx, id, project, commit, releases))
+
+    async with ctx.phase("build", 0.6):
+        # Of one commit there is one build a job, however often the job is run.
+        release = Path(await ctx.step(f"build {commit}", make, keeps=lambda made: [Path(made)]))
+    try:
+        async with ctx.phase("switch", 0.1):
+            await _switch(tools, ctx, project, releases, release)
+    finally:
+        await in_thread(releases.prune, project.keep)
+    await ctx.progress(1.0, "done")
+    return {"projectId": id, "commit": commit, "release": str(release), "log": LOG, "rolledBack": False}
+
+
+async def _build(
+    tools: Tools,
+    deployments: Deployments,
+    ctx: JobContext,
+    id: str,
+    project: Project,
+    commit: str,
+    releases: Releases,
+) -> Path:
+    archive = ctx.workspace.run / "commit.tar"
+    await deployments.git.archive(id, project, commit, archive, ctx)
+    folder = await in_thread(releases.begin, tools.clock.now(), commit)
+    try:
+        await in_thread(extract, archive, folder)
+        await in_thread(archive.unlink)
+        if project.build:
+            await run_command(tools.programs, ctx, project, "build", project.build, folder, project.limit)
+        return await in_thread(releases.finish, folder)
+    except BaseException:
+        await in_thread(shutil.rmtree, folder, ignore_errors=True)
+        raise
+
+
+async def _switch(tools: Tools, ctx: JobContext, project: Project, releases: Releases, release: Path) -> None:
+    """Serve the release; if it is not found healthy, for whatever reason, serve again what was before."""
+    found_healthy = False
+    await in_thread(releases.serve, release)
+    try:
+        limit = timedelta(seconds=project.health_timeout_seconds)
+        if project.health:
+            await run_command(tools.programs, ctx, project, "health", project.health, release, limit)
+        await in_thread(releases.healthy, release)
+        found_healthy = True
+    finally:
+        if not found_healthy:
+            former = await in_thread(releases.go_back)
+            await to_the_end(_tell(ctx, release, former))
+
+
+async def _tell(ctx: JobContext, failed: Path, former: Path | None) -> None:
+    await ctx.stats(rolledBack=True, failedRelease=str(failed), release=str(former) if former else None)

@@ -1,0 +1,218 @@
+"""No statement of the SQLite store reads more rows than it answers with: each finds its own by an index."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from secondunit.queue.model import Filter, Idempotency, Job, Status
+from secondunit.queue.outcome import Completed
+from secondunit.queue.stores.sqlite import jobs, lists, pruning
+from secondunit.queue.stores.sqlite.cache import SqliteCache
+from secondunit.queue.stores.sqlite.connection import connect_writer
+from secondunit.queue.stores.sqlite.outbox import SqliteOutbox
+from secondunit.queue.stores.sqlite.readers import Readers
+from secondunit.queue.stores.sqlite.steps import SqliteSteps
+from secondunit.queue.stores.sqlite.writer import Transaction, Writer
+from secondunit.testing.jobs import BOOT, CALLBACK, NOW, TTL, held, later, new, prune_at, settled
+
+SCAN = re.compile(r"SCAN (jobs|events|deliveries|steps|cache|idempotency|e|j|d|c|earlier)\b")
+SORT = re.compile(r"USE TEMP B-TREE")
+NO_WRITER = cast(Writer, None)
+
+
+class Recorder:
+    """Stands for a transaction and for the readers: runs statements and remembers them."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.events: list[Any] = []
+        self.running: dict[str, Any] = {}
+        self.seen: list[tuple[str, Sequence[Any]]] = []
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        self.seen.append((sql, values))
+        return self.connection.execute(sql, values)
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        for row in rows:
+            self.execute(sql, row)
+
+    async def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        return self.execute(sql, values).fetchall()
+
+    @property
+    def transaction(self) -> Transaction:
+        return cast(Transaction, self)
+
+    @property
+    def readers(self) -> Readers:
+        return cast(Readers, self)
+
+    def plans(self) -> str:
+        """How SQLite would run each statement again, one step a line."""
+        statements = [(sql, values) for sql, values in self.seen if not sql.startswith("pragma")]
+        rows = [self.connection.execute(f"explain query plan {sql}", values).fetchall() for sql, values in statements]
+        return "\n".join(row[3] for plan in rows for row in plan)
+
+
+Run = Callable[[Recorder], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is run, the indexes it must use, and the scans and sorts it may make, each with the reason."""
+
+    run: Run
+    uses: Sequence[str] = ()
+    scans: str = ""
+    sorts: str = ""
+
+
+def found(**fields: Any) -> Run:
+    return lambda recorder: lists.find(recorder.readers, Filter(**fields), 100, 5)
+
+
+def replayed(**fields: Any) -> Run:
+    return lambda recorder: lists.events(recorder.readers, 1, Filter(**fields), 5)
+
+
+def end(recorder: Recorder) -> Job:
+    job = jobs.get(recorder.transaction, "running")
+    return jobs.change(recorder.transaction, job.id, settled(Completed(1)), held(job))
+
+
+DONE = [Status.COMPLETED, Status.FAILED]
+CASES = {
+    "add": Case(
+        lambda r: jobs.add(r.transaction, new("x", idempotency=Idempotency("x", b"1"), dedupe_key="x")),
+        ["jobs_live_work (dedupe_key=?)", "idempotency USING PRIMARY KEY"],
+    ),
+    "get": Case(lambda r: jobs.get(r.transaction, "running"), ["sqlite_autoindex_jobs_1 (id=?)"]),
+    "claim": Case(
+        lambda r: jobs.claim(r.transaction, {"hls": 2, "webp": 1}, 3, BOOT, TTL, later(60)),
+        ["jobs_delayed (ready_at<?)", "jobs_ready (type=?)"],
+        sorts="of at most as many rows as there is room",
+    ),
+    "promotion": Case(lambda r: jobs.promote(r.transaction, later(60)), ["jobs_delayed (ready_at<?)"]),
+    "heartbeat": Case(
+        lambda r: r.execute(lists.EXTEND, (1, "running", 1, BOOT, 1)).fetchall(), ["sqlite_autoindex_jobs_1 (id=?)"]
+    ),
+    "expiry": Case(
+        lambda r: lists.expired(r.readers, NOW, BOOT, 5), ["jobs_running"], scans="what runs, a handful of rows"
+    ),
+    "end": Case(end, ["sqlite_autoindex_jobs_1 (id=?)", "INTEGER PRIMARY KEY (rowid=?)"]),
+    "next due": Case(
+        lambda r: r.fetch(*lists.next_due(["hls", "webp"])),
+        ["jobs_delayed"],
+        scans="in the order of time, up to the first of these types",
+    ),
+    "find all": Case(found(), ["INTEGER PRIMARY KEY (rowid<?)"]),
+    "find by type": Case(
+        found(types=["hls"]), ["jobs_listed (type=? AND status=? AND seq<?)"], sorts="of a page for each status"
+    ),
+    "find by status": Case(
+        found(statuses=DONE), ["jobs_listed (type=? AND status=? AND seq<?)"], sorts="of a page for each type"
+    ),
+    "find by type and status": Case(
+        found(types=["hls", "webp"], statuses=DONE),
+        ["jobs_listed (type=? AND status=? AND seq<?)"],
+        sorts="of a page for each type and status",
+    ),
+    "find by id": Case(
+        found(ids=["a", "b"], types=["hls"], statuses=DONE),
+        ["sqlite_autoindex_jobs_1 (id=?)"],
+        sorts="of the jobs that were named",
+    ),
+    "replay": Case(replayed(), ["e USING INTEGER PRIMARY KEY (rowid>?)"]),
+    "replay by type": Case(replayed(types=["hls"]), ["e USING INTEGER PRIMARY KEY (rowid>?)"]),
+    "replay by id": Case(
+        replayed(ids=["a", "running"]), ["events_of_job (job=? AND rowid>?)"], sorts="of the events of a few jobs"
+    ),
+    "bounds": Case(lambda r: lists.event_bounds(r.readers)),
+    "counts": Case(lambda r: lists.counts(r.readers), ["jobs_ready (type=? AND rank=?)"]),
+    "aging": Case(
+        lambda r: pruning.age(r.transaction, later(10**5), timedelta(minutes=10), 500),
+        ["jobs_ready (type=? AND rank=?)"],
+    ),
+    "clock shift": Case(
+        lambda r: pruning.shift(r.transaction, timedelta(hours=1)),
+        ["jobs_running", "jobs_delayed"],
+        scans="every waiting and running job moves with the clock, which is rarely set",
+    ),
+    "prune": Case(
+        lambda r: pruning.prune(r.transaction, prune_at(later(10**6))),
+        [
+            "jobs_ended (status=? AND finished_at<?)",
+            "deliveries_of_job (job=?)",
+            "cache_of_job (job_id=?)",
+            "events_of_job (job=?)",
+            "cache_expiring (expires_at<?)",
+            "idempotency_expiring (expires_at<?)",
+        ],
+    ),
+    "deliveries due": Case(
+        lambda r: SqliteOutbox(NO_WRITER, r.readers).due(later(60), 5, except_for=["x"]),
+        ["deliveries_due (next_at<?)", "deliveries_of_job (job=? AND seq<?)"],
+    ),
+    "next delivery due": Case(lambda r: SqliteOutbox(NO_WRITER, r.readers).next_due(), ["deliveries_due"]),
+    "deliveries of a job": Case(
+        lambda r: SqliteOutbox(NO_WRITER, r.readers).of_job("ended"), ["deliveries_of_job (job=?)"]
+    ),
+    "counts of deliveries": Case(lambda r: SqliteOutbox(NO_WRITER, r.readers).counts()),
+    "a step": Case(
+        lambda r: SqliteSteps(NO_WRITER, r.readers).get("running", "s"), ["steps USING PRIMARY KEY (job=? AND name=?)"]
+    ),
+    "steps of a job": Case(
+        lambda r: SqliteSteps(NO_WRITER, r.readers).of_job("running"),
+        ["steps USING PRIMARY KEY (job=?)"],
+        sorts="of the steps of one job",
+    ),
+    "a cached result": Case(
+        lambda r: SqliteCache(NO_WRITER, r.readers).get("k", NOW), ["cache USING PRIMARY KEY (key=?)"]
+    ),
+}
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Iterator[Recorder]:
+    connection = connect_writer(tmp_path / "queue.db", "off")
+    recorder = Recorder(connection)
+    transaction = recorder.transaction
+    jobs.add(transaction, new("ended", target=CALLBACK, idempotency=Idempotency("k", b"1"), dedupe_key="w"))
+    [job] = jobs.claim(transaction, {"hls": 1}, 1, BOOT, TTL, NOW)
+    jobs.change(transaction, "ended", settled(Completed(1)), job.lease)
+    connection.execute("update deliveries set state = 'delivered', next_at = null")
+    jobs.add(transaction, new("running"))
+    jobs.claim(transaction, {"hls": 1}, 1, BOOT, TTL, NOW)
+    jobs.add(transaction, new("ready"))
+    jobs.add(transaction, new("delayed", run_at=later(30)))
+    recorder.seen.clear()
+    yield recorder
+    connection.close()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_statements_find_their_rows_by_an_index(recorder: Recorder, name: str) -> None:
+    case = CASES[name]
+    answer = case.run(recorder)
+    if isinstance(answer, Coroutine):
+        with pytest.raises(StopIteration):  # it never has to wait: the recorder answers at once
+            answer.send(None)
+    plans = recorder.plans()
+    for index in case.uses:
+        assert index in plans, plans
+    assert case.scans or not SCAN.search(plans), plans
+    assert case.sorts or not SORT.search(plans), plans
+
+
+def test_deleting_a_job_finds_what_is_its_by_an_index(recorder: Recorder) -> None:
+    recorder.execute("delete from jobs where id = 'ended'")
+    plans = recorder.plans()
+    for index in ("deliveries_of_job (job=?)", "events_of_job (job=?)", "steps USING PRIMARY KEY (job=?)"):
+        assert index in plans, plans

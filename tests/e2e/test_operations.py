@@ -1,0 +1,287 @@
+"""What an operator does and meets: recover, check, backup, restore, a damaged database, runs that do not stop."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+STUBBORN = """
+import asyncio
+
+from pydantic import BaseModel
+from secondunit.queue.handler import HandlerSpec
+
+
+class Payload(BaseModel):
+    pass
+
+
+def build(tools):
+    async def run(ctx, payload):
+        while True:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+
+    return HandlerSpec(type="sleep", payload=Payload, run=run)
+"""
+DEADLY = """
+from pydantic import BaseModel
+from secondunit.queue import retention
+from secondunit.queue.handler import HandlerSpec
+from secondunit.queue.stores.sqlite.store import SqliteStore
+
+
+class Payload(BaseModel):
+    pass
+
+
+async def age(self, now, step, limit):
+    raise ZeroDivisionError("planted")
+
+
+def build(tools):
+    retention.AGE_EVERY = 0.5
+    SqliteStore.age = age
+
+    async def run(ctx, payload):
+        return None
+
+    return HandlerSpec(type="sleep", payload=Payload, run=run)
+"""
+
+
+def cli(data: Path, *args: str, feed: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(data), "SECONDUNIT_CONFIG": os.devnull}
+    command = [sys.executable, "-m", "secondunit", *args]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False, input=feed)
+
+
+def killed(daemon: Any) -> None:
+    daemon.process.kill()
+    daemon.process.wait()
+
+
+def test_recover_lists_asks_and_takes_a_job_from_its_run(start: Any, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    daemon = start().ready()
+    job_id = daemon.submit(seconds=3600, marks=str(marks))
+    daemon.until(job_id, "running")
+    assert "no running job is stuck" in cli(daemon.data, "recover").stdout
+    time.sleep(1.1)
+    listed = cli(daemon.data, "recover", "--timeout", "1", "--dry-run")
+    assert job_id in listed.stdout and "sleep" in listed.stdout and "api" in listed.stdout
+    assert cli(daemon.data, "recover", "--timeout", "1", feed="n\n").returncode == 0
+    assert daemon.job(job_id)["attempts"] == []
+    done = json.loads(cli(daemon.data, "recover", "--timeout", "1", "--yes", "--json").stdout)
+    assert done["recovered"] == 1 and done["stuck"][0]["jobId"] == job_id
+    deadline = time.monotonic() + 10
+    while len(list(marks.iterdir())) < 2:
+        assert time.monotonic() < deadline, daemon.log
+        time.sleep(0.02)
+    job = daemon.job(job_id)
+    assert job["attempts"][0]["outcome"] == "recovered" and job["attempt"] == 1
+
+
+def test_without_a_daemon_recover_frees_every_running_job(start: Any) -> None:
+    daemon = start().ready()
+    job_id = daemon.submit(seconds=3600)
+    daemon.until(job_id, "running")
+    killed(daemon)
+    assert job_id in cli(daemon.data, "recover", "--dry-run").stdout
+    assert "1 jobs are queued again" in cli(daemon.data, "recover", feed="y\n").stdout
+    assert json.loads(cli(daemon.data, "jobs", "show", job_id, "--json").stdout)["status"] == "queued"
+
+
+def test_check_says_whether_a_restart_would_disturb_anything(start: Any) -> None:
+    daemon = start().ready()
+    idle = cli(daemon.data, "check")
+    assert idle.returncode == 0 and "safe" in idle.stdout
+    job_id = daemon.submit(seconds=3600)
+    daemon.until(job_id, "running")
+    busy = cli(daemon.data, "check")
+    assert busy.returncode == 1 and job_id in busy.stdout and "not safe" in busy.stdout
+    found = json.loads(cli(daemon.data, "check", "--json").stdout)
+    assert found["safe"] is False and found["running"][0]["paidSteps"] == []
+    killed(daemon)
+    assert cli(daemon.data, "check").returncode == 0
+
+
+def test_jobs_are_retried_by_the_dozen_with_an_honest_count_and_types_are_paused(start: Any) -> None:
+    daemon = start().ready()
+    assert cli(daemon.data, "jobs", "pause", "sleep").returncode == 0
+    ids = [daemon.submit(seconds=0) for _ in range(3)]
+    assert cli(daemon.data, "jobs", "cancel", ids[0]).returncode == 0
+    assert "2 jobs are cancelled" in cli(daemon.data, "jobs", "cancel", "--status", "queued").stdout
+    assert cli(daemon.data, "jobs", "retry").returncode == 2
+    assert "0 jobs" in cli(daemon.data, "jobs", "retry", "--status", "failed", "--type", "sleep").stdout
+    assert "3 jobs are queued again" in cli(daemon.data, "jobs", "retry", "--status", "cancelled").stdout
+    assert {daemon.job(id)["status"] for id in ids} == {"queued"}
+    assert cli(daemon.data, "jobs", "resume", "sleep").returncode == 0
+    for id in ids:
+        daemon.until(id, "completed")
+    assert cli(daemon.data, "jobs", "deliveries", ids[0]).stdout == "nobody asked to be told\n"
+
+
+def test_a_backup_taken_while_jobs_run_is_restored_with_new_epochs_and_a_new_generation(
+    start: Any, tmp_path: Path
+) -> None:
+    daemon = start().ready()
+    done = daemon.submit(seconds=0)
+    daemon.until(done, "completed")
+    running = daemon.submit(seconds=3600)
+    daemon.until(running, "running")
+    old_id = _last_event_id(daemon)
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    (folder / "mine.db").write_text("somebody else's")
+    for _ in range(4):
+        assert cli(daemon.data, "backup", str(folder), "--keep", "2").returncode == 0
+    taken = sorted(file.name for file in folder.iterdir())
+    assert len(taken) == 3 and taken[0] == "mine.db"
+    assert (folder / taken[1]).stat().st_mode & 0o777 == 0o600
+    later = daemon.submit(seconds=3600)
+    refused = cli(daemon.data, "restore", str(folder / taken[2]), "--yes")
+    assert refused.returncode == 1 and "stop the daemon first" in refused.stderr
+    assert cli(daemon.data, "backup", str(daemon.data / "queue.db")).returncode == 1
+    killed(daemon)
+    bad = cli(daemon.data, "restore", str(folder / "mine.db"), "--yes")
+    assert bad.returncode == 1 and "nothing was restored" in bad.stderr
+    restored = cli(daemon.data, "restore", str(folder / taken[2]), "--yes")
+    assert restored.returncode == 0 and "secondunit run" in restored.stdout
+    assert list(daemon.data.glob("queue.db.before-restore-*"))
+    with sqlite3.connect(daemon.data / "queue.db") as database:
+        assert database.execute("select min(epoch) from jobs").fetchone()[0] >= 2**32
+    again = start().ready()
+    assert again.job(done)["status"] == "completed" and again.call("GET", f"/api/jobs/{later}").status == 404
+    assert again.until(running, "running")["attempt"] == 1
+    assert _first_message(again, old_id)["type"] == "reset"
+
+
+def _last_event_id(daemon: Any) -> str:
+    """The generation of this database's events, with the first number."""
+    with sqlite3.connect(daemon.data / "queue.db") as database:
+        [generation] = database.execute("select value from meta where key = 'generation'").fetchone()
+    return f"{generation}-1"
+
+
+def _first_message(daemon: Any, last_id: str) -> Any:
+    request = urllib.request.Request(f"http://127.0.0.1:{daemon.port}/api/events", headers={"Last-Event-ID": last_id})
+    with urllib.request.urlopen(request, timeout=10) as stream:  # noqa: S310  our own daemon's address
+        for line in stream:
+            if line.startswith(b"data:"):
+                return json.loads(line[5:])
+    raise AssertionError("no message came")
+
+
+def _used_once(start: Any) -> Path:
+    """A data folder with a database that a daemon wrote."""
+    daemon = start(DRAIN_SECONDS="0").ready()
+    for _ in range(20):
+        daemon.submit(seconds=3600)
+    daemon.signal(signal.SIGTERM)
+    daemon.ended()
+    data: Path = daemon.data
+    return data
+
+
+def _corrupt(database: Path) -> None:
+    with database.open("r+b") as file:
+        file.seek(3 * 4096)
+        file.write(b"\xff" * 8192)
+
+
+def _newer(database: Path) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute("pragma user_version = 9999")
+    connection.close()
+
+
+def _foreign(database: Path) -> None:
+    database.unlink()
+    with sqlite3.connect(database) as connection:
+        connection.execute("create table somebody (else_s text)")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (_corrupt, "restore"),
+        (_newer, "newer version"),
+        (_foreign, "another program"),
+        (lambda database: database.write_bytes(b""), "is empty"),
+        (lambda database: database.unlink(), "is gone"),
+    ],
+    ids=["corrupt", "newer", "foreign", "empty", "missing"],
+)
+@pytest.mark.slow
+def test_a_database_that_can_t_be_used_is_refused_with_instructions_and_kept(
+    start: Any, damage: Any, told: str
+) -> None:
+    data = _used_once(start)
+    database = data / "queue.db"
+    damage(database)
+    before = database.read_bytes() if database.exists() else None
+    daemon = start()
+    assert daemon.ended() == 74
+    assert told in daemon.log, daemon.log
+    assert (database.read_bytes() if database.exists() else None) == before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_a_read_only_database_is_refused_with_instructions(start: Any) -> None:
+    data = _used_once(start)
+    mount = ["mount", "--bind", str(data), str(data)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("this machine does not let root mount")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(data)], check=True)
+        daemon = start()
+        assert daemon.ended() == 74
+        assert str(data) in daemon.log
+    finally:
+        subprocess.run(["umount", str(data)], check=True)
+    shutil.rmtree(data)
+
+
+def test_a_loop_that_dies_takes_the_daemon_with_it(start: Any, tmp_path: Path) -> None:
+    (tmp_path / "plugins" / "sleeper.py").write_text(DEADLY)
+    daemon = start()
+    assert daemon.ended() == 70
+    assert "planted" in daemon.log
+
+
+def test_a_database_removed_under_the_daemon_ends_it(start: Any) -> None:
+    daemon = start().ready()
+    (daemon.data / "queue.db").rename(daemon.data / "elsewhere.db")
+    assert daemon.ended(within=30) == 74
+    assert "removed or renamed" in daemon.log
+
+
+def test_a_run_that_ignores_being_stopped_does_not_hold_the_process(start: Any, tmp_path: Path) -> None:
+    (tmp_path / "plugins" / "sleeper.py").write_text(STUBBORN)
+    daemon = start().ready()
+    job_id = daemon.submit()
+    daemon.until(job_id, "running")
+    daemon.signal(signal.SIGTERM)
+    time.sleep(0.3)
+    began = time.monotonic()
+    daemon.signal(signal.SIGTERM)
+    assert daemon.ended() == 0
+    assert time.monotonic() - began < 10.5
+    assert start().ready().until(job_id, "running")["attempt"] == 1

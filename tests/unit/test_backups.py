@@ -1,0 +1,101 @@
+"""Backups: whole or not at all, the newest of our own naming kept; and the way back, which fences what came after."""
+
+import os
+import sqlite3
+from asyncio import to_thread
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from secondunit.daemon.backups import take
+from secondunit.queue.errors import BadPayload, LeaseLost, StoreBroken
+from secondunit.queue.outcome import Completed
+from secondunit.queue.stores.sqlite.backup import EPOCHS_APART, back_up, check, restore
+from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
+from secondunit.testing.jobs import ALL, NOW, claim, held, settled, submit
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    (tmp_path / "data").mkdir()
+    opened = await open_store(tmp_path / "data" / "queue.db")
+    yield opened
+    await opened.close()
+
+
+async def test_the_newest_of_ours_stay_and_nothing_else_is_touched(store: SqliteStore, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    for name in ("secondunit.db", "secondunit-20200101T000000Z.db.old", "zzz"):
+        (folder / name).touch()
+    for hour in range(5):
+        await to_thread(take, store.path, folder, 2, NOW + timedelta(hours=hour))
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "secondunit-20200101T000000Z.db.old",
+        "secondunit-20300101T030000.000Z.db",
+        "secondunit-20300101T040000.000Z.db",
+        "secondunit.db",
+        "zzz",
+    ]
+
+
+async def test_a_backup_never_takes_the_place_of_the_database_or_its_parts(store: SqliteStore, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(store.path.parent)
+    for target in (store.path, store.path.with_name("queue.db-wal"), tmp_path / "link" / "queue.db"):
+        with pytest.raises(BadPayload):
+            await to_thread(take, store.path, target, None, NOW)
+    for target, keep in ((Path("relative.db"), None), (tmp_path / "no" / "folder.db", None), (tmp_path / "file.db", 2)):
+        with pytest.raises(BadPayload):
+            await to_thread(take, store.path, target, keep, NOW)
+
+
+async def test_a_backup_holds_what_was_committed_and_replaces_an_older_one(store: SqliteStore, tmp_path: Path) -> None:
+    target = tmp_path / "copy.db"
+    await submit(store, "a")
+    assert (await to_thread(back_up, store.path, target)).jobs == 1
+    await submit(store, "b")
+    assert (await to_thread(back_up, store.path, target)).jobs == 2
+    assert (await to_thread(check, target)).jobs == 2
+    assert set(await to_thread(os.listdir, tmp_path)) == {"data", "copy.db"}
+
+
+def test_a_backup_that_fails_leaves_what_stood_there(tmp_path: Path) -> None:
+    target = tmp_path / "copy.db"
+    target.write_text("an older one")
+    with pytest.raises(StoreBroken):
+        back_up(tmp_path / "no.db", target)
+    assert target.read_text() == "an older one" and [file.name for file in tmp_path.iterdir()] == ["copy.db"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all", b"SQLite format 3\0" + b"\xff" * 5000])
+def test_what_is_no_backup_is_refused_and_the_database_stays(tmp_path: Path, content: bytes) -> None:
+    database, copy = tmp_path / "queue.db", tmp_path / "copy.db"
+    database.write_text("what stands here")
+    copy.write_bytes(content)
+    with pytest.raises(StoreBroken):
+        restore(copy, database, tmp_path / "aside.db")
+    assert database.read_text() == "what stands here" and not (tmp_path / "aside.db").exists()
+
+
+async def test_after_a_restore_no_lease_from_after_the_backup_can_write(store: SqliteStore, tmp_path: Path) -> None:
+    copy, generation = tmp_path / "copy.db", store.generation
+    await submit(store, "a")
+    await to_thread(back_up, store.path, copy)
+    lease = held((await claim(store))[0])
+    await submit(store, "b")
+    await store.close()
+    await to_thread(restore, copy, store.path, tmp_path / "aside.db")
+    with sqlite3.connect(tmp_path / "aside.db") as aside:
+        assert aside.execute("select count(*) from jobs").fetchone() == (2,)
+    aside.close()
+    again = await open_store(store.path)
+    try:
+        assert (await again.find(ALL, None, 10)).total == 1
+        [job] = await claim(again)
+        assert job.epoch > EPOCHS_APART and again.generation != generation
+        with pytest.raises(LeaseLost):
+            await again.change("a", settled(Completed(None)), lease=lease)
+    finally:
+        await again.close()

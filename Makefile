@@ -11,7 +11,7 @@ INSTALL = $(UV) pip install --quiet --python $(BIN)/python --build-constraints r
 # Players and parsers of other people that judge what we publish; they come from npm.
 JUDGES := tests/node/node_modules/.package-lock.json
 
-.PHONY: help setup dev demo test check format lint types imports tests mutants torture relock clean
+.PHONY: help setup dev demo test bench check format lint types imports tests mutants torture relock clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -25,6 +25,9 @@ demo: setup ## Start a daemon on a fresh folder, run three jobs on a small clip,
 
 test: dev ## Run the fast tests
 	$(BIN)/python -m pytest -q -m "not slow"
+
+bench: dev ## Measure: speed, latency, memory, beside other queues (QUICK=1: a minute)
+	$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
 
 check: format lint types imports tests mutants ## Everything that CI checks
 

@@ -19,6 +19,7 @@ class Refusal extends Error {
 
 const routes = [
   ["GET", /^\/$/, async () => ({ html: page(ledger.all(), ledger.points(), ledger.notifications()) })],
+  ["GET", /^\/v1\/points$/, async () => ({ json: ledger.points() }), "key"],
   ["GET", /^\/v1\/analysis\/failed$/, async ({ query }) => ({ json: ledger.failed(limitOf(query)) }), "key"],
   ["GET", /^\/v1\/analysis\/pending$/, async ({ query }) => ({ json: ledger.pending(limitOf(query)) }), "key"],
   ["PUT", /^\/v1\/analysis\/([^/]+)\/result$/, putResult, "key"],

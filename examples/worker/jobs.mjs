@@ -36,14 +36,19 @@ async function receiver() {
   return { url: `http://127.0.0.1:${server.address().port}/done`, news, close: () => server.close() };
 }
 
-/** The events of one job until it has ended; a broken connection is taken up where it broke. */
+/**
+ * What happens to one job. An event is sent once, so the job as it stands comes first, when nothing can be missed any
+ * more; a broken connection is taken up where it broke.
+ */
 async function* follow(jobId) {
   let last = "";
   for (;;) {
     try {
       const url = `${base}/api/events?jobId=${jobId}${last && `&lastEventId=${encodeURIComponent(last)}`}`;
+      const stream = await fetch(url, { headers });
+      yield { ...(await (await fetch(`${base}/api/jobs/${jobId}`, { headers })).json()), type: "job:now" };
       let rest = "";
-      for await (const chunk of (await fetch(url, { headers })).body.pipeThrough(new TextDecoderStream())) {
+      for await (const chunk of stream.body.pipeThrough(new TextDecoderStream())) {
         const messages = (rest + chunk).split("\n\n");
         rest = messages.pop();
         for (const message of messages) {
@@ -72,9 +77,8 @@ if (response.status !== 201) {
 }
 console.log(`queued ${job.jobId}`);
 for await (const event of follow(job.jobId)) {
-  console.log(event.type, event.progress ?? "", event.message ?? "");
-  const status = event.status ?? event.jobs?.find(({ jobId }) => jobId === job.jobId)?.status;
-  if (["completed", "partial", "failed", "cancelled"].includes(status)) break;
+  console.log(event.type, event.status ?? "", event.progress ?? "", event.message ?? "");
+  if (["completed", "partial", "failed", "cancelled"].includes(event.status)) break;
 }
 console.log("callback", JSON.stringify(await callback.news));
 callback.close();

@@ -12,11 +12,13 @@ import structlog
 
 from secondunit.daemon.active import Ears, Poller
 from secondunit.daemon.alerts import AlertHook, Alerts, Limits, Poisoned
+from secondunit.daemon.artifacts import Artifacts
 from secondunit.daemon.backend import KIND as BACKEND
 from secondunit.daemon.backend import Backend, BackendSender
 from secondunit.daemon.backups import take
 from secondunit.daemon.callbacks import KIND as CALLBACK
 from secondunit.daemon.callbacks import CallbackSender, signer
+from secondunit.daemon.chance import StockedRandom
 from secondunit.daemon.clock import SystemClock
 from secondunit.daemon.config import Config, unserved
 from secondunit.daemon.deliver import Deliverer
@@ -78,7 +80,7 @@ async def serve(config: Config, systemd: Systemd) -> None:
 
 def _compose(world: World, found: Found) -> Parts:
     settings, clock, store = world.settings, world.clock, world.store
-    registry, hub, random = Registry(found.specs), Hub(), SystemRandom()
+    registry, hub, random = Registry(found.specs), Hub(), StockedRandom()
     metrics = Metrics(store, tuple(registry), clock)
     worker = _worker(world, registry, hub, metrics)
     disk = DiskGuard(store.ballast, clock)
@@ -90,7 +92,8 @@ def _compose(world: World, found: Found) -> Parts:
     ears = Ears(metrics.observe_poll, metrics.observe_backend_jobs)
     poller = poller_of(settings, backend, queue, clock, random, ears)
     deliverer = Deliverer(store.outbox, _senders(world, backend), clock, random, log, on_sent=_on_sent(metrics, poller))
-    checkup = Checkup(queue, _box(world, found), clock, metrics.degraded, disk=disk, poller=poller)
+    gemini = world.tools.gemini
+    checkup = Checkup(queue, _box(world, found), clock, metrics.degraded, disk=disk, poller=poller, gemini=gemini)
     poisoned = Poisoned(clock)
     uploads = Uploads(settings.uploads, settings.max_upload_mb << 20, clock)
     api = Api(
@@ -105,6 +108,7 @@ def _compose(world: World, found: Found) -> Parts:
         version=VERSION,
         settings=http_settings(settings),
         analyses=_analyses(world, uploads, disk),
+        artifacts=Artifacts(world.tools.files, world.work.log_of),
     )
     store.listen(hub.publish)
     hub.tap(world.joblog)

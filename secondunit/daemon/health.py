@@ -17,6 +17,7 @@ from secondunit.daemon.http.api import Health
 from secondunit.daemon.http.wire import instant
 from secondunit.daemon.plugins import Broken
 from secondunit.handlers.tools.ffmpeg import Media, MediaMissing
+from secondunit.handlers.tools.gemini import Gemini
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.model import Counts, Filter, Job, Status
@@ -72,8 +73,10 @@ class Checkup:
         *,
         disk: DiskGuard,
         poller: Poller | None,
+        gemini: Gemini | None,
     ) -> None:
         self._disk = disk
+        self._gemini = gemini
         self._poller = poller
         self._queue = queue
         self._box = box
@@ -91,7 +94,7 @@ class Checkup:
         reasons = [
             *standing(self._box, self._queue.registry),
             *passing(found, self._queue.registry, disk_full=self._disk.closed),
-            *facing(self._poller.state if self._poller else None),
+            *facing(self._poller.state if self._poller else None, self._gemini.trouble if self._gemini else None),
         ]
         self._observe([reason.word for reason in reasons])
         status: Literal["ok", "degraded", "draining"] = "degraded" if reasons else "ok"
@@ -184,9 +187,12 @@ def passing(found: Found, registry: Mapping[str, Any], *, disk_full: bool) -> Se
     return reasons
 
 
-def facing(polling: Polling | None) -> Sequence[Reason]:
-    """What is wrong with the backend."""
-    if polling is None or polling.down_since is None:
-        return ()
-    word = "backend_refused" if polling.refused else "backend_down"
-    return (Reason(word, f"since {instant(polling.down_since)}: {polling.trouble}"),)
+def facing(polling: Polling | None, gemini_trouble: str | None = None) -> Sequence[Reason]:
+    """What is wrong with the backend, and with Gemini."""
+    reasons = []
+    if polling is not None and polling.down_since is not None:
+        word = "backend_refused" if polling.refused else "backend_down"
+        reasons.append(Reason(word, f"since {instant(polling.down_since)}: {polling.trouble}"))
+    if gemini_trouble is not None:
+        reasons.append(Reason("gemini_trouble", gemini_trouble))
+    return reasons

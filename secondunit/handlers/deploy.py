@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from secondunit.handlers.tools.commands import run_command
 from secondunit.handlers.tools.deployments import Deployments
-from secondunit.handlers.tools.endings import in_thread, to_the_end
+from secondunit.handlers.tools.endings import in_thread
 from secondunit.handlers.tools.projects import Project, disagreements
 from secondunit.handlers.tools.releases import Releases
 from secondunit.handlers.tools.toolbox import Tools
@@ -123,19 +123,15 @@ async def _build(
 
 async def _switch(tools: Tools, ctx: JobContext, project: Project, releases: Releases, release: Path) -> None:
     """Serve the release; if it is not found healthy, for whatever reason, serve again what was before."""
-    found_healthy = False
     await in_thread(releases.serve, release)
     try:
         limit = timedelta(seconds=project.health_timeout_seconds)
         if project.health:
             await run_command(tools.programs, ctx, project, "health", project.health, release, limit)
         await in_thread(releases.healthy, release)
-        found_healthy = True
-    finally:
-        if not found_healthy:
-            former = await in_thread(releases.go_back)
-            await to_the_end(_tell(ctx, release, former))
-
-
-async def _tell(ctx: JobContext, failed: Path, former: Path | None) -> None:
-    await ctx.stats(rolledBack=True, failedRelease=str(failed), release=str(former) if former else None)
+    except BaseException as error:
+        former = await in_thread(releases.go_back)
+        if isinstance(error, Exception):  # a run that is being stopped may have lost its right to write
+            serves = str(former) if former else None
+            await ctx.stats(rolledBack=True, failedRelease=str(release), release=serves)
+        raise

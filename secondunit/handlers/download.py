@@ -25,7 +25,7 @@ OURS = frozenset("host connection keep-alive te trailer transfer-encoding upgrad
 OURS_BY_BEGINNING = ("content-", "proxy-", "if-", "webhook-", "secondunit-", "x-forwarded-", "forwarded")
 MOST_HEADERS, LONGEST_VALUE = 50, 8192
 PIECE = 64 << 20
-BROWSER = "install the extra `browser` (pip install 'secondunit[browser]') for usePuppeteer and mode browser"
+BROWSER = "this build has no browser: leave out usePuppeteer, or choose mode auto, http or ytdlp"
 
 
 class DownloadPayload(BaseModel):

@@ -159,6 +159,7 @@ class RunContext:
         sends = await self._in_doubt(stored) if stored and not stored.done else 0
         if sends:
             self._hooks.found_in_doubt(self._job, name, sends)
+            await self._show_doubt(name, sends)
         if sends >= SENDS or (sends and policy == "fail"):
             raise Deterministic(
                 f"step {name} was sent {sends} times and no answer was stored; it may have been charged, so it is not "
@@ -173,6 +174,12 @@ class RunContext:
         except (Transient, Deterministic, Postponed):
             await _kept_up(self._withdraw(name))
             raise
+
+    async def _show_doubt(self, name: str, sends: int) -> None:
+        def shown(job: Job) -> Change:
+            return state.in_doubt(job, name, sends, self._clock.now())
+
+        await with_room(self._clock, lambda: self._change(shown))
 
     async def _in_doubt(self, step: Step) -> int:
         accepted = any(

@@ -177,6 +177,12 @@ def with_stats(job: Job, stats: dict[str, Any], now: datetime) -> Change:
     return Change(replace(job, stats={**(job.stats or {}), **stats}, updated_at=now))
 
 
+def in_doubt(job: Job, step: str, sends: int, now: datetime) -> Change:
+    """A paid step was found sent so often without an answer: its figure shows that with the job."""
+    doubts = {**(job.stats or {}).get("in_doubt", {}), step: sends}
+    return with_stats(job, {"in_doubt": doubts}, now)
+
+
 def _cancelled(job: Job, now: datetime) -> Change:
     error = JobError("cancelled", "cancelled", "cancelled on request")
     return _end(job, Status.CANCELLED, now, error=error)

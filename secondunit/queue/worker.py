@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.execution import Execution, House
@@ -29,6 +29,7 @@ class Worker:
         self._draining = False
         self._stopped: Released | None = None
         self._stopped_early: set[JobId] = set()
+        self._due: tuple[Collection[str], datetime | None] | None = None
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         house.hub.tap(self._hear)
@@ -125,7 +126,7 @@ class Worker:
 
     async def _nap(self, room: Collection[str], tasks: asyncio.TaskGroup) -> None:
         """Until there may be something to do: news, an end, or a job of a type with room that comes due."""
-        due = await self._house.store.next_due(list(room)) if room else None
+        due = await self._next_due(room) if room else None
         seconds = LONGEST_NAP
         if due is not None:
             seconds = min(seconds, max(0.0, (due - self._house.clock.now()).total_seconds()))
@@ -136,10 +137,23 @@ class Worker:
         finally:
             alarm.cancel()
 
+    async def _next_due(self, room: Collection[str]) -> datetime | None:
+        if self._due is None or self._due[0] != set(room):
+            self._due = set(room), None  # before it is asked, so that news on the way is not forgotten
+            asked = self._due
+            due = await self._house.store.next_due(list(room))
+            if self._due is asked:
+                self._due = asked[0], due
+            return due
+        return self._due[1]
+
     def _ring(self, alarm: asyncio.Task[None]) -> None:
         if not alarm.cancelled():  # else the nap it was set for is over
+            self._due = None
             self._wake.set()
 
     def _hear(self, events: Sequence[Event]) -> None:
         if not events or any(event.name in ("queued", "retrying") for event in events):
             self._wake.set()
+        if any(event.run_at for event in events):
+            self._due = None

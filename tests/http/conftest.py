@@ -140,7 +140,7 @@ class House:
         **settings: Any,
     ) -> None:
         self.clock = ManualClock()
-        self.chance = random.Random(7)  # noqa: S311 - tests repeat
+        self.chance = random.Random(7)
         self.store = MemoryStore("g1")
         self.hub = Hub()
         self.store.listen(self.hub.publish)
@@ -160,6 +160,7 @@ class House:
             health=self._health,
             retry_delivery=self._retry_delivery,
             stopping=self.stopping,
+            artifacts=settings.pop("artifacts", None),
             version="1.2.3",
             settings=HttpSettings(**settings),
             trusted=trusted,

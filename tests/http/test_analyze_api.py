@@ -2,7 +2,7 @@ import asyncio
 import errno
 import hashlib
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from secondunit.queue.context import Hooks
 from secondunit.queue.errors import BadPayload, FieldError, StoreFull
 from secondunit.queue.execution import House as Runs
 from secondunit.queue.handler import HandlerSpec, JobContext
-from secondunit.queue.model import Job, Status
+from secondunit.queue.model import Filter, Job, Status
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.service import Submission
@@ -107,7 +107,7 @@ class Kitchen:
         """The one job there is, once it has this status."""
         async with asyncio.timeout(10):
             while True:
-                jobs = (await self.house.store.find(ANY, None, 10)).jobs
+                jobs: Sequence[Job] = (await self.house.store.find(ANY, None, 10)).jobs
                 if len(jobs) == 1 and jobs[0].status is status:
                     return jobs[0]
                 await asyncio.sleep(0.002)
@@ -117,7 +117,7 @@ class Kitchen:
         return sorted(path.name for path in self.folder.iterdir())
 
 
-ANY = uploads_module.Filter()
+ANY = Filter()
 
 
 def video(content: Any = VIDEO, field: str = "video", **fields: str) -> FormData:
@@ -319,7 +319,7 @@ BROKEN = {
     "a part without a name": ("multipart/form-data; boundary=a", b"--a\r\nX: y\r\n\r\nx\r\n--a--\r\n"),
     "encoded": (
         "multipart/form-data; boundary=a",
-        b'--a\r\nContent-Disposition: form-data; name="video"; filename="v"\r\nContent-Encoding: gzip\r\n\r\nx\r\n--a--\r\n',
+        b'--a\r\nContent-Encoding: br\r\nContent-Disposition: form-data; name="video"; filename="v"\r\n\r\n\r\n--a--',
     ),
 }
 

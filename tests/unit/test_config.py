@@ -126,12 +126,24 @@ def test_a_named_file_that_is_not_there_is_a_fault() -> None:
 
 
 def test_the_file_holds_retry_tables_and_settings_of_types(tmp_path: Path) -> None:
-    text = 'concurrency_hls = 2\n[types.hls.retry]\nmax_retries = 1\nbackoff = "fixed"\n[deploy.site]\nrepo = "x"\n'
+    text = 'concurrency_hls = 2\n[types.hls.retry]\nmax_retries = 1\nbackoff = "fixed"\n'
     settings = loaded(**file(tmp_path, text)).settings
     assert settings.concurrency == {"hls": 2}
     policy = settings.retry["hls"].policy()
     assert (policy.max_retries, policy.backoff, policy.initial_delay.total_seconds()) == (1, "fixed", 1)
-    assert settings.deploy == {"site": {"repo": "x"}}
+
+
+def test_the_file_lists_the_projects_that_may_be_deployed(tmp_path: Path) -> None:
+    text = '[deploy.site]\nrepoUrl = "https://g.test/s.git"\ndirectory = "/srv/s"\nenvironment = {TOKEN = "sesame"}\n'
+    settings = loaded(**file(tmp_path, text)).settings
+    assert settings.deploy["site"].directory == Path("/srv/s")
+    assert "sesame" in settings.secrets() and "sesame" not in str(shown(settings))
+
+
+def test_a_fault_of_a_project_names_its_table_and_shows_no_value(tmp_path: Path) -> None:
+    text = '[deploy.site]\nrepo_url = "https://git.test/s.git"\ndirectory = "/srv/s"\nenvironment = {PIN = 4711}\n'
+    [fault] = faults(**file(tmp_path, text))
+    assert fault.startswith("deploy.site.environment.PIN: is not text; allowed: ") and "4711" not in fault
 
 
 def test_lists_are_split_as_their_variable_says() -> None:

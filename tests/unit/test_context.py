@@ -388,6 +388,7 @@ async def test_a_call_that_was_cut_off_is_in_doubt_and_sent_at_most_twice(cut: B
     with pytest.raises(Deterministic) as caught:
         await (await runs.begin()).step("s", work, paid="repeat")
     assert (caught.value.type, work.done, found) == ("in_doubt", 2, [("a", "s", 1), ("a", "s", 2)])
+    assert (await runs.store.get("a")).stats == {"in_doubt": {"s": 2}}
 
 
 async def test_a_step_that_must_not_be_sent_twice_fails_when_in_doubt() -> None:

@@ -54,6 +54,10 @@ def test_a_box_that_has_everything_has_no_reason() -> None:
     assert not facing(None) and not facing(Polling())
 
 
+def test_what_gemini_does_not_take_is_a_reason() -> None:
+    assert words(facing(None, "the key is not valid")) == ["gemini_trouble"]
+
+
 def test_a_gemini_key_is_missed_only_where_something_needs_it() -> None:
     assert not standing(box(gemini=False), {"hls": 1})
 

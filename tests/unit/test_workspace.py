@@ -84,3 +84,20 @@ async def test_the_sweep_drops_all_runs_and_what_is_kept_of_ended_jobs(folders: 
 async def test_the_sweep_does_without_a_folder(folders: WorkFolders) -> None:
     await folders.sweep(())
     assert list(await folders.present()) == []
+
+
+async def test_a_run_that_asks_for_no_folder_leaves_none(folders: WorkFolders, tmp_path: Path) -> None:
+    await folders.open(OTHER)
+    await folders.close(OTHER, ended=True)
+    assert not (tmp_path / "data" / "work").exists()
+
+
+async def test_an_end_drops_what_an_earlier_run_kept_even_if_the_last_one_asked_for_nothing(
+    folders: WorkFolders, tmp_path: Path
+) -> None:
+    await worked(folders, JOB)
+    await folders.close(JOB, ended=False)
+    again = replace(JOB, epoch=4)
+    await folders.open(again)
+    await folders.close(again, ended=True)
+    assert tree(tmp_path) == ["job_1", "job_1/log"]

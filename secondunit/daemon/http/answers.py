@@ -151,6 +151,20 @@ class Deliveries(Answer):
     deliveries: list[Delivery]
 
 
+class Artifact(Answer):
+    """A file that a job wrote: `size` in bytes."""
+
+    name: str
+    size: int
+    content_type: str
+
+
+class Artifacts(Answer):
+    """The files that a job wrote and that are there now, its log first."""
+
+    artifacts: list[Artifact]
+
+
 class TypeState(Answer):
     """Whether jobs of a type are started."""
 

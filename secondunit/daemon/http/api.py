@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from secondunit.daemon.artifacts import Artifacts
 from secondunit.daemon.uploads import Uploads
 from secondunit.handlers.tools.addresses import AddressRule, Network
 from secondunit.handlers.tools.ports import Results
@@ -93,3 +94,4 @@ class Api:
     trusted: bool = False
     backup: Callable[[Path, int | None], Awaitable[Snapshot]] | None = None
     analyses: Analyses | None = None
+    artifacts: Artifacts | None = None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from secondunit.daemon.artifacts import NoSuchArtifact
 from secondunit.daemon.http.reply import encoded
 from secondunit.queue import errors
 from secondunit.queue.errors import FieldError
@@ -90,6 +91,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     Published: Kind(403, "published-without-key", "A daemon without a key must not stand behind a proxy"),
     ForeignOrigin: Kind(403, "foreign-origin", "This origin may not change anything here"),
     errors.JobNotFound: Kind(404, "job-not-found", "No such job"),
+    NoSuchArtifact: Kind(404, "artifact-not-found", "No such artefact"),
     NoSuchDelivery: Kind(404, "delivery-not-found", "No such delivery"),
     errors.NotAllowed: Kind(409, "not-allowed", "The job's status forbids this"),
     errors.KeyReused: Kind(409, "idempotency-key-reused", "The idempotency key belongs to another request"),

@@ -1,6 +1,19 @@
 """The table of routes."""
 
-from secondunit.daemon.http import admin, analyze, answers, asks, deliveries, docs, events, jobs, ops, recover, stream
+from secondunit.daemon.http import (
+    admin,
+    analyze,
+    answers,
+    artifacts,
+    asks,
+    deliveries,
+    docs,
+    events,
+    jobs,
+    ops,
+    recover,
+    stream,
+)
 from secondunit.daemon.http.route import Route
 
 BODY = (400, 413, 415, 422)
@@ -29,6 +42,17 @@ JOBS = (
     Route("POST", "/api/jobs/retry", jobs.retry_all, "submit", answers.Bulk, (200,), (*BODY, *STORE), asks.BulkAsk),
     Route("POST", "/api/jobs/cancel", jobs.cancel_all, "submit", answers.Bulk, (200,), (*BODY, *STORE), asks.BulkAsk),
     Route("GET", "/api/jobs/{id}/deliveries", deliveries.of_job, "read", answers.Deliveries, problems=(404, 503)),
+    Route("GET", "/api/jobs/{id}/artifacts", artifacts.of_job, "read", answers.Artifacts, problems=(404, 503)),
+    Route(
+        "GET",
+        "/api/jobs/{id}/artifacts/{name}",
+        artifacts.serve,
+        "read",
+        None,
+        (200, 206, 304),
+        (404, 412, 416, 503),
+        media="*/*",
+    ),
     Route("POST", "/api/deliveries/{id}/retry", deliveries.retry, "admin", answers.Delivery, problems=(404, *STORE)),
 )
 

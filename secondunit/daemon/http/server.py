@@ -34,7 +34,7 @@ def build_app(api: Api) -> web.Application:
     app[DOCUMENT] = document(ROUTES, api.version)
     app[STREAMS] = Streams(api.settings.events_heartbeat, api.settings.send_timeout)
     # A path is one resource, whatever order the table has: aiohttp-cors answers preflights by resource.
-    resources = {path: app.router.add_resource(path) for path in dict.fromkeys(route.path for route in ROUTES)}
+    resources = {path: app.router.add_resource(_deep(path)) for path in dict.fromkeys(route.path for route in ROUTES)}
     for route in ROUTES:
         boundary.add(resources[route.path], route)
     _allow_origins(app, api.settings.cors_origins)
@@ -85,6 +85,11 @@ class Boundary:
                 return known
             log.exception("http.failed", method=request.method, path=request.path)
             return problem(UNEXPECTED, "this is a fault of the daemon; its log has the cause")
+
+
+def _deep(path: str) -> str:
+    """The path as aiohttp takes it; the name of an artefact may hold slashes, as a playlist's relative URLs do."""
+    return path.replace("{name}", "{name:.+}")
 
 
 def _allow_origins(app: web.Application, origins: Sequence[str]) -> None:

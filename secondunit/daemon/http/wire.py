@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from secondunit.daemon.artifacts import Artifact
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Event, Job, Run
 from secondunit.queue.outcome import JobError
@@ -155,6 +156,11 @@ def under_way(job: Job, paid: Sequence[str], now: datetime) -> dict[str, Any]:
         "remainingSeconds": None if remaining is None else round(remaining),
         "paidSteps": list(paid),
     }
+
+
+def artifact(artifact: Artifact, kind: str) -> dict[str, Any]:
+    """A file that a job wrote."""
+    return {"name": artifact.name, "size": artifact.size, "contentType": kind}
 
 
 def _duration(job: Job) -> timedelta | None:

@@ -41,6 +41,10 @@ class WorkFolders:
         """Drop everything of these jobs, logs included."""
         await in_thread(_remove, [self._work / job_id for job_id in job_ids])
 
+    def log_of(self, job_id: JobId) -> Path:
+        """Where a job's log lies, if it has one."""
+        return self._work / job_id / LOG
+
     async def sweep(self, live: Collection[JobId]) -> None:
         """At start, when no run is alive: drop all run folders, and what is kept of jobs that are not `live`."""
         await in_thread(self._sweep, live)
@@ -67,6 +71,8 @@ class WorkFolders:
 
 class _Folders(Workspace):
     """The folders of one lease below the job's own; `used` is told of the first that is made."""
+
+    __setattr__ = object.__setattr__  # it remembers what it made; to a run it is as frozen as any
 
     def __init__(self, mine: Path, epoch: int, used: Callable[[], None]) -> None:
         self._mine = mine

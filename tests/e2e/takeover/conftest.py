@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,7 +115,9 @@ class Gate:
             assert request.transport is not None
             request.transport.close()
             return web.Response()
-        headers = {name: request.headers[name] for name in request.headers if name.lower() not in ("host", "connection")}
+        headers = {
+            name: request.headers[name] for name in request.headers if name.lower() not in ("host", "connection")
+        }
         async with (
             aiohttp.ClientSession() as session,
             session.request(request.method, self.backend.url + request.path_qs, data=body, headers=headers) as answer,
@@ -205,6 +207,12 @@ class World:
                     for row in (await self.call("GET", f"/api/jobs/{job['jobId']}/deliveries"))["deliveries"]
                 ):
                     await asyncio.sleep(0.02)
+
+
+@pytest.fixture(name="until")
+def until_fixture() -> Callable[[Callable[[], object]], Awaitable[None]]:
+    """Waits for what another process does."""
+    return until
 
 
 @pytest.fixture

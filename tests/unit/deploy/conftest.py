@@ -1,16 +1,20 @@
 """Deploys of small repositories made on the spot, with real git; nothing leaves this machine."""
 
+import asyncio
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from secondunit.handlers import deploy
 from secondunit.handlers.tools.addresses import AddressRule
@@ -148,4 +152,56 @@ def site(tmp_path: Path, repository: Repository, egress: Egress) -> Site:
     return Site(tmp_path, repository, egress, ProcessRunner(sys.executable))
 
 
-Planted = Callable[[str], Path]
+@pytest.fixture
+async def closed() -> AsyncIterator[Egress]:
+    """The proxy as it is by default: only public addresses."""
+    async with Egress(AddressRule(())) as egress:
+        yield egress
+
+
+@dataclass
+class GitServer:
+    """The repository over smart HTTP; `redirect` sends every first request to another server."""
+
+    root: Path
+    port: int = 0
+    redirect: str | None = None
+    requests: list[web.Request] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/.git"
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """What git's own CGI program says."""
+        self.requests.append(request)
+        if self.redirect:
+            raise web.HTTPFound(self.redirect + request.path_qs)
+        environment = {
+            "PATH": SEARCH_PATH,
+            "GIT_PROJECT_ROOT": str(self.root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "REQUEST_METHOD": request.method,
+            "PATH_INFO": request.path,
+            "QUERY_STRING": request.query_string,
+            "CONTENT_TYPE": request.headers.get("Content-Type", ""),
+            "HTTP_CONTENT_ENCODING": request.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
+        }
+        process = await asyncio.create_subprocess_exec("git", "http-backend", env=environment, stdin=PIPE, stdout=PIPE)
+        output, _ = await process.communicate(await request.read())
+        head, _, body = output.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        status = int(headers.pop("Status", "200").split()[0])
+        return web.Response(status=status, headers=headers, body=body)
+
+
+@pytest.fixture
+async def git_server(repository: Repository) -> AsyncIterator[GitServer]:
+    server = GitServer(repository.path)
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", server.answer)
+    async with TestServer(app, host="127.0.0.1") as listening:
+        server.port = listening.port or 0
+        yield server

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import compress
 from typing import Any
 
@@ -22,6 +23,7 @@ from secondunit.queue.stores.sqlite.rows import (
     job_from,
     micros,
     moving_values,
+    numbered,
 )
 from secondunit.queue.stores.sqlite.writer import Transaction
 
@@ -33,6 +35,12 @@ SELECT_TWIN = f"""
 select {JOB_COLUMNS}
 from jobs
 where dedupe_key = ? and status in ('queued', 'running')"""
+# A key outlives its job only as a row: one whose job was forgotten stands for nothing.
+SELECT_KEY = """
+select key.job_id, key.digest
+from idempotency key
+join jobs on jobs.id = key.job_id
+where key.key = ? and key.expires_at > ?"""
 INSERT = f"""
 insert into jobs ({", ".join([*FIXED, *MOVING])}, rank)
 values ({", ".join("?" * (len(FIXED) + len(MOVING) + 1))})"""
@@ -146,14 +154,18 @@ def claim(tx: Transaction, room: Mapping[str, int], limit: int, boot: str, ttl: 
     wanted = [(type, n) for type, n in room.items() if n > 0]
     if not wanted or limit < 1:
         return []
-    ready = "\nunion all\n".join([READY] * len(wanted))
     ranges = [value for pair in wanted for value in pair]
-    rows = tx.execute(CLAIM.format(ready=ready), (boot, until, at, at, *ranges, limit)).fetchall()
+    rows = tx.execute(_claim_of(len(wanted)), (boot, until, at, at, *ranges, limit)).fetchall()
     jobs = [job_from(row[:-1]) for row in sorted(rows, key=lambda row: (row[-1], row[0]))]
     for job in jobs:
         note(tx, job)
         _tell(tx, job, state.started(job, now), None)
     return jobs
+
+
+@lru_cache
+def _claim_of(types: int) -> str:
+    return CLAIM.format(ready="\nunion all\n".join([READY] * types))
 
 
 def promote(tx: Transaction, now: datetime) -> None:
@@ -166,7 +178,7 @@ def _by_key(tx: Transaction, job: Job) -> Job | None:
     if job.idempotency is None:
         return None
     row = tx.execute(
-        "select job_id, digest from idempotency where key = ? and expires_at > ?",
+        SELECT_KEY,
         (job.idempotency.key, micros(job.created_at)),
     ).fetchone()
     if row is None:
@@ -186,7 +198,7 @@ def _twin(tx: Transaction, job: Job) -> Job | None:
 def _tell(tx: Transaction, job: Job, event: Event | None, notice: Notice | None) -> None:
     if event:
         cursor = tx.execute(INSERT_EVENT, (job.seq, *event_values(event)))
-        tx.events.append(replace(event, seq=cursor.lastrowid or 0))
+        tx.events.append(numbered(event, cursor.lastrowid or 0))
     if notice:
         at = micros(notice.at)
         values: tuple[Any, ...] = (job.seq, notice.target.kind, notice.target.address, dump_notice(notice), at, at)

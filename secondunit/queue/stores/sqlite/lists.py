@@ -131,7 +131,7 @@ def next_due(types: Sequence[str]) -> tuple[str, list[Any]]:
     sql = f"""
 select ready_at
 from jobs
-where status = 'queued' and delayed = 1 and type in ({marks})
+where status = 'queued' and delayed = 1 and +type in ({marks})
 order by ready_at
 limit 1"""
     return sql, list(types)
@@ -141,7 +141,7 @@ async def events(readers: Readers, after: int, filter: Filter, limit: int) -> li
     """Stored events in order."""
     clauses = ""
     values: list[Any] = [after, limit]
-    for column, wanted in (("j.id", filter.ids), ("j.type", filter.types)):
+    for column, wanted in (("j.id", filter.ids), ("+j.type", filter.types)):
         if wanted:
             clauses += f" and {column} in ({', '.join('?' * len(wanted))})"
             values[-1:-1] = wanted

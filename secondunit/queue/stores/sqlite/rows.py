@@ -3,7 +3,8 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 from secondunit.queue.model import Event, Idempotency, Job, Lease, Notice, Run, Status, Target
 from secondunit.queue.outcome import JobError
@@ -13,6 +14,7 @@ from secondunit.queue.store import CacheEntry, Delivery, Step
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 Row = Sequence[Any]
+STATUSES = {status.value: status for status in Status}
 
 FIXED = """id type priority payload source labels created_at max_retries backoff initial_delay timeout
  target_kind target_address idempotency_key idempotency_digest dedupe_key""".split()
@@ -120,10 +122,10 @@ def job_from(row: Row) -> Job:
         type=type,
         payload=json.loads(payload),
         priority=priority,
-        status=Status(status),
+        status=STATUSES[status],
         created_at=moment(created_at),
         updated_at=moment(updated_at),
-        retry=RetryPolicy(max_retries, backoff, timedelta(microseconds=initial_delay)),
+        retry=_policy(max_retries, backoff, initial_delay),
         seq=seq,
         timeout=None if timeout is None else timedelta(microseconds=timeout),
         run_at=moment_or_none(run_at),
@@ -152,6 +154,11 @@ def job_from(row: Row) -> Job:
     )
 
 
+@lru_cache(maxsize=64)
+def _policy(max_retries: int, backoff: Literal["exponential", "fixed"], initial_delay: int) -> RetryPolicy:
+    return RetryPolicy(max_retries, backoff, timedelta(microseconds=initial_delay))
+
+
 def event_values(event: Event) -> tuple[Any, ...]:
     """An event's values of EVENT_COLUMNS, without the seq."""
     return (
@@ -167,6 +174,14 @@ def event_values(event: Event) -> tuple[Any, ...]:
     )
 
 
+def numbered(event: Event, seq: int) -> Event:
+    """The event under its number; `dataclasses.replace` takes three times as long."""
+    return Event(
+        event.job_id, event.job_type, event.name, event.at, event.status, event.progress, event.phase, event.message,
+        event.attempt, event.error, event.run_at, event.data, seq,
+    )  # fmt: skip
+
+
 def event_from(row: Row) -> Event:
     """An event from a row of EVENT_COLUMNS, then the job's id and type."""
     seq, name, at, status, progress, phase, message, attempt, error, run_at, job_id, job_type = row
@@ -175,7 +190,7 @@ def event_from(row: Row) -> Event:
         job_type=job_type,
         name=name,
         at=moment(at),
-        status=Status(status),
+        status=STATUSES[status],
         progress=progress,
         phase=phase,
         message=message,

@@ -73,8 +73,7 @@ class SqliteStore:
         return await self._writer.run(lambda tx: [jobs.add(tx, change) for change in changes], spends=False)
 
     async def known(self, key: str, now: datetime) -> tuple[JobId, bytes] | None:
-        sql = "select job_id, digest from idempotency where key = ? and expires_at > ?"
-        rows = await self._readers.fetch(sql, (key, micros(now)))
+        rows = await self._readers.fetch(jobs.SELECT_KEY, (key, micros(now)))
         return (rows[0][0], rows[0][1]) if rows else None
 
     async def get(self, job_id: JobId) -> Job:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -68,6 +69,7 @@ class Writer:
         self.listeners: list[Listener] = []
         self.failure: asyncio.Future[Exception] = loop.create_future()
         self._path = path
+        self._log = f"{path}-wal"
         self._ballast = ballast
         self._synchronous = synchronous
         self._loop = loop
@@ -143,7 +145,7 @@ class Writer:
                 events = self._commit(connection, batch)
                 self._tell(self._settle, batch, events)
                 dirty = True
-                if _wal_size(self._path) > LONGEST_WAL:
+                if _size(self._log) > LONGEST_WAL:
                     _checkpoint(connection)
             if last:
                 _checkpoint(connection)
@@ -242,8 +244,8 @@ def _checkpoint(connection: sqlite3.Connection) -> bool:
     return not busy
 
 
-def _wal_size(path: Path) -> int:
+def _size(path: str) -> int:
     try:
-        return path.with_name(path.name + "-wal").stat().st_size
+        return os.stat(path).st_size  # noqa: PTH116  asked for at every commit: a Path would cost more than the call
     except FileNotFoundError:
         return 0

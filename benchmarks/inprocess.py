@@ -1,0 +1,193 @@
+"""The queue without its sockets, as the daemon puts it together; one measurement a process, told as JSON.
+
+python benchmarks/inprocess.py WHAT N full|normal FOLDER [ENDED ROWS]
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+import structlog
+import uvloop
+from pydantic import BaseModel
+from rows import fill
+
+from secondunit.daemon.clock import SystemClock
+from secondunit.daemon.joblog import JobLog
+from secondunit.daemon.metrics import Metrics
+from secondunit.handlers.tools.workspace import WorkFolders
+from secondunit.queue.context import Hooks
+from secondunit.queue.execution import House
+from secondunit.queue.handler import HandlerSpec, JobContext, Registry
+from secondunit.queue.hub import Hub
+from secondunit.queue.model import Event
+from secondunit.queue.service import Queue, Submission
+from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
+from secondunit.queue.worker import Worker
+
+CALLERS = 64
+TTL = timedelta(seconds=30)
+
+
+class Payload(BaseModel):
+    """A number."""
+
+    n: int = 0
+
+
+async def noop(ctx: JobContext, payload: Payload) -> dict[str, int]:
+    """Do nothing."""
+    return {"n": payload.n}
+
+
+@dataclass(slots=True)
+class Bench:
+    """A queue and its worker, with the daemon's log and metrics listening."""
+
+    store: SqliteStore
+    queue: Queue
+    worker: Worker
+    started: dict[str, float]
+    ended: int = 0
+
+    def hear(self, events: Sequence[Event]) -> None:
+        """Note when jobs start, and how many have ended."""
+        now = time.perf_counter()
+        for event in events:
+            if event.name == "started":
+                self.started[event.job_id] = now
+            self.ended += event.status.ended
+
+    async def submit(self, n: int) -> str:
+        """One job."""
+        job, _ = await self.queue.submit(Submission("noop", {"n": n}))
+        return job.id
+
+    async def all_ended(self, n: int) -> None:
+        """Return once so many have."""
+        while self.ended < n:
+            await asyncio.sleep(0.001)
+
+
+async def one_caller(bench: Bench, n: int) -> None:
+    """Each submit waits for the one before."""
+    for i in range(n):
+        await bench.submit(i)
+
+
+async def many_callers(bench: Bench, n: int) -> None:
+    """64 of them share the jobs."""
+    await asyncio.gather(*(one_caller(bench, n // CALLERS) for _ in range(CALLERS)))
+
+
+async def batches(bench: Bench, n: int) -> None:
+    """A hundred jobs a call."""
+    for first in range(0, n, 100):
+        await bench.queue.submit_all([Submission("noop", {"n": i}) for i in range(first, first + 100)])
+
+
+async def drain(bench: Bench, n: int) -> None:
+    """Run what waits."""
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(bench.worker.run())
+        await bench.all_ended(n)
+        running.cancel()
+
+
+async def end_to_end(bench: Bench, n: int) -> None:
+    """Submit by 64 callers while the worker runs."""
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(bench.worker.run())
+        await many_callers(bench, n)
+        await bench.all_ended(n // CALLERS * CALLERS)
+        running.cancel()
+
+
+async def pickup(bench: Bench, n: int) -> list[float]:
+    """Milliseconds from a call of submit on an idle queue to the job's start."""
+    times = []
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(bench.worker.run())
+        for i in range(n):
+            await asyncio.sleep(0.01)
+            began = time.perf_counter()
+            job_id = await bench.submit(i)
+            await bench.all_ended(i + 1)
+            times.append((bench.started[job_id] - began) * 1000)
+        running.cancel()
+    return sorted(times)
+
+
+async def claim(bench: Bench, n: int) -> list[float]:
+    """Milliseconds of the thread that claims one job, beside 100,000 delayed ones; the commit is left out."""
+    from secondunit.queue.stores.sqlite import jobs
+
+    await batches(bench, n)
+    times = []
+
+    def timed(tx: Any) -> None:
+        began = time.thread_time()
+        jobs.claim(tx, {"noop": 1}, 1, "bench", TTL, SystemClock().now())
+        times.append((time.thread_time() - began) * 1000)
+
+    for _ in range(n):
+        await bench.store._writer.run(timed)  # noqa: SLF001  the port does not tell the claim from its commit
+    return sorted(times)
+
+
+WORK: dict[str, Any] = {
+    "enqueue by 1 caller": one_caller,
+    "enqueue by 64 callers": many_callers,
+    "batches of 100": batches,
+    "drain": drain,
+    "end to end": end_to_end,
+    "pickup": pickup,
+    "claim": claim,
+}
+
+
+async def measure(what: str, n: int, synchronous: str, folder: Path, ended: int) -> dict[str, float]:
+    """One measurement: operations a second, CPU microseconds each; of times also p50 and p99."""
+    path = folder / "queue.db"
+    await (await open_store(path, synchronous=synchronous)).close()
+    fill(path, ended=ended, delayed=100_000 if what == "claim" else 0)
+    clock, hub, random = SystemClock(), Hub(), SystemRandom()
+    store = await open_store(path, synchronous=synchronous)
+    registry = Registry([HandlerSpec("noop", Payload, noop, concurrency=10)])
+    house = House(store, hub, clock, random, WorkFolders(folder), Hooks())
+    worker = Worker(house, registry, boot="bench", ttl=TTL, most=10)
+    bench = Bench(store, Queue(store, registry, hub, clock, random), worker, {})
+    store.listen(hub.publish)
+    for tap in (JobLog(clock), Metrics(store, tuple(registry), clock), bench.hear):
+        hub.tap(tap)
+    if what == "drain":
+        await batches(bench, n)
+    await store.ping()
+    cpu, wall = time.process_time(), time.perf_counter()
+    times = await WORK[what](bench, n)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    await store.close()
+    figures = {"per_second": n / wall, "cpu_us": cpu / n * 1e6}
+    return figures | ({"p50": times[len(times) // 2], "p99": times[len(times) * 99 // 100]} if times else {})
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    what, n, synchronous, folder, *more = sys.argv[1:]
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(30),
+        logger_factory=structlog.PrintLoggerFactory(Path(os.devnull).open("w")),  # noqa: SIM115  for the process's life
+    )
+    print(json.dumps(uvloop.run(measure(what, int(n), synchronous, Path(folder), int(more[0]) if more else 0))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""What is measured through the sockets: submits, pickup, event readers, idling, the start after a kill."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from daemons import KEY, Server, bare, daemon, metric
+from load import load, post
+from rows import FAR, fill
+
+Figures = dict[str, float]
+JOB = {"type": "noop", "payload": {"n": 1}}
+WAITING = JOB | {"runAt": FAR.isoformat()}
+BATCH = {"jobs": [WAITING] * 100}
+READERS = 1000
+
+
+def submit(folder: Path, connections: int, seconds: float, synchronous: str) -> Figures:
+    """Submits of jobs that wait, so that the submit alone is measured."""
+    with daemon(folder, synchronous) as server:
+        return _loaded(server, post("/api/jobs", WAITING, key=KEY), connections, seconds)
+
+
+def submit_bare(folder: Path, connections: int, seconds: float) -> Figures:
+    """The same requests to aiohttp alone."""
+    with bare(folder) as server:
+        return _loaded(server, post("/api/jobs", WAITING, key=KEY), connections, seconds)
+
+
+def batches(folder: Path, seconds: float, synchronous: str) -> Figures:
+    """Batches of 100 by 4 connections, counted in jobs."""
+    with daemon(folder, synchronous) as server:
+        figures = _loaded(server, post("/api/jobs/batch", BATCH, key=KEY), 4, seconds)
+    return {"jobs/s": figures["requests/s"] * 100, "server CPU us a job": figures["server CPU us"] / 100}
+
+
+def end_to_end(folder: Path, seconds: float, synchronous: str) -> Figures:
+    """No-op jobs submitted by 64 connections and run, until the last has ended."""
+    with daemon(folder, synchronous) as server:
+        cpu, began = server.cpu(), time.perf_counter()
+        asyncio.run(load(server.port, post("/api/jobs", JOB, key=KEY), 64, seconds))
+        while metric(server.port, 'secondunit_jobs_queued{type="noop"}') + metric(
+            server.port, 'secondunit_jobs_running{type="noop"}'
+        ):
+            time.sleep(0.1)
+        took = time.perf_counter() - began
+        done = metric(server.port, 'secondunit_jobs_total{status="completed",type="noop"}')
+        return {"jobs/s": done / took, "server CPU us a job": (server.cpu() - cpu) / done * 1e6}
+
+
+def pickup(folder: Path, n: int) -> Figures:
+    """From the first byte of a submit to the job's `started` event at a reader of all events."""
+    with daemon(folder) as server:
+        times = asyncio.run(_picked_up(server.port, n))
+    times.sort()
+    return {"p50 ms": times[n // 2], "p99 ms": times[n * 99 // 100]}
+
+
+def idle(folder: Path, seconds: float) -> Figures:
+    """What the daemon costs when there is nothing to do."""
+    with daemon(folder) as server:
+        time.sleep(2)
+        cpu = server.cpu()
+        time.sleep(seconds)
+        return {"CPU %": (server.cpu() - cpu) / seconds * 100, "RSS MiB": server.rss_mb()}
+
+
+def readers(folder: Path, seconds: float) -> Figures:
+    """1,000 readers of all events at 10 events a second (submits of waiting jobs)."""
+    with daemon(folder) as server:
+        return asyncio.run(_read_by_many(server, seconds))
+
+
+def after_kill(folder: Path) -> Figures:
+    """From the start of the process to the first job's end, with 100,000 queued and a predecessor killed with -9."""
+    with daemon(folder, TYPES="webp") as server:
+        server.process.kill()
+        server.process.wait()
+    fill(folder / "queue.db", ended=0, delayed=100_000)
+    _make_ready(folder / "queue.db")
+    began = time.perf_counter()
+    with daemon(folder) as server:
+        listens = time.perf_counter() - began
+        while not metric(server.port, 'secondunit_jobs_total{status="completed",type="noop"}'):
+            time.sleep(0.005)
+        return {"to listening s": listens, "to the first job's end s": time.perf_counter() - began}
+
+
+def _make_ready(path: Path) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(path)
+    connection.execute("update jobs set delayed = 0, run_at = null")
+    connection.commit()
+    connection.close()
+
+
+def _loaded(server: Server, request: bytes, connections: int, seconds: float) -> Figures:
+    asyncio.run(load(server.port, request, connections, 0.5))
+    cpu = server.cpu()
+    found = asyncio.run(load(server.port, request, connections, seconds))
+    if found.refused:
+        raise RuntimeError(f"{found.refused} requests were refused")
+    used = (server.cpu() - cpu) / (found.per_second * seconds) * 1e6
+    return {"requests/s": found.per_second, "server CPU us": used, "p50 ms": found.p50, "p99 ms": found.p99}
+
+
+async def _picked_up(port: int, n: int) -> list[float]:
+    times: list[float] = []
+    started: dict[str, float] = {}
+    news = asyncio.Event()
+
+    def hear(event: dict[str, str], at: float) -> None:
+        if event.get("type") == "job:started":
+            started[event["jobId"]] = at
+            news.set()
+
+    reading = asyncio.create_task(_read(port, hear))
+    await asyncio.sleep(0.3)
+    request = post("/api/jobs", JOB, key=KEY)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(n):
+        await asyncio.sleep(0.01)
+        began = time.perf_counter()
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
+        job_id = json.loads(await reader.readexactly(length))["jobId"]
+        while job_id not in started:
+            news.clear()
+            await news.wait()
+        times.append((started[job_id] - began) * 1000)
+    writer.close()
+    reading.cancel()
+    return times
+
+
+async def _read_by_many(server: Server, seconds: float) -> Figures:
+    sent: dict[str, float] = {}
+    delays: list[float] = []
+
+    def hear(event: dict[str, str], at: float) -> None:
+        if event.get("type") == "job:queued":
+            delays.append((at - sent["now"]) * 1000)
+
+    tasks = [asyncio.create_task(_read(server.port, hear)) for _ in range(READERS)]
+    await asyncio.sleep(2)
+    cpu, count = server.cpu(), int(seconds * 10)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    for _ in range(count):
+        sent["now"] = time.perf_counter()
+        writer.write(post("/api/jobs", WAITING, key=KEY))
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.1)
+        reader._buffer.clear()  # type: ignore[attr-defined]  # noqa: SLF001  the answer's body, of no interest here
+    await asyncio.sleep(1)
+    used = (server.cpu() - cpu) / (seconds + 1)
+    writer.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    delays.sort()
+    delivered = len(delays) / (READERS * count) * 100
+    return {"delivered %": delivered, "p99 ms": delays[len(delays) * 99 // 100], "of a core %": used * 100}
+
+
+async def _read(port: int, hear: Callable[[dict[str, str], float], None]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(f"GET /api/events?token={KEY} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        while line := await reader.readline():
+            if line.startswith(b"data: "):
+                with contextlib.suppress(ValueError):
+                    hear(json.loads(line[6:]), time.perf_counter())
+    finally:
+        writer.close()

@@ -1,0 +1,82 @@
+"""Artefacts: what a job wrote, to look at and to play."""
+
+import mimetypes
+from pathlib import PurePosixPath
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+
+from secondunit.daemon.artifacts import Artifacts, NoSuchArtifact
+from secondunit.daemon.http import wire
+from secondunit.daemon.http.api import Api
+from secondunit.daemon.http.reply import reply
+
+KINDS = {
+    ".avif": "image/avif",
+    ".json": "application/json",
+    ".log": "text/plain; charset=utf-8",
+    ".m3u8": "application/vnd.apple.mpegurl",
+    ".m4s": "video/iso.segment",
+    ".mkv": "video/x-matroska",
+    ".mp4": "video/mp4",
+    ".ts": "video/mp2t",
+    ".webp": "image/webp",
+}
+SHOWN = ("audio/", "image/", "video/")
+ACTIVE = "image/svg+xml"
+OTHER = "application/octet-stream"
+# What came from elsewhere must not become a page of ours, with our origin's rights.
+SAFETY = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Cache-Control": "private, no-cache",
+}
+
+
+class OpenFile(web.FileResponse):
+    """A file that is sent while its handler runs: when aiohttp prepares it once more afterwards, it is closed."""
+
+    _asked = False
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send the file, the first time."""
+        if self._asked:
+            return None
+        self._asked = True
+        return await super().prepare(request)
+
+
+async def of_job(api: Api, request: web.Request) -> web.Response:
+    """What a job wrote: its log, its output, and the playlists of a stream.
+
+    Each is served under its name; the segments of a stream under the names that its playlists use.
+    """
+    job = await api.queue.get(request.match_info["id"])
+    found = await api.artifacts.of(job) if api.artifacts else ()
+    return reply({"artifacts": [wire.artifact(artifact, kind_of(artifact.name)) for artifact in found]})
+
+
+async def serve(api: Api, request: web.Request) -> web.StreamResponse:
+    """One of them, whole or by ranges."""
+    job, name = await api.queue.get(request.match_info["id"]), request.match_info["name"]
+    async with _shelf(api).opened(job, name) as source:
+        kind = kind_of(name)
+        response = OpenFile(source.path, headers={"Content-Type": kind, **SAFETY})
+        if kind == OTHER:
+            response.headers["Content-Disposition"] = "attachment"
+        await response.prepare(request)  # which also sends it, as long as the file is open
+        await response.write_eof()
+    return response
+
+
+def kind_of(name: str) -> str:
+    """The content type by the name; what a browser might run is data."""
+    suffix = PurePosixPath(name).suffix.lower()
+    guessed = KINDS.get(suffix) or mimetypes.types_map.get(suffix, OTHER)
+    return guessed if suffix in KINDS or (guessed.startswith(SHOWN) and guessed != ACTIVE) else OTHER
+
+
+def _shelf(api: Api) -> Artifacts:
+    if api.artifacts is None:
+        raise NoSuchArtifact("this daemon keeps no artefacts")
+    return api.artifacts

@@ -1,0 +1,227 @@
+"""What a payload, a repository or the network may try on a deploy."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from secondunit.handlers.tools.projects import Project, branch_fault
+from secondunit.queue.errors import BadPayload, TypeUnavailable
+from secondunit.queue.outcome import Deterministic
+from secondunit.queue.validation import validated
+
+ENTRY = {"repo_url": "https://git.test/site.git", "directory": "/srv/site"}
+
+
+def refused(site: Any, **payload: Any) -> set[str]:
+    """The fields that are refused."""
+    with pytest.raises(BadPayload) as error:
+        site.check(**payload)
+    return {fault.field for fault in error.value.errors}
+
+
+def test_without_projects_the_type_says_how_to_list_them(site: Any) -> None:
+    with pytest.raises(TypeUnavailable, match=r"\[deploy\.ID\]"):
+        validated(site.spec(listed=False), {"projectId": "site"})
+
+
+def test_a_project_that_is_not_listed_is_refused(site: Any) -> None:
+    assert refused(site, projectId="other") == {"payload.projectId"}
+    assert refused(site, projectId="../site") == {"payload.projectId"}
+
+
+def test_a_payload_that_says_what_the_table_says_is_taken(site: Any) -> None:
+    site.entry |= {"branches": ["main", "release/*"], "build_command": ["npm", "run", "build"]}
+    url, home = site.entry["repo_url"], site.entry["directory"]
+    site.check(repoUrl=url, branch="release/2", directory=f"{home}/", buildCommand="npm run build")
+
+
+def test_the_body_of_the_work_platform_is_taken_as_it_is(site: Any) -> None:
+    site.entry = {
+        "repo_url": "https://github.com/user/repo.git",
+        "branch": "master",
+        "directory": "/path/to/project",
+        "build_command": "npm run build",
+    }
+    site.check(
+        repoUrl="https://github.com/user/repo.git",
+        branch="master",
+        directory="/path/to/project",
+        buildCommand="npm run build",
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("repoUrl", "https://git.test/other.git"),
+        ("repoUrl", "--upload-pack=touch pwned"),
+        ("repoUrl", "ext::sh -c touch% pwned"),
+        ("branch", "other"),
+        ("branch", "--upload-pack=touch pwned"),
+        ("branch", "main; touch pwned"),
+        ("branch", "main..other"),
+        ("branch", "main@{1}"),
+        ("branch", "main.lock"),
+        ("branch", "$(touch pwned)"),
+        ("branch", "main\n"),
+        ("directory", "/srv/other"),
+        ("directory", "/srv/site/../other"),
+        ("buildCommand", "true; touch pwned"),
+        ("buildCommand", "true && touch pwned"),
+        ("buildCommand", "true\ntouch pwned"),
+        ("buildCommand", ""),
+    ],
+)
+def test_a_field_that_differs_from_its_project_is_refused_by_its_name(site: Any, field: str, value: str) -> None:
+    site.entry |= {"branches": ["main"], "build_command": ["true"]}
+    assert refused(site, **{field: value}) == {f"payload.{field}"}
+
+
+@pytest.mark.parametrize("name", ["-x", "a..b", "a@{b", "a.lock", "a/b.lock", "a//b", "a/.b", "/a", "a/", "a.", "a b"])
+def test_no_pattern_lets_a_name_through_that_git_would_misread(site: Any, name: str) -> None:
+    site.entry["branches"] = ["main", "*"]
+    assert branch_fault(name) is not None
+    assert refused(site, branch=name) == {"payload.branch"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"repo_url": "ext::sh -c id"},
+        {"repo_url": "git@git.test:site.git"},
+        {"repo_url": "git://git.test/site.git"},
+        {"repo_url": "https://user:word@git.test/site.git"},
+        {"repo_url": "ssh://-oProxyCommand=id/site"},
+        {"repo_url": "file://host/site"},
+        {"repo_url": "https://git.test/a b"},
+        {"directory": "srv/site"},
+        {"directory": "/srv/../etc"},
+        {"directory": "/"},
+        {"branches": []},
+        {"branches": ["release/*"]},
+        {"branches": ["--upload-pack=x"]},
+        {"build_command": "npm ci && npm run build"},
+        {"environment": {"A=B": "c"}},
+        {"keep": 0},
+        {"buildcommand": "make"},
+    ],
+)
+def test_a_table_that_can_not_be_meant_is_refused(change: dict[str, Any]) -> None:
+    Project.model_validate(ENTRY)
+    with pytest.raises(ValidationError):
+        Project.model_validate(ENTRY | change)
+
+
+def test_a_command_in_words_needs_no_shell() -> None:
+    project = Project.model_validate(ENTRY | {"build_command": "npm run 'my build'"})
+    assert project.build == ("npm", "run", "my build")
+
+
+async def test_nothing_in_a_repository_runs_before_the_build(site: Any) -> None:
+    canary = site.folder / "canary"
+    run = f"touch {canary}"
+    site.repository.git("config", "filter.evil.smudge", run)
+    site.repository.git("config", "filter.evil.clean", "cat")
+    site.repository.git("config", "uploadpack.packObjectsHook", run)
+    hooks = site.repository.path / ".git" / "hooks"
+    for name in ("post-checkout", "pre-auto-gc", "reference-transaction", "post-merge"):
+        (hooks / name).parent.mkdir(exist_ok=True)
+        (hooks / name).write_text(f"#!/bin/sh\n{run}\n")
+        (hooks / name).chmod(0o755)
+    site.repository.git("config", "core.hooksPath", os.devnull)
+    site.repository.commit(
+        {
+            ".gitattributes": "* filter=evil\nversion export-subst\nsecret export-ignore\n",
+            ".gitmodules": f'[submodule "x"]\n\tpath = x\n\turl = -u{run}\n\tupdate = !{run}\n',
+            "version": "$Format:%H$",
+            "secret": "kept",
+        }
+    )
+    canary.unlink(missing_ok=True)
+    await site.deploy()
+    assert not canary.exists()
+    assert site.serves("version") == "$Format:%H$" and site.serves("secret") == "kept"
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../../outside", "inner/up/../.."])
+async def test_a_link_that_leads_out_of_the_repository_is_refused(site: Any, target: str) -> None:
+    site.repository.commit({"inner/deep/file": "x"})
+    (site.repository.path / "inner" / "up").symlink_to("..")
+    (site.repository.path / "link").symlink_to(target)
+    site.repository.commit({})
+    with pytest.raises(Deterministic, match="leads out of the repository") as error:
+        await site.deploy()
+    assert error.value.type == "unsafe_tree"
+    assert site.releases == []
+
+
+async def test_a_link_within_the_repository_is_kept(site: Any) -> None:
+    (site.repository.path / "link").symlink_to("index.html")
+    site.repository.commit({})
+    await site.deploy()
+    assert site.serves("link") == "one" and (site.current / "link").is_symlink()
+
+
+async def test_nothing_is_written_through_a_link(site: Any) -> None:
+    """A tree with `out` as a link and, on a system that takes both for one name, `out/file` behind it."""
+    outside = site.folder / "outside"
+    outside.mkdir()
+    blob = site.repository.git("hash-object", "-w", "index.html")
+    (site.folder / "target").write_text(str(outside))
+    link = site.repository.git("hash-object", "-w", str(site.folder / "target"))
+    below = _mktree(site, f"100644 blob {blob}\tfile")
+    tree = _mktree(site, f"120000 blob {link}\tout\n040000 tree {below}\tout")
+    commit = site.repository.git("commit-tree", tree, "-m", "evil")
+    site.repository.git("update-ref", "refs/heads/main", commit)
+    with pytest.raises(Deterministic) as error:
+        await site.deploy()
+    assert error.value.type == "unsafe_tree" and list(outside.iterdir()) == []
+
+
+async def test_an_address_that_is_not_public_is_refused_by_the_proxy(site: Any, git_server: Any, closed: Any) -> None:
+    site.entry["repo_url"] = git_server.url
+    site.egress = closed
+    with pytest.raises(Deterministic, match="may not be reached") as error:
+        await site.deploy()
+    assert error.value.type == "egress_denied"
+    assert git_server.requests == []
+
+
+async def test_the_operator_may_allow_a_private_repository(site: Any, git_server: Any, closed: Any) -> None:
+    site.entry |= {"repo_url": git_server.url, "allow_private": True}
+    site.egress = closed
+    await site.deploy()
+    assert site.serves() == "one"
+
+
+async def test_a_redirect_to_another_address_is_judged_too(site: Any, git_server: Any) -> None:
+    git_server.redirect = f"http://127.0.0.2:{git_server.port}"
+    site.entry["repo_url"] = git_server.url
+    with pytest.raises(Deterministic, match=r"127\.0\.0\.2") as error:
+        await site.deploy()
+    assert error.value.type == "egress_denied"
+
+
+async def test_the_authorization_goes_to_the_repository_and_nowhere_else(site: Any, git_server: Any) -> None:
+    site.entry |= {"repo_url": git_server.url, "authorization": "Bearer sesame-opens"}
+    ctx = await site.context()
+    await site.deploy(ctx)
+    assert {request.headers.get("Authorization") for request in git_server.requests} == {"Bearer sesame-opens"}
+    assert not any("sesame" in path.read_text(errors="replace") for path in _files(ctx.workspace.run.parent))
+    assert not any(b"sesame" in path.read_bytes() for path in _files(site.folder / "repositories"))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def _mktree(site: Any, listing: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(site.repository.path), "mktree"],
+        input=listing + "\n", check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.stdout.strip()

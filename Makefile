@@ -23,8 +23,9 @@ dev: .venv/dev.stamp ## setup, and what the tests and checks need
 demo: setup ## Start a daemon on a fresh folder, run three jobs on a small clip, say where the film lies
 	$(BIN)/secondunit demo
 
-test: dev ## Run the fast tests
-	$(BIN)/python -m pytest -q -m "not slow"
+PYTEST = $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+test: dev ## Run the fast tests: no media, no daemon processes, no long random histories
+	$(PYTEST) -m "not slow and not media and not e2e" --ignore tests/property
 
 bench: dev ## Measure: speed, latency, memory, beside other queues (QUICK=1: a minute)
 	$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
@@ -44,7 +45,7 @@ imports: dev ## Check that imports go the way ARCHITECTURE.md says
 	$(BIN)/lint-imports --no-logo
 
 tests: dev $(JUDGES) ## Run every test
-	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest -q
+	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST)
 
 MINUTES ?= 2
 SEED = $(shell date +%s)

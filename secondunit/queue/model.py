@@ -97,8 +97,7 @@ class Job:
 
     `attempt` numbers the current or next attempt, from 1. `reclaims` counts runs the daemon died under since the last
     finished step, `interruptions` runs that were stopped at no cost. `progress` is 0 to 1. `seq` is the order of
-    submission, 0 until stored. `waiting` says why a queued job is being held back, for people. `sharers` counts the
-    callers that one deduplicated job serves.
+    submission, 0 until stored. `sharers` counts the callers that one deduplicated job serves.
     """
 
     id: JobId
@@ -208,7 +207,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many jobs stand where, per type, and since when the longest waiting one is ready."""
+    """How many jobs stand where, per type, and since when the heads of the lines have been ready."""
 
     queued: Mapping[str, int]
     running: Mapping[str, int]

@@ -153,7 +153,11 @@ class Worker:
             self._wake.set()
 
     def _hear(self, events: Sequence[Event]) -> None:
-        if not events or any(event.name in ("queued", "retrying") for event in events):
-            self._wake.set()
-        if any(event.run_at for event in events):
+        if not events or any(event.name in ("queued", "retrying") and self._matters(event) for event in events):
             self._due = None
+            self._wake.set()
+
+    def _matters(self, event: Event) -> bool:
+        """Whether the job is ready, or will be before the nap was to end."""
+        due = self._due[1] if self._due else None
+        return event.run_at is None or due is None or event.run_at < due

@@ -164,7 +164,11 @@ CASES = {
     "deliveries of a job": Case(
         lambda r: SqliteOutbox(NO_WRITER, r.readers).of_job("ended"), ["deliveries_of_job (job=?)"]
     ),
-    "counts of deliveries": Case(lambda r: SqliteOutbox(NO_WRITER, r.readers).counts()),
+    "counts of deliveries": Case(
+        lambda r: SqliteOutbox(NO_WRITER, r.readers).counts(),
+        ["COVERING INDEX deliveries_due", "COVERING INDEX deliveries_delivered", "COVERING INDEX deliveries_dead"],
+        scans="of an index that holds nothing but what is counted",
+    ),
     "a step": Case(
         lambda r: SqliteSteps(NO_WRITER, r.readers).get("running", "s"), ["steps USING PRIMARY KEY (job=? AND name=?)"]
     ),

@@ -160,7 +160,7 @@ def test_waits_double_from_a_second_up_to_an_hour() -> None:
 
 
 def test_chance_only_adds_up_to_a_fifth() -> None:
-    dice = random.Random(1)  # noqa: S311  # it decides waits, no secrets
+    dice = random.Random(1)  # it decides waits, no secrets
     waits = [backoff(1, dice).total_seconds() for _ in range(200)]
     assert 1 <= min(waits) < max(waits) <= 1.2
 

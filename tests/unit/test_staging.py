@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -256,7 +257,7 @@ async def test_cancelling_while_publishing_publishes_whole_or_not_at_all(
         publishing = asyncio.create_task(publish(files, root / "film", ctx, **parts))
         await asyncio.sleep(delay)
         publishing.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with suppress(asyncio.CancelledError):  # it may have finished first
             await publishing
         if (root / "film").exists():
             manifest = json.loads((root / "film" / "manifest.json").read_text())

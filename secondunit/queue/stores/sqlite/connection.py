@@ -12,7 +12,7 @@ BUSY_TIMEOUT_MS = 5000
 FULL_CODES = ("SQLITE_FULL",)
 REMEDIES = {
     "SQLITE_CORRUPT": "keep the file, and put a backup in its place: `secondunit restore BACKUP`",
-    "SQLITE_NOTADB": "keep the file, and put a backup in its place, `secondunit restore BACKUP`, or choose another DATA_DIR",
+    "SQLITE_NOTADB": "keep the file; `secondunit restore BACKUP` puts a backup there, or choose another DATA_DIR",
     "SQLITE_READONLY": "make the file and its folder writable for the daemon's user",
     "SQLITE_CANTOPEN": "make the file and its folder writable for the daemon's user",
 }

@@ -23,6 +23,12 @@ where state = 'pending' and next_at <= ?
     select 1
     from deliveries earlier
     where earlier.job = d.job and earlier.seq < d.seq and earlier.state = 'pending')"""
+COUNTS = """
+select 'pending', count(*) from deliveries where state = 'pending'
+union all
+select 'delivered', count(*) from deliveries where state = 'delivered'
+union all
+select 'dead', count(*) from deliveries where state = 'dead'"""
 UPDATE = """
 update deliveries
 set state = ?, attempts = ?, created_at = ?, next_at = ?, finished_at = ?, last_status = ?, last_error = ?
@@ -69,4 +75,4 @@ class SqliteOutbox:
         return await self._writer.run(work)
 
     async def counts(self) -> Mapping[str, int]:
-        return dict(await self._readers.fetch("select state, count(*) from deliveries group by state", ()))
+        return dict(await self._readers.fetch(COUNTS, ()))

@@ -120,7 +120,9 @@ create table deliveries (
   check ((state = 'pending') = (next_at is not null))
 ) strict;
 
-create index deliveries_due on deliveries (next_at) where state = 'pending';
+create index deliveries_due on deliveries (next_at, state) where state = 'pending';
+create index deliveries_delivered on deliveries (state) where state = 'delivered';
+create index deliveries_dead on deliveries (state) where state = 'dead';
 create index deliveries_of_job on deliveries (job, seq);
 
 create table cache (

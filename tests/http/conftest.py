@@ -252,7 +252,7 @@ class Server(TestServer):
     """Serves as the daemon does: a handler whose caller left is not cancelled, but has to notice."""
 
     async def _make_runner(self, **options: Any) -> web.BaseRunner:
-        return await super()._make_runner(**options | {"handler_cancellation": False})
+        return await super()._make_runner(**options | {"handler_cancellation": False, "lingering_time": 0.1})
 
 
 def _route(method: str, path: str) -> Route | None:

@@ -17,6 +17,8 @@ from secondunit.testing.clock import ManualClock
 from secondunit.testing.gemini import StandIn
 from secondunit.testing.rig import Chance
 
+pytestmark = pytest.mark.slow  # the real client takes seconds to import
+
 QUESTION = Question("Be brief.", ["Look:", b"\xff\xd8picture", "Write."], SCHEMA, 4096)
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 

@@ -23,6 +23,8 @@ from secondunit.queue.outcome import Deterministic
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.handler_kit import FakeContext
 
+pytestmark = pytest.mark.slow  # each starts programs
+
 ORIENTATION, GPS = 0x0112, 0x8825
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 

@@ -10,6 +10,8 @@ import pytest
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
 from secondunit.testing.processes import gone, until
 
+pytestmark = pytest.mark.slow  # each starts programs
+
 
 async def test_the_commit_of_the_branch_is_built_and_served(site: Any) -> None:
     site.entry["build_command"] = ["sh", "-c", "tr a-z A-Z < index.html > built.html"]

@@ -13,6 +13,8 @@ from secondunit.queue.errors import BadPayload, TypeUnavailable
 from secondunit.queue.outcome import Deterministic
 from secondunit.queue.validation import validated
 
+pytestmark = pytest.mark.slow  # each starts programs
+
 ENTRY = {"repo_url": "https://git.test/site.git", "directory": "/srv/site"}
 
 

@@ -14,6 +14,8 @@ from secondunit.handlers.tools.process import ProcessRunner
 from secondunit.queue.outcome import Deterministic
 from secondunit.testing.processes import FLOOD, python
 
+pytestmark = pytest.mark.slow  # each starts programs
+
 
 async def test_the_exit_code_and_both_outputs_arrive(runner: ProcessRunner, tmp_path: Path) -> None:
     lines: list[str] = []

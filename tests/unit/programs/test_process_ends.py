@@ -16,6 +16,8 @@ from secondunit.handlers.tools.process import ProcessRunner
 from secondunit.queue.outcome import Transient
 from secondunit.testing.processes import ESCAPED, STUBBORN, gone, is_there, living, marked, parent_of, python, until
 
+pytestmark = pytest.mark.slow  # each starts programs
+
 SOON = timedelta(seconds=0.3)
 
 

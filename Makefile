@@ -45,7 +45,8 @@ imports: dev ## Check that imports go the way ARCHITECTURE.md says
 	$(BIN)/lint-imports --no-logo
 
 tests: dev $(JUDGES) ## Run every test
-	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST)
+	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST) -m "not e2e"
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest -q -m e2e # one by one: they measure patience
 
 MINUTES ?= 2
 SEED = $(shell date +%s)

@@ -32,7 +32,8 @@ async def test_an_uploaded_video_is_analysed_once_and_not_kept(world: Any, uploa
     folder = world.box.data / "uploads"
     assert folder.stat().st_mode & 0o777 == 0o700
     status, first = await upload()
-    assert status == 200 and first["recipe"]["name"] == "Stand-in soup"
+    assert status == 200, first
+    assert first["recipe"]["name"] == "Stand-in soup"
     assert first["metadata"]["video_info"]["duration"] > 1 and first["metadata"]["cached"] is False
     status, again = await upload()
     assert status == 200 and again["jobId"] == first["jobId"] and again["metadata"]["cached"] is True
@@ -52,7 +53,9 @@ async def test_an_upload_survives_the_death_of_the_box_and_its_caller_finds_the_
     await world.start()
     status, answer = await upload()
     assert status == 200 and answer["recipe"]["name"] == "Stand-in soup"
-    [job] = await world.jobs()
+    jobs = await world.jobs()
+    assert len(jobs) == 1, [job["error"] for job in jobs]
+    [job] = jobs
     assert (job["jobId"], job["status"]) == (answer["jobId"], "completed")
     assert len(world.gemini.asked) == 2
     await until(lambda: not any((world.box.data / "uploads").iterdir()))

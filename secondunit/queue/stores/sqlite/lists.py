@@ -59,21 +59,23 @@ async def find(readers: Readers, filter: Filter, cursor: int | None, limit: int)
     before = FAR if cursor is None else cursor
     if filter.ids:
         return await _find_by_id(readers, filter, before, limit)
-    states = [
-        (type, status, n)
-        for type, status, n in await readers.fetch("select type, status, n from counts where n > 0", ())
-        if (not filter.types or type in filter.types) and (not filter.statuses or status in filter.statuses)
-    ]
-    if not states:
-        return Page((), 0, None)
+    counted = await readers.fetch("select type, status, n from counts", ())
+    total = sum(n for type, status, n in counted if _fits(filter, type, status))
     if not filter.types and not filter.statuses:
         rows = await readers.fetch(NEWEST, (before, limit + 1))
-    else:
-        rows = await readers.fetch(*newest_of(states, before, limit + 1))
-    return _page([job_from(row) for row in rows], sum(n for _, _, n in states), limit)
+        return _page([job_from(row) for row in rows], total, limit)
+    # Every status that is asked for, whatever the counts said: a job may move from one to another between two reads.
+    types = sorted({type for type, _, _ in counted if not filter.types or type in filter.types})
+    states = [(type, status.value) for type in types for status in filter.statuses or Status]
+    rows = await readers.fetch(*newest_of(states, before, limit + 1)) if states else []
+    return _page([job_from(row) for row in rows], total, limit)
 
 
-def newest_of(states: Sequence[tuple[str, str, int]], before: int, limit: int) -> tuple[str, list[Any]]:
+def _fits(filter: Filter, type: str, status: str) -> bool:
+    return (not filter.types or type in filter.types) and (not filter.statuses or status in filter.statuses)
+
+
+def newest_of(states: Sequence[tuple[str, str]], before: int, limit: int) -> tuple[str, list[Any]]:
     """The newest jobs over some (type, status) pairs: each pair is a range of one index."""
     union = "\nunion all\n".join([NEWEST_OF_STATE] * len(states))
     sql = f"""
@@ -81,7 +83,7 @@ select {JOB_COLUMNS}
 from jobs
 where seq in (select seq from ({union}) order by seq desc limit ?)
 order by seq desc"""
-    values = [value for type, status, _ in states for value in (type, status, before, limit)]
+    values = [value for type, status in states for value in (type, status, before, limit)]
     return sql, [*values, limit]
 
 

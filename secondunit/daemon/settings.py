@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -45,16 +45,23 @@ def _matching(pattern: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _addresses(url: SplitResult) -> bool:
+    """Whether it names a server: a port that is no number would show only when somebody connects."""
+    try:
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
 def _http_url(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    if not _addresses(parts) or parts.query or parts.fragment:
         raise ValueError(f"{value!r} is not an http or https URL")
     return value.rstrip("/")
 
 
 def _secret_url(value: SecretStr) -> SecretStr:
-    parts = urlsplit(value.get_secret_value())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _addresses(urlsplit(value.get_secret_value())):
         raise ValueError("it is not an http or https URL")
     return value
 

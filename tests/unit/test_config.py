@@ -77,6 +77,13 @@ def test_every_fault_is_told_at_once_and_says_what_is_allowed() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["BACKEND_API_URL", "GEMINI_BASE_URL", "ALERT_URL"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:80a", "http://box.example:99999", "box.example", "http://"])
+def test_an_address_that_nobody_could_reach_is_refused_at_the_start(name: str, url: str) -> None:
+    [fault] = faults(**{name: url})
+    assert fault.startswith(f"{name}:")
+
+
 def test_a_fault_of_a_secret_does_not_show_it() -> None:
     told = faults(CALLBACK_SECRET="whsec_!hunter2!", ALERT_URL="ftp://hunter2")
     assert len(told) == 2

@@ -77,6 +77,7 @@ class Bench:
             os.dup2(output, 1)
             os.dup2(output, 2)
             os.chdir(self.folder)
+            os.environ["PYTHONPATH"] = str(self.folder)  # for tests that start a Python of their own
             sys.path[:] = [str(self.folder), *(part for part in sys.path if part not in ("", str(ROOT)))]
             code = work()
         except BaseException:  # noqa: BLE001  a child that goes on past here would be a second runner

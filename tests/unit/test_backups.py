@@ -79,6 +79,19 @@ def test_what_is_no_backup_is_refused_and_the_database_stays(tmp_path: Path, con
     assert database.read_text() == "what stands here" and not (tmp_path / "aside.db").exists()
 
 
+async def test_a_copy_that_is_damaged_or_another_programs_is_refused(store: SqliteStore, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    await to_thread(back_up, store.path, copy)
+    whole = copy.read_bytes()
+    other = bytearray(whole)
+    other[68:72] = b"else"  # the application id
+    torn = whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2)
+    for content, said in ((bytes(other), "no backup of this program"), (torn, "damaged")):
+        copy.write_bytes(content)
+        with pytest.raises(StoreBroken, match=said):
+            await to_thread(check, copy)
+
+
 async def test_after_a_restore_no_lease_from_after_the_backup_can_write(store: SqliteStore, tmp_path: Path) -> None:
     copy, generation = tmp_path / "copy.db", store.generation
     await submit(store, "a")

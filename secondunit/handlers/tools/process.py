@@ -55,7 +55,6 @@ class ProcessRunner:
         child = spawn(self._python, Command(argv, cwd, environment, limits, stdin, pass_fds))
         listening = asyncio.create_task(transcript.follow(child.stderr))
         name = Path(argv[0]).name
-        name = Path(argv[0]).name
         hear = transcript.add if on_line is None else _LineByLine(on_line).hear
         try:
             async with _limit(timeout, TimeoutError(f"{name} ran longer than {timeout}")):

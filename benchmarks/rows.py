@@ -9,6 +9,7 @@ from secondunit.queue.model import Job, NewJob
 from secondunit.queue.outcome import Completed
 from secondunit.queue.stores.sqlite.jobs import INSERT
 from secondunit.queue.stores.sqlite.rows import fixed_values, moving_values
+from secondunit.queue.stores.sqlite.transaction import COUNT
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FAR = datetime(2099, 1, 1, tzinfo=UTC)
@@ -32,7 +33,9 @@ def fill(path: Path, *, ended: int, delayed: int) -> None:
     for number, job in ((ended, _ended()), (delayed, _delayed())):
         [last] = connection.execute("select coalesce(max(seq), 0) from jobs").fetchone()
         _, *values = (*fixed_values(job), *moving_values(job), job.priority)
-        connection.executemany(INSERT, ((f"job_{last + i:026}", *values) for i in range(number)))
+        seqs = range(last + 1, last + number + 1)
+        connection.executemany(INSERT, ((seq, f"job_{seq:026}", *values) for seq in seqs))
+        connection.execute(COUNT, (job.type, job.status.value, number))
     connection.execute("commit")
     connection.execute("pragma wal_checkpoint(truncate)").fetchall()
     connection.close()

@@ -1,112 +1,159 @@
-"""All measurements in interleaved rounds, printed and written to results.md.
+"""All measurements in interleaved rounds; a whole run writes results.md and results.json, a part into .cache/bench.
 
-python benchmarks/run.py [--quick] [--only WORD] [--five-million]
+python benchmarks/run.py [--quick] [--only WORD] [--rows N] [--rounds N] [--minutes N]
 """
 
 import argparse
+import contextlib
 import json
-import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import overhttp
+import beside
+import ended
+import report
+import targets
+from beside import LeftOut
+from figures import Found
 from machine import describe, load
-from table import table
+from suite import Measurement, Size, measurements
 
 HERE = Path(__file__).parent
-CACHE = HERE.parent / ".cache"
-PEERS = CACHE / "peers"
-Measure = Callable[[Path], Mapping[str, float]]
-NAMES = {"per_second": "per second", "cpu_us": "CPU us each", "p50": "p50 ms", "p99": "p99 ms"}
+CACHE = HERE.parent / ".cache" / "bench"
+MILLION = 1_000_000
+ROUNDS = 5
 
 
-def main() -> None:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true", help="one short round")
-    parser.add_argument("--only", default="", help="measurements whose name contains this")
-    parser.add_argument("--budget", type=float, help="seconds after which nothing more is begun (80 or 540)")
-    parser.add_argument("--five-million", action="store_true", help="also with 5 million ended rows")
-    asked = parser.parse_args()
-    CACHE.mkdir(exist_ok=True)
-    chosen = [(what, go) for what, go in measurements(asked.quick, asked.five_million) if asked.only in what]
-    rounds = 1 if asked.quick else 5
-    over = time.monotonic() + (asked.budget or (80 if asked.quick else 540))
-    found: dict[tuple[str, str], list[float]] = {}
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says."""
+
+    quick: bool
+    only: str
+    rows: int
+    rounds: int
+    minutes: float
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing but the pairs with and without many rows is wanted."""
+        return self.rows != MILLION
+
+    @property
+    def crowd(self) -> str:
+        """What is said of a database with many rows."""
+        return f", {self.rows / MILLION:g} M ended"
+
+
+def main() -> int:
+    """Measure, print, write; 1 if a measurement failed."""
+    asked = _asked()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    wanted = measurements(Size(asked.quick), asked.crowd, alone=asked.alone)
+    chosen = [each for each in wanted if asked.only in each.name]
+    found, began = Found(), time.monotonic()
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
         about = describe(Path(folder))
-    for number in range(rounds):
-        for what, go in chosen:
+        stage = Stage(Path(folder), asked.rows)
+        if any(each.crowded for each in chosen):
+            stage.fill()
+        for name in dict.fromkeys(each.name for each in chosen):
+            with contextlib.suppress(LeftOut):  # its measurement says so
+                beside.NEEDS.get(name, _nothing)()
+        failed = _rounds(asked, chosen, stage, found)
+    about += [f"load average after: {load()}", f"took {(time.monotonic() - began) / 60:.0f} minutes"]
+    verdicts = targets.judge(targets.targets(asked.crowd), found)
+    if asked.only or asked.alone:
+        verdicts = [each for each in verdicts if each.have is not None]
+    text = "\n".join(report.page(about, found, verdicts))
+    print(text)
+    whole = asked.rounds >= ROUNDS and not (asked.quick or asked.only or failed)
+    path = (HERE if whole else CACHE) / f"results{f'-{asked.rows}' if asked.alone else ''}.md"
+    path.write_text(text + "\n")
+    path.with_suffix(".json").write_text(json.dumps(report.values(about, found, verdicts), indent=1) + "\n")
+    _say(f"written to {path}, each value to {path.with_suffix('.json').name}")
+    return failed
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where measurements happen: each in a folder of its own, the crowded ones all in one."""
+
+    folder: Path
+    rows: int
+
+    @property
+    def crowd(self) -> Path:
+        """The folder with many ended rows."""
+        return self.folder / "crowd"
+
+    def fill(self) -> None:
+        """Make the many rows."""
+        began = time.monotonic()
+        ended.make(self.crowd, self.rows)
+        size = (self.crowd / "queue.db").stat().st_size >> 20
+        _say(f"{self.rows:,} ended rows, {size:,} MiB, made in {time.monotonic() - began:.0f} s")
+
+    def play(self, measurement: Measurement, round: int, found: Found) -> None:
+        """Measure once, and leave no trace but what was found."""
+        home = self.crowd if measurement.crowded else self.folder / "one"
+        home.mkdir(exist_ok=True)
+        try:
+            found.note(measurement.name, measurement.durability, round, measurement.measure(home))
+        finally:
+            if measurement.crowded:
+                ended.tidy(home, self.rows)
+            else:
+                shutil.rmtree(home)
+
+
+def _asked() -> Asked:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round, without many rows")
+    parser.add_argument("--only", default="", help="measurements whose name contains this")
+    parser.add_argument("--rows", type=int, default=MILLION, help="so many ended rows, and only those")
+    parser.add_argument("--rounds", type=int, help="at most so many (5, quick 1)")
+    parser.add_argument("--minutes", type=float, help="after which nothing more is begun (14, quick 1.9)")
+    told = parser.parse_args()
+    rounds = told.rounds or (1 if told.quick else ROUNDS)
+    return Asked(told.quick, told.only, told.rows, rounds, told.minutes or (1.9 if told.quick else 14))
+
+
+def _rounds(asked: Asked, chosen: Sequence[Measurement], stage: Stage, found: Found) -> int:
+    failed, over = 0, time.monotonic() + asked.minutes * 60
+    for round in range(asked.rounds):
+        for each in chosen:
             if time.monotonic() > over:
-                break
-            with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-                for figure, value in go(Path(folder)).items():
-                    found.setdefault((what, NAMES.get(figure, figure)), []).append(value)
-            print(f"round {number + 1}: {what}", file=sys.stderr, flush=True)
-    about.append(f"load average after: {load()}")
-    lines = ["# Benchmarks", "", *(f"- {line}" for line in about), "", *table(found)]
-    print("\n".join(lines))
-    if not asked.only:
-        (HERE / "results.md").write_text("\n".join(lines) + "\n")
+                _say("out of time")
+                return failed
+            if round >= each.rounds or each.name in found.missing:
+                continue
+            began = time.monotonic()
+            try:
+                stage.play(each, round, found)
+            except LeftOut as why:
+                found.missing[each.name] = f"left out: {why}"
+            except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+                found.missing[each.name] = f"FAILED: {type(error).__name__}: {error}"
+                failed = 1
+            said = found.missing.get(each.name, f"{time.monotonic() - began:.1f} s")
+            _say(f"round {round + 1}: {each.name} {each.durability}: {said}")
+    return failed
 
 
-def measurements(quick: bool, five_million: bool) -> Iterator[tuple[str, Measure]]:
-    """Each by its name; a round does them in this order."""
-    few = 4 if quick else 1
-    seconds = 1.0 if quick else 2.0
-    for mode in ("full", "normal"):
-        for what, n in (("enqueue by 1 caller", 1000), ("enqueue by 64 callers", 6400), ("batches of 100", 10_000),
-                        ("drain", 2000), ("end to end", 1920)):  # fmt: skip
-            yield f"{what}, {mode}", partial(_inprocess, what, n // few // 64 * 64, mode)
-        for name in ("sqlite", "huey"):
-            yield f"{name}, {mode}", partial(_peer, name, 1000 // few, mode)
-    yield "pickup, in process", partial(_inprocess, "pickup", 100 // few, "full")
-    yield "pickup, HTTP", lambda folder: overhttp.pickup(folder, 100 // few)
-    yield "claim beside 100k delayed", partial(_inprocess, "claim", 300 // few, "full")
-    for connections in (1, 16, 64):
-        bare = partial(overhttp.submit_bare, connections=connections, seconds=seconds)
-        yield f"bare aiohttp, {connections} connections", bare
-        for mode in ("full", "normal") if connections == 64 else ("full",):
-            ours = partial(overhttp.submit, connections=connections, seconds=seconds, synchronous=mode)
-            yield f"submit, {connections} connections, {mode}", ours
-    yield "HTTP batches of 100, full", partial(overhttp.batches, seconds=seconds, synchronous="full")
-    yield "HTTP end to end, full", partial(overhttp.end_to_end, seconds=seconds, synchronous="full")
-    yield "idle", lambda folder: overhttp.idle(folder, 3 if quick else 20)
-    yield "1,000 readers, 10 events/s", lambda folder: overhttp.readers(folder, 2 if quick else 5)
-    yield "start after kill -9, 100k queued", overhttp.after_kill
-    for number, ended in (("1 M", 10**6), ("5 M", 5 * 10**6)):
-        if not quick and (number == "1 M" or five_million):
-            for what, n in (("enqueue by 64 callers", 6400), ("drain", 2000)):
-                yield f"{what}, full, {number} ended", partial(_inprocess, what, n, "full", ended=ended)
+def _nothing() -> None:
+    pass
 
 
-def _inprocess(what: str, n: int, mode: str, folder: Path, ended: int = 0) -> Mapping[str, float]:
-    return _told(["inprocess.py", what, str(n), mode, str(folder), str(ended)])
-
-
-def _peer(name: str, n: int, mode: str, folder: Path) -> Mapping[str, float]:
-    if name == "huey" and not (PEERS / "huey").exists():
-        uv = HERE.parent / ".uv" / "bin" / "uv"
-        command = [uv, "pip", "install", "--quiet", "--target", PEERS, "huey"]
-        if not uv.exists() or subprocess.run(command, check=False).returncode:
-            return {}
-    return _told(["peers.py", name, str(n), mode, str(folder)])
-
-
-def _told(arguments: list[str]) -> Mapping[str, float]:
-    env = os.environ | {"PYTHONPATH": f"{HERE}:{PEERS}"}
-    script, *rest = arguments
-    answer = subprocess.run(
-        [sys.executable, str(HERE / script), *rest], env=env, stdout=subprocess.PIPE, check=True, timeout=120
-    )
-    told: Mapping[str, float] = json.loads(answer.stdout)
-    return told
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

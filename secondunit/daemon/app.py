@@ -10,7 +10,9 @@ from random import SystemRandom
 
 import structlog
 
+from secondunit.daemon import heap
 from secondunit.daemon.active import Ears, Poller
+from secondunit.daemon.again import Again
 from secondunit.daemon.alerts import AlertHook, Alerts, Limits, Poisoned
 from secondunit.daemon.artifacts import Artifacts
 from secondunit.daemon.backend import KIND as BACKEND
@@ -24,7 +26,7 @@ from secondunit.daemon.config import Config, unserved
 from secondunit.daemon.deliver import Deliverer
 from secondunit.daemon.disk import DiskGuard
 from secondunit.daemon.health import Box, Checkup
-from secondunit.daemon.http.api import Analyses, Api
+from secondunit.daemon.http.api import Analyses, Api, Locations
 from secondunit.daemon.joblog import JobLog, mode_lines
 from secondunit.daemon.lifecycle import Stop, Systemd, drain, stop_on_signals
 from secondunit.daemon.listen import http_settings, listening
@@ -86,14 +88,18 @@ def _compose(world: World, found: Found) -> Parts:
     disk = DiskGuard(store.ballast, clock)
     queue = Queue(
         store, registry, hub, clock, random,
-        interrupt=worker.stop_job, admit=disk.admit, max_queued=settings.max_queued_jobs,
+        interrupt=worker.stop_job, coming=worker.look, admit=disk.admit, max_queued=settings.max_queued_jobs,
     )  # fmt: skip
     backend = backend_of(settings, world.operators, clock)
     ears = Ears(metrics.observe_poll, metrics.observe_backend_jobs)
     poller = poller_of(settings, backend, queue, clock, random, ears)
     deliverer = Deliverer(store.outbox, _senders(world, backend), clock, random, log, on_sent=_on_sent(metrics, poller))
-    gemini = world.tools.gemini
-    checkup = Checkup(queue, _box(world, found), clock, metrics.degraded, disk=disk, poller=poller, gemini=gemini)
+    gemini, geocoder = world.tools.gemini, world.tools.geocoder
+    checkup = Checkup(
+        queue, _box(world, found), clock, metrics.degraded,
+        disk=disk, poller=poller, gemini=gemini, geocoder=geocoder,
+    )  # fmt: skip
+    again = Again(clock, lambda: geocoder.trouble if geocoder else None, world.joblog.again)
     poisoned = Poisoned(clock)
     uploads = Uploads(settings.uploads, settings.max_upload_mb << 20, clock)
     api = Api(
@@ -108,18 +114,20 @@ def _compose(world: World, found: Found) -> Parts:
         version=VERSION,
         settings=http_settings(settings),
         analyses=_analyses(world, uploads, disk),
-        artifacts=Artifacts(world.tools.files, world.work.log_of),
+        artifacts=Artifacts(world.tools.files, world.work.log_of, world.tools.buckets),
+        locations=_locations(world),
     )
     store.listen(hub.publish)
     hub.tap(world.joblog)
     hub.tap(metrics)
     hub.tap(poisoned)
     hub.tap(uploads.hear)
+    hub.tap(again.hear)
     if poller:
         hub.tap(poller.hear)
     hub.tap(lambda events: deliverer.wake() if any(event.status.ended for event in events) else None)
     alerts = _alerts(world, checkup, poisoned)
-    return Parts(worker, queue, metrics, deliverer, disk, poller, alerts, uploads, api)
+    return Parts(worker, queue, metrics, deliverer, disk, poller, alerts, uploads, again, api)
 
 
 def _worker(world: World, registry: Registry, hub: Hub, metrics: Metrics) -> Worker:
@@ -130,6 +138,8 @@ def _worker(world: World, registry: Registry, hub: Hub, metrics: Metrics) -> Wor
     hooks = Hooks(metrics.observe_phase, in_doubt)
     if world.tools.gemini:
         world.tools.gemini.listen(metrics.observe_tokens)
+    if world.tools.geocoder:
+        world.tools.geocoder.listen(metrics.observe_geocode)
     return Worker(
         House(world.store, hub, world.clock, SystemRandom(), world.work, hooks, world.joblog.raised),
         registry,
@@ -151,6 +161,11 @@ def _analyses(world: World, uploads: Uploads, disk: DiskGuard) -> Analyses | Non
     if world.tools.gemini is None or results is None:
         return None
     return Analyses(uploads, results, settings.gemini_model, settings.analyze_wait_seconds, disk.admit)
+
+
+def _locations(world: World) -> Locations | None:
+    results = world.tools.results
+    return Locations(results, world.settings.gemini_model) if results else None
 
 
 def _senders(world: World, backend: Backend | None) -> Mapping[str, Sender]:
@@ -186,6 +201,7 @@ def _box(world: World, found: Found) -> Box:
         mode=world.settings.processor_mode,
         data_dir=world.settings.data_dir,
         media=world.tools.media,
+        browser=world.tools.downloads.describe_browser() if world.tools.downloads else {},
         broken=found.broken,
         gemini=world.settings.gemini_api_key is not None,
         stall=timedelta(seconds=world.settings.stall_seconds),
@@ -198,6 +214,7 @@ async def _run(group: asyncio.TaskGroup, world: World, parts: Parts, stop: Stop,
     async with listening(parts.api, settings.host, settings.port, settings.control) as port:
         group.create_task(parts.worker.run())
         deliveries = group.create_task(parts.deliverer.run())
+        heap.settle()
         _announce(settings, port, parts.queue)
         systemd.notifier.send(READY=1, STATUS=f"serving http://{settings.host}:{port}")
         await stop.asked.wait()

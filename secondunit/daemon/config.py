@@ -228,6 +228,8 @@ def _warnings(environ: Mapping[str, str], settings: Settings, origins: Mapping[s
     for variable in environ:
         if variable in names or _per_type(variable.lower())[1] or variable in REPLACED or len(variable) < 4:
             continue
+        if variable.startswith("AWS_"):  # obstore knows many more of them
+            continue
         if near := difflib.get_close_matches(variable, names, 1, NEAR):
             yield f"{variable} is not a setting; {near[0]}, perhaps?"
     if settings.api_key and len(settings.api_key.get_secret_value()) < SHORT_KEY:

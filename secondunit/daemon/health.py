@@ -5,7 +5,7 @@ import platform
 import shutil
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from secondunit.daemon.http.wire import instant
 from secondunit.daemon.plugins import Broken
 from secondunit.handlers.tools.ffmpeg import Media, MediaMissing
 from secondunit.handlers.tools.gemini import Gemini
+from secondunit.handlers.tools.geocoder import Geocoder
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.model import Counts, Filter, Job, Status
@@ -49,6 +50,7 @@ class Box:
     broken: Sequence[Broken]
     gemini: bool
     stall: timedelta
+    browser: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,9 @@ class Checkup:
         disk: DiskGuard,
         poller: Poller | None,
         gemini: Gemini | None,
+        geocoder: Geocoder | None,
     ) -> None:
+        self._geocoder = geocoder
         self._disk = disk
         self._gemini = gemini
         self._poller = poller
@@ -94,7 +98,11 @@ class Checkup:
         reasons = [
             *standing(self._box, self._queue.registry),
             *passing(found, self._queue.registry, disk_full=self._disk.closed),
-            *facing(self._poller.state if self._poller else None, self._gemini.trouble if self._gemini else None),
+            *facing(
+                self._poller.state if self._poller else None,
+                self._gemini.trouble if self._gemini else None,
+                self._geocoder.trouble if self._geocoder else None,
+            ),
         ]
         self._observe([reason.word for reason in reasons])
         status: Literal["ok", "degraded", "draining"] = "degraded" if reasons else "ok"
@@ -136,6 +144,7 @@ class Checkup:
                 "python": platform.python_version(),
                 "sqlite": sqlite3.sqlite_version,
                 "ffmpeg": self._box.media.describe(),
+                "browser": self._box.browser,
             },
             "box": self._box.name,
             "boot": self._box.boot,
@@ -187,12 +196,16 @@ def passing(found: Found, registry: Mapping[str, Any], *, disk_full: bool) -> Se
     return reasons
 
 
-def facing(polling: Polling | None, gemini_trouble: str | None = None) -> Sequence[Reason]:
-    """What is wrong with the backend, and with Gemini."""
+def facing(
+    polling: Polling | None, gemini_trouble: str | None = None, geocoder_trouble: str | None = None
+) -> Sequence[Reason]:
+    """What is wrong with the backend, with Gemini and with the geocoder."""
     reasons = []
     if polling is not None and polling.down_since is not None:
         word = "backend_refused" if polling.refused else "backend_down"
         reasons.append(Reason(word, f"since {instant(polling.down_since)}: {polling.trouble}"))
     if gemini_trouble is not None:
         reasons.append(Reason("gemini_trouble", gemini_trouble))
+    if geocoder_trouble is not None:
+        reasons.append(Reason("geocoder_trouble", f"{geocoder_trouble}; jobs that need it wait"))
     return reasons

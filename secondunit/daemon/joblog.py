@@ -1,5 +1,6 @@
 """What the log says of jobs and modes: all of its wording, in one place."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from secondunit.queue.clock import Clock
 from secondunit.queue.model import Event, Job, JobId
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
 
+LEVELS = {"progress": logging.DEBUG, "failed": logging.ERROR, "retrying": logging.WARNING}
 SETTLED = ("completed", "partial", "failed", "cancelled")
 
 
@@ -17,7 +19,7 @@ class JobLog:
     """A tap of the hub that logs each job's life."""
 
     def __init__(self, clock: Clock) -> None:
-        self._log = structlog.get_logger(__name__)
+        self._log = structlog.get_logger(__name__).bind()  # which the proxy would do anew for each event
         self._clock = clock
         self._started: dict[JobId, float] = {}
 
@@ -50,6 +52,17 @@ class JobLog:
             sends=sends,
         )
 
+    def again(self, job: Job, number: int) -> None:
+        """A job that ended in part is queued again by itself, for the `number`-th time."""
+        self._log.info(
+            "job.again",
+            message=f"{job.type} job {job.id} looks again for what it missed for a passing reason (time {number})",
+            job_id=job.id,
+            type=job.type,
+            missing=len(job.missing or ()),
+            number=number,
+        )
+
     def raised(self, job: Job, error: BaseException) -> None:
         """A handler raised this; those that say what they mean need no traceback."""
         if not isinstance(error, Transient | Deterministic | Postponed | TimeoutError):
@@ -58,8 +71,11 @@ class JobLog:
 
     def _write(self, event: Event) -> None:
         elapsed = self._elapsed(event)
-        write = {"progress": self._log.debug, "failed": self._log.error, "retrying": self._log.warning}
-        write.get(event.name, self._log.info)(
+        level = LEVELS.get(event.name, logging.INFO)
+        if not self._log.is_enabled_for(level):
+            return
+        self._log.log(
+            level,
             "job.settled" if event.name in SETTLED else f"job.{event.name}",
             event_type=f"job:{event.name}",
             message=sentence(event, elapsed),

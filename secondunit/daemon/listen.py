@@ -12,7 +12,7 @@ from aiohttp import web
 
 from secondunit.daemon.config import BadConfig
 from secondunit.daemon.http.api import Api, HttpSettings
-from secondunit.daemon.http.server import build_app
+from secondunit.daemon.http.server import build_app, express
 from secondunit.daemon.settings import Settings
 
 LONGEST_SOCKET_PATH = 107  # sun_path, less its closing NUL
@@ -40,6 +40,8 @@ async def listening(api: Api, host: str, port: int, control: Path) -> AsyncItera
     try:
         await public.setup()
         await private.setup()
+        express(public)
+        express(private)
         site = web.TCPSite(public, host, port)
         try:
             await site.start()

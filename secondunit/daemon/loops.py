@@ -4,6 +4,7 @@ from collections.abc import Coroutine, Iterator
 from datetime import timedelta
 from typing import Any
 
+from secondunit.daemon import again
 from secondunit.daemon.lifecycle import Systemd, watch
 from secondunit.daemon.parts import Parts, World
 from secondunit.queue import leases, retention
@@ -27,6 +28,8 @@ def loops(world: World, parts: Parts, systemd: Systemd) -> Iterator[Coroutine[An
     yield store.watch(clock)
     yield parts.disk.run()
     yield parts.uploads.run(parts.queue)
+    if again.TYPE in parts.queue.registry:
+        yield parts.again.run(parts.queue)
     yield watch(alive, parts.metrics.observe_lag, systemd)
     if parts.poller:
         yield parts.poller.run()

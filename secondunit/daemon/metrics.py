@@ -1,9 +1,11 @@
 """Prometheus metrics: what happened is counted as it happens, what stands in the queue is asked for at each scrape."""
 
 import asyncio
+from collections import Counter as Counts
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from math import nan
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -42,24 +44,34 @@ class Metrics:
         self._backend_jobs = self._counter("backend_jobs", "Failed analyses found, taken on, given back.", "what")
         self._tokens = self._counter("llm_tokens", "Tokens of the answers of language models.", "direction")
         self._in_doubt = self._counter("llm_maybe_charged", "Paid calls whose answer was lost, found at a later run.")
+        self._geocoded = self._counter("geocoded", "Places that the geocoder was asked for.", "outcome")
+        self._geocode_ratio = self._gauge("geocode_success_ratio", "Share of those places that it found; NaN at first.")
+        self._geocode_ratio.set(nan)
         self._degraded = self._gauge("degraded", "1 for each reason why the daemon is not well.", "reason")
         self._requests = self._histogram(
             "http_request_duration_seconds", "Answered requests.", REQUEST, "method", "route", "status"
         )
+        self._answered: dict[tuple[str, str, int], Histogram] = {}
         self._lag = self._gauge("event_loop_lag_seconds", "How late the event loop last ran what was due.")
+        self._places: Counts[str] = Counts()
         self._ready: OrderedDict[JobId, datetime] = OrderedDict()
         self._started: dict[JobId, datetime] = {}
 
     def __call__(self, events: Sequence[Event]) -> None:
         """Count what these events tell."""
+        now = self._clock.now()
         for event in events:
             if event.name in ENDINGS:
                 self._jobs.labels(event.job_type, event.name).inc()
-            self._time(event, self._clock.now())
+            self._time(event, now)
 
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One answered request; `route` is the path's template."""
-        self._requests.labels(method, route, str(status)).observe(seconds)
+        key = (method, route, status)
+        series = self._answered.get(key)
+        if series is None:  # to look a series up by its labels takes longer than to count in it
+            series = self._answered[key] = self._requests.labels(method, route, str(status))
+        series.observe(seconds)
 
     def observe_delivery(self, kind: str, outcome: str) -> None:
         """One try of a delivery: "delivered", "later" or "dead"."""
@@ -84,6 +96,12 @@ class Metrics:
     def observe_doubt(self) -> None:
         """One paid call that was found in doubt."""
         self._in_doubt.inc()
+
+    def observe_geocode(self, outcome: str) -> None:
+        """One place that the geocoder was asked for: "found", "not_found" or "failed"."""
+        self._geocoded.labels(outcome).inc()
+        self._places[outcome] += 1
+        self._geocode_ratio.set(self._places["found"] / self._places.total())
 
     def observe_lag(self, seconds: float) -> None:
         """How late the event loop was."""

@@ -1,5 +1,6 @@
 """Opens what must be there before anything runs, by the settings, and closes it at the end."""
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,26 +12,32 @@ from aiohttp import ClientSession, ClientTimeout
 from secondunit.daemon.clock import SystemClock
 from secondunit.daemon.config import BadConfig
 from secondunit.daemon.gemini import gemini_of
+from secondunit.daemon.geocoder import geocoder_of
 from secondunit.daemon.results import CachedResults
 from secondunit.daemon.rivals import deployments_of
 from secondunit.daemon.settings import Settings
 from secondunit.daemon.takeover import operators_session
 from secondunit.handlers.tools.addresses import AddressRule
+from secondunit.handlers.tools.browser import find_browser
+from secondunit.handlers.tools.buckets import Buckets
 from secondunit.handlers.tools.downloads import Downloads
 from secondunit.handlers.tools.egress import Egress
 from secondunit.handlers.tools.ffmpeg import find_media
 from secondunit.handlers.tools.http import guarded_session
 from secondunit.handlers.tools.paths import LocalFiles
 from secondunit.handlers.tools.process import SEARCH_PATH, ProcessRunner
+from secondunit.handlers.tools.s3_client import S3
+from secondunit.handlers.tools.storage import Storage
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.handlers.tools.transfer import Transfer
-from secondunit.handlers.tools.videos import WebVideos
+from secondunit.handlers.tools.videos import WebSubtitles, WebVideos
 from secondunit.handlers.tools.ytdlp import YtDlp
 from secondunit.queue.store import Store
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
 
 CALLBACK_CONNECTIONS = 100
 VERSION = version("secondunit")
+USER_AGENT = f"secondunit/{VERSION}"
 
 
 @asynccontextmanager
@@ -54,22 +61,31 @@ async def tools_of(settings: Settings, clock: SystemClock, store: Store) -> Asyn
         raise BadConfig([f"MEDIA_ROOTS: {error.filename}: {error.strerror}; allowed: folders that exist"]) from None
     ffmpeg, ffprobe = (str(path) if path else None for path in (settings.ffmpeg_path, settings.ffprobe_path))
     media = await find_media(programs, ffmpeg, ffprobe, SEARCH_PATH, settings.data_dir)
-    rule = AddressRule(settings.allow_private_addresses)
+    rule, buckets = AddressRule(settings.allow_private_addresses), _buckets(settings)
     try:
-        async with Egress(rule) as egress, _downloads(rule) as session, gemini_of(settings, clock, store) as gemini:
+        async with (
+            Egress(rule) as egress,
+            _downloads(rule) as session,
+            gemini_of(settings, clock, store) as gemini,
+            geocoder_of(settings, clock, store, USER_AGENT) as geocoder,
+        ):
             transfer = Transfer(session, rule, clock)
             ytdlp = YtDlp(programs, egress, clock, media, sys.executable)
+            browser = find_browser(programs, egress, clock, sys.executable, SEARCH_PATH)
             yield Tools(
                 clock=clock,
                 programs=programs,
-                files=files,
+                files=Storage(files, buckets),
                 media=media,
                 python=sys.executable,
                 gemini=gemini,
+                geocoder=geocoder,
                 results=CachedResults(store.cache, clock, timedelta(hours=settings.cache_ttl_hours)),
                 videos=WebVideos(rule, transfer, ytdlp),
-                downloads=Downloads(rule, transfer, ytdlp),
+                subtitled=WebSubtitles(rule, ytdlp),
+                downloads=Downloads(rule, transfer, ytdlp, browser),
                 uploads=uploads,
+                buckets=buckets,
                 deployments=deployments_of(settings, programs, egress, store),
                 max_download=settings.max_download_mb << 20,
             )
@@ -78,21 +94,26 @@ async def tools_of(settings: Settings, clock: SystemClock, store: Store) -> Asyn
         uploads.close()
 
 
+def _buckets(settings: Settings) -> Buckets:
+    """S3 as AWS's own variables say, but for secrets, which may also lie in files."""
+    variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    return Buckets(S3({**variables, **settings.aws()}), settings.media_buckets, settings.max_download_mb << 20)
+
+
 def _downloads(rule: AddressRule) -> ClientSession:
     silence = ClientTimeout(total=None, sock_connect=30, sock_read=30)
-    return guarded_session(rule, user_agent=f"secondunit/{VERSION}", timeout=silence)
+    return guarded_session(rule, user_agent=USER_AGENT, timeout=silence)
 
 
 @asynccontextmanager
 async def sessions_of(settings: Settings) -> AsyncIterator[tuple[ClientSession, ClientSession]]:
     """To addresses that callers choose, and to those that the operator chose."""
-    user_agent = f"secondunit/{VERSION}"
     guarded = guarded_session(
         AddressRule(settings.allow_private_addresses),
-        user_agent=user_agent,
+        user_agent=USER_AGENT,
         timeout=ClientTimeout(total=60),
         connections=CALLBACK_CONNECTIONS,
         decompress=False,
     )
-    async with guarded as session, operators_session(user_agent) as operators:
+    async with guarded as session, operators_session(USER_AGENT) as operators:
         yield session, operators

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from aiohttp import ClientSession
 
 from secondunit.daemon.active import Poller
+from secondunit.daemon.again import Again
 from secondunit.daemon.alerts import Alerts
 from secondunit.daemon.clock import SystemClock
 from secondunit.daemon.deliver import Deliverer
@@ -51,4 +52,5 @@ class Parts:
     poller: Poller | None
     alerts: Alerts | None
     uploads: Uploads
+    again: Again
     api: Api

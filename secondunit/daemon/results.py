@@ -1,10 +1,11 @@
-"""What analyses left behind, in the store's cache: results for those who ask again, and the tokens of each day."""
+"""What analyses left behind, in the store's cache: results for those who ask again, tokens of each day, places."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from secondunit.queue.clock import Clock
 from secondunit.queue.store import Cache, CacheEntry
@@ -71,6 +72,24 @@ class CachedSpending:
         async with self._adding:
             begin, sum = _begin(day), await self.used(day) + tokens
             await self._cache.put(CacheEntry(_key(day), sum, NO_JOB, begin, begin + SPENDING_KEPT))
+
+
+class CachedPlaces:
+    """The PlaceCache port: what the geocoder answered, each for its own time."""
+
+    def __init__(self, cache: Cache, clock: Clock) -> None:
+        self._cache = cache
+        self._clock = clock
+
+    async def get(self, key: str) -> Any | None:
+        """The answer to this question, while it counts."""
+        entry = await self._cache.get(key, self._clock.now())
+        return entry.value if entry else None
+
+    async def put(self, key: str, value: Any, days: int) -> None:
+        """Keep an answer for so many days."""
+        now = self._clock.now()
+        await self._cache.put(CacheEntry(key, value, NO_JOB, now, now + timedelta(days=days)))
 
 
 def _key(day: date) -> str:

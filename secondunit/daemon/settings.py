@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from secondunit.handlers.tools.projects import Projects
+from secondunit.handlers.tools.s3_names import entry_of
 from secondunit.queue.retry import RetryPolicy
 
 BUILT_IN = ("hls", "thumbnail", "download", "webp", "deploy", "analyze", "locations")
@@ -66,6 +67,11 @@ def _secret_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _bucket(value: str) -> str:
+    entry_of(value)
+    return value
+
+
 def _queue_url(value: str) -> str:
     database_of(value)
     return value
@@ -86,7 +92,7 @@ Networks = Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], 
 HttpUrl = Annotated[str, AfterValidator(_http_url), Field(description="an http or https URL without query")]
 TypeName = Annotated[str, _matching(r"[a-z][a-z0-9_-]{0,63}")]
 Origin = Annotated[str, _matching(r"[a-z][a-z0-9+.-]*://[^/\s*]+")]
-Bucket = Annotated[str, _matching(r"[a-z0-9][a-z0-9.-]+(/\S+)?")]
+Bucket = Annotated[str, AfterValidator(_bucket)]
 
 
 def is_loopback(host: str) -> bool:
@@ -187,6 +193,9 @@ class Settings(BaseModel):
     alert_failed_jobs: int = _count(10, 1, 10**9)
     alert_after_minutes: int = _count(15, 1, 525_600, "minutes")
 
+    aws_access_key_id: SecretStr | None = None
+    aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None
     ffmpeg_path: Path | None = Field(None, description="a program")
     ffprobe_path: Path | None = Field(None, description="a program")
     sentry_dsn: SecretStr | None = None
@@ -224,6 +233,12 @@ class Settings(BaseModel):
     def loopback(self) -> bool:
         """Whether only this machine can reach HOST."""
         return is_loopback(self.host)
+
+    def aws(self) -> Mapping[str, str]:
+        """The credentials for S3 by their variables' names."""
+        given = (self.aws_access_key_id, self.aws_secret_access_key, self.aws_session_token)
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        return {name: value.get_secret_value() for name, value in zip(names, given, strict=True) if value}
 
     def secrets(self) -> frozenset[str]:
         """Every secret's value, for those who must not print them."""

@@ -19,6 +19,7 @@ from secondunit.handlers.tools.patience import waiting
 from secondunit.handlers.tools.ports import Files, Results, Source, Videos
 from secondunit.handlers.tools.probe import pictures, probe
 from secondunit.handlers.tools.questions import Film, ask_for_recipe
+from secondunit.handlers.tools.spoken import passages
 from secondunit.handlers.tools.stills import MOST, take_stills
 from secondunit.handlers.tools.strategy import cache_key, strategy, url_identity
 from secondunit.handlers.tools.toolbox import Tools
@@ -108,7 +109,7 @@ class Analysis:
         if self.payload.video_url is not None:
             return await self._once(url_identity(self.payload.video_url), None)
         path = self.payload.video_path or ""
-        async with _files(self.tools, path).source(path) as source:
+        async with _files(self.tools, path).source(path, self.ctx) as source:
             async with self.ctx.phase("identify", 0.35):
                 content = await self._digest(source)
             return await self._once(f"sha256:{content}", source)
@@ -153,25 +154,29 @@ class Analysis:
     async def _film(self, source: Source | None) -> Film:
         """What the video shows: its frames, as files of this job, and what is known of it."""
         async with AsyncExitStack() as stack:
-            title = None
+            title, said = None, []
             if source is None:
                 async with self.ctx.phase("download", 0.35):
                     fetched = await self.ctx.step("download", self._download, keeps=lambda got: [Path(got["path"])])
-                title = fetched["title"]
+                title, said = fetched["title"], fetched.get("said", [])
                 source = await stack.enter_async_context(opened(Path(fetched["path"]), Path(fetched["path"]).name))
             video = source
             async with self.ctx.phase("frames", 0.2):
                 seen = await self.ctx.step("frames", lambda: self._look(video), keeps=_pictures)
         name = self.payload.video_url or Path(self.payload.video_path or "").name
         info = {"title": title, **seen["info"], "source": name}
-        return Film(info, [(at, Path(path)) for at, path in seen["stills"]])
+        stills = [(at, Path(path)) for at, path in seen["stills"]]
+        return Film(info, stills, [(at, text) for at, text in said])
 
     async def _download(self) -> Json:
         """No download while Gemini can't be asked anyway: what waits for hours should not fill the disk."""
         await self.parts.gemini.admit()
         url = self.payload.video_url or ""
-        fetched = await self.parts.videos.fetch(url, self.ctx, max_bytes=self.tools.max_download)
-        return {"path": str(fetched.path), "title": fetched.title, "size": fetched.size}
+        fetched = await self.parts.videos.fetch(
+            url, self.ctx, max_bytes=self.tools.max_download, language=self.payload.language
+        )
+        said = await in_thread(passages, fetched.cues)
+        return {"path": str(fetched.path), "title": fetched.title, "size": fetched.size, "said": said}
 
     async def _look(self, source: Source) -> Json:
         media = require(self.tools.media, "analyze", ENCODERS, FILTERS)

@@ -25,7 +25,6 @@ OURS = frozenset("host connection keep-alive te trailer transfer-encoding upgrad
 OURS_BY_BEGINNING = ("content-", "proxy-", "if-", "webhook-", "secondunit-", "x-forwarded-", "forwarded")
 MOST_HEADERS, LONGEST_VALUE = 50, 8192
 PIECE = 64 << 20
-BROWSER = "this build has no browser: leave out usePuppeteer, or choose mode auto, http or ytdlp"
 
 
 class DownloadPayload(BaseModel):
@@ -47,13 +46,11 @@ def build(tools: Tools) -> HandlerSpec:
     """The job type, over these tools."""
 
     def check(payload: DownloadPayload) -> None:
-        _downloads(tools).check("url", payload.url)
+        _downloads(tools).check("url", payload.url, _way(payload))
         tools.files.check("outputPath", payload.output_path)
         faults = [*_header_faults(payload.headers), *_cookie_faults(payload)]
         if faults:
             raise BadPayload(*faults)
-        if payload.use_puppeteer or payload.mode == "browser":
-            raise TypeUnavailable("download", BROWSER)
 
     async def run(ctx: JobContext, payload: DownloadPayload) -> Mapping[str, Any]:
         async with tools.files.target(payload.output_path, ctx) as target:
@@ -107,9 +104,7 @@ async def _fetch(tools: Tools, ctx: JobContext, payload: DownloadPayload) -> Map
 
 
 def _way(payload: DownloadPayload) -> Way:
-    if payload.use_puppeteer or payload.mode == "browser":
-        raise Deterministic(BROWSER, type="capability_missing")
-    return payload.mode
+    return "browser" if payload.use_puppeteer else payload.mode
 
 
 async def _place(kept: Path, target: StagedFile) -> None:

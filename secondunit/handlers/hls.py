@@ -14,7 +14,7 @@ from secondunit.handlers.tools.filters import hls_argv
 from secondunit.handlers.tools.hls_plan import AUDIO_NAME, PLAYLIST, HlsPlan, plan, quality_fault
 from secondunit.handlers.tools.hls_verify import verify
 from secondunit.handlers.tools.playlists import MASTER, Playlist, Unfinished, Variant, master, read, variants
-from secondunit.handlers.tools.ports import Limits, Source
+from secondunit.handlers.tools.ports import Limits, Source, StagedFolder
 from secondunit.handlers.tools.probe import MediaInfo, pictures, probe
 from secondunit.handlers.tools.progress import follow
 from secondunit.handlers.tools.toolbox import Tools
@@ -61,18 +61,20 @@ def build(tools: Tools) -> HandlerSpec:
 
 async def _transcode(tools: Tools, ctx: JobContext, payload: HlsPayload) -> Mapping[str, Any]:
     media = require(tools.media, "hls", ENCODERS, FILTERS)
-    home = Path(payload.output_dir)
-    async with tools.files.source(payload.input_path) as source, tools.files.folder(payload.output_dir, ctx) as staged:
+    async with (
+        tools.files.source(payload.input_path, ctx) as source,
+        tools.files.folder(payload.output_dir, ctx) as staged,
+    ):
         wanted = {"source": source.identity, "options": _options(payload)}
         standing = await staged.published()
-        if standing is not None and await in_thread(_serves, standing, wanted, home):
-            return _placed(standing["result"], home)
+        if standing is not None and await _serves(standing, wanted, staged):
+            return _placed(standing["result"], staged)
         info = await probe(tools.programs, media, source, ctx.workspace.run, ctx.attempt)
         todo = plan(info, pictures(info, source.name), payload.qualities, payload.segment_type)
-        await _encode(tools, ctx, media, source, info, todo, staged.path)
-        result = await in_thread(_finish, source.name, info, todo, staged.path)
+        await _encode(tools, ctx, media, source, info, todo, staged.path / staged.inner)
+        result = await in_thread(_finish, source.name, info, todo, staged)
         await staged.publish(wanted | {"result": result, "files": await in_thread(_files, staged.path)})
-        return _placed(result, home)
+        return _placed(result, staged)
 
 
 async def _encode(
@@ -90,8 +92,9 @@ async def _encode(
         raise failure("ffmpeg", finished, source, ctx.attempt)
 
 
-def _finish(name: str, info: MediaInfo, todo: HlsPlan, folder: Path) -> dict[str, Any]:
+def _finish(name: str, info: MediaInfo, todo: HlsPlan, staged: StagedFolder) -> dict[str, Any]:
     """Measure and verify what was written, add the master playlist, and describe it all by relative paths."""
+    folder = staged.path / staged.inner
     try:
         videos = [read(folder, rendition.name) for rendition in todo.renditions]
         sound = read(folder, AUDIO_NAME) if todo.audio else None
@@ -101,12 +104,14 @@ def _finish(name: str, info: MediaInfo, todo: HlsPlan, folder: Path) -> dict[str
         raise Transient(f"the encode of {name} is incomplete: {error}", type="incomplete_output") from None
     warnings = verify(name, info, videos, sound)
     lines = variants(todo, videos, sound)
-    text = master(todo, lines)
-    (folder / MASTER).write_text(text)
-    return _result(lines, [*videos, *([sound] if sound else [])], len(text), warnings)
+    text = master(todo, lines, staged.inner)
+    (staged.path / MASTER).write_text(text)
+    return _result(lines, staged.inner, [*videos, *([sound] if sound else [])], len(text), warnings)
 
 
-def _result(lines: tuple[Variant, ...], playlists: list[Playlist], extra: int, warnings: list[str]) -> dict[str, Any]:
+def _result(
+    lines: tuple[Variant, ...], inner: str, playlists: list[Playlist], extra: int, warnings: list[str]
+) -> dict[str, Any]:
     return {
         "masterPath": MASTER,
         "renditions": [
@@ -116,7 +121,7 @@ def _result(lines: tuple[Variant, ...], playlists: list[Playlist], extra: int, w
                 "height": line.rendition.height,
                 "bandwidth": line.bandwidth,
                 "codecs": line.codecs,
-                "path": f"{line.rendition.name}/{PLAYLIST}",
+                "path": f"{inner}{line.rendition.name}/{PLAYLIST}",
             }
             for line in lines
         ],
@@ -127,31 +132,24 @@ def _result(lines: tuple[Variant, ...], playlists: list[Playlist], extra: int, w
     }
 
 
-def _placed(result: Any, home: Path) -> dict[str, Any]:
-    """The same result with the absolute paths of the folder it stands in now."""
-    renditions = [rendition | {"path": str(home / rendition["path"])} for rendition in result["renditions"]]
-    return {**result, "masterPath": str(home / result["masterPath"]), "renditions": renditions}
+def _placed(result: Any, staged: StagedFolder) -> dict[str, Any]:
+    """The same result with the paths of the folder it stands in now."""
+    renditions = [rendition | {"path": staged.at(rendition["path"])} for rendition in result["renditions"]]
+    return {**result, "masterPath": staged.at(result["masterPath"]), "renditions": renditions}
 
 
 def _options(payload: HlsPayload) -> dict[str, Any]:
     return {"recipe": RECIPE, "qualities": sorted(set(payload.qualities)), "segmentType": payload.segment_type}
 
 
-def _serves(manifest: Mapping[str, Any], wanted: Mapping[str, Any], home: Path) -> bool:
+async def _serves(manifest: Mapping[str, Any], wanted: Mapping[str, Any], staged: StagedFolder) -> bool:
     """Whether what stands there was made from this source with these options, and is still whole by names and sizes."""
     files = manifest.get("files")
     if any(manifest.get(key) != value for key, value in wanted.items()) or not isinstance(files, Mapping):
         return False
-    return all(_size(home / name) == size for name, size in files.items())
+    return await staged.holds(files)
 
 
 def _files(folder: Path) -> dict[str, int]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.stat().st_size for path in files}
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return -1

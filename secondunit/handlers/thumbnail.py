@@ -60,7 +60,10 @@ def build(tools: Tools) -> HandlerSpec:
 
 async def _shoot(tools: Tools, ctx: JobContext, payload: ThumbnailPayload) -> Mapping[str, Any]:
     media = require(tools.media, "thumbnail", ENCODERS, FILTERS)
-    async with tools.files.source(payload.video_path) as source, tools.files.target(payload.output_path, ctx) as target:
+    async with (
+        tools.files.source(payload.video_path, ctx) as source,
+        tools.files.target(payload.output_path, ctx) as target,
+    ):
         info = await probe(tools.programs, media, source, ctx.workspace.run, ctx.attempt)
         video = pictures(info, source.name)
         await ctx.progress(0.1, "looking for a picture")

@@ -41,7 +41,7 @@ def build(tools: Tools) -> HandlerSpec:
 
     async def run(ctx: JobContext, payload: WebpPayload) -> Mapping[str, Any]:
         async with (
-            tools.files.source(payload.input_path) as source,
+            tools.files.source(payload.input_path, ctx) as source,
             tools.files.target(payload.output_path, ctx) as target,
         ):
             await ctx.progress(0.05, f"converting {source.name}")

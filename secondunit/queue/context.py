@@ -24,6 +24,7 @@ LARGEST_JSON = 4 << 20
 SENDS = 2
 IN_DOUBT = "in_doubt"
 FULL_DISK_PAUSE = 1.0
+ENCODE = json.JSONEncoder(allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,7 @@ async def with_room(clock: Clock, write: Callable[[], Awaitable[T]]) -> T:
 def to_json(value: Any, what: str) -> Any:
     """The value as JSON gives it back; Deterministic when it is none, or larger than 4 MiB."""
     try:
-        text = json.dumps(value, allow_nan=False)
+        text = ENCODE(value)
     except (TypeError, ValueError) as error:
         raise Deterministic(f"{what} is not JSON: {error}", type="not_json") from error
     if len(text) > LARGEST_JSON:

@@ -101,7 +101,7 @@ class Execution:
     async def _outcome(self) -> Outcome:
         try:
             workspace = await self._house.workspaces.open(self.job)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  part of the run's boundary: without its folders it fails, not the daemon
             self._house.on_error(self.job, error)
             return _cleaned(classify(error))
         return self._judged(await self._worked(workspace))

@@ -86,8 +86,8 @@ class Follow:
 class Queue:
     """The durable queue.
 
-    `interrupt` makes a job's run in this process look at its job again at once; `admit` refuses new work for a reason
-    of the box's own by raising a QueueError.
+    `interrupt` makes a job's run in this process look at its job again at once; `coming` is told that jobs are about to
+    be stored; `admit` refuses new work for a reason of the box's own by raising a QueueError.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class Queue:
         random: Random,
         *,
         interrupt: Callable[[JobId], None] = lambda job_id: None,
+        coming: Callable[[], None] = lambda: None,
         admit: Callable[[], None] = lambda: None,
         max_queued: int = 1_000_000,
     ) -> None:
@@ -109,6 +110,7 @@ class Queue:
         self._clock = clock
         self._random = random
         self._interrupt = interrupt
+        self._coming = coming
         self._admit = admit
         self._max_queued = max_queued
         self._queued = 0
@@ -129,6 +131,7 @@ class Queue:
         changes = [
             state.submit(self._new(submission), new_job_id(now, self._random), now) for submission in submissions
         ]
+        self._coming()
         stored = await self.store.add(changes)
         self._queued += sum(created for _, created in stored)
         return [

@@ -6,13 +6,12 @@ queued --cancel--> cancelled         running --cancel--> running, asked to stop
 ended --retry--> queued              running --recover--> queued, by an operator
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from secondunit.queue.clock import Random
 from secondunit.queue.errors import LeaseLost, NotAllowed
-from secondunit.queue.model import Change, Event, EventName, Job, JobId, Lease, NewJob, Notice, Run, Status
+from secondunit.queue.model import Change, Event, EventName, Job, JobId, Lease, NewJob, Notice, Run, Status, replace
 from secondunit.queue.outcome import Completed, Failed, JobError, Outcome, Partial, Postpone, Released, Stopped
 
 POISON_AFTER = 3

@@ -30,6 +30,7 @@ class Worker:
         self._stopped: Released | None = None
         self._stopped_early: set[JobId] = set()
         self._due: tuple[Collection[str], datetime | None] | None = None
+        self._hungry = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         house.hub.tap(self._hear)
@@ -40,7 +41,10 @@ class Worker:
             while not (self._draining and not self._running):
                 self._wake.clear()
                 self.ticked = self._house.clock.monotonic()
-                await self._nap(await self._claim(tasks), tasks)
+                room = await self._claim(tasks)
+                self._hungry = bool(room)
+                await self._nap(room, tasks)
+                self._hungry = False
         self._idle.set()
 
     async def drain(self, grace: float) -> None:
@@ -71,6 +75,11 @@ class Worker:
         for execution in self._running:
             if execution.job.id == job_id:
                 execution.stop(STOPPED_ON_REQUEST)  # what becomes of the job stands in its row
+
+    def look(self) -> None:
+        """Jobs are about to be stored: a claim right behind them shares their transaction, and they start with it."""
+        if self._hungry:
+            self._wake.set()
 
     def lose(self, lease: Lease) -> None:
         """The lease no longer holds: its run must stop and write nothing."""
@@ -153,7 +162,13 @@ class Worker:
             self._wake.set()
 
     def _hear(self, events: Sequence[Event]) -> None:
-        if not events or any(event.name in ("queued", "retrying") and self._matters(event) for event in events):
+        news: dict[JobId, Event] = {}
+        for event in events:
+            if event.name in ("queued", "retrying"):
+                news[event.job_id] = event
+            elif event.name == "started":  # in the very transaction that queued it
+                news.pop(event.job_id, None)
+        if not events or any(map(self._matters, news.values())):
             self._due = None
             self._wake.set()
 

@@ -52,7 +52,8 @@ class Process:
         store.listen(self.hub.publish)
         house = House(self.wire, self.hub, clock, chance, RecordedFolders())
         self.worker = Worker(house, registry, boot=boot, ttl=TTL, most=most)
-        self.queue = Queue(self.wire, registry, self.hub, clock, chance, interrupt=self.worker.stop_job)
+        look, stop = self.worker.look, self.worker.stop_job
+        self.queue = Queue(self.wire, registry, self.hub, clock, chance, interrupt=stop, coming=look)
         self.clock = clock
         self.tasks: list[asyncio.Task[Any]] = []
 

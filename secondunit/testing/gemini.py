@@ -1,5 +1,7 @@
 """A STAND-IN for Gemini, for tests and demonstrations: it looks at no picture, and its recipes are all the same.
 
+Asked for places instead of a recipe, it names those of `PLACES` that the transcript has.
+
 Start it alone with `python -m secondunit.testing.gemini --port N`; `GET /calls` tells what was asked, `POST /script`
 takes a JSON list of behaviours for the next questions. Whoever asked for it must say so: the daemon never uses it.
 """
@@ -9,8 +11,9 @@ import asyncio
 import base64
 import hashlib
 import json
+import re
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +23,9 @@ from aiohttp import web
 LARGEST_QUESTION = 64 << 20
 USAGE = {"promptTokenCount": 1000, "candidatesTokenCount": 200, "thoughtsTokenCount": 50, "totalTokenCount": 1250}
 DATA = "About the video (data): "
+TRANSCRIPT = "Transcript (data): "
+LINE = re.compile(r"\[([\d:]+)\] (.*)")
+PLACES = ("Taipei 101", "Shilin Night Market", "Longshan Temple", "Elephant Mountain", "Beitou Hot Springs")
 RECIPE: Mapping[str, Any] = {
     "isRecipe": True,
     "shows": "",
@@ -69,12 +75,15 @@ class Asked:
 class StandIn:
     """Answers `generateContent`. `script` holds what to do with the next questions; when it is empty, a recipe comes.
 
+    `places` are those that it knows of; which of them a transcript names is its answer to a question for places.
+
     Behaviours: answer, slow:SECONDS, other (not a recipe), fenced, rate:SECONDS, quota, daily, status:CODE, key,
     prompt_block, safety, cut, empty, malformed (the recipe), broken (the whole body), half, close, hang.
     """
 
     script: deque[str] = field(default_factory=deque)
     asked: list[Asked] = field(default_factory=list)
+    places: Sequence[str] = PLACES
 
     @property
     def calls(self) -> Counter[str]:
@@ -115,7 +124,8 @@ class StandIn:
                 return await _cut_off(request, started=behaviour == "half")
             case "broken":
                 return web.Response(text='{"candidates": [{"content"', content_type="application/json")
-        return refusal(behaviour, argument) or web.json_response(answer(behaviour, model))
+        good = _found(body, self.places) if _for_places(body) else RECIPE
+        return refusal(behaviour, argument) or web.json_response(answer(behaviour, model, good))
 
     async def _calls(self, _: web.Request) -> web.Response:
         return web.json_response({"total": len(self.asked), "videos": self.calls})
@@ -125,13 +135,13 @@ class StandIn:
         return web.json_response(list(self.script))
 
 
-def answer(behaviour: str, model: str) -> dict[str, Any]:
-    """The body of an answer with status 200."""
+def answer(behaviour: str, model: str, good: Mapping[str, Any] = RECIPE) -> dict[str, Any]:
+    """The body of an answer with status 200; `good` is what a good one says."""
     texts = {
         "other": json.dumps(OTHER),
-        "fenced": f"```json\n{json.dumps(RECIPE)}\n```",
+        "fenced": f"```json\n{json.dumps(good)}\n```",
         "malformed": '{"name": "half a recipe", "steps": "none"}',
-        "cut": json.dumps(RECIPE)[:60],
+        "cut": json.dumps(good)[:60],
         "empty": "",
     }
     finish = {"cut": "MAX_TOKENS", "safety": "SAFETY"}.get(behaviour, "STOP")
@@ -140,7 +150,7 @@ def answer(behaviour: str, model: str) -> dict[str, Any]:
         return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, **common}
     candidate: dict[str, Any] = {"finishReason": finish, "index": 0}
     if behaviour != "safety":
-        text = texts.get(behaviour, json.dumps(RECIPE))
+        text = texts.get(behaviour, json.dumps(good))
         candidate["content"] = {"role": "model", "parts": [{"text": text}]}
     return {"candidates": [candidate], **common}
 
@@ -188,6 +198,24 @@ async def _cut_off(request: web.Request, *, started: bool) -> web.StreamResponse
 
 def _parts(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [part for content in body.get("contents", ()) for part in content.get("parts", ())]
+
+
+def _for_places(body: Mapping[str, Any]) -> bool:
+    schema = body.get("generationConfig", {}).get("responseJsonSchema", {})
+    return "places" in schema.get("properties", {})
+
+
+def _found(body: Mapping[str, Any], places: Sequence[str]) -> Mapping[str, Any]:
+    """The places that the transcript names, each at the time of its line."""
+    said = next((part["text"] for part in _parts(body) if part.get("text", "").startswith(TRANSCRIPT)), None)
+    lines = LINE.findall(json.loads(said.removeprefix(TRANSCRIPT))) if said else []
+    named = [(at, name, line) for at, line in lines for name in places if name in line]
+    return {"places": [_place(at, name, line) for at, name, line in named]}
+
+
+def _place(at: str, name: str, line: str) -> Mapping[str, Any]:
+    where = {"name": name, "kind": "poi", "city": None, "country": None}
+    return where | {"quote": line, "timecode": at, "description": f"The video shows {name}.", "tags": ["stand-in"]}
 
 
 def _video(body: Mapping[str, Any]) -> str:

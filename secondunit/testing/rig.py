@@ -151,6 +151,7 @@ class Rig:
             self.clock,
             chance,
             interrupt=self.worker.stop_job,
+            coming=self.worker.look,
             max_queued=max_queued,
         )
 

@@ -29,6 +29,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "limits": ("daemon/http/",),
     "multidict": ("handlers/tools/", "daemon/"),
     "obstore": ("handlers/tools/", "daemon/"),
+    "playwright": ("handlers/tools/browser_child.py",),
     "prometheus_client": ("daemon/",),
     "psutil": ("daemon/", "cli/"),
     "pydantic": ("queue/handler.py", "queue/validation.py", "handlers/", "daemon/", "testing/"),

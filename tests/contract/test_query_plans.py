@@ -18,7 +18,8 @@ from secondunit.queue.stores.sqlite.connection import connect_writer
 from secondunit.queue.stores.sqlite.outbox import SqliteOutbox
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.steps import SqliteSteps
-from secondunit.queue.stores.sqlite.writer import Transaction, Writer
+from secondunit.queue.stores.sqlite.transaction import Known, Transaction
+from secondunit.queue.stores.sqlite.writer import Writer
 from secondunit.testing.jobs import BOOT, CALLBACK, NOW, TTL, held, later, new, prune_at, settled
 
 SCAN = re.compile(r"SCAN (jobs|events|deliveries|steps|cache|idempotency|e|j|d|c|earlier)\b")
@@ -27,12 +28,10 @@ NO_WRITER = cast(Writer, None)
 
 
 class Recorder:
-    """Stands for a transaction and for the readers: runs statements and remembers them."""
+    """Stands for the writer's connection and for the readers: runs statements and remembers them."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self.events: list[Any] = []
-        self.running: dict[str, Any] = {}
         self.seen: list[tuple[str, Sequence[Any]]] = []
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
@@ -48,7 +47,7 @@ class Recorder:
 
     @property
     def transaction(self) -> Transaction:
-        return cast(Transaction, self)
+        return Transaction(cast(sqlite3.Connection, self), Known())
 
     @property
     def readers(self) -> Readers:
@@ -83,14 +82,17 @@ def replayed(**fields: Any) -> Run:
 
 
 def end(recorder: Recorder) -> Job:
-    job = jobs.get(recorder.transaction, "running")
-    return jobs.change(recorder.transaction, job.id, settled(Completed(1)), held(job))
+    transaction = recorder.transaction
+    job = jobs.get(transaction, "running")
+    job = jobs.change(transaction, job.id, settled(Completed(1)), held(job))
+    transaction.flush()
+    return job
 
 
 DONE = [Status.COMPLETED, Status.FAILED]
 CASES = {
     "add": Case(
-        lambda r: jobs.add(r.transaction, new("x", idempotency=Idempotency("x", b"1"), dedupe_key="x")),
+        lambda r: jobs.add(r.transaction, [new("x", idempotency=Idempotency("x", b"1"), dedupe_key="x")]),
         ["jobs_live_work (dedupe_key=?)", "key USING PRIMARY KEY"],
     ),
     "get": Case(lambda r: jobs.get(r.transaction, "running"), ["sqlite_autoindex_jobs_1 (id=?)"]),
@@ -188,16 +190,16 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
     connection = connect_writer(tmp_path / "queue.db", "off")
     recorder = Recorder(connection)
     transaction = recorder.transaction
-    jobs.add(transaction, new("ended", target=CALLBACK, idempotency=Idempotency("k", b"1"), dedupe_key="w"))
+    jobs.add(transaction, [new("ended", target=CALLBACK, idempotency=Idempotency("k", b"1"), dedupe_key="w")])
     [job] = jobs.claim(transaction, {"hls": 1}, 1, BOOT, TTL, NOW)
     jobs.change(transaction, "ended", settled(Completed(1)), job.lease)
     connection.execute("update deliveries set state = 'delivered', next_at = null")
-    jobs.add(transaction, new("running"))
+    jobs.add(transaction, [new("running")])
     jobs.claim(transaction, {"hls": 1}, 1, BOOT, TTL, NOW)
-    jobs.add(transaction, new("ready"))
-    jobs.add(transaction, new("delayed", run_at=later(30)))
+    jobs.add(transaction, [new("ready")])
+    jobs.add(transaction, [new("delayed", run_at=later(30))])
+    transaction.flush()
     recorder.seen.clear()
-    recorder.running.clear()  # as after a start: jobs come from their rows
     yield recorder
     connection.close()
 

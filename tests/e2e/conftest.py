@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,25 +128,34 @@ StartDaemon = Callable[..., Daemon]
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[StartDaemon]:
     """Starts daemons on one data folder, with a job type `sleep` of another distribution."""
+    with starting(tmp_path) as start:
+        yield start
+
+
+@contextmanager
+def starting(folder: Path) -> Iterator[StartDaemon]:
+    """Start daemons that keep everything in this folder; all of them end with it."""
     started: list[Daemon] = []
-    plugins = installed_plugin(tmp_path / "plugins", "sleeper", PLUGIN)
+    plugins = installed_plugin(folder / "plugins", "sleeper", PLUGIN)
 
     def start(**environ: str) -> Daemon:
         port = free_port()
-        log = tmp_path / f"daemon-{len(started)}.log"
-        environment = environment_of(tmp_path / "data", plugins) | {"PORT": str(port)} | environ
+        log = folder / f"daemon-{len(started)}.log"
+        environment = environment_of(folder / "data", plugins) | {"PORT": str(port)} | environ
         with log.open("wb") as stream:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "secondunit", "run"], env=environment, cwd=tmp_path, stderr=stream
+                [sys.executable, "-P", "-m", "secondunit", "run"], env=environment, cwd=folder, stderr=stream
             )
-        started.append(Daemon(process, port, tmp_path / "data", log))
+        started.append(Daemon(process, port, folder / "data", log))
         return started[-1]
 
-    yield start
-    for daemon in started:
-        if daemon.process.poll() is None:
-            daemon.process.kill()
-        daemon.process.wait()
+    try:
+        yield start
+    finally:
+        for daemon in started:
+            if daemon.process.poll() is None:
+                daemon.process.kill()
+            daemon.process.wait()
 
 
 def installed_plugin(folder: Path, name: str, source: str) -> Path:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -18,11 +18,12 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from secondunit.daemon.http import answers
-from secondunit.daemon.http.api import Analyses, Api, Health, HttpSettings
+from secondunit.daemon.http.api import Analyses, Api, Health, HttpSettings, Locations
 from secondunit.daemon.http.problems import MEDIA_TYPE
 from secondunit.daemon.http.route import Route
 from secondunit.daemon.http.routes import ROUTES
-from secondunit.daemon.http.server import build_app
+from secondunit.daemon.http.server import build_app, express
+from secondunit.daemon.results import CachedResults
 from secondunit.handlers.tools.addresses import AddressRule
 from secondunit.queue import state
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
@@ -165,6 +166,7 @@ class House:
             settings=HttpSettings(**settings),
             trusted=trusted,
             analyses=analyses(self) if analyses else None,
+            locations=Locations(CachedResults(self.store.cache, self.clock, timedelta(days=7)), "gemini-test"),
         )
         self.client: TestClient[Any, Any]
 
@@ -274,7 +276,9 @@ async def build() -> AsyncIterator[Build]:
 
         async def opened(**settings: Any) -> House:
             house = House(**settings)
-            house.client = await stack.enter_async_context(TestClient(Server(build_app(house.api))))
+            server = Server(build_app(house.api))
+            house.client = await stack.enter_async_context(TestClient(server))
+            express(cast(web.AppRunner, server.runner))
             stack.callback(house.stopping.set)
             return house
 

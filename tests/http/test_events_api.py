@@ -197,7 +197,6 @@ async def test_streams_end_first_when_the_daemon_stops_and_no_new_ones_open(hous
         house.stopping.set()
         with pytest.raises(EOFError):
             await reader.next()
-        await other.next()
         with pytest.raises(EOFError):
             await other.next()
     response = await house.raw("GET", "/api/events")

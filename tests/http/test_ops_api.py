@@ -60,7 +60,7 @@ async def test_a_wrong_method_is_told_the_right_ones(house: Any) -> None:
 async def test_head_answers_for_every_get_without_a_body(house: Any) -> None:
     job_id = await house.submit()
     for route in ROUTES:
-        if route.method != "GET" or "{name}" in route.path:  # test_artifacts_api has files to ask for
+        if route.method != "GET" or "{name}" in route.path or "{video_id}" in route.path:  # their own tests have some
             continue
         path = route.path.replace("{id}", job_id).replace("{asset}", "start.js")
         response = await house.raw("HEAD", path)

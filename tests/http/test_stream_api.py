@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from secondunit.daemon.listen import http_settings
+from secondunit.daemon.settings import Settings
+from secondunit.queue import state
 from secondunit.queue.model import Event, Status
 from secondunit.queue.outcome import Completed, Failed, JobError, Partial
 
@@ -18,9 +21,7 @@ async def test_a_run_is_told_phase_by_phase_and_the_stream_ends_with_the_job(hou
     job_id = await house.submit()
     progress = Event(job_id, "idle", "progress", house.clock.now(), Status.RUNNING, 0.355, "summary", "chunk 2 of 3")
     async with house.listen(f"/api/jobs/{job_id}/stream") as reader:
-        queued = await reader.next()
         await house.start(job_id)
-        started = await reader.next()
         house.live(progress)
         running = await reader.next()
         house.live(replace(progress, name="data", data={"locations": [{"location": "Taipei 101"}]}))
@@ -32,8 +33,7 @@ async def test_a_run_is_told_phase_by_phase_and_the_stream_ends_with_the_job(hou
         last = await reader.next()
         with pytest.raises(EOFError):
             await reader.next()
-    assert [queued.event, started.event, running.event] == ["phase_update"] * 3
-    assert (queued.data["status"], started.data["status"]) == ("queued", "running")
+    assert running.event == "phase_update"
     assert running.data == {
         "job_id": job_id, "status": "running", "phase": "summary", "progress": 35.5, "message": "chunk 2 of 3",
         "ts": START,
@@ -67,11 +67,9 @@ async def test_the_last_event_tells_how_it_ended_also_to_those_who_come_later(
         await end()
     async with house.listen(f"/api/jobs/{job_id}/stream") as reader:
         if not already:
-            await reader.next()
+            await house.until(lambda: house.readers)
             await end()
         message = await reader.next()
-        while message.event == "phase_update" and not already:
-            message = await reader.next()
         with pytest.raises(EOFError):
             await reader.next()
     assert message.event == event
@@ -81,22 +79,51 @@ async def test_the_last_event_tells_how_it_ended_also_to_those_who_come_later(
 async def test_a_retried_job_is_followed_through_its_backoff(house: Any) -> None:
     job_id = await house.submit()
     async with house.listen(f"/api/jobs/{job_id}/stream") as reader:
+        await house.until(lambda: house.readers)
         await house.settle(job_id, FLAKY)
         await house.clock.advance(60)
         await house.settle(job_id)
-        messages = [await reader.next()]
-        while messages[-1].event != "completed":
-            messages.append(await reader.next())
-    assert [message.data["status"] for message in messages if message.event == "phase_update"][-2:] == [
-        "queued",
-        "running",
-    ]
+        assert (await reader.next()).event == "completed"
+
+
+async def test_who_comes_amid_a_run_hears_at_once_where_it_stands(house: Any) -> None:
+    job_id = await house.submit()
+    lease, now = await house.start(job_id), house.clock.now()
+    await house.store.change(job_id, lambda job: state.progress(job, 0.4, None, "summary", now), lease=lease)
+    async with house.listen(f"/api/jobs/{job_id}/stream") as reader:
+        message = await reader.next()
+    assert (message.event, message.data["phase"], message.data["progress"]) == ("phase_update", "summary", 40)
+
+
+async def test_a_job_that_waits_has_no_phase_to_tell_of_and_beats_as_queued(build: Any) -> None:
+    house = await build(stream_heartbeat=0.02)
+    job_id = await house.submit()
+    async with house.listen(f"/api/jobs/{job_id}/stream") as reader:
+        message = await reader.next()
+    assert (message.event, message.data) == ("heartbeat", {"job_id": job_id, "status": "queued", "ts": START})
+
+
+def test_the_daemon_beats_every_five_seconds() -> None:
+    assert http_settings(Settings.model_validate({})).stream_heartbeat == 5.0
+
+
+async def test_a_job_that_is_retried_as_it_ends_is_followed_on(house: Any) -> None:
+    job_id = await house.submit()
+    ended = Event(job_id, "idle", "partial", house.clock.now(), Status.PARTIAL, 1.0)
+    async with house.listen(f"/api/jobs/{job_id}/stream") as reader:
+        await house.until(lambda: house.readers)
+        house.live(ended)  # while the job itself is queued again
+        house.live(replace(ended, name="progress", status=Status.RUNNING, progress=0.5))
+        assert (await reader.next()).event == "phase_update"
+        await house.settle(job_id)
+        message = await reader.next()
+    assert (message.event, message.data["status"]) == ("completed", "done")
 
 
 async def test_a_heartbeat_comes_at_its_time_also_between_other_events(build: Any) -> None:
     house = await build(stream_heartbeat=0.05)
     job_id = await house.submit()
-    event = Event(job_id, "idle", "progress", house.clock.now(), Status.RUNNING)
+    event = Event(job_id, "idle", "progress", house.clock.now(), Status.RUNNING, 0.5)
     beats = 0
     async with house.listen(f"/api/jobs/{job_id}/stream") as reader:
         while beats < 3:
@@ -110,7 +137,9 @@ async def test_a_heartbeat_comes_at_its_time_also_between_other_events(build: An
 async def test_other_jobs_are_not_told_of(house: Any) -> None:
     job_id, other = await house.submit(), await house.submit()
     async with house.listen(f"/api/jobs/{job_id}/stream") as reader:
-        await reader.next()
+        await house.until(lambda: house.readers)
+        for id in (other, job_id):
+            house.live(Event(id, "idle", "progress", house.clock.now(), Status.RUNNING, 0.5))
         await house.settle(other)
         await house.settle(job_id)
         messages = await reader.take(2)

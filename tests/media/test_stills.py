@@ -117,7 +117,7 @@ class NoVideos:
     def check(self, field: str, url: str) -> None:
         raise AssertionError
 
-    async def fetch(self, url: str, ctx: Any, *, max_bytes: int) -> Any:
+    async def fetch(self, url: str, ctx: Any, *, max_bytes: int, language: str | None = None) -> Any:
         raise AssertionError
 
 

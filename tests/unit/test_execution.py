@@ -402,6 +402,15 @@ async def test_a_folder_that_can_not_be_made_fails_the_attempt_not_the_daemon() 
     assert one.errors == [one.folders.refusal]
 
 
+async def test_folders_that_fail_in_a_way_nobody_foresaw_fail_the_attempt_not_the_daemon() -> None:
+    one = One(returning(None))
+    one.folders.refusal = RuntimeError("no such luck")
+    job = await one.ended(await one.begin())
+    assert job.error is not None
+    assert (job.status, job.attempt, job.error.message) == (Status.QUEUED, 2, "RuntimeError: no such luck")
+    assert one.errors == [one.folders.refusal]
+
+
 async def test_an_execution_that_is_cancelled_takes_its_handler_along() -> None:
     cleaned: list[bool] = []
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -150,6 +151,32 @@ async def test_a_wrong_configuration_is_trouble_until_an_answer_comes(behaviour:
         assert b.gemini.trouble is None
 
 
+async def test_a_service_that_fails_again_and_again_is_in_trouble_until_it_answers() -> None:
+    async with bench("status:503", "status:503", "close", "answer") as b:
+        await b.refused(Transient)
+        await b.refused(Transient)
+        assert b.gemini.trouble is None
+        await b.refused(Unanswered)
+        assert "gemini_down" in str(b.gemini.trouble)
+        await b.ask()
+        assert b.gemini.trouble is None
+
+
+async def test_a_service_that_goes_on_failing_parks_everybody_for_ever_longer_until_it_answers() -> None:
+    async with bench(*(["status:503"] * 7), "answer") as b:
+        for _ in range(4):
+            await b.refused(Transient)
+        await b.gemini.admit()
+        for pause in (10, 20, 40):
+            await b.refused(Transient)
+            waiting = await b.refused(Postponed)
+            assert waiting.delay.total_seconds() == pytest.approx(pause) and "gemini_down" in str(waiting)
+            await b.clock.advance(pause)
+        await b.ask()
+        assert b.gemini.trouble is None
+        await b.gemini.admit()
+
+
 async def test_too_large_a_question_is_no_trouble_of_the_configuration() -> None:
     async with bench("status:413") as b:
         assert (await b.refused(Deterministic)).type == "too_large"
@@ -163,8 +190,43 @@ async def test_a_rate_limit_parks_everybody_for_the_time_it_names() -> None:
         await b.clock.advance(30)
         assert (await b.refused(Postponed)).delay == timedelta(seconds=6.5)
         assert len(b.stand_in.asked) == 1, "nobody knocks at a closed gate"
+        assert "rate_limited" in str(b.gemini.trouble)
         await b.clock.advance(6.5)
+        assert b.gemini.trouble is None
         await b.ask()
+
+
+async def test_a_question_may_name_a_model_that_has_a_gate_of_its_own() -> None:
+    async with bench("rate:36") as b:
+        other = replace(QUESTION, model="gemini-y", temperature=0.7)
+        with pytest.raises(Postponed, match="gemini-y"):
+            await b.gemini.ask(other)
+        await b.ask()
+        with pytest.raises(Postponed):
+            await b.gemini.admit("gemini-y")
+        await b.clock.advance(36)
+        await b.gemini.ask(other)
+        assert [asked.model for asked in b.stand_in.asked] == ["gemini-y", "gemini-x", "gemini-y"]
+        assert b.stand_in.asked[-1].body["generationConfig"]["temperature"] == 0.7
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "type", "trouble"),
+    [("status:404", "gemini_model", False), ("status:400", "gemini_refused", False), ("key", "gemini_key", True)],
+)
+async def test_a_wrong_model_of_a_client_is_not_the_operators_trouble(behaviour: str, type: str, trouble: bool) -> None:
+    async with bench(behaviour) as b:
+        with pytest.raises(Deterministic) as caught:
+            await b.gemini.ask(replace(QUESTION, model="gemini-y"))
+        assert caught.value.type == type and "GEMINI_MODEL" not in str(caught.value)
+        assert (b.gemini.trouble is not None) == trouble
+
+
+async def test_an_answer_of_another_model_does_not_end_the_trouble() -> None:
+    async with bench("status:404") as b:
+        await b.refused(Deterministic)
+        await b.gemini.ask(replace(QUESTION, model="gemini-y"))
+        assert b.gemini.trouble is not None
 
 
 async def test_a_rate_limit_that_names_no_time_parks_for_a_minute() -> None:

@@ -246,8 +246,10 @@ async def _ends_with(target: str, lookup: Names | None = None) -> str:
 
 
 async def test_a_redirect_to_where_nothing_may_go_is_refused() -> None:
-    assert await _ends_with("http://10.0.0.1/") == "bad_redirect"
-    assert await _ends_with("http://[::ffff:169.254.169.254]/") == "bad_redirect"
+    assert await _ends_with("http://10.0.0.1/") == "egress_denied"
+    assert await _ends_with("http://167772161/") == "egress_denied"
+    assert await _ends_with("http://[::ffff:169.254.169.254]/") == "egress_denied"
+    assert await _ends_with("http://134744072/") == "bad_redirect"
     assert await _ends_with("file:///etc/passwd") == "bad_redirect"
     assert await _ends_with("http://user:pass@8.8.8.8/") == "bad_redirect"
     assert await _ends_with("http://inner.example/", Names(inner=[["10.0.0.1"]])) == "egress_denied"

@@ -58,6 +58,11 @@ def test_what_gemini_does_not_take_is_a_reason() -> None:
     assert words(facing(None, "the key is not valid")) == ["gemini_trouble"]
 
 
+def test_a_geocoder_that_does_not_answer_is_a_reason() -> None:
+    [reason] = facing(None, None, "geocoder_down: it failed (502)")
+    assert reason.word == "geocoder_trouble" and "502" in reason.text
+
+
 def test_a_gemini_key_is_missed_only_where_something_needs_it() -> None:
     assert not standing(box(gemini=False), {"hls": 1})
 

@@ -130,3 +130,31 @@ def test_the_lines_that_operators_watch_for_are_as_they_were() -> None:
         "[Active Mode] Starting active worker (poll interval: 60.0s)",
         "[Active Mode] Backend API: https://api.production.com",
     )
+
+
+def test_a_traceback_for_people_shows_no_variables(stream: io.StringIO) -> None:
+    logs.configure("console", "info", [], stream)
+    token = "t0ken-of-a-frame".upper()
+    try:
+        raise ValueError("no use")
+    except ValueError:
+        structlog.get_logger("here").exception("b")
+    assert "no use" in stream.getvalue() and token not in stream.getvalue()
+
+
+@pytest.mark.parametrize("secret", ['caf\u00e9"s\\key', "plain-key", "tab\tkey", "'quoted'"])
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_a_secret_is_found_however_a_line_quotes_it(stream: io.StringIO, secret: str, format: str) -> None:
+    logs.configure(format, "info", [secret], stream)
+    log = structlog.get_logger("here")
+    for value in (secret, repr([secret]), json.dumps([secret]), {"a": {secret: {1, 2}}}, ValueError(secret), b"x"):
+        log.info("a", message="m", value=value)
+    text = stream.getvalue()
+    assert text.count("***") == 5 and len(text.splitlines()) == 6
+    assert "key" not in text and "quoted" not in text
+
+
+def test_a_log_that_nobody_reads_any_more_stops_nothing(stream: io.StringIO) -> None:
+    log = structlog.get_logger("here")
+    stream.close()
+    log.info("a")

@@ -1,6 +1,7 @@
 """Metrics: what is counted, and under which names it is scraped."""
 
 from datetime import UTC, datetime, timedelta
+from math import isnan
 from typing import Any, cast
 
 from secondunit.daemon.metrics import Metrics
@@ -103,6 +104,16 @@ async def test_reasons_come_and_go() -> None:
     subject.degraded(["unknown_type"])
     degraded = [name for name in await scraped(subject) if "degraded" in name]
     assert degraded == ['secondunit_degraded{reason="unknown_type"}']
+
+
+async def test_the_share_of_places_found_is_of_those_asked_for() -> None:
+    subject = metrics()
+    assert isnan((await scraped(subject))["secondunit_geocode_success_ratio"])
+    for outcome in ("found", "not_found", "found", "failed"):
+        subject.observe_geocode(outcome)
+    values = await scraped(subject)
+    assert values["secondunit_geocode_success_ratio"] == 0.5
+    assert values['secondunit_geocoded_total{outcome="found"}'] == 2
 
 
 async def test_requests_deliveries_phases_and_lag_are_observed() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import date, timedelta
 
-from secondunit.daemon.results import CachedResults, CachedSpending
+from secondunit.daemon.results import CachedPlaces, CachedResults, CachedSpending
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.testing.clock import START, ManualClock
 
@@ -57,6 +57,16 @@ async def test_one_who_gives_up_waiting_leaves_no_trace() -> None:
         waiting.cancel()
         await clock.settle()
     assert kept._rooms == {}
+
+
+async def test_what_the_geocoder_answered_is_kept_for_its_own_number_of_days() -> None:
+    clock = ManualClock()
+    places = CachedPlaces(MemoryStore().cache, clock)
+    await places.put("place:found", {"lat": 25.0}, 90)
+    await places.put("place:missing", {"missing": "not_found"}, 7)
+    await clock.leap(7 * 86400)
+    assert await places.get("place:found") == {"lat": 25.0}
+    assert await places.get("place:missing") is None
 
 
 async def test_tokens_add_up_by_day_and_survive_a_restart() -> None:

@@ -75,6 +75,14 @@ class Analyses:
 
 
 @dataclass(frozen=True, slots=True)
+class Locations:
+    """What the endpoints for the places of videos need: earlier results, and the model that is asked by default."""
+
+    results: Results
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """Everything the routes use. `trusted`: this instance serves the control socket, where every caller may do all.
 
@@ -95,3 +103,4 @@ class Api:
     backup: Callable[[Path, int | None], Awaitable[Snapshot]] | None = None
     analyses: Analyses | None = None
     artifacts: Artifacts | None = None
+    locations: Locations | None = None

@@ -1,8 +1,5 @@
 """Artefacts: what a job wrote, to look at and to play."""
 
-import mimetypes
-from pathlib import PurePosixPath
-
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
@@ -10,21 +7,8 @@ from secondunit.daemon.artifacts import Artifacts, NoSuchArtifact
 from secondunit.daemon.http import wire
 from secondunit.daemon.http.api import Api
 from secondunit.daemon.http.reply import reply
+from secondunit.handlers.tools.kinds import OTHER, kind_of
 
-KINDS = {
-    ".avif": "image/avif",
-    ".json": "application/json",
-    ".log": "text/plain; charset=utf-8",
-    ".m3u8": "application/vnd.apple.mpegurl",
-    ".m4s": "video/iso.segment",
-    ".mkv": "video/x-matroska",
-    ".mp4": "video/mp4",
-    ".ts": "video/mp2t",
-    ".webp": "image/webp",
-}
-SHOWN = ("audio/", "image/", "video/")
-ACTIVE = "image/svg+xml"
-OTHER = "application/octet-stream"
 # What came from elsewhere must not become a page of ours, with our origin's rights.
 SAFETY = {
     "X-Content-Type-Options": "nosniff",
@@ -57,8 +41,11 @@ async def of_job(api: Api, request: web.Request) -> web.Response:
 
 
 async def serve(api: Api, request: web.Request) -> web.StreamResponse:
-    """One of them, whole or by ranges."""
+    """One of them, whole or by ranges; what lies in a bucket is found by a URL that is good for an hour."""
     job, name = await api.queue.get(request.match_info["id"]), request.match_info["name"]
+    link = await _shelf(api).link(job, name)
+    if link is not None:
+        return web.Response(status=302, headers={"Location": link, "Cache-Control": "no-store"})
     async with _shelf(api).opened(job, name) as source:
         kind = kind_of(name)
         response = OpenFile(source.path, headers={"Content-Type": kind, **SAFETY})
@@ -67,13 +54,6 @@ async def serve(api: Api, request: web.Request) -> web.StreamResponse:
         await response.prepare(request)  # which also sends it, as long as the file is open
         await response.write_eof()
     return response
-
-
-def kind_of(name: str) -> str:
-    """The content type by the name; what a browser might run is data."""
-    suffix = PurePosixPath(name).suffix.lower()
-    guessed = KINDS.get(suffix) or mimetypes.types_map.get(suffix, OTHER)
-    return guessed if suffix in KINDS or (guessed.startswith(SHOWN) and guessed != ACTIVE) else OTHER
 
 
 def _shelf(api: Api) -> Artifacts:

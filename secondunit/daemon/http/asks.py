@@ -104,6 +104,21 @@ class UrlAsk(BaseModel):
     language: str | None = Field(None, description="the recipe's language; else the video's")
 
 
+class VideoParams(Ask):
+    """How the places of a video are looked for."""
+
+    language: str | None = Field(None, description="of the subtitles and of the answer, as BCP 47 names it")
+    model: str | None = Field(None, min_length=1, description="the Gemini model that is asked")
+
+
+class VideoAsk(Ask):
+    """A video whose places are wanted: its address as `url` or as `video_url`."""
+
+    url: str | None = None
+    video_url: str | None = Field(None, alias="video_url")
+    params: VideoParams | None = None
+
+
 class FilterAsk(Ask):
     """Which jobs are meant: those that fit every field given; `status` and `type` may be one word or several."""
 
@@ -153,6 +168,12 @@ class StreamQuery(Ask):
     """Only the key, for EventSource."""
 
     token: str | None = None
+
+
+class StrategyQuery(Ask):
+    """By which strategy the places were found."""
+
+    strategy: str | None = Field(None, pattern=r"^[0-9a-f]{8}$", description="a result's strategy_version")
 
 
 class StuckQuery(Ask):

@@ -1,7 +1,7 @@
 """The events of all jobs, as unnamed messages: what a reader missed first, in order, then live."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -9,7 +9,7 @@ from aiohttp import web
 from secondunit.daemon.http import asks, wire
 from secondunit.daemon.http.api import Api
 from secondunit.daemon.http.reply import encoded
-from secondunit.daemon.http.streams import STREAMS, Channel, block
+from secondunit.daemon.http.streams import STREAMS, Channel, Messages, block
 from secondunit.queue.model import Event, Filter, Job, Status
 
 RETRY = 3000
@@ -29,13 +29,14 @@ async def follow(api: Api, request: web.Request) -> web.StreamResponse:
     after = None if not last_seen else _position(last_seen, api.queue.store.generation)
 
     async def feed(channel: Channel) -> None:
-        await _feed(api, channel, filter, after)
+        await _feed(api, channel, filter, after, request.app[STREAMS].messages)
 
     return await request.app[STREAMS].run(request, feed)
 
 
-async def _feed(api: Api, channel: Channel, filter: Filter, after: int | None) -> None:
+async def _feed(api: Api, channel: Channel, filter: Filter, after: int | None, messages: Messages) -> None:
     generation = api.queue.store.generation
+    make = partial(_block, generation)
     async with api.queue.follow(filter, after, on_drop=channel.abort) as follow:
         if follow.missed:
             reset = {"type": "reset", "jobs": await _snapshot(api, filter)}
@@ -46,7 +47,7 @@ async def _feed(api: Api, channel: Channel, filter: Filter, after: int | None) -
         while True:
             event = await follow.next()
             if event.name != "data":
-                await channel.send(_block(event, generation))
+                await channel.send(messages.of(event, make))
 
 
 def _position(last_seen: str, generation: str) -> int:
@@ -56,9 +57,7 @@ def _position(last_seen: str, generation: str) -> int:
     return int(number) if known else UNKNOWN
 
 
-@lru_cache(maxsize=256)
-def _block(event: Event, generation: str) -> bytes:
-    """The event's message, made once for all readers."""
+def _block(generation: str, event: Event) -> bytes:
     return block(encoded(wire.message(event)).decode(), id=f"{generation}-{event.seq}" if event.seq else None)
 
 

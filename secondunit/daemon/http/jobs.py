@@ -5,23 +5,25 @@ from typing import Any
 
 from aiohttp import web
 
-from secondunit.daemon.http import asks, wire
+from secondunit.daemon.http import asks, trail, wire
 from secondunit.daemon.http.api import Api
 from secondunit.daemon.http.bodies import read_object
 from secondunit.daemon.http.problems import fields_of
-from secondunit.daemon.http.reply import reply
+from secondunit.daemon.http.reply import reply, reply_encoded
+from secondunit.daemon.http.written import written
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable, UnknownType
 from secondunit.queue.service import Submission
 from secondunit.queue.validation import validated
 
 
-async def submit(api: Api, request: web.Request) -> web.Response:
+async def submit(api: Api, request: web.Request) -> web.StreamResponse:
     """Take one job: 201 once it is on disk, 200 if its idempotency key stands for it already."""
     body = await read_object(request, api.settings.max_body)
     ask = asks.taken(asks.SubmitAsk, body)
     [idempotency] = asks.idempotency_keys(request.headers.get("Idempotency-Key"), body)
     job, created = await api.queue.submit(asks.submission(ask, api.queue.registry, api.rule, idempotency))
-    return reply(wire.accepted(job), 201 if created else 200, {"Location": f"/api/jobs/{job.id}"})
+    status, content, location = 201 if created else 200, wire.accepted(job).encode(), f"/api/jobs/{job.id}"
+    return written(api, request, status, content, location)
 
 
 async def submit_batch(api: Api, request: web.Request) -> web.Response:
@@ -38,13 +40,15 @@ async def submit_batch(api: Api, request: web.Request) -> web.Response:
     except (BadPayload, UnknownType, TypeUnavailable):
         raise BadPayload(*_faults(api, submissions)) from None
     created = any(new for _, new in stored)
-    return reply({"jobs": [wire.accepted(job) for job, _ in stored]}, 201 if created else 200)
+    content = f'{{"jobs":[{",".join([wire.accepted(job) for job, _ in stored])}]}}'
+    return reply_encoded(content.encode(), 201 if created else 200)
 
 
 async def show(api: Api, request: web.Request) -> web.Response:
     """Everything about one job."""
     job = await api.queue.get(request.match_info["id"])
-    return reply(wire.detail(job, api.queue.registry))
+    words = wire if api.trusted else trail  # the command line knows the usual ones
+    return reply(words.detail(job, api.queue.registry))
 
 
 async def find(api: Api, request: web.Request) -> web.Response:

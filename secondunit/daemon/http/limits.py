@@ -1,25 +1,20 @@
-"""How often one caller may call, measured on our clock.
-
-`limits` reads the setting. Its stores in memory don't fit in here: the asynchronous one sweeps all its keys with every
-request, the other one starts threads, and both read the wall clock themselves.
-"""
+"""How often one caller may call, measured on our clock."""
 
 from math import ceil
-
-from limits import parse
 
 from secondunit.queue.clock import Clock
 
 MOST_CALLERS = 10_000
+SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 
 
 class RateLimit:
     """A budget a caller spends at will, and gets back evenly over its period (the generic cell rate algorithm)."""
 
     def __init__(self, rate: str, clock: Clock) -> None:
-        limit = parse(rate)
-        self._period = float(limit.get_expiry())
-        self._each = self._period / limit.amount
+        amount, _, period = rate.partition("/")
+        self._period = SECONDS[period]
+        self._each = self._period / int(amount)
         self._clock = clock
         self._full_at: dict[str, float] = {}
 

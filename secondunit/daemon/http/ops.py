@@ -20,6 +20,7 @@ async def health(api: Api, request: web.Request) -> web.Response:
 
 async def metrics(api: Api, _: web.Request) -> web.Response:
     """Metrics as Prometheus text."""
+    await api.health()  # so that `degraded` is of now
     return web.Response(body=await api.metrics.render(), headers={"Content-Type": api.metrics.content_type})
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from secondunit.daemon.artifacts import NoSuchArtifact
+from secondunit.daemon.artifacts import NoSuchArtifact, StorageAway
 from secondunit.daemon.http.reply import encoded
 from secondunit.queue import errors
 from secondunit.queue.errors import FieldError
@@ -73,6 +73,14 @@ class NoSuchDelivery(Refused):
     """No delivery has this id."""
 
 
+class NoSuchLocations(Refused):
+    """No result is stored of this video, or none by this strategy."""
+
+    def __init__(self, video: str, strategy: str | None) -> None:
+        how = f" by strategy {strategy}" if strategy else ""
+        super().__init__(f"no places are stored of video {video}{how}; ask for them at POST /api/videos/analyze")
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """How one sort of error is told: `retry_after` in seconds."""
@@ -93,6 +101,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     errors.JobNotFound: Kind(404, "job-not-found", "No such job"),
     NoSuchArtifact: Kind(404, "artifact-not-found", "No such artefact"),
     NoSuchDelivery: Kind(404, "delivery-not-found", "No such delivery"),
+    NoSuchLocations: Kind(404, "locations-not-found", "No places of this video are stored"),
     errors.NotAllowed: Kind(409, "not-allowed", "The job's status forbids this"),
     errors.KeyReused: Kind(409, "idempotency-key-reused", "The idempotency key belongs to another request"),
     TooLarge: Kind(413, "too-large", "The body is too large"),
@@ -103,6 +112,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     errors.UnknownType: Kind(422, "unknown-type", "No such job type"),
     errors.TypeUnavailable: Kind(422, "type-unavailable", "This job type can't run here"),
     TooMany: Kind(429, "too-many-requests", "Too many requests"),
+    StorageAway: Kind(502, "storage-away", "S3 can't be asked just now", retry_after=10),
     errors.Saturated: Kind(503, "saturated", "The queue is full", retry_after=30),
     errors.Draining: Kind(503, "draining", "The daemon takes no new work", retry_after=10),
     errors.StoreBroken: Kind(503, "store-broken", "The database can't be used", retry_after=10),

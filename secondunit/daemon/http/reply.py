@@ -20,8 +20,13 @@ def encoded(content: Any) -> bytes:
 
 def reply(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A JSON response."""
+    return reply_encoded(encoded(content), status, headers)
+
+
+def reply_encoded(content: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A response of content that is JSON already."""
     return web.Response(
-        body=encoded(content),
+        body=content,
         status=status,
         headers=headers,
         content_type="application/json",

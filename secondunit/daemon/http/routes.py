@@ -13,6 +13,8 @@ from secondunit.daemon.http import (
     ops,
     recover,
     stream,
+    trail_answers,
+    videos,
 )
 from secondunit.daemon.http.route import Route
 
@@ -26,31 +28,31 @@ KEY = ("Idempotency-Key",)
 SUBMITTING = (
     Route(
         "POST", "/api/jobs", jobs.submit, "submit", answers.Accepted, (201, 200), (*BODY, 409, *STORE),
-        body=asks.SubmitAsk, headers=KEY,
+        body=asks.SubmitAsk, headers=KEY, hot=True,
     ),
     Route(
         "POST", "/api/jobs/batch", jobs.submit_batch, "submit", answers.Batch, (201, 200), (*BODY, 409, *STORE),
-        body=asks.BatchAsk, headers=KEY,
+        body=asks.BatchAsk, headers=KEY, hot=True,
     ),
 )  # fmt: skip
 
 JOBS = (
     Route("GET", "/api/jobs", jobs.find, "read", answers.Jobs, problems=(422, 503), query=asks.ListQuery),
-    Route("GET", "/api/jobs/{id}", jobs.show, "read", answers.Job, problems=(404, 503)),
+    Route("GET", "/api/jobs/{id}", jobs.show, "read", trail_answers.AnyJob, problems=(404, 503)),
     Route("DELETE", "/api/jobs/{id}", jobs.cancel, "submit", answers.Moved, problems=(404, 409, *STORE)),
     Route("POST", "/api/jobs/{id}/retry", jobs.retry, "submit", answers.Moved, problems=(404, 409, *STORE)),
     Route("POST", "/api/jobs/retry", jobs.retry_all, "submit", answers.Bulk, (200,), (*BODY, *STORE), asks.BulkAsk),
     Route("POST", "/api/jobs/cancel", jobs.cancel_all, "submit", answers.Bulk, (200,), (*BODY, *STORE), asks.BulkAsk),
     Route("GET", "/api/jobs/{id}/deliveries", deliveries.of_job, "read", answers.Deliveries, problems=(404, 503)),
-    Route("GET", "/api/jobs/{id}/artifacts", artifacts.of_job, "read", answers.Artifacts, problems=(404, 503)),
+    Route("GET", "/api/jobs/{id}/artifacts", artifacts.of_job, "read", answers.Artifacts, problems=(404, 502, 503)),
     Route(
         "GET",
         "/api/jobs/{id}/artifacts/{name}",
         artifacts.serve,
         "read",
         None,
-        (200, 206, 304),
-        (404, 412, 416, 503),
+        (200, 206, 302, 304),
+        (404, 412, 416, 502, 503),
         media="*/*",
     ),
     Route("POST", "/api/deliveries/{id}/retry", deliveries.retry, "admin", answers.Delivery, problems=(404, *STORE)),
@@ -66,6 +68,22 @@ ANALYSES = (
     Route(
         "POST", "/analyze-from-url", analyze.from_url, "submit", answers.Analysis, (200, 202), ANALYSIS,
         body=asks.UrlAsk, takes=(FORM, "application/x-www-form-urlencoded", "application/json"), headers=("Prefer",),
+    ),
+)  # fmt: skip
+
+VIDEO = "/api/videos/{video_id}/locations"
+VIDEOS = (
+    Route(
+        "POST", "/api/videos/analyze", videos.analyze, "submit", trail_answers.VideoAccepted, (200, 202),
+        (*BODY, *STORE), body=asks.VideoAsk,
+    ),
+    Route(
+        "GET", VIDEO, videos.locations, "read", trail_answers.MapVisualization, problems=(404, 422, 503),
+        query=asks.StrategyQuery,
+    ),
+    Route(
+        "POST", f"{VIDEO}/retry", videos.retry, "submit", trail_answers.VideoMoved, (202,), (404, 409, 422, *STORE),
+        query=asks.StrategyQuery,
     ),
 )  # fmt: skip
 
@@ -98,4 +116,4 @@ OPERATING = (
     Route("GET", "/docs/{asset}", docs.asset, None, problems=(404,), media="*/*"),
 )
 
-ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *EVENTS, *OPERATING)
+ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *VIDEOS, *EVENTS, *OPERATING)

@@ -1,9 +1,9 @@
 """The application: routes, the one middleware around them, and what lives as long as it does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 
 import aiohttp_cors
 import structlog
@@ -25,21 +25,42 @@ EXPOSED_HEADERS = ("Location", "Retry-After")
 
 log = structlog.get_logger(__name__)
 Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
+EXPRESS = web.AppKey("express", Mapping[str, Endpoint])
 
 
 def build_app(api: Api) -> web.Application:
     """The API as an application, to be served on a socket."""
     boundary = Boundary(api, Gate(api, OneKey(api.settings.api_key)))
     app = web.Application(middlewares=[boundary.middleware], client_max_size=api.settings.max_batch)
-    app[DOCUMENT] = document(ROUTES, api.version)
+    app[DOCUMENT] = partial(cache(document), ROUTES, api.version)
     app[STREAMS] = Streams(api.settings.events_heartbeat, api.settings.send_timeout)
     # A path is one resource, whatever order the table has: aiohttp-cors answers preflights by resource.
     resources = {path: app.router.add_resource(_deep(path)) for path in dict.fromkeys(route.path for route in ROUTES)}
     for route in ROUTES:
         boundary.add(resources[route.path], route)
     _allow_origins(app, api.settings.cors_origins)
+    # What lets other origins in hangs on the long way.
+    app[EXPRESS] = {} if api.settings.cors_origins else boundary.hot
     app.cleanup_ctx.append(partial(_keeping_streams, api))
     return app
+
+
+def express(runner: web.AppRunner) -> None:
+    """Let the hot calls of an application that is set up go past aiohttp's router and middleware, to the same boundary.
+
+    These two make 20 us of the 95 that a bare request costs (measured at 64 connections).
+    """
+    if runner.server is None:
+        raise RuntimeError("the runner is not set up")
+    hot, long_way = runner.app[EXPRESS], runner.server.request_handler
+
+    def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        straight = hot.get(request.raw_path) if request.method == "POST" else None
+        if straight is None or "Expect" in request.headers or not isinstance(request, web.Request):
+            return long_way(request)
+        return straight(request)
+
+    runner.server.request_handler = handle
 
 
 class Boundary:
@@ -49,42 +70,41 @@ class Boundary:
         self._api = api
         self._gate = gate
         self._routes: dict[object, Route] = {}
+        self.hot: dict[str, Endpoint] = {}
 
     def add(self, resource: web.Resource, route: Route) -> None:
         """Serve a route; one for GET also answers HEAD."""
-
-        async def endpoint(request: web.Request) -> web.StreamResponse:
-            return await route.handler(self._api, request)
-
+        endpoint = partial(route.handler, self._api)
         self._routes[endpoint] = route
         resource.add_route(route.method, endpoint)
         if route.method == "GET":
             resource.add_route("HEAD", endpoint)
+        if route.hot:
+            self.hot[route.path] = partial(self.answer, endpoint, route)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Endpoint) -> web.StreamResponse:
         """The answer to any request at all."""
+        return await self.answer(handler, self._routes.get(request.match_info.handler), request)
+
+    async def answer(self, handler: Endpoint, route: Route | None, request: web.Request) -> web.StreamResponse:
+        """The handler's answer to a request that is let in, or why there is none; `route` None: nothing is there."""
         started = self._api.clock.monotonic()
-        route = self._routes.get(request.match_info.handler)
-        response = await self._answer(request, handler, route)
+        try:
+            caller = await self._gate.admit(request, route)
+            if caller is not None:
+                request[CALLER] = caller
+            response = await handler(request)
+        except Exception as error:  # a caller gets an answer whatever broke, and the log the cause
+            known = problem_of(error)
+            if known is None:
+                log.exception("http.failed", method=request.method, path=request.path)
+            response = known or problem(UNEXPECTED, "this is a fault of the daemon; its log has the cause")
         compress(request, response)
         if route is not None and not route.stream:
             seconds = self._api.clock.monotonic() - started
             self._api.metrics.observe_request(request.method, route.path, response.status, seconds)
         return response
-
-    async def _answer(self, request: web.Request, handler: Endpoint, route: Route | None) -> web.StreamResponse:
-        try:
-            caller = await self._gate.admit(request, route)
-            if caller is not None:
-                request[CALLER] = caller
-            return await handler(request)
-        except Exception as error:  # a caller gets an answer whatever broke, and the log the cause
-            known = problem_of(error)
-            if known is not None:
-                return known
-            log.exception("http.failed", method=request.method, path=request.path)
-            return problem(UNEXPECTED, "this is a fault of the daemon; its log has the cause")
 
 
 def _deep(path: str) -> str:

@@ -7,20 +7,19 @@ from typing import Any
 
 from aiohttp import web
 
-from secondunit.daemon.http import asks, wire
+from secondunit.daemon.http import asks, trail, wire
 from secondunit.daemon.http.api import Api
 from secondunit.daemon.http.reply import encoded
 from secondunit.daemon.http.streams import STREAMS, Channel, block
 from secondunit.queue.model import Event, Filter, Job, Status
 
-WORDS = {Status.COMPLETED: "done", Status.CANCELLED: "canceled"}
-
 
 async def follow(api: Api, request: web.Request) -> web.StreamResponse:
     """Named server-sent events of one job, to its end.
 
-    `phase_update`, `heartbeat` (every 5 s), `partial_locations`, and last `completed` or `error`; `ts` in Unix seconds,
-    `progress` 0 to 100, `status` in TrailTag's words (`done`, `canceled`).
+    `phase_update` (once a run has a phase, or progress), `heartbeat` (every 5 s), `partial_locations`, and last
+    `completed` or `error`; `ts` in Unix seconds, `progress` 0 to 100, `status` in TrailTag's words (`done`,
+    `canceled`).
     """
     asks.query(asks.StreamQuery, request.query)
     job = await api.queue.get(request.match_info["id"])
@@ -35,7 +34,7 @@ async def _feed(api: Api, channel: Channel, job_id: str) -> None:
     loop = asyncio.get_running_loop()
     async with api.queue.follow(Filter(ids=[job_id]), on_drop=channel.abort) as follow:
         job = await api.queue.get(job_id)
-        if not job.status.ended:
+        if not job.status.ended and _has_phase(job):
             await _send(channel, "phase_update", _phase(job, api.clock.now()))
         status = job.status
         beat = loop.time() + api.settings.stream_heartbeat
@@ -45,44 +44,55 @@ async def _feed(api: Api, channel: Channel, job_id: str) -> None:
                     event = await follow.next()
             except TimeoutError:
                 beat += api.settings.stream_heartbeat
-                now = api.clock.now()
-                await _send(channel, "heartbeat", {"job_id": job_id, "status": _word(status), "ts": _ts(now)})
+                await _send(channel, "heartbeat", _beat(job_id, status, api.clock.now()))
                 continue
-            status = event.status
             if event.name == "data":
                 await _send(channel, "partial_locations", _part(event))
-            elif not status.ended:
+            elif not event.status.ended and _has_phase(event):
                 await _send(channel, "phase_update", _phase(event, event.at))
-        await _send(channel, *_end(await api.queue.get(job_id), api.clock.now()))
+            status = event.status
+            if status.ended:
+                job = await api.queue.get(job_id)
+                status = job.status  # it may have been queued again since
+        await _send(channel, *_end(job, api.clock.now()))
 
 
 async def _send(channel: Channel, event: str, content: Mapping[str, Any]) -> None:
     await channel.send(block(encoded(content).decode(), event=event))
 
 
+def _has_phase(of: Job | Event) -> bool:
+    """Whether there is more to tell than that the job waits or has just begun, as a heartbeat does."""
+    return of.phase is not None or of.progress > 0
+
+
+def _beat(job_id: str, status: Status, now: datetime) -> dict[str, Any]:
+    return {"job_id": job_id, "status": trail.word(status), "ts": trail.seconds(now)}
+
+
 def _phase(of: Job | Event, at: datetime) -> dict[str, Any]:
     return {
         "job_id": of.id if isinstance(of, Job) else of.job_id,
-        "status": _word(of.status),
+        "status": trail.word(of.status),
         "phase": of.phase,
         "progress": wire.percent(of.progress),
         "message": of.message,
-        "ts": _ts(at),
+        "ts": trail.seconds(at),
     }
 
 
 def _part(event: Event) -> dict[str, Any]:
     part = event.data if isinstance(event.data, Mapping) else {"locations": event.data}
-    return {**part, "job_id": event.job_id, "progress": wire.percent(event.progress), "ts": _ts(event.at)}
+    return {**part, "job_id": event.job_id, "progress": wire.percent(event.progress), "ts": trail.seconds(event.at)}
 
 
 def _end(job: Job, now: datetime) -> tuple[str, dict[str, Any]]:
     """The last message; a partial result is a completed job that names what failed."""
     content = {
         "job_id": job.id,
-        "status": _word(job.status),
+        "status": trail.word(job.status),
         "progress": wire.percent(job.progress),
-        "ts": _ts(job.finished_at or now),
+        "ts": trail.seconds(job.finished_at or now),
     }
     match job.status:
         case Status.COMPLETED:
@@ -90,11 +100,3 @@ def _end(job: Job, now: datetime) -> tuple[str, dict[str, Any]]:
         case Status.PARTIAL:
             return "completed", content | {"failed": job.missing}
     return "error", content | {"error": wire.failure(job.error)}
-
-
-def _word(status: Status) -> str:
-    return WORDS.get(status, status.value)
-
-
-def _ts(at: datetime) -> int:
-    return int(at.timestamp())

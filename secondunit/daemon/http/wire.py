@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from secondunit.daemon.artifacts import Artifact
@@ -16,7 +17,9 @@ HIDDEN = "***"
 
 def instant(at: datetime | None) -> str | None:
     """ISO 8601 in UTC with milliseconds and `Z`."""
-    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    if at is None:
+        return None
+    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def milliseconds(span: timedelta | None) -> int | None:
@@ -30,9 +33,9 @@ def percent(fraction: float) -> int | float:
     return tenths // 10 if tenths % 10 == 0 else tenths / 10
 
 
-def accepted(job: Job) -> dict[str, Any]:
-    """A job as its submitter hears of it."""
-    return {"jobId": job.id, "status": job.status, "createdAt": instant(job.created_at)}
+def accepted(job: Job) -> str:
+    """A job as its submitter hears of it, in JSON already: nothing in an id, a status or a time needs an escape."""
+    return f'{{"jobId":"{job.id}","status":"{job.status.value}","createdAt":"{_instant_once(job.created_at)}"}}'
 
 
 def moved(job: Job) -> dict[str, Any]:
@@ -161,6 +164,12 @@ def under_way(job: Job, paid: Sequence[str], now: datetime) -> dict[str, Any]:
 def artifact(artifact: Artifact, kind: str) -> dict[str, Any]:
     """A file that a job wrote."""
     return {"name": artifact.name, "size": artifact.size, "contentType": kind}
+
+
+@lru_cache(maxsize=1)
+def _instant_once(at: datetime) -> str | None:
+    """The jobs of a batch have one time."""
+    return instant(at)
 
 
 def _duration(job: Job) -> timedelta | None:

@@ -1,4 +1,4 @@
-"""Gemini as all jobs share it: one gate, one budget of tokens a day, one state of trouble."""
+"""Gemini as all jobs share it: a gate for each model, one budget of tokens a day, one state of trouble."""
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -8,12 +8,15 @@ from secondunit.handlers.tools.gemini_answers import Usage
 from secondunit.handlers.tools.gemini_errors import judge
 from secondunit.handlers.tools.gemini_wire import Question, Refused, Wire
 from secondunit.queue.clock import Clock, Random
-from secondunit.queue.outcome import Postponed
+from secondunit.queue.outcome import Postponed, Transient
 
 # Leaves room for the rest of the step in the 4 MiB that its stored result may have.
 LONGEST_BODY = 1 << 20
 JITTER = 0.2
 LONGEST_JITTER = timedelta(minutes=1)
+# So many failures one after the other are trouble; and after so many everybody waits, longer each time.
+DOWN_AFTER, PARK_AFTER = 3, 5
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=10)
 
 
 class Spending(Protocol):
@@ -25,7 +28,7 @@ class Spending(Protocol):
 
 
 class Gemini:
-    """Asks one model. `trouble` says what an operator has to set right; an answer clears it.
+    """Asks `model`, or the one that a question names.
 
     The budget is looked at before each question: those under way when it runs out are still answered.
     """
@@ -41,25 +44,38 @@ class Gemini:
         daily_tokens: int | None = None,
     ) -> None:
         self.model = model
-        self.trouble: str | None = None
+        self._wrong: str | None = None
+        self._failures = 0
+        self._failure = ""
         self._wire = wire
         self._clock = clock
         self._random = random
         self._spending = spending
         self._daily_tokens = daily_tokens
         self._told: Callable[[str, int], None] = lambda direction, tokens: None
-        self._closed: tuple[datetime, str] | None = None
+        self._closed: dict[str, tuple[datetime, str]] = {}
+
+    @property
+    def trouble(self) -> str | None:
+        """Why `model` does not answer: what an operator has to set right, a pause it asked for, failure upon failure.
+
+        An answer of `model` clears it.
+        """
+        until, why = self._closed.get(self.model, (None, ""))
+        if self._wrong or (until and self._clock.now() < until):
+            return self._wrong or why
+        return self._failure if self._failures >= DOWN_AFTER else None
 
     def listen(self, told: Callable[[str, int], None]) -> None:
         """Tell `told` the tokens of each answer, by direction: "in" and "out"."""
         self._told = told
 
-    async def admit(self) -> None:
+    async def admit(self, model: str | None = None) -> None:
         """Return if a question may be asked now; else Postponed until it may, with the reason."""
         now = self._clock.now()
-        if self._closed and now < self._closed[0]:
-            raise self._postponed(self._closed[1], self._closed[0] - now)
-        self._closed = None
+        self._closed = {name: gate for name, gate in self._closed.items() if now < gate[0]}
+        if closed := self._closed.get(model or self.model):
+            raise self._postponed(closed[1], closed[0] - now)
         if self._daily_tokens is not None:
             used = await self._spending.used(now.date())
             if used >= self._daily_tokens:
@@ -73,16 +89,22 @@ class Gemini:
 
         Every error but Unanswered says that nothing was charged. `count` takes the tokens, once the answer is safe.
         """
-        await self.admit()
+        model = question.model or self.model
+        await self.admit(model)
         try:
             body = await self._wire.send(question)
         except Refused as refused:
-            refusal = judge(refused, self.model, self._clock.now())
-            self.trouble = refusal.trouble or self.trouble
+            refusal = judge(refused, model, self._clock.now(), chosen=model != self.model)
+            self._wrong = refusal.trouble or self._wrong
             if isinstance(refusal.error, Postponed):
-                raise self._close(refusal.error) from refused
+                raise self._close(model, refusal.error) from refused
+            self._failed(model, refusal.error)
             raise refusal.error from refused
-        self.trouble = None
+        except Transient as error:
+            self._failed(model, error)
+            raise
+        if model == self.model:
+            self._wrong, self._failures = None, 0
         return body[:LONGEST_BODY]
 
     async def count(self, usage: Usage) -> None:
@@ -95,10 +117,18 @@ class Gemini:
         """Let go of the connection."""
         await self._wire.close()
 
-    def _close(self, asked: Postponed) -> Postponed:
+    def _failed(self, model: str, error: Exception) -> None:
+        if model == self.model and isinstance(error, Transient):
+            self._failures += 1
+            self._failure = f"gemini_down: {error}"
+            if self._failures >= PARK_AFTER:
+                pause = min(FIRST_PAUSE * 2 ** min(self._failures - PARK_AFTER, 10), LONGEST_PAUSE)
+                self._close(model, Postponed(self._failure, delay=pause))
+
+    def _close(self, model: str, asked: Postponed) -> Postponed:
         until = self._clock.now() + asked.delay
-        if self._closed is None or until > self._closed[0]:
-            self._closed = until, str(asked)
+        if model not in self._closed or until > self._closed[model][0]:
+            self._closed[model] = until, str(asked)
         return self._postponed(str(asked), asked.delay)
 
     def _postponed(self, why: str, wait: timedelta) -> Postponed:

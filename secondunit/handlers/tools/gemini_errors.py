@@ -26,8 +26,11 @@ class Refusal:
     trouble: str | None = None
 
 
-def judge(refused: Refused, model: str, now: datetime) -> Refusal:
-    """What this refusal means for the job, for the others, and for the operator."""
+def judge(refused: Refused, model: str, now: datetime, *, chosen: bool = False) -> Refusal:
+    """What this refusal means for the job, for the others, and for the operator.
+
+    `chosen`: a client named this model, so the operator need not know when it is the wrong one.
+    """
     code, said = refused.code, words(refused)
     if code == 429:
         return Refusal(_quota(refused, model, now))
@@ -40,10 +43,11 @@ def judge(refused: Refused, model: str, now: datetime) -> Refusal:
         trouble = f"Gemini refused the key ({code}); set a valid GEMINI_API_KEY: {said}"
         return Refusal(Deterministic(trouble, type="gemini_key"), trouble)
     if code == 404:
-        trouble = f"Gemini does not know the model {model}; set GEMINI_MODEL to one it has: {said}"
-        return Refusal(Deterministic(trouble, type="gemini_model"), trouble)
-    trouble = f"Gemini refused the request ({code}): {said}"
-    return Refusal(Deterministic(trouble, type="gemini_refused"), trouble)
+        remedy = "ask for another one, or for none" if chosen else "set GEMINI_MODEL to one it has"
+        trouble, type = f"Gemini does not know the model {model}; {remedy}: {said}", "gemini_model"
+    else:
+        trouble, type = f"Gemini refused the request ({code}): {said}", "gemini_refused"
+    return Refusal(Deterministic(trouble, type=type), None if chosen else trouble)
 
 
 def told_wait(refused: Refused) -> timedelta | None:

@@ -18,13 +18,17 @@ API_VERSION = "v1beta"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to ask: `parts` are texts and JPEG pictures in their order, `schema` the JSON schema of the answer."""
+    """What to ask: `parts` are texts and JPEG pictures in their order, `schema` the JSON schema of the answer.
+
+    `model` None: the one that the operator chose.
+    """
 
     instructions: str
     parts: Sequence[str | bytes]
     schema: Mapping[str, Any]
     max_output_tokens: int
     temperature: float = 0.0
+    model: str | None = None
 
 
 class Refused(Exception):
@@ -71,7 +75,8 @@ class GoogleWire:
         from google.genai.errors import APIError
 
         try:
-            answer = await client.aio.models.generate_content(model=self._model, contents=contents, config=config)
+            model = question.model or self._model
+            answer = await client.aio.models.generate_content(model=model, contents=contents, config=config)
         except APIError as error:
             raise self._refused(error) from error
         except json.JSONDecodeError as error:  # only the body of an HTTP error is read as JSON there

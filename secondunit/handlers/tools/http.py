@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from ipaddress import IPv4Network, IPv6Network
 
 from aiohttp import ClientConnectorError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from multidict import CIMultiDict
@@ -19,6 +20,8 @@ LONGEST_RETRY_AFTER = timedelta(days=7)
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # What may follow a redirect to another origin; any other header may be a credential, whatever it is called.
 HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "if-range", "range", "referer", "user-agent"})
+# Finds the same fault in a URL as any other rule does, unless it is the address.
+ANYWHERE = AddressRule((IPv4Network("0.0.0.0/0"), IPv6Network("::/0")))
 
 OpenSocket = Callable[[AddrInfo], socket.socket]
 
@@ -123,7 +126,8 @@ def _redirected(here: URL, location: str, rule: AddressRule) -> URL:
         raise Deterministic(f"{here} redirects to what is not a URL", type="bad_redirect") from None
     fault = url_fault(str(there), rule)
     if fault is not None:
-        raise Deterministic(f"{here} redirects to a URL that is refused: {fault}", type="bad_redirect")
+        word = "bad_redirect" if fault == url_fault(str(there), ANYWHERE) else "egress_denied"
+        raise Deterministic(f"{here} redirects to a URL that is refused: {fault}", type=word)
     return there
 
 

@@ -51,7 +51,7 @@ class LocalFiles:
             raise BadPayload(FieldError(field, str(refusal))) from None
 
     @asynccontextmanager
-    async def source(self, path: str) -> AsyncIterator[Source]:
+    async def source(self, path: str, _ctx: JobContext | None = None, /) -> AsyncIterator[Source]:
         """Open an input; links are followed as long as they stay beneath the root."""
         place = self._located(path)
         held = ExitStack()
@@ -114,8 +114,7 @@ class LocalFile:
     """A file in the making, beneath its root."""
 
     def __init__(self, stage: Stage, destination: Destination) -> None:
-        suffix = Path(destination.name).suffix
-        self._name = "output" + (suffix if SAFE_SUFFIX.fullmatch(suffix) else "")
+        self._name = f"output{safe_suffix(destination.name)}"
         self._stage = stage
         self._destination = destination
 
@@ -130,7 +129,9 @@ class LocalFile:
 
 
 class LocalFolder:
-    """A folder in the making, beneath its root."""
+    """A folder in the making, beneath its root, where it is swapped as a whole."""
+
+    inner = ""
 
     def __init__(self, stage: Stage, destination: Destination) -> None:
         self._stage = stage
@@ -141,13 +142,34 @@ class LocalFolder:
         """Where to write: an empty folder of plain characters beneath the root."""
         return self._stage.path
 
+    def at(self, name: str) -> str:
+        """The absolute path that a relative name will have."""
+        return str(Path(self._destination.path) / name)
+
     async def published(self) -> Mapping[str, Any] | None:
         """The manifest of what already stands at the real name, if we made it."""
         return await in_thread(self._destination.manifest)
 
+    async def holds(self, files: Mapping[str, object]) -> bool:
+        """Whether files of these relative names and sizes stand there."""
+        return await in_thread(lambda: all(_size(Path(self.at(name))) == size for name, size in files.items()))
+
     async def publish(self, manifest: Mapping[str, object]) -> None:
         """Write manifest.json, fsync, swap into place."""
         await in_thread(self._stage.publish_folder, manifest, self._destination)
+
+
+def safe_suffix(name: str) -> str:
+    """The suffix of a name, if programs can be trusted with it."""
+    suffix = Path(name).suffix
+    return suffix if SAFE_SUFFIX.fullmatch(suffix) else ""
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return -1
 
 
 def _explained(error: OSError, place: Place) -> Exception:

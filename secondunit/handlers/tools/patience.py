@@ -11,14 +11,14 @@ TELL_EVERY = 5.0
 
 
 @asynccontextmanager
-async def waiting(ctx: JobContext, clock: Clock, what: str) -> AsyncIterator[None]:
-    """While inside, say every five seconds for what the job waits and for how long."""
+async def waiting(ctx: JobContext, clock: Clock, what: str, *, done: float = 0.0) -> AsyncIterator[None]:
+    """While inside, say every five seconds for what the job waits and for how long; `done` of the phase is done."""
     began = clock.monotonic()
 
     async def tell() -> None:
         while True:
             await clock.sleep(TELL_EVERY)
-            await ctx.progress(0.0, f"{what} ({clock.monotonic() - began:.0f} s)")
+            await ctx.progress(done, f"{what} ({clock.monotonic() - began:.0f} s)")
 
     telling = asyncio.create_task(tell())
     try:

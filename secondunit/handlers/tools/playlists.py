@@ -123,13 +123,13 @@ def variants(plan: HlsPlan, videos: Sequence[Playlist], sound: Playlist | None) 
     return tuple(sorted(lines, key=lambda line: (line.bandwidth, line.rendition.height), reverse=True))
 
 
-def master(plan: HlsPlan, lines: Sequence[Variant]) -> str:
-    """The text of the master playlist (RFC 8216, 4.3.4)."""
+def master(plan: HlsPlan, lines: Sequence[Variant], inner: str = "") -> str:
+    """The text of the master playlist (RFC 8216, 4.3.4), from which the others lie at `inner`."""
     text = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION[plan.segment_type]}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if plan.audio:
         text.append(
             f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{AUDIO_GROUP}",NAME="{AUDIO_NAME}",DEFAULT=YES,AUTOSELECT=YES,'
-            f'CHANNELS="2",URI="{AUDIO_NAME}/{PLAYLIST}"'
+            f'CHANNELS="2",URI="{inner}{AUDIO_NAME}/{PLAYLIST}"'
         )
     audio = f',AUDIO="{AUDIO_GROUP}"' if plan.audio else ""
     for line in lines:
@@ -138,7 +138,7 @@ def master(plan: HlsPlan, lines: Sequence[Variant]) -> str:
             f"#EXT-X-STREAM-INF:BANDWIDTH={line.bandwidth},AVERAGE-BANDWIDTH={line.average},RESOLUTION={size},"
             f'FRAME-RATE={_decimal(plan.rate.value)},CODECS="{line.codecs}"{audio},CLOSED-CAPTIONS=NONE'
         )
-        text.append(f"{line.rendition.name}/{PLAYLIST}")
+        text.append(f"{inner}{line.rendition.name}/{PLAYLIST}")
     return "\n".join(text) + "\n"
 
 

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from secondunit.queue.handler import JobContext
 
@@ -71,22 +71,37 @@ class StagedFile(Protocol):
     def path(self) -> Path: ...
 
     async def publish(self) -> int:
-        """Fsync and rename into place; the size in bytes."""
+        """Put it in its place, durably (fsync and rename, or an upload); the size in bytes."""
         ...
 
 
 class StagedFolder(Protocol):
-    """A folder in the making, replacing only what we published ourselves."""
+    """A stream's folder in the making, replacing only what we published ourselves.
+
+    All is written beneath `inner` (a relative name that ends in a slash, or nothing), but the master playlist, which is
+    written beside it: where a folder can't be swapped as a whole, the master takes its place last.
+    """
 
     @property
     def path(self) -> Path: ...
 
-    async def published(self) -> Mapping[str, object] | None:
+    @property
+    def inner(self) -> str: ...
+
+    def at(self, name: str) -> str:
+        """What a relative name is called once it is published."""
+        ...
+
+    async def published(self) -> Mapping[str, Any] | None:
         """The manifest of what already stands at the real name, if we made it."""
         ...
 
+    async def holds(self, files: Mapping[str, object]) -> bool:
+        """Whether files of these relative names and sizes stand there, beside the manifest."""
+        ...
+
     async def publish(self, manifest: Mapping[str, object]) -> None:
-        """Write manifest.json, fsync, swap into place; Deterministic("output_not_ours") if something else is there."""
+        """Write manifest.json, put all in its place; Deterministic("output_not_ours") if something else is there."""
         ...
 
 
@@ -101,8 +116,11 @@ class Files(Protocol):
         """As `check`, and refuse a root itself or a folder that contains an input."""
         ...
 
-    def source(self, path: str) -> AbstractAsyncContextManager[Source]:
-        """Open an input; Deterministic("source_missing" | "outside_roots" | "not_a_file")."""
+    def source(self, path: str, ctx: JobContext | None = None, /) -> AbstractAsyncContextManager[Source]:
+        """Open an input; Deterministic("source_missing" | "outside_roots" | "not_a_file").
+
+        What is not on a disk here is fetched into the folder of the job that `ctx` is of.
+        """
         ...
 
     def target(self, path: str, ctx: JobContext) -> AbstractAsyncContextManager[StagedFile]:
@@ -115,13 +133,26 @@ class Files(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Cue:
+    """Words that are said from `start` to `end`, in seconds."""
+
+    start: float
+    end: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class FetchedVideo:
-    """A video that was downloaded: `path` lies in the job's `kept` folder; `title` is the page's word for it."""
+    """A video that was downloaded: `path` lies in the job's `kept` folder; `title` is the page's word for it.
+
+    `cues` are its subtitles, where it came with any.
+    """
 
     path: Path
     size: int
     title: str | None
     url: str
+    cues: Sequence[Cue] = ()
 
 
 class Videos(Protocol):
@@ -131,11 +162,43 @@ class Videos(Protocol):
         """Refuse (BadPayload naming `field`) a URL that can't be right by its text alone; never blocks."""
         ...
 
-    async def fetch(self, url: str, ctx: JobContext, *, max_bytes: int) -> FetchedVideo:
+    async def fetch(self, url: str, ctx: JobContext, *, max_bytes: int, language: str | None = None) -> FetchedVideo:
         """Download into `ctx.workspace.kept`, going on where an earlier run stopped, telling progress from 0 to 1.
+
+        Subtitles in `language` (BCP 47), else in the video's own, come along if that takes seconds; they never fail it.
 
         Private, removed, geo-blocked, not a video, too large, an address not allowed: Deterministic with a message a
         person understands. Rate limits, 5xx, time-outs: Transient, with the wait that was asked for.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Captions:
+    """What is known of a video without its pictures; `duration` in seconds.
+
+    `language` and `kind` ("manual" | "automatic") are those of the subtitles that were chosen.
+    """
+
+    title: str | None
+    duration: float | None
+    description: str | None
+    language: str
+    kind: str
+    cues: Sequence[Cue]
+
+
+class Subtitled(Protocol):
+    """Reads what is said in the video behind a URL, from its subtitles, without fetching the video."""
+
+    def check(self, field: str, url: str) -> None:
+        """Refuse (BadPayload naming `field`) a URL that can't be right by its text alone; never blocks."""
+        ...
+
+    async def captions(self, url: str, ctx: JobContext, *, language: str | None) -> Captions:
+        """The subtitles in `language` (BCP 47), else in the video's own, else in English, else the first there are.
+
+        None at all: Deterministic("no_subtitles") that says so. Private, removed, rate limits: as `Videos.fetch`.
         """
         ...
 

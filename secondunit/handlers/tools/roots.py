@@ -44,17 +44,17 @@ class Roots:
             depth = len(root.parts) - 1
             if names[:depth] == root.parts[1:]:
                 return _inside(path, root, names[depth:])
-        raise Refused(f"{_shown(path)} is outside of MEDIA_ROOTS; allowed are paths beneath {self._listed()}")
+        raise Refused(f"{shown(path)} is outside of MEDIA_ROOTS; allowed are paths beneath {self._listed()}")
 
     def locate_folder(self, path: str, inputs: Sequence[str]) -> Place:
         """As `locate`, for a folder that is going to be replaced as a whole."""
         place = self.locate(path)
         for root in self._roots:
             if root.parts[: len(place.parts)] == place.parts:
-                raise Refused(f"{_shown(path)} contains {root}, one of MEDIA_ROOTS; name a folder of its own")
+                raise Refused(f"{shown(path)} contains {root}, one of MEDIA_ROOTS; name a folder of its own")
         for source in inputs:
             if self._holds(place, source):
-                raise Refused(f"{_shown(path)} contains the input {_shown(source)}; name another folder")
+                raise Refused(f"{shown(path)} contains the input {shown(source)}; name another folder")
         return place
 
     def _holds(self, folder: Place, source: str) -> bool:
@@ -71,7 +71,7 @@ class Roots:
 def _names(path: str) -> tuple[str, ...]:
     """The names along an absolute path, checked one by one."""
     if not path.startswith("/"):
-        raise Refused(f"{_shown(path)} is not absolute; write it from / on, beneath one of MEDIA_ROOTS")
+        raise Refused(f"{shown(path)} is not absolute; write it from / on, beneath one of MEDIA_ROOTS")
     if "\0" in path:
         raise Refused("a path can't contain a NUL character")
     try:
@@ -80,19 +80,20 @@ def _names(path: str) -> tuple[str, ...]:
         raise Refused("a path must be valid UTF-8") from None
     names = tuple(name for name in path.split("/") if name not in ("", "."))
     if ".." in names:
-        raise Refused(f"{_shown(path)} contains '..'; write the path without it")
+        raise Refused(f"{shown(path)} contains '..'; write the path without it")
     if len(raw) > LONGEST_PATH or any(len(name.encode()) > LONGEST_NAME for name in names):
-        raise Refused(f"{_shown(path)} is too long: {LONGEST_NAME} bytes a name and {LONGEST_PATH} in all are possible")
+        raise Refused(f"{shown(path)} is too long: {LONGEST_NAME} bytes a name and {LONGEST_PATH} in all are possible")
     return names
 
 
 def _inside(path: str, root: Path, names: tuple[str, ...]) -> Place:
     if not names:
-        raise Refused(f"{_shown(path)} is one of MEDIA_ROOTS itself; name something beneath it")
+        raise Refused(f"{shown(path)} is one of MEDIA_ROOTS itself; name something beneath it")
     if names[0] == STAGING:
-        raise Refused(f"{_shown(path)} is for Second Unit's own use; name something outside of {STAGING}")
+        raise Refused(f"{shown(path)} is for Second Unit's own use; name something outside of {STAGING}")
     return Place(path, root, names)
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
+    """What was asked for, quoted and not too long, for a message."""
     return repr(path if len(path) <= SHOWN else path[:SHOWN] + "...")

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+from secondunit.handlers.tools.buckets import Buckets
 from secondunit.handlers.tools.deployments import Deployments
 from secondunit.handlers.tools.downloads import Downloads
 from secondunit.handlers.tools.ffmpeg import Media, MediaMissing
 from secondunit.handlers.tools.gemini import Gemini
-from secondunit.handlers.tools.ports import Files, Programs, Results, Videos
+from secondunit.handlers.tools.geocoder import Geocoder
+from secondunit.handlers.tools.ports import Files, Programs, Results, Subtitled, Videos
 from secondunit.queue.clock import Clock
 
 
@@ -24,9 +26,12 @@ class Tools:
     media: Media | MediaMissing
     python: str
     gemini: Gemini | None = None
+    geocoder: Geocoder | None = None
     results: Results | None = None
     videos: Videos | None = None
+    subtitled: Subtitled | None = None
     downloads: Downloads | None = None
     uploads: Files | None = None
+    buckets: Buckets | None = None
     deployments: Deployments | None = None
     max_download: int = 8192 << 20

@@ -1,7 +1,7 @@
-"""Videos for those who look at them: a file that is served as one by plain HTTP, everything else through yt-dlp."""
+"""Videos on the web, to look at or to read: what is served as a file comes by plain HTTP, the rest through yt-dlp."""
 
 from secondunit.handlers.tools.addresses import AddressRule, check_url
-from secondunit.handlers.tools.ports import FetchedVideo
+from secondunit.handlers.tools.ports import Captions, FetchedVideo
 from secondunit.handlers.tools.transfer import PageInstead, Transfer, TransferWish
 from secondunit.handlers.tools.ytdlp import VideoWish, YtDlp
 from secondunit.queue.handler import JobContext
@@ -20,9 +20,24 @@ class WebVideos:
     def check(self, field: str, url: str) -> None:
         check_url(field, url, self._rule)
 
-    async def fetch(self, url: str, ctx: JobContext, *, max_bytes: int) -> FetchedVideo:
+    async def fetch(self, url: str, ctx: JobContext, *, max_bytes: int, language: str | None = None) -> FetchedVideo:
         try:
             file = await self._transfer.fetch(TransferWish(url, max_bytes, media=True), ctx)
         except PageInstead:
-            return await self._ytdlp.fetch(VideoWish(url, max_bytes, height=ENOUGH_LINES), ctx)
+            wish = VideoWish(url, max_bytes, height=ENOUGH_LINES, subtitles=True, language=language)
+            return await self._ytdlp.fetch(wish, ctx)
         return FetchedVideo(file.path, file.size, None, file.url)
+
+
+class WebSubtitles:
+    """The port `Subtitled` over the network."""
+
+    def __init__(self, rule: AddressRule, ytdlp: YtDlp) -> None:
+        self._rule = rule
+        self._ytdlp = ytdlp
+
+    def check(self, field: str, url: str) -> None:
+        check_url(field, url, self._rule)
+
+    async def captions(self, url: str, ctx: JobContext, *, language: str | None) -> Captions:
+        return await self._ytdlp.captions(url, ctx, language=language)

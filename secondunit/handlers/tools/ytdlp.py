@@ -1,12 +1,12 @@
-"""Downloads the video behind a page or a stream with yt-dlp, as a child program that can only go out by the proxy."""
+"""Fetches a video, or its subtitles, with yt-dlp, as a child program that can only go out by the proxy."""
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from yarl import URL
 
@@ -16,9 +16,11 @@ from secondunit.handlers.tools.failures import failure
 from secondunit.handlers.tools.ffmpeg import Media, MediaMissing
 from secondunit.handlers.tools.gates import Gates
 from secondunit.handlers.tools.pace import Pace
-from secondunit.handlers.tools.ports import FetchedVideo, Limits, Programs
+from secondunit.handlers.tools.ports import Captions, Cue, FetchedVideo, Limits, Programs
 from secondunit.handlers.tools.process import SEARCH_PATH
 from secondunit.handlers.tools.sniff import ENOUGH, not_media
+from secondunit.handlers.tools.subtitles import BadSubtitles, cues_of, decoded
+from secondunit.handlers.tools.transcript import Transcript
 from secondunit.handlers.tools.ytdlp_faults import Fault, judge
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
@@ -26,14 +28,22 @@ from secondunit.queue.outcome import Deterministic, Transient
 
 CHILD = Path(__file__).parent / "ytdlp_child.py"
 SPARE = 32 * 1024 * 1024  # pages, playlists, what a container adds
-STALL = timedelta(minutes=5)
+MOST_SUBTITLES = 8 * 1024 * 1024
+SUBTITLES = "subtitles"
+NONE = "no_subtitles"
+STALL, LONGEST_READING = timedelta(minutes=5), timedelta(minutes=10)
+ANYTHING = "b*"  # what is not downloaded is chosen all the same
+Order = Mapping[str, Any]
 CONTAINERS = frozenset({"mp4", "mkv", "webm", "mov", "m4a", "mp3", "ogg", "wav", "flac", "aac"})
 SOUND_ONLY = frozenset({"m4a", "mp3", "ogg", "wav", "flac", "aac"})
 
 
 @dataclass(frozen=True, slots=True)
 class VideoWish:
-    """Which video, at most how large; `suffix` is the wanted container's, `height` the most lines that are of use."""
+    """Which video, at most how large; `suffix` is the wanted container's, `height` the most lines that are of use.
+
+    With `subtitles` those come too if there are any: in this language, else in the video's own.
+    """
 
     url: str
     most_bytes: int
@@ -41,13 +51,25 @@ class VideoWish:
     height: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     cookies: str | None = None
+    subtitles: bool = False
+    language: str | None = None
 
 
 class YtDlp:
-    """yt-dlp, run by the interpreter `python`; a host that wants to be left alone is, for all jobs."""
+    """yt-dlp, run by the interpreter `python`; a host that wants to be left alone is, for all jobs.
+
+    Subtitles that come along with a video may take as long as `extra`.
+    """
 
     def __init__(
-        self, programs: Programs, egress: Egress, clock: Clock, media: Media | MediaMissing, python: str
+        self,
+        programs: Programs,
+        egress: Egress,
+        clock: Clock,
+        media: Media | MediaMissing,
+        python: str,
+        *,
+        extra: timedelta = timedelta(seconds=30),
     ) -> None:
         self._programs = programs
         self._egress = egress
@@ -56,21 +78,68 @@ class YtDlp:
         self._ffmpeg = media.ffmpeg if isinstance(media, Media) else None
         self._deno = shutil.which("deno", path=f"{Path(python).parent}:{SEARCH_PATH}")
         self._python = python
+        self._extra = extra
 
     async def fetch(self, wish: VideoWish, ctx: JobContext) -> FetchedVideo:
         """As the port `Videos` promises; Postponed while the host's gate is closed."""
-        host = URL(wish.url).host or ""
+        container = (wish.suffix or "").lstrip(".").lower()
+        file = ctx.workspace.run / SUBTITLES
+        order = {
+            "url": wish.url,
+            "most_bytes": wish.most_bytes,
+            "format": _format(container, wish.height, merges=self._ffmpeg is not None),
+            "container": container if container in CONTAINERS else None,
+            "headers": dict(wish.headers),
+            "cookies": wish.cookies,
+            "film": True,
+            "subtitles": _subtitles(file, wish.language, self._extra) if wish.subtitles else None,
+        }
+        done = await self._done(order, ctx, ctx.workspace.kept, wish.most_bytes)
+        cues = await _cues_besides(file, ctx) if "language" in (done["subtitles"] or {}) else ()
+        return await in_thread(_fetched, done, wish, ctx.workspace.kept, cues)
+
+    async def captions(self, url: str, ctx: JobContext, *, language: str | None) -> Captions:
+        """As the port `Subtitled` promises; Postponed while the host's gate is closed."""
+        file = ctx.workspace.run / SUBTITLES
+        order = {
+            "url": url,
+            "most_bytes": MOST_SUBTITLES,
+            "format": ANYTHING,
+            "container": None,
+            "headers": {},
+            "cookies": None,
+            "film": False,
+            "subtitles": _subtitles(file, language, None),
+        }
+        done = await self._done(order, ctx, ctx.workspace.run, MOST_SUBTITLES)
+        found = done["subtitles"]
+        if found is None:
+            raise Deterministic(f"{url}: this video has no subtitles, so what is said in it can't be read", type=NONE)
+        try:
+            cues = await in_thread(_cues, file)
+        except BadSubtitles as error:
+            raise Deterministic(f"{url}: its subtitles can't be read: {error}", type="bad_subtitles") from None
+        if not cues:
+            raise Deterministic(f"{url}: this video's subtitles hold no words", type=NONE)
+        return Captions(done["title"], done["duration"], done["description"], found["language"], found["kind"], cues)
+
+    async def _done(self, order: Order, ctx: JobContext, folder: Path, most_bytes: int) -> Mapping[str, Any]:
+        """What came of an order that is carried out in this folder."""
+        url = order["url"]
+        host = URL(url).host or ""
         self._gates.pass_through(host)
-        with self._egress.permit(wish.most_bytes + wish.most_bytes // 4 + SPARE) as permit:
-            answer = await self._run(wish, permit, ctx)
-        if "done" in answer:
-            return await in_thread(_fetched, answer["done"], wish, ctx.workspace.kept)
-        error = _meaning(Fault.of(answer["fault"]), wish, permit, ctx.attempt)
+        with self._egress.permit(most_bytes + most_bytes // 4 + SPARE) as permit:
+            answer = await self._run(order, permit, ctx, folder)
+        done = answer.get("done")
+        beside = ((done or {}).get("subtitles") or {}).get("fault")
+        if done and not (beside and permit.denied):
+            return cast(Mapping[str, Any], done)
+        error = _meaning(Fault.of(beside or answer["fault"]), url, most_bytes, permit, ctx.attempt)
         if isinstance(error, Transient) and error.delay:
             self._gates.close(host, error.delay, str(error))
         raise error
 
-    async def _run(self, wish: VideoWish, permit: Permit, ctx: JobContext) -> Mapping[str, Any]:
+    async def _run(self, order: Order, permit: Permit, ctx: JobContext, folder: Path) -> Mapping[str, Any]:
         answers: list[Mapping[str, Any]] = []
         pace = Pace(ctx, self._clock)
 
@@ -82,33 +151,21 @@ class YtDlp:
             elif "step" not in said:
                 answers.append(said)
 
+        told = {**order, "proxy": permit.url, "ffmpeg": self._ffmpeg, "deno": self._deno}
         finished = await self._programs.run(
             [self._python, "-I", str(CHILD)],
-            cwd=ctx.workspace.kept,
+            cwd=folder,
             log=ctx.workspace.log,
             env=self._environment(ctx.workspace.run),
-            limits=Limits(file_size=wish.most_bytes + SPARE),
+            limits=Limits(file_size=order["most_bytes"] + SPARE),
             on_line=on_line,
-            stdin=json.dumps(self._told(wish, permit)).encode(),
+            stdin=json.dumps(told).encode(),
             stall=STALL,
+            timeout=None if order["film"] else LONGEST_READING,
         )
         if finished.returncode != 0 or not answers:
             raise failure("yt-dlp", finished, ctx.attempt)
         return answers[-1]
-
-    def _told(self, wish: VideoWish, permit: Permit) -> Mapping[str, Any]:
-        container = (wish.suffix or "").lstrip(".").lower()
-        return {
-            "url": wish.url,
-            "proxy": permit.url,
-            "most_bytes": wish.most_bytes,
-            "format": _format(container, wish.height, merges=self._ffmpeg is not None),
-            "container": container if container in CONTAINERS else None,
-            "headers": dict(wish.headers),
-            "cookies": wish.cookies,
-            "ffmpeg": self._ffmpeg,
-            "deno": self._deno,
-        }
 
     def _environment(self, home: Path) -> Mapping[str, str]:
         return {
@@ -121,7 +178,25 @@ class YtDlp:
         }
 
 
-def _fetched(done: Mapping[str, Any], wish: VideoWish, kept: Path) -> FetchedVideo:
+def _subtitles(file: Path, language: str | None, within: timedelta | None) -> Mapping[str, Any]:
+    seconds = within.total_seconds() if within else None
+    return {"language": language, "file": str(file), "most_bytes": MOST_SUBTITLES, "seconds": seconds}
+
+
+def _cues(file: Path) -> Sequence[Cue]:
+    return cues_of(decoded(file.read_bytes()))
+
+
+async def _cues_besides(file: Path, ctx: JobContext) -> Sequence[Cue]:
+    """The cues of subtitles that are no more than welcome; none if they can't be read."""
+    try:
+        return await in_thread(_cues, file)
+    except BadSubtitles as error:
+        await Transcript(ctx.workspace.log).note(f"the film's subtitles can't be read: {error}")
+        return ()
+
+
+def _fetched(done: Mapping[str, Any], wish: VideoWish, kept: Path, cues: Sequence[Cue]) -> FetchedVideo:
     path = kept / done["name"]
     size = path.stat().st_size
     if size > wish.most_bytes:
@@ -130,18 +205,18 @@ def _fetched(done: Mapping[str, Any], wish: VideoWish, kept: Path) -> FetchedVid
         instead = not_media(file.read(ENOUGH))
     if instead:
         raise Deterministic(f"{wish.url}: what came is {instead}, not a video", type="not_media")
-    return FetchedVideo(path, size, done["title"], done["url"])
+    return FetchedVideo(path, size, done["title"], done["url"], cues)
 
 
-def _meaning(fault: Fault, wish: VideoWish, permit: Permit, attempt: int) -> Transient | Deterministic:
+def _meaning(fault: Fault, url: str, most_bytes: int, permit: Permit, attempt: int) -> Transient | Deterministic:
     """What the proxy refused explains a failure better than what the program made of it."""
     if permit.denied:
         return Deterministic(
-            f"{wish.url} leads to an address that may not be reached: {permit.denied}", type="egress_denied"
+            f"{url} leads to an address that may not be reached: {permit.denied}", type="egress_denied"
         )
     if permit.spent:
-        return Deterministic(f"{wish.url}: more than {wish.most_bytes} bytes came", type="too_large")
-    return judge(fault, wish.url, attempt)
+        return Deterministic(f"{url}: more than {most_bytes} bytes came", type="too_large")
+    return judge(fault, url, attempt)
 
 
 def _format(container: str, height: int | None, *, merges: bool) -> str:

@@ -1,72 +1,43 @@
 """Runs yt-dlp as a library in a program of its own: a wish as JSON on stdin, progress and one answer as JSON lines out.
 
-The wish: {url, proxy, most_bytes, format, container, headers, cookies, ffmpeg, deno}. Files go to the working folder.
+The wish: {url, proxy, most_bytes, format, container, headers, cookies, ffmpeg, deno, film, subtitles}. `film` says
+whether the video itself is wanted; it goes to the working folder. `subtitles` is null or {language, file, most_bytes,
+seconds}; with a film they are an extra that never costs it, and what went wrong with them stands in `done`.
 Lines: {progress: {bytes, total, fraction, speed}}, then {done: {...}} or {fault: {...}}. An audit hook that nothing can
 take away holds this process to the proxy, and the programs it starts to ffmpeg on local files and deno.
 """
 
 import json
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from http.cookiejar import Cookie
 from http.cookies import SimpleCookie
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from yt_dlp import YoutubeDL  # noqa: TID253 - this program is the place where it is loaded
-from yt_dlp.utils import DownloadCancelled, YoutubeDLError  # noqa: TID253
+
+from secondunit.handlers.tools.ytdlp_jail import Jail, Refusal
+from secondunit.handlers.tools.ytdlp_subtitles import DAMAGE, fetch_subtitles, within
 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,mp3,wav,flac,aac,ac3,webvtt,srt"
 REPORT_EVERY = 0.25
-SOCKETS = ("socket.connect", "socket.sendto", "socket.sendmsg")
-STARTS = ("os.exec", "os.posix_spawn", "os.system", "os.spawn", "pty.spawn")
-
-
-class Refusal(DownloadCancelled):  # type: ignore[misc]  # yt-dlp has no types
-    """What ends a download on our own account: a stable word and a message for a person."""
-
-    def __init__(self, type: str, message: str) -> None:
-        super().__init__(message)
-        self.type = type
-
-
-class Jail:
-    """An audit hook: only the proxy may be connected to, only these programs may run, ffmpeg only on local files."""
-
-    def __init__(self, proxy: str, programs: Sequence[str]) -> None:
-        parts = urlsplit(proxy)
-        self._proxy = (parts.hostname, parts.port)
-        self._programs = frozenset(programs)
-
-    def __call__(self, event: str, args: tuple[Any, ...]) -> None:
-        if event in SOCKETS and tuple(args[1])[:2] != self._proxy:
-            raise PermissionError(f"{event} to {args[1]} goes around the proxy")
-        if event == "socket.getaddrinfo" and args[0] != self._proxy[0]:
-            raise PermissionError(f"{args[0]} is not looked up here")
-        if event in STARTS:
-            raise PermissionError(f"{event} is not for this program")
-        if event == "subprocess.Popen":
-            self._judge(list(args[1]))
-
-    def _judge(self, argv: Sequence[Any]) -> None:
-        words = [os.fsdecode(word) for word in argv]
-        if words[0] not in self._programs:
-            raise PermissionError(f"{words[0]} may not run")
-        inputs = [after for before, after in pairwise(words) if before == "-i"]
-        if not all(name.startswith("file:") for name in inputs):
-            raise Refusal("unsupported_url", "a live or unusually encrypted stream can't be fetched")
+LONGEST = 10_000  # characters of a title or a description
 
 
 class Meter:
     """A progress hook: reports, and ends the download once all files together exceed `most` bytes."""
 
     def __init__(self, most: int) -> None:
+        self.begin(most, told=True)
+
+    def begin(self, most: int, *, told: bool) -> None:
+        """Count anew; `told` says whether it is reported."""
         self._most = most
         self._files: dict[str, int] = {}
-        self._told = -REPORT_EVERY
+        self._last = -REPORT_EVERY
+        self._reports = told
 
     def __call__(self, state: Mapping[str, Any]) -> None:
         have = state.get("downloaded_bytes") or 0
@@ -74,10 +45,10 @@ class Meter:
         others = sum(self._files.values()) - have
         total = state.get("total_bytes")
         if max(have, total or 0) + others > self._most:
-            raise Refusal("too_large", f"the video is larger than the {self._most} bytes that are allowed")
+            raise Refusal("too_large", f"it is larger than the {self._most} bytes that are allowed")
         elapsed = state.get("elapsed") or 0.0
-        if state["status"] == "finished" or not 0 <= elapsed - self._told < REPORT_EVERY:
-            self._told = elapsed
+        if self._reports and (state["status"] == "finished" or not 0 <= elapsed - self._last < REPORT_EVERY):
+            self._last = elapsed
             self._tell(state, have, others, total)
 
     def _tell(self, state: Mapping[str, Any], have: int, others: int, total: int | None) -> None:
@@ -93,6 +64,14 @@ class Meter:
                 "speed": state.get("speed"),
             }
         )
+
+
+class Downloader(YoutubeDL):  # type: ignore[misc]  # yt-dlp has no types
+    """yt-dlp without its own choice of subtitles, which knows no language but names."""
+
+    def process_subtitles(self, *_: Any) -> dict[str, Any]:
+        """None."""
+        return {}
 
 
 class Log:
@@ -111,31 +90,52 @@ def main() -> None:
     sys.addaudithook(Jail(wish["proxy"], [*_ffmpeg_programs(ffmpeg), *filter(None, [wish["deno"]])]))
     try:
         say(done=fetch(wish))
-    except (YoutubeDLError, OSError) as error:
+    except DAMAGE as error:
         say(fault=fault(error))
 
 
 def fetch(wish: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Download one video into the working folder; its facts."""
-    with YoutubeDL(options(wish), auto_init=True) as ydl:
+    """What is wanted of one video: the film in the working folder, the subtitles in their file; and its facts."""
+    meter = Meter(wish["most_bytes"])
+    with Downloader(options(wish, meter), auto_init=True) as ydl:
         for cookie in cookies(wish["url"], wish["cookies"] or ""):
             ydl.cookiejar.set_cookie(cookie)
-        found = ydl.extract_info(wish["url"], download=True)
+        found = ydl.extract_info(wish["url"], download=wish["film"])
         video = next(iter(found.get("entries") or ()), None) if "entries" in (found or {}) else found
-        made = (video or {}).get("requested_downloads") or ()
-        if not video or not made:
+        made = (video or {}).get("requested_downloads") or []
+        if not video or (wish["film"] and not made):
             raise Refusal("unsupported_url", "no video was found there")
         return {
-            "name": Path(made[0]["filepath"]).name,
-            "title": video.get("title"),
+            "name": Path(made[0]["filepath"]).name if wish["film"] else None,
+            "title": _short(video.get("title")),
             "url": video.get("webpage_url") or wish["url"],
             "duration": video.get("duration"),
+            "description": _short(video.get("description")),
             "extractor": video.get("extractor_key"),
             "id": video.get("id"),
+            "subtitles": subtitles(ydl, video, wish, meter),
         }
 
 
-def options(wish: Mapping[str, Any]) -> dict[str, Any]:
+def subtitles(
+    ydl: YoutubeDL, video: Mapping[str, Any], wish: Mapping[str, Any], meter: Meter
+) -> Mapping[str, Any] | None:
+    """The subtitles' language and kind, or {fault: {...}}; None when there are none, or none are wanted."""
+    wanted = wish["subtitles"]
+    if not wanted:
+        return None
+    meter.begin(wanted["most_bytes"], told=not wish["film"])
+    try:
+        with within(wanted["seconds"]):
+            return fetch_subtitles(ydl, video, wanted["language"], Path(wanted["file"]))
+    except DAMAGE as error:
+        if not wish["film"]:
+            raise
+        Log().warning(f"the film's subtitles did not come: {error}")
+        return {"fault": fault(error)}
+
+
+def options(wish: Mapping[str, Any], meter: Meter) -> dict[str, Any]:
     """What yt-dlp is told; nothing comes from a configuration file, a cache or a plug-in."""
     return {
         "proxy": wish["proxy"],
@@ -144,7 +144,9 @@ def options(wish: Mapping[str, Any]) -> dict[str, Any]:
         "postprocessors": _remux(wish["container"]) if wish["ffmpeg"] else [],
         "postprocessor_args": {"ffmpeg_i": ["-protocol_whitelist", "file", "-format_whitelist", FORMATS]},
         "postprocessor_hooks": [lambda state: say(step=state["postprocessor"])],
-        "progress_hooks": [Meter(wish["most_bytes"])],
+        "progress_hooks": [meter],
+        "writesubtitles": bool(wish["subtitles"]),  # some sites are asked for their lists only then
+        "writeautomaticsub": bool(wish["subtitles"]),
         "match_filter": _no_live,
         "http_headers": wish["headers"],
         "ffmpeg_location": wish["ffmpeg"] or "/nonexistent",
@@ -239,6 +241,10 @@ def _ffmpeg_programs(ffmpeg: str | None) -> list[str]:
         return []
     path = Path(ffmpeg)
     return [ffmpeg, str(path.with_name(path.name.replace("ffmpeg", "ffprobe")))]
+
+
+def _short(text: str | None) -> str | None:
+    return text and text[:LONGEST]
 
 
 def _share(have: float | None, of: float | None) -> float:

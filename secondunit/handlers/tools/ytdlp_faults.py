@@ -65,6 +65,8 @@ def judge(fault: Fault, url: str, attempt: int) -> Transient | Deterministic:
         return Deterministic(f"{url}: the video is larger than is allowed", type="too_large")
     if {"PermissionError", "UnsupportedRequest", "NoSupportingHandlers"} & set(fault.names):
         return Deterministic(f"{url} leads to what may not be fetched: {words}", type="egress_denied")
+    if fault.names[:1] == ("ParseError",):
+        return Deterministic(f"{url}: its subtitles can't be read: {words}", type="bad_subtitles")
     return _by_words(fault, url, words) or _by_status(fault, url) or _unknown(fault, url, words, attempt)
 
 

@@ -16,7 +16,7 @@ from secondunit.handlers.tools.ffmpeg import Media
 from secondunit.handlers.tools.gemini import Gemini
 from secondunit.handlers.tools.gemini_wire import Question
 from secondunit.handlers.tools.paths import LocalFiles
-from secondunit.handlers.tools.ports import FetchedVideo, Finished
+from secondunit.handlers.tools.ports import Cue, FetchedVideo, Finished
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import JobContext
@@ -79,20 +79,23 @@ class Shelf:
         self.trouble: Exception | None = None
         self.hold = asyncio.Event()
         self.hold.set()
+        self.cues: Sequence[Cue] = ()
+        self.languages: list[str | None] = []
 
     def check(self, field: str, url: str) -> None:
         if not url.startswith("https://"):
             raise BadPayload(FieldError(field, "not an address"))
 
-    async def fetch(self, url: str, ctx: JobContext, *, max_bytes: int) -> FetchedVideo:
+    async def fetch(self, url: str, ctx: JobContext, *, max_bytes: int, language: str | None = None) -> FetchedVideo:
         self.fetched.append(url)
+        self.languages.append(language)
         await self.hold.wait()
         if self.trouble:
             raise self.trouble
         await ctx.progress(1, "downloaded")
         path = ctx.workspace.kept / "video.mp4"
         await asyncio.to_thread(path.write_bytes, b"video")
-        return FetchedVideo(path, 5, "Soup in a minute", url)
+        return FetchedVideo(path, 5, "Soup in a minute", url, self.cues)
 
 
 class Script:

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import ClientTimeout
 
 from secondunit.handlers.tools.addresses import AddressRule
+from secondunit.handlers.tools.browser import ChromiumMissing
 from secondunit.handlers.tools.downloads import Downloads
 from secondunit.handlers.tools.egress import Egress
 from secondunit.handlers.tools.ffmpeg import Media, find_media
@@ -86,4 +87,4 @@ def ytdlp(egress: Egress, media: Media, clock: ManualClock) -> YtDlp:
 
 @pytest.fixture
 def downloads(transfer: Transfer, ytdlp: YtDlp) -> Downloads:
-    return Downloads(HERE, transfer, ytdlp)
+    return Downloads(HERE, transfer, ytdlp, ChromiumMissing("apt install chromium"))

@@ -1,8 +1,7 @@
 """Writing jobs, their events and deliveries: the statements that every change goes through."""
 
 import base64
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import compress
@@ -10,22 +9,19 @@ from typing import Any
 
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
-from secondunit.queue.model import Change, Event, Job, JobId, Lease, Notice, Status
+from secondunit.queue.model import Change, Event, Idempotency, Job, JobId, Lease, Notice, Status, replace
 from secondunit.queue.store import Decide
 from secondunit.queue.stores.sqlite.rows import (
-    EVENT_COLUMNS,
     FIXED,
     JOB_COLUMNS,
     MOVING,
     dump_notice,
-    event_values,
     fixed_values,
     job_from,
     micros,
     moving_values,
-    numbered,
 )
-from secondunit.queue.stores.sqlite.writer import Transaction
+from secondunit.queue.stores.sqlite.transaction import Transaction
 
 KEY_LIFE = timedelta(hours=24)
 PROMOTE_AT_ONCE = 500
@@ -42,8 +38,9 @@ from idempotency key
 join jobs on jobs.id = key.job_id
 where key.key = ? and key.expires_at > ?"""
 INSERT = f"""
-insert into jobs ({", ".join([*FIXED, *MOVING])}, rank)
-values ({", ".join("?" * (len(FIXED) + len(MOVING) + 1))})"""
+insert into jobs ({JOB_COLUMNS}, rank)
+values ({", ".join("?" * (1 + len(FIXED) + len(MOVING) + 1))})"""
+INSERT_KEY = "insert or replace into idempotency values (?, ?, ?, ?)"
 UPDATE = f"""
 update jobs
 set {", ".join(f"{column} = ?" for column in MOVING)}, rank = priority
@@ -53,9 +50,6 @@ UPDATE_WAITING = f"""
 update jobs
 set {", ".join(f"{column} = ?" for column in compress(MOVING, WAITING_STILL))}
 where seq = ?"""
-INSERT_EVENT = f"""
-insert into events (job, {EVENT_COLUMNS.removeprefix("seq, ")})
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 INSERT_DELIVERY = """
 insert into deliveries (id, job, kind, address, notice, state, attempts, created_at, next_at)
 values (?, ?, ?, ?, ?, 'pending', 0, ?, ?)"""
@@ -96,20 +90,41 @@ def get(tx: Transaction, job_id: JobId) -> Job:
     return job_from(row)
 
 
-def add(tx: Transaction, change: Change) -> tuple[Job, bool]:
-    """Insert a submitted job, unless its idempotency key or its work is here already."""
-    job = change.job
-    standing = _by_key(tx, job) or _twin(tx, job)
-    if standing:
-        return standing, False
-    cursor = tx.execute(INSERT, (*fixed_values(job), *moving_values(job), job.priority))
-    job = replace(job, seq=cursor.lastrowid or 0)
-    if job.idempotency:
-        expires = micros(job.created_at + KEY_LIFE)
-        values = (job.idempotency.key, job.id, job.idempotency.digest, expires)
-        tx.execute("insert or replace into idempotency values (?, ?, ?, ?)", values)
-    _tell(tx, job, change.event, change.notice)
-    return job, True
+def add(tx: Transaction, changes: Sequence[Change]) -> list[tuple[Job, bool]]:
+    """Insert submitted jobs, but none whose key or work is here already; a refusal comes before the first write."""
+    answers: list[tuple[Job, bool]] = []
+    fresh: list[tuple[Job, Change]] = []
+    keys: dict[str, Job] = {}
+    works: dict[str, Job] = {}
+    seq = tx.number(0)
+    for change in changes:
+        job = change.job
+        if standing := _by_key(tx, job, keys) or _twin(tx, job, works):
+            answers.append((standing, False))
+            continue
+        job = replace(job, seq=seq + len(fresh) + 1)
+        answers.append((job, True))
+        fresh.append((job, change))
+        if job.idempotency:
+            keys[job.idempotency.key] = job
+        if job.dedupe_key:
+            works[job.dedupe_key] = job
+    _insert(tx, fresh, keys)
+    return answers
+
+
+def _insert(tx: Transaction, fresh: Sequence[tuple[Job, Change]], keys: Mapping[str, Job]) -> None:
+    tx.executemany(INSERT, [(job.seq, *fixed_values(job), *moving_values(job), job.priority) for job, _ in fresh])
+    tx.number(len(fresh))
+    if keys:
+        tx.executemany(INSERT_KEY, [_key_values(job, job.idempotency) for job in keys.values() if job.idempotency])
+    for job, change in fresh:
+        tx.count(job.type, job.status, 1)
+        _tell(tx, job, change.event, change.notice)
+
+
+def _key_values(job: Job, key: Idempotency) -> tuple[Any, ...]:
+    return key.key, job.id, key.digest, micros(job.created_at + KEY_LIFE)
 
 
 def change(tx: Transaction, job_id: JobId, decide: Decide, lease: Lease | None) -> Job:
@@ -123,13 +138,13 @@ def change(tx: Transaction, job_id: JobId, decide: Decide, lease: Lease | None) 
 def write(tx: Transaction, before: Job, change: Change) -> Job:
     """Write what the move made of a job."""
     job = change.job
-    if before.status.ended and not job.status.ended and _twin(tx, job):
+    if before.status.ended and not job.status.ended and _twin(tx, job, {}):
         raise NotAllowed(job.id, "a live job does the same work already")
     if before.status is Status.QUEUED is job.status:  # it keeps its place in the line
         tx.execute(UPDATE_WAITING, (*compress(moving_values(job), WAITING_STILL), job.seq))
     elif tx.execute(UPDATE, (*moving_values(job), job.seq, before.status.value, before.epoch)).rowcount != 1:
         raise LeaseLost(job.id, before.epoch)  # the row is not what it was taken for
-    note(tx, job)
+    _moved(tx, before.status, job)
     _tell(tx, job, change.event, change.notice)
     return job
 
@@ -140,6 +155,13 @@ def note(tx: Transaction, job: Job) -> None:
         tx.running[job.id] = job
     else:
         tx.running.pop(job.id, None)
+
+
+def _moved(tx: Transaction, before: Status, job: Job) -> None:
+    if before is not job.status:
+        tx.count(job.type, before, -1)
+        tx.count(job.type, job.status, 1)
+    note(tx, job)
 
 
 def holds(lease: Lease, job: Job) -> bool:
@@ -158,7 +180,7 @@ def claim(tx: Transaction, room: Mapping[str, int], limit: int, boot: str, ttl: 
     rows = tx.execute(_claim_of(len(wanted)), (boot, until, at, at, *ranges, limit)).fetchall()
     jobs = [job_from(row[:-1]) for row in sorted(rows, key=lambda row: (row[-1], row[0]))]
     for job in jobs:
-        note(tx, job)
+        _moved(tx, Status.QUEUED, job)
         _tell(tx, job, state.started(job, now), None)
     return jobs
 
@@ -174,31 +196,34 @@ def promote(tx: Transaction, now: datetime) -> None:
         pass
 
 
-def _by_key(tx: Transaction, job: Job) -> Job | None:
+def _by_key(tx: Transaction, job: Job, fresh: Mapping[str, Job]) -> Job | None:
+    """The job that has this one's key, among those just made or in the table."""
     if job.idempotency is None:
         return None
-    row = tx.execute(
-        SELECT_KEY,
-        (job.idempotency.key, micros(job.created_at)),
-    ).fetchone()
-    if row is None:
+    made = fresh.get(job.idempotency.key)
+    if made and made.idempotency:
+        known: Any = made.id, made.idempotency.digest
+    else:
+        known = tx.execute(SELECT_KEY, (job.idempotency.key, micros(job.created_at))).fetchone()
+    if known is None:
         return None
-    if row[1] != job.idempotency.digest:
-        raise KeyReused(job.idempotency.key, row[0])
-    return get(tx, row[0])
+    if known[1] != job.idempotency.digest:
+        raise KeyReused(job.idempotency.key, known[0])
+    return made or get(tx, known[0])
 
 
-def _twin(tx: Transaction, job: Job) -> Job | None:
+def _twin(tx: Transaction, job: Job, fresh: Mapping[str, Job]) -> Job | None:
     if job.dedupe_key is None:
         return None
+    if job.dedupe_key in fresh:
+        return fresh[job.dedupe_key]
     row = tx.execute(SELECT_TWIN, (job.dedupe_key,)).fetchone()
     return job_from(row) if row else None
 
 
 def _tell(tx: Transaction, job: Job, event: Event | None, notice: Notice | None) -> None:
     if event:
-        cursor = tx.execute(INSERT_EVENT, (job.seq, *event_values(event)))
-        tx.events.append(numbered(event, cursor.lastrowid or 0))
+        tx.tell(job, event)
     if notice:
         at = micros(notice.at)
         values: tuple[Any, ...] = (job.seq, notice.target.kind, notice.target.address, dump_notice(notice), at, at)

@@ -15,6 +15,7 @@ from secondunit.queue.stores.sqlite.rows import (
     moment,
     moment_or_none,
 )
+from secondunit.queue.stores.sqlite.transaction import LAST_EVENT
 
 EXTEND = f"""
 update jobs
@@ -153,9 +154,6 @@ async def events(readers: Readers, after: int, filter: Filter, limit: int) -> li
 
 async def event_bounds(readers: Readers) -> tuple[int, int]:
     """The first seq from which on none was pruned, and the last one given out."""
-    sql = """
-select
-  (select cast(value as integer) + 1 from meta where key = 'events_floor'),
-  coalesce((select seq from sqlite_sequence where name = 'events'), 0)"""
+    sql = f"select (select cast(value as integer) + 1 from meta where key = 'events_floor'), {LAST_EVENT}"
     [(oldest, last)] = await readers.fetch(sql, ())
     return oldest, last

@@ -7,7 +7,8 @@ from secondunit.queue.model import JobId
 from secondunit.queue.store import Delivery
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.rows import DELIVERY_COLUMNS, delivery_from, micros, micros_or_none, moment_or_none
-from secondunit.queue.stores.sqlite.writer import Transaction, Writer
+from secondunit.queue.stores.sqlite.transaction import Transaction
+from secondunit.queue.stores.sqlite.writer import Writer
 
 SELECT = f"select {DELIVERY_COLUMNS} from deliveries where id = ?"
 OF_JOB = f"""

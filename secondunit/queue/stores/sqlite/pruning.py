@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 
 from secondunit.queue.model import JobId
 from secondunit.queue.store import Prune
-from secondunit.queue.stores.sqlite.rows import MICROSECOND, micros
-from secondunit.queue.stores.sqlite.writer import Transaction
+from secondunit.queue.stores.sqlite.rows import MICROSECOND, STATUSES, micros
+from secondunit.queue.stores.sqlite.transaction import Transaction
 
 FORGETTABLE = """
-select seq, id
+select seq, id, type, status
 from jobs
 where status = ? and finished_at < ?
   and not exists (select 1 from deliveries d where d.job = jobs.seq and d.state = 'pending')
@@ -30,26 +30,30 @@ where seq in (
 
 def prune(tx: Transaction, what: Prune) -> list[JobId]:
     """Delete a slice of what may go; foreign keys take events, steps and deliveries along."""
-    gone: list[tuple[int, str]] = []
+    tx.flush()  # the log has to be whole when its end is looked at
+    gone: list[tuple[int, str, str, str]] = []
     for status in ("completed", "partial", "cancelled", "failed"):
         before = what.failed_before if status == "failed" else what.before
         values = (status, micros(before), micros(what.now), what.limit - len(gone))
         gone += tx.execute(FORGETTABLE, values).fetchall()
     if gone:
-        seqs = [(seq,) for seq, _ in gone]
-        marks = ", ".join(str(seq) for seq, _ in gone)
+        seqs = [(seq,) for seq, _, _, _ in gone]
+        marks = ", ".join(str(seq) for seq, _, _, _ in gone)
         [floor] = tx.execute(f"select coalesce(max(seq), 0) from events where job in ({marks})").fetchone()
         tx.execute("update meta set value = max(cast(value as integer), ?) where key = 'events_floor'", (floor,))
         tx.executemany("delete from jobs where seq = ?", seqs)
+        for _, _, type, status in gone:
+            tx.count(type, STATUSES[status], -1)
     for table in ("cache", "idempotency"):
         key = f"select key from {table} where expires_at <= ? order by expires_at limit ?"
         tx.execute(f"delete from {table} where key in ({key})", (micros(what.now), what.limit))
     tx.execute("pragma incremental_vacuum(200)").fetchall()
-    return [id for _, id in gone]
+    return [id for _, id, _, _ in gone]
 
 
 def age(tx: Transaction, now: datetime, step: timedelta, limit: int) -> int:
     """Raise the rank of the longest waiting jobs of each type and rank, at most `limit` in all."""
+    tx.flush()
     raised = 0
     for (type,) in tx.execute("select type from counts where status = 'queued' and n > 0").fetchall():
         for rank in range(1, 5):

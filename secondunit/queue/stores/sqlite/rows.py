@@ -14,6 +14,9 @@ from secondunit.queue.store import CacheEntry, Delivery, Step
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 Row = Sequence[Any]
+ENCODE = json.JSONEncoder(
+    separators=(",", ":")
+).encode  # `json.dumps` makes a new encoder at every call: 3.2, not 1.8 us
 STATUSES = {status.value: status for status in Status}
 
 FIXED = """id type priority payload source labels created_at max_retries backoff initial_delay timeout
@@ -27,7 +30,7 @@ DELIVERY_COLUMNS = "id, notice, state, attempts, created_at, next_at, finished_a
 
 def dump(value: Any) -> str | None:
     """Compact JSON, or None for None."""
-    return None if value is None else json.dumps(value, separators=(",", ":"))
+    return None if value is None else ENCODE(value)
 
 
 def load(text: str | None) -> Any:
@@ -62,7 +65,7 @@ def fixed_values(job: Job) -> tuple[Any, ...]:
         job.id,
         job.type,
         job.priority,
-        dump(job.payload),
+        ENCODE(job.payload),
         job.source,
         dump(job.labels) if job.labels else None,
         micros(job.created_at),
@@ -160,8 +163,9 @@ def _policy(max_retries: int, backoff: Literal["exponential", "fixed"], initial_
 
 
 def event_values(event: Event) -> tuple[Any, ...]:
-    """An event's values of EVENT_COLUMNS, without the seq."""
+    """An event's values of EVENT_COLUMNS."""
     return (
+        event.seq,
         event.name,
         micros(event.at),
         event.status.value,
@@ -172,14 +176,6 @@ def event_values(event: Event) -> tuple[Any, ...]:
         dump_error(event.error),
         micros_or_none(event.run_at),
     )
-
-
-def numbered(event: Event, seq: int) -> Event:
-    """The event under its number; `dataclasses.replace` takes three times as long."""
-    return Event(
-        event.job_id, event.job_type, event.name, event.at, event.status, event.progress, event.phase, event.message,
-        event.attempt, event.error, event.run_at, event.data, seq,
-    )  # fmt: skip
 
 
 def event_from(row: Row) -> Event:
@@ -203,7 +199,7 @@ def event_from(row: Row) -> Event:
 
 def dump_notice(notice: Notice) -> str:
     """A notice as JSON, without what stands in the delivery's own columns."""
-    return json.dumps(
+    return ENCODE(
         {
             "kind": notice.target.kind,
             "address": notice.target.address,
@@ -217,8 +213,7 @@ def dump_notice(notice: Notice) -> str:
             "duration": None if notice.duration is None else notice.duration // MICROSECOND,
             "source": notice.source,
             "labels": dict(notice.labels),
-        },
-        separators=(",", ":"),
+        }
     )
 
 
@@ -271,7 +266,7 @@ def cache_entry_from(row: Row) -> CacheEntry:
 
 def dump_error(error: JobError | None) -> str | None:
     """An error as JSON."""
-    return dump(_error_to_json(error))
+    return None if error is None else ENCODE(_error_to_json(error))
 
 
 def load_error(text: str | None) -> JobError | None:

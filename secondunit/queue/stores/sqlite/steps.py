@@ -10,7 +10,8 @@ from secondunit.queue.store import Decide, Step
 from secondunit.queue.stores.sqlite import jobs
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.rows import dump, micros, step_from
-from secondunit.queue.stores.sqlite.writer import Transaction, Writer
+from secondunit.queue.stores.sqlite.transaction import Transaction
+from secondunit.queue.stores.sqlite.writer import Writer
 
 SELECT = """
 select name, done, result, sends, at

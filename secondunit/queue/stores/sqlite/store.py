@@ -20,7 +20,8 @@ from secondunit.queue.stores.sqlite.outbox import SqliteOutbox
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.rows import job_from, micros, moment_or_none
 from secondunit.queue.stores.sqlite.steps import SqliteSteps
-from secondunit.queue.stores.sqlite.writer import Transaction, Writer
+from secondunit.queue.stores.sqlite.transaction import Transaction
+from secondunit.queue.stores.sqlite.writer import Writer
 
 READERS = 3
 WATCH_EVERY = 10.0
@@ -70,7 +71,7 @@ class SqliteStore:
         self._writer.listeners.append(listener)
 
     async def add(self, changes: Sequence[Change]) -> Sequence[tuple[Job, bool]]:
-        return await self._writer.run(lambda tx: [jobs.add(tx, change) for change in changes], spends=False)
+        return await self._writer.run(lambda tx: jobs.add(tx, changes), spends=False)
 
     async def known(self, key: str, now: datetime) -> tuple[JobId, bytes] | None:
         rows = await self._readers.fetch(jobs.SELECT_KEY, (key, micros(now)))

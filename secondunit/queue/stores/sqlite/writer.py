@@ -11,28 +11,16 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from secondunit.queue.errors import QueueError, StoreBroken, StoreFull
-from secondunit.queue.model import Event, Job, JobId
+from secondunit.queue.model import Event
 from secondunit.queue.store import Listener
 from secondunit.queue.stores.sqlite.ballast import Ballast
 from secondunit.queue.stores.sqlite.connection import connect_writer, translated
+from secondunit.queue.stores.sqlite.transaction import Known, Transaction
 
 T = TypeVar("T")
 BATCH = 256
 IDLE_BEFORE_CHECKPOINT = 1.0
 LONGEST_WAL = 64 << 20
-
-
-class Transaction:
-    """What a write function gets: the connection, and where it puts the events that it stored.
-
-    `running` holds running jobs as their rows are: who writes a row otherwise than `jobs.write` must take it out.
-    """
-
-    def __init__(self, connection: sqlite3.Connection, running: dict[JobId, Job]) -> None:
-        self.execute = connection.execute
-        self.executemany = connection.executemany
-        self.events: list[Event] = []
-        self.running = running
 
 
 Work = Callable[[Transaction], Any]
@@ -75,7 +63,7 @@ class Writer:
         self._loop = loop
         self._queue: SimpleQueue[list[_Entry] | None] = SimpleQueue()
         self._asked: list[_Entry] = []
-        self._running: dict[JobId, Job] = {}
+        self._known = Known()
         self._opened: asyncio.Future[None] = loop.create_future()
         self._closed: asyncio.Future[None] = loop.create_future()
         self._closing = False
@@ -186,37 +174,46 @@ class Writer:
         return []
 
     def _committed(self, connection: sqlite3.Connection, batch: list[_Entry]) -> list[Event]:
-        transaction = Transaction(connection, self._running)
         try:
             connection.execute("begin immediate")
-            for entry in batch:
-                self._attempt(connection, transaction, entry)
+            events = self._together(connection, batch)
+            if events is None:
+                self._known.forget()
+                connection.execute("rollback")
+                connection.execute("begin immediate")
+                events = self._apart(connection, batch)
             connection.execute("commit")
         except sqlite3.Error:
-            self._running.clear()
+            self._known.forget()
             if connection.in_transaction:
                 connection.execute("rollback")
             raise
+        return events
+
+    def _together(self, connection: sqlite3.Connection, batch: list[_Entry]) -> list[Event] | None:
+        """Do all writes, without the price of a savepoint each (5 us); None when one of them left half of it behind."""
+        transaction = Transaction(connection, self._known)
+        for entry in batch:
+            before = connection.total_changes, len(transaction.events)
+            if not _done(transaction, entry) and (connection.total_changes, len(transaction.events)) != before:
+                return None
+        try:
+            transaction.flush()
+        except sqlite3.IntegrityError:  # one of them told what may not be
+            return None
         return transaction.events
 
-    def _attempt(self, connection: sqlite3.Connection, transaction: Transaction, entry: _Entry) -> None:
-        stored = len(transaction.events)
-        connection.execute("savepoint one")
-        try:
-            entry.outcome = entry.work(transaction)
-        except sqlite3.IntegrityError as error:  # a state that may not be: our fault, and only this write's
-            entry.outcome = error
-        except sqlite3.Error:
-            raise  # the disk or the file failed: the whole transaction with it
-        except Exception as error:  # noqa: BLE001  the decision's own error belongs to its caller, not to this thread
-            entry.outcome = error
-        else:
+    def _apart(self, connection: sqlite3.Connection, batch: list[_Entry]) -> list[Event]:
+        """Do each write in a savepoint of its own, so that one that fails halfway does not sink its neighbours."""
+        transaction = Transaction(connection, self._known)
+        for entry in batch:
+            stored = len(transaction.events)
+            connection.execute("savepoint one")
+            if not _done(transaction, entry, whole=True):
+                transaction.take_back(stored)
+                connection.execute("rollback to one")
             connection.execute("release one")
-            return
-        self._running.clear()
-        del transaction.events[stored:]
-        connection.execute("rollback to one")
-        connection.execute("release one")
+        return transaction.events
 
     def _fail(self, error: Exception) -> None:
         if not self.failure.done():
@@ -231,6 +228,22 @@ class Writer:
     def _tell(self, message: Callable[..., None], *values: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             self._loop.call_soon_threadsafe(message, *values)
+
+
+def _done(transaction: Transaction, entry: _Entry, *, whole: bool = False) -> bool:
+    try:
+        entry.outcome = entry.work(transaction)
+        if whole:
+            transaction.flush()
+    except sqlite3.IntegrityError as error:  # a state that may not be: our fault, and only this write's
+        entry.outcome = error
+    except sqlite3.Error:
+        raise  # the disk or the file failed: the whole transaction with it
+    except Exception as error:  # noqa: BLE001  the decision's own error belongs to its caller, not to this thread
+        entry.outcome = error
+    else:
+        return True
+    return False
 
 
 def _checkpoint(connection: sqlite3.Connection) -> bool:

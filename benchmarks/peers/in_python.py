@@ -1,6 +1,6 @@
-"""Other queues at the same work, each in a process of its own; what is not there is fetched into `.cache/peers`.
+"""Other ways in Python at the same work, one measurement a process, told as JSON: a bare SQLite loop, and huey.
 
-python benchmarks/peers.py sqlite|huey N full|normal FOLDER
+python benchmarks/peers/in_python.py sqlite|huey N full|normal FOLDER
 """
 
 import json
@@ -11,7 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+WORKERS = 10
+PATIENCE = 60.0
 Figures = Mapping[str, float]
+CLAIM = """
+update jobs set state = 'running'
+where id = (select id from jobs where state = 'queued' order by id limit 1)
+returning id"""
 
 
 def bare_sqlite(n: int, synchronous: str, folder: Path) -> Figures:
@@ -25,19 +31,18 @@ def bare_sqlite(n: int, synchronous: str, folder: Path) -> Figures:
     for i in range(n):
         connection.execute("insert into jobs (state, payload) values ('queued', ?)", (json.dumps({"n": i}),))
     enqueued = time.perf_counter()
-    claim = """
-update jobs set state = 'running'
-where id = (select id from jobs where state = 'queued' order by id limit 1)
-returning id"""
     for _ in range(n):
-        [(id,)] = connection.execute(claim).fetchall()
+        [(id,)] = connection.execute(CLAIM).fetchall()
         connection.execute("update jobs set state = 'completed' where id = ?", (id,))
     drained = time.perf_counter()
-    return {"enqueue/s": n / (enqueued - began), "drain/s": n / (drained - enqueued)}
+    return _speeds(n, enqueued - began, drained - enqueued, drained - began)
 
 
 def huey(n: int, synchronous: str, folder: Path) -> Figures:
-    """SqliteHuey with 10 worker threads, as its own consumer runs them."""
+    """SqliteHuey with 10 worker threads, as its own consumer runs them.
+
+    End to end it is given its best case: all is enqueued before the workers start, so that nobody fights over the file.
+    """
     from huey import SqliteHuey
     from huey.signals import SIGNAL_COMPLETE
 
@@ -59,21 +64,26 @@ def huey(n: int, synchronous: str, folder: Path) -> Figures:
     for i in range(n):
         noop(i)
     enqueued = time.perf_counter()
-    consumer = queue.create_consumer(workers=10, worker_type="thread", initial_delay=0.001, max_delay=0.01)
+    consumer = queue.create_consumer(workers=WORKERS, worker_type="thread", initial_delay=0.001, max_delay=0.01)
     consumer.start()
-    while ended < n and time.perf_counter() < enqueued + 60:
+    while ended < n:
+        if time.perf_counter() > enqueued + PATIENCE:
+            raise TimeoutError(f"huey ran {ended} of {n} jobs in {PATIENCE:g} s")
         time.sleep(0.001)
     drained = time.perf_counter()
     consumer.stop()
-    both = drained - began
-    return {"enqueue/s": n / (enqueued - began), "drain/s": ended / (drained - enqueued), "end to end/s": ended / both}
+    return _speeds(n, enqueued - began, drained - enqueued, drained - began)
+
+
+def _speeds(n: int, enqueue: float, drain: float, both: float) -> Figures:
+    return {"enqueue/s": n / enqueue, "drain/s": n / drain, "end to end/s": n / both}
 
 
 PEERS: Mapping[str, Callable[[int, str, Path], Figures]] = {"sqlite": bare_sqlite, "huey": huey}
 
 
 def main() -> None:
-    """Measure one peer."""
+    """Measure one of them."""
     name, n, synchronous, folder = sys.argv[1:]
     print(json.dumps(PEERS[name](int(n), synchronous, Path(folder))))
 

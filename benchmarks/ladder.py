@@ -1,0 +1,138 @@
+"""The HLS ladder beside bare ffmpeg: wall and CPU of our daemon, of the same graph by hand, of one ffmpeg a rung."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+import psutil
+from asking import call
+from beside import LeftOut
+from daemons import daemon
+
+from secondunit.handlers.tools.ffmpeg import Media, find_media
+from secondunit.handlers.tools.filters import hls_argv
+from secondunit.handlers.tools.hls_plan import HlsPlan, plan
+from secondunit.handlers.tools.paths import LocalFiles
+from secondunit.handlers.tools.probe import pictures, probe
+from secondunit.handlers.tools.process import ProcessRunner
+
+FILM = files("iscc_samples") / "files" / "video" / "demo.mp4"
+QUALITIES = ["1080p", "720p", "480p"]
+CLIPS = Path(__file__).parents[1] / ".cache" / "bench"
+WITHIN = 300
+Figures = dict[str, float]
+
+
+def ours(folder: Path, seconds: float) -> Figures:
+    """An `hls` job by HTTP, to its end; CPU of the daemon and of all that it started."""
+    source = clip(seconds)
+    shutil.copyfile(source, folder / source.name)
+    os.sync()
+    with daemon(folder) as server:
+        process = psutil.Process(server.process.pid)
+        before, began = _used(process), time.perf_counter()
+        payload = {"inputPath": str(folder / source.name), "outputDir": str(folder / "film"), "qualities": QUALITIES}
+        job = call(server.port, "POST", "/api/jobs", {"type": "hls", "payload": payload})
+        while (told := call(server.port, "GET", f"/api/jobs/{job['jobId']}"))["status"] in ("queued", "running"):
+            if time.perf_counter() - began > WITHIN:
+                raise TimeoutError("the ladder took too long")
+            time.sleep(0.05)
+        took = time.perf_counter() - began
+        if told["status"] != "completed":
+            raise RuntimeError(f"the ladder failed: {told['error']}")
+        return {"wall s": took, "CPU s": _used(process) - before}
+
+
+def same_graph(folder: Path, seconds: float) -> Figures:
+    """The very arguments that our job gives to ffmpeg, and nothing around them."""
+    return _timed(folder, [hls_argv], seconds)
+
+
+def each_rung(folder: Path, seconds: float) -> Figures:
+    """One ffmpeg after the other, each with one rung; the sound is made once, by the first."""
+
+    def only(i: int) -> Callable[[Media, str, HlsPlan], list[str]]:
+        def argv(media: Media, source: str, todo: HlsPlan) -> list[str]:
+            audio = todo.audio if i == 0 else None
+            return hls_argv(media, source, replace(todo, renditions=todo.renditions[i : i + 1], audio=audio))
+
+        return argv
+
+    _, todo = _planned(clip(seconds))
+    return _timed(folder, [only(i) for i in range(len(todo.renditions))], seconds)
+
+
+def clip(seconds: float) -> Path:
+    """A film of 1280x720 with sound: the small one of iscc-samples, looped, enlarged, with grain as a camera's."""
+    path = CLIPS / f"film-{seconds:g}.mp4"
+    if not path.exists():
+        CLIPS.mkdir(parents=True, exist_ok=True)
+        half = path.with_suffix(".part.mp4")
+        look = "scale=1280:720:flags=bicubic,noise=alls=2:allf=t,format=yuv420p"
+        argv = [_media().ffmpeg, "-y", "-v", "error", "-nostdin", "-stream_loop", "-1", "-i", str(FILM), "-vf", look]
+        argv += ["-t", f"{seconds:g}", "-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-c:a", "aac", str(half)]
+        subprocess.run(argv, check=True, timeout=WITHIN)
+        half.rename(path)
+    return path
+
+
+def _timed(folder: Path, argvs: Sequence[Callable[[Media, str, HlsPlan], list[str]]], seconds: float) -> Figures:
+    source = folder / "film.mp4"
+    shutil.copyfile(clip(seconds), source)
+    os.sync()
+    media, todo = _planned(clip(seconds))
+    used, began = 0.0, time.perf_counter()
+    for number, argv in enumerate(argvs):
+        home = folder / str(number)
+        home.mkdir()
+        process = subprocess.Popen(
+            argv(media, f"file:{source}", todo), cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise RuntimeError(f"ffmpeg ended with {process.returncode}")
+        used += usage.ru_utime + usage.ru_stime
+    return {"wall s": time.perf_counter() - began, "CPU s": used}
+
+
+@lru_cache(maxsize=1)
+def _media() -> Media:
+    env = os.environ
+    found = asyncio.run(
+        find_media(
+            ProcessRunner(sys.executable), env.get("FFMPEG_PATH"), env.get("FFPROBE_PATH"), env.get("PATH", ""),
+            Path("/"),
+        )
+    )  # fmt: skip
+    if not isinstance(found, Media):
+        raise LeftOut(found.remedy)
+    return found
+
+
+def _planned(source: Path) -> tuple[Media, HlsPlan]:
+    """What our job type would do with it."""
+
+    async def decide() -> HlsPlan:
+        files = LocalFiles([source.parent])
+        try:
+            async with files.source(str(source)) as opened:
+                info = await probe(ProcessRunner(sys.executable), _media(), opened, source.parent, 1)
+                return plan(info, pictures(info, opened.name), QUALITIES, "fmp4")
+        finally:
+            files.close()
+
+    return _media(), asyncio.run(decide())
+
+
+def _used(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)

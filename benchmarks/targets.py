@@ -1,0 +1,118 @@
+"""What the figures should be, and what they are."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from figures import Found, Key, short
+
+FULL, NORMAL, ALWAYS = "FULL", "NORMAL", "fsync always"
+LOST = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`of`, or what it is of `over` in the same round, must be at least or at most `want`."""
+
+    says: str
+    of: Key
+    bound: Literal["at least", "at most"]
+    want: float
+    over: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A target beside the median of what was found, None where it was not measured."""
+
+    target: Target
+    have: float | None
+
+    @property
+    def met(self) -> bool:
+        """Whether it was measured and is good enough."""
+        if self.have is None:
+            return False
+        return self.have >= self.target.want if self.target.bound == "at least" else self.have <= self.target.want
+
+    @property
+    def word(self) -> str:
+        """The verdict as one reads it."""
+        if self.have is None:
+            return "not measured"
+        off = abs(self.have / self.target.want - 1) * 100
+        return "met" if self.met else f"MISSED by {off:.0f} %"
+
+
+def judge(targets: Sequence[Target], found: Found) -> Sequence[Verdict]:
+    """Each target's verdict."""
+    verdicts = []
+    for target in targets:
+        rounds = found.ratio(target.of, target.over) if target.over else found.values.get(target.of, {})
+        verdicts.append(Verdict(target, median(rounds.values()) if rounds else None))
+    return verdicts
+
+
+def lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """The verdicts as a table."""
+    yield "| target | want | have | verdict |"
+    yield "| --- | ---: | ---: | --- |"
+    for verdict in verdicts:
+        want = f"{verdict.target.bound} {short(verdict.target.want)}"
+        have = "-" if verdict.have is None else short(verdict.have)
+        yield f"| {verdict.target.says} | {want} | {have} | {verdict.word} |"
+
+
+def targets(crowd: str) -> Sequence[Target]:
+    """All of them; `crowd` is what measurements over many ended rows have behind their name."""
+    return [*_http(), *_queue(), *_box(), *_crowded(crowd)]
+
+
+def _http() -> Iterator[Target]:
+    submit, bare = "HTTP submit, 64 connections", "bare aiohttp, 64 connections"
+    yield Target(
+        "HTTP submit FULL, 64 connections, of bare aiohttp",
+        Key(submit, FULL, "requests/s"), "at least", 0.6, Key(bare, "", "requests/s"),
+    )  # fmt: skip
+    yield Target("HTTP submit FULL, 64 connections, p99 ms", Key(submit, FULL, "p99 ms"), "at most", 25)
+    yield Target("HTTP batches of 100 FULL, jobs/s", Key("HTTP batches of 100", FULL, "jobs/s"), "at least", 40_000)
+    yield Target("pickup from HTTP, p50 ms", Key("pickup from HTTP", FULL, "p50 ms"), "at most", 3)
+    yield Target("event loop's lag under full load, ms", Key("event loop under load", FULL, "lag ms"), "at most", 50)
+    readers = "1,000 readers, 10 events/s"
+    yield Target(f"{readers}: delivered %", Key(readers, FULL, "delivered %"), "at least", 100)
+    yield Target(f"{readers}: p99 ms", Key(readers, FULL, "p99 ms"), "at most", 100)
+    yield Target(f"{readers}: of a core %", Key(readers, FULL, "of a core %"), "at most", 25)
+
+
+def _queue() -> Iterator[Target]:
+    drain, both = Key("drain", FULL, "jobs/s"), Key("end to end", FULL, "jobs/s")
+    yield Target("64 callers FULL, jobs/s", Key("enqueue by 64 callers", FULL, "jobs/s"), "at least", 25_000)
+    yield Target("drain FULL, of plainjob's NORMAL", drain, "at least", 1, Key("plainjob", NORMAL, "drain/s"))
+    yield Target("end to end FULL, of huey's FULL", both, "at least", 3, Key("huey", FULL, "end to end/s"))
+    bull = Key("BullMQ", ALWAYS, "end to end/s")
+    yield Target("end to end FULL, of BullMQ's fsync always", both, "at least", 1, bull)
+    yield Target("pickup in process, p50 ms", Key("pickup in process", FULL, "p50 ms"), "at most", 2)
+    yield Target("claim beside 100k delayed, p50 ms", Key("claim beside 100k delayed", FULL, "p50 ms"), "at most", 0.1)
+
+
+def _box() -> Iterator[Target]:
+    yield Target("idle, CPU %", Key("idle, all on", FULL, "CPU %"), "at most", 0.1)
+    yield Target("idle, RSS MiB", Key("idle, all on", FULL, "RSS MiB"), "at most", 60)
+    ours, bare = Key("HLS ladder", "", "CPU s"), Key("bare ffmpeg, same graph", "", "CPU s")
+    yield Target("HLS ladder's CPU, of bare ffmpeg's", ours, "at most", 1.05, bare)
+
+
+def _crowded(crowd: str) -> Iterator[Target]:
+    for what, figure in (
+        ("HTTP submit, 64 connections", "requests/s"),
+        ("HTTP batches of 100", "jobs/s"),
+        ("enqueue by 64 callers", "jobs/s"),
+        ("drain", "jobs/s"),
+        ("end to end", "jobs/s"),
+    ):
+        above, below = Key(f"{what}{crowd}", FULL, figure), Key(what, FULL, figure)
+        yield Target(f"{what} FULL{crowd}, of that on an empty one", above, "at least", LOST, below)
+    for what in ("pickup in process", "claim beside 100k delayed"):
+        above, below = Key(f"{what}{crowd}", FULL, "p50 ms"), Key(what, FULL, "p50 ms")
+        yield Target(f"{what}{crowd}, p50 of that on an empty one", above, "at most", 1 / LOST, below)

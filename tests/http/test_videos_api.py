@@ -1,0 +1,340 @@
+"""The places of a video over HTTP: hits, twins, refusals by field, stored results, and what failed tried again."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from secondunit.handlers.tools.location_strategy import latest_key, location_strategy, locations_key, video_id
+from secondunit.queue import state
+from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
+from secondunit.queue.handler import HandlerSpec, JobContext
+from secondunit.queue.model import Filter, Status
+from secondunit.queue.outcome import Completed, Failed, JobError, Partial
+from secondunit.queue.service import Submission
+
+URL = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
+VIDEO = "dQw4w9WgXcQ"
+ANALYZE = "/api/videos/analyze"
+PLACES = f"/api/videos/{VIDEO}/locations"
+MODEL = "gemini-test"
+NOW = location_strategy(MODEL, None)
+ROUTE = {
+    "location": "Taipei 101",
+    "coordinates": [121.5645, 25.0339],
+    "description": "the view at night",
+    "timecode": "00:05:12,000",
+    "tags": ["landmark"],
+    "marker": "poi",
+}
+SHILIN = {"raw": "Shilin Night", "reason": "not_found"}
+STATS = {"tokens_in": 900, "tokens_out": 80, "locations_found": 1}
+LAST_UPDATED = 1893456000
+KEY = {"Authorization": "Bearer s3cret"}
+
+
+class Params(BaseModel):
+    language: Annotated[str, Field(pattern="^[a-z-]{2,8}$")] | None = None
+    model: str | None = None
+
+
+class Payload(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    video_url: str
+    params: Params | None = None
+
+
+class Guide:
+    """A house that serves `locations`, whose runs the tests make themselves."""
+
+    def __init__(self) -> None:
+        self.house: Any = None
+        self.missing: str | None = None
+
+    @property
+    def spec(self) -> HandlerSpec:
+        return HandlerSpec("locations", Payload, self._run, check=self._check)
+
+    def _check(self, payload: Payload) -> None:
+        if self.missing:
+            raise TypeUnavailable("locations", self.missing)
+        if "10.0.0.1" in payload.video_url:
+            raise BadPayload(FieldError("videoUrl", "10.0.0.1 is a private address (ALLOW_PRIVATE_ADDRESSES)"))
+
+    async def _run(self, ctx: JobContext, payload: Payload) -> None:
+        raise AssertionError("tests move jobs themselves")
+
+    async def ask(self, status: int = 202, **body: Any) -> Any:
+        """The answer to the question for a video's places."""
+        return await self.house.call("POST", ANALYZE, body or {"url": URL}, status=status)
+
+    async def end(self, job_id: str, *failed: Mapping[str, Any], strategy: str = NOW) -> None:
+        """Let the job end with one place found and these failed, its result stored as the job type does it."""
+        result = {
+            "video_id": VIDEO,
+            "strategy_version": strategy,
+            "routes": [ROUTE],
+            "failed": list(failed),
+            "retryable": bool(failed),
+            "last_updated": LAST_UPDATED,
+            "stats": STATS,
+            "attribution": "OpenStreetMap contributors",
+        }
+        results = self.house.api.locations.results
+        lease = await self.house.start(job_id)
+        await results.put(locations_key(VIDEO, strategy), result, job_id)
+        await results.put(latest_key(VIDEO), {"strategy": strategy}, job_id)
+        now = self.house.clock.now()
+        await self.house.store.change(job_id, lambda job: state.with_stats(job, STATS, now), lease=lease)
+        await self.house.settle(job_id, Partial(result, failed) if failed else Completed(result))
+
+    async def jobs(self) -> int:
+        """How many jobs there are."""
+        return int((await self.house.queue.find(Filter())).total)
+
+
+@pytest.fixture
+async def guide(build: Any) -> Guide:
+    guide = Guide()
+    guide.house = await build(specs=[guide.spec])
+    return guide
+
+
+@pytest.mark.parametrize("field", ["url", "video_url"])
+async def test_a_video_is_taken_under_either_name(guide: Guide, field: str) -> None:
+    body: dict[str, Any] = {field: URL}
+    answer = await guide.ask(**body)
+    job = await guide.house.queue.get(answer["job_id"])
+    assert answer == {"job_id": job.id, "video_id": VIDEO, "status": "queued", "cached": False}
+    assert (job.type, job.payload) == ("locations", {"videoUrl": URL})
+
+
+async def test_another_address_is_named_by_its_digest(guide: Guide) -> None:
+    url = "HTTPS://Videos.example:443/taipei?utm_source=x"
+    assert (await guide.ask(url=url))["video_id"] == video_id("https://videos.example/taipei")
+
+
+async def test_parameters_are_handed_on(guide: Guide) -> None:
+    answer = await guide.ask(url=URL, params={"language": "de", "model": "gemini-other"})
+    job = await guide.house.queue.get(answer["job_id"])
+    assert job.payload["params"] == {"language": "de", "model": "gemini-other"}
+    shown = await guide.house.call("GET", f"/api/jobs/{job.id}")
+    assert shown["strategy_version"] == location_strategy("gemini-other", "de")
+
+
+async def test_what_is_known_is_answered_without_a_job(guide: Guide) -> None:
+    maker = (await guide.ask())["job_id"]
+    await guide.end(maker)
+    answer = await guide.ask(200, video_url="https://youtu.be/dQw4w9WgXcQ")
+    assert answer == {"job_id": maker, "video_id": VIDEO, "status": "done", "cached": True}
+    assert await guide.jobs() == 1
+
+
+async def test_a_partial_result_is_known_as_partial(guide: Guide) -> None:
+    maker = (await guide.ask())["job_id"]
+    await guide.end(maker, SHILIN)
+    assert await guide.ask(200) == {"job_id": maker, "video_id": VIDEO, "status": "partial", "cached": True}
+
+
+async def test_what_is_known_is_answered_while_nothing_new_can_be_made(guide: Guide) -> None:
+    await guide.end((await guide.ask())["job_id"])
+    other = {"url": URL, "params": {"language": "fr"}}
+    guide.house.queue.draining = True
+    await guide.ask(503, **other)
+    guide.missing = "set GEMINI_API_KEY"
+    assert (await guide.ask(200))["cached"] is True
+    assert (await guide.house.call("GET", PLACES))["routes"] == [ROUTE]
+    assert "GEMINI_API_KEY" in (await guide.ask(422, **other))["detail"]
+
+
+async def test_a_live_twin_stands_for_all_who_ask(guide: Guide) -> None:
+    first = await guide.ask()
+    assert await guide.ask() == first
+    await guide.house.start(first["job_id"])
+    assert await guide.ask(video_url=f"{URL}&t=3") == first | {"status": "running"}
+    other = await guide.ask(url=URL, params={"language": "de"})
+    assert other["job_id"] != first["job_id"]
+    assert await guide.jobs() == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "url"),
+        ({"url": ""}, "url"),
+        ({"url": 7}, "url"),
+        ({"video_url": None}, "url"),
+        ({"video_url": 7}, "video_url"),
+        ({"videoUrl": URL}, "videoUrl"),
+        ({"url": URL, "video_url": URL}, "video_url"),
+        ({"url": "https://[half"}, "url"),
+        ({"video_url": "http://10.0.0.1/a"}, "video_url"),
+        ({"url": URL, "language": "de"}, "language"),
+        ({"url": URL, "params": []}, "params"),
+        ({"url": URL, "params": {"frames": 3}}, "params.frames"),
+        ({"url": URL, "params": {"language": 3}}, "params.language"),
+        ({"url": URL, "params": {"language": "not a language"}}, "params.language"),
+        ({"url": URL, "params": {"model": ""}}, "params.model"),
+    ],
+)
+async def test_what_does_not_fit_is_refused_under_the_callers_own_name(
+    guide: Guide, body: dict[str, Any], field: str
+) -> None:
+    problem = await guide.house.call("POST", ANALYZE, body, status=422)
+    assert [fault["field"] for fault in problem["errors"]] == [field]
+    assert await guide.jobs() == 0
+
+
+async def test_a_result_is_read_as_a_map(guide: Guide) -> None:
+    await guide.house.call("GET", PLACES, status=404)
+    await guide.end((await guide.ask())["job_id"])
+    assert await guide.house.call("GET", PLACES) == {"video_id": VIDEO, "routes": [ROUTE]}
+    head = await guide.house.raw("HEAD", PLACES)
+    assert (head.status, await head.read()) == (200, b"")
+
+
+async def test_a_partial_result_names_what_failed(guide: Guide) -> None:
+    await guide.end((await guide.ask())["job_id"], SHILIN)
+    assert await guide.house.call("GET", PLACES) == {
+        "video_id": VIDEO, "routes": [ROUTE], "failed": [SHILIN], "retryable": True, "last_updated": LAST_UPDATED,
+    }  # fmt: skip
+
+
+async def test_the_present_strategy_comes_before_the_latest_and_a_named_one_before_both(guide: Guide) -> None:
+    german = location_strategy(MODEL, "de")
+    await guide.end((await guide.ask(url=URL, params={"language": "de"}))["job_id"], SHILIN, strategy=german)
+    assert "failed" in await guide.house.call("GET", PLACES)
+    await guide.house.call("GET", f"{PLACES}?strategy={NOW}", status=404)
+    await guide.end((await guide.ask())["job_id"])
+    await guide.house.store.cache.drop(latest_key(VIDEO))
+    assert "failed" not in await guide.house.call("GET", PLACES)
+    assert "failed" in await guide.house.call("GET", f"{PLACES}?strategy={german}")
+    await guide.house.call("GET", f"{PLACES}?strategy=00000000", status=404)
+
+
+@pytest.mark.parametrize("query", ["strategy=latest", "strategy=", "by=00000000"])
+async def test_a_strategy_that_is_none_is_refused(guide: Guide, query: str) -> None:
+    await guide.house.call("GET", f"{PLACES}?{query}", status=422)
+
+
+async def test_what_failed_is_tried_again_by_the_job_that_made_the_result(guide: Guide) -> None:
+    maker = (await guide.ask())["job_id"]
+    await guide.end(maker, SHILIN)
+    assert await guide.house.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "queued"}
+    await guide.house.start(maker)
+    assert await guide.house.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "running"}
+    await guide.end(maker)
+    problem = await guide.house.call("POST", f"{PLACES}/retry", status=409)
+    assert "no place failed" in problem["detail"]
+
+
+async def test_a_retry_that_failed_as_a_whole_can_be_retried(guide: Guide) -> None:
+    maker = (await guide.ask())["job_id"]
+    await guide.end(maker, SHILIN)
+    await guide.house.call("POST", f"{PLACES}/retry", status=202)
+    await guide.house.settle(maker, Failed(JobError("deterministic", "broken", "it broke")))
+    assert (await guide.house.call("GET", PLACES))["failed"] == [SHILIN]
+    assert await guide.house.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "queued"}
+
+
+async def test_two_who_ask_for_a_retry_at_once_get_the_same_one(guide: Guide) -> None:
+    maker = (await guide.ask())["job_id"]
+    await guide.end(maker, SHILIN)
+    asked = [guide.house.call("POST", f"{PLACES}/retry", status=202) for _ in range(5)]
+    assert {answer["job_id"] for answer in await asyncio.gather(*asked)} == {maker}
+    assert (await guide.house.queue.counts()).queued == {"locations": 1}
+
+
+async def test_what_a_job_made_by_hand_missed_is_tried_again_too(guide: Guide) -> None:
+    maker = await guide.house.submit("locations", {"videoUrl": URL})
+    await guide.end(maker, SHILIN)
+    for _ in range(2):
+        assert await guide.house.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "queued"}
+
+
+async def test_a_retry_joins_the_twin_that_does_the_same_work(guide: Guide) -> None:
+    maker = (await guide.ask())["job_id"]
+    await guide.end(maker, SHILIN)
+    key = (await guide.house.queue.get(maker)).dedupe_key
+    twin, _ = await guide.house.queue.submit(Submission("locations", {"videoUrl": URL}, dedupe_key=key))
+    answer = await guide.house.call("POST", f"{PLACES}/retry", status=202)
+    assert answer == {"job_id": twin.id, "status": "queued"}
+
+
+async def test_a_box_that_does_not_serve_the_type_refuses(house: Any) -> None:
+    await house.call("POST", ANALYZE, {"url": URL}, status=422)
+    await house.call("POST", f"{PLACES}/retry", status=422)
+
+
+async def test_there_is_nothing_to_retry_of_a_video_that_is_not_known(guide: Guide) -> None:
+    await guide.house.call("POST", f"{PLACES}/retry", status=404)
+
+
+async def test_the_job_is_shown_in_the_words_of_those_who_asked(guide: Guide) -> None:
+    job_id = (await guide.ask())["job_id"]
+    shown = await guide.house.call("GET", f"/api/jobs/{job_id}")
+    assert shown["stats"] == {"tokens_in": 0, "tokens_out": 0, "locations_found": 0}
+    expected = {"job_id": job_id, "jobId": job_id, "video_id": VIDEO, "strategy_version": NOW, "status": "queued"}
+    assert expected.items() <= shown.items()
+    assert shown["created_at"] == shown["updated_at"] == int(guide.house.clock.now().timestamp())
+    await guide.end(job_id)
+    shown = await guide.house.call("GET", f"/api/jobs/{job_id}")
+    assert (shown["status"], shown["progress"]) == ("done", 100)
+    assert shown["stats"] == STATS
+
+
+async def test_a_cancelled_job_is_spelled_as_trailtag_does(guide: Guide) -> None:
+    job_id = (await guide.ask())["job_id"]
+    await guide.house.call("DELETE", f"/api/jobs/{job_id}")
+    assert (await guide.house.call("GET", f"/api/jobs/{job_id}"))["status"] == "canceled"
+
+
+async def test_lists_and_jobs_made_elsewhere_keep_the_usual_words(guide: Guide) -> None:
+    asked = (await guide.ask())["job_id"]
+    await guide.end(asked)
+    other = await guide.house.submit("locations", {"videoUrl": URL})
+    await guide.house.settle(other)
+    listed = await guide.house.call("GET", "/api/jobs")
+    assert {job["jobId"]: job["status"] for job in listed["jobs"]} == {asked: "completed", other: "completed"}
+    shown = await guide.house.call("GET", f"/api/jobs/{other}")
+    assert shown["status"] == "completed" and "job_id" not in shown and shown["stats"] is None
+
+
+async def test_the_command_line_is_told_in_the_usual_words(build: Any) -> None:
+    guide = Guide()
+    guide.house = await build(specs=[guide.spec], trusted=True)
+    job_id = (await guide.ask())["job_id"]
+    await guide.end(job_id)
+    shown = await guide.house.call("GET", f"/api/jobs/{job_id}")
+    assert shown["status"] == "completed" and "job_id" not in shown
+
+
+async def test_what_a_job_made_by_hand_found_is_known_here(guide: Guide) -> None:
+    maker = await guide.house.submit("locations", {"videoUrl": URL})
+    await guide.end(maker)
+    assert await guide.ask(200) == {"job_id": maker, "video_id": VIDEO, "status": "done", "cached": True}
+
+
+async def test_ten_videos_are_taken_as_one_batch(guide: Guide) -> None:
+    jobs = [{"type": "locations", "payload": {"videoUrl": f"https://videos.example/{n}"}} for n in range(10)]
+    stored = await guide.house.call("POST", "/api/jobs/batch", {"jobs": jobs}, status=201)
+    assert len({job["jobId"] for job in stored["jobs"]}) == 10
+
+
+async def test_calls_need_the_scopes_of_their_neighbours(build: Any) -> None:
+    guide = Guide()
+    guide.house = await build(specs=[guide.spec], api_key="s3cret")
+    for method, path in (("POST", ANALYZE), ("GET", PLACES), ("POST", f"{PLACES}/retry")):
+        await guide.house.call(method, path, {"url": URL} if path == ANALYZE else None, status=401)
+    await guide.house.call("POST", ANALYZE, {"url": URL}, status=202, headers=KEY)
+
+
+async def test_a_job_that_ended_is_not_joined(guide: Guide) -> None:
+    first = (await guide.ask())["job_id"]
+    await guide.house.settle(first, Failed(JobError("deterministic", "no_subtitles", "it has none")))
+    second = await guide.ask()
+    assert second["job_id"] != first and (await guide.house.queue.get(first)).status is Status.FAILED

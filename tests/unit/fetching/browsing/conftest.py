@@ -1,0 +1,77 @@
+"""A browser, the proxy that is its only way out, and the sites on both sides of what it may reach.
+
+Each test has a network of its own, so that no packet of a browser that went astray could leave this machine.
+"""
+
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from ipaddress import ip_network
+
+import pytest
+from aiohttp import ClientTimeout
+
+from secondunit.handlers.tools.addresses import AddressRule
+from secondunit.handlers.tools.browser import Browser, Chromium, Patience
+from secondunit.handlers.tools.downloads import Downloads
+from secondunit.handlers.tools.egress import Egress
+from secondunit.handlers.tools.http import guarded_session
+from secondunit.handlers.tools.process import ProcessRunner
+from secondunit.handlers.tools.resolver import AddrInfo
+from secondunit.handlers.tools.transfer import Transfer
+from secondunit.handlers.tools.ytdlp import YtDlp
+from secondunit.testing.clock import ManualClock
+from secondunit.testing.site import Site, serving
+from tests.unit.fetching.browsing.quarantine import quarantine
+from tests.unit.fetching.browsing.scene import ELSEWHERE, FOUND, HERE
+
+ONLY_HERE = AddressRule((ip_network(f"{HERE}/32"),))
+SOON = Patience(opens=20, waits=2.5, silence=3)
+
+
+@pytest.fixture(autouse=True)
+def _network() -> Iterator[None]:
+    with quarantine():
+        yield
+
+
+@pytest.fixture
+async def site(_network: None) -> AsyncIterator[Site]:
+    async with serving(HERE) as site:
+        yield site
+
+
+@pytest.fixture
+async def canary(_network: None) -> AsyncIterator[Site]:
+    """At an address that is not allowed; no test may see a request here."""
+    async with serving(ELSEWHERE) as canary:
+        yield canary
+        assert canary.requests == []
+
+
+@pytest.fixture
+def asked() -> list[str]:
+    """The names that were looked up for the browser."""
+    return []
+
+
+@pytest.fixture
+async def egress(asked: list[str]) -> AsyncIterator[Egress]:
+    def lookup(host: str, port: int, family: int) -> Sequence[AddrInfo]:
+        asked.append(host)
+        return socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+
+    async with Egress(ONLY_HERE, lookup=lookup) as egress:
+        yield egress
+
+
+@pytest.fixture
+def browser(egress: Egress, clock: ManualClock) -> Browser:
+    assert isinstance(FOUND, Chromium)
+    return Browser(ProcessRunner(sys.executable), egress, clock, FOUND, sys.executable, SOON)
+
+
+@pytest.fixture
+async def downloads(browser: Browser, ytdlp: YtDlp, clock: ManualClock, asked: list[str]) -> AsyncIterator[Downloads]:
+    async with guarded_session(ONLY_HERE, user_agent="test/1", timeout=ClientTimeout(sock_read=10)) as session:
+        yield Downloads(ONLY_HERE, Transfer(session, ONLY_HERE, clock), ytdlp, browser)

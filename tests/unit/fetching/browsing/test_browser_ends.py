@@ -1,0 +1,134 @@
+"""However a look at a page ends, nothing of the browser is left."""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from secondunit.handlers.tools.browser import Browser, PageWish
+from secondunit.queue.outcome import Transient
+from secondunit.testing.handler_kit import FakeContext
+from secondunit.testing.site import Site
+from tests.unit.fetching.browsing.scene import MOST, NEEDS_A_BROWSER
+
+pytestmark = NEEDS_A_BROWSER
+
+
+def of_the_run(folder: Path) -> list[tuple[int, str]]:
+    """The id and command line of each process that works in the folder, or names it."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with suppress(OSError):
+            if process.name.isdigit() and process.name != str(os.getpid()):
+                line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if str(folder) in line or (process / "cwd").resolve().is_relative_to(folder):
+                    found.append((int(process.name), line))
+    return found
+
+
+async def gone(folder: Path, seconds: float) -> None:
+    """Wait until no process has to do with the folder."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while left := of_the_run(folder):
+        assert asyncio.get_running_loop().time() < deadline, left
+        await asyncio.sleep(0.02)
+
+
+def endless(site: Site) -> asyncio.Event:
+    """A page that never comes; set when it is asked for."""
+    begun = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        begun.set()
+        await asyncio.sleep(30)
+        return web.Response()
+
+    site.routes["/endless"] = answer
+    return begun
+
+
+async def looking(site: Site, browser: Browser, ctx: FakeContext) -> asyncio.Task[object]:
+    """A look at a page that never comes, under way."""
+    begun = endless(site)
+    task: asyncio.Task[object] = asyncio.create_task(browser.look(PageWish(site.url("/endless"), MOST), ctx))
+    async with asyncio.timeout(30):
+        await begun.wait()
+    assert len(of_the_run(ctx.workspace.run)) > 4
+    return task
+
+
+async def test_a_cancelled_look_leaves_no_process(site: Site, browser: Browser, ctx: FakeContext) -> None:
+    task = await looking(site, browser, ctx)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled() and of_the_run(ctx.workspace.run) == []
+
+
+async def test_a_killed_browser_is_tried_again_and_leaves_no_process(
+    site: Site, browser: Browser, ctx: FakeContext
+) -> None:
+    task = await looking(site, browser, ctx)
+    first = min(
+        pid for pid, line in of_the_run(ctx.workspace.run) if "--user-data-dir" in line and "--type" not in line
+    )
+    os.kill(first, signal.SIGKILL)
+    async with asyncio.timeout(20):
+        await asyncio.wait([task])
+    error = task.exception()
+    assert isinstance(error, Transient) and error.type == "browser_failed", error
+    assert of_the_run(ctx.workspace.run) == []
+
+
+@pytest.mark.parametrize("which", ["child", "launcher"])
+async def test_a_killed_program_between_leaves_no_process(
+    site: Site, browser: Browser, ctx: FakeContext, which: str
+) -> None:
+    task = await looking(site, browser, ctx)
+    ours = {"launcher.py" in line: pid for pid, line in of_the_run(ctx.workspace.run) if "browser_child.py" in line}
+    os.kill(ours[which == "launcher"], signal.SIGKILL)
+    async with asyncio.timeout(20):
+        await asyncio.wait([task])
+    assert isinstance(task.exception(), Transient)
+    # Without the launcher nobody kills the browser: it ends as its pipe does.
+    await gone(ctx.workspace.run, 5 if which == "launcher" else 0)
+
+
+DAEMON = """
+import asyncio, sys
+from ipaddress import ip_network
+from pathlib import Path
+from secondunit.handlers.tools.addresses import AddressRule
+from secondunit.handlers.tools.browser import PageWish, find_browser
+from secondunit.handlers.tools.egress import Egress
+from secondunit.handlers.tools.process import SEARCH_PATH, ProcessRunner
+from secondunit.testing.clock import ManualClock
+from secondunit.testing.handler_kit import FakeContext
+
+async def main(folder, url):
+    async with Egress(AddressRule((ip_network("127.0.0.2/32"),))) as egress:
+        browser = find_browser(ProcessRunner(sys.executable), egress, ManualClock(), sys.executable, SEARCH_PATH)
+        await browser.look(PageWish(url, 1 << 20), await FakeContext.open(Path(folder)))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_killed_daemon_leaves_no_process(site: Site, tmp_path: Path) -> None:
+    begun = endless(site)
+    folder = tmp_path / "job"
+    daemon = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", DAEMON, str(folder), site.url("/endless"), cwd=Path(__file__).parents[4]
+    )
+    try:
+        async with asyncio.timeout(30):
+            await begun.wait()
+        assert len(of_the_run(folder)) > 5
+    finally:
+        daemon.kill()
+        await daemon.wait()
+    await gone(folder, 1)

@@ -1,0 +1,226 @@
+"""What the browser tool decides without a browser: what is missing, whose turn it is, what a fault means."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secondunit.handlers.tools.browser import Browser, Chromium, ChromiumMissing, PageWish, Trail, find_chromium
+from secondunit.handlers.tools.browser_faults import Fault, judge
+from secondunit.handlers.tools.downloads import Downloads, DownloadWish
+from secondunit.handlers.tools.egress import Egress
+from secondunit.handlers.tools.ports import Finished
+from secondunit.handlers.tools.transfer import Transfer
+from secondunit.handlers.tools.ytdlp import YtDlp
+from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.testing.clock import ManualClock
+from secondunit.testing.handler_kit import FakeContext
+from secondunit.testing.site import Site
+
+MOST = 1 << 20
+
+
+class FakeChild:
+    """In the place of the child program: says what it is told to, once it is let go."""
+
+    def __init__(self, *lines: Any, returncode: int = 0) -> None:
+        self.lines = lines
+        self.returncode = returncode
+        self.told: list[dict[str, Any]] = []
+        self.argv: list[str] = []
+        self.running = self.most = 0
+        self.go = asyncio.Event()
+        self.go.set()
+
+    async def run(
+        self, argv: Sequence[str], *, cwd: Path, on_line: Any = None, stdin: bytes | None = None, **_: Any
+    ) -> Finished:
+        self.argv = list(argv)
+        self.told.append(json.loads(stdin or b""))
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await self.go.wait()
+        for line in self.lines:
+            if "caught" in line:
+                file = cwd / "downloads" / line["caught"]["name"]
+                await asyncio.to_thread(file.write_bytes, line.pop("content"))
+            await on_line(json.dumps(line))
+        self.running -= 1
+        return Finished(self.returncode, "the last words")
+
+
+NOTHING = {"fault": {"type": "nothing", "message": ""}}
+TRAIL = {"trail": {"url": "http://127.0.0.1/f", "stream": False, "headers": {}}}
+
+
+def browser(child: FakeChild, egress: Egress) -> Browser:
+    return Browser(child, egress, ManualClock(), Chromium("/bin/chromium", "1"), sys.executable)
+
+
+async def test_one_page_is_looked_at_at_a_time(egress: Egress, ctx: FakeContext) -> None:
+    child = FakeChild(TRAIL)
+    child.go.clear()
+    one = browser(child, egress)
+    looks = [asyncio.create_task(one.look(PageWish("http://127.0.0.1/", MOST), ctx)) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    child.go.set()
+    found = await asyncio.gather(*looks)
+    assert child.most == 1 and found == [Trail("http://127.0.0.1/f", False, {})] * 3
+
+
+async def test_who_waits_for_the_browser_is_seen_to_wait(
+    egress: Egress, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secondunit.handlers.tools.browser.TELLS_EVERY", 0.01)
+    child = FakeChild(TRAIL)
+    child.go.clear()
+    one = browser(child, egress)
+    first = asyncio.create_task(one.look(PageWish("http://127.0.0.1/", MOST), ctx))
+    second = asyncio.create_task(one.look(PageWish("http://127.0.0.1/", MOST), ctx))
+    async with asyncio.timeout(5):
+        while not ctx.reports:
+            await asyncio.sleep(0.01)
+    assert "waits for the browser" in ctx.reports[0].message
+    child.go.set()
+    await asyncio.gather(first, second)
+
+
+async def test_no_secret_stands_on_a_command_line(egress: Egress, ctx: FakeContext) -> None:
+    child = FakeChild(TRAIL)
+    headers = {"X-Key": "s3cret", "User-Agent": "a", "Referer": "r"}
+    await browser(child, egress).look(PageWish("http://127.0.0.1/?s3cret", MOST, headers, "c=s3cret"), ctx)
+    assert "s3cret" not in " ".join(child.argv)
+    told = child.told[0]
+    assert (told["headers"], told["user_agent"], told["referer"], told["cookies"]) == (
+        {"x-key": "s3cret"},
+        "a",
+        "r",
+        "c=s3cret",
+    )
+
+
+async def test_a_child_without_an_answer_is_tried_again(egress: Egress, ctx: FakeContext) -> None:
+    with pytest.raises(Transient, match="the last words"):
+        await browser(FakeChild(returncode=1), egress).look(PageWish("http://127.0.0.1/", MOST), ctx)
+
+
+async def test_what_is_larger_than_allowed_is_refused_although_the_browser_let_it_through(
+    egress: Egress, ctx: FakeContext
+) -> None:
+    child = FakeChild({"caught": {"name": "download.mp4", "url": "http://127.0.0.1/"}, "content": b"x" * 11})
+    with pytest.raises(Deterministic) as caught:
+        await browser(child, egress).look(PageWish("http://127.0.0.1/", 10), ctx)
+    assert caught.value.type == "too_large"
+
+
+@pytest.fixture
+async def looking(transfer: Transfer, ytdlp: YtDlp, egress: Egress) -> Any:
+    def looking(*lines: Any) -> tuple[Downloads, FakeChild]:
+        child = FakeChild(*lines)
+        return Downloads(transfer._rule, transfer, ytdlp, browser(child, egress)), child
+
+    return looking
+
+
+async def test_a_page_under_a_media_name_is_refused_from_the_browser_too(looking: Any, ctx: FakeContext) -> None:
+    downloads, _ = looking({"caught": {"name": "download", "url": "http://127.0.0.1/"}, "content": b"<html></html>"})
+    with pytest.raises(Deterministic) as caught:
+        await downloads.get(DownloadWish("http://127.0.0.1/", MOST, ".mp4", "browser"), ctx)
+    assert caught.value.type == "not_media"
+
+
+async def test_a_file_that_neither_is_given_is_refused_as_plain_http_was(
+    looking: Any, ctx: FakeContext, site: Site
+) -> None:
+    site.says("/f", 403)
+    downloads, child = looking({"trail": {"url": site.url("/f"), "stream": False, "headers": {}}})
+    with pytest.raises(Deterministic) as caught:
+        await downloads.get(DownloadWish(site.url("/"), MOST, ".mp4", "browser"), ctx)
+    assert caught.value.type == "forbidden" and [told["own"] for told in child.told] == [False, True]
+
+
+async def test_auto_never_asks_the_browser(looking: Any, ctx: FakeContext, site: Site) -> None:
+    site.file("/film.mp4", b"x" * 1000)
+    downloads, child = looking(NOTHING)
+    await downloads.get(DownloadWish(site.url("/film.mp4"), MOST, ".mp4", "auto"), ctx)
+    assert child.told == []
+
+
+async def test_headers_follow_to_a_file_of_their_own_origin_only(looking: Any, ctx: FakeContext, site: Site) -> None:
+    site.file("/film.mp4", b"x" * 1000)
+    found = {"User-Agent": "Chrome", "Referer": "http://page/", "Cookie": "from=browser"}
+    downloads, _ = looking({"trail": {"url": site.url("/film.mp4"), "stream": False, "headers": found}})
+    mine = {"x-key": "s3cret", "user-agent": "Mine"}
+    await downloads.get(DownloadWish("http://127.0.0.1:1/", MOST, ".mp4", "browser", mine, "a=b"), ctx)
+    sent = site.requests[-1].headers
+    assert (sent["User-Agent"], sent["Cookie"], sent.get("X-Key")) == ("Chrome", "from=browser", None)
+    await downloads.get(DownloadWish(site.url("/"), MOST, ".mp4", "browser", mine, "a=b"), await ctx.rerun())
+    sent = site.requests[-1].headers
+    assert (sent["User-Agent"], sent["Cookie"], sent["X-Key"]) == ("Mine", "from=browser", "s3cret")
+
+
+def test_what_is_missing_is_named_with_its_package(tmp_path: Path) -> None:
+    found = find_chromium(str(tmp_path))
+    assert isinstance(found, ChromiumMissing)
+    assert "apt install chromium" in found.remedy
+    assert found.describe() == {"missing": found.remedy}
+
+
+def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "chromium-browser"
+    program.touch(mode=0o755)
+    monkeypatch.setattr("secondunit.handlers.tools.browser.LIBRARY", "no_such_library")
+    found = find_chromium(str(tmp_path))
+    assert isinstance(found, ChromiumMissing)
+    assert "pip install 'secondunit[browser]'" in found.remedy and "apt" not in found.remedy
+
+
+@pytest.mark.parametrize("name", ["chromium", "chromium-browser", "google-chrome"])
+def test_each_name_of_the_system_s_browser_is_found(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("playwright", reason="the extra browser is not installed")
+    (tmp_path / name).touch(mode=0o755)
+    found = find_chromium(str(tmp_path))
+    assert isinstance(found, Chromium) and found.program == str(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "type"),
+    [
+        (Fault("nothing"), Deterministic, "nothing_to_download"),
+        (Fault("too_large"), Deterministic, "too_large"),
+        (Fault("status", "404"), Deterministic, "not_found"),
+        (Fault("status", "451"), Deterministic, "forbidden"),
+        (Fault("status", "422"), Deterministic, "http_error"),
+        (Fault("status", "408"), Transient, "server_error"),
+        (Fault("status", "503", "12"), Transient, "server_error"),
+        (Fault("navigation", "Page.goto: net::ERR_CERT_DATE_INVALID at https://x/"), Deterministic, "bad_certificate"),
+        (Fault("navigation", "Page.goto: net::ERR_TOO_MANY_REDIRECTS at x"), Deterministic, "too_many_redirects"),
+        (Fault("navigation", "Page.goto: net::ERR_UNSAFE_REDIRECT at x"), Deterministic, "bad_redirect"),
+        (Fault("navigation", "Page.goto: net::ERR_TUNNEL_CONNECTION_FAILED at x"), Transient, "connection_failed"),
+        (Fault("navigation", "Page.goto: Timeout 60000ms exceeded."), Transient, "browser_failed"),
+        (Fault("browser", "Target closed\nFATAL: No usable sandbox!"), Deterministic, "capability_missing"),
+        (Fault("browser", "Target page, context or browser has been closed"), Transient, "browser_failed"),
+        (Fault("stalled", "no byte came for 60 s"), Transient, "stalled"),
+    ],
+)
+def test_a_fault_means_what_its_cause_says(fault: Fault, kind: type[Exception], type: str) -> None:
+    error = judge(fault, "http://site.example/page")
+    assert isinstance(error, kind)
+    assert error.type == type and "\n" not in str(error)
+
+
+def test_too_many_bytes_explain_any_fault() -> None:
+    assert judge(Fault("nothing"), "http://site.example/", spent=True).type == "too_large"
+
+
+def test_the_wait_that_a_server_asks_for_is_passed_on_within_reason() -> None:
+    def wait(asked: str | None) -> float | None:
+        error = judge(Fault("status", "503", asked), "http://site.example/")
+        assert isinstance(error, Transient)
+        return error.delay.total_seconds() if error.delay else None
+
+    assert [wait("12"), wait("999999999999"), wait("soon"), wait(None)] == [12, 7 * 86400, None, None]

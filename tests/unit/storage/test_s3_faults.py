@@ -1,0 +1,165 @@
+"""What a broken, silent or unwilling S3 means for a job: each told by its own word, and nothing half-written."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from secondunit.handlers.tools import s3_upload
+from secondunit.handlers.tools.buckets import Buckets
+from secondunit.handlers.tools.s3_client import S3, Patience
+from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.testing.handler_kit import FakeContext
+
+pytestmark = pytest.mark.slow
+Says = tuple[int, str]
+LARGE = s3_upload.ONE_REQUEST + 1
+UPLOAD = "<InitiateMultipartUploadResult><UploadId>one</UploadId></InitiateMultipartUploadResult>"
+
+
+class Faulty:
+    """An S3 that goes wrong at one kind of request: `METHOD` alone, or with a word of its query."""
+
+    def __init__(self, at: str, answer: Says | None) -> None:
+        self.at, self.answer = at, answer
+        self.asked: list[str] = []
+        self.over = asyncio.Event()
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        words = (word for word in ("uploads", "partNumber", "uploadId") if word in request.query)
+        kind = " ".join([request.method, *words])
+        self.asked.append(kind)
+        if kind == self.at:
+            if self.answer is None:
+                await self.over.wait()
+            status, text = self.answer or (500, "")
+            return web.Response(status=status, text=text)
+        if kind == "POST uploads":
+            return web.Response(text=UPLOAD, content_type="application/xml")
+        if kind == "HEAD":
+            return web.Response(status=404)
+        if request.method == "PUT":
+            await request.read()
+            return web.Response(headers={"ETag": '"1"'})
+        return web.Response(status=204)
+
+
+@pytest.fixture
+async def patient(tmp_path: Path) -> AsyncIterator[Any]:
+    servers: list[tuple[TestServer, Faulty]] = []
+
+    async def start(faulty: Faulty, silence: float = 0.4) -> Buckets:
+        app = web.Application(client_max_size=1 << 30)
+        app.router.add_route("*", "/{key:.*}", faulty.serve)
+        server = TestServer(app)
+        servers.append((server, faulty))
+        await server.start_server()
+        endpoint = str(server.make_url("/")).rstrip("/")
+        environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT": endpoint}
+        moment = timedelta(seconds=silence)
+        return Buckets(S3(environment, Patience(moment, moment, retries=1)), ["films"], 1 << 30)
+
+    yield start
+    for server, faulty in servers:
+        faulty.over.set()
+        await server.close()
+
+
+def says(status: int, code: str = "", message: str = "") -> Says:
+    return status, f"<Error><Code>{code}</Code><Message>{message}</Message><Key>hidden</Key></Error>"
+
+
+async def failing(buckets: Buckets, ctx: FakeContext, size: int) -> Deterministic | Transient:
+    """What an upload of so many bytes raises."""
+    try:
+        async with buckets.target("s3://films/a.mp4", ctx) as staged:
+            await asyncio.to_thread(staged.path.write_bytes, bytes(size))
+            await staged.publish()
+    except (Deterministic, Transient) as error:
+        return error
+    raise AssertionError("it was published")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "type", "words"),
+    [
+        (says(500, "InternalError"), Transient, "s3_unavailable", "500, InternalError"),
+        (says(503, "SlowDown"), Transient, "s3_unavailable", "503, SlowDown"),
+        (None, Transient, "s3_unavailable", "can't be reached"),
+        (says(403, "AccessDenied", "Access Denied"), Deterministic, "permission_denied", "check the rights"),
+        (says(403, "SignatureDoesNotMatch"), Deterministic, "permission_denied", "SignatureDoesNotMatch"),
+        (says(400, "ExpiredToken", "It has expired"), Deterministic, "permission_denied", "ExpiredToken"),
+        (says(400, "EntityTooLarge"), Deterministic, "s3_refused", "EntityTooLarge"),
+        (says(301, "PermanentRedirect"), Deterministic, "s3_refused", "AWS_REGION"),
+        (says(404, "NoSuchBucket"), Deterministic, "no_such_bucket", "no such bucket"),
+    ],
+)
+async def test_each_answer_has_its_meaning(
+    patient: Any, ctx: FakeContext, answer: Says | None, error: type, type: str, words: str
+) -> None:
+    found = await failing(await patient(Faulty("PUT", answer)), ctx, 10)
+    assert isinstance(found, error) and found.type == type
+    assert words in str(found) and "s3://films/a.mp4" in str(found)
+    assert "hidden" not in str(found) and len(str(found)) < 500
+
+
+@pytest.mark.parametrize("answer", [says(500), says(403, "AccessDenied"), None])
+async def test_a_part_that_is_not_taken_ends_and_aborts_the_upload(
+    patient: Any, ctx: FakeContext, answer: Says | None
+) -> None:
+    faulty = Faulty("PUT partNumber uploadId", answer)
+    await failing(await patient(faulty), ctx, LARGE)
+    assert "DELETE uploadId" in faulty.asked and "POST uploadId" not in faulty.asked
+    assert list(ctx.workspace.run.iterdir()) == []
+
+
+async def test_a_cancelled_run_does_not_wait_for_a_silent_s3(patient: Any, ctx: FakeContext) -> None:
+    faulty = Faulty("PUT partNumber uploadId", None)
+    buckets = await patient(faulty, silence=60)
+    run = asyncio.create_task(failing(buckets, ctx, LARGE))
+    while "PUT partNumber uploadId" not in faulty.asked:
+        await asyncio.sleep(0.01)
+    run.cancel()
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert asyncio.get_running_loop().time() - began < 6
+    assert "POST uploadId" not in faulty.asked
+
+
+async def test_an_upload_that_is_not_there_afterwards_is_tried_again(patient: Any, ctx: FakeContext) -> None:
+    found = await failing(await patient(Faulty("none", None)), ctx, 10)
+    assert isinstance(found, Transient) and found.type == "upload_lost"
+
+
+async def test_an_input_that_may_not_be_read_says_what_to_check(patient: Any, ctx: FakeContext) -> None:
+    for status, type, word in (
+        (403, Deterministic, "permission_denied"),
+        (404, Deterministic, "source_missing"),
+        (500, Transient, "s3_unavailable"),
+    ):
+        buckets = await patient(Faulty("HEAD", says(status)))
+        with pytest.raises(type) as caught:
+            async with buckets.source("s3://films/a.mp4", ctx):
+                pass
+        assert getattr(caught.value, "type", None) == word
+
+
+@pytest.mark.parametrize("environment", [{}, {"AWS_REGION": "eu-west-1"}, {"AWS_SECRET_ACCESS_KEY": "b"}])
+async def test_without_credentials_nobody_is_asked(ctx: FakeContext, environment: dict[str, str]) -> None:
+    with pytest.raises(Deterministic, match="AWS_ACCESS_KEY_ID") as caught:
+        async with Buckets(S3(environment), ["films"], 1).source("s3://films/a.mp4", ctx):
+            pass
+    assert caught.value.type == "no_credentials"
+
+
+async def test_half_a_credential_is_a_bad_configuration(ctx: FakeContext) -> None:
+    with pytest.raises(Deterministic) as caught:
+        async with Buckets(S3({"AWS_ACCESS_KEY_ID": "a"}), ["films"], 1).source("s3://films/a.mp4", ctx):
+            pass
+    assert caught.value.type == "bad_configuration" and "SecretAccessKey" in str(caught.value)

@@ -1,0 +1,241 @@
+"""Streams in buckets: the master playlist decides, and what it leads to is always there."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secondunit.handlers.tools.buckets import Buckets
+from secondunit.handlers.tools.s3_client import S3
+from secondunit.queue.errors import LeaseLost
+from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.testing.handler_kit import FakeContext
+from tests.local_s3 import LocalS3
+
+pytestmark = pytest.mark.slow
+
+
+async def run(folder: Path, *, job: str = "job_a", epoch: int = 1) -> FakeContext:
+    return await FakeContext.open(folder / f"{job}-{epoch}", job_id=job, epoch=epoch)
+
+
+async def publish(buckets: Buckets, path: str, ctx: FakeContext, *, segments: int = 3) -> dict[str, int]:
+    """Publish a stream that tells of the run that made it; its files."""
+    async with buckets.folder(path, ctx) as staged:
+        files = await asyncio.to_thread(write, staged.path, staged.inner, segments)
+        await staged.publish({"files": files, "by": staged.inner})
+    return files
+
+
+def write(home: Path, inner: str, segments: int) -> dict[str, int]:
+    names = [f"{inner}1080p/{number:05}.m4s" for number in range(segments)]
+    for name in names:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(name)
+    (home / "master.m3u8").write_text("\n".join(names))
+    return {name: (home / name).stat().st_size for name in [*names, "master.m3u8"]}
+
+
+def whole(server: LocalS3, home: str) -> list[str]:
+    """The names that the master leads to, each of them there."""
+    names = (server.get(f"{home}/master.m3u8") or b"").decode().split()
+    assert [server.get(f"{home}/{name}") for name in names] == [name.encode() for name in names]
+    return names
+
+
+async def test_a_stream_lies_in_a_generation_of_its_own_beside_the_master(
+    server: LocalS3, bucket: str, buckets: Buckets, tmp_path: Path
+) -> None:
+    ctx = await run(tmp_path)
+    await publish(buckets, f"s3://{bucket}/film/", ctx)
+    assert whole(server, f"{bucket}/film") == [f"v-job_a-1/1080p/0000{number}.m4s" for number in range(3)]
+    assert server.keys(bucket)[0] == "film/master.m3u8" and len(server.keys(bucket)) == 5
+    assert server.head(f"{bucket}/film/master.m3u8")["content-type"] == "application/vnd.apple.mpegurl"
+    assert server.head(f"{bucket}/film/v-job_a-1/1080p/00000.m4s")["content-type"] == "video/iso.segment"
+    assert json.loads(server.get(f"{bucket}/film/v-job_a-1/manifest.json") or b"")["madeBy"] == "secondunit"
+    assert list(ctx.workspace.run.iterdir()) == []
+
+
+async def test_the_master_is_put_last_and_the_old_generation_goes_after_it(
+    server: LocalS3, bucket: str, tmp_path: Path
+) -> None:
+    s3 = Listed(server, bucket)
+    buckets = Buckets(s3, [bucket], 1 << 20)
+    await publish(buckets, f"s3://{bucket}/film", await run(tmp_path, job="job_old"), segments=5)
+    s3.calls.clear()
+    await publish(buckets, f"s3://{bucket}/film", await run(tmp_path))
+    *puts, manifest, master, removal = s3.calls
+    assert sorted(puts) == [f"put film/v-job_a-1/1080p/0000{number}.m4s" for number in range(3)]
+    assert (manifest, master, removal) == ("put film/v-job_a-1/manifest.json", "put film/master.m3u8", "remove 6")
+    assert all(name.startswith("v-job_a-1/") for name in whole(server, f"{bucket}/film"))
+    assert len(server.keys(bucket)) == 5
+
+
+async def test_while_a_new_run_uploads_the_old_master_leads_to_what_is_there(
+    server: LocalS3, bucket: str, tmp_path: Path
+) -> None:
+    s3 = Listed(server, bucket)
+    buckets = Buckets(s3, [bucket], 1 << 20)
+    await publish(buckets, f"s3://{bucket}/film", await run(tmp_path, job="job_old"))
+    seen = []
+
+    async def look() -> None:
+        seen.append(await asyncio.to_thread(whole, server, f"{bucket}/film"))
+
+    s3.before_put = look
+    await publish(buckets, f"s3://{bucket}/film", await run(tmp_path))
+    assert len(seen) == 5 and all(names[0].startswith("v-job_old-1/") for names in seen)
+
+
+async def test_what_stands_there_is_told_by_its_manifest_and_by_what_is_left_of_it(
+    server: LocalS3, bucket: str, buckets: Buckets, tmp_path: Path
+) -> None:
+    path = f"s3://{bucket}/film"
+    async with buckets.folder(path, await run(tmp_path)) as staged:
+        assert await staged.published() is None and not await staged.holds({})
+    files = await publish(buckets, path, await run(tmp_path, epoch=2))
+    async with buckets.folder(path, await run(tmp_path, epoch=3)) as staged:
+        manifest = await staged.published()
+        assert manifest and manifest["files"] == files and await staged.holds(files)
+        assert staged.at("v-job_a-2/1080p/00000.m4s") == f"{path}/v-job_a-2/1080p/00000.m4s"
+        server.put(f"{bucket}/film/v-job_a-2/1080p/00001.m4s", b"longer than it was" * 9)
+        assert not await staged.holds(files)
+        server.ask("DELETE", f"{bucket}/film/v-job_a-2/1080p/00001.m4s")
+        assert not await staged.holds(files)
+
+
+@pytest.mark.parametrize("name", ["master.m3u8", "notes.txt", "v-mine/a", "1080p/00000.m4s", "manifest.json"])
+async def test_what_we_did_not_make_is_not_touched(
+    server: LocalS3, bucket: str, buckets: Buckets, tmp_path: Path, name: str
+) -> None:
+    server.put(f"{bucket}/film/{name}", b"theirs")
+    server.put(f"{bucket}/film2/x", b"another folder")
+    with pytest.raises(Deterministic) as caught:
+        await publish(buckets, f"s3://{bucket}/film", await run(tmp_path))
+    assert caught.value.type == "output_not_ours"
+    assert server.keys(bucket) == [f"film/{name}", "film2/x"]
+
+
+async def test_what_comes_in_between_is_not_overwritten(
+    server: LocalS3, bucket: str, buckets: Buckets, tmp_path: Path
+) -> None:
+    async with buckets.folder(f"s3://{bucket}/film", await run(tmp_path)) as staged:
+        server.put(f"{bucket}/film/master.m3u8", b"theirs")
+        await asyncio.to_thread(write, staged.path, staged.inner, 1)
+        with pytest.raises(Deterministic, match="did not make"):
+            await staged.publish({})
+    assert server.keys(bucket) == ["film/master.m3u8"]
+
+
+async def test_a_run_that_lost_its_lease_publishes_nothing_and_takes_its_files_along(
+    server: LocalS3, bucket: str, buckets: Buckets, tmp_path: Path
+) -> None:
+    path = f"s3://{bucket}/film"
+    newer = await run(tmp_path, epoch=2)
+
+    class Overtaken(FakeContext):
+        async def stats(self, **figures: Any) -> None:
+            await publish(buckets, path, newer)
+            raise LeaseLost("job_a", 1)
+
+    ctx = Overtaken((await run(tmp_path)).workspace, job_id="job_a", attempt=1, epoch=1, labels={})
+    with pytest.raises(LeaseLost):
+        await publish(buckets, path, ctx)
+    assert all(name.startswith("v-job_a-2/") for name in whole(server, f"{bucket}/film"))
+    assert not [key for key in server.keys(bucket) if "v-job_a-1" in key]
+
+
+async def test_a_run_that_is_superseded_after_it_looked_at_its_lease_does_not_lead_back(
+    server: LocalS3, bucket: str, buckets: Buckets, tmp_path: Path
+) -> None:
+    path = f"s3://{bucket}/film"
+    newer = await run(tmp_path, epoch=2)
+
+    class Frozen(FakeContext):
+        looked = False
+
+        async def stats(self, **figures: Any) -> None:
+            if self.looked:
+                raise LeaseLost("job_a", 1)
+            self.looked = True
+            await publish(buckets, path, newer)
+
+    ctx = Frozen((await run(tmp_path)).workspace, job_id="job_a", attempt=1, epoch=1, labels={})
+    with pytest.raises(LeaseLost):
+        await publish(buckets, path, ctx)
+    assert all(name.startswith("v-job_a-2/") for name in whole(server, f"{bucket}/film"))
+
+
+async def test_two_jobs_may_publish_to_one_place_and_one_of_them_is_whole(
+    server: LocalS3, bucket: str, buckets: Buckets, tmp_path: Path
+) -> None:
+    path = f"s3://{bucket}/film"
+    runs = [await run(tmp_path, job=f"job_{name}") for name in "abc"]
+    await asyncio.gather(*(publish(buckets, path, ctx) for ctx in runs))
+    assert len(whole(server, f"{bucket}/film")) == 3 and len(server.keys(bucket)) == 5
+
+
+async def test_what_a_killed_run_left_goes_with_the_jobs_next_one(
+    server: LocalS3, bucket: str, buckets: Buckets, tmp_path: Path
+) -> None:
+    server.put(f"{bucket}/film/v-job_a-1/1080p/00000.m4s", b"of the run that was killed")
+    server.put(f"{bucket}/film/v-job_b-1/1080p/00000.m4s", b"of a job that may be running elsewhere")
+    await publish(buckets, f"s3://{bucket}/film", await run(tmp_path, epoch=2))
+    left = {key.split("/")[1] for key in server.keys(bucket)}
+    assert left == {"master.m3u8", "v-job_a-2", "v-job_b-1"}
+
+
+async def test_a_failing_upload_leaves_nothing_behind(server: LocalS3, bucket: str, tmp_path: Path) -> None:
+    s3 = Listed(server, bucket)
+    puts = 0
+
+    async def fail_the_third() -> None:
+        nonlocal puts
+        puts += 1
+        if puts == 3:
+            raise Transient("S3 is away")
+
+    s3.before_put = fail_the_third
+    with pytest.raises(Transient, match="S3 is away"):
+        await publish(Buckets(s3, [bucket], 1), f"s3://{bucket}/film", await run(tmp_path), segments=9)
+    assert server.keys(bucket) == []
+
+
+async def test_when_nobody_knows_whether_the_master_arrived_nothing_is_removed(
+    server: LocalS3, bucket: str, tmp_path: Path
+) -> None:
+    s3 = Listed(server, bucket)
+
+    async def cut() -> None:
+        if s3.calls[-1] == "put film/master.m3u8":
+            raise Transient("the answer was lost")
+
+    s3.after_put = cut
+    with pytest.raises(Transient, match="was lost"):
+        await publish(Buckets(s3, [bucket], 1), f"s3://{bucket}/film", await run(tmp_path))
+    assert len(whole(server, f"{bucket}/film")) == 3
+
+
+async def nothing() -> None: ...
+
+
+class Listed(S3):
+    """Writes down what is written and removed."""
+
+    def __init__(self, server: LocalS3, bucket: str) -> None:
+        super().__init__(server.environment())
+        self.calls: list[str] = []
+        self.before_put = self.after_put = nothing
+
+    async def put(self, spot: Any, *args: Any, **kwargs: Any) -> str:
+        await self.before_put()
+        self.calls.append(f"put {spot.key}")
+        etag = await super().put(spot, *args, **kwargs)
+        await self.after_put()
+        return etag
+
+    async def remove(self, spots: Any) -> None:
+        self.calls.append(f"remove {len(spots)}")
+        await super().remove(spots)

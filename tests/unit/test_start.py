@@ -1,0 +1,37 @@
+"""What a daemon's start brings into memory, and what it leaves out."""
+
+import gc
+import subprocess
+import sys
+
+import pytest
+
+from secondunit.daemon import heap
+
+UNUSED = ("rich", "PIL", "google.genai", "yt_dlp", "geopy", "obstore", "playwright", "swagger_ui_bundle", "limits")
+START = f"""
+import sys
+from secondunit.cli import run
+with run._unseen("rich"):
+    import secondunit.daemon.main
+print([name for name in {UNUSED!r} if name in sys.modules])
+import rich
+"""
+
+
+@pytest.mark.slow
+def test_a_start_imports_nothing_that_only_some_work_needs() -> None:
+    told = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout == "[]\n"
+
+
+def test_what_is_there_at_the_start_is_looked_at_no_more() -> None:
+    before = gc.get_threshold()
+    kept: list[list[int]] = [[] for _ in range(3)]
+    try:
+        heap.settle()
+        assert gc.get_freeze_count() > 0
+        assert not any(one is kept for one in gc.get_objects())
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)

@@ -1,0 +1,100 @@
+"""The writer commits many writes together; one that fails halfway takes nothing else with it."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from secondunit.queue import state
+from secondunit.queue.model import Change, Job
+from secondunit.queue.stores.sqlite import jobs, pruning
+from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
+from secondunit.queue.stores.sqlite.transaction import Transaction
+from secondunit.testing.jobs import ALL, NOW, claim_one, end, later, listened, new, prune_at, start, submit
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    store = await open_store(tmp_path / "queue.db")
+    yield store
+    await store.close()
+
+
+def half(tx: Transaction) -> None:
+    """Insert a job, tell of it, and fail."""
+    jobs.add(tx, [new("half")])
+    raise ValueError("halfway")
+
+
+async def fails(store: SqliteStore) -> None:
+    with pytest.raises(ValueError, match="halfway"):
+        await store._writer.run(half)
+
+
+async def test_neighbours_of_a_write_that_failed_halfway_are_stored_once(store: SqliteStore) -> None:
+    heard = listened(store)
+    before, _, after = await asyncio.gather(submit(store, "before"), fails(store), submit(store, "after"))
+    assert [job.seq for job in (*before, *after)] == [1, 2]
+    assert [(event.seq, event.job_id) for event in heard] == [(1, "before"), (2, "after")]
+    assert list(await store.events(0, ALL, 10)) == heard
+    assert [job.id for job in (await store.find(ALL, None, 10)).jobs] == ["after", "before"]
+    assert (await store.counts()).queued == {"hls": 2}
+
+
+async def test_what_failed_halfway_alone_leaves_no_gap(store: SqliteStore) -> None:
+    heard = listened(store)
+    await fails(store)
+    [job] = await submit(store, "next")
+    assert (job.seq, [event.seq for event in heard]) == (1, [1])
+
+
+async def test_a_refusal_before_the_first_write_undoes_nothing(store: SqliteStore) -> None:
+    lease = await start(store, "a")
+
+    def refuse(job: Job) -> Change:
+        raise ValueError(job.id)
+
+    calls = [store.change("a", refuse, lease=lease), submit(store, "b"), store.change("a", refuse)]
+    one, two, three = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(one, ValueError) and isinstance(three, ValueError)
+    assert not isinstance(two, BaseException)
+    assert store._writer._known.running == {"a": await store.get("a")}
+
+
+async def test_an_events_number_is_not_used_again_though_all_was_forgotten(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "queue.db")
+    await end(store, "a")
+    last = (await store.event_bounds())[1]
+    assert await store.prune(prune_at(later(1))) == ["a"]
+    await store.close()
+    store = await open_store(tmp_path / "queue.db")
+    assert await store.event_bounds() == (last + 1, last)
+    await submit(store, "b")
+    [event] = await store.events(0, ALL, 10)
+    assert event.seq == last + 1
+    await store.close()
+
+
+async def test_a_job_that_ends_and_is_forgotten_in_one_transaction_takes_its_events_along(store: SqliteStore) -> None:
+    await submit(store, "a", at=NOW)
+    lease = await claim_one(store, "a")
+
+    def both(tx: Transaction) -> list[str]:
+        jobs.change(tx, "a", lambda job: state.cancel(job, NOW), lease)
+        jobs.change(tx, "a", lambda job: state.expire(job, NOW), lease)
+        return pruning.prune(tx, prune_at(later(1)))
+
+    assert await store._writer.run(both) == ["a"]
+    assert list(await store.events(0, ALL, 10)) == []
+    assert (await store.counts()).ended == {}
+
+
+async def test_a_row_that_may_not_be_is_refused_alone(store: SqliteStore) -> None:
+    def wrong(tx: Transaction) -> int:
+        return tx.execute("insert into counts values ('hls', 'queued', -1)").rowcount
+
+    one, two = await asyncio.gather(store._writer.run(wrong), submit(store, "a"), return_exceptions=True)
+    assert isinstance(one, sqlite3.IntegrityError) and not isinstance(two, BaseException)
+    assert (await store.get("a")).seq == 1

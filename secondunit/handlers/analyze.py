@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -30,6 +30,7 @@ ENCODERS = ("ppm",)
 FILTERS = ("scale", "select", "format", "setsar", "signalstats", "metadata", "yadif")
 LANGUAGE = r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}"
 BLOCK = 32 << 20
+UPLOADED = "the uploaded video"  # what its sender knows it as: the file is named by its content
 Json = Mapping[str, Any]
 
 
@@ -109,7 +110,9 @@ class Analysis:
         if self.payload.video_url is not None:
             return await self._once(url_identity(self.payload.video_url), None)
         path = self.payload.video_path or ""
-        async with _files(self.tools, path).source(path, self.ctx) as source:
+        files = _files(self.tools, path)
+        async with files.source(path, self.ctx) as found:
+            source = replace(found, name=UPLOADED) if files is self.tools.uploads else found
             async with self.ctx.phase("identify", 0.35):
                 content = await self._digest(source)
             return await self._once(f"sha256:{content}", source)

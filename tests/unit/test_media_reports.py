@@ -79,7 +79,7 @@ def test_what_can_not_be_shown_is_refused_in_its_own_words(found: Any, kind: Any
         (-9, "", 1, Transient, "killed"),
         (-11, "", 2, Deterministic, "killed"),
         (-15, "", 5, Transient, "killed"),
-        (1, "something new", 1, Transient, "ffmpeg_failed"),
+        (1, "something new", 1, Transient, "program_failed"),
     ],
 )
 def test_a_failure_says_whether_trying_again_helps(

@@ -12,6 +12,7 @@ BY_LIMIT = {signal.SIGXCPU: ("cpu_limit", "CPU time"), signal.SIGXFSZ: ("file_to
 # Likely the input's fault, yet possibly that of a machine under pressure: worth a second try, not a third.
 ONCE = (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
 LAST_LINES, LONGEST = 3, 600
+UNKNOWN = "program_failed"
 
 
 def failure(program: str, finished: Finished, attempt: int) -> Transient | Deterministic:
@@ -23,7 +24,7 @@ def failure(program: str, finished: Finished, attempt: int) -> Transient | Deter
         return Transient(message, type="disk_full")
     if NO_MEMORY.search(finished.stderr):
         return _once(message, "out_of_memory", attempt)
-    return Transient(message, type="program_failed")
+    return Transient(message, type=UNKNOWN)
 
 
 def last_words(finished: Finished) -> str:

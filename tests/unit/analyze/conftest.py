@@ -50,8 +50,11 @@ class Studio:
 
     def __init__(self) -> None:
         self.shot = 0
+        self.complaint = ""
 
     async def run(self, argv: Sequence[str], *, cwd: Path, on_line: Any = None, **_: Any) -> Finished:
+        if self.complaint:
+            return Finished(1, self.complaint)
         if argv[0] == "ffprobe":
             await on_line(json.dumps(REPORT))
             return Finished(0, "")

@@ -233,6 +233,17 @@ async def test_uploads_may_be_named_beside_the_roots(kitchen: Any) -> None:
     assert result["metadata"]["video_info"]["source"] == "up.mp4"
 
 
+async def test_an_upload_that_is_no_video_is_not_called_by_the_name_that_it_has_here(kitchen: Any) -> None:
+    k = kitchen()
+    uploads = k.root / "uploads"
+    uploads.mkdir()
+    (uploads / "d1ge57").write_bytes(b"no video")
+    k = replace(k, tools=replace(k.tools, uploads=LocalFiles([uploads])))
+    k.studio.complaint = "file: Invalid data found when processing input"
+    with pytest.raises(Deterministic, match=r"^the uploaded video can't be read as media"):
+        await k.analyze(await k.context(), videoPath=str(uploads / "d1ge57"))
+
+
 async def test_what_is_said_in_a_video_is_told_to_the_model_with_its_times(kitchen: Any) -> None:
     k = kitchen()
     k.videos.cues = [Cue(1.0, 3.0, "Chop the leeks."), Cue(4.0, 5.0, "All of them."), Cue(65.0, 66.0, "Fry them.")]

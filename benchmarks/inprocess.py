@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from random import SystemRandom
 from typing import Any
 
 import uvloop
@@ -19,6 +18,7 @@ from pydantic import BaseModel
 from rows import fill
 
 from secondunit.daemon import logs
+from secondunit.daemon.chance import StockedRandom
 from secondunit.daemon.clock import SystemClock
 from secondunit.daemon.joblog import JobLog
 from secondunit.daemon.metrics import Metrics
@@ -135,6 +135,7 @@ async def claim(bench: Bench, n: int) -> list[float]:
     def timed(tx: Any) -> None:
         began = time.thread_time()
         jobs.claim(tx, {"noop": 1}, 1, "bench", TTL, SystemClock().now())
+        tx.flush()
         times.append((time.thread_time() - began) * 1000)
 
     for _ in range(n):
@@ -158,7 +159,7 @@ async def measure(what: str, n: int, synchronous: str, folder: Path, ended: int)
     path = folder / "queue.db"
     await (await open_store(path, synchronous=synchronous)).close()
     fill(path, ended=ended, delayed=100_000 if what == "claim" else 0)
-    clock, hub, random = SystemClock(), Hub(), SystemRandom()
+    clock, hub, random = SystemClock(), Hub(), StockedRandom()
     store = await open_store(path, synchronous=synchronous)
     registry = Registry([HandlerSpec("noop", Payload, noop, concurrency=10)])
     house = House(store, hub, clock, random, WorkFolders(folder), Hooks())

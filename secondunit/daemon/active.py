@@ -66,10 +66,14 @@ class Ears:
 
 @dataclass(slots=True)
 class _Live:
-    """Backend jobs that live here, by our id; and until when those that were refused here are left alone, by theirs."""
+    """Backend jobs that live here, by our id; and until when those that were refused here are left alone, by theirs.
+
+    `early` are events that came while a job is submitted: it may start, or end, before its id is known here.
+    """
 
     ids: dict[JobId, FailedAnalysis] = field(default_factory=dict)
     refused: dict[str, datetime] = field(default_factory=dict)
+    early: list[Event] | None = None
 
 
 class Poller:
@@ -129,6 +133,8 @@ class Poller:
         for event in events:
             analysis = self._live.ids.get(event.job_id)
             if analysis is None:
+                if self._live.early is not None:
+                    self._live.early.append(event)
                 continue
             facts: dict[str, Any] = {"job_id": event.job_id, "type": event.job_type, "analysis_id": analysis.id}
             if event.name == "started":
@@ -186,6 +192,8 @@ class Poller:
             source=KIND,
             labels={"analysis_id": analysis.id, "video_url": analysis.video_url},
         )
+        early: list[Event] = []
+        self._live.early = early
         try:
             job, created = await self._queue.submit(submission)
         except QueueError as error:
@@ -193,7 +201,10 @@ class Poller:
             log.warning("backend.refused", message=message, analysis_id=analysis.id)
             self._live.refused[analysis.id] = now + self._terms.cooldown
             return
+        finally:
+            self._live.early = None
         self._live.ids[job.id] = analysis
+        self.hear(early)
         if created:
             self.state = replace(self.state, taken=self.state.taken + 1)
             self._ears.jobs("taken", 1)
@@ -201,8 +212,6 @@ class Poller:
         memory = {"job_id": job.id, "failures": failures}
         entry = CacheEntry(self._key(analysis.id), memory, job.id, now, now + self._terms.memory)
         await self._queue.store.cache.put(entry)
-        if (await self._queue.get(job.id)).status.ended:
-            self._live.ids.pop(job.id, None)  # it ended before its id was known here
 
     async def _known(self, id: str) -> "_Known | None":
         """What this box did about the analysis before, if it still knows."""

@@ -41,7 +41,7 @@ def configure(format: str, level: str, secrets: Collection[str], stream: TextIO 
     structlog.configure(
         processors=[*_shared(), *ending],
         logger_factory=partial(_Sink, stream),
-        # What is below the level costs nothing: as a processor, the filter comes after 17 us of preparations.
+        # A line below the level costs a call; with the level judged by a processor, 33 us in place of 10.
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )

@@ -58,7 +58,7 @@ class RecordedFolders:
     def __init__(self) -> None:
         self.opened: list[tuple[JobId, int]] = []
         self.closed: list[tuple[JobId, int, bool]] = []
-        self.refusal: OSError | None = None
+        self.refusal: Exception | None = None
 
     async def open(self, job: Job) -> Workspace:
         """Folders that are not there; or the refusal."""

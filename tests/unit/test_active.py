@@ -13,6 +13,7 @@ import pytest
 from aiohttp import ClientTimeout, web
 from aiohttp.test_utils import TestServer
 from pydantic import BaseModel
+from structlog.testing import capture_logs
 
 from secondunit.daemon.active import LONGEST_BACKOFF, Ears, Poller, Terms, figures
 from secondunit.daemon.backend import KIND, REFUSED_PAUSE, Backend, BackendSender
@@ -197,6 +198,28 @@ async def test_a_repeated_list_and_duplicate_ids_make_one_job(box: Box) -> None:
     for _ in range(3):
         await box.poller.poll()
     assert await box.total() == 1 and (await box.jobs())["a"].sharers == 1
+
+
+async def test_a_job_that_starts_and_ends_while_it_is_submitted_is_told_of_all_the_same(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = box.queue.submit
+
+    async def at_once(submission: Any) -> Any:
+        made = await submit(submission)
+        await box.end()
+        return made
+
+    monkeypatch.setattr(box.queue, "submit", at_once)
+    box.online.rows = rows("a")
+    with capture_logs() as lines:
+        await box.poller.poll()
+    told = [line["event"] for line in lines if line["event"].startswith("backend.")]
+    assert told[-3:] == ["backend.processing", "backend.analyzing", "backend.submitting"]
+    monkeypatch.undo()
+    box.online.rows = rows("b", "c", "d")
+    await box.poller.poll()
+    assert set(await box.jobs()) == {"a", "b", "c", "d"}, "what has ended takes no room"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def build_app(api: Api) -> web.Application:
 def express(runner: web.AppRunner) -> None:
     """Let the hot calls of an application that is set up go past aiohttp's router and middleware, to the same boundary.
 
-    These two make 20 us of the 95 that a bare request costs (measured at 64 connections).
+    These two made 16 of the 243 us of a submit (64 connections, a store that stores nothing).
     """
     if runner.server is None:
         raise RuntimeError("the runner is not set up")

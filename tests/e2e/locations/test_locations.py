@@ -46,7 +46,7 @@ def test_a_video_becomes_a_map_and_the_stream_tells_how(client: Client, town: To
     progress = [one.data["progress"] for one in told if "progress" in one.data]
     assert progress == sorted(progress) and progress[-1] == 100
     begins = [next(update["progress"] for update in updates if update["phase"] == phase) for phase in PHASES]
-    assert begins == WEIGHTS
+    assert begins[1:] == WEIGHTS[1:] and begins[0] <= WEIGHTS[1], "the job may be quicker than its first reader"
 
     beats = [one for one in told if one.event == "heartbeat"]
     assert beats and beats[0].data.keys() == {"job_id", "status", "ts"} and beats[0].data["status"] == "running"

@@ -58,21 +58,23 @@ class Served:
     hold: asyncio.Event | None = None
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        start, wanted = 0, request.headers.get("Range")
+        total, wanted = len(self.content), request.headers.get("Range")
+        start, end = 0, total
         condition = request.headers.get("If-Range")
         if wanted and (condition is None or condition == self.etag):
-            start = int(wanted.removeprefix("bytes=").rstrip("-"))
-        total = len(self.content)
+            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            start, end = int(first), min(int(last) + 1, total) if last else total
         if start >= total > 0:
             return web.Response(status=416, headers={"Content-Range": f"bytes */{total}"})
-        headers = {"Content-Type": self.kind, "Content-Length": str(total - start), "Accept-Ranges": "bytes"}
+        headers = {"Content-Type": self.kind, "Content-Length": str(end - start), "Accept-Ranges": "bytes"}
         if self.etag:
             headers["ETag"] = self.etag
-        if start:
-            headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
-        response = web.StreamResponse(status=206 if start else 200, headers=headers)
+        rest = (start, end) != (0, total)
+        if rest:
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{total}"
+        response = web.StreamResponse(status=206 if rest else 200, headers=headers)
         await response.prepare(request)
-        await self._send(request, response, self.content[start:])
+        await self._send(request, response, self.content[start:end])
         return response
 
     async def _send(self, request: web.Request, response: web.StreamResponse, body: bytes) -> None:

@@ -26,7 +26,6 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "google": ("handlers/tools/",),
     "hypothesis": ("testing/",),
     "jinja2": ("daemon/",),
-    "limits": ("daemon/http/",),
     "multidict": ("handlers/tools/", "daemon/"),
     "obstore": ("handlers/tools/", "daemon/"),
     "playwright": ("handlers/tools/browser_child.py",),

@@ -135,13 +135,3 @@ def test_a_cancelled_and_a_killed_run_leave_no_browser(start: Any, shop: Shop) -
     daemon.signal(signal.SIGKILL)
     daemon.ended()
     until(lambda: not processes(daemon.data), 1)
-
-
-def test_a_private_address_behind_the_page_is_refused(start: Any, shop: Shop) -> None:
-    daemon = start().ready()
-    url = shop.url("/file.mp4")
-    assert submit(daemon, url).status == 422
-    job_id = submit(daemon, url.replace("127.0.0.2", "localhost")).body["jobId"]
-    job = daemon.until(job_id, "failed", within=90)
-    assert job["error"]["type"] == "egress_denied" and job["error"]["class"] == "deterministic"
-    assert shop.asked == []

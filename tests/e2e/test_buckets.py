@@ -163,7 +163,7 @@ def test_a_daemon_that_is_killed_amid_an_upload_leaves_no_object_and_the_next_on
 ) -> None:
     bucket = server.bucket()
     (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "film.bin").write_bytes(bytes(80 << 20))
+    (tmp_path / "site" / "film.bin").write_bytes(bytes(48 << 20))
     with serving(tmp_path / "site") as url:
         environment = {
             "MEDIA_BUCKETS": bucket,
@@ -184,5 +184,5 @@ def test_a_daemon_that_is_killed_amid_an_upload_leaves_no_object_and_the_next_on
         again = start(**environment).ready()
         job = again.until(job_id, "completed", "failed", within=50)
         assert job["status"] == "completed" and job["attempt"] == 1, job
-        assert int(server.head(f"{bucket}/film.bin")["content-length"]) == 80 << 20
+        assert int(server.head(f"{bucket}/film.bin")["content-length"]) == 48 << 20
         assert server.head(f"{bucket}/film.bin")["x-amz-meta-secondunit-epoch"] == "2"

@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from yarl import URL
+
 from secondunit.handlers.tools.browser_faults import Fault, judge
 from secondunit.handlers.tools.egress import Egress, Permit
 from secondunit.handlers.tools.endings import in_thread
@@ -33,6 +35,8 @@ PACKAGE = "install Chromium (Debian: apt install chromium)"
 SPARE = 256 << 20  # what pages bring along, and a browser's own files
 STALL = timedelta(minutes=5)
 TELLS_EVERY = 30.0
+# How a page ends that needed an address it was refused; any other end has a cause of its own.
+AS_IF_NOTHING = frozenset({"nothing_to_download", "forbidden", "connection_failed"})
 # It makes a socket there, whose path may have 107 letters: the folder it is started in, by a short name.
 SHORT_NAME = "/proc/self/cwd"
 
@@ -138,17 +142,19 @@ class Browser:
                 return Trail(**trail)
             case {"caught": caught}:
                 return await in_thread(_kept, folder / "downloads" / caught["name"], caught["url"], wish, ctx)
-        if permit.denied:
+        error = judge(Fault(**answer["fault"]), wish.url, self._clock.now(), spent=permit.spent)
+        if permit.denied and error.type in AS_IF_NOTHING:
             message = f"{wish.url} leads to an address that may not be reached: {permit.denied}"
             raise Deterministic(message, type="egress_denied")
-        raise judge(Fault(**answer["fault"]), wish.url, spent=permit.spent)
+        raise error
 
     @asynccontextmanager
     async def _turn(self, ctx: JobContext) -> AsyncIterator[None]:
         """Wait for the browser, saying so now and then, so that waiting is not taken for hanging."""
         while True:
             try:
-                await asyncio.wait_for(self._one.acquire(), TELLS_EVERY)
+                async with asyncio.timeout(TELLS_EVERY):
+                    await self._one.acquire()
                 break
             except TimeoutError:
                 await ctx.progress(0.0, "waits for the browser, which another job has")
@@ -188,6 +194,7 @@ class Browser:
         headers = {name.lower(): value for name, value in wish.headers.items()}
         return {
             "url": wish.url,
+            "origin": str(URL(wish.url).origin()),  # as browsers write it
             "proxy": permit.url,
             "chromium": self._chromium.program,
             "sandbox": os.geteuid() != 0,  # as root Chromium does not start with it
@@ -218,5 +225,5 @@ def _environment(home: str) -> Mapping[str, str]:
 def _kept(found: Path, url: str, wish: PageWish, ctx: JobContext) -> Caught:
     size = found.stat().st_size
     if size > wish.most_bytes:
-        raise judge(Fault("too_large"), wish.url)
+        raise Deterministic(f"{wish.url}: more bytes came than are allowed", type="too_large")
     return Caught(found.replace(ctx.workspace.kept / found.name), url)

@@ -1,7 +1,7 @@
 """Looks at one page with a headless Chromium in a program of its own: a wish as JSON on stdin, JSON lines out.
 
-The wish: {url, proxy, chromium, sandbox, environment, user_agent, referer, headers, cookies, own, most_bytes, into,
-opens, waits, silence} (the last three in seconds). Lines: {step}, {progress: {bytes}}, then one of {trail: {url,
+The wish: {url, origin, proxy, chromium, sandbox, environment, user_agent, referer, headers, cookies, own, most_bytes,
+into, opens, waits, silence} (the last three in seconds). Lines: {step}, {progress: {bytes}}, then one of {trail: {url,
 stream, headers}} (where the file is, to be fetched by others), {caught: {name, url}} (the browser's own download, in
 the folder `into`) and {fault: {...}}.
 Nothing is tidied up at the end: the launcher kills the browser, and the run's folder goes with its run.
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import BrowserContext, Download, Error, Page, Request, Response, async_playwright  # noqa: TID253
 from playwright.async_api import TimeoutError as SlowPage  # noqa: TID253 - this program is the place where it is loaded
 
+Answer = Mapping[str, Any]
 LOOK_EVERY = 0.25
 SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 PLAYLIST = re.compile(r"mpegurl|dash\+xml|vnd\.ms-sstr\+xml", re.IGNORECASE)
@@ -132,7 +133,7 @@ def manners(wish: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def look(wish: Mapping[str, Any], context: BrowserContext) -> Mapping[str, Any]:
+async def look(wish: Mapping[str, Any], context: BrowserContext) -> Answer:
     """Open the page and wait for what it downloads or plays; the answer."""
     page = await context.new_page()
     agent = await page.evaluate("navigator.userAgent")
@@ -140,7 +141,10 @@ async def look(wish: Mapping[str, Any], context: BrowserContext) -> Mapping[str,
     context.on("page", watch.attend)
     context.on("request", watch.hear)
     context.on("response", watch.see)
-    await context.add_cookies(cookies(wish["url"], wish["cookies"]))
+    try:
+        await context.add_cookies(cookies(wish["origin"], wish["cookies"]))
+    except Error:
+        return {"fault": {"type": "cookies", "message": ""}}
     if wish["headers"]:
         await add_headers(context, page, wish)
     say(step="opening the page")
@@ -148,7 +152,8 @@ async def look(wish: Mapping[str, Any], context: BrowserContext) -> Mapping[str,
     first: list[asyncio.Future[Any]] = [going, watch.download]
     await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
     if not watch.download.done() and (error := going.result()):
-        await asyncio.wait([watch.download], timeout=1)  # an attachment ends the navigation before it is announced
+        # An attachment ends the navigation before it is announced.
+        await asyncio.wait([watch.download], timeout=5 if "Download is starting" in error or "ABORTED" in error else 0)
         if not watch.download.done():
             return {"fault": {"type": "navigation", "message": error}}
     if not watch.download.done():
@@ -162,7 +167,7 @@ async def look(wish: Mapping[str, Any], context: BrowserContext) -> Mapping[str,
         if wish["own"] or not download.url.startswith("http") or (request and request.method != "GET"):
             return await receive(wish, download)
         return await trail(context, download.url, request, agent)
-    if played := await choose(context, watch):
+    if played := await choose(wish, context, watch):
         return await trail(context, played.url, played, agent, stream=played in watch.streams)
     return refused(watch.answer, ()) or {"fault": {"type": "nothing", "message": ""}}
 
@@ -181,31 +186,30 @@ async def go(wish: Mapping[str, Any], page: Page) -> str | None:
 async def wait(wish: Mapping[str, Any], context: BrowserContext, watch: Watch) -> None:
     """Wait for a download; pages that play are set going meanwhile."""
     deadline = asyncio.get_running_loop().time() + wish["waits"]
-    while not watch.download.done() and asyncio.get_running_loop().time() < deadline:
-        await sources(context)
+    while not watch.download.done() and (left := deadline - asyncio.get_running_loop().time()) > 0:
+        await sources(context, left)
         await asyncio.wait([watch.download], timeout=LOOK_EVERY)
 
 
-async def sources(context: BrowserContext) -> list[str]:
-    """What the players of all pages have as their source; they are told to play."""
+async def sources(context: BrowserContext, within: float) -> list[str]:
+    """What the players of all pages have as their source, found in so many seconds; they are told to play."""
     found: list[str] = []
-    for page in context.pages:
-        for frame in page.frames:
-            with suppress(Error, TimeoutError):  # it is going away, or busy
-                found += await asyncio.wait_for(frame.evaluate(PLAY), LOOK_EVERY * 4)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within):
+            for frame in [frame for page in context.pages for frame in page.frames]:
+                with suppress(Error, TimeoutError):  # it is going away, or busy
+                    found += await asyncio.wait_for(frame.evaluate(PLAY), LOOK_EVERY * 4)
     return found
 
 
-async def choose(context: BrowserContext, watch: Watch) -> Request | None:
+async def choose(wish: Mapping[str, Any], context: BrowserContext, watch: Watch) -> Request | None:
     """The request for what the page plays: a player's own source, else a stream's playlist, else any media."""
-    shown = await sources(context)
-    for request in (*watch.streams, *watch.media):
-        if request.url in shown:
-            return request
-    return next(iter((*watch.streams, *watch.media)), None)
+    shown = await sources(context, wish["waits"])
+    played = [*watch.streams, *watch.media]
+    return next((request for request in played if request.url in shown), None) or next(iter(played), None)
 
 
-async def receive(wish: Mapping[str, Any], download: Download) -> Mapping[str, Any]:
+async def receive(wish: Mapping[str, Any], download: Download) -> Answer:
     """The browser's own download, counted while it comes."""
     folder = Path(wish["into"])
     ending = asyncio.create_task(download.path())
@@ -227,9 +231,7 @@ async def receive(wish: Mapping[str, Any], download: Download) -> Mapping[str, A
     return {"caught": {"name": name, "url": url}}
 
 
-async def trail(
-    context: BrowserContext, url: str, request: Request | None, agent: str, stream: bool = False
-) -> Mapping[str, Any]:
+async def trail(context: BrowserContext, url: str, request: Request | None, agent: str, stream: bool = False) -> Answer:
     """What another program needs to fetch this as the browser would."""
     headers = {"User-Agent": agent}
     if request and (referer := request.headers.get("referer")):
@@ -242,7 +244,6 @@ async def trail(
 async def add_headers(context: BrowserContext, page: Page, wish: Mapping[str, Any]) -> None:
     """Send the payload's headers to its own origin only: each hop of a redirect is a request of its own here."""
     session = await context.new_cdp_session(page)
-    parts = urlsplit(wish["url"])
 
     async def release(paused: Mapping[str, Any]) -> None:
         sent = {name.lower(): (name, value) for name, value in paused["request"]["headers"].items()}
@@ -259,21 +260,22 @@ async def add_headers(context: BrowserContext, page: Page, wish: Mapping[str, An
         task.add_done_callback(releasing.discard)
 
     session.on("Fetch.requestPaused", pause)
-    await session.send("Fetch.enable", {"patterns": [{"urlPattern": f"{parts.scheme}://{parts.netloc}/*"}]})
+    await session.send("Fetch.enable", {"patterns": [{"urlPattern": f"{wish['origin']}/*"}]})
 
 
-def cookies(url: str, header: str | None) -> list[Any]:
-    """A Cookie header's cookies, for the host of this URL alone."""
+def cookies(origin: str, header: str | None) -> list[Any]:
+    """A Cookie header's cookies, for all paths of this host and no other."""
     pairs = (part.strip().partition("=") for part in (header or "").split(";"))
-    return [{"name": name, "value": value, "url": url} for name, equals, value in pairs if name and equals]
+    return [{"name": name, "value": value, "url": f"{origin}/"} for name, equals, value in pairs if name and equals]
 
 
-def refused(answer: Response | None, may_pass: tuple[int, ...]) -> Mapping[str, Any] | None:
-    """The fault of a page that its server did not give."""
-    if answer is None or answer.status < 400 or answer.status in may_pass:
+def refused(answer: Response | None, may_pass: tuple[int, ...]) -> Answer | None:
+    """The fault of a page that its server did not give; one with scripts and such a status may yet let us in."""
+    if answer is None or answer.status < 400:
         return None
-    asked = answer.headers.get("retry-after")
-    return {"fault": {"type": "status", "message": str(answer.status), "retry_after": asked}}
+    scripts, asked = "html" in answer.headers.get("content-type", "html"), answer.headers.get("retry-after")
+    passes = scripts and answer.status in may_pass
+    return None if passes else {"fault": {"type": "status", "message": str(answer.status), "retry_after": asked}}
 
 
 def total(folder: Path) -> int:

@@ -2,11 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 
+from secondunit.handlers.tools.http import wait_asked
 from secondunit.queue.outcome import Deterministic, Transient
 
-LONGEST_WAIT = timedelta(days=7)
 STATUSES = {
     401: ("forbidden", "wants a login"),
     403: ("forbidden", "does not let us have the page"),
@@ -38,7 +38,7 @@ class Fault:
     retry_after: str | None = None
 
 
-def judge(fault: Fault, url: str, *, spent: bool = False) -> Transient | Deterministic:
+def judge(fault: Fault, url: str, now: datetime, *, spent: bool = False) -> Transient | Deterministic:
     """The exception to raise; `spent` says that the page moved more bytes than it may."""
     if fault.type == "too_large" or spent:
         return Deterministic(f"{url}: more bytes came than are allowed", type="too_large")
@@ -47,16 +47,21 @@ def judge(fault: Fault, url: str, *, spent: bool = False) -> Transient | Determi
             message = f"{url}: the page started no download and plays nothing that could be fetched"
             return Deterministic(message, type="nothing_to_download")
         case "status":
-            return _by_status(int(fault.message), url, fault.retry_after)
+            return _by_status(int(fault.message), url, fault.retry_after, now)
+        case "cookies":
+            message = (
+                f"{url}: the browser does not take these cookies; __Secure- and __Host- in a name need an https URL"
+            )
+            return Deterministic(message, type="bad_cookies")
         case "stalled":
             return Transient(f"{url}: the browser's download stood still: {fault.message}", type="stalled")
     return _by_words(fault.message, url)
 
 
-def _by_status(status: int, url: str, asked: str | None) -> Transient | Deterministic:
+def _by_status(status: int, url: str, asked: str | None, now: datetime) -> Transient | Deterministic:
     if status in PASSING or status >= 500:
         word = "rate_limited" if status == 429 else "server_error"
-        return Transient(f"{url}: the server answers HTTP {status}", type=word, delay=_seconds(asked))
+        return Transient(f"{url}: the server answers HTTP {status}", type=word, delay=wait_asked(asked or "", now))
     word, meaning = STATUSES.get(status, ("http_error", "refuses the request"))
     return Deterministic(f"{url}: the server {meaning} (HTTP {status})", type=word)
 
@@ -72,8 +77,3 @@ def _by_words(message: str, url: str) -> Transient | Deterministic:
         if re.search(pattern, found[1]):
             return Deterministic(f"{url}: {meaning} ({found[1]})", type=type)
     return Transient(f"{url}: the browser can't open the page ({found[1]})", type="connection_failed")
-
-
-def _seconds(asked: str | None) -> timedelta | None:
-    text = (asked or "").strip()
-    return min(timedelta(seconds=int(text[:9])), LONGEST_WAIT) if text.isascii() and text.isdigit() else None

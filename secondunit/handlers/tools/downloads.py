@@ -9,7 +9,7 @@ from typing import Literal
 
 from yarl import URL
 
-from secondunit.handlers.tools.addresses import AddressRule, check_url
+from secondunit.handlers.tools.addresses import AddressRule, check_url, url_fault
 from secondunit.handlers.tools.browser import Browser, Caught, ChromiumMissing, PageWish, Trail
 from secondunit.handlers.tools.endings import in_thread
 from secondunit.handlers.tools.http import HARMLESS
@@ -107,6 +107,8 @@ class Downloads:
 
     async def _follow(self, trail: Trail, wish: DownloadWish, ctx: JobContext) -> Transferred:
         """The payload's own headers go along to its own origin only, as they did in the browser."""
+        if fault := url_fault(trail.url, self._rule):
+            raise Deterministic(f"{wish.url} leads to a URL that is refused: {fault}", type="bad_redirect")
         headers = dict(trail.headers)
         if URL(trail.url).origin() == URL(wish.url).origin():
             mine = {name.lower() for name in wish.headers} - {"cookie"}

@@ -93,8 +93,13 @@ async def open_following(
 
 
 def retry_after(response: ClientResponse, now: datetime) -> timedelta | None:
-    """How long the server asked to wait (RFC 9110, seconds or a date), at most a week; None if it did not."""
-    value = response.headers.get("Retry-After", "").strip()
+    """How long the server asked to wait, at most a week; None if it did not."""
+    return wait_asked(response.headers.get("Retry-After", ""), now)
+
+
+def wait_asked(value: str, now: datetime) -> timedelta | None:
+    """What a Retry-After asks for (RFC 9110, seconds or a date), at most a week; None if it makes no sense."""
+    value = value.strip()
     if value.isascii() and value.isdigit():
         return min(timedelta(seconds=int(value[:9])), LONGEST_RETRY_AFTER)
     try:

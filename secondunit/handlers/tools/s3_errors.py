@@ -47,6 +47,9 @@ def trouble(what: str, error: BaseException) -> Deterministic | Transient:
     if status.startswith("3") or "incorrectly configured region" in str(error):
         elsewhere = "the bucket lies elsewhere; check AWS_REGION and AWS_ENDPOINT_URL"
         return Deterministic(f"{told}: {elsewhere}", type="s3_refused")
+    if status == "501":
+        hint = "if it knows no conditional writes, set AWS_CONDITIONAL_PUT=disabled"
+        return Deterministic(f"{told}: {hint}", type="s3_refused")
     if status.startswith("4") and status not in PASSING:
         return Deterministic(told, type="s3_refused")
     return Transient(told if status else f"{what}: S3 can't be reached: {_told(error)}", type="s3_unavailable")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from secondunit.handlers.tools.destination import LARGEST_MANIFEST, MADE_BY, MANIFEST, US
-from secondunit.handlers.tools.endings import in_thread
+from secondunit.handlers.tools.endings import in_thread, to_the_end
 from secondunit.handlers.tools.playlists import MASTER
 from secondunit.handlers.tools.s3_client import S3, Changed, Found
 from secondunit.handlers.tools.s3_names import Spot
@@ -117,11 +117,7 @@ class BucketFolder:
                 task.result()
         finally:
             todo.clear()
-            # What is on its way arrives, cancelled or not: better before the generation is removed than after.
-            await asyncio.wait(tasks, timeout=ABORTED_WITHIN)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await to_the_end(_stopped(tasks))
         await self._put(f"{self.inner}{MANIFEST}", sending)
 
     async def _put(self, name: str, sending: Sending) -> None:
@@ -171,6 +167,14 @@ async def read_manifest(s3: S3, generation: Spot) -> Mapping[str, Any] | None:
     except (Changed, ValueError, RecursionError):
         return None
     return manifest if isinstance(manifest, dict) and manifest.get(MADE_BY) == US else None
+
+
+async def _stopped(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """End uploads; what is on its way arrives, cancelled or not: better before its generation is removed than after."""
+    await asyncio.wait(tasks, timeout=ABORTED_WITHIN)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _generation(master: Found | None) -> str | None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from secondunit.handlers.tools.endings import in_thread
+from secondunit.handlers.tools.endings import in_thread, to_the_end
 from secondunit.handlers.tools.kinds import kind_of
 from secondunit.handlers.tools.pace import describe
 from secondunit.handlers.tools.s3_client import S3, Changed, Found
@@ -100,14 +100,19 @@ async def _put_parts(
     try:
         return await asyncio.shield(upload)
     finally:
-        parts.stop = True
-        if not upload.done() and not parts.ended:  # it is told at its next part, and has S3 forget those before
-            await asyncio.wait([upload], timeout=ABORTED_WITHIN)
-        upload.cancel()
-        await asyncio.wait([upload])
-        if not upload.cancelled():
-            upload.exception()
-        await in_thread(content.close)
+        await to_the_end(_stopped(upload, parts, content))
+
+
+async def _stopped(upload: asyncio.Task[str], parts: "_Parts", content: BinaryIO) -> None:
+    """Stop an upload that may be under way, and let go of its file."""
+    parts.stop = True
+    if not upload.done() and not parts.ended:  # it is told at its next part, and has S3 forget those before
+        await asyncio.wait([upload], timeout=ABORTED_WITHIN)
+    upload.cancel()
+    await asyncio.wait([upload])
+    if not upload.cancelled():
+        upload.exception()
+    await in_thread(content.close)
 
 
 class _Stopped(Exception):

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from yt_dlp import YoutubeDL  # noqa: TID253 - this program is the place where it is loaded
 
 from secondunit.handlers.tools.ytdlp_jail import Jail, Refusal
+from secondunit.handlers.tools.ytdlp_resume import Resumption
 from secondunit.handlers.tools.ytdlp_subtitles import DAMAGE, fetch_subtitles, within
 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,mp3,wav,flac,aac,ac3,webvtt,srt"
@@ -67,7 +68,20 @@ class Meter:
 
 
 class Downloader(YoutubeDL):  # type: ignore[misc]  # yt-dlp has no types
-    """yt-dlp without its own choice of subtitles, which knows no language but names."""
+    """yt-dlp that glues no two versions of a file, and without its own choice of subtitles, which knows only names."""
+
+    def __init__(self, params: Mapping[str, Any], *, auto_init: bool) -> None:
+        self._resumption = Resumption(super().urlopen)
+        super().__init__(params, auto_init=auto_init)
+
+    def dl(self, name: str, info: Mapping[str, Any], subtitle: bool = False, test: bool = False) -> Any:
+        """As yt-dlp does it, but judged by `Resumption`."""
+        with self._resumption.of(name, info):
+            return super().dl(name, info, subtitle, test)
+
+    def urlopen(self, req: Any) -> Any:
+        """As yt-dlp does it, but judged by `Resumption`."""
+        return self._resumption.send(req)
 
     def process_subtitles(self, *_: Any) -> dict[str, Any]:
         """None."""

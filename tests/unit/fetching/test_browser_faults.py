@@ -3,16 +3,20 @@
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from secondunit.handlers.tools.addresses import AddressRule
 from secondunit.handlers.tools.browser import Browser, Chromium, ChromiumMissing, PageWish, Trail, find_chromium
 from secondunit.handlers.tools.browser_faults import Fault, judge
 from secondunit.handlers.tools.downloads import Downloads, DownloadWish
-from secondunit.handlers.tools.egress import Egress
+from secondunit.handlers.tools.egress import Egress, Permit
 from secondunit.handlers.tools.ports import Finished
 from secondunit.handlers.tools.transfer import Transfer
 from secondunit.handlers.tools.ytdlp import YtDlp
@@ -22,6 +26,7 @@ from secondunit.testing.handler_kit import FakeContext
 from secondunit.testing.site import Site
 
 MOST = 1 << 20
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 class FakeChild:
@@ -30,6 +35,7 @@ class FakeChild:
     def __init__(self, *lines: Any, returncode: int = 0) -> None:
         self.lines = lines
         self.returncode = returncode
+        self.again: Sequence[Any] = ()  # what it says from the second time on, if that is something else
         self.told: list[dict[str, Any]] = []
         self.argv: list[str] = []
         self.running = self.most = 0
@@ -44,7 +50,7 @@ class FakeChild:
         self.running += 1
         self.most = max(self.most, self.running)
         await self.go.wait()
-        for line in self.lines:
+        for line in self.lines if len(self.told) == 1 else self.again or self.lines:
             if "caught" in line:
                 file = cwd / "downloads" / line["caught"]["name"]
                 await asyncio.to_thread(file.write_bytes, line.pop("content"))
@@ -117,6 +123,43 @@ async def test_what_is_larger_than_allowed_is_refused_although_the_browser_let_i
     assert caught.value.type == "too_large"
 
 
+class Refusing(Egress):
+    """A proxy that has refused the page an address."""
+
+    @contextmanager
+    def permit(self, most_bytes: int) -> Iterator[Permit]:
+        with super().permit(most_bytes) as permit:
+            permit.denied = "10.0.0.1 is private"
+            yield permit
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "type"),
+    [
+        ({"type": "nothing"}, Deterministic, "egress_denied"),
+        ({"type": "status", "message": "403"}, Deterministic, "egress_denied"),
+        ({"type": "navigation", "message": "net::ERR_TUNNEL_CONNECTION_FAILED"}, Deterministic, "egress_denied"),
+        ({"type": "status", "message": "404"}, Deterministic, "not_found"),
+        ({"type": "status", "message": "503"}, Transient, "server_error"),
+        ({"type": "stalled", "message": "no byte came"}, Transient, "stalled"),
+        ({"type": "browser", "message": "Target closed"}, Transient, "browser_failed"),
+    ],
+)
+async def test_a_refused_address_is_the_cause_only_of_what_can_come_of_it(
+    ctx: FakeContext, fault: dict[str, str], kind: type[Exception], type: str
+) -> None:
+    async with Refusing(AddressRule()) as egress:
+        with pytest.raises(kind) as caught:
+            await browser(FakeChild({"fault": fault}), egress).look(PageWish("http://site.example/", MOST), ctx)
+    assert getattr(caught.value, "type", None) == type
+
+
+async def test_the_child_is_told_the_origin_as_browsers_write_it(egress: Egress, ctx: FakeContext) -> None:
+    child = FakeChild(TRAIL)
+    await browser(child, egress).look(PageWish("HTTPS://Sit\u00e9.Example:443/a/b?c", MOST), ctx)
+    assert child.told[0]["origin"] == "https://xn--sit-dma.example"
+
+
 @pytest.fixture
 async def looking(transfer: Transfer, ytdlp: YtDlp, egress: Egress) -> Any:
     def looking(*lines: Any) -> tuple[Downloads, FakeChild]:
@@ -141,6 +184,22 @@ async def test_a_file_that_neither_is_given_is_refused_as_plain_http_was(
     with pytest.raises(Deterministic) as caught:
         await downloads.get(DownloadWish(site.url("/"), MOST, ".mp4", "browser"), ctx)
     assert caught.value.type == "forbidden" and [told["own"] for told in child.told] == [False, True]
+
+
+async def test_a_link_that_works_once_is_taken_from_the_browser(looking: Any, ctx: FakeContext, site: Site) -> None:
+    site.says("/once", 403)
+    downloads, child = looking({"trail": {"url": site.url("/once"), "stream": False, "headers": {}}})
+    child.again = [{"caught": {"name": "download.mp4", "url": site.url("/once")}, "content": b"film" * 100}]
+    got = await downloads.get(DownloadWish(site.url("/"), MOST, ".mp4", "browser"), ctx)
+    assert got.path.read_bytes() == b"film" * 100 and got.path.parent == ctx.workspace.kept
+    assert [told["own"] for told in child.told] == [False, True]
+
+
+async def test_a_page_that_leads_to_a_url_with_a_password_is_refused(looking: Any, ctx: FakeContext) -> None:
+    downloads, _ = looking({"trail": {"url": "http://user:s3cret@127.0.0.1/f", "stream": False, "headers": {}}})
+    with pytest.raises(Deterministic, match="user name or password") as caught:
+        await downloads.get(DownloadWish("http://127.0.0.1/", MOST, ".mp4", "browser"), ctx)
+    assert caught.value.type == "bad_redirect" and "s3cret" not in str(caught.value)
 
 
 async def test_auto_never_asks_the_browser(looking: Any, ctx: FakeContext, site: Site) -> None:
@@ -205,22 +264,24 @@ def test_each_name_of_the_system_s_browser_is_found(tmp_path: Path, name: str) -
         (Fault("browser", "Target closed\nFATAL: No usable sandbox!"), Deterministic, "capability_missing"),
         (Fault("browser", "Target page, context or browser has been closed"), Transient, "browser_failed"),
         (Fault("stalled", "no byte came for 60 s"), Transient, "stalled"),
+        (Fault("cookies"), Deterministic, "bad_cookies"),
     ],
 )
 def test_a_fault_means_what_its_cause_says(fault: Fault, kind: type[Exception], type: str) -> None:
-    error = judge(fault, "http://site.example/page")
+    error = judge(fault, "http://site.example/page", NOW)
     assert isinstance(error, kind)
     assert error.type == type and "\n" not in str(error)
 
 
 def test_too_many_bytes_explain_any_fault() -> None:
-    assert judge(Fault("nothing"), "http://site.example/", spent=True).type == "too_large"
+    assert judge(Fault("nothing"), "http://site.example/", NOW, spent=True).type == "too_large"
 
 
 def test_the_wait_that_a_server_asks_for_is_passed_on_within_reason() -> None:
     def wait(asked: str | None) -> float | None:
-        error = judge(Fault("status", "503", asked), "http://site.example/")
+        error = judge(Fault("status", "503", asked), "http://site.example/", NOW)
         assert isinstance(error, Transient)
         return error.delay.total_seconds() if error.delay else None
 
     assert [wait("12"), wait("999999999999"), wait("soon"), wait(None)] == [12, 7 * 86400, None, None]
+    assert wait(format_datetime(NOW + timedelta(seconds=90))) == 90

@@ -2,28 +2,33 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from secondunit.handlers.tools.buckets import Buckets
 from secondunit.handlers.tools.s3_client import S3
 from secondunit.testing.handler_kit import FakeContext
-from tests.local_s3 import LocalS3, local_s3
+
+if TYPE_CHECKING:
+    from tests.local_s3 import LocalS3
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[LocalS3]:
+def server() -> Iterator["LocalS3"]:
+    from tests.local_s3 import local_s3  # which most tests here can do without, and the planted bugs' have not
+
     with local_s3() as server:
         yield server
 
 
 @pytest.fixture
-def bucket(server: LocalS3) -> str:
+def bucket(server: "LocalS3") -> str:
     return server.bucket()
 
 
 @pytest.fixture
-def buckets(server: LocalS3, bucket: str) -> Buckets:
+def buckets(server: "LocalS3", bucket: str) -> Buckets:
     return Buckets(S3(server.environment()), [bucket], 1 << 30)
 
 

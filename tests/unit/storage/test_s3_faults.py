@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from secondunit.handlers.tools import s3_upload
+from secondunit.handlers.tools import s3_client, s3_upload
 from secondunit.handlers.tools.buckets import Buckets
 from secondunit.handlers.tools.s3_client import S3, Patience
 from secondunit.queue.outcome import Deterministic, Transient
@@ -96,6 +96,7 @@ async def failing(buckets: Buckets, ctx: FakeContext, size: int) -> Deterministi
         (says(400, "ExpiredToken", "It has expired"), Deterministic, "permission_denied", "ExpiredToken"),
         (says(400, "EntityTooLarge"), Deterministic, "s3_refused", "EntityTooLarge"),
         (says(301, "PermanentRedirect"), Deterministic, "s3_refused", "AWS_REGION"),
+        (says(501, "NotImplemented"), Deterministic, "s3_refused", "AWS_CONDITIONAL_PUT=disabled"),
         (says(404, "NoSuchBucket"), Deterministic, "no_such_bucket", "no such bucket"),
     ],
 )
@@ -108,6 +109,12 @@ async def test_each_answer_has_its_meaning(
     assert "hidden" not in str(found) and len(str(found)) < 500
 
 
+def open_beneath(folder: Path) -> list[str]:
+    """The files in this folder that this process has open."""
+    opened = [str(file.readlink()) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+    return [name for name in opened if name.startswith(str(folder))]
+
+
 @pytest.mark.parametrize("answer", [says(500), says(403, "AccessDenied"), None])
 async def test_a_part_that_is_not_taken_ends_and_aborts_the_upload(
     patient: Any, ctx: FakeContext, answer: Says | None
@@ -118,17 +125,24 @@ async def test_a_part_that_is_not_taken_ends_and_aborts_the_upload(
     assert list(ctx.workspace.run.iterdir()) == []
 
 
-async def test_a_cancelled_run_does_not_wait_for_a_silent_s3(patient: Any, ctx: FakeContext) -> None:
+async def test_a_run_that_is_cancelled_again_and_again_leaves_no_upload_to_a_silent_s3(
+    patient: Any, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_upload, "ABORTED_WITHIN", 0.5)
     faulty = Faulty("PUT partNumber uploadId", None)
-    buckets = await patient(faulty, silence=60)
+    buckets = await patient(faulty, silence=3)
+    ours = asyncio.all_tasks()
     run = asyncio.create_task(failing(buckets, ctx, LARGE))
-    while "PUT partNumber uploadId" not in faulty.asked:
+    while faulty.asked.count("PUT partNumber uploadId") < s3_client.AT_ONCE:
         await asyncio.sleep(0.01)
-    run.cancel()
-    began = asyncio.get_running_loop().time()
-    with pytest.raises(asyncio.CancelledError):
-        await run
-    assert asyncio.get_running_loop().time() - began < 6
+    for _ in range(2):
+        run.cancel()
+        await asyncio.sleep(0.05)
+    async with asyncio.timeout(20):
+        await asyncio.wait([run])
+    assert run.cancelled()
+    assert not [task for task in asyncio.all_tasks() - ours if "put_parts" in str(task)]
+    assert not await asyncio.to_thread(open_beneath, ctx.workspace.run)
     assert "POST uploadId" not in faulty.asked
 
 

@@ -26,7 +26,6 @@ from tests.unit.fetching.browsing.quarantine import quarantine
 from tests.unit.fetching.browsing.scene import ELSEWHERE, FOUND, HERE
 
 ONLY_HERE = AddressRule((ip_network(f"{HERE}/32"),))
-SOON = Patience(opens=20, waits=2.5, silence=3)
 
 
 @pytest.fixture(autouse=True)
@@ -66,9 +65,16 @@ async def egress(asked: list[str]) -> AsyncIterator[Egress]:
 
 
 @pytest.fixture
-def browser(egress: Egress, clock: ManualClock) -> Browser:
+def waits() -> float:
+    """How many seconds a page is waited for, which a download ends; tests without one override this."""
+    return 20
+
+
+@pytest.fixture
+def browser(egress: Egress, clock: ManualClock, waits: float) -> Browser:
     assert isinstance(FOUND, Chromium)
-    return Browser(ProcessRunner(sys.executable), egress, clock, FOUND, sys.executable, SOON)
+    patience = Patience(opens=30, waits=waits, silence=1)
+    return Browser(ProcessRunner(sys.executable), egress, clock, FOUND, sys.executable, patience)
 
 
 @pytest.fixture

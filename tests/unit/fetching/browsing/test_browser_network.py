@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.handlers.tools.browser import Browser, PageWish
 from secondunit.handlers.tools.downloads import Downloads
 from secondunit.handlers.tools.egress import Egress
 from secondunit.queue.outcome import Deterministic
 from secondunit.testing.handler_kit import FakeContext
 from secondunit.testing.site import Site, serving
 from tests.unit.fetching.browsing.quarantine import METADATA, Packets
-from tests.unit.fetching.browsing.scene import ELSEWHERE, FILM, HERE, MOST, NEEDS_A_BROWSER, failing, get, page, saved
+from tests.unit.fetching.browsing.scene import ELSEWHERE, FILM, HERE, NEEDS_A_BROWSER, failing, get, page, saved
 
 pytestmark = NEEDS_A_BROWSER
 
@@ -43,7 +42,7 @@ async def test_headers_and_cookies_go_to_their_own_origin_only(
 
 EVERY_WAY_OUT = """
 const away = ['http://127.0.0.3:PORT/', 'http://localhost:PORT/', 'http://[::1]:PORT/', 'http://169.254.169.254/latest/',
-  'https://169.254.169.254/', 'http://127.0.0.1:PORT/', 'http://10.1.2.3/', 'http://name.example/'];
+  'https://169.254.169.254/', location.origin + '/away?', 'http://127.0.0.1:PORT/', 'http://10.1.2.3/', 'http://name.example/'];
 for (const url of away) {
   fetch(url, {mode: 'no-cors'}).catch(() => {});
   new Image().src = url + 'image';
@@ -65,9 +64,11 @@ new Worker(URL.createObjectURL(new Blob(["fetch('http://127.0.0.3:PORT/worker', 
 """
 
 
+@pytest.mark.parametrize("waits", [2.5])
 async def test_no_page_gets_around_the_proxy(
     site: Site, canary: Site, downloads: Downloads, egress: Egress, ctx: FakeContext, asked: list[str]
 ) -> None:
+    site.says("/away", 302, Location=canary.url("/film"))
     site.says("/worker.js", text="fetch('http://127.0.0.3/')", kind="text/javascript")
     async with serving(METADATA) as metadata:
         port = canary.base.rpartition(":")[2]
@@ -87,25 +88,20 @@ async def test_no_page_gets_around_the_proxy(
     assert isinstance(error, Deterministic) and error.type == "egress_denied"
     assert packets.seen == {("tcp", "127.0.0.1", egress.port), ("tcp", HERE, int(site.base.rpartition(":")[2]))}
     assert {"name.example", ELSEWHERE, METADATA, "10.1.2.3"} <= set(asked)  # it did try, by the proxy
-    assert "/worker.js" not in [request.path for request in site.requests]
+    paths = [request.path for request in site.requests]
+    assert "/away" in paths and "/worker.js" not in paths
 
 
-async def test_a_redirect_to_a_denied_address_is_refused(
-    site: Site, canary: Site, downloads: Downloads, ctx: FakeContext
+async def test_a_page_at_a_denied_address_is_refused_at_once(
+    site: Site, downloads: Downloads, ctx: FakeContext
 ) -> None:
-    for status, target in ((302, canary.url("/secret")), (302, f"http://{METADATA}/latest/")):
-        site.says("/page", status, Location=target)
-        error = await failing(downloads, ctx, site.url("/page"))
-        assert isinstance(error, Deterministic) and error.type == "egress_denied"
-
-
-async def test_a_file_at_a_denied_address_is_refused(
-    site: Site, canary: Site, downloads: Downloads, ctx: FakeContext
-) -> None:
-    error = await failing(downloads, ctx, page(site, f"location.href = '{canary.url('/film')}'"))
+    site.says("/page", 302, Location=f"http://{METADATA}/latest/")
+    error = await failing(downloads, ctx, site.url("/page"))
     assert isinstance(error, Deterministic) and error.type == "egress_denied"
+    assert "the page is open" not in str(ctx.reports)
 
 
+@pytest.mark.parametrize("waits", [1.5])
 async def test_a_page_can_not_lead_to_what_is_not_of_the_web(
     site: Site, downloads: Downloads, ctx: FakeContext, tmp_path: Path
 ) -> None:
@@ -124,11 +120,3 @@ async def test_a_page_can_not_lead_to_what_is_not_of_the_web(
     """
     error = await failing(downloads, ctx, page(site, script))
     assert isinstance(error, Deterministic) and error.type == "nothing_to_download"
-
-
-async def test_a_browser_on_its_own_asks_for_nothing(
-    site: Site, browser: Browser, ctx: FakeContext, asked: list[str]
-) -> None:
-    with pytest.raises(Deterministic):
-        await browser.look(PageWish(page(site), MOST), ctx)
-    assert set(asked) == {HERE}

@@ -50,7 +50,7 @@ imports: dev ## Check that imports go the way ARCHITECTURE.md says
 
 tests: dev $(JUDGES) ## Run every test
 	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST) -m "not e2e"
-	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest -q -m e2e # one by one: they measure patience
+	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST) -m e2e
 
 MINUTES ?= 2
 SEED = $(shell date +%s)

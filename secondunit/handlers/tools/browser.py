@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -31,7 +32,9 @@ CHILD = Path(__file__).parent / "browser_child.py"
 LIBRARY = "playwright"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 EXTRA = "install the extra browser (pip install 'secondunit[browser]')"
-PACKAGE = "install Chromium (Debian: apt install chromium)"
+PACKAGE = "install Chromium (Debian: apt install chromium libatomic1)"
+# The program that drives Chromium comes with Playwright and brings no libraries along; a bare Debian lacks one.
+NO_LIBRARY = re.compile(r"error while loading shared libraries: ([\w.+-]+)")
 SPARE = 256 << 20  # what pages bring along, and a browser's own files
 STALL = timedelta(minutes=5)
 TELLS_EVERY = 30.0
@@ -187,6 +190,9 @@ class Browser:
             stall=STALL,
         )
         if not answers:
+            if lacking := NO_LIBRARY.search(finished.stderr):
+                message = f"what drives the browser lacks {lacking[1]}: {PACKAGE}"
+                raise Deterministic(message, type="capability_missing")
             raise failure("the browser", finished, ctx.attempt)
         return answers[-1]
 

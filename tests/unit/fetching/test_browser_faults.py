@@ -35,6 +35,7 @@ class FakeChild:
     def __init__(self, *lines: Any, returncode: int = 0) -> None:
         self.lines = lines
         self.returncode = returncode
+        self.words = "the last words"
         self.again: Sequence[Any] = ()  # what it says from the second time on, if that is something else
         self.told: list[dict[str, Any]] = []
         self.argv: list[str] = []
@@ -56,7 +57,7 @@ class FakeChild:
                 await asyncio.to_thread(file.write_bytes, line.pop("content"))
             await on_line(json.dumps(line))
         self.running -= 1
-        return Finished(self.returncode, "the last words")
+        return Finished(self.returncode, self.words)
 
 
 NOTHING = {"fault": {"type": "nothing", "message": ""}}
@@ -112,6 +113,14 @@ async def test_no_secret_stands_on_a_command_line(egress: Egress, ctx: FakeConte
 async def test_a_child_without_an_answer_is_tried_again(egress: Egress, ctx: FakeContext) -> None:
     with pytest.raises(Transient, match="the last words"):
         await browser(FakeChild(returncode=1), egress).look(PageWish("http://127.0.0.1/", MOST), ctx)
+
+
+async def test_a_library_that_the_system_lacks_is_named_with_its_remedy(egress: Egress, ctx: FakeContext) -> None:
+    child = FakeChild(returncode=1)
+    child.words = "node: error while loading shared libraries: libatomic.so.1: cannot open shared object file\nTraceback"
+    with pytest.raises(Deterministic, match=r"libatomic\.so\.1.*apt install") as caught:
+        await browser(child, egress).look(PageWish("http://127.0.0.1/", MOST), ctx)
+    assert caught.value.type == "capability_missing"
 
 
 async def test_what_is_larger_than_allowed_is_refused_although_the_browser_let_it_through(

@@ -1,6 +1,6 @@
 """Plant each bug of the lists beside this file in a copy of the package and see that the tests it names find it.
 
-    python tests/mutants/run.py [part of a bug's name ...]
+    python tests/mutants/run.py [name of a list, or part of a bug's name ...]
 
 Ends with 1 if a bug survives, a patch no longer applies, a named test is not there, or the tests fail without a bug.
 """
@@ -103,8 +103,8 @@ class Bench:
 
 
 def main(wanted: Sequence[str]) -> int:
-    """Look for those bugs whose names contain a wanted part; for all without any."""
-    bugs = [bug for bug in _bugs() if not wanted or any(part in bug.name for part in wanted)]
+    """Look for the bugs of the lists, and those with the parts in their names, that are wanted; else for all."""
+    bugs = [bug for list, bug in _bugs() if not wanted or list in wanted or any(part in bug.name for part in wanted)]
     if not bugs:
         print("no bug has such a name")
         return 1
@@ -121,9 +121,9 @@ def main(wanted: Sequence[str]) -> int:
     return 1 if bad else 0
 
 
-def _bugs() -> list[Bug]:
+def _bugs() -> list[tuple[str, Bug]]:
     lists = sorted(Path(__file__).parent.glob("*.toml"))
-    return [Bug(**entry) for path in lists for entry in tomllib.loads(path.read_text())["bug"]]
+    return [(path.stem, Bug(**entry)) for path in lists for entry in tomllib.loads(path.read_text())["bug"]]
 
 
 def _look(bugs: Sequence[Bug], benches: Sequence[Bench]) -> int:

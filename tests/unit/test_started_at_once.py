@@ -29,6 +29,7 @@ class Place:
         self.commits: list[list[tuple[str, str]]] = []
         self.ran: list[str] = []
         hub, clock, chance = Hub(), ManualClock(), Chance()
+        self.clock = clock
         registry = Registry([HandlerSpec("hls", Numbered, self._run)])
         house = House(store, hub, clock, chance, RecordedFolders())
         self.worker = Worker(house, registry, boot=BOOT, ttl=TTL, most=1)
@@ -40,7 +41,7 @@ class Place:
     async def working(self) -> AsyncIterator[None]:
         """A worker that has found nothing to do."""
         working = asyncio.create_task(self.worker.run())
-        while not self.worker._hungry or self.worker._due is None or self.worker._due[1] is not None:
+        while not self.clock.sleepers:  # it naps once it has found nothing, and nothing that comes due
             await asyncio.sleep(0)
         yield
         working.cancel()

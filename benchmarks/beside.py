@@ -102,7 +102,9 @@ def _modules() -> None:
 def _compiled() -> None:
     """SQLite's binding for plainjob is there: it takes a compiler, Node's headers and two minutes."""
     _modules()
-    if not (MODULES / "better-sqlite3" / "build" / "Release" / "better_sqlite3.node").exists():
+    # One that was compiled for another Node is there and can't be loaded.
+    opens = ["node", "-e", "new (require('better-sqlite3'))(':memory:')"]
+    if subprocess.run(opens, cwd=MODULES.parent, capture_output=True, check=False).returncode:
         _install(["npm", "rebuild", "better-sqlite3", "--loglevel=error"], _headers())
 
 

@@ -309,4 +309,4 @@ class TestService(Machine.TestCase):  # type: ignore[misc, valid-type]  # made b
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 class TestServiceInManyHistories(Machine.TestCase):  # type: ignore[misc, valid-type]
-    settings = settings(QUICK, max_examples=25, stateful_step_count=40, derandomize=False)
+    settings = settings(QUICK, max_examples=15, stateful_step_count=40, derandomize=False)

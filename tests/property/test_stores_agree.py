@@ -308,4 +308,4 @@ class TestStoresAgree(Stores.TestCase):  # type: ignore[misc, valid-type]  # mad
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 class TestStoresAgreeInManyHistories(Stores.TestCase):  # type: ignore[misc, valid-type]
-    settings = settings(QUICK, max_examples=30, derandomize=False)
+    settings = settings(QUICK, max_examples=20, derandomize=False)

@@ -14,7 +14,7 @@ import click
 
 from secondunit.cli import screen
 from secondunit.cli.client import Client, NoDaemon, at
-from secondunit.cli.stage import Broken, Stage, daemon, examples, free_port, program, ready, stop
+from secondunit.cli.stage import Broken, Stage, answers, daemon, examples, free_port, program, ready, stop
 
 ANALYSES = tuple(f"analysis-{number}" for number in (1, 2, 3))
 FIRST_POINTS, COST = 1000, 10
@@ -145,13 +145,6 @@ async def _backend(stage: Stage, node: str, script: Path) -> AsyncIterator[str]:
     environ = {"PATH": os.environ.get("PATH", ""), "PORT": str(port), "DATA_FILE": str(file)}
     url = f"http://127.0.0.1:{port}"
     with program([node, str(script)], stage.folder, log, environ) as process:
-        async with asyncio.timeout(STARTED_WITHIN):
-            while process.poll() is None:
-                with contextlib.suppress(NoDaemon):
-                    async with at(url) as client:
-                        await client.call("GET", "/v1/points")
-                        break
-                await asyncio.sleep(0.05)
-        if process.poll() is not None:
+        if not await answers(process, url, "/v1/points", STARTED_WITHIN):
             raise Broken(f"the example backend ended: {log.read_text(errors='replace')[-500:]}")
         yield url

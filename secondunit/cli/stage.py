@@ -111,14 +111,20 @@ def program(argv: list[str], folder: Path, log: Path, environ: Mapping[str, str]
 
 async def ready(process: subprocess.Popen[bytes], url: str) -> None:
     """Return once the daemon answers."""
-    async with asyncio.timeout(READY_WITHIN):
+    if not await answers(process, url, "/health", READY_WITHIN):
+        raise Broken(f"the daemon ended with exit code {process.returncode} before it was ready")
+
+
+async def answers(process: subprocess.Popen[bytes], url: str, path: str, within: float) -> bool:
+    """Wait until the program answers at this path; False if it ended before it did."""
+    async with asyncio.timeout(within):
         while process.poll() is None:
             with contextlib.suppress(NoDaemon):
                 async with at(url) as client:
-                    await client.call("GET", "/health")
-                    return
+                    await client.call("GET", path)
+                    return True
             await asyncio.sleep(0.05)
-    raise Broken(f"the daemon ended with exit code {process.returncode} before it was ready")
+    return False
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

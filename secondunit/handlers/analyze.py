@@ -15,6 +15,7 @@ from secondunit.handlers.tools.ffmpeg import require
 from secondunit.handlers.tools.frames import Camera
 from secondunit.handlers.tools.gemini import Gemini
 from secondunit.handlers.tools.kept import opened
+from secondunit.handlers.tools.languages import LanguageTag
 from secondunit.handlers.tools.patience import waiting
 from secondunit.handlers.tools.ports import Files, Results, Source, Videos
 from secondunit.handlers.tools.probe import pictures, probe
@@ -28,7 +29,6 @@ from secondunit.queue.handler import HandlerSpec, JobContext
 
 ENCODERS = ("ppm",)
 FILTERS = ("scale", "select", "format", "setsar", "signalstats", "metadata", "yadif")
-LANGUAGE = r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}"
 BLOCK = 32 << 20
 UPLOADED = "the uploaded video"  # what its sender knows it as: the file is named by its content
 Json = Mapping[str, Any]
@@ -41,7 +41,7 @@ class AnalyzePayload(BaseModel):
 
     video_url: str | None = None
     video_path: str | None = None
-    language: Annotated[str, Field(pattern=f"^{LANGUAGE}$")] | None = None
+    language: LanguageTag | None = None
     frames: Annotated[int, Field(ge=1, le=MOST)] | None = None
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from secondunit.handlers.tools.endings import in_thread
 from secondunit.handlers.tools.gemini import Gemini
 from secondunit.handlers.tools.gemini_wire import Question
 from secondunit.handlers.tools.geocoder import Geocoder
+from secondunit.handlers.tools.languages import LanguageTag
 from secondunit.handlers.tools.location_strategy import (
     TEMPERATURE,
     latest_key,
@@ -44,7 +45,6 @@ from secondunit.queue.errors import TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Partial
 
-LANGUAGE = r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}"
 MODEL = r"(models/)?[A-Za-z0-9]([._-]?[A-Za-z0-9]){0,80}"
 AT_ONCE = 50  # segments between two reports of progress
 SHAPE = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
@@ -56,7 +56,7 @@ class LocationParams(BaseModel):
 
     model_config = SHAPE
 
-    language: Annotated[str, Field(pattern=f"^{LANGUAGE}$")] | None = None
+    language: LanguageTag | None = None
     model: Annotated[str, Field(pattern=f"^{MODEL}$")] | None = None
 
 

@@ -6,7 +6,6 @@ Start it alone with `python -m secondunit.testing.gemini --port N`; `GET /calls`
 takes a JSON list of behaviours for the next questions. Whoever asked for it must say so: the daemon never uses it.
 """
 
-import argparse
 import asyncio
 import base64
 import hashlib
@@ -19,6 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from secondunit.testing.alone import serve_alone
 
 LARGEST_QUESTION = 64 << 20
 USAGE = {"promptTokenCount": 1000, "candidatesTokenCount": 200, "thoughtsTokenCount": 50, "totalTokenCount": 1250}
@@ -226,18 +227,5 @@ def _video(body: Mapping[str, Any]) -> str:
     return str(title or f"sha256:{hashlib.sha256(pictures.encode()).hexdigest()[:8]}")
 
 
-async def _serve(port: int) -> None:
-    async with StandIn().serving(port) as url:
-        print(f"a STAND-IN for Gemini answers at {url}; its recipes are made up", flush=True)  # noqa: T201
-        await asyncio.Event().wait()
-
-
-def main() -> None:
-    """Serve until interrupted."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=0)
-    asyncio.run(_serve(parser.parse_args().port))
-
-
 if __name__ == "__main__":
-    main()
+    serve_alone(__doc__, StandIn().serving, "a STAND-IN for Gemini answers at {url}; its recipes are made up")

@@ -3,7 +3,6 @@
 Start it alone with `python -m secondunit.testing.nominatim --port N`; it then knows a few places of Taipei.
 """
 
-import argparse
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from secondunit.testing.alone import serve_alone
 
 LICENCE = "Data © OpenStreetMap contributors, ODbL 1.0. http://osm.org/copyright"
 TAIPEI: Mapping[str, tuple[float, float]] = {
@@ -113,18 +114,7 @@ def _is(query: str, name: str) -> bool:
     return query.casefold().startswith(name.casefold())
 
 
-async def _serve(port: int) -> None:
-    async with Nominatim().serving(port) as url:
-        print(f"a STAND-IN for Nominatim answers at {url}; it knows {', '.join(TAIPEI)}", flush=True)  # noqa: T201
-        await asyncio.Event().wait()
-
-
-def main() -> None:
-    """Serve until interrupted."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=0)
-    asyncio.run(_serve(parser.parse_args().port))
-
-
 if __name__ == "__main__":
-    main()
+    serve_alone(
+        __doc__, Nominatim().serving, f"a STAND-IN for Nominatim answers at {{url}}; it knows {', '.join(TAIPEI)}"
+    )

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from socketserver import BaseServer
 from typing import Any
 
 import pytest
@@ -43,6 +45,19 @@ def build(tools):
 
     return HandlerSpec(type="sleep", payload=Payload, run=run, concurrency=50, stall=timedelta(hours=1))
 """
+
+
+@contextmanager
+def served(server: BaseServer) -> Iterator[None]:
+    """Serves in a thread of its own; nothing of it is left at the end."""
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @dataclass(frozen=True)

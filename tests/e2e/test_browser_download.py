@@ -14,6 +14,7 @@ import pytest
 
 from secondunit.handlers.tools.browser import Chromium, find_chromium
 from secondunit.handlers.tools.process import SEARCH_PATH
+from tests.e2e.conftest import served
 
 FOUND = find_chromium(SEARCH_PATH)
 pytestmark = [
@@ -71,13 +72,9 @@ class Shop(ThreadingHTTPServer):
 @pytest.fixture
 def shop() -> Iterator[Shop]:
     server = Shop()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.go_on.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(server):
+        yield server
+        server.go_on.set()
 
 
 def submit(daemon: Any, url: str, **fields: Any) -> Any:

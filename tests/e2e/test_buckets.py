@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 from urllib.parse import urljoin
 
 import pytest
 
+from tests.e2e.conftest import served
 from tests.local_s3 import LocalS3, local_s3
 
 pytestmark = [pytest.mark.e2e, pytest.mark.media, pytest.mark.slow]
@@ -148,14 +148,8 @@ class Quiet(SimpleHTTPRequestHandler):
 def serving(folder: Path) -> Iterator[str]:
     """A web server over a folder; its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with served(server):
         yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_a_daemon_that_is_killed_amid_an_upload_leaves_no_object_and_the_next_one_finishes_it(

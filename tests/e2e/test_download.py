@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.conftest import served
+
 pytestmark = pytest.mark.e2e
 
 FILM = bytes(range(256)) * 8192  # 2 MiB
@@ -66,13 +68,9 @@ class FilmHandler(BaseHTTPRequestHandler):
 @pytest.fixture
 def film() -> Iterator[Film]:
     server = Film()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.go_on.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(server):
+        yield server
+        server.go_on.set()
 
 
 def killed_at_sixty_percent(start: Any, film: Film) -> tuple[Any, str]:

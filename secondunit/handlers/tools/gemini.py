@@ -7,6 +7,7 @@ from typing import Protocol
 from secondunit.handlers.tools.gemini_answers import Usage
 from secondunit.handlers.tools.gemini_errors import judge
 from secondunit.handlers.tools.gemini_wire import Question, Refused, Wire
+from secondunit.handlers.tools.patience import pause
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.outcome import Postponed, Transient
 
@@ -16,7 +17,6 @@ JITTER = 0.2
 LONGEST_JITTER = timedelta(minutes=1)
 # So many failures one after the other are trouble; and after so many everybody waits, longer each time.
 DOWN_AFTER, PARK_AFTER = 3, 5
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=10)
 
 
 class Spending(Protocol):
@@ -122,8 +122,7 @@ class Gemini:
             self._failures += 1
             self._failure = f"gemini_down: {error}"
             if self._failures >= PARK_AFTER:
-                pause = min(FIRST_PAUSE * 2 ** min(self._failures - PARK_AFTER, 10), LONGEST_PAUSE)
-                self._close(model, Postponed(self._failure, delay=pause))
+                self._close(model, Postponed(self._failure, delay=pause(self._failures - PARK_AFTER)))
 
     def _close(self, model: str, asked: Postponed) -> Postponed:
         until = self._clock.now() + asked.delay

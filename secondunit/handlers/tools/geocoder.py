@@ -9,6 +9,7 @@ from typing import Any, Protocol, get_args
 from aiolimiter import AsyncLimiter
 
 from secondunit.handlers.tools.nominatim import Declined, Limited, Unreached, Wire
+from secondunit.handlers.tools.patience import pause
 from secondunit.handlers.tools.spots import Missing, Spot, Wanted, chosen, normalised
 from secondunit.queue.clock import Clock
 from secondunit.queue.outcome import Postponed, Transient
@@ -16,7 +17,6 @@ from secondunit.queue.outcome import Postponed, Transient
 FOUND_DAYS, MISSING_DAYS = 90, 7
 # So many failures one after the other are not the places' fault: everybody waits, and longer each time.
 DOWN_AFTER = 5
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=10)
 UNTOLD_WAIT = timedelta(seconds=5)
 
 Told = Callable[[str], None]
@@ -112,8 +112,7 @@ class Geocoder:
         self._failures = max(self._failures + 1, DOWN_AFTER if error.refused else 0)
         self._why = f"geocoder_down: {error}"
         if self._failures >= DOWN_AFTER:
-            pause = FIRST_PAUSE * 2 ** min(self._failures - DOWN_AFTER, 10)
-            self._shut(self._why, min(pause, LONGEST_PAUSE))
+            self._shut(self._why, pause(self._failures - DOWN_AFTER))
         return Transient(str(error), type="geocoder_unavailable")
 
     def _shut(self, why: str, span: timedelta) -> None:

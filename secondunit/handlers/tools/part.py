@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ CANT_RESERVE = (errno.EOPNOTSUPP, errno.ENOSYS)
 FLOOR = 64 * 1024 * 1024  # what a reservation leaves of the disk, so that the queue can still be written
 PIECE = 1 << 20
 MACHINE_BOOT = Path("/proc/sys/kernel/random/boot_id")
+# Only such a one promises the same bytes, and may stand in If-Range (RFC 9110, 8.8.3 and 13.1.5).
+STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Part:
             origin, boot = None, None
         size = os.fstat(self._fd).st_size
         # After a power cut a part may have holes where its bytes were: only this life of the machine trusts its own.
-        fits = origin and origin.url == url and boot == _boot() and size <= (origin.length or size)
+        fits = origin and origin.url == url and boot == machine_boot() and size <= (origin.length or size)
         if origin is None or not fits or size == 0:
             self.begin(None)
             return None
@@ -66,7 +69,7 @@ class Part:
         self._hash, self.have = hashlib.sha256(), 0
         if origin is not None:
             draft = self._note.with_suffix(".new")
-            draft.write_text(json.dumps({"origin": asdict(origin), "boot": _boot()}))
+            draft.write_text(json.dumps({"origin": asdict(origin), "boot": machine_boot()}))
             draft.replace(self._note)
 
     def reserve(self, more: int) -> None:
@@ -101,7 +104,8 @@ class Part:
             self.have += len(piece)
 
 
-def _boot() -> str:
+def machine_boot() -> str:
+    """Names this life of the machine: what was written in another may not have reached the disk; "" where unknown."""
     try:
         return MACHINE_BOOT.read_text().strip()
     except OSError:

@@ -1,13 +1,20 @@
-"""Shows that a job waits for somebody, so that it is not taken for one that hangs."""
+"""Waiting for others: shown, so that a job is not taken for one that hangs, and longer each time that they fail."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
 
 TELL_EVERY = 5.0
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=10)
+
+
+def pause(times: int) -> timedelta:
+    """How long everybody leaves a service alone that failed again after so many pauses: 10 s, doubling, to 10 min."""
+    return min(FIRST_PAUSE * (1 << min(times, 10)), LONGEST_PAUSE)
 
 
 @asynccontextmanager

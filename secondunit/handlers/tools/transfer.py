@@ -20,7 +20,7 @@ from secondunit.handlers.tools.addresses import AddressRule
 from secondunit.handlers.tools.endings import in_thread
 from secondunit.handlers.tools.http import open_following, retry_after
 from secondunit.handlers.tools.pace import Pace, amount
-from secondunit.handlers.tools.part import Origin, Part
+from secondunit.handlers.tools.part import STRONG_ETAG, Origin, Part
 from secondunit.handlers.tools.sniff import ENOUGH, not_media
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
@@ -29,7 +29,6 @@ from secondunit.queue.outcome import Deterministic, Transient
 NAME = "transfer"
 PIECE = 1 << 20
 SLOWEST, SLOW_FOR = 1024, 60.0  # bytes a second, over so many seconds
-STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
 CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
 UNSATISFIED = re.compile(r"bytes \*/(\d{1,18})")
 PAGES = ("text/html", "application/xhtml+xml")

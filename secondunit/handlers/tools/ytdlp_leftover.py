@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,9 +10,7 @@ from urllib.parse import urlsplit
 
 from yt_dlp.utils import parse_http_range  # noqa: TID253 - loaded by the program only
 
-from secondunit.handlers.tools.part import MACHINE_BOOT
-
-STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
+from secondunit.handlers.tools.part import STRONG_ETAG, machine_boot
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ class Leftover:
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
         # After a power cut a part may have holes where its bytes were: only this life of the machine trusts its own.
-        return note if boot == _boot() else None
+        return note if boot == machine_boot() else None
 
     def mark(self, of: str, version: Version | None, *, piece: str = "") -> None:
         """Note whose bytes come now; what has no strong mark gets no note, so that no later run goes on with it."""
@@ -67,7 +64,7 @@ class Leftover:
             self._note.unlink(missing_ok=True)
             return
         draft = self._note.with_name(f"{self._note.name}.new")
-        draft.write_text(json.dumps({"note": asdict(Note(of, version, piece, self.size)), "boot": _boot()}))
+        draft.write_text(json.dumps({"note": asdict(Note(of, version, piece, self.size)), "boot": machine_boot()}))
         draft.replace(self._note)
 
     def discard(self) -> None:
@@ -105,10 +102,3 @@ def bare(url: str) -> str:
 def digest(*words: Any) -> str:
     """One short word for all these."""
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()
-
-
-def _boot() -> str:
-    try:
-        return MACHINE_BOOT.read_text().strip()
-    except OSError:
-        return ""

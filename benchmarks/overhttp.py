@@ -1,4 +1,4 @@
-"""What is measured through the sockets: submits, pickup, event readers, idling, the start after a kill."""
+"""What is measured through the sockets: submits, pickup, event readers."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from pathlib import Path
 import uvloop
 from daemons import KEY, Server, bare, daemon, metric
 from load import Listener, load, post
-from rows import FAR, fill
+from rows import FAR
 
 Figures = dict[str, float]
 JOB = {"type": "noop", "payload": {"n": 1}}
@@ -61,43 +61,10 @@ def pickup(folder: Path, n: int) -> Figures:
     return {"p50 ms": times[n // 2], "p99 ms": times[n * 99 // 100]}
 
 
-def idle(folder: Path, seconds: float) -> Figures:
-    """What the daemon costs when there is nothing to do."""
-    with daemon(folder) as server:
-        time.sleep(2)
-        cpu = server.cpu()
-        time.sleep(seconds)
-        return {"CPU %": (server.cpu() - cpu) / seconds * 100, "RSS MiB": server.rss_mb()}
-
-
 def readers(folder: Path, seconds: float) -> Figures:
     """1,000 readers of all events at 10 events a second (submits of waiting jobs)."""
     with daemon(folder) as server:
         return uvloop.run(_read_by_many(server, seconds))
-
-
-def after_kill(folder: Path) -> Figures:
-    """From the start of the process to the first job's end, with 100,000 queued and a predecessor killed with -9."""
-    with daemon(folder, TYPES="webp") as server:
-        server.process.kill()
-        server.process.wait()
-    fill(folder / "queue.db", ended=0, delayed=100_000)
-    _make_ready(folder / "queue.db")
-    began = time.perf_counter()
-    with daemon(folder) as server:
-        listens = time.perf_counter() - began
-        while not metric(server.port, 'secondunit_jobs_total{status="completed",type="noop"}'):
-            time.sleep(0.005)
-        return {"to listening s": listens, "to the first job's end s": time.perf_counter() - began}
-
-
-def _make_ready(path: Path) -> None:
-    import sqlite3
-
-    connection = sqlite3.connect(path)
-    connection.execute("update jobs set delayed = 0, run_at = null")
-    connection.commit()
-    connection.close()
 
 
 def _loaded(server: Server, request: bytes, connections: int, seconds: float) -> Figures:

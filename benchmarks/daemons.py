@@ -30,10 +30,6 @@ class Server:
         times = psutil.Process(self.process.pid).cpu_times()
         return float(times.user + times.system)
 
-    def rss_mb(self) -> float:
-        """Resident memory in MiB."""
-        return float(psutil.Process(self.process.pid).memory_info().rss) / (1 << 20)
-
 
 @contextlib.contextmanager
 def daemon(folder: Path, synchronous: str = "full", **settings: str) -> Iterator[Server]:

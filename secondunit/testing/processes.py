@@ -44,6 +44,11 @@ async def marked(file: Path) -> int:
     return int(await asyncio.to_thread(file.read_text))
 
 
+async def count(cwd: Path, number: int) -> None:
+    """Wait until so many processes work in this folder."""
+    await until(lambda: len(_living(cwd)) == number)
+
+
 async def gone(cwd: Path, seconds: float = 10) -> None:
     """Wait until no process works in this folder any more."""
     await until(lambda: not _living(cwd), seconds)

@@ -86,7 +86,7 @@ def killed_at_sixty_percent(start: Any, film: Film) -> tuple[Any, str]:
     job_id = answer.body["jobId"]
     assert film.stopped.wait(20)
     part = daemon.data / "work" / job_id / "kept" / "transfer.part"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 30
     while not part.exists() or part.stat().st_size < SIXTY_PERCENT:
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -61,7 +61,7 @@ def test_a_full_disk_refuses_new_work_lets_the_old_end_and_heals_by_itself(start
     time.sleep(1.5)  # the log is checkpointed and empty: it has no room of its own left
     fill(small_disk)
     refused = daemon.call("POST", "/api/jobs", {"type": "sleep", "payload": {}})
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while refused.status == 201:  # pages that were free inside the database
         acknowledged.append(refused.body["jobId"])
         assert time.monotonic() < deadline

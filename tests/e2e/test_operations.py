@@ -88,7 +88,7 @@ def test_recover_lists_asks_and_takes_a_job_from_its_run(start: Any, tmp_path: P
     assert daemon.job(job_id)["attempts"] == []
     done = json.loads(cli(daemon.data, "recover", "--timeout", "1", "--yes", "--json").stdout)
     assert done["recovered"] == 1 and done["stuck"][0]["jobId"] == job_id
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while len(list(marks.iterdir())) < 2:
         assert time.monotonic() < deadline, daemon.log
         time.sleep(0.02)
@@ -283,5 +283,5 @@ def test_a_run_that_ignores_being_stopped_does_not_hold_the_process(start: Any, 
     began = time.monotonic()
     daemon.signal(signal.SIGTERM)
     assert daemon.ended() == 0
-    assert time.monotonic() - began < 10.5
+    assert time.monotonic() - began < 30
     assert start().ready().until(job_id, "running")["attempt"] == 1

@@ -234,7 +234,7 @@ class House:
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Let the others run until this holds."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not holds():
                 await asyncio.sleep(0.002)
 

@@ -105,7 +105,7 @@ class Kitchen:
 
     async def settled(self, status: Status) -> Job:
         """The one job there is, once it has this status."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 jobs: Sequence[Job] = (await self.house.store.find(ANY, None, 10)).jobs
                 if len(jobs) == 1 and jobs[0].status is status:

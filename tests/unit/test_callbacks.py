@@ -289,7 +289,7 @@ class Loop:
         )
 
     async def tried(self) -> str:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self._tries.get()
 
     async def only(self) -> Delivery:

@@ -51,7 +51,7 @@ def test_without_twice_its_room_the_ballast_is_not_taken(ballast: Ballast, monke
 
 
 async def _look(guard: DiskGuard, clock: ManualClock) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not clock.sleepers:
             await asyncio.sleep(0.001)
 

@@ -36,7 +36,7 @@ class One(Rig):
 
     async def ended(self, execution: Execution) -> Job:
         """The job after the run, which is to end without time passing."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await execution.run()
         return await self.job(execution.job.id)
 

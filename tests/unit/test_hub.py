@@ -153,7 +153,7 @@ def rig() -> Rig:
 
 
 async def followed(follow: Follow, count: int) -> list[int]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return [(await follow.next()).seq for _ in range(count)]
 
 

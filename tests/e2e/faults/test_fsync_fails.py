@@ -26,7 +26,7 @@ def break_syncs(tmp_path: Path) -> Iterator[Break]:
         faults = [f"-einject={call}:error=EIO:when={when}" for call in ("fsync", "fdatasync")]
         argv = ["strace", "-f", "-o", str(tmp_path / "strace.log"), "-e", "trace=fsync,fdatasync", *faults]
         tracers.append(subprocess.Popen([*argv, "-p", str(daemon.process.pid)], stderr=subprocess.DEVNULL))
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not all(_traced(task) for task in Path(f"/proc/{daemon.process.pid}/task").iterdir()):
             if tracers[-1].poll() is not None:
                 pytest.skip("NO FAILING FSYNC IS TESTED: strace is not allowed to trace here")

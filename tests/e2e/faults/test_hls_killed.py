@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.media, pytest.mark.slow]
 Programs = Callable[[], dict[int, str]]
-STARTS_WITHIN, COMPLETE = 2.0, 45.0
+STARTS_WITHIN, COMPLETE = 15.0, 45.0
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_after_a_kill_in_the_midst_nothing_is_left_and_the_job_is_done_again(
     daemon.process.wait()
     died = time.monotonic()
     while programs():
-        assert time.monotonic() - died < 0.5, programs()
+        assert time.monotonic() - died < 5, programs()
         time.sleep(0.01)
     assert not out(daemon).exists()
     again = start().ready()
@@ -108,7 +108,7 @@ def test_a_second_signal_puts_the_transcode_back_whole_or_not_at_all(
     daemon.signal(signal.SIGTERM)
     time.sleep(0.05)
     daemon.signal(signal.SIGTERM)
-    assert daemon.ended() == 0 and time.monotonic() - began < 10
+    assert daemon.ended() == 0 and time.monotonic() - began < 30
     assert not programs() and staged(daemon) == []
     again = start().ready()
     job = again.until(job_id, "completed", within=COMPLETE)

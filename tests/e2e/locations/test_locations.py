@@ -181,7 +181,7 @@ def test_while_the_geocoder_is_down_jobs_wait_it_shows_and_what_is_known_is_serv
     town.nominatim.script.append("status:500!")
     job_id = client.analyze(town.video("Down", "Here", "There", "Everywhere"))["job_id"]
     job = client.daemon.until(job_id, "running")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 30
     while not (job["status"] == "queued" and job["runAt"]):
         assert time.monotonic() < deadline, job
         time.sleep(0.05)

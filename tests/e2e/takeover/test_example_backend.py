@@ -86,7 +86,7 @@ async def test_a_kill_leaves_a_whole_file_and_what_was_answered_for(backend: Any
                     stored.append(id)
 
         feeding = asyncio.create_task(feed())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while len(stored) < 10 * (life + 1):
                 await asyncio.sleep(0.002)
         backend.kill()

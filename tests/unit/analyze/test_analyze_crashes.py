@@ -74,7 +74,7 @@ class Box:
 
     async def until(self, *reached: Callable[[], Any]) -> None:
         """Let the run go on, its threads too, until all of this holds."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not all(condition() for condition in reached):
                 await self.kitchen.clock.advance(0.01)
                 await asyncio.sleep(0.002)
@@ -87,7 +87,7 @@ class Box:
         return await self._reached(job_id, lambda job: job.status is Status.QUEUED and job.epoch > 0)
 
     async def _reached(self, job_id: JobId, condition: Callable[[Job], bool]) -> Job:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not condition(job := await self.store.get(job_id)):
                 await self.kitchen.clock.advance(0.01)
                 await asyncio.sleep(0.002)

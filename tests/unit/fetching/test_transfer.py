@@ -243,7 +243,7 @@ async def test_room_is_reserved_before_the_first_byte(site: Site, transfer: Tran
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not true():
             await asyncio.sleep(0.01)
 

@@ -154,7 +154,7 @@ class Box:
         return job.id
 
     async def until(self, job_id: JobId, reached: Callable[[Job], Any]) -> Job:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not reached(job := await self.store.get(job_id)):
                 await self.j.clock.advance(0.01)
                 await asyncio.sleep(0.002)

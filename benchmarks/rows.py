@@ -7,11 +7,11 @@ from pathlib import Path
 from secondunit.queue import state
 from secondunit.queue.model import Job, NewJob
 from secondunit.queue.outcome import Completed
-from secondunit.queue.stores.sqlite.jobs import INSERT
 from secondunit.queue.stores.sqlite.rows import fixed_values, moving_values
-from secondunit.queue.stores.sqlite.transaction import COUNT
+from secondunit.queue.stores.sqlite.transaction import COUNT, INSERT_JOBS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+AT_ONCE = 6400
 FAR = datetime(2099, 1, 1, tzinfo=UTC)
 
 
@@ -34,8 +34,10 @@ def fill(path: Path, *, ended: int, delayed: int) -> None:
         [last] = connection.execute("select coalesce(max(seq), 0) from jobs").fetchone()
         _, *values = (*fixed_values(job), *moving_values(job), job.priority)
         seqs = range(last + 1, last + number + 1)
-        connection.executemany(INSERT, ((seq, f"job_{seq:026}", *values) for seq in seqs))
-        connection.execute(COUNT, (job.type, job.status.value, number))
+        for first in seqs[::AT_ONCE]:
+            some = range(first, min(first + AT_ONCE, seqs.stop))
+            INSERT_JOBS(connection.execute, ((seq, f"job_{seq:026}", *values) for seq in some))
+        connection.execute(COUNT, (job.type, job.status.value, number))  # it was empty
     connection.execute("commit")
     connection.execute("pragma wal_checkpoint(truncate)").fetchall()
     connection.close()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from secondunit.daemon.sender import Sender, Sent, TryLater, again, answers, exp
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.store import Delivery, Outbox
+from secondunit.queue.value import replace
 
 LIFETIME_WITHOUT_SENDER = timedelta(days=7)
 PAGE = 64

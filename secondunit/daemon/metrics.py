@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from math import nan
+from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -18,6 +19,7 @@ PREFIX = "secondunit"
 WORK = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 REQUEST = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 WAITING_KEPT = 10_000
+Series = TypeVar("Series", Counter, Histogram)
 ENDINGS = ("completed", "partial", "failed", "cancelled")
 
 
@@ -51,7 +53,6 @@ class Metrics:
         self._requests = self._histogram(
             "http_request_duration_seconds", "Answered requests.", REQUEST, "method", "route", "status"
         )
-        self._answered: dict[tuple[str, str, int], Histogram] = {}
         self._lag = self._gauge("event_loop_lag_seconds", "How late the event loop last ran what was due.")
         self._places: Counts[str] = Counts()
         self._ready: OrderedDict[JobId, datetime] = OrderedDict()
@@ -67,11 +68,7 @@ class Metrics:
 
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One answered request; `route` is the path's template."""
-        key = (method, route, status)
-        series = self._answered.get(key)
-        if series is None:  # to look a series up by its labels takes longer than to count in it
-            series = self._answered[key] = self._requests.labels(method, route, str(status))
-        series.observe(seconds)
+        self._requests.labels(method, route, status).observe(seconds)
 
     def observe_delivery(self, kind: str, outcome: str) -> None:
         """One try of a delivery: "delivered", "later" or "dead"."""
@@ -95,7 +92,7 @@ class Metrics:
 
     def observe_doubt(self) -> None:
         """One paid call that was found in doubt."""
-        self._in_doubt.inc()
+        self._in_doubt.labels().inc()
 
     def observe_geocode(self, outcome: str) -> None:
         """One place that the geocoder was asked for: "found", "not_found" or "failed"."""
@@ -140,11 +137,26 @@ class Metrics:
             if len(self._ready) > WAITING_KEPT:
                 self._ready.popitem(last=False)
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(name, text, labels, namespace=PREFIX, registry=self._registry)
+    def _counter(self, name: str, text: str, *labels: str) -> "_Family[Counter]":
+        return _Family(Counter(name, text, labels, namespace=PREFIX, registry=self._registry))
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, namespace=PREFIX, registry=self._registry)
 
-    def _histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
-        return Histogram(name, text, labels, namespace=PREFIX, registry=self._registry, buckets=buckets)
+    def _histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> "_Family[Histogram]":
+        return _Family(Histogram(name, text, labels, namespace=PREFIX, registry=self._registry, buckets=buckets))
+
+
+class _Family(Generic[Series]):
+    """A metric and its series; to look one up by its labels takes the library longer than to count in it."""
+
+    def __init__(self, metric: Series) -> None:
+        self._metric: Series = metric
+        self._series: dict[tuple[object, ...], Series] = {}
+
+    def labels(self, *values: object) -> Series:
+        """The series of these labels."""
+        series = self._series.get(values)
+        if series is None:
+            series = self._series[values] = self._metric.labels(*values)
+        return series

@@ -1,11 +1,12 @@
 """What a sender is, how its try may end, and what becomes of the delivery then: values and pure rules."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from secondunit.queue.clock import Random
 from secondunit.queue.store import Delivery
+from secondunit.queue.value import replace
 
 FIRST_DELAY = timedelta(seconds=1)
 LONGEST_DELAY = timedelta(hours=1)

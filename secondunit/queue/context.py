@@ -13,6 +13,7 @@ from secondunit.queue.clock import Clock
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.handler import Workspace
 from secondunit.queue.hub import Hub
+from secondunit.queue.json_text import load
 from secondunit.queue.model import Change, Event, Job, Lease
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered
 from secondunit.queue.store import Decide, Step, Store
@@ -224,7 +225,7 @@ def to_json(value: Any, what: str) -> Any:
         raise Deterministic(f"{what} is not JSON: {error}", type="not_json") from error
     if len(text) > LARGEST_JSON:
         raise Deterministic(f"{what} has {len(text)} bytes of JSON; {LARGEST_JSON} are allowed", type="too_large")
-    return json.loads(text)
+    return load(text)
 
 
 def clean(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +26,7 @@ from secondunit.queue.outcome import (
 )
 from secondunit.queue.store import Store
 from secondunit.queue.validation import validated
+from secondunit.queue.value import replace
 
 UNAVAILABLE_PAUSE = timedelta(minutes=5)
 INSIST_EVERY = 15.0

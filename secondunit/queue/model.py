@@ -1,54 +1,15 @@
 """The values of the queue: frozen, without I/O, without rules."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, make_dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal
 
 from secondunit.queue.outcome import JobError
 from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.value import Value
 
 JobId = str
-T = TypeVar("T")
-
-
-def quick(cls: type[T]) -> type[T]:
-    """A frozen dataclass with many fields, made and replaced for the price of a plain one.
-
-    Freezing pays one `object.__setattr__` a field: 9.7 us a Job, 12 us each `dataclasses.replace`. Filled as a plain
-    value with the same slots, and frozen by its class once it is whole, it costs 4 us and 2 us.
-    """
-    slots: Sequence[Any] = fields(cls)  # type: ignore[arg-type]  # it stands above @dataclass
-    like = [(slot.name, slot.type, field(default=slot.default, default_factory=slot.default_factory)) for slot in slots]
-    draft: Any = make_dataclass("Draft", like, eq=False, slots=True)
-    melt, fill, values = object.__setattr__, draft.__init__, attrgetter(*(slot.name for slot in slots))
-
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        melt(self, "__class__", draft)
-        fill(self, *args, **kwargs)
-        self.__class__ = cls
-
-    def replaced(self: T, **changes: Any) -> T:
-        other = draft(*values(self))
-        for name, value in changes.items():
-            setattr(other, name, value)
-        other.__class__ = cls
-        return other  # type: ignore[no-any-return]
-
-    cls.__init__, cls.__replace__ = init, replaced  # type: ignore[attr-defined, method-assign]
-    return cls
-
-
-if TYPE_CHECKING:
-    # its signature: the names and types of the changes are checked
-    from dataclasses import replace as replace  # noqa: PLC0414  which exports it
-else:
-
-    def replace(value: T, **changes: Any) -> T:
-        """A `quick` value with these changes, as `dataclasses.replace` makes it."""
-        return value.__replace__(**changes)
 
 
 class Status(StrEnum):
@@ -71,24 +32,21 @@ ENDED = tuple(status for status in Status if status.ended)
 HIGHEST_PRIORITY, LOWEST_PRIORITY, DEFAULT_PRIORITY = 0, 4, 2
 
 
-@dataclass(frozen=True, slots=True)
-class Idempotency:
+class Idempotency(Value, frozen=True):
     """A client's key for one request, and the digest of that request: the same key with another digest is refused."""
 
     key: str
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Value, frozen=True):
     """Where the news of a job's end goes: `kind` names the sender ("callback", "backend"), `address` is its affair."""
 
     kind: str
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class NewJob:
+class NewJob(Value, frozen=True):
     """A job as it was asked for, already checked.
 
     `dedupe_key` lets one live job stand for all who ask for the same work; `source` says who asked ("api", "backend").
@@ -105,11 +63,10 @@ class NewJob:
     idempotency: Idempotency | None = None
     dedupe_key: str | None = None
     source: str = "api"
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Value, frozen=True):
     """The right to run one job until `until`: only a write that carries the current epoch and boot counts."""
 
     job_id: JobId
@@ -118,8 +75,7 @@ class Lease:
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Value, frozen=True):
     """One finished run of a job, for its history; `outcome` is a word such as "failed" or "interrupted"."""
 
     attempt: int
@@ -130,9 +86,7 @@ class Run:
     error: JobError | None = None
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Value, frozen=True):
     """A job as it stands.
 
     `attempt` numbers the current or next attempt, from 1. `reclaims` counts runs the daemon died under since the last
@@ -171,16 +125,14 @@ class Job:
     dedupe_key: str | None = None
     sharers: int = 1
     source: str = "api"
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
     runs: Sequence[Run] = ()
 
 
 EventName = Literal["queued", "started", "progress", "retrying", "completed", "partial", "failed", "cancelled", "data"]
 
 
-@quick
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Value, frozen=True):
     """Something that happened to a job, as its readers see it.
 
     Lifecycle events are stored and have a `seq` above 0, the order in which every reader gets them. `progress` and
@@ -202,8 +154,7 @@ class Event:
     seq: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Value, frozen=True):
     """A delivery that became due: what the receiver is to be told of a job's end, frozen at that moment."""
 
     target: Target
@@ -219,8 +170,7 @@ class Notice:
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Value, frozen=True):
     """The whole effect of one move, stored in one transaction: the next job, its event, its delivery if one is due."""
 
     job: Job
@@ -228,8 +178,7 @@ class Change:
     notice: Notice | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Value, frozen=True):
     """Which jobs are meant; an empty field does not restrict."""
 
     statuses: Sequence[Status] = ()
@@ -237,8 +186,7 @@ class Filter:
     ids: Sequence[JobId] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Value, frozen=True):
     """Jobs newest first, `total` of all that match, and where the next page begins (a `seq`), if there is one."""
 
     jobs: Sequence[Job]
@@ -246,8 +194,7 @@ class Page:
     next_cursor: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Value, frozen=True):
     """How many jobs stand where, per type, and since when the heads of the lines have been ready."""
 
     queued: Mapping[str, int]

@@ -2,15 +2,15 @@
 
 import errno
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
+
+from secondunit.queue.value import Value
 
 ErrorClass = Literal["transient", "deterministic", "timeout", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True)
-class JobError:
+class JobError(Value, frozen=True):
     """Why a run failed: `kind` is the error class, `type` a stable word, `message` for a person."""
 
     kind: ErrorClass
@@ -50,23 +50,20 @@ class Postponed(Exception):
         self.delay = delay
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Value, frozen=True):
     """The run did all of its work."""
 
     result: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Partial:
+class Partial(Value, frozen=True):
     """Return when part of the work succeeded; `missing` lists what did not."""
 
     result: Any
     missing: Sequence[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Value, frozen=True):
     """The run failed; `delay` is a wait the other side asked for."""
 
     error: JobError
@@ -78,23 +75,20 @@ class Failed:
         return self.error.kind in ("transient", "timeout")
 
 
-@dataclass(frozen=True, slots=True)
-class Postpone:
+class Postpone(Value, frozen=True):
     """The run stopped to wait `delay` for somebody else; costs no attempt."""
 
     delay: timedelta
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(Value, frozen=True):
     """The run was stopped by a drain; the job goes back as it was."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(Value, frozen=True):
     """The run was stopped because its job was to be cancelled."""
 
 

@@ -1,17 +1,16 @@
 """When a failed attempt is tried again: a pure function of the attempt's number."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
 from secondunit.queue.clock import Random
+from secondunit.queue.value import Value
 
 LONGEST_DELAY = timedelta(hours=6)
 JITTER = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(Value, frozen=True):
     """`max_retries` further attempts, waiting `initial_delay` before the first of them."""
 
     max_retries: int = 3

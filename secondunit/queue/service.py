@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,14 +16,14 @@ from secondunit.queue.model import Change, Counts, Event, Filter, Idempotency, J
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import Store
 from secondunit.queue.validation import validated
+from secondunit.queue.value import Value
 
 REPLAY_PAGE = 500
 COUNT_EVERY = 1.0
 BULK_PAGE = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(Value, frozen=True):
     """A job as a caller asks for it; what is None is filled in from its type.
 
     `dedupe_key`: when a live job has it, that job is shared instead of a new one being made.
@@ -39,7 +39,7 @@ class Submission:
     idempotency: Idempotency | None = None
     dedupe_key: str | None = None
     source: str = "api"
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from typing import Any, cast
 
 from secondunit.queue.clock import Random
 from secondunit.queue.errors import LeaseLost, NotAllowed
-from secondunit.queue.model import Change, Event, EventName, Job, JobId, Lease, NewJob, Notice, Run, Status, replace
+from secondunit.queue.model import Change, Event, EventName, Job, JobId, Lease, NewJob, Notice, Run, Status
 from secondunit.queue.outcome import Completed, Failed, JobError, Outcome, Partial, Postpone, Released, Stopped
+from secondunit.queue.value import replace
 
 POISON_AFTER = 3
 RUNS_KEPT = 50

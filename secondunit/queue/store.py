@@ -1,18 +1,17 @@
 """The ports to what must not be lost. A new engine implements these and passes `secondunit.testing.store_contract`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Notice, Page
+from secondunit.queue.value import Value
 
 Decide = Callable[[Job], Change]
 Listener = Callable[[Sequence[Event]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Value, frozen=True):
     """A step of a job: `done` once its result is stored; until then each of its `sends` is in doubt."""
 
     job_id: JobId
@@ -23,8 +22,7 @@ class Step:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Value, frozen=True):
     """A notice on its way: the same `id` at every try. `attempts` counts tries; `next_at` is when to try again."""
 
     id: str
@@ -38,8 +36,7 @@ class Delivery:
     last_error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CacheEntry:
+class CacheEntry(Value, frozen=True):
     """A stored result: `job_id` made it, `expires_at` ends it."""
 
     key: str
@@ -112,8 +109,7 @@ class Cache(Protocol):
     async def drop(self, key: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Prune:
+class Prune(Value, frozen=True):
     """What has outlived its time: ended before `before` (failed ones before `failed_before`), in slices of `limit`."""
 
     now: datetime

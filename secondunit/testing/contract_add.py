@@ -1,6 +1,5 @@
 """What a store promises about submitting: all or none, numbered, and one job per key."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,6 +9,7 @@ from secondunit.queue.errors import JobNotFound, KeyReused
 from secondunit.queue.model import Idempotency, Status, Target
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import Store
+from secondunit.queue.value import replace
 from secondunit.testing.jobs import ALL, BOOT, NOW, TTL, by, claim, claim_one, end, later, listened, names, new, submit
 
 KEY = Idempotency("key-1", b"digest")

@@ -1,7 +1,6 @@
 """What a store promises about events: numbered at commit, in order, without gap, told to listeners after it."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -10,6 +9,7 @@ from secondunit.queue.errors import NotAllowed
 from secondunit.queue.model import Change, Filter
 from secondunit.queue.outcome import Completed
 from secondunit.queue.store import Store
+from secondunit.queue.value import replace
 from secondunit.testing.jobs import (
     ALL,
     BROKEN,

@@ -1,7 +1,5 @@
 """What a store promises about looking and forgetting: pages newest first, and nothing forgotten that is still owed."""
 
-from dataclasses import replace
-
 import pytest
 
 from secondunit.queue import state
@@ -9,6 +7,7 @@ from secondunit.queue.errors import JobNotFound
 from secondunit.queue.model import Filter, Idempotency, Status
 from secondunit.queue.outcome import Completed
 from secondunit.queue.store import CacheEntry, Store
+from secondunit.queue.value import replace
 from secondunit.testing.jobs import (
     ALL,
     BROKEN,
@@ -47,6 +46,11 @@ class FindContract:
         await end(store, "a", target=CALLBACK)
         await start(store, "b")
         assert list((await store.find(ALL, None, 10)).jobs) == [await store.get("b"), await store.get("a")]
+
+    async def test_a_status_named_twice_is_meant_once(self, store: Store) -> None:
+        await submit(store, "a", "b", "c")
+        page = await store.find(Filter(statuses=[Status.QUEUED, Status.QUEUED]), None, 2)
+        assert ([job.id for job in page.jobs], page.total) == (["c", "b"], 3)
 
     async def test_filters_can_be_combined(self, store: Store) -> None:
         await end(store, "a", type="hls")

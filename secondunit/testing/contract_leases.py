@@ -1,12 +1,12 @@
 """What a store promises about leases: renewed by their holder only, listed once they ran out, moved with the clock."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from secondunit.queue import state
 from secondunit.queue.model import Lease
 from secondunit.queue.outcome import Completed, Postpone
 from secondunit.queue.store import Store
+from secondunit.queue.value import replace
 from secondunit.testing.jobs import (
     BOOT,
     FLAKY,

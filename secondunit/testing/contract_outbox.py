@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +10,7 @@ from secondunit.queue import state
 from secondunit.queue.model import Status
 from secondunit.queue.outcome import Completed, Outcome, Partial, Postpone, Released
 from secondunit.queue.store import Delivery, Store
+from secondunit.queue.value import replace
 from secondunit.testing.jobs import (
     BROKEN,
     CALLBACK,

@@ -27,6 +27,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "hypothesis": ("testing/",),
     "jinja2": ("daemon/",),
     "multidict": ("handlers/tools/", "daemon/"),
+    "msgspec": ("queue/", "daemon/http/"),
     "obstore": ("handlers/tools/", "daemon/"),
     "playwright": ("handlers/tools/browser_child.py",),
     "prometheus_client": ("daemon/",),

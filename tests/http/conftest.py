@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
@@ -25,7 +25,7 @@ from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.server import build_app, express
 from secondunit.daemon.results import CachedResults
 from secondunit.handlers.tools.addresses import AddressRule
-from secondunit.queue import state
+from secondunit.queue import state, value
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.hub import Hub
@@ -247,7 +247,7 @@ class House:
 
     async def _retry_delivery(self, delivery_id: str) -> Delivery:
         now = self.clock.now()
-        return await self.store.outbox.change(delivery_id, lambda row: replace(row, state="pending", next_at=now))
+        return await self.store.outbox.change(delivery_id, lambda row: value.replace(row, state="pending", next_at=now))
 
 
 class Server(TestServer):

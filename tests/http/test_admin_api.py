@@ -1,9 +1,9 @@
 """Deliveries, pausing types, and jobs that do not move."""
 
-from dataclasses import replace
 from typing import Any
 
 from secondunit.queue.model import Change, Job, Target
+from secondunit.queue.value import replace
 
 NOWHERE = "job_" + "a" * 26
 

@@ -1,7 +1,6 @@
 """The events of all jobs: in order, without gap or repeat, for readers that come, go, lag and never read."""
 
 import socket
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.model import Event, Filter, Status
 from secondunit.queue.outcome import Failed, JobError, Partial
+from secondunit.queue.value import replace
 from secondunit.testing.jobs import prune_at
 
 FLAKY = Failed(JobError("transient", "flaky", "try again"))

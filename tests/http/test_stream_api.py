@@ -1,6 +1,5 @@
 """One job's named events, as TrailTag's clients read them, to its end."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from secondunit.daemon.settings import Settings
 from secondunit.queue import state
 from secondunit.queue.model import Event, Status
 from secondunit.queue.outcome import Completed, Failed, JobError, Partial
+from secondunit.queue.value import replace
 
 FLAKY = Failed(JobError("transient", "flaky", "try again"))
 BROKEN = Failed(JobError("deterministic", "broken", "it is broken"))

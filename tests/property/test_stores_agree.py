@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import is_dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import CacheEntry, Decide, Delivery, Store
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.stores.sqlite.store import open_store
+from secondunit.queue.value import Value, replace
 from secondunit.testing.jobs import ALL, BROKEN, FLAKY, NOW, TTL, by, listened, new, prune_at, settled
 
 TYPES = ("hls", "webp")
@@ -241,7 +241,7 @@ def _plain(answer: Any) -> Any:
     """The answer, without what a store may choose: names of deliveries, kinds of sequences and mappings."""
     if isinstance(answer, Delivery):
         return replace(answer, id="")
-    if is_dataclass(answer):
+    if isinstance(answer, Value):
         return answer if isinstance(answer, Job | Event) else _page(answer)
     if isinstance(answer, str | bytes | frozenset) or answer is None:
         return answer

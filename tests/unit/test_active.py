@@ -5,7 +5,6 @@ import json
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -27,6 +26,7 @@ from secondunit.queue.outcome import Completed
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Delivery
 from secondunit.queue.stores.memory import MemoryStore
+from secondunit.queue.value import replace
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.jobs import BROKEN, TTL, NoJitter, held, settled
 

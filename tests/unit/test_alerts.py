@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from secondunit.daemon.active import Polling
 from secondunit.daemon.alerts import LOOK_EVERY, POISON_TOLD_FOR, AlertHook, Alerts, Limits, Poisoned, Sight, judged
 from secondunit.daemon.takeover import operators_session
+from secondunit.queue import value
 from secondunit.queue.model import Event, Status
 from secondunit.queue.outcome import JobError
 from secondunit.testing.clock import START, ManualClock
@@ -102,7 +103,7 @@ async def test_a_poisoned_job_is_remembered_for_an_hour() -> None:
     clock = ManualClock()
     poisoned = Poisoned(clock)
     end = Event("job_a", "hls", "failed", clock.now(), Status.FAILED, error=JobError("deterministic", "poison", "x"))
-    poisoned([end, replace(end, job_id="job_b", error=JobError("deterministic", "bad_payload", "x"))])
+    poisoned([end, value.replace(end, job_id="job_b", error=JobError("deterministic", "bad_payload", "x"))])
     assert poisoned.recent() == ["job_a"]
     await clock.advance(POISON_TOLD_FOR.total_seconds())
     assert poisoned.recent() == []

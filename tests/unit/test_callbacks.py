@@ -6,7 +6,6 @@ import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
@@ -26,6 +25,7 @@ from secondunit.queue.model import Notice, Status, Target
 from secondunit.queue.outcome import JobError
 from secondunit.queue.store import Delivery
 from secondunit.queue.stores.memory_ports import MemoryOutbox
+from secondunit.queue.value import replace
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.jobs import NoJitter
 

@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -16,6 +15,7 @@ from secondunit.queue.errors import StoreFull
 from secondunit.queue.model import Notice, Status, Target
 from secondunit.queue.store import Delivery
 from secondunit.queue.stores.memory_ports import MemoryOutbox
+from secondunit.queue.value import replace
 from secondunit.testing.clock import START, ManualClock
 from secondunit.testing.jobs import NoJitter
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from secondunit.queue.errors import StoreBroken
 from secondunit.queue.handler import JobContext
 from secondunit.queue.leases import AT_ONCE, keep, reclaim
 from secondunit.queue.model import ENDED, Change, Filter, Job, JobId, Status
+from secondunit.queue.value import replace
 from secondunit.testing.jobs import BOOT, TTL, by, claim, end, held, later, names, start, submit
 from secondunit.testing.rig import Rig, spec
 

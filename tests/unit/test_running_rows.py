@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from secondunit.queue import state
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.model import Change, Job
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
+from secondunit.queue.value import replace
 from secondunit.testing.jobs import NOW, by, start
 
 

@@ -1,7 +1,6 @@
 """The rules of the state machine, each move for itself; what a store makes of them is in the contract."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from secondunit.queue.errors import LeaseLost, NotAllowed
 from secondunit.queue.model import Change, Job, Lease, Run, Status
 from secondunit.queue.outcome import Completed, Failed, JobError, Outcome, Partial, Postpone, Released, Stopped
 from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.value import replace
 from secondunit.testing.jobs import BOOT, BROKEN, CALLBACK, FLAKY, NOW, TTL, NoJitter, later, new
 
 MINUTE = timedelta(minutes=1)

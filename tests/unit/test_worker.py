@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from secondunit.queue import state
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.model import JobId, NewJob, Status
+from secondunit.queue.value import replace
 from secondunit.queue.worker import LONGEST_NAP
 from secondunit.testing.jobs import BOOT, TTL, later
 from secondunit.testing.rig import Rig, spec

@@ -1,12 +1,12 @@
 """Scratch folders live exactly as long as what they belong to, and are for us alone."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from secondunit.handlers.tools.workspace import WorkFolders
 from secondunit.queue.model import Job
+from secondunit.queue.value import replace
 from secondunit.testing.jobs import new
 
 JOB = replace(new("job_1").job, epoch=3)

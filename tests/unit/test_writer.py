@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from secondunit.queue import state
-from secondunit.queue.model import Change, Job
+from secondunit.queue.errors import JobNotFound
+from secondunit.queue.model import Change, Job, Status
 from secondunit.queue.stores.sqlite import jobs, pruning
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
 from secondunit.queue.stores.sqlite.transaction import Transaction
-from secondunit.testing.jobs import ALL, NOW, claim_one, end, later, listened, new, prune_at, start, submit
+from secondunit.queue.value import replace
+from secondunit.testing.jobs import ALL, NOW, by, claim, claim_one, end, later, listened, new, prune_at, start, submit
 
 
 @pytest.fixture
@@ -23,8 +25,9 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 
 def half(tx: Transaction) -> None:
-    """Insert a job, tell of it, and fail."""
+    """Insert a job, see it, and fail."""
     jobs.add(tx, [new("half")])
+    jobs.get(tx, "half")
     raise ValueError("halfway")
 
 
@@ -61,6 +64,23 @@ async def test_a_refusal_before_the_first_write_undoes_nothing(store: SqliteStor
     assert isinstance(one, ValueError) and isinstance(three, ValueError)
     assert not isinstance(two, BaseException)
     assert store._writer._known.running == {"a": await store.get("a")}
+
+
+async def test_a_job_that_may_not_be_is_told_to_its_own_caller(store: SqliteStore) -> None:
+    bad = new("bad")
+    bad = replace(bad, job=replace(bad.job, priority=9))
+    cancel = store.change("nobody", by(state.cancel, NOW))
+    calls = store.add([bad]), cancel, submit(store, "good")
+    one, two, three = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(one, sqlite3.IntegrityError) and isinstance(two, JobNotFound)
+    assert not isinstance(three, BaseException)
+    assert [job.id for job in (await store.find(ALL, None, 10)).jobs] == ["good"]
+
+
+async def test_a_write_sees_the_jobs_that_were_submitted_with_it(store: SqliteStore) -> None:
+    cancel = store.change("a", by(state.cancel, NOW))
+    _, cancelled, _, claimed = await asyncio.gather(submit(store, "a"), cancel, submit(store, "b"), claim(store))
+    assert cancelled.status is Status.CANCELLED and [job.id for job in claimed] == ["b"]
 
 
 async def test_an_events_number_is_not_used_again_though_all_was_forgotten(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ jobs need none. What can't be removed at once (a file that a dying disk holds on
 """
 
 import shutil
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class WorkFolders:
 
     async def open(self, job: Job) -> Workspace:
         """Folders for this lease, each made when it is asked for."""
-        return _Folders(self._work / job.id, job.epoch, lambda: self._used.add(job.id))
+        return _Folders(self._work, job, self._used)
 
     async def close(self, job: Job, *, ended: bool) -> None:
         """Drop what dies with the lease and, when the job has ended, what dies with the job; the log stays."""
@@ -70,19 +70,19 @@ class WorkFolders:
 
 
 class _Folders(Workspace):
-    """The folders of one lease below the job's own; `used` is told of the first that is made."""
+    """The folders of one lease below the job's own; the first that is made is noted in `used`."""
 
     __setattr__ = object.__setattr__  # it remembers what it made; to a run it is as frozen as any
 
-    def __init__(self, mine: Path, epoch: int, used: Callable[[], None]) -> None:
-        self._mine = mine
-        self._epoch = epoch
+    def __init__(self, work: Path, job: Job, used: set[JobId]) -> None:
+        self._work = work
+        self._job = job
         self._used = used
         self._there: set[str] = set()
 
     @property
     def run(self) -> Path:
-        return self._made(f"{RUN}{self._epoch}")
+        return self._made(f"{RUN}{self._job.epoch}")
 
     @property
     def kept(self) -> Path:
@@ -93,10 +93,11 @@ class _Folders(Workspace):
         return self._made("") / LOG
 
     def _made(self, name: str) -> Path:
-        folder = self._mine / name
+        mine = self._work / self._job.id
+        folder = mine / name
         if name not in self._there:
-            self._used()
-            for path in (self._mine.parent, self._mine, folder):
+            self._used.add(self._job.id)
+            for path in (self._work, mine, folder):
                 path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
             self._there.add(name)
         return folder

@@ -5,7 +5,6 @@ No method suspends, so each is atomic for everyone on the loop; what can be refu
 
 from collections import ChainMap, Counter
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from secondunit.queue import state
@@ -13,12 +12,12 @@ from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowe
 from secondunit.queue.model import HIGHEST_PRIORITY, Change, Counts, Event, Filter, Job, JobId, Lease, Page, Status
 from secondunit.queue.store import Cache, Decide, Listener, Outbox, Prune, Steps
 from secondunit.queue.stores.memory_ports import MemoryCache, MemoryOutbox, MemorySteps
+from secondunit.queue.value import Value, replace
 
 KEY_LIFE = timedelta(hours=24)
 
 
-@dataclass(frozen=True, slots=True)
-class _Wait:
+class _Wait(Value, frozen=True):
     """A queued job's place: `ready` once its `run_at` has come, since `since`; `raised` by aging so many ranks."""
 
     ready: bool
@@ -26,8 +25,7 @@ class _Wait:
     raised: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(Value, frozen=True):
     job_id: JobId
     digest: bytes
     made_at: datetime

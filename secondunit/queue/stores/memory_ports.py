@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from secondunit.queue.model import Change, Job, JobId, Lease, Notice
 from secondunit.queue.store import CacheEntry, Decide, Delivery, Step
+from secondunit.queue.value import replace
 
 
 class FencedChange(Protocol):

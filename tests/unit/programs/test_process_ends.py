@@ -14,7 +14,18 @@ import pytest
 
 from secondunit.handlers.tools.process import ProcessRunner
 from secondunit.queue.outcome import Transient
-from secondunit.testing.processes import ESCAPED, STUBBORN, count, gone, is_there, living, marked, parent_of, python, until
+from secondunit.testing.processes import (
+    ESCAPED,
+    STUBBORN,
+    count,
+    gone,
+    is_there,
+    living,
+    marked,
+    parent_of,
+    python,
+    until,
+)
 
 pytestmark = pytest.mark.slow  # each starts programs
 

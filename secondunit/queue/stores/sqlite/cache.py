@@ -1,8 +1,8 @@
 """Cached results in SQLite, each until its time."""
 
-import json
 from datetime import datetime
 
+from secondunit.queue.json_text import dump
 from secondunit.queue.store import CacheEntry
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.rows import cache_entry_from, micros
@@ -23,7 +23,7 @@ class SqliteCache:
 
     async def put(self, entry: CacheEntry) -> None:
         times = micros(entry.made_at), micros(entry.expires_at)
-        values = (entry.key, json.dumps(entry.value), entry.job_id, *times)
+        values = (entry.key, dump(entry.value), entry.job_id, *times)
         await self._writer.run(
             lambda tx: tx.execute("insert or replace into cache values (?, ?, ?, ?, ?)", values).rowcount
         )

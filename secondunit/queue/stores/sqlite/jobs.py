@@ -3,30 +3,35 @@
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
-from itertools import compress
 from typing import Any
 
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
-from secondunit.queue.model import Change, Event, Idempotency, Job, JobId, Lease, Notice, Status, replace
+from secondunit.queue.model import Change, Event, Idempotency, Job, JobId, Lease, Notice, Status
 from secondunit.queue.store import Decide
 from secondunit.queue.stores.sqlite.rows import (
     FIXED,
     JOB_COLUMNS,
     MOVING,
+    PLACE,
     dump_notice,
     fixed_values,
     job_from,
     micros,
     moving_values,
 )
+from secondunit.queue.stores.sqlite.sparse import Update
 from secondunit.queue.stores.sqlite.transaction import Transaction
+from secondunit.queue.value import replace
 
 KEY_LIFE = timedelta(hours=24)
 PROMOTE_AT_ONCE = 500
+LONGEST_KEPT = 1000
+PAYLOAD = FIXED.index("payload")
+NEVER = 2**62
 
 SELECT = f"select {JOB_COLUMNS} from jobs where id = ?"
+SELECT_NUMBERS = f"select {JOB_COLUMNS} from jobs where seq in ({{}})"
 SELECT_TWIN = f"""
 select {JOB_COLUMNS}
 from jobs
@@ -37,19 +42,9 @@ select key.job_id, key.digest
 from idempotency key
 join jobs on jobs.id = key.job_id
 where key.key = ? and key.expires_at > ?"""
-INSERT = f"""
-insert into jobs ({JOB_COLUMNS}, rank)
-values ({", ".join("?" * (1 + len(FIXED) + len(MOVING) + 1))})"""
 INSERT_KEY = "insert or replace into idempotency values (?, ?, ?, ?)"
-UPDATE = f"""
-update jobs
-set {", ".join(f"{column} = ?" for column in MOVING)}, rank = priority
-where seq = ? and status = ? and epoch = ?"""
-WAITING_STILL = [column not in ("delayed", "ready_at") for column in MOVING]
-UPDATE_WAITING = f"""
-update jobs
-set {", ".join(f"{column} = ?" for column in compress(MOVING, WAITING_STILL))}
-where seq = ?"""
+UPDATE = Update("jobs", MOVING, "rank = priority where seq = ? and status = ? and epoch = ?")
+UPDATE_WAITING = Update("jobs", MOVING[:PLACE], "rank = rank where seq = ?")
 INSERT_DELIVERY = """
 insert into deliveries (id, job, kind, address, notice, state, attempts, created_at, next_at)
 values (?, ?, ?, ?, ?, 'pending', 0, ?, ?)"""
@@ -62,27 +57,18 @@ where seq in (
   where status = 'queued' and delayed = 1 and ready_at <= ?
   order by ready_at
   limit {PROMOTE_AT_ONCE})"""
+FIRST_DELAYED = "select min(ready_at) from jobs where status = 'queued' and delayed = 1"
 READY = """
-select * from (
-  select rank, seq
-  from jobs
-  where status = 'queued' and delayed = 0 and type = ?
-  order by rank, seq
-  limit ?)"""
-CLAIM = f"""
-update jobs
-set status = 'running', epoch = epoch + 1, boot = ?, lease_until = ?, run_at = null, started_at = ?, updated_at = ?,
-  progress = 0, phase = null, message = null
-where seq in (select seq from (
-{{ready}}
-  order by rank, seq
-  limit ?))
-returning {JOB_COLUMNS}, rank"""
+select rank, seq
+from jobs
+where status = 'queued' and delayed = 0 and type = ?
+order by rank, seq
+limit ?"""
 
 
 def get(tx: Transaction, job_id: JobId) -> Job:
     """The job, or JobNotFound."""
-    if (running := tx.running.get(job_id)) is not None:
+    if (running := tx.known.running.get(job_id)) is not None:
         return running
     row = tx.execute(SELECT, (job_id,)).fetchone()
     if row is None:
@@ -114,13 +100,17 @@ def add(tx: Transaction, changes: Sequence[Change]) -> list[tuple[Job, bool]]:
 
 
 def _insert(tx: Transaction, fresh: Sequence[tuple[Job, Change]], keys: Mapping[str, Job]) -> None:
-    tx.executemany(INSERT, [(job.seq, *fixed_values(job), *moving_values(job), job.priority) for job, _ in fresh])
+    for job, change in fresh:
+        fixed, moving = fixed_values(job), moving_values(job)
+        tx.insert((job.seq, *fixed, *moving, job.priority))
+        tx.count(job.type, job.status, 1)
+        _delayed(tx, job)
+        if len(fixed[PAYLOAD]) <= LONGEST_KEPT:
+            tx.known.came(job, moving)
+        _tell(tx, job, change.event, change.notice)
     tx.number(len(fresh))
     if keys:
         tx.executemany(INSERT_KEY, [_key_values(job, job.idempotency) for job in keys.values() if job.idempotency])
-    for job, change in fresh:
-        tx.count(job.type, job.status, 1)
-        _tell(tx, job, change.event, change.notice)
 
 
 def _key_values(job: Job, key: Idempotency) -> tuple[Any, ...]:
@@ -140,28 +130,25 @@ def write(tx: Transaction, before: Job, change: Change) -> Job:
     job = change.job
     if before.status.ended and not job.status.ended and _twin(tx, job, {}):
         raise NotAllowed(job.id, "a live job does the same work already")
+    held = tx.known.rows.get(before.seq)
+    old, new = held[1] if held and held[0] is before else moving_values(before), moving_values(job)
     if before.status is Status.QUEUED is job.status:  # it keeps its place in the line
-        tx.execute(UPDATE_WAITING, (*compress(moving_values(job), WAITING_STILL), job.seq))
-    elif tx.execute(UPDATE, (*moving_values(job), job.seq, before.status.value, before.epoch)).rowcount != 1:
-        raise LeaseLost(job.id, before.epoch)  # the row is not what it was taken for
-    _moved(tx, before.status, job)
+        UPDATE_WAITING(tx.execute, old[:PLACE], new[:PLACE], (job.seq,))
+    elif UPDATE(tx.execute, old, new, (job.seq, before.status.value, before.epoch)) != 1:
+        tx.known.drop(before)
+        raise LeaseLost(job.id, before.epoch)
+    if before.status is not job.status:
+        tx.count(job.type, before.status, -1)
+        tx.count(job.type, job.status, 1)
+    _delayed(tx, job)
+    tx.known.moved(job, new)
     _tell(tx, job, change.event, change.notice)
     return job
 
 
-def note(tx: Transaction, job: Job) -> None:
-    """The job's row is as this says: keep it at hand for as long as it runs."""
-    if job.status is Status.RUNNING:
-        tx.running[job.id] = job
-    else:
-        tx.running.pop(job.id, None)
-
-
-def _moved(tx: Transaction, before: Status, job: Job) -> None:
-    if before is not job.status:
-        tx.count(job.type, before, -1)
-        tx.count(job.type, job.status, 1)
-    note(tx, job)
+def _delayed(tx: Transaction, job: Job) -> None:
+    if job.run_at is not None and job.status is Status.QUEUED:
+        tx.known.due = min(tx.known.due, micros(job.run_at))
 
 
 def holds(lease: Lease, job: Job) -> bool:
@@ -170,30 +157,39 @@ def holds(lease: Lease, job: Job) -> bool:
 
 
 def claim(tx: Transaction, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime) -> list[Job]:
-    """Lease the next jobs, as `state.start` spells it out: the one move that also stands in SQL."""
-    at, until = micros(now), micros(now + ttl)
+    """Lease the next jobs."""
     promote(tx, now)
-    wanted = [(type, n) for type, n in room.items() if n > 0]
-    if not wanted or limit < 1:
+    if limit < 1:
         return []
-    ranges = [value for pair in wanted for value in pair]
-    rows = tx.execute(_claim_of(len(wanted)), (boot, until, at, at, *ranges, limit)).fetchall()
-    jobs = [job_from(row[:-1]) for row in sorted(rows, key=lambda row: (row[-1], row[0]))]
-    for job in jobs:
-        _moved(tx, Status.QUEUED, job)
-        _tell(tx, job, state.started(job, now), None)
-    return jobs
+    heads: list[tuple[int, int]] = []
+    for type, n in room.items():
+        if n > 0 and tx.stand(type, Status.QUEUED):
+            heads += tx.execute(READY, (type, min(n, limit))).fetchall()
+    heads.sort()
+    jobs = _numbered(tx, [seq for _, seq in heads[:limit]])
+    return [write(tx, job, state.start(job, boot, ttl, now)) for job in jobs]
 
 
-@lru_cache
-def _claim_of(types: int) -> str:
-    return CLAIM.format(ready="\nunion all\n".join([READY] * types))
+def _numbered(tx: Transaction, seqs: Sequence[int]) -> list[Job]:
+    """The jobs with these numbers, in their order."""
+    jobs = {seq: held[0] for seq in seqs if (held := tx.known.rows.get(seq))}
+    missing = [seq for seq in seqs if seq not in jobs]
+    if missing:
+        for row in tx.execute(SELECT_NUMBERS.format(", ".join("?" * len(missing))), missing):
+            job = job_from(row)
+            jobs[job.seq] = job
+    return [jobs[seq] for seq in seqs]
 
 
 def promote(tx: Transaction, now: datetime) -> None:
     """Make waiting jobs ready whose time has come."""
-    while tx.execute(PROMOTE, (micros(now),)).rowcount == PROMOTE_AT_ONCE:
+    at = micros(now)
+    if at < tx.known.due:
+        return
+    while tx.execute(PROMOTE, (at,)).rowcount == PROMOTE_AT_ONCE:
         pass
+    [first] = tx.execute(FIRST_DELAYED).fetchone()
+    tx.known.due = NEVER if first is None else first
 
 
 def _by_key(tx: Transaction, job: Job, fresh: Mapping[str, Job]) -> Job | None:

@@ -48,7 +48,7 @@ select min(ready_at) from (
   order by seq
   limit 1)"""
 EVENTS = f"""
-select {", ".join("e." + column for column in EVENT_COLUMNS.split(", "))}, j.id, j.type
+select {", ".join("e." + column for column in EVENT_COLUMNS)}, j.id, j.type
 from events e
 join jobs j on j.seq = e.job
 where e.seq > ?"""
@@ -67,7 +67,8 @@ async def find(readers: Readers, filter: Filter, cursor: int | None, limit: int)
         return _page([job_from(row) for row in rows], total, limit)
     # Every status that is asked for, whatever the counts said: a job may move from one to another between two reads.
     types = sorted({type for type, _, _ in counted if not filter.types or type in filter.types})
-    states = [(type, status.value) for type in types for status in filter.statuses or Status]
+    statuses = dict.fromkeys(filter.statuses or Status)  # one that is named twice must not be read twice
+    states = [(type, status.value) for type in types for status in statuses]
     rows = await readers.fetch(*newest_of(states, before, limit + 1)) if states else []
     return _page([job_from(row) for row in rows], total, limit)
 

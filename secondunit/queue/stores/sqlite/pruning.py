@@ -64,6 +64,7 @@ def age(tx: Transaction, now: datetime, step: timedelta, limit: int) -> int:
 def shift(tx: Transaction, delta: timedelta) -> None:
     """Move leases and retry waits along with the clock."""
     by = delta // MICROSECOND
+    tx.flush()
     tx.execute("update jobs set lease_until = lease_until + ? where status = 'running'", (by,))
     tx.execute(
         """

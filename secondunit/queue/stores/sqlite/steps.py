@@ -9,7 +9,7 @@ from secondunit.queue.model import Job, JobId, Lease
 from secondunit.queue.store import Decide, Step
 from secondunit.queue.stores.sqlite import jobs
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import dump, micros, step_from
+from secondunit.queue.stores.sqlite.rows import dump_or_none, micros, step_from
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 
@@ -53,7 +53,7 @@ on conflict do update set done = 1, result = excluded.result, at = excluded.at""
 
         def work(tx: Transaction) -> Job:
             job = _held(tx, lease)
-            tx.execute(sql, (job.seq, name, dump(result), micros(now)))
+            tx.execute(sql, (job.seq, name, dump_or_none(result), micros(now)))
             return jobs.write(tx, job, decide(job))
 
         return await self._writer.run(work)

@@ -18,7 +18,7 @@ from secondunit.queue.stores.sqlite.ballast import Ballast
 from secondunit.queue.stores.sqlite.cache import SqliteCache
 from secondunit.queue.stores.sqlite.outbox import SqliteOutbox
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import job_from, micros, moment_or_none
+from secondunit.queue.stores.sqlite.rows import job_from, micros, moment_or_none, moving_values
 from secondunit.queue.stores.sqlite.steps import SqliteSteps
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
@@ -104,8 +104,8 @@ class SqliteStore:
             for lease in leases:
                 values = (micros(until), lease.job_id, lease.epoch, lease.boot, micros(now))
                 if row := tx.execute(lists.EXTEND, values).fetchone():
-                    held[lease.job_id] = job_from(row)
-                    jobs.note(tx, held[lease.job_id])
+                    held[lease.job_id] = job = job_from(row)
+                    tx.known.moved(job, moving_values(job))
             return held
 
         return MappingProxyType(await self._writer.run(work))
@@ -119,7 +119,7 @@ class SqliteStore:
     async def shift(self, delta: timedelta) -> None:
         def work(tx: Transaction) -> None:
             pruning.shift(tx, delta)
-            tx.running.clear()
+            tx.known.forget()
 
         await self._writer.run(work)
 

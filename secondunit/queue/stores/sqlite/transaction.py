@@ -2,88 +2,158 @@
 
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
-from secondunit.queue.model import Event, Job, JobId, Status, replace
-from secondunit.queue.stores.sqlite.rows import EVENT_COLUMNS, event_values
+from secondunit.queue.model import Event, Job, JobId, Status
+from secondunit.queue.stores.sqlite.rows import EVENT_COLUMNS, FIXED, MOVING, Row, event_values
+from secondunit.queue.stores.sqlite.sparse import Insert
+from secondunit.queue.value import replace
 
 LAST_EVENT = """
 max(
   (select cast(value as integer) from meta where key = 'events_floor'),
   coalesce((select max(seq) from events), 0))"""
 LAST_NUMBERS = f"select coalesce((select max(seq) from jobs), 0), {LAST_EVENT}"
-INSERT_EVENT = f"""
-insert into events (job, {EVENT_COLUMNS})
-values ({", ".join("?" * (1 + len(EVENT_COLUMNS.split(", "))))})"""
-COUNT = "insert into counts values (?1, ?2, max(?3, 0)) on conflict do update set n = n + ?3"
+INSERT_JOBS = Insert("jobs", ["seq", *FIXED, *MOVING, "rank"])
+INSERT_EVENTS = Insert("events", ["job", *EVENT_COLUMNS])
+COUNT = "insert into counts values (?1, ?2, ?3) on conflict do update set n = ?3"
+ROWS_KEPT = 2000
+UNKNOWN = 0
 
 
 class Known:
     """What the one writer remembers from one transaction to the next, since nobody else writes.
 
-    `running` holds running jobs as their rows are: who writes a row otherwise than `jobs.write` must take it out.
+    `running` holds running jobs, `rows` by their numbers these and some that were submitted and not touched since, each
+    with the values its row has; who writes a row otherwise than `jobs.write` must take it out. `due` is never later
+    than the time of the first delayed job, in microseconds.
     """
 
     def __init__(self) -> None:
         self.running: dict[JobId, Job] = {}
+        self.rows: dict[int, tuple[Job, Row]] = {}
+        self.counts: dict[tuple[str, str], int] | None = None
+        self.due = UNKNOWN
         self.last_job: int | None = None
         self.last_event = 0
+
+    def came(self, job: Job, values: Row) -> None:
+        """The job was submitted."""
+        if len(self.rows) < ROWS_KEPT:
+            self.rows[job.seq] = job, values
+
+    def moved(self, job: Job, values: Row) -> None:
+        """The job's row is as this says now."""
+        if job.status is Status.RUNNING:
+            self.running[job.id], self.rows[job.seq] = job, (job, values)
+        else:
+            self.drop(job)
+
+    def drop(self, job: Job) -> None:
+        """The job's row is not what it was taken for, or no longer of interest."""
+        self.rows.pop(job.seq, None)
+        self.running.pop(job.id, None)
 
     def forget(self) -> None:
         """Something was undone: what is known may not be so."""
         self.running.clear()
+        self.rows.clear()
+        self.counts = None
+        self.due = UNKNOWN
         self.last_job = None
 
 
 class Transaction:
     """One transaction of the writer.
 
-    What it `tell`s and `count`s is written together, by `flush`: one call for all rows costs half of one for each.
+    New jobs are written together, before any other statement runs; what is told and counted by `flush`.
     """
 
     def __init__(self, connection: sqlite3.Connection, known: Known) -> None:
-        self.execute = connection.execute
-        self.executemany = connection.executemany
-        self.running = known.running
+        self.known = known
         self.events: list[Event] = []
-        self._known = known
+        self._connection = connection
+        self._fresh: list[Row] = []
         self._untold: list[tuple[int, Event]] = []
-        self._counted: Counter[tuple[str, Status]] = Counter()
+        self._counted: Counter[tuple[str, str]] = Counter()
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run a statement; it sees everything that was written before."""
+        if self._fresh:
+            self._store()
+        return self._connection.execute(sql, values)
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement for each row."""
+        if self._fresh:
+            self._store()
+        self._connection.executemany(sql, rows)
+
+    def insert(self, row: Row) -> None:
+        """Store a new job's row."""
+        self._fresh.append(row)
+
+    def trace(self) -> tuple[int, int, int]:
+        """Something that differs once more was written."""
+        return self._connection.total_changes, len(self.events), len(self._fresh)
 
     def number(self, jobs: int) -> int:
         """The last job's number so far; so many more are given out after it."""
         last = self._last_job()
-        self._known.last_job = last + jobs
+        self.known.last_job = last + jobs
         return last
 
     def count(self, type: str, status: Status, n: int) -> None:
         """So many jobs more of a type have this status."""
-        self._counted[type, status] += n
+        self._counted[type, status.value] += n
+
+    def stand(self, type: str, status: Status) -> int:
+        """How many jobs of a type have this status."""
+        key = type, status.value
+        return self._counts().get(key, 0) + self._counted[key]
 
     def tell(self, job: Job, event: Event) -> None:
         """Store the event under the next number, and tell it to the listeners after the commit."""
         self._last_job()
-        self._known.last_event += 1
-        event = replace(event, seq=self._known.last_event)
+        self.known.last_event += 1
+        event = replace(event, seq=self.known.last_event)
         self.events.append(event)
         self._untold.append((job.seq, event))
 
     def flush(self) -> None:
-        """Write what was told and counted."""
+        """Write what is not written yet."""
+        if self._fresh:
+            self._store()
         if self._untold:
-            self.executemany(INSERT_EVENT, [(job, *event_values(event)) for job, event in self._untold])
+            INSERT_EVENTS(self.execute, [(job, *event_values(event)) for job, event in self._untold])
             self._untold = []
         if self._counted:
-            self.executemany(COUNT, [(type, status.value, n) for (type, status), n in self._counted.items() if n])
+            counts = self._counts()
+            changed = [(*key, counts.get(key, 0) + n) for key, n in self._counted.items() if n]
+            self.executemany(COUNT, changed)
+            counts.update(((type, status), n) for type, status, n in changed)
             self._counted.clear()
 
     def take_back(self, events: int) -> None:
         """Forget all but the first so many events, and what is not written: what came after them was undone."""
         del self.events[events:]
+        self._fresh = []
         self._untold = []
         self._counted.clear()
-        self._known.forget()
+        self.known.forget()
+
+    def _store(self) -> None:
+        rows, self._fresh = self._fresh, []
+        INSERT_JOBS(self._connection.execute, rows)
+
+    def _counts(self) -> dict[tuple[str, str], int]:
+        if self.known.counts is None:
+            rows = self.execute("select type, status, n from counts").fetchall()
+            self.known.counts = {(type, status): n for type, status, n in rows}
+        return self.known.counts
 
     def _last_job(self) -> int:
-        if self._known.last_job is None:
-            self._known.last_job, self._known.last_event = self.execute(LAST_NUMBERS).fetchone()
-        return self._known.last_job
+        if self.known.last_job is None:
+            self.known.last_job, self.known.last_event = self.execute(LAST_NUMBERS).fetchone()
+        return self.known.last_job

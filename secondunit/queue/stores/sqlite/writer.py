@@ -194,8 +194,8 @@ class Writer:
         """Do all writes, without the price of a savepoint each (5 us); None when one of them left half of it behind."""
         transaction = Transaction(connection, self._known)
         for entry in batch:
-            before = connection.total_changes, len(transaction.events)
-            if not _done(transaction, entry) and (connection.total_changes, len(transaction.events)) != before:
+            before = transaction.trace()
+            if not _done(transaction, entry) and transaction.trace() != before:
                 return None
         try:
             transaction.flush()

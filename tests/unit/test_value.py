@@ -1,13 +1,13 @@
-"""Values that are made quickly are as frozen, as equal and as strict as any other dataclass."""
+"""A value of the queue stays as it was made."""
 
 import copy
-import dataclasses
 import pickle
 from typing import Any
 
 import pytest
 
-from secondunit.queue.model import Event, Job, replace
+from secondunit.queue.model import Event
+from secondunit.queue.value import replace
 from secondunit.testing.jobs import NOW, new
 
 JOB = new("a").job
@@ -15,20 +15,19 @@ JOB = new("a").job
 
 def test_a_job_can_not_be_changed() -> None:
     for job in (JOB, replace(JOB, progress=0.5)):
-        with pytest.raises(dataclasses.FrozenInstanceError):
+        with pytest.raises(AttributeError):
             job.progress = 1.0  # type: ignore[misc]
-        assert type(job) is Job
 
 
 def test_a_replaced_job_differs_in_nothing_else() -> None:
     changed = replace(JOB, progress=0.5, message="half")
-    assert changed == dataclasses.replace(JOB, progress=0.5, message="half") != JOB
+    assert changed != JOB and (changed.progress, changed.message) == (0.5, "half")
     assert replace(changed, progress=0.0, message=None) == JOB
 
 
 def test_a_name_that_is_no_field_is_refused() -> None:
     nothing: dict[str, Any] = {"progres": 0.5}
-    with pytest.raises(AttributeError):
+    with pytest.raises(TypeError):
         replace(JOB, **nothing)
     with pytest.raises(TypeError):
         Event("a", "hls", "queued", NOW, JOB.status, **nothing)

@@ -10,11 +10,27 @@ import pytest
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound
 from secondunit.queue.model import Change, Job, Status
+from secondunit.queue.outcome import Completed
 from secondunit.queue.stores.sqlite import jobs, pruning
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.value import replace
-from secondunit.testing.jobs import ALL, NOW, by, claim, claim_one, end, later, listened, new, prune_at, start, submit
+from secondunit.testing.jobs import (
+    ALL,
+    NOW,
+    by,
+    claim,
+    claim_one,
+    end,
+    held,
+    later,
+    listened,
+    new,
+    prune_at,
+    settled,
+    start,
+    submit,
+)
 
 
 @pytest.fixture
@@ -81,6 +97,39 @@ async def test_a_write_sees_the_jobs_that_were_submitted_with_it(store: SqliteSt
     cancel = store.change("a", by(state.cancel, NOW))
     _, cancelled, _, claimed = await asyncio.gather(submit(store, "a"), cancel, submit(store, "b"), claim(store))
     assert cancelled.status is Status.CANCELLED and [job.id for job in claimed] == ["b"]
+
+
+async def test_who_starts_in_the_transaction_that_stores_it_is_stored_running(store: SqliteStore) -> None:
+    await claim(store)  # now it is known that nothing waits
+    heard = listened(store)
+    _, claimed = await asyncio.gather(submit(store, "a", "b", "c"), claim(store, 2))
+    assert list(claimed) == [await store.get("a"), await store.get("b")]
+    assert [job.status for job in claimed] == [Status.RUNNING] * 2
+    assert (await store.get("c")).status is Status.QUEUED
+    names = ["queued", "queued", "queued", "started", "started"]
+    assert [event.name for event in heard] == names and list(await store.events(0, ALL, 10)) == heard
+    assert ((await store.counts()).queued, (await store.counts()).running) == ({"hls": 1}, {"hls": 2})
+    ended = await store.change("a", settled(Completed(1)), lease=held(claimed[0]))
+    assert ended.status is Status.COMPLETED and await store.get("a") == ended
+
+
+async def test_who_starts_in_the_transaction_that_stores_it_does_not_overtake(store: SqliteStore) -> None:
+    await submit(store, "first")
+    _, claimed = await asyncio.gather(submit(store, "second"), claim(store, 1))
+    assert [job.id for job in claimed] == ["first"]
+    _, _, claimed = await asyncio.gather(
+        submit(store, "low", priority=4), submit(store, "high", priority=0), claim(store)
+    )
+    assert [job.id for job in claimed] == ["high", "second", "low"]
+    _, _, claimed = await asyncio.gather(submit(store, "low-2", priority=4), submit(store, "high-2"), claim(store))
+    assert [job.id for job in claimed] == ["high-2", "low-2"]
+
+
+async def test_who_waits_for_a_time_does_not_start_in_the_transaction_that_stores_it(store: SqliteStore) -> None:
+    await claim(store)  # now it is known that nothing is delayed
+    _, claimed = await asyncio.gather(submit(store, "a", run_at=later(60)), claim(store))
+    assert claimed == []
+    assert [job.id for job in await claim(store, at=later(60))] == ["a"]
 
 
 async def test_an_events_number_is_not_used_again_though_all_was_forgotten(tmp_path: Path) -> None:

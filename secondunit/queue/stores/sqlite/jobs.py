@@ -21,14 +21,13 @@ from secondunit.queue.stores.sqlite.rows import (
     moving_values,
 )
 from secondunit.queue.stores.sqlite.sparse import Update
-from secondunit.queue.stores.sqlite.transaction import Transaction
+from secondunit.queue.stores.sqlite.transaction import NEVER, Transaction
 from secondunit.queue.value import replace
 
 KEY_LIFE = timedelta(hours=24)
 PROMOTE_AT_ONCE = 500
 LONGEST_KEPT = 1000
 PAYLOAD = FIXED.index("payload")
-NEVER = 2**62
 
 SELECT = f"select {JOB_COLUMNS} from jobs where id = ?"
 SELECT_NUMBERS = f"select {JOB_COLUMNS} from jobs where seq in ({{}})"
@@ -102,7 +101,7 @@ def add(tx: Transaction, changes: Sequence[Change]) -> list[tuple[Job, bool]]:
 def _insert(tx: Transaction, fresh: Sequence[tuple[Job, Change]], keys: Mapping[str, Job]) -> None:
     for job, change in fresh:
         fixed, moving = fixed_values(job), moving_values(job)
-        tx.insert((job.seq, *fixed, *moving, job.priority))
+        tx.insert(job, fixed, moving)
         tx.count(job.type, job.status, 1)
         _delayed(tx, job)
         if len(fixed[PAYLOAD]) <= LONGEST_KEPT:
@@ -132,7 +131,9 @@ def write(tx: Transaction, before: Job, change: Change) -> Job:
         raise NotAllowed(job.id, "a live job does the same work already")
     held = tx.known.rows.get(before.seq)
     old, new = held[1] if held and held[0] is before else moving_values(before), moving_values(job)
-    if before.status is Status.QUEUED is job.status:  # it keeps its place in the line
+    if fresh := tx.fresh.get(before.seq):  # no row of it is written yet
+        tx.insert(job, fresh[1], new)
+    elif before.status is Status.QUEUED is job.status:  # it keeps its place in the line
         UPDATE_WAITING(tx.execute, old[:PLACE], new[:PLACE], (job.seq,))
     elif UPDATE(tx.execute, old, new, (job.seq, before.status.value, before.epoch)) != 1:
         tx.known.drop(before)
@@ -163,16 +164,24 @@ def claim(tx: Transaction, room: Mapping[str, int], limit: int, boot: str, ttl: 
         return []
     heads: list[tuple[int, int]] = []
     for type, n in room.items():
-        if n > 0 and tx.stand(type, Status.QUEUED):
-            heads += tx.execute(READY, (type, min(n, limit))).fetchall()
+        if n > 0 and (waiting := tx.stand(type, Status.QUEUED)):
+            heads += _first(tx, type, min(n, limit), waiting)
     heads.sort()
     jobs = _numbered(tx, [seq for _, seq in heads[:limit]])
     return [write(tx, job, state.start(job, boot, ttl, now)) for job in jobs]
 
 
+def _first(tx: Transaction, type: str, n: int, waiting: int) -> Sequence[tuple[int, int]]:
+    """Rank and number of the next jobs of a type; of those that came in this transaction alone, without a look."""
+    fresh = [job for job, _, _ in tx.fresh.values() if job.type == type and job.status is Status.QUEUED]
+    if len(fresh) == waiting:
+        return sorted((job.priority, job.seq) for job in fresh if job.run_at is None)[:n]
+    return tx.execute(READY, (type, n)).fetchall()
+
+
 def _numbered(tx: Transaction, seqs: Sequence[int]) -> list[Job]:
     """The jobs with these numbers, in their order."""
-    jobs = {seq: held[0] for seq in seqs if (held := tx.known.rows.get(seq))}
+    jobs = {seq: held[0] for seq in seqs if (held := tx.fresh.get(seq) or tx.known.rows.get(seq))}
     missing = [seq for seq in seqs if seq not in jobs]
     if missing:
         for row in tx.execute(SELECT_NUMBERS.format(", ".join("?" * len(missing))), missing):

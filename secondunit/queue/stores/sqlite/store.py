@@ -124,6 +124,8 @@ class SqliteStore:
         await self._writer.run(work)
 
     async def next_due(self, types: Sequence[str]) -> datetime | None:
+        if self._writer.none_delayed:  # one that comes later is told of by its event
+            return None
         rows = await self._readers.fetch(*lists.next_due(types))
         return moment_or_none(rows[0][0]) if rows else None
 

@@ -19,7 +19,7 @@ INSERT_JOBS = Insert("jobs", ["seq", *FIXED, *MOVING, "rank"])
 INSERT_EVENTS = Insert("events", ["job", *EVENT_COLUMNS])
 COUNT = "insert into counts values (?1, ?2, ?3) on conflict do update set n = ?3"
 ROWS_KEPT = 2000
-UNKNOWN = 0
+UNKNOWN, NEVER = 0, 2**62
 
 
 class Known:
@@ -67,36 +67,37 @@ class Known:
 class Transaction:
     """One transaction of the writer.
 
-    New jobs are written together, before any other statement runs; what is told and counted by `flush`.
+    New jobs are written together, before any other statement runs: until then they are `fresh`, by their numbers, each
+    with its values of FIXED and MOVING. What is told and counted is written by `flush`.
     """
 
     def __init__(self, connection: sqlite3.Connection, known: Known) -> None:
         self.known = known
+        self.fresh: dict[int, tuple[Job, Row, Row]] = {}
         self.events: list[Event] = []
         self._connection = connection
-        self._fresh: list[Row] = []
         self._untold: list[tuple[int, Event]] = []
         self._counted: Counter[tuple[str, str]] = Counter()
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run a statement; it sees everything that was written before."""
-        if self._fresh:
+        if self.fresh:
             self._store()
         return self._connection.execute(sql, values)
 
     def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement for each row."""
-        if self._fresh:
+        if self.fresh:
             self._store()
         self._connection.executemany(sql, rows)
 
-    def insert(self, row: Row) -> None:
-        """Store a new job's row."""
-        self._fresh.append(row)
+    def insert(self, job: Job, fixed: Row, moving: Row) -> None:
+        """Store a new job, or what became of it since."""
+        self.fresh[job.seq] = job, fixed, moving
 
     def trace(self) -> tuple[int, int, int]:
         """Something that differs once more was written."""
-        return self._connection.total_changes, len(self.events), len(self._fresh)
+        return self._connection.total_changes, len(self.events), len(self.fresh)
 
     def number(self, jobs: int) -> int:
         """The last job's number so far; so many more are given out after it."""
@@ -123,7 +124,7 @@ class Transaction:
 
     def flush(self) -> None:
         """Write what is not written yet."""
-        if self._fresh:
+        if self.fresh:
             self._store()
         if self._untold:
             INSERT_EVENTS(self.execute, [(job, *event_values(event)) for job, event in self._untold])
@@ -138,13 +139,14 @@ class Transaction:
     def take_back(self, events: int) -> None:
         """Forget all but the first so many events, and what is not written: what came after them was undone."""
         del self.events[events:]
-        self._fresh = []
+        self.fresh = {}
         self._untold = []
         self._counted.clear()
         self.known.forget()
 
     def _store(self) -> None:
-        rows, self._fresh = self._fresh, []
+        fresh, self.fresh = self.fresh.values(), {}
+        rows = ((job.seq, *fixed, *moving, job.priority) for job, fixed, moving in fresh)
         INSERT_JOBS(self._connection.execute, rows)
 
     def _counts(self) -> dict[tuple[str, str], int]:

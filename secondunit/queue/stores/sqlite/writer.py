@@ -15,7 +15,7 @@ from secondunit.queue.model import Event
 from secondunit.queue.store import Listener
 from secondunit.queue.stores.sqlite.ballast import Ballast
 from secondunit.queue.stores.sqlite.connection import connect_writer, translated
-from secondunit.queue.stores.sqlite.transaction import Known, Transaction
+from secondunit.queue.stores.sqlite.transaction import NEVER, Known, Transaction
 
 T = TypeVar("T")
 BATCH = 256
@@ -73,6 +73,11 @@ class Writer:
         """Open the database, or raise why it can't be."""
         self._thread.start()
         await self._opened
+
+    @property
+    def none_delayed(self) -> bool:
+        """Whether it is known that no job waits for its time."""
+        return self._known.due == NEVER
 
     async def run(self, work: Callable[[Transaction], T], *, spends: bool = True) -> T:
         """Run `work` within a transaction and return its result once that is committed.

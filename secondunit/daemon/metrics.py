@@ -158,5 +158,5 @@ class _Family(Generic[Series]):
         """The series of these labels."""
         series = self._series.get(values)
         if series is None:
-            series = self._series[values] = self._metric.labels(*values)
+            series = self._series[values] = self._metric.labels(*values) if values else self._metric
         return series

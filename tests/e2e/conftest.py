@@ -120,7 +120,7 @@ class Daemon:
         """The job as the API shows it."""
         return self.call("GET", f"/api/jobs/{job_id}").body
 
-    def until(self, job_id: str, *statuses: str, within: float = 20.0) -> Any:
+    def until(self, job_id: str, *statuses: str, within: float = 45.0) -> Any:
         """The job, once it has one of these statuses."""
         deadline = time.monotonic() + within
         while (job := self.job(job_id))["status"] not in statuses:
@@ -132,7 +132,7 @@ class Daemon:
         """Send it a signal."""
         self.process.send_signal(number)
 
-    def ended(self, within: float = 20.0) -> int:
+    def ended(self, within: float = 45.0) -> int:
         """Its exit code, once it has ended."""
         return self.process.wait(within)
 

@@ -128,3 +128,17 @@ async def test_requests_deliveries_phases_and_lag_are_observed() -> None:
     assert values['secondunit_deliveries_total{kind="callback",outcome="delivered"}'] == 1
     assert values['secondunit_phase_duration_seconds_sum{phase="geocode",type="locations"}'] == 2
     assert values["secondunit_event_loop_lag_seconds"] == 0.25
+
+
+async def test_polls_tokens_and_doubts_are_observed() -> None:
+    of = metrics()
+    of.observe_poll("ok")
+    of.observe_backend_jobs("found", 3)
+    of.observe_tokens("in", 700)
+    of.observe_doubt()
+    of.observe_doubt()
+    values = await scraped(of)
+    assert values['secondunit_poll_total{outcome="ok"}'] == 1
+    assert values['secondunit_backend_jobs_total{what="found"}'] == 3
+    assert values['secondunit_llm_tokens_total{direction="in"}'] == 700
+    assert values["secondunit_llm_maybe_charged_total"] == 2

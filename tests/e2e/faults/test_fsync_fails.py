@@ -65,7 +65,11 @@ def test_a_commit_that_is_not_durable_is_not_acknowledged(start: Any, break_sync
 
 def test_a_checkpoint_that_is_not_durable_ends_the_daemon_and_loses_nothing(start: Any, break_syncs: Break) -> None:
     daemon = start().ready()
-    break_syncs(daemon, "2+")
+    log, deadline = daemon.data / "queue.db-wal", time.monotonic() + 30
+    while log.stat().st_size:  # the checkpoint after the start is not the one that is meant
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    break_syncs(daemon, "3+")  # the new log's header, the commit, and then the checkpoint
     job_id = daemon.call("POST", "/api/jobs", LATER).body["jobId"]
     assert daemon.ended() == 74
     assert start().ready().job(job_id)["status"] == "queued"

@@ -18,7 +18,7 @@ NAMES = ["Harbour", "Old Fort", "Lighthouse"]
 FILLER = [f"line {n} tells of thing {n * 7919} and of matter {n * 104729}, nothing else" for n in range(2400)]
 
 
-def until(holds: Callable[[], object], seconds: float = 20) -> None:
+def until(holds: Callable[[], object], seconds: float = 60) -> None:
     """Return once this holds."""
     deadline = time.monotonic() + seconds
     while not holds():
@@ -40,7 +40,7 @@ def test_killed_in_each_phase_it_repeats_nothing_that_was_finished(start: Any, t
     held = town.held["Long"] = threading.Event()
     client = life()
     job_id = client.analyze(url)["job_id"]
-    assert held.wait(20)
+    assert held.wait(60)
     assert client.daemon.job(job_id)["phase"] == "metadata"
     killed(client)
 

@@ -23,7 +23,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 EXAMPLES = CHECKOUT / "examples"
 CLIP = EXAMPLES / "media" / "clip.mp4"
 KEY = "the backend's key"
-WITHIN = 30.0
+WITHIN = 60.0
 
 
 async def until(holds: Callable[[], object]) -> None:

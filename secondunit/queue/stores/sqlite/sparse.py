@@ -12,14 +12,14 @@ from typing import Any
 
 Execute = Callable[[str, Sequence[Any]], Any]
 TEXTS_KEPT = 128
-AT_ONCE = (64, 32, 16, 8, 4, 2, 1)
+AT_ONCE = (32, 8, 2, 1)
 
 
 class Insert:
     """Rows of `columns` into a table, many by one statement; what is None is left out.
 
-    While a statement runs, Python's lock is free: 64 rows by one let the event loop go on meanwhile, where a statement
-    each would ask for the lock 64 times, and they cost two thirds.
+    While a statement runs, Python's lock is free: 32 rows by one let the event loop go on meanwhile, where a statement
+    each would ask for the lock 32 times, and they cost two thirds.
     """
 
     def __init__(self, table: str, columns: Sequence[str]) -> None:

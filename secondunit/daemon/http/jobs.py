@@ -22,8 +22,8 @@ async def submit(api: Api, request: web.Request) -> web.StreamResponse:
     ask = asks.taken(asks.SubmitAsk, body)
     [idempotency] = asks.idempotency_keys(request.headers.get("Idempotency-Key"), body)
     job, created = await api.queue.submit(asks.submission(ask, api.queue.registry, api.rule, idempotency))
-    status, content, location = 201 if created else 200, wire.accepted(job).encode(), f"/api/jobs/{job.id}"
-    return written(api, request, status, content, location)
+    [content] = wire.accepted([job])
+    return written(api, request, 201 if created else 200, content.encode(), f"/api/jobs/{job.id}")
 
 
 async def submit_batch(api: Api, request: web.Request) -> web.Response:
@@ -40,7 +40,7 @@ async def submit_batch(api: Api, request: web.Request) -> web.Response:
     except (BadPayload, UnknownType, TypeUnavailable):
         raise BadPayload(*_faults(api, submissions)) from None
     created = any(new for _, new in stored)
-    content = f'{{"jobs":[{",".join([wire.accepted(job) for job, _ in stored])}]}}'
+    content = f'{{"jobs":[{",".join(wire.accepted(job for job, _ in stored))}]}}'
     return reply_encoded(content.encode(), 201 if created else 200)
 
 

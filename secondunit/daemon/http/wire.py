@@ -1,8 +1,7 @@
 """What goes out: jobs, events and deliveries under their names in JSON."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from secondunit.daemon.artifacts import Artifact
@@ -33,9 +32,13 @@ def percent(fraction: float) -> int | float:
     return tenths // 10 if tenths % 10 == 0 else tenths / 10
 
 
-def accepted(job: Job) -> str:
-    """A job as its submitter hears of it, in JSON already: nothing in an id, a status or a time needs an escape."""
-    return f'{{"jobId":"{job.id}","status":"{job.status.value}","createdAt":"{_instant_once(job.created_at)}"}}'
+def accepted(jobs: Iterable[Job]) -> Iterator[str]:
+    """Each job as its submitter hears of it, in JSON already: nothing in an id, a status or a time needs an escape."""
+    at, created = None, None
+    for job in jobs:
+        if job.created_at is not at:  # those that came together have one time
+            at, created = job.created_at, instant(job.created_at)
+        yield f'{{"jobId":"{job.id}","status":"{job.status.value}","createdAt":"{created}"}}'
 
 
 def moved(job: Job) -> dict[str, Any]:
@@ -164,12 +167,6 @@ def under_way(job: Job, paid: Sequence[str], now: datetime) -> dict[str, Any]:
 def artifact(artifact: Artifact, kind: str) -> dict[str, Any]:
     """A file that a job wrote."""
     return {"name": artifact.name, "size": artifact.size, "contentType": kind}
-
-
-@lru_cache(maxsize=1)
-def _instant_once(at: datetime) -> str | None:
-    """The jobs of a batch have one time."""
-    return instant(at)
 
 
 def _duration(job: Job) -> timedelta | None:

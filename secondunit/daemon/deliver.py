@@ -129,9 +129,10 @@ class Deliverer:
 
     async def _send_waiting(self, host: str, delivery_id: str) -> None:
         delivery = await self._outbox.get(delivery_id)
-        if delivery.state == "pending":
+        line = await self._outbox.of_job(delivery.notice.job_id)
+        if next((each.id for each in line if each.state == "pending"), None) == delivery_id:
             await self._send(host, delivery)
-        else:
+        else:  # it arrived meanwhile, or one before it has to go out again: after that, it is due again
             self._lanes.done(host, delivery_id, alive=None, now=self._clock.monotonic())
             self.wake()
 

@@ -460,6 +460,22 @@ async def test_asking_again_passes_the_breaker() -> None:
         assert scene.sender.tries[before:] == ["j50-1"]
 
 
+async def test_asking_again_for_a_jobs_second_delivery_does_not_let_it_overtake_its_first() -> None:
+    sender = FakeSender()
+    async with running(Scene(sender)) as scene:
+        hanging = sender.hang("a")
+        await scene.ended("another")
+        await scene.ended("j")
+        await scene.ended("j")
+        first, second = await scene.outbox.of_job("j")
+        await scene.deliverer.retry(first.id)
+        await scene.deliverer.retry(second.id)
+        hanging.set()
+        del sender.hanging["a"]
+        await scene.clock.settle()
+        assert sender.tries[1:] == [first.id, second.id]
+
+
 async def test_asking_again_for_what_is_unknown_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         await Scene(FakeSender()).deliverer.retry("nothing-1")

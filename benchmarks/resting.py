@@ -44,7 +44,7 @@ def idle(folder: Path, seconds: float) -> Figures:
             before = _cpu(server)
             time.sleep(seconds)
             used = (_cpu(server) - before) / seconds * 100
-            return {"CPU %": used, **_memory(server)}
+            return {"CPU %": round(used, 3), **_memory(server)}  # it comes in ticks of a hundredth of a second
 
 
 def lag(folder: Path, seconds: float) -> Figures:

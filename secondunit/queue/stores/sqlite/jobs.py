@@ -14,6 +14,7 @@ from secondunit.queue.stores.sqlite.rows import (
     JOB_COLUMNS,
     MOVING,
     PLACE,
+    Row,
     dump_notice,
     fixed_values,
     job_from,
@@ -129,15 +130,11 @@ def write(tx: Transaction, before: Job, change: Change) -> Job:
     job = change.job
     if before.status.ended and not job.status.ended and _twin(tx, job, {}):
         raise NotAllowed(job.id, "a live job does the same work already")
-    held = tx.known.rows.get(before.seq)
-    old, new = held[1] if held and held[0] is before else moving_values(before), moving_values(job)
+    new = moving_values(job)
     if fresh := tx.fresh.get(before.seq):  # no row of it is written yet
         tx.insert(job, fresh[1], new)
-    elif before.status is Status.QUEUED is job.status:  # it keeps its place in the line
-        UPDATE_WAITING(tx.execute, old[:PLACE], new[:PLACE], (job.seq,))
-    elif UPDATE(tx.execute, old, new, (job.seq, before.status.value, before.epoch)) != 1:
-        tx.known.drop(before)
-        raise LeaseLost(job.id, before.epoch)
+    else:
+        _update(tx, before, job, new)
     if before.status is not job.status:
         tx.count(job.type, before.status, -1)
         tx.count(job.type, job.status, 1)
@@ -145,6 +142,16 @@ def write(tx: Transaction, before: Job, change: Change) -> Job:
     tx.known.moved(job, new)
     _tell(tx, job, change.event, change.notice)
     return job
+
+
+def _update(tx: Transaction, before: Job, job: Job, new: Row) -> None:
+    held = tx.known.rows.get(before.seq)
+    old = held[1] if held and held[0] is before else moving_values(before)
+    if before.status is Status.QUEUED is job.status:  # it keeps its place in the line
+        UPDATE_WAITING(tx.execute, old[:PLACE], new[:PLACE], (job.seq,))
+    elif UPDATE(tx.execute, old, new, (job.seq, before.status.value, before.epoch)) != 1:
+        tx.known.drop(before)
+        raise LeaseLost(job.id, before.epoch)
 
 
 def _delayed(tx: Transaction, job: Job) -> None:

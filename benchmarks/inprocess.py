@@ -17,12 +17,12 @@ import uvloop
 from pydantic import BaseModel
 from rows import fill
 
-from secondunit.daemon import logs
-from secondunit.daemon.chance import StockedRandom
-from secondunit.daemon.clock import SystemClock
-from secondunit.daemon.joblog import JobLog
-from secondunit.daemon.metrics import Metrics
-from secondunit.handlers.tools.workspace import WorkFolders
+from secondunit.daemon.monitoring.job_log import JobLog
+from secondunit.daemon.monitoring.metrics import Metrics
+from secondunit.daemon.process import logs
+from secondunit.daemon.process.clock import SystemClock
+from secondunit.daemon.process.randomness import StockedRandom
+from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue.context import Hooks
 from secondunit.queue.execution import House
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry

@@ -17,12 +17,12 @@ from asking import call
 from beside import LeftOut
 from daemons import daemon
 
-from secondunit.handlers.tools.ffmpeg import Media, find_media
-from secondunit.handlers.tools.filters import hls_argv
-from secondunit.handlers.tools.hls_plan import HlsPlan, plan
-from secondunit.handlers.tools.paths import LocalFiles
-from secondunit.handlers.tools.probe import pictures, probe
-from secondunit.handlers.tools.process import ProcessRunner
+from secondunit.handlers.hls.plan import HlsPlan, plan
+from secondunit.handlers.tools.media.ffmpeg import Media, find_media
+from secondunit.handlers.tools.media.graphs import hls_argv
+from secondunit.handlers.tools.media.probe import pictures, probe
+from secondunit.handlers.tools.programs.runner import ProcessRunner
+from secondunit.handlers.tools.storage.local import LocalFiles
 
 FILM = files("iscc_samples") / "files" / "video" / "demo.mp4"
 QUALITIES = ["1080p", "720p", "480p"]

@@ -10,5 +10,5 @@ from blockbuster import blockbuster_ctx
 def _a_blocked_loop_is_an_error() -> Iterator[None]:
     with blockbuster_ctx("secondunit") as blocking:
         for call in ("os.mkdir", "os.stat"):
-            blocking.functions[call].can_block_in("secondunit/handlers/tools/workspace.py", "_made")
+            blocking.functions[call].can_block_in("secondunit/handlers/tools/storage/workspace.py", "_made")
         yield

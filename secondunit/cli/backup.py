@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from secondunit.cli import screen
+from secondunit.cli import output as screen
 from secondunit.cli.client import ask
 
 if TYPE_CHECKING:
-    from secondunit.daemon.settings import Settings
+    from secondunit.daemon.config.settings import Settings
 
 
 @click.command()

@@ -18,7 +18,7 @@ import click
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
-    from secondunit.daemon.settings import Settings
+    from secondunit.daemon.config.settings import Settings
 
 T = TypeVar("T")
 FAILED = 1

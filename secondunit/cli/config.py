@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from secondunit.daemon.config import Config
+    from secondunit.daemon.config.loader import Config
 
 
 @click.group()
@@ -22,7 +22,7 @@ def config() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(as_json: bool) -> None:
     """Print every setting with its value; secrets as ***."""
-    from secondunit.daemon.config import shown
+    from secondunit.daemon.config.loader import shown
 
     found = loaded()
     values = shown(found.settings)
@@ -46,7 +46,7 @@ def check() -> None:
 
 def loaded() -> Config:
     """The settings of this environment; ends the command with 78 if they can't be used."""
-    from secondunit.daemon.config import BadConfig, load
+    from secondunit.daemon.config.loader import BadConfig, load
 
     try:
         return load(os.environ)

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from secondunit.cli import screen
+from secondunit.cli import output as screen
 from secondunit.cli.client import ENDED, Client, NoDaemon, Refused, at, fail
-from secondunit.cli.stage import Broken, Stage, daemon, examples, free_port, ready, show_log, stop
+from secondunit.cli.demo_stage import Broken, Stage, daemon, examples, free_port, ready, show_log, stop
 
 JOBS_WITHIN = 300.0
 SAMPLES = ("clip.mp4", "still.jpg")

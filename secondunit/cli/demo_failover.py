@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from secondunit.cli import screen
+from secondunit.cli import output as screen
 from secondunit.cli.client import Client, NoDaemon, at
-from secondunit.cli.stage import Broken, Stage, answers, daemon, examples, free_port, program, ready, stop
+from secondunit.cli.demo_stage import Broken, Stage, answers, daemon, examples, free_port, program, ready, stop
 
 ANALYSES = tuple(f"analysis-{number}" for number in (1, 2, 3))
 FIRST_POINTS, COST = 1000, 10
@@ -37,7 +37,7 @@ def _node() -> str:
 
 
 async def _take_over(stage: Stage, node: str, folder: Path) -> None:
-    from secondunit.testing.gemini import StandIn
+    from secondunit.testing.fakes.gemini import StandIn
 
     standin = StandIn()
     async with (

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from secondunit.cli.client import Refused
-from secondunit.daemon.backups import take
-from secondunit.daemon.boxlock import Locked, box_lock
-from secondunit.daemon.clock import SystemClock
-from secondunit.daemon.http import wire
-from secondunit.daemon.settings import Database
+from secondunit.daemon.config.settings import Database
+from secondunit.daemon.files.backups import take
+from secondunit.daemon.http.contract import serialize as wire
+from secondunit.daemon.process.clock import SystemClock
+from secondunit.daemon.process.lock import Locked, box_lock
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, NotAllowed, QueueError
 from secondunit.queue.handler import Registry

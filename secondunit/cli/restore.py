@@ -19,7 +19,7 @@ def restore(file: Path, yes: bool) -> None:
     run again; jobs submitted since then are gone.
     """
     from secondunit.cli.config import loaded
-    from secondunit.daemon.boxlock import Locked, box_lock
+    from secondunit.daemon.process.lock import Locked, box_lock
     from secondunit.queue.errors import QueueError
     from secondunit.queue.stores.sqlite.backup import check
     from secondunit.queue.stores.sqlite.backup import restore as put_back

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from secondunit.cli import screen
+from secondunit.cli import output as screen
 from secondunit.cli.client import FAILED, Client, ask, follow
 
 

@@ -10,38 +10,38 @@ from random import SystemRandom
 
 import structlog
 
-from secondunit.daemon import heap
-from secondunit.daemon.active import Ears, Poller
-from secondunit.daemon.again import Again
-from secondunit.daemon.alerts import AlertHook, Alerts, Limits, Poisoned
-from secondunit.daemon.artifacts import Artifacts
-from secondunit.daemon.backend import KIND as BACKEND
-from secondunit.daemon.backend import Backend, BackendSender
-from secondunit.daemon.backups import take
-from secondunit.daemon.callbacks import KIND as CALLBACK
-from secondunit.daemon.callbacks import CallbackSender, signer
-from secondunit.daemon.chance import StockedRandom
-from secondunit.daemon.clock import SystemClock
-from secondunit.daemon.config import Config, unserved
-from secondunit.daemon.deliver import Deliverer
-from secondunit.daemon.disk import DiskGuard
-from secondunit.daemon.health import Box, Checkup
-from secondunit.daemon.http.api import Analyses, Api, Locations
-from secondunit.daemon.joblog import JobLog, mode_lines
-from secondunit.daemon.lifecycle import Stop, Systemd, drain, stop_on_signals
-from secondunit.daemon.listen import http_settings, listening
-from secondunit.daemon.loops import loops
-from secondunit.daemon.metrics import Metrics
-from secondunit.daemon.opening import VERSION, sessions_of, store_of, tools_of
-from secondunit.daemon.parts import Parts, World
-from secondunit.daemon.plugins import Found, discover
-from secondunit.daemon.sender import Sender
-from secondunit.daemon.settings import Settings
-from secondunit.daemon.takeover import backend_of, poller_of
-from secondunit.daemon.tidy import tidy
-from secondunit.daemon.uploads import Uploads
-from secondunit.handlers.tools.addresses import AddressRule
-from secondunit.handlers.tools.workspace import WorkFolders
+from secondunit.daemon.automation.backend import KIND as BACKEND
+from secondunit.daemon.automation.backend import Backend, BackendSender
+from secondunit.daemon.automation.partial_retry import Again
+from secondunit.daemon.automation.poller import Ears, Poller
+from secondunit.daemon.config.job_types import Found, discover
+from secondunit.daemon.config.loader import Config, unserved
+from secondunit.daemon.config.settings import Settings
+from secondunit.daemon.delivery.dispatcher import Deliverer
+from secondunit.daemon.delivery.policy import Sender
+from secondunit.daemon.delivery.webhooks import KIND as CALLBACK
+from secondunit.daemon.delivery.webhooks import CallbackSender, signer
+from secondunit.daemon.files.artifacts import Artifacts
+from secondunit.daemon.files.backups import take
+from secondunit.daemon.files.startup_cleanup import tidy
+from secondunit.daemon.files.uploads import Uploads
+from secondunit.daemon.http.context import Analyses, Api, Locations
+from secondunit.daemon.http.listeners import http_settings, listening
+from secondunit.daemon.monitoring.alerts import AlertHook, Alerts, Limits, Poisoned
+from secondunit.daemon.monitoring.disk_guard import DiskGuard
+from secondunit.daemon.monitoring.health import Box, Checkup
+from secondunit.daemon.monitoring.job_log import JobLog, mode_lines
+from secondunit.daemon.monitoring.metrics import Metrics
+from secondunit.daemon.process import garbage as heap
+from secondunit.daemon.process.clock import SystemClock
+from secondunit.daemon.process.lifecycle import Stop, Systemd, drain, stop_on_signals
+from secondunit.daemon.process.randomness import StockedRandom
+from secondunit.daemon.wiring.backend import backend_of, poller_of
+from secondunit.daemon.wiring.background import loops
+from secondunit.daemon.wiring.components import Parts, World
+from secondunit.daemon.wiring.resources import VERSION, sessions_of, store_of, tools_of
+from secondunit.handlers.tools.network.addresses import AddressRule
+from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue import leases
 from secondunit.queue.context import Hooks
 from secondunit.queue.execution import House

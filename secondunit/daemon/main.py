@@ -8,12 +8,12 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from secondunit.daemon import logs
 from secondunit.daemon.app import serve
-from secondunit.daemon.boxlock import Locked, box_lock
-from secondunit.daemon.config import BadConfig, Config, load
-from secondunit.daemon.lifecycle import Systemd
-from secondunit.daemon.notify import Notifier
+from secondunit.daemon.config.loader import BadConfig, Config, load
+from secondunit.daemon.process import logs
+from secondunit.daemon.process.lifecycle import Systemd
+from secondunit.daemon.process.lock import Locked, box_lock
+from secondunit.daemon.process.systemd import Notifier
 from secondunit.queue.errors import StoreBroken, StoreFull
 
 DRAINED, LOOP_DIED, STORE_FAILED, ANOTHER_HAS_IT, MISCONFIGURED = 0, 70, 74, 75, 78

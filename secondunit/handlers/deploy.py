@@ -9,13 +9,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from secondunit.handlers.tools.commands import run_command
-from secondunit.handlers.tools.deployments import Deployments
-from secondunit.handlers.tools.endings import in_thread
-from secondunit.handlers.tools.projects import Project, disagreements
-from secondunit.handlers.tools.releases import Releases
+from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.deployment.archive import extract
+from secondunit.handlers.tools.deployment.commands import run_command
+from secondunit.handlers.tools.deployment.deployments import Deployments
+from secondunit.handlers.tools.deployment.projects import Project, disagreements
+from secondunit.handlers.tools.deployment.releases import Releases
 from secondunit.handlers.tools.toolbox import Tools
-from secondunit.handlers.tools.untar import extract
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from secondunit.handlers.tools.downloads import Downloads, DownloadWish, Way
-from secondunit.handlers.tools.endings import in_thread
+from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.fetching.download_router import Downloads, DownloadWish, Way
 from secondunit.handlers.tools.ports import StagedFile
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable

@@ -15,14 +15,14 @@ Times are passed in, from `secondunit.testing.jobs.NOW` on; a store that needs a
 
 import pytest
 
-from secondunit.testing.contract_add import AddContract
-from secondunit.testing.contract_change import ChangeContract
-from secondunit.testing.contract_claim import ClaimContract
-from secondunit.testing.contract_events import EventContract
-from secondunit.testing.contract_find import FindContract, PruneContract
-from secondunit.testing.contract_leases import LeaseContract
-from secondunit.testing.contract_outbox import OutboxContract
-from secondunit.testing.contract_steps import CacheContract, StepContract
+from secondunit.testing.contract.add import AddContract
+from secondunit.testing.contract.change import ChangeContract
+from secondunit.testing.contract.claim import ClaimContract
+from secondunit.testing.contract.events import EventContract
+from secondunit.testing.contract.find import FindContract, PruneContract
+from secondunit.testing.contract.leases import LeaseContract
+from secondunit.testing.contract.outbox import OutboxContract
+from secondunit.testing.contract.steps import CacheContract, StepContract
 
 
 class StoreContract(

@@ -29,7 +29,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "multidict": ("handlers/tools/", "daemon/"),
     "msgspec": ("queue/", "daemon/http/"),
     "obstore": ("handlers/tools/", "daemon/"),
-    "playwright": ("handlers/tools/browser_child.py",),
+    "playwright": ("handlers/tools/fetching/browser/child.py",),
     "prometheus_client": ("daemon/",),
     "psutil": ("daemon/", "cli/"),
     "pydantic": ("queue/handler.py", "queue/validation.py", "handlers/", "daemon/", "testing/"),
@@ -50,7 +50,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
 # The boundaries at which any exception becomes a value; everywhere else an error is named or let through.
 CATCHES_EVERYTHING = {
     "queue/execution.py": "a run: what a handler raised becomes its outcome",
-    "daemon/plugins.py": "somebody else's code at import: the daemon and its other job types go on without it",
+    "daemon/config/job_types.py": "somebody else's code at import: the daemon and its other job types go on without it",
     "daemon/http/server.py": "the HTTP middleware: what a request raised becomes a problem",
     "daemon/main.py": "the process ends: what ended it becomes its exit code",
     "queue/stores/sqlite/writer.py": "the writer's thread: what a decision raised is raised again in its caller's task",

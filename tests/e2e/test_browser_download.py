@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools.browser import Chromium, find_chromium
-from secondunit.handlers.tools.process import SEARCH_PATH
+from secondunit.handlers.tools.fetching.browser.client import Chromium, find_chromium
+from secondunit.handlers.tools.programs.runner import SEARCH_PATH
 from tests.e2e.conftest import served
 
 FOUND = find_chromium(SEARCH_PATH)

@@ -33,7 +33,7 @@ def server() -> Iterator[LocalS3]:
 @pytest.fixture
 def gemini() -> Iterator[str]:
     """The stand-in's address."""
-    argv = [sys.executable, "-m", "secondunit.testing.gemini"]
+    argv = [sys.executable, "-m", "secondunit.testing.fakes.gemini"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout

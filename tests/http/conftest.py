@@ -17,14 +17,14 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from secondunit.daemon.http import answers
-from secondunit.daemon.http.api import Analyses, Api, Health, HttpSettings, Locations
-from secondunit.daemon.http.problems import MEDIA_TYPE
-from secondunit.daemon.http.route import Route
+from secondunit.daemon.http.context import Analyses, Api, Health, HttpSettings, Locations
+from secondunit.daemon.http.contract import responses as answers
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.server import build_app, express
-from secondunit.daemon.results import CachedResults
-from secondunit.handlers.tools.addresses import AddressRule
+from secondunit.daemon.http.transport.problems import MEDIA_TYPE
+from secondunit.daemon.http.transport.route import Route
+from secondunit.daemon.wiring.caches import CachedResults
+from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.queue import state, value
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry

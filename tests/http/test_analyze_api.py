@@ -14,11 +14,11 @@ from aiohttp import FormData
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from secondunit.daemon import uploads as uploads_module
-from secondunit.daemon.http.api import Analyses
-from secondunit.daemon.results import CachedResults
-from secondunit.daemon.uploads import SWEEP_EVERY, Uploads
-from secondunit.handlers.tools.strategy import cache_key, strategy
+from secondunit.daemon.files import uploads as uploads_module
+from secondunit.daemon.files.uploads import SWEEP_EVERY, Uploads
+from secondunit.daemon.http.context import Analyses
+from secondunit.daemon.wiring.caches import CachedResults
+from secondunit.handlers.analyze.strategy import cache_key, strategy
 from secondunit.queue.context import Hooks
 from secondunit.queue.errors import BadPayload, FieldError, StoreFull
 from secondunit.queue.execution import House as Runs

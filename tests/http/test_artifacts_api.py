@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from secondunit.daemon.artifacts import Artifacts
-from secondunit.handlers.tools.paths import LocalFiles
-from secondunit.handlers.tools.workspace import WorkFolders
+from secondunit.daemon.files.artifacts import Artifacts
+from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue.outcome import Completed
 
 SEGMENT = bytes(range(256)) * 8

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.artifacts import Artifacts
-from secondunit.handlers.tools.buckets import Buckets
-from secondunit.handlers.tools.paths import LocalFiles
-from secondunit.handlers.tools.s3_client import S3, Found
-from secondunit.handlers.tools.storage import Storage
-from secondunit.handlers.tools.workspace import WorkFolders
+from secondunit.daemon.files.artifacts import Artifacts
+from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.handlers.tools.storage.router import Storage
+from secondunit.handlers.tools.storage.s3.client import S3, Found
+from secondunit.handlers.tools.storage.s3.files import Buckets
+from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue.outcome import Completed, Transient
 
 KEYS = {

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from secondunit.daemon.http.auth import Caller, OneKey
-from secondunit.daemon.http.gate import Gate
-from secondunit.daemon.http.limits import MOST_CALLERS, RateLimit
-from secondunit.daemon.http.problems import ScopeTooSmall
 from secondunit.daemon.http.routes import ROUTES
+from secondunit.daemon.http.transport.admission import Gate
+from secondunit.daemon.http.transport.auth import Caller, OneKey
+from secondunit.daemon.http.transport.problems import ScopeTooSmall
+from secondunit.daemon.http.transport.rate_limit import MOST_CALLERS, RateLimit
 from secondunit.testing.clock import ManualClock
 
 KEY = "s3cret-Key"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.http import bodies
-from secondunit.daemon.http.problems import NotJson
+from secondunit.daemon.http.transport import json_bodies as bodies
+from secondunit.daemon.http.transport.problems import NotJson
 
 LONG = {"cors_origins": ("https://page.example",)}
 IDLE = {"type": "idle", "payload": {}}

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.listen import http_settings
-from secondunit.daemon.settings import Settings
+from secondunit.daemon.config.settings import Settings
+from secondunit.daemon.http.listeners import http_settings
 from secondunit.queue import state
 from secondunit.queue.model import Event, Status
 from secondunit.queue.outcome import Completed, Failed, JobError, Partial

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from secondunit.handlers.tools.location_strategy import latest_key, location_strategy, locations_key, video_id
+from secondunit.handlers.locations.strategy import latest_key, location_strategy, locations_key, video_id
 from secondunit.queue import state
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext

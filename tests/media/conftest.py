@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers import hls, thumbnail
-from secondunit.handlers.tools.ffmpeg import Media, find_media
-from secondunit.handlers.tools.paths import LocalFiles
-from secondunit.handlers.tools.process import ProcessRunner
+from secondunit.handlers.hls import handler as hls
+from secondunit.handlers.thumbnail import handler as thumbnail
+from secondunit.handlers.tools.media.ffmpeg import Media, find_media
+from secondunit.handlers.tools.programs.runner import ProcessRunner
+from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import Workspace
 from secondunit.queue.validation import validated

@@ -8,7 +8,7 @@ from typing import Any
 import iscc_samples  # type: ignore[import-untyped]
 import pytest
 
-from secondunit.handlers import hls
+from secondunit.handlers.hls import handler as hls
 from secondunit.queue.errors import BadPayload
 from secondunit.queue.outcome import Deterministic
 from secondunit.queue.validation import validated

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.results import CachedResults, CachedSpending
-from secondunit.handlers import analyze
-from secondunit.handlers.tools.frames import Camera
-from secondunit.handlers.tools.gemini import Gemini
-from secondunit.handlers.tools.gemini_wire import GoogleWire
-from secondunit.handlers.tools.probe import pictures, probe
-from secondunit.handlers.tools.stills import Still, moments, take_stills, telling
+from secondunit.daemon.wiring.caches import CachedResults, CachedSpending
+from secondunit.handlers.analyze import handler as analyze
+from secondunit.handlers.analyze.stills import Still, moments, take_stills, telling
+from secondunit.handlers.tools.gemini.client import Gemini
+from secondunit.handlers.tools.gemini.transport import GoogleWire
+from secondunit.handlers.tools.media.frames import Camera
+from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.queue.outcome import Deterministic
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.validation import validated
-from secondunit.testing.gemini import StandIn
+from secondunit.testing.fakes.gemini import StandIn
 from secondunit.testing.handler_kit import FakeContext
 from secondunit.testing.rig import Chance
 

@@ -7,7 +7,7 @@ from typing import Any
 import iscc_samples  # type: ignore[import-untyped]
 import pytest
 
-from secondunit.handlers import thumbnail
+from secondunit.handlers.thumbnail import handler as thumbnail
 from secondunit.queue.errors import BadPayload
 from secondunit.queue.outcome import Deterministic
 from secondunit.queue.validation import validated

@@ -6,10 +6,10 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from secondunit.handlers.analyze.passages import passages
 from secondunit.handlers.tools.ports import Cue
-from secondunit.handlers.tools.spoken import passages
-from secondunit.handlers.tools.subtitle_tracks import nearness
-from secondunit.handlers.tools.subtitles import BadSubtitles, cues_of, decoded, said_once
+from secondunit.handlers.tools.subtitles.formats import BadSubtitles, cues_of, decoded, said_once
+from secondunit.handlers.tools.subtitles.tracks import nearness
 
 TIMES = st.sampled_from(["00:01.000", "00:00:02,500", "01:00:00.000", "00:02.5", "0:1:2.3", "99:99.999", "soon"])
 WORDS = st.sampled_from(

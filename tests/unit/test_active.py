@@ -14,10 +14,10 @@ from aiohttp.test_utils import TestServer
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
-from secondunit.daemon.active import LONGEST_BACKOFF, Ears, Poller, Terms, figures
-from secondunit.daemon.backend import KIND, REFUSED_PAUSE, Backend, BackendSender
-from secondunit.daemon.sender import Delivered, Gone, TryLater
-from secondunit.daemon.takeover import operators_session
+from secondunit.daemon.automation.backend import KIND, REFUSED_PAUSE, Backend, BackendSender
+from secondunit.daemon.automation.poller import LONGEST_BACKOFF, Ears, Poller, Terms, figures
+from secondunit.daemon.delivery.policy import Delivered, Gone, TryLater
+from secondunit.daemon.wiring.backend import operators_session
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import HandlerSpec, Registry
 from secondunit.queue.hub import Hub

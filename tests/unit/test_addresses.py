@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secondunit.handlers.tools.addresses import LONGEST_URL, AddressRule, check_url, url_fault
+from secondunit.handlers.tools.network.addresses import LONGEST_URL, AddressRule, check_url, url_fault
 from secondunit.queue.errors import BadPayload
 
 PUBLIC_ONLY = AddressRule()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.again import WAITS, Again, Try, next_try
+from secondunit.daemon.automation.partial_retry import WAITS, Again, Try, next_try
 from secondunit.queue import state
 from secondunit.queue.handler import JobContext
 from secondunit.queue.model import JobId, Status

@@ -10,9 +10,18 @@ import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from secondunit.daemon.active import Polling
-from secondunit.daemon.alerts import LOOK_EVERY, POISON_TOLD_FOR, AlertHook, Alerts, Limits, Poisoned, Sight, judged
-from secondunit.daemon.takeover import operators_session
+from secondunit.daemon.automation.poller import Polling
+from secondunit.daemon.monitoring.alerts import (
+    LOOK_EVERY,
+    POISON_TOLD_FOR,
+    AlertHook,
+    Alerts,
+    Limits,
+    Poisoned,
+    Sight,
+    judged,
+)
+from secondunit.daemon.wiring.backend import operators_session
 from secondunit.queue import value
 from secondunit.queue.model import Event, Status
 from secondunit.queue.outcome import JobError

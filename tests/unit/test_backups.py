@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.daemon.backups import take
+from secondunit.daemon.files.backups import take
 from secondunit.queue.errors import BadPayload, LeaseLost, StoreBroken
 from secondunit.queue.outcome import Completed
 from secondunit.queue.stores.sqlite.backup import EPOCHS_APART, back_up, check, restore

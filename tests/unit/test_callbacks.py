@@ -15,12 +15,12 @@ from aiohttp import ClientTimeout, web
 from aiohttp.test_utils import TestServer
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from secondunit.daemon.callbacks import CallbackSender, callback_body, signer
-from secondunit.daemon.deliver import Deliverer
-from secondunit.daemon.sender import Delivered, Gone, Sent, TryLater, answers
-from secondunit.handlers.tools.addresses import AddressRule
-from secondunit.handlers.tools.http import guarded_session
-from secondunit.handlers.tools.resolver import AddrInfo
+from secondunit.daemon.delivery.dispatcher import Deliverer
+from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater, answers
+from secondunit.daemon.delivery.webhooks import CallbackSender, callback_body, signer
+from secondunit.handlers.tools.network.addresses import AddressRule
+from secondunit.handlers.tools.network.resolver import AddrInfo
+from secondunit.handlers.tools.network.session import guarded_session
 from secondunit.queue.model import Notice, Status, Target
 from secondunit.queue.outcome import JobError
 from secondunit.queue.store import Delivery

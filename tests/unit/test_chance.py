@@ -1,6 +1,6 @@
 """The daemon's chance."""
 
-from secondunit.daemon.chance import STOCK, StockedRandom
+from secondunit.daemon.process.randomness import STOCK, StockedRandom
 
 
 def test_no_byte_is_given_out_twice_and_all_wishes_are_met_in_full() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.daemon.config import BadConfig, Config, load, shown, unserved
-from secondunit.daemon.settings import Database, Settings
+from secondunit.daemon.config.loader import BadConfig, Config, load, shown, unserved
+from secondunit.daemon.config.settings import Database, Settings
 
 NO_FILE = Path("/nonexistent/config.toml")
 

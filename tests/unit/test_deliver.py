@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from secondunit.daemon.deliver import Deliverer
-from secondunit.daemon.lanes import BREAK_AFTER, Lanes, Widths
-from secondunit.daemon.sender import Delivered, Gone, Sent, TryLater, again, backoff, settle
+from secondunit.daemon.delivery.dispatcher import Deliverer
+from secondunit.daemon.delivery.host_limits import BREAK_AFTER, Lanes, Widths
+from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater, again, backoff, settle
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.model import Notice, Status, Target
 from secondunit.queue.store import Delivery

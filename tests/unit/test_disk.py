@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.daemon import disk
-from secondunit.daemon.disk import DiskGuard
+from secondunit.daemon.monitoring import disk_guard as disk
+from secondunit.daemon.monitoring.disk_guard import DiskGuard
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.outcome import Completed
 from secondunit.queue.stores.sqlite.ballast import Ballast

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools.ffmpeg import MEDIA_FORMATS, Media
-from secondunit.handlers.tools.filters import Shot, frame_argv, hls_argv
-from secondunit.handlers.tools.hls_plan import SegmentType, plan
-from secondunit.handlers.tools.probe import Audio, MediaInfo, Video
+from secondunit.handlers.hls.plan import SegmentType, plan
+from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media
+from secondunit.handlers.tools.media.graphs import Shot, frame_argv, hls_argv
+from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
 from secondunit.queue.outcome import Deterministic
 
 ZIMG = Media("/x/ffmpeg", "/x/ffprobe", "5.1", frozenset(), frozenset({"zscale", "tonemap"}), False)

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools.gemini import LONGEST_BODY, Gemini
-from secondunit.handlers.tools.gemini_answers import Usage, read
-from secondunit.handlers.tools.gemini_wire import GoogleWire, Question
-from secondunit.handlers.tools.recipe import SCHEMA, recipe_from
+from secondunit.handlers.analyze.recipe import SCHEMA, recipe_from
+from secondunit.handlers.tools.gemini.answers import Usage, read
+from secondunit.handlers.tools.gemini.client import LONGEST_BODY, Gemini
+from secondunit.handlers.tools.gemini.transport import GoogleWire, Question
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered
 from secondunit.testing.clock import ManualClock
-from secondunit.testing.gemini import StandIn
+from secondunit.testing.fakes.gemini import StandIn
 from secondunit.testing.rig import Chance
 
 pytestmark = pytest.mark.slow  # the real client takes seconds to import

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools.gemini_answers import Answer, Usage, read
-from secondunit.handlers.tools.gemini_errors import judge, next_quota_day
-from secondunit.handlers.tools.gemini_wire import Refused
-from secondunit.handlers.tools.prices import cost
+from secondunit.handlers.tools.gemini.answers import Answer, Usage, read
+from secondunit.handlers.tools.gemini.errors import judge, next_quota_day
+from secondunit.handlers.tools.gemini.prices import cost
+from secondunit.handlers.tools.gemini.transport import Refused
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)

@@ -10,9 +10,9 @@ from aiohttp import ClientConnectorError, ClientError, ClientTimeout, web
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from secondunit.handlers.tools.addresses import AddressRefused, AddressRule
-from secondunit.handlers.tools.http import guarded_session, open_following, refusal
-from secondunit.handlers.tools.resolver import AddrInfo
+from secondunit.handlers.tools.network.addresses import AddressRefused, AddressRule
+from secondunit.handlers.tools.network.resolver import AddrInfo
+from secondunit.handlers.tools.network.session import guarded_session, open_following, refusal
 from secondunit.queue.outcome import Deterministic
 
 PUBLIC_ONLY = AddressRule()

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.active import Polling
-from secondunit.daemon.health import LEAST_FREE, Box, Found, facing, passing, standing
-from secondunit.daemon.plugins import Broken
-from secondunit.handlers.tools.ffmpeg import Media, MediaMissing
+from secondunit.daemon.automation.poller import Polling
+from secondunit.daemon.config.job_types import Broken
+from secondunit.daemon.monitoring.health import LEAST_FREE, Box, Found, facing, passing, standing
+from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
 from secondunit.queue.model import Counts
 from secondunit.testing.clock import START
 

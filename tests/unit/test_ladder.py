@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools.hls_plan import HlsPlan, frame_rate, ladder, maxrate, quality_fault, variant_map
-from secondunit.handlers.tools.probe import Audio, Video
+from secondunit.handlers.hls.plan import HlsPlan, frame_rate, ladder, maxrate, quality_fault, variant_map
+from secondunit.handlers.tools.media.probe import Audio, Video
 
 ALL = [2160, 1440, 1080, 720, 480, 360, 240]
 USUAL = [1080, 720, 480]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.daemon.boxlock import Locked, box_lock, lock_path
-from secondunit.daemon.lifecycle import Stop, drain
-from secondunit.daemon.notify import Notifier
+from secondunit.daemon.process.lifecycle import Stop, drain
+from secondunit.daemon.process.lock import Locked, box_lock, lock_path
+from secondunit.daemon.process.systemd import Notifier
 
 
 class Working:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import structlog
 
-from secondunit.daemon import joblog, logs
-from secondunit.daemon.config import load
+from secondunit.daemon.config.loader import load
+from secondunit.daemon.monitoring import job_log as joblog
+from secondunit.daemon.process import logs
 from secondunit.queue.model import Event, EventName, Status
 from secondunit.queue.outcome import JobError
 

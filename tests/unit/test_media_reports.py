@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools.ffmpeg import Media, MediaMissing, find_media, require
-from secondunit.handlers.tools.ffmpeg_errors import failure
-from secondunit.handlers.tools.moments import At, Auto, Share, moments
-from secondunit.handlers.tools.moments import parse as timestamp
+from secondunit.handlers.thumbnail.timestamps import At, Auto, Share, moments
+from secondunit.handlers.thumbnail.timestamps import parse as timestamp
+from secondunit.handlers.tools.media.errors import failure
+from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing, find_media, require
+from secondunit.handlers.tools.media.probe import parse, pictures
+from secondunit.handlers.tools.media.progress import follow
 from secondunit.handlers.tools.ports import Finished, Source
-from secondunit.handlers.tools.probe import parse, pictures
-from secondunit.handlers.tools.progress import follow
 from secondunit.queue.errors import TypeUnavailable
 from secondunit.queue.outcome import Deterministic, Transient
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from math import isnan
 from typing import Any, cast
 
-from secondunit.daemon.metrics import Metrics
+from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.queue.model import Counts, Event, EventName, Status
 from secondunit.queue.store import Store
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.handlers.tools.beneath import Opener
-from secondunit.handlers.tools.paths import LocalFiles
+from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.handlers.tools.storage.safe_open import Opener
 from secondunit.queue.errors import BadPayload
 from secondunit.queue.outcome import Deterministic
 from secondunit.testing.handler_kit import FakeContext

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools.hls_plan import HlsPlan, Rate, Rendition
-from secondunit.handlers.tools.hls_verify import verify
-from secondunit.handlers.tools.playlists import Playlist, Segment, Unfinished, avc_codec, master, read, variants
-from secondunit.handlers.tools.probe import Audio, MediaInfo, Video
+from secondunit.handlers.hls.plan import HlsPlan, Rate, Rendition
+from secondunit.handlers.hls.playlists import Playlist, Segment, Unfinished, avc_codec, master, read, variants
+from secondunit.handlers.hls.verify import verify
+from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
 from secondunit.queue.outcome import Deterministic, Transient
 
 VIDEO = Video(0, "h264", 1280, 720, Fraction(1), 0, Fraction(25), Fraction(25), "yuv420p", "", "", False)

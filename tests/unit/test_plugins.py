@@ -7,9 +7,9 @@ from typing import Any, cast
 import pytest
 from pydantic import BaseModel
 
-from secondunit.daemon.config import BadConfig, load
-from secondunit.daemon.plugins import Source, discover, installed
-from secondunit.daemon.settings import Settings
+from secondunit.daemon.config.job_types import Source, discover, installed
+from secondunit.daemon.config.loader import BadConfig, load
+from secondunit.daemon.config.settings import Settings
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.retry import RetryPolicy
@@ -81,5 +81,9 @@ def test_a_box_may_serve_some_types_only() -> None:
 
 def test_every_module_among_the_handlers_is_a_source() -> None:
     names = [source.name for source in installed()]
-    assert {"secondunit.handlers.hls", "secondunit.handlers.thumbnail", "secondunit.handlers.webp"} <= set(names)
+    assert {
+        "secondunit.handlers.hls.handler",
+        "secondunit.handlers.thumbnail.handler",
+        "secondunit.handlers.webp.handler",
+    } <= set(names)
     assert not any("tools" in name for name in names)

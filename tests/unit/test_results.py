@@ -3,7 +3,7 @@
 import asyncio
 from datetime import date, timedelta
 
-from secondunit.daemon.results import CachedPlaces, CachedResults, CachedSpending
+from secondunit.daemon.wiring.caches import CachedPlaces, CachedResults, CachedSpending
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.testing.clock import START, ManualClock
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.handlers.tools.beneath import Opener
-from secondunit.handlers.tools.paths import LocalFiles
-from secondunit.handlers.tools.staging import sweep_staging
+from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.handlers.tools.storage.safe_open import Opener
+from secondunit.handlers.tools.storage.staging import sweep_staging
 from secondunit.queue.outcome import Deterministic
 from secondunit.testing.handler_kit import FakeContext
 
@@ -218,7 +218,7 @@ PUBLISHER = """
 import asyncio, sys
 from pathlib import Path
 from types import SimpleNamespace
-from secondunit.handlers.tools.paths import LocalFiles
+from secondunit.handlers.tools.storage.local import LocalFiles
 
 async def main(root, path):
     async with LocalFiles([Path(root)]).target(path, SimpleNamespace(job_id="job_1", epoch=1)) as staged:

@@ -4,9 +4,9 @@ import hashlib
 
 import pytest
 
-from secondunit.handlers.tools.fitting import Unfit, mended
-from secondunit.handlers.tools.recipe import INSTRUCTIONS, PROMPT_VERSION, SCHEMA, prompt, recipe_from
-from secondunit.handlers.tools.strategy import cache_key, strategy, url_identity
+from secondunit.handlers.analyze.recipe import INSTRUCTIONS, PROMPT_VERSION, SCHEMA, prompt, recipe_from
+from secondunit.handlers.analyze.strategy import cache_key, strategy, url_identity
+from secondunit.handlers.tools.gemini.structured import Unfit, mended
 
 MINIMAL = '{"name": "a", "ingredients": [{"name": "b"}], "steps": [{"order": 1, "text": "c"}]}'
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools.subtitle_tracks import Track, chosen, nearness, own_language, tracks
+from secondunit.handlers.tools.subtitles.tracks import Track, chosen, nearness, own_language, tracks
 
 Info = dict[str, Any]
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from secondunit.daemon.tidy import tidy
-from secondunit.handlers.tools.roots import STAGING
-from secondunit.handlers.tools.workspace import WorkFolders
+from secondunit.daemon.files.startup_cleanup import tidy
+from secondunit.handlers.tools.storage.roots import STAGING
+from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.testing.jobs import end, submit
 

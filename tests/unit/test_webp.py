@@ -12,11 +12,11 @@ import pytest
 from PIL import Image, ImageCms, ImageDraw  # noqa: TID253 - the judge of what was made
 from pydantic import ValidationError
 
-from secondunit.handlers import webp
-from secondunit.handlers.tools.ffmpeg import MediaMissing
-from secondunit.handlers.tools.paths import LocalFiles
-from secondunit.handlers.tools.process import ProcessRunner
+from secondunit.handlers.tools.media.ffmpeg import MediaMissing
+from secondunit.handlers.tools.programs.runner import ProcessRunner
+from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.toolbox import Tools
+from secondunit.handlers.webp import handler as webp
 from secondunit.queue.errors import BadPayload
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.outcome import Deterministic

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.handlers.tools.workspace import WorkFolders
+from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue.model import Job
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import new

@@ -1,22 +1,16 @@
 """The table of routes."""
 
-from secondunit.daemon.http import (
-    admin,
-    analyze,
-    answers,
-    artifacts,
-    asks,
-    deliveries,
-    docs,
-    events,
-    jobs,
-    ops,
-    recover,
-    stream,
-    trail_answers,
-    videos,
-)
-from secondunit.daemon.http.route import Route
+from secondunit.daemon.http.contract import requests as asks
+from secondunit.daemon.http.contract import responses as answers
+from secondunit.daemon.http.contract import trailtag_responses as trail_answers
+from secondunit.daemon.http.endpoints import analyses as analyze
+from secondunit.daemon.http.endpoints import artifacts, deliveries, events, jobs, videos
+from secondunit.daemon.http.endpoints import documentation as docs
+from secondunit.daemon.http.endpoints import job_stream as stream
+from secondunit.daemon.http.endpoints import maintenance as admin
+from secondunit.daemon.http.endpoints import operations as ops
+from secondunit.daemon.http.endpoints import recovery as recover
+from secondunit.daemon.http.transport.route import Route
 
 BODY = (400, 413, 415, 422)
 STORE = (503, 507)

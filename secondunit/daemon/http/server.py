@@ -9,16 +9,16 @@ import aiohttp_cors
 import structlog
 from aiohttp import web
 
-from secondunit.daemon.http.api import Api
-from secondunit.daemon.http.auth import CALLER, OneKey
-from secondunit.daemon.http.docs import DOCUMENT
-from secondunit.daemon.http.gate import Gate
-from secondunit.daemon.http.openapi import document
-from secondunit.daemon.http.problems import UNEXPECTED, problem, problem_of
-from secondunit.daemon.http.reply import compress
-from secondunit.daemon.http.route import Route
+from secondunit.daemon.http.context import Api
+from secondunit.daemon.http.contract.openapi import document
+from secondunit.daemon.http.endpoints.documentation import DOCUMENT
 from secondunit.daemon.http.routes import ROUTES
-from secondunit.daemon.http.streams import STREAMS, Streams
+from secondunit.daemon.http.transport.admission import Gate
+from secondunit.daemon.http.transport.auth import CALLER, OneKey
+from secondunit.daemon.http.transport.event_streams import STREAMS, Streams
+from secondunit.daemon.http.transport.problems import UNEXPECTED, problem, problem_of
+from secondunit.daemon.http.transport.replies import compress
+from secondunit.daemon.http.transport.route import Route
 
 CORS_HEADERS = ("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer")
 EXPOSED_HEADERS = ("Location", "Retry-After")

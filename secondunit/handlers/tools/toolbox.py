@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from secondunit.handlers.tools.buckets import Buckets
-from secondunit.handlers.tools.deployments import Deployments
-from secondunit.handlers.tools.downloads import Downloads
-from secondunit.handlers.tools.ffmpeg import Media, MediaMissing
-from secondunit.handlers.tools.gemini import Gemini
-from secondunit.handlers.tools.geocoder import Geocoder
+from secondunit.handlers.tools.deployment.deployments import Deployments
+from secondunit.handlers.tools.fetching.download_router import Downloads
+from secondunit.handlers.tools.gemini.client import Gemini
+from secondunit.handlers.tools.geocoding.client import Geocoder
+from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
 from secondunit.handlers.tools.ports import Files, Programs, Results, Subtitled, Videos
+from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.queue.clock import Clock
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from secondunit.testing.gemini import StandIn
-from secondunit.testing.nominatim import Nominatim
-from secondunit.testing.site import Site, serving
+from secondunit.testing.fakes.gemini import StandIn
+from secondunit.testing.fakes.nominatim import Nominatim
+from secondunit.testing.fakes.website import Site, serving
 from tests.e2e.conftest import Answer, Daemon
 
 ANALYZE = "/api/videos/analyze"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools.location_strategy import location_strategy, video_id
-from secondunit.testing.nominatim import TAIPEI
+from secondunit.handlers.locations.strategy import location_strategy, video_id
+from secondunit.testing.fakes.nominatim import TAIPEI
 from tests.e2e.conftest import starting
 from tests.e2e.locations.conftest import Client, Town
 

@@ -16,8 +16,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from secondunit.testing.gemini import StandIn
-from secondunit.testing.site import Site, serving
+from secondunit.testing.fakes.gemini import StandIn
+from secondunit.testing.fakes.website import Site, serving
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 EXAMPLES = CHECKOUT / "examples"

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.results import CachedResults, CachedSpending
-from secondunit.handlers import analyze
-from secondunit.handlers.tools.ffmpeg import Media
-from secondunit.handlers.tools.gemini import Gemini
-from secondunit.handlers.tools.gemini_wire import Question
-from secondunit.handlers.tools.paths import LocalFiles
+from secondunit.daemon.wiring.caches import CachedResults, CachedSpending
+from secondunit.handlers.analyze import handler as analyze
+from secondunit.handlers.tools.gemini.client import Gemini
+from secondunit.handlers.tools.gemini.transport import Question
+from secondunit.handlers.tools.media.ffmpeg import Media
 from secondunit.handlers.tools.ports import Cue, FetchedVideo, Finished
+from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import JobContext
@@ -25,7 +25,7 @@ from secondunit.queue.store import Store
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.validation import validated
 from secondunit.testing.clock import ManualClock
-from secondunit.testing.gemini import answer
+from secondunit.testing.fakes.gemini import answer
 from secondunit.testing.handler_kit import FakeContext
 from secondunit.testing.rig import Chance
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.results import CachedResults
-from secondunit.handlers import analyze
-from secondunit.handlers.tools.paths import LocalFiles
+from secondunit.daemon.wiring.caches import CachedResults
+from secondunit.handlers.analyze import handler as analyze
 from secondunit.handlers.tools.ports import Cue
+from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.queue.errors import BadPayload, TypeUnavailable
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.validation import validated
-from secondunit.testing.gemini import RECIPE
+from secondunit.testing.fakes.gemini import RECIPE
 
 URL = "https://videos.test/soup.mp4"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers import analyze
-from secondunit.handlers.tools.gemini_wire import Refused
-from secondunit.handlers.tools.workspace import WorkFolders
+from secondunit.handlers.analyze import handler as analyze
+from secondunit.handlers.tools.gemini.transport import Refused
+from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue import leases
 from secondunit.queue.context import Hooks
 from secondunit.queue.execution import House

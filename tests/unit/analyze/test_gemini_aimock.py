@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 
-from secondunit.daemon.results import CachedSpending
-from secondunit.handlers.tools.gemini import Gemini
-from secondunit.handlers.tools.gemini_answers import Usage
-from secondunit.handlers.tools.gemini_wire import GoogleWire
-from secondunit.handlers.tools.questions import Film, Found, ask_for_recipe
+from secondunit.daemon.wiring.caches import CachedSpending
+from secondunit.handlers.analyze.ask import Film, Found, ask_for_recipe
+from secondunit.handlers.tools.gemini.answers import Usage
+from secondunit.handlers.tools.gemini.client import Gemini
+from secondunit.handlers.tools.gemini.transport import GoogleWire
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.testing.clock import ManualClock

@@ -17,14 +17,14 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from secondunit.handlers import deploy
-from secondunit.handlers.tools.addresses import AddressRule
-from secondunit.handlers.tools.deployments import Deployments
-from secondunit.handlers.tools.egress import Egress
-from secondunit.handlers.tools.ffmpeg import MediaMissing
-from secondunit.handlers.tools.git import Git
-from secondunit.handlers.tools.paths import LocalFiles
-from secondunit.handlers.tools.process import SEARCH_PATH, ProcessRunner
-from secondunit.handlers.tools.projects import Project
+from secondunit.handlers.tools.deployment.deployments import Deployments
+from secondunit.handlers.tools.deployment.git import Git
+from secondunit.handlers.tools.deployment.projects import Project
+from secondunit.handlers.tools.media.ffmpeg import MediaMissing
+from secondunit.handlers.tools.network.addresses import AddressRule
+from secondunit.handlers.tools.network.proxy import Egress
+from secondunit.handlers.tools.programs.runner import SEARCH_PATH, ProcessRunner
+from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.validation import validated

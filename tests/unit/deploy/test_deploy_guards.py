@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from secondunit.handlers.tools.projects import Project, branch_fault
+from secondunit.handlers.tools.deployment.projects import Project, branch_fault
 from secondunit.queue.errors import BadPayload, TypeUnavailable
 from secondunit.queue.outcome import Deterministic
 from secondunit.queue.validation import validated

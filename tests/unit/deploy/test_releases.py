@@ -5,7 +5,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from secondunit.handlers.tools.releases import Releases
+from secondunit.handlers.tools.deployment.releases import Releases
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.rivals import PAGE, QueuedDeploys
+from secondunit.daemon.wiring.deployments import PAGE, QueuedDeploys
 from secondunit.queue import state
 from secondunit.queue.outcome import Completed
 from secondunit.queue.stores.memory import MemoryStore

@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientTimeout
 
-from secondunit.handlers.tools.addresses import AddressRule
-from secondunit.handlers.tools.browser import ChromiumMissing
-from secondunit.handlers.tools.downloads import Downloads
-from secondunit.handlers.tools.egress import Egress
-from secondunit.handlers.tools.ffmpeg import Media, find_media
-from secondunit.handlers.tools.http import guarded_session
-from secondunit.handlers.tools.process import SEARCH_PATH, ProcessRunner
-from secondunit.handlers.tools.transfer import Transfer
-from secondunit.handlers.tools.ytdlp import YtDlp
+from secondunit.handlers.tools.fetching.browser.client import ChromiumMissing
+from secondunit.handlers.tools.fetching.download_router import Downloads
+from secondunit.handlers.tools.fetching.http_download import Transfer
+from secondunit.handlers.tools.fetching.ytdlp.client import YtDlp
+from secondunit.handlers.tools.media.ffmpeg import Media, find_media
+from secondunit.handlers.tools.network.addresses import AddressRule
+from secondunit.handlers.tools.network.proxy import Egress
+from secondunit.handlers.tools.network.session import guarded_session
+from secondunit.handlers.tools.programs.runner import SEARCH_PATH, ProcessRunner
 from secondunit.testing.clock import ManualClock
+from secondunit.testing.fakes.website import Site, serving
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.site import Site, serving
 
 HERE = AddressRule((ip_network("127.0.0.1/32"),))
 

@@ -9,25 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.daemon.results import CachedResults, CachedSpending
-from secondunit.handlers import analyze
-from secondunit.handlers.tools.addresses import AddressRule
-from secondunit.handlers.tools.ffmpeg import Media
-from secondunit.handlers.tools.gemini import Gemini
-from secondunit.handlers.tools.gemini_wire import GoogleWire
-from secondunit.handlers.tools.paths import LocalFiles
-from secondunit.handlers.tools.process import ProcessRunner
+from secondunit.daemon.wiring.caches import CachedResults, CachedSpending
+from secondunit.handlers.analyze import handler as analyze
+from secondunit.handlers.tools.fetching.http_download import Transfer
+from secondunit.handlers.tools.fetching.video_router import WebVideos
+from secondunit.handlers.tools.fetching.ytdlp.client import YtDlp
+from secondunit.handlers.tools.gemini.client import Gemini
+from secondunit.handlers.tools.gemini.transport import GoogleWire
+from secondunit.handlers.tools.media.ffmpeg import Media
+from secondunit.handlers.tools.network.addresses import AddressRule
+from secondunit.handlers.tools.programs.runner import ProcessRunner
+from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.toolbox import Tools
-from secondunit.handlers.tools.transfer import Transfer
-from secondunit.handlers.tools.videos import WebVideos
-from secondunit.handlers.tools.ytdlp import YtDlp
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.validation import validated
 from secondunit.testing.clock import ManualClock
-from secondunit.testing.gemini import StandIn
+from secondunit.testing.fakes.gemini import StandIn
+from secondunit.testing.fakes.website import Site
 from secondunit.testing.handler_kit import FakeContext
 from secondunit.testing.rig import Chance
-from secondunit.testing.site import Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.media]
 FRENCH = "WEBVTT\n\n00:00.500 --> 00:01.500\n<v Anne>Faire fondre le beurre &amp; les poireaux.\n"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("playwright", reason="the extra browser is not installed")
-from secondunit.handlers.tools import browser_child
+from secondunit.handlers.tools.fetching.browser import child as browser_child
 
 
 def answer(status: int, kind: str) -> Any:

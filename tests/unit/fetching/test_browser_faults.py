@@ -12,18 +12,25 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools.addresses import AddressRule
-from secondunit.handlers.tools.browser import Browser, Chromium, ChromiumMissing, PageWish, Trail, find_chromium
-from secondunit.handlers.tools.browser_faults import Fault, judge
-from secondunit.handlers.tools.downloads import Downloads, DownloadWish
-from secondunit.handlers.tools.egress import Egress, Permit
+from secondunit.handlers.tools.fetching.browser.client import (
+    Browser,
+    Chromium,
+    ChromiumMissing,
+    PageWish,
+    Trail,
+    find_chromium,
+)
+from secondunit.handlers.tools.fetching.browser.faults import Fault, judge
+from secondunit.handlers.tools.fetching.download_router import Downloads, DownloadWish
+from secondunit.handlers.tools.fetching.http_download import Transfer
+from secondunit.handlers.tools.fetching.ytdlp.client import YtDlp
+from secondunit.handlers.tools.network.addresses import AddressRule
+from secondunit.handlers.tools.network.proxy import Egress, Permit
 from secondunit.handlers.tools.ports import Finished
-from secondunit.handlers.tools.transfer import Transfer
-from secondunit.handlers.tools.ytdlp import YtDlp
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.testing.clock import ManualClock
+from secondunit.testing.fakes.website import Site
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.site import Site
 
 MOST = 1 << 20
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -82,7 +89,7 @@ async def test_one_page_is_looked_at_at_a_time(egress: Egress, ctx: FakeContext)
 async def test_who_waits_for_the_browser_is_seen_to_wait(
     egress: Egress, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("secondunit.handlers.tools.browser.TELLS_EVERY", 0.01)
+    monkeypatch.setattr("secondunit.handlers.tools.fetching.browser.client.TELLS_EVERY", 0.01)
     child = FakeChild(TRAIL)
     child.go.clear()
     one = browser(child, egress)
@@ -241,7 +248,7 @@ def test_what_is_missing_is_named_with_its_package(tmp_path: Path) -> None:
 def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "chromium-browser"
     program.touch(mode=0o755)
-    monkeypatch.setattr("secondunit.handlers.tools.browser.LIBRARY", "no_such_library")
+    monkeypatch.setattr("secondunit.handlers.tools.fetching.browser.client.LIBRARY", "no_such_library")
     found = find_chromium(str(tmp_path))
     assert isinstance(found, ChromiumMissing)
     assert "pip install 'secondunit[browser]'" in found.remedy and "apt" not in found.remedy

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from secondunit.handlers.tools.addresses import AddressRule
-from secondunit.handlers.tools.egress import Egress
-from secondunit.handlers.tools.ffmpeg import Media
+from secondunit.handlers.tools.fetching.video_router import WebSubtitles
+from secondunit.handlers.tools.fetching.ytdlp.client import VideoWish, YtDlp
+from secondunit.handlers.tools.media.ffmpeg import Media
+from secondunit.handlers.tools.network.addresses import AddressRule
+from secondunit.handlers.tools.network.proxy import Egress
 from secondunit.handlers.tools.ports import Captions, Cue
-from secondunit.handlers.tools.process import ProcessRunner
-from secondunit.handlers.tools.videos import WebSubtitles
-from secondunit.handlers.tools.ytdlp import VideoWish, YtDlp
+from secondunit.handlers.tools.programs.runner import ProcessRunner
 from secondunit.queue.errors import BadPayload
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
 from secondunit.testing.clock import ManualClock
+from secondunit.testing.fakes.website import Site, serving
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.site import Site, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.media]
 MOST = 20 << 20

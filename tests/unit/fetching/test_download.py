@@ -11,17 +11,17 @@ import pytest
 from pydantic import ValidationError
 
 from secondunit.handlers.download import DownloadPayload, build
-from secondunit.handlers.tools.downloads import Downloads
-from secondunit.handlers.tools.ffmpeg import MediaMissing
-from secondunit.handlers.tools.paths import LocalFiles
-from secondunit.handlers.tools.process import ProcessRunner
+from secondunit.handlers.tools.fetching.download_router import Downloads
+from secondunit.handlers.tools.media.ffmpeg import MediaMissing
+from secondunit.handlers.tools.programs.runner import ProcessRunner
+from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.testing.clock import ManualClock
+from secondunit.testing.fakes.website import Site
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.site import Site
 
 FILM = bytes(range(256)) * 4096
 

@@ -14,10 +14,10 @@ import pytest
 from aiohttp import ClientHttpProxyError, ClientSession, web
 from yarl import URL
 
-from secondunit.handlers.tools.addresses import AddressRule
-from secondunit.handlers.tools.egress import Egress, Patience, Permit
-from secondunit.handlers.tools.resolver import AddrInfo
-from secondunit.testing.site import Site, serving
+from secondunit.handlers.tools.network.addresses import AddressRule
+from secondunit.handlers.tools.network.proxy import Egress, Patience, Permit
+from secondunit.handlers.tools.network.resolver import AddrInfo
+from secondunit.testing.fakes.website import Site, serving
 
 HERE = AddressRule((ip_network("127.0.0.1/32"),))
 PUBLIC_ONLY = AddressRule()

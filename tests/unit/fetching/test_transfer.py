@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import pytest
 from aiohttp import web
 
-from secondunit.handlers.tools.transfer import PageInstead, Transfer, TransferWish
+from secondunit.handlers.tools.fetching.http_download import PageInstead, Transfer, TransferWish
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.testing.clock import ManualClock
+from secondunit.testing.fakes.website import Site
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.site import Site
 
 FILM = bytes(range(256)) * 4096  # 1 MiB
 MOST = 10 << 20

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from secondunit.handlers.tools import ytdlp_faults
-from secondunit.handlers.tools.ffmpeg import Media
-from secondunit.handlers.tools.ytdlp import CHILD, VideoWish, YtDlp
+from secondunit.handlers.tools.fetching.ytdlp import faults as ytdlp_faults
+from secondunit.handlers.tools.fetching.ytdlp.client import CHILD, VideoWish, YtDlp
+from secondunit.handlers.tools.media.ffmpeg import Media
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
 from secondunit.testing.clock import ManualClock
+from secondunit.testing.fakes.website import Site, serving
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.site import Site, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.media]
 MOST = 20 << 20

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from secondunit.handlers.tools.gates import Gates
-from secondunit.handlers.tools.ytdlp_faults import Fault, clean, judge
+from secondunit.handlers.tools.fetching.host_pauses import Gates
+from secondunit.handlers.tools.fetching.ytdlp.faults import Fault, clean, judge
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
 from secondunit.testing.clock import ManualClock
 

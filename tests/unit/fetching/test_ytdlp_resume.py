@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from secondunit.handlers.tools.egress import Egress
-from secondunit.handlers.tools.ffmpeg import MediaMissing
-from secondunit.handlers.tools.process import ProcessRunner
-from secondunit.handlers.tools.ytdlp import VideoWish, YtDlp
+from secondunit.handlers.tools.fetching.ytdlp.client import VideoWish, YtDlp
+from secondunit.handlers.tools.media.ffmpeg import MediaMissing
+from secondunit.handlers.tools.network.proxy import Egress
+from secondunit.handlers.tools.programs.runner import ProcessRunner
 from secondunit.testing.clock import ManualClock
+from secondunit.testing.fakes.website import Served, Site
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.site import Served, Site
 
 pytestmark = pytest.mark.slow
 MOST = 20 << 20
@@ -155,7 +155,7 @@ async def download(path: Path, url: str, *, retries: int = 0, **how: int) -> boo
     def run() -> bool:
         from yt_dlp.utils import DownloadError
 
-        from secondunit.handlers.tools.ytdlp_child import Downloader, Log
+        from secondunit.handlers.tools.fetching.ytdlp.child import Downloader, Log
 
         quiet = {"quiet": True, "noprogress": True, "logger": Log(), "proxy": "", "skip_unavailable_fragments": False}
         with Downloader({**quiet, "retries": retries}, auto_init=True) as ydl:

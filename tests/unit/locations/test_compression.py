@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from secondunit.handlers.tools.captions import MOST, cues_of, kept
-from secondunit.handlers.tools.compression import (
+from secondunit.handlers.locations.captions import MOST, cues_of, kept
+from secondunit.handlers.locations.compression import (
     FULLEST_SEGMENT,
     LONGEST_LINE,
     SPAN,

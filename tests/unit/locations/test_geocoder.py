@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from secondunit.handlers.tools.geocoder import Geocoder
-from secondunit.handlers.tools.nominatim import Declined, Unreached
-from secondunit.handlers.tools.spots import Spot, Wanted, chosen, kilometres
+from secondunit.handlers.tools.geocoding.client import Geocoder
+from secondunit.handlers.tools.geocoding.matching import Spot, Wanted, chosen, kilometres
+from secondunit.handlers.tools.geocoding.nominatim import Declined, Unreached
 from secondunit.queue.outcome import Postponed, Transient
 from secondunit.testing.clock import ManualClock
 from tests.unit.locations.journey import Atlas, Drawer, limited, unreached

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.results import CachedResults
-from secondunit.handlers import locations
-from secondunit.handlers.tools.captions import MOST
-from secondunit.handlers.tools.location_strategy import latest_key, location_strategy, locations_key, video_id
-from secondunit.handlers.tools.places import MOST_PLACES
+from secondunit.daemon.wiring.caches import CachedResults
+from secondunit.handlers.locations import handler as locations
+from secondunit.handlers.locations.captions import MOST
+from secondunit.handlers.locations.places import MOST_PLACES
+from secondunit.handlers.locations.strategy import latest_key, location_strategy, locations_key, video_id
+from secondunit.handlers.tools.geocoding.matching import Spot, Wanted
 from secondunit.handlers.tools.ports import Cue
-from secondunit.handlers.tools.spots import Spot, Wanted
 from secondunit.queue.errors import BadPayload, TypeUnavailable
 from secondunit.queue.outcome import Deterministic, Partial, Postponed, Transient, Unanswered
 from secondunit.queue.stores.memory import MemoryStore

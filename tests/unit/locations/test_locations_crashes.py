@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers import locations
+from secondunit.handlers.locations import handler as locations
 from secondunit.handlers.tools.ports import Cue
-from secondunit.handlers.tools.workspace import WorkFolders
+from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue import leases
 from secondunit.queue.execution import House
 from secondunit.queue.handler import Registry

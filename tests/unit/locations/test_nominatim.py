@@ -8,12 +8,12 @@ from itertools import pairwise
 
 import pytest
 
-from secondunit.handlers.tools.geocoder import Geocoder
-from secondunit.handlers.tools.nominatim import Declined, Limited, NominatimWire, Unreached
-from secondunit.handlers.tools.spots import Spot, Wanted
+from secondunit.handlers.tools.geocoding.client import Geocoder
+from secondunit.handlers.tools.geocoding.matching import Spot, Wanted
+from secondunit.handlers.tools.geocoding.nominatim import Declined, Limited, NominatimWire, Unreached
 from secondunit.queue.outcome import Postponed, Transient
 from secondunit.testing.clock import ManualClock
-from secondunit.testing.nominatim import Nominatim, hit
+from secondunit.testing.fakes.nominatim import Nominatim, hit
 from tests.unit.locations.journey import Drawer
 
 pytestmark = pytest.mark.slow  # geopy takes half a second to import

@@ -6,16 +6,8 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools.compression import Chunk
-from secondunit.handlers.tools.fitting import Unfit, mended
-from secondunit.handlers.tools.location_strategy import (
-    EXTRACTION_VERSION,
-    latest_key,
-    location_strategy,
-    locations_key,
-    video_id,
-)
-from secondunit.handlers.tools.places import (
+from secondunit.handlers.locations.compression import Chunk
+from secondunit.handlers.locations.places import (
     INSTRUCTIONS,
     SCHEMA,
     Named,
@@ -25,7 +17,15 @@ from secondunit.handlers.tools.places import (
     places_from,
     prompt,
 )
-from secondunit.handlers.tools.timecodes import seconds_in, timecode
+from secondunit.handlers.locations.strategy import (
+    EXTRACTION_VERSION,
+    latest_key,
+    location_strategy,
+    locations_key,
+    video_id,
+)
+from secondunit.handlers.tools.gemini.structured import Unfit, mended
+from secondunit.handlers.tools.subtitles.timecodes import seconds_in, timecode
 
 CHUNK = Chunk(60, 120, "[01:00] words")
 

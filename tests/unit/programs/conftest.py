@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from secondunit.handlers.tools.process import ProcessRunner
+from secondunit.handlers.tools.programs.runner import ProcessRunner
 from secondunit.testing.processes import children_of, living
 
 

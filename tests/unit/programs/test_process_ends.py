@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.handlers.tools.process import ProcessRunner
+from secondunit.handlers.tools.programs.runner import ProcessRunner
 from secondunit.queue.outcome import Transient
 from secondunit.testing.processes import (
     ESCAPED,
@@ -196,7 +196,7 @@ async def test_many_at_once_do_not_mix(runner: ProcessRunner, tmp_path: Path) ->
 DAEMON = """
 import asyncio, sys
 from pathlib import Path
-from secondunit.handlers.tools.process import ProcessRunner
+from secondunit.handlers.tools.programs.runner import ProcessRunner
 asyncio.run(ProcessRunner(sys.executable).run(sys.argv[2:], cwd=Path(sys.argv[1])))
 """
 

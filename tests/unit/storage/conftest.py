@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from secondunit.handlers.tools.buckets import Buckets
-from secondunit.handlers.tools.s3_client import S3
+from secondunit.handlers.tools.storage.s3.client import S3
+from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.testing.handler_kit import FakeContext
 
 if TYPE_CHECKING:

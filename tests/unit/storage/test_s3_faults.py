@@ -10,9 +10,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from secondunit.handlers.tools import s3_client, s3_upload
-from secondunit.handlers.tools.buckets import Buckets
-from secondunit.handlers.tools.s3_client import S3, Patience
+from secondunit.handlers.tools.storage.s3 import client as s3_client
+from secondunit.handlers.tools.storage.s3 import upload as s3_upload
+from secondunit.handlers.tools.storage.s3.client import S3, Patience
+from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.testing.handler_kit import FakeContext
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools import s3_upload
-from secondunit.handlers.tools.buckets import Buckets
-from secondunit.handlers.tools.s3_client import S3, Found
+from secondunit.handlers.tools.storage.s3 import upload as s3_upload
+from secondunit.handlers.tools.storage.s3.client import S3, Found
+from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.queue.context import Hooks, RunContext
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.handler import Workspace

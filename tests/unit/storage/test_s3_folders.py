@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools.buckets import Buckets
-from secondunit.handlers.tools.s3_client import S3
+from secondunit.handlers.tools.storage.s3.client import S3
+from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.testing.handler_kit import FakeContext

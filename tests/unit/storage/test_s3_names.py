@@ -2,11 +2,11 @@
 
 import pytest
 
-from secondunit.daemon.config import BadConfig, load
-from secondunit.handlers.tools.buckets import Buckets
-from secondunit.handlers.tools.paths import LocalFiles
-from secondunit.handlers.tools.s3_client import S3
-from secondunit.handlers.tools.storage import Storage
+from secondunit.daemon.config.loader import BadConfig, load
+from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.handlers.tools.storage.router import Storage
+from secondunit.handlers.tools.storage.s3.client import S3
+from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.queue.errors import BadPayload
 
 KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
@@ -102,7 +102,7 @@ def test_a_malformed_media_bucket_ends_the_start(entry: str) -> None:
 
 
 def test_credentials_are_settings_that_are_never_shown() -> None:
-    from secondunit.daemon.config import shown
+    from secondunit.daemon.config.loader import shown
 
     config = load({"MEDIA_BUCKETS": "films/in/, other", **KEYS, "AWS_SESSION_TOKEN": "c", "AWS_ENDPOINT_URL_S3": "x"})
     assert config.settings.media_buckets == ("films/in/", "other") and not config.warnings

@@ -11,17 +11,17 @@ from ipaddress import ip_network
 import pytest
 from aiohttp import ClientTimeout
 
-from secondunit.handlers.tools.addresses import AddressRule
-from secondunit.handlers.tools.browser import Browser, Chromium, Patience
-from secondunit.handlers.tools.downloads import Downloads
-from secondunit.handlers.tools.egress import Egress
-from secondunit.handlers.tools.http import guarded_session
-from secondunit.handlers.tools.process import ProcessRunner
-from secondunit.handlers.tools.resolver import AddrInfo
-from secondunit.handlers.tools.transfer import Transfer
-from secondunit.handlers.tools.ytdlp import YtDlp
+from secondunit.handlers.tools.fetching.browser.client import Browser, Chromium, Patience
+from secondunit.handlers.tools.fetching.download_router import Downloads
+from secondunit.handlers.tools.fetching.http_download import Transfer
+from secondunit.handlers.tools.fetching.ytdlp.client import YtDlp
+from secondunit.handlers.tools.network.addresses import AddressRule
+from secondunit.handlers.tools.network.proxy import Egress
+from secondunit.handlers.tools.network.resolver import AddrInfo
+from secondunit.handlers.tools.network.session import guarded_session
+from secondunit.handlers.tools.programs.runner import ProcessRunner
 from secondunit.testing.clock import ManualClock
-from secondunit.testing.site import Site, serving
+from secondunit.testing.fakes.website import Site, serving
 from tests.unit.fetching.browsing.quarantine import quarantine
 from tests.unit.fetching.browsing.scene import ELSEWHERE, FOUND, HERE
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from secondunit.handlers.tools.browser import Chromium, find_chromium
-from secondunit.handlers.tools.downloads import Downloads, DownloadWish
-from secondunit.handlers.tools.process import SEARCH_PATH
-from secondunit.handlers.tools.transfer import Transferred
+from secondunit.handlers.tools.fetching.browser.client import Chromium, find_chromium
+from secondunit.handlers.tools.fetching.download_router import Downloads, DownloadWish
+from secondunit.handlers.tools.fetching.http_download import Transferred
+from secondunit.handlers.tools.programs.runner import SEARCH_PATH
 from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.testing.fakes.website import Site
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.site import Site
 from tests.unit.fetching.browsing.quarantine import possible
 
 FOUND = find_chromium(SEARCH_PATH)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from secondunit.handlers.tools.downloads import Downloads
+from secondunit.handlers.tools.fetching.download_router import Downloads
 from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.testing.fakes.website import Site
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.site import Site
 from tests.unit.fetching.browsing.scene import FILM, HERE, NEEDS_A_BROWSER, failing, get, page, saved
 
 pytestmark = NEEDS_A_BROWSER

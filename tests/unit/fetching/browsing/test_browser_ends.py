@@ -8,10 +8,10 @@ from pathlib import Path
 
 from aiohttp import web
 
-from secondunit.handlers.tools.browser import Browser, PageWish
+from secondunit.handlers.tools.fetching.browser.client import Browser, PageWish
 from secondunit.queue.outcome import Transient
+from secondunit.testing.fakes.website import Site
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.site import Site
 from tests.unit.fetching.browsing.scene import MOST, NEEDS_A_BROWSER
 
 pytestmark = NEEDS_A_BROWSER

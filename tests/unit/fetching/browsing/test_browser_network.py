@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.handlers.tools.downloads import Downloads
-from secondunit.handlers.tools.egress import Egress
+from secondunit.handlers.tools.fetching.download_router import Downloads
+from secondunit.handlers.tools.network.proxy import Egress
 from secondunit.queue.outcome import Deterministic
+from secondunit.testing.fakes.website import Site, serving
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.site import Site, serving
 from tests.unit.fetching.browsing.quarantine import METADATA, Packets
 from tests.unit.fetching.browsing.scene import ELSEWHERE, FILM, HERE, NEEDS_A_BROWSER, failing, get, page, saved
 

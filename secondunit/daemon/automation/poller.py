@@ -1,0 +1,273 @@
+"""Active mode: polls the backend for analyses that failed online, and submits them here as any caller would."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from secondunit.daemon.automation.backend import KIND, Backend, BackendTrouble, FailedAnalysis
+from secondunit.daemon.http.contract.serialize import instant
+from secondunit.queue.clock import Clock, Random
+from secondunit.queue.errors import JobNotFound, QueueError
+from secondunit.queue.model import Event, Filter, Job, JobId, Status, Target
+from secondunit.queue.service import Queue, Submission
+from secondunit.queue.store import CacheEntry, Delivery
+
+LONGEST_BACKOFF = timedelta(minutes=15)
+LONGEST_COOLDOWN = timedelta(days=1)
+PAGE = 500
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Polling:
+    """How the takeover goes, for the operator: of the last poll, and in all since the start."""
+
+    polled_at: datetime | None = None
+    answered_at: datetime | None = None
+    trouble: str | None = None
+    refused: bool = False
+    down_since: datetime | None = None
+    found: int = 0
+    waiting: int = 0
+    taken: int = 0
+    delivered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The operator's settings for the takeover."""
+
+    every: timedelta
+    limit: int
+    cooldown: timedelta
+
+    def pause(self, failures: int) -> timedelta:
+        """How long an analysis that failed here so often (and once more) is left alone: doubling, up to a day."""
+        longest = max(LONGEST_COOLDOWN, self.cooldown)
+        return min(self.cooldown * float(1 << min(failures, 16)), longest)
+
+    @property
+    def memory(self) -> timedelta:
+        """How long it is known what became of an analysis: past the longest pause, and a run after it."""
+        return 2 * max(LONGEST_COOLDOWN, self.cooldown) + timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who hears of polls ("ok", "error", "refused") and of jobs ("found", "taken" or "delivered", and how many)."""
+
+    poll: Callable[[str], None] = lambda outcome: None
+    jobs: Callable[[str, int], None] = lambda what, n: None
+
+
+@dataclass(slots=True)
+class _Live:
+    """Backend jobs that live here, by our id; and until when those that were refused here are left alone, by theirs.
+
+    `early` are events that came while a job is submitted: it may start, or end, before its id is known here.
+    """
+
+    ids: dict[JobId, FailedAnalysis] = field(default_factory=dict)
+    refused: dict[str, datetime] = field(default_factory=dict)
+    early: list[Event] | None = None
+
+
+class Poller:
+    """The poll loop, and what the operator sees of it: `state`."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        backend: Backend,
+        terms: Terms,
+        clock: Clock,
+        random: Random,
+        ears: Ears = Ears(),
+    ) -> None:
+        self.state = Polling()
+        self._queue = queue
+        self._backend = backend
+        self._terms = terms
+        self._clock = clock
+        self._random = random
+        self._ears = ears
+        self._live = _Live()
+        self._failures = 0
+
+    async def run(self) -> None:
+        """Poll for ever, never two at once; trouble makes the next poll later, up to a quarter of an hour."""
+        await self._remember()
+        while True:
+            delay = await self.poll()
+            await self._clock.sleep(delay.total_seconds())
+
+    async def poll(self) -> timedelta:
+        """Poll once, take on what is new, and say how long to wait."""
+        now = self._clock.now()
+        self.state = replace(self.state, polled_at=now)
+        log.info("backend.poll", message="[Active Mode] Polling for failed jobs...")
+        try:
+            found, bad = await self._backend.failed(self._terms.limit + self.state.waiting)
+        except BackendTrouble as trouble:
+            return self._failed(trouble, now)
+        self._failures = 0
+        self._ears.poll("ok")
+        if self.state.down_since:
+            log.info("backend.back", message=f"[Active Mode] {self._backend.url} answers again")
+        for row in bad:
+            log.warning("backend.bad_row", message=f"[Active Mode] row {row.index} of the list is skipped: {row.why}")
+        if found:
+            log.info("backend.found", message=f"[Active Mode] Found {len(found)} failed jobs", found=len(found))
+        self._ears.jobs("found", len(found))
+        waiting = await self._take_on(found)
+        well = replace(self.state, answered_at=now, trouble=None, refused=False, down_since=None)
+        self.state = replace(well, found=len(found), waiting=waiting + len(bad))
+        return self._terms.every
+
+    def hear(self, events: Sequence[Event]) -> None:
+        """A tap of the hub: tell what becomes of the jobs that were taken on."""
+        for event in events:
+            analysis = self._live.ids.get(event.job_id)
+            if analysis is None:
+                if self._live.early is not None:
+                    self._live.early.append(event)
+                continue
+            facts: dict[str, Any] = {"job_id": event.job_id, "type": event.job_type, "analysis_id": analysis.id}
+            if event.name == "started":
+                log.info("backend.processing", message=f"[Active Mode] Processing job {analysis.id}", **facts)
+                where = f"[Active Mode] Analyzing from URL: {analysis.video_url}"
+                log.info("backend.analyzing", message=where, **facts)
+            elif event.status.ended:
+                del self._live.ids[event.job_id]
+                if event.status is Status.COMPLETED:
+                    message = f"[Active Mode] Submitting result for job {analysis.id}"
+                    log.info("backend.submitting", message=message, **facts)
+
+    def told(self, delivery: Delivery, outcome: str) -> None:
+        """What became of a try to deliver."""
+        notice = delivery.notice
+        if notice.target.kind == KIND and outcome == "delivered" and notice.status is Status.COMPLETED:
+            self.state = replace(self.state, delivered=self.state.delivered + 1)
+            self._ears.jobs("delivered", 1)
+            id = notice.target.address
+            message = f"[Active Mode] ✅ Job {id} completed successfully"
+            log.info("backend.completed", message=message, analysis_id=id, job_id=notice.job_id)
+
+    def _failed(self, trouble: BackendTrouble, now: datetime) -> timedelta:
+        self._failures += 1
+        self._ears.poll("refused" if trouble.refused else "error")
+        down_since = self.state.down_since or now
+        self.state = replace(self.state, trouble=str(trouble), refused=trouble.refused, down_since=down_since)
+        log.warning("backend.trouble", message=f"[Active Mode] {self._backend.url}: {trouble}", failures=self._failures)
+        wait = min(self._terms.every * 2 ** min(self._failures - 1, 8), max(LONGEST_BACKOFF, self._terms.every))
+        jittered: timedelta = wait * (1 + 0.2 * self._random.random())
+        return max(jittered, trouble.delay or wait)
+
+    async def _take_on(self, found: Sequence[FailedAnalysis]) -> int:
+        """Submit what is new, as far as there is room; how many of the rows must wait because of what happened here."""
+        waiting = 0
+        now = self._clock.now()
+        self._live.refused = {id: until for id, until in self._live.refused.items() if until > now}
+        for analysis in {row.id: row for row in found}.values():
+            known = await self._known(analysis.id)
+            if analysis.id in self._live.refused or (known and known.waits(now, self._terms)):
+                waiting += 1
+            elif (known is None or known.job.status.ended) and len(self._live.ids) < self._terms.limit:
+                await self._submit(analysis, known)
+        return waiting
+
+    async def _submit(self, analysis: FailedAnalysis, known: "_Known | None") -> None:
+        if not await self._backend.claim(analysis.id):
+            return
+        now = self._clock.now()
+        submission = Submission(
+            type="analyze",
+            payload={"videoUrl": analysis.video_url},
+            target=Target(KIND, analysis.id),
+            dedupe_key=self._key(analysis.id),
+            source=KIND,
+            labels={"analysis_id": analysis.id, "video_url": analysis.video_url},
+        )
+        early: list[Event] = []
+        self._live.early = early
+        try:
+            job, created = await self._queue.submit(submission)
+        except QueueError as error:
+            message = f"[Active Mode] Job {analysis.id} is not taken on: {error}"
+            log.warning("backend.refused", message=message, analysis_id=analysis.id)
+            self._live.refused[analysis.id] = now + self._terms.cooldown
+            return
+        finally:
+            self._live.early = None
+        self._live.ids[job.id] = analysis
+        self.hear(early)
+        if created:
+            self.state = replace(self.state, taken=self.state.taken + 1)
+            self._ears.jobs("taken", 1)
+        failures = known.failures + 1 if known and known.job.status is Status.FAILED else 0
+        memory = {"job_id": job.id, "failures": failures}
+        entry = CacheEntry(self._key(analysis.id), memory, job.id, now, now + self._terms.memory)
+        await self._queue.store.cache.put(entry)
+
+    async def _known(self, id: str) -> "_Known | None":
+        """What this box did about the analysis before, if it still knows."""
+        store = self._queue.store
+        if twin := await store.live_twin(self._key(id)):
+            return _Known(twin, 0, delivering=False)
+        entry = await store.cache.get(self._key(id), self._clock.now())
+        if entry is None:
+            return None
+        try:
+            job = await store.get(entry.value["job_id"])
+        except JobNotFound:
+            return None
+        pending = any(row.state == "pending" for row in await store.outbox.of_job(job.id))
+        return _Known(job, entry.value["failures"], delivering=pending)
+
+    async def _remember(self) -> None:
+        """Find the backend's jobs that an earlier life of the daemon took on."""
+        alive = Filter(statuses=[Status.QUEUED, Status.RUNNING], types=["analyze"])
+        cursor = None
+        while True:
+            page = await self._queue.find(alive, cursor, PAGE)
+            for job in page.jobs:
+                if job.source == KIND:
+                    self._live.ids[job.id] = FailedAnalysis(job.labels["analysis_id"], job.labels["video_url"])
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    def _key(self, id: str) -> str:
+        return f"backend {self._backend.url} {id}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An analysis taken on before: its last job, how often it failed here, whether its result is on its way."""
+
+    job: Job
+    failures: int
+    delivering: bool
+
+    def waits(self, now: datetime, terms: Terms) -> bool:
+        """Whether it ended here, but its result is on its way or its growing cool-down is not over."""
+        ended = self.job.finished_at
+        return ended is not None and (self.delivering or now < ended + terms.pause(self.failures))
+
+
+def figures(state: Polling) -> Mapping[str, Any]:
+    """The state of the takeover as /health shows it."""
+    return {
+        "lastPoll": instant(state.polled_at),
+        "lastAnswer": instant(state.answered_at),
+        "trouble": state.trouble,
+        "downSince": instant(state.down_since),
+        "found": state.found,
+        "coolingDown": state.waiting,
+        "taken": state.taken,
+        "delivered": state.delivered,
+    }

@@ -1,0 +1,250 @@
+"""Reads the settings: the environment over credential files over a TOML file over defaults; all faults at once."""
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from secondunit.daemon.config.settings import BUILT_IN, RetryTable, Settings, is_loopback
+from secondunit.handlers.tools.deployment.projects import Project
+
+DEFAULT_FILE = Path("/etc/secondunit/config.toml")
+PER_TYPE = ("concurrency", "timeout")
+TABLES = ("deploy", "schedule", "types", "retry")
+NEAR = 0.84
+SHORT_KEY = 20
+REPLACED = {
+    "UVICORN_WORKERS": "one process does all the work; MAX_CONCURRENT_JOBS and CONCURRENCY_<TYPE> say how much at once",
+    "QUEUE_TYPE": "the queue is always the durable one; QUEUE_URL says where it lies",
+    "REDIS_URL": "no Redis is needed; the queue lies in the database that QUEUE_URL names",
+}
+WORDS = {
+    "int_parsing": "is not a whole number",
+    "int_type": "is not a whole number",
+    "int_from_float": "is not a whole number",
+    "greater_than_equal": "is too small",
+    "less_than_equal": "is too large",
+    "literal_error": "is not a word it knows",
+    "string_type": "is not text",
+    "string_too_short": "is too short",
+    "too_short": "is too short",
+    "ip_v6_network": "holds something that is no network",
+    "extra_forbidden": "is not a key of this table",
+}
+
+
+class BadConfig(Exception):
+    """The settings can't be used; `faults` has one line for each that is wrong, none with a secret's value."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings, what is odd about them, and where each that was given came from."""
+
+    settings: Settings
+    warnings: Sequence[str]
+    origins: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Gathered:
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    def add(self, name: str, value: Any, origin: str) -> None:
+        """Take a value, over one that is there already; the value of one type goes into its setting's table."""
+        setting, type = _per_type(name)
+        if type:
+            self.values.setdefault(setting, {})[type] = value
+        else:
+            self.values[name] = value
+        self.origins[name] = origin
+
+
+def load(environ: Mapping[str, str], *, default_file: Path = DEFAULT_FILE) -> Config:
+    """The settings as this environment gives them, or BadConfig."""
+    given = _Gathered()
+    given.add("data_dir", environ.get("STATE_DIRECTORY", "data").split(":")[0], "default")
+    _from_file(environ, default_file, given)
+    _from_credentials(environ, given)
+    _from_environment(environ, given)
+    settings = None
+    try:
+        settings = Settings.model_validate(given.values)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_context=False):
+            given.faults.extend(_fault(detail, given.origins))
+    given.faults.extend(_exposed(given.values))
+    if given.faults or settings is None:
+        raise BadConfig(given.faults)
+    return Config(_absolute(settings), tuple(_warnings(environ, settings, given.origins)), given.origins)
+
+
+def shown(settings: Settings) -> Mapping[str, Any]:
+    """The settings in effect by their variables' names, as JSON values, secrets as `***`."""
+    values = settings.model_dump(mode="json")
+    values["media_roots"] = [str(root) for root in settings.roots]
+    values["queue_url"] = settings.queue_url or f"sqlite:///{settings.database.path}"
+    secret = {name for name in values if isinstance(getattr(settings, name), SecretStr)}
+    return {name.upper(): "***" if name in secret else value for name, value in values.items()}
+
+
+def _from_file(environ: Mapping[str, str], default: Path, given: _Gathered) -> None:
+    named = environ.get("SECONDUNIT_CONFIG")
+    path = Path(named) if named else default
+    if not named and not path.exists():
+        return
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        given.faults.append(f"SECONDUNIT_CONFIG: {path} can't be read ({error.strerror}); allowed: a TOML file")
+        return
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        given.faults.append(f"SECONDUNIT_CONFIG: {path} is not TOML: {error}; allowed: a TOML file")
+        return
+    types = content.get("types")
+    if isinstance(types, Mapping):
+        del content["types"]
+        _type_tables(types, str(path), given)
+    for key, value in content.items():
+        if key in ("retry", *PER_TYPE) or (key not in Settings.model_fields and not _per_type(key)[1]):
+            known = [name for name in Settings.model_fields if name not in ("retry", *PER_TYPE)]
+            given.faults.append(f"{key}: unknown key in {path}; allowed: {_suggestion(key, known)}")
+        else:
+            given.add(key, value, str(path))
+
+
+def _type_tables(types: Mapping[str, Any], origin: str, given: _Gathered) -> None:
+    for type, table in types.items():
+        for key in table if isinstance(table, Mapping) else [""]:
+            if key != "retry":
+                given.faults.append(f"types.{type}.{key}: unknown key in {origin}; allowed: retry")
+        if isinstance(table, Mapping) and "retry" in table:
+            given.values.setdefault("retry", {})[type] = table["retry"]
+            given.origins["retry"] = origin
+
+
+def _from_credentials(environ: Mapping[str, str], given: _Gathered) -> None:
+    if not (folder := environ.get("CREDENTIALS_DIRECTORY")):
+        return
+    for name in _secret_names():
+        path = Path(folder, name)
+        if path.is_file():
+            try:
+                value = path.read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError):
+                given.faults.append(f"{name.upper()}: {path} can't be read; allowed: a readable text file")
+                continue
+            if value:
+                given.add(name, value, str(path))
+
+
+def _from_environment(environ: Mapping[str, str], given: _Gathered) -> None:
+    for variable, value in environ.items():
+        name = variable.lower()
+        known = name in Settings.model_fields and name not in (*PER_TYPE, *TABLES[:2], "retry")
+        if variable.isupper() and value and (known or _per_type(name)[1]):
+            given.add(name, value, "environment")
+
+
+def _exposed(values: Mapping[str, Any]) -> Iterator[str]:
+    host = values.get("host", "127.0.0.1")
+    if isinstance(host, str) and not is_loopback(host) and not values.get("api_key"):
+        yield (
+            f"HOST: {host!r} can be reached from other machines, and there is no API key;"
+            " allowed: a loopback address such as 127.0.0.1, or any once API_KEY is set"
+        )
+
+
+def _per_type(name: str) -> tuple[str, str]:
+    setting, _, type = name.partition("_")
+    return (setting, type) if setting in PER_TYPE else (name, "")
+
+
+def _secret_names() -> Iterator[str]:
+    for name, info in Settings.model_fields.items():
+        if "SecretStr" in str(info.annotation):
+            yield name
+
+
+def _fault(detail: Any, origins: Mapping[str, str]) -> Iterator[str]:
+    location = [str(part) for part in detail["loc"]]
+    info = Settings.model_fields[location[0]]
+    name, value = location[0].upper(), detail["input"]
+    allowed = info.description
+    if location[0] in PER_TYPE and len(location) > 1:
+        name = f"{name}_{location[1].upper()}"
+    elif location[0] == "retry":
+        name = ".".join(["types", *location[1:2], "retry", *location[2:]])
+        allowed = _retry_allowed(location[2:]) or allowed
+    elif location[0] == "deploy" and len(location) > 1:
+        name, value, allowed = ".".join(location), None, ", ".join(Project.model_fields)
+    if detail["type"] == "value_error":
+        wrong = str(detail["msg"]).removeprefix("Value error, ")
+    else:
+        wrong = WORDS.get(detail["type"], detail["msg"])
+        if location[0] not in _secret_names() and isinstance(value, str | int | float):
+            wrong = f"{value!r} {wrong}"
+    origin = origins.get(name.lower()) or origins.get(location[0], "")
+    yield f"{name}: {wrong}; allowed: {allowed or 'text'} (given by {origin or 'default'})"
+
+
+def _retry_allowed(path: Sequence[str]) -> str | None:
+    known = RetryTable.model_fields
+    if path and path[0] in known:
+        return known[path[0]].description
+    return ", ".join(known)
+
+
+def _suggestion(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, 1, 0.7)
+    return f"{near[0]}, perhaps" if near else ", ".join(sorted(known))
+
+
+def _absolute(settings: Settings) -> Settings:
+    return settings.model_copy(
+        update={
+            "data_dir": settings.data_dir.absolute(),
+            "media_roots": tuple(root.absolute() for root in settings.media_roots),
+        }
+    )
+
+
+def _warnings(environ: Mapping[str, str], settings: Settings, origins: Mapping[str, str]) -> Iterator[str]:
+    for name, instead in REPLACED.items():
+        if name in environ:
+            yield f"{name} is not used: {instead}"
+    names = [name.upper() for name in Settings.model_fields if name not in ("retry", "deploy", "schedule", *PER_TYPE)]
+    names += [f"{setting}_{type}".upper() for setting in PER_TYPE for type in BUILT_IN]
+    for variable in environ:
+        if variable in names or _per_type(variable.lower())[1] or variable in REPLACED or len(variable) < 4:
+            continue
+        if variable.startswith("AWS_"):  # obstore knows many more of them
+            continue
+        if near := difflib.get_close_matches(variable, names, 1, NEAR):
+            yield f"{variable} is not a setting; {near[0]}, perhaps?"
+    if settings.api_key and len(settings.api_key.get_secret_value()) < SHORT_KEY:
+        yield f"API_KEY is short enough to be guessed; {SHORT_KEY} random characters are safe"
+    if settings.processor_mode == "active" and "backend_api_url" not in origins:
+        yield f"BACKEND_API_URL is not set: active mode polls {settings.backend_api_url}"
+
+
+def unserved(settings: Settings, served: Sequence[str]) -> Iterator[str]:
+    """Warnings for settings of job types that nothing here serves: CONCURRENCY_HSL."""
+    for setting in PER_TYPE:
+        for type in getattr(settings, setting):
+            if type not in {name.replace("-", "_") for name in served}:
+                near = difflib.get_close_matches(type, served, 1)
+                hint = f"{setting}_{near[0]}".upper() + ", perhaps?" if near else f"served are {', '.join(served)}"
+                yield f"{setting}_{type}".upper() + f": no such job type; {hint}"
+    for type in {*settings.retry, *settings.types} - set(served):
+        yield f"types.{type}: no such job type; served are {', '.join(served)}"

@@ -1,0 +1,259 @@
+"""Every setting with its default and what it allows; frozen once read. `config` finds the values."""
+
+import base64
+import binascii
+import ipaddress
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+)
+
+from secondunit.handlers.tools.deployment.projects import Projects
+from secondunit.handlers.tools.storage.s3.urls import entry_of
+from secondunit.queue.retry import RetryPolicy
+
+BUILT_IN = ("hls", "thumbnail", "download", "webp", "deploy", "analyze", "locations")
+
+
+def _separated(by: str) -> BeforeValidator:
+    def split(value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(by) if part.strip())
+        return value
+
+    return BeforeValidator(split)
+
+
+def _matching(pattern: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"{value!r} has another form")
+        return value
+
+    return AfterValidator(check)
+
+
+def _addresses(url: SplitResult) -> bool:
+    """Whether it names a server: a port that is no number would show only when somebody connects."""
+    try:
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if not _addresses(parts) or parts.query or parts.fragment:
+        raise ValueError(f"{value!r} is not an http or https URL")
+    return value.rstrip("/")
+
+
+def _secret_url(value: SecretStr) -> SecretStr:
+    if not _addresses(urlsplit(value.get_secret_value())):
+        raise ValueError("it is not an http or https URL")
+    return value
+
+
+def _bucket(value: str) -> str:
+    entry_of(value)
+    return value
+
+
+def _queue_url(value: str) -> str:
+    database_of(value)
+    return value
+
+
+def _callback_secret(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if text.startswith("whsec_"):
+        try:
+            base64.b64decode(text.removeprefix("whsec_"), validate=True)
+        except binascii.Error:
+            raise ValueError("what follows whsec_ is not base64") from None
+    return value
+
+
+Words = Annotated[tuple[str, ...], _separated(",")]
+Networks = Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], _separated(",")]
+HttpUrl = Annotated[str, AfterValidator(_http_url), Field(description="an http or https URL without query")]
+TypeName = Annotated[str, _matching(r"[a-z][a-z0-9_-]{0,63}")]
+Origin = Annotated[str, _matching(r"[a-z][a-z0-9+.-]*://[^/\s*]+")]
+Bucket = Annotated[str, AfterValidator(_bucket)]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What QUEUE_URL says."""
+
+    path: Path
+    synchronous: Literal["full", "normal"] = "full"
+
+
+class RetryTable(BaseModel):
+    """`[types.T.retry]`: how a type's failed attempts are tried again, where a job does not say so itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_retries: int = Field(3, ge=0, le=100, description="0 to 100")
+    backoff: Literal["exponential", "fixed"] = Field("exponential", description="exponential or fixed")
+    initial_delay_ms: int = Field(1000, ge=1, le=86_400_000, description="milliseconds, 1 to 86400000")
+
+    def policy(self) -> RetryPolicy:
+        """As the queue takes it."""
+        return RetryPolicy(self.max_retries, self.backoff, timedelta(milliseconds=self.initial_delay_ms))
+
+
+def _count(default: int | None, low: int, high: int, unit: str = "") -> Any:
+    return Field(default, ge=low, le=high, description=f"{unit}{', ' if unit else ''}{low} to {high}")
+
+
+class Settings(BaseModel):
+    """One field for each variable, its name in lower case; a field's description says what is allowed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    processor_mode: Literal["passive", "active"] = Field("passive", description="passive or active")
+    host: str = Field("127.0.0.1", min_length=1, description="an address or host name")
+    port: int = _count(8000, 0, 65535, "a port, 0 for any free one")
+    allowed_hosts: Words = Field((), description="host names, comma-separated")
+    trusted_proxies: Networks = Field((), description="addresses or networks, comma-separated")
+    data_dir: Path = Field(Path("data"), description="a folder")
+    queue_url: Annotated[str, AfterValidator(_queue_url)] | None = Field(
+        None, description="sqlite:///PATH, perhaps with ?synchronous=full or normal"
+    )
+    media_roots: Annotated[tuple[Path, ...], _separated(":")] = Field((), description="folders, colon-separated")
+    media_buckets: Annotated[tuple[Bucket, ...], _separated(",")] = Field(
+        (), description="bucket/prefix, comma-separated"
+    )
+    api_key: SecretStr | None = None
+
+    backend_api_url: HttpUrl = "http://localhost:3000"
+    internal_api_key: SecretStr | None = None
+    poll_interval_ms: int = _count(60_000, 100, 86_400_000, "milliseconds")
+    poll_limit: int = _count(3, 1, 100)
+    backend_cooldown_minutes: int = _count(60, 0, 525_600, "minutes")
+
+    gemini_api_key: SecretStr | None = None
+    gemini_model: str = Field("gemini-3.8-flash", min_length=1, description="a model's name")
+    gemini_base_url: HttpUrl | None = None
+    gemini_daily_tokens: int | None = _count(None, 1, 10**12)
+    geocoder_url: HttpUrl = "https://nominatim.openstreetmap.org"
+
+    max_concurrent_jobs: int = _count(5, 1, 1000)
+    concurrency: Mapping[TypeName, Annotated[int, _count(None, 1, 1000)]] = Field({}, description="1 to 1000")
+    timeout: Mapping[TypeName, Annotated[int, _count(None, 1, 604_800)]] = Field({}, description="seconds, 1 to 604800")
+    stall_seconds: int = _count(300, 1, 86_400, "seconds")
+    retry: Mapping[TypeName, RetryTable] = Field({}, description="a table [types.T.retry]")
+    lease_seconds: int = _count(30, 1, 3600, "seconds")
+    drain_seconds: int = _count(300, 0, 86_400, "seconds")
+    max_queued_jobs: int = _count(1_000_000, 1, 10**9)
+
+    retention_hours: int = _count(24, 1, 87_600, "hours")
+    retention_failed_hours: int = _count(720, 1, 87_600, "hours")
+    cache_ttl_hours: int = _count(168, 0, 87_600, "hours")
+    max_upload_mb: int = _count(2048, 1, 10**6, "MiB")
+    max_download_mb: int = _count(8192, 1, 10**6, "MiB")
+    analyze_wait_seconds: int = _count(900, 0, 86_400, "seconds")
+    rate_limit: Annotated[str, _matching(r"off|[1-9]\d{0,8}/(second|minute|hour|day)")] = Field(
+        "600/minute", description="N/second, N/minute, N/hour, N/day, or off"
+    )
+    cors_origins: Annotated[tuple[Origin, ...], _separated(",")] = Field(
+        (), description="origins such as https://example.com or chrome-extension://ID, comma-separated"
+    )
+    allow_private_addresses: Networks = Field((), description="networks such as 192.168.0.0/16, comma-separated")
+
+    callback_secret: Annotated[SecretStr, AfterValidator(_callback_secret)] | None = Field(
+        None, description="whsec_ and base64, or any text"
+    )
+    alert_url: Annotated[SecretStr, AfterValidator(_secret_url)] | None = Field(
+        None, description="an http or https URL"
+    )
+    alert_failed_jobs: int = _count(10, 1, 10**9)
+    alert_after_minutes: int = _count(15, 1, 525_600, "minutes")
+
+    aws_access_key_id: SecretStr | None = None
+    aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None
+    ffmpeg_path: Path | None = Field(None, description="a program")
+    ffprobe_path: Path | None = Field(None, description="a program")
+    sentry_dsn: SecretStr | None = None
+    otel_exporter_otlp_endpoint: HttpUrl | None = None
+    types: Annotated[tuple[TypeName, ...], _separated(",")] = Field((), description="job types, comma-separated")
+    box: str = Field(default_factory=socket.gethostname, min_length=1, description="a name")
+    log_format: Literal["auto", "console", "json"] = Field("auto", description="console or json")
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())] = (
+        Field("info", description="debug, info, warning or error")
+    )
+    deploy: Projects = Field({}, description="tables [deploy.ID]")
+    schedule: Sequence[Mapping[str, Any]] = Field((), description="tables [[schedule]]")
+
+    @property
+    def database(self) -> Database:
+        """Where the queue's store lies and how it is synchronised."""
+        return database_of(self.queue_url) if self.queue_url else Database(self.data_dir / "queue.db")
+
+    @property
+    def control(self) -> Path:
+        """The socket on which the owner of DATA_DIR may do everything."""
+        return self.data_dir / "control.sock"
+
+    @property
+    def uploads(self) -> Path:
+        """Where videos lie that callers sent."""
+        return self.data_dir / "uploads"
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders that payloads may read and write."""
+        return self.media_roots or (self.data_dir / "media",)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach HOST."""
+        return is_loopback(self.host)
+
+    def aws(self) -> Mapping[str, str]:
+        """The credentials for S3 by their variables' names."""
+        given = (self.aws_access_key_id, self.aws_secret_access_key, self.aws_session_token)
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        return {name: value.get_secret_value() for name, value in zip(names, given, strict=True) if value}
+
+    def secrets(self) -> frozenset[str]:
+        """Every secret's value, for those who must not print them."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        of_projects = (secret for project in self.deploy.values() for secret in project.secrets())
+        return frozenset((*of_projects, *(v.get_secret_value() for v in values if isinstance(v, SecretStr))))
+
+
+def database_of(url: str) -> Database:
+    """What a QUEUE_URL means; ValueError says what is wrong with it."""
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    synchronous = options.pop("synchronous", "full")
+    if parts.scheme != "sqlite" or parts.netloc or len(parts.path) < 2 or parts.path.endswith("/"):
+        raise ValueError("it does not name a SQLite database")
+    if options or synchronous not in ("full", "normal"):
+        raise ValueError(f"?{parts.query} is not an option of it")
+    return Database(Path(parts.path[1:]), "normal" if synchronous == "normal" else "full")

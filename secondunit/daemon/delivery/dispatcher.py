@@ -1,0 +1,223 @@
+"""Sends the outbox: each delivery at least once, in order per job, until its receiver has it or it is given up."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from secondunit.daemon.delivery.host_limits import Lanes
+from secondunit.daemon.delivery.policy import Sender, Sent, TryLater, again, answers, expire, settle
+from secondunit.queue.clock import Clock, Random
+from secondunit.queue.errors import StoreFull
+from secondunit.queue.store import Delivery, Outbox
+from secondunit.queue.value import replace
+
+LIFETIME_WITHOUT_SENDER = timedelta(days=7)
+PAGE = 64
+LONGEST_REST = 600.0
+RECHECK = 1.0
+DISK_RECHECK = 5.0
+
+
+class Deliverer:
+    """The loop over the outbox. A crash between a send and its record sends that delivery once more, under the same id.
+
+    `on_sent(delivery, outcome)` hears of every try ("delivered", "later", "dead"), `on_dead` of every one given up.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        senders: Mapping[str, Sender],
+        clock: Clock,
+        random: Random,
+        log: Any,
+        *,
+        on_sent: Callable[[Delivery, str], None] = lambda delivery, outcome: None,
+        on_dead: Callable[[Delivery], None] = lambda delivery: None,
+        grace: timedelta = timedelta(seconds=10),
+        lanes: Lanes | None = None,
+    ) -> None:
+        self._outbox = outbox
+        self._senders = senders
+        self._clock = clock
+        self._random = random
+        self._log = log
+        self._on_sent = on_sent
+        self._on_dead = on_dead
+        self._grace = grace
+        self._lanes = lanes or Lanes()
+        self._woken = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """There may be something new in the outbox."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Start what is due at this moment, and nothing after it; `run` returns within the grace time."""
+        self._stopping = True
+        self._woken.set()
+
+    async def retry(self, delivery_id: str) -> Delivery:
+        """Make a delivery due now with a new lifetime, also a delivered one (its receiver lost it); or KeyError."""
+        now = self._clock.now()
+        delivery = await self._outbox.change(delivery_id, lambda found: again(found, now))
+        self._lanes.prefer(self._host(delivery), delivery_id)
+        self.wake()
+        return delivery
+
+    async def run(self) -> None:
+        """Send until `stop`; what is cut off when the grace time is over is sent again by the next run."""
+        async with asyncio.TaskGroup() as sends:
+            while not self._stopping:
+                self._woken.clear()
+                looked_at = await self._look(sends)
+                await self._rest(sends, looked_at)
+            await self._look(sends)
+            await self._end(sends)
+
+    async def _look(self, sends: asyncio.TaskGroup) -> datetime:
+        """Start what may be sent now; returns the time that "due" was measured by."""
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        self._start_waiting(sends)
+        page = await self._outbox.due(now, PAGE, except_for=tuple(self._lanes.running))
+        held_up = []
+        for delivery in page:
+            host = self._host(delivery)
+            if self._lanes.admit(host, delivery.id, monotonic):
+                self._start(sends, self._send(host, delivery))
+            else:
+                held_up.append((delivery, now + timedelta(seconds=self._lanes.put_off(host, monotonic))))
+        put_off = await asyncio.gather(*(self._put_off(delivery, until, now) for delivery, until in held_up))
+        if len(page) == PAGE and (any(put_off) or len(held_up) < PAGE):
+            self.wake()
+        return now
+
+    async def _put_off(self, delivery: Delivery, until: datetime, now: datetime) -> bool:
+        # Written down, not skipped: a crowd that waits for one host must not fill every page of what is due.
+        end = delivery.created_at + self._lifetime(delivery)
+
+        def decide(found: Delivery) -> Delivery:
+            return replace(found, next_at=min(until, end)) if now < end else expire(found, now)
+
+        try:
+            after = await self._outbox.change(delivery.id, decide)
+        except StoreFull:
+            return False
+        if after.state == "dead":
+            self._tell(after)
+        return True
+
+    def _host(self, delivery: Delivery) -> str:
+        kind = delivery.notice.target.kind
+        return f"{kind} {self._senders[kind].host(delivery)}" if kind in self._senders else kind
+
+    def _lifetime(self, delivery: Delivery) -> timedelta:
+        sender = self._senders.get(delivery.notice.target.kind)
+        return sender.lifetime if sender else LIFETIME_WITHOUT_SENDER
+
+    def _start_waiting(self, sends: asyncio.TaskGroup) -> None:
+        while (turn := self._lanes.next(self._clock.monotonic())) is not None:
+            self._start(sends, self._send_waiting(*turn))
+
+    def _start(self, sends: asyncio.TaskGroup, send: Coroutine[Any, Any, None]) -> None:
+        task = sends.create_task(send)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _send_waiting(self, host: str, delivery_id: str) -> None:
+        delivery = await self._outbox.get(delivery_id)
+        line = await self._outbox.of_job(delivery.notice.job_id)
+        if next((each.id for each in line if each.state == "pending"), None) == delivery_id:
+            await self._send(host, delivery)
+        else:  # it arrived meanwhile, or one before it has to go out again: after that, it is due again
+            self._lanes.done(host, delivery_id, alive=None, now=self._clock.monotonic())
+            self.wake()
+
+    async def _send(self, host: str, delivery: Delivery) -> None:
+        sent = await self._try(delivery)
+        now, lifetime = self._clock.now(), self._lifetime(delivery)
+        after = await self._write(delivery.id, lambda found: settle(found, sent, lifetime, self._random, now))
+        self._lanes.done(host, delivery.id, alive=answers(sent), now=self._clock.monotonic())
+        self.wake()
+        self._tell(after)
+
+    async def _try(self, delivery: Delivery) -> Sent:
+        sender = self._senders.get(delivery.notice.target.kind)
+        if sender is None:
+            return TryLater(f"nothing here sends {delivery.notice.target.kind} deliveries")
+        return await sender.send(delivery)
+
+    async def _write(self, delivery_id: str, decide: Callable[[Delivery], Delivery]) -> Delivery:
+        while True:
+            try:
+                return await self._outbox.change(delivery_id, decide)
+            except StoreFull:
+                # It has been sent: forgetting that would send it again, so it is held until there is room to say so.
+                await self._clock.sleep(DISK_RECHECK)
+
+    def _tell(self, delivery: Delivery) -> None:
+        kind = delivery.notice.target.kind
+        outcome = "later" if delivery.state == "pending" else delivery.state
+        write = {"delivered": self._log.info, "later": self._log.warning, "dead": self._log.error}[outcome]
+        write(
+            f"delivery.{outcome}",
+            message=sentence(delivery),
+            job_id=delivery.notice.job_id,
+            delivery_id=delivery.id,
+            kind=kind,
+            attempt=delivery.attempts,
+            status=delivery.last_status,
+            error=delivery.last_error,
+        )
+        self._on_sent(delivery, outcome)
+        if outcome == "dead":
+            self._on_dead(delivery)
+
+    async def _rest(self, sends: asyncio.TaskGroup, looked_at: datetime) -> None:
+        """Wait for news, for the next delivery that becomes due, or ten minutes."""
+        next_due = await self._outbox.next_due()
+        seconds = LONGEST_REST
+        if next_due is not None and next_due > looked_at:
+            seconds = min(max((next_due - self._clock.now()).total_seconds(), 0.0), LONGEST_REST)
+        elif next_due is not None:
+            seconds = RECHECK  # it is being sent, or waits behind one that is: the next one's time is not known
+        opens_in = self._lanes.opens_in(self._clock.monotonic())
+        if opens_in is not None:
+            seconds = min(seconds, opens_in)
+        await self._sleep(sends, seconds)
+
+    async def _sleep(self, sends: asyncio.TaskGroup, seconds: float) -> None:
+        alarm = sends.create_task(self._alarm(seconds))
+        await self._woken.wait()
+        alarm.cancel()
+
+    async def _alarm(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._woken.set()
+
+    async def _end(self, sends: asyncio.TaskGroup) -> None:
+        """Let what runs or waits go out until the grace time is over."""
+        over = self._clock.monotonic() + self._grace.total_seconds()
+        self._start_waiting(sends)
+        while self._lanes.running and (left := over - self._clock.monotonic()) > 0:
+            self._woken.clear()
+            await self._sleep(sends, left)
+            self._start_waiting(sends)
+        for task in self._running:
+            task.cancel()
+
+
+def sentence(delivery: Delivery) -> str:
+    """What became of a delivery, as a person would tell it."""
+    what = f"{delivery.notice.target.kind} of job {delivery.notice.job_id}"
+    match delivery.state:
+        case "delivered":
+            return f"{what} delivered, attempt {delivery.attempts}"
+        case "dead":
+            return f"{what} given up after attempt {delivery.attempts}: {delivery.last_error}"
+        case "pending":
+            when = f" at {delivery.next_at:%H:%M:%S}" if delivery.next_at else ""
+            return f"{what} failed and is tried again{when}: {delivery.last_error}"

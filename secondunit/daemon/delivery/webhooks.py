@@ -1,0 +1,121 @@
+"""The sender of callbacks: POSTs a job's end to the URL its submitter gave, signed as Standard Webhooks."""
+
+import asyncio
+import contextlib
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from standardwebhooks.webhooks import Webhook
+from yarl import URL
+
+from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater
+from secondunit.handlers.tools.network.session import refusal, retry_after
+from secondunit.queue.clock import Clock
+from secondunit.queue.model import Notice
+from secondunit.queue.store import Delivery
+
+KIND = "callback"
+TIMEOUT = timedelta(seconds=15)
+READ_AT_MOST = 64 * 1024
+READING = timedelta(seconds=2)
+
+
+class CallbackSender:
+    """Counts a callback as delivered at a 2xx and tries for a day; a redirect is a refusal like any other.
+
+    `session` is a guarded one that does not decompress: what an answer says beyond its status is read and dropped.
+    """
+
+    lifetime = timedelta(days=1)
+
+    def __init__(
+        self, session: ClientSession, clock: Clock, signer: Webhook | None = None, timeout: timedelta = TIMEOUT
+    ) -> None:
+        self._session = session
+        self._clock = clock
+        self._signer = signer
+        self._timeout = ClientTimeout(total=timeout.total_seconds())
+
+    def host(self, delivery: Delivery) -> str:
+        """The URL's host and port."""
+        try:
+            return str(URL(delivery.notice.target.address).origin())
+        except ValueError:
+            return delivery.notice.target.address
+
+    async def send(self, delivery: Delivery) -> Sent:
+        """Try once; a refused address counts as not delivered yet, for the name or the setting may change."""
+        notice = delivery.notice
+        try:
+            body = json.dumps(callback_body(notice), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            content = body.encode()
+        except (ValueError, TypeError) as error:
+            return Gone(f"the result can't be written as JSON: {error}")
+        headers = self._headers(delivery, body, self._clock.now())
+        try:
+            async with self._session.post(
+                notice.target.address, data=content, headers=headers, allow_redirects=False, timeout=self._timeout
+            ) as response:
+                await _drain(response)
+                return _judge(response, self._clock.now())
+        except TimeoutError:
+            return TryLater(f"no answer within {self._timeout.total:g} s")
+        except (ClientError, OSError, ValueError) as error:
+            return TryLater(str(refusal(error) or error) or type(error).__name__)
+
+    def _headers(self, delivery: Delivery, body: str, now: datetime) -> dict[str, str]:
+        headers = {
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",
+            "webhook-id": delivery.id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "Secondunit-Epoch": str(delivery.notice.epoch),
+        }
+        if self._signer is not None:
+            headers["webhook-signature"] = self._signer.sign(delivery.id, now, body)
+        return headers
+
+
+def signer(secret: str | None) -> Webhook | None:
+    """Signs with CALLBACK_SECRET: `whsec_...` is base64, anything else its UTF-8 bytes; None signs nothing."""
+    if not secret:
+        return None
+    return Webhook(secret if secret.startswith("whsec_") else secret.encode())
+
+
+def callback_body(notice: Notice) -> dict[str, Any]:
+    """What a receiver is told; `duration` in ms."""
+    error, took = notice.error, notice.duration
+    return {
+        "jobId": notice.job_id,
+        "type": notice.job_type,
+        "status": notice.status.value,
+        "result": notice.result,
+        "error": error and {"class": error.kind, "type": error.type, "message": error.message},
+        "duration": None if took is None else round(took / timedelta(milliseconds=1)),
+    }
+
+
+def _judge(response: ClientResponse, now: datetime) -> Sent:
+    status = response.status
+    if 200 <= status < 300:
+        return Delivered(status)
+    asked = retry_after(response, now) if status in (429, 503) else None
+    hint = "; redirects are not followed" if 300 <= status < 400 else ""
+    return TryLater(f"answered {status}{hint}", status, asked)
+
+
+async def _drain(response: ClientResponse) -> None:
+    """Read a short answer, so that its connection can be used again; drop the connection of a long or slow one."""
+    read = 0
+    with contextlib.suppress(ClientError, TimeoutError):
+        async with asyncio.timeout(READING.total_seconds()):
+            async for chunk in response.content.iter_chunked(8192):
+                read += len(chunk)
+                if read > READ_AT_MOST:
+                    break
+            else:
+                return
+    response.close()

@@ -1,0 +1,170 @@
+"""What a job wrote, by name: its log, its output, and of a stream the playlists and all that they lead to.
+
+The names come from the job's result and, of files here, from the manifest beside a stream; files are opened beneath
+MEDIA_ROOTS, and objects signed inside MEDIA_BUCKETS, as a job's own are, so that neither can lead anywhere else.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.ports import Files, Source
+from secondunit.handlers.tools.storage import own_file as kept
+from secondunit.handlers.tools.storage.destination import LARGEST_MANIFEST, MADE_BY, MANIFEST, US
+from secondunit.handlers.tools.storage.s3.files import Buckets
+from secondunit.handlers.tools.storage.s3.folder import GENERATION
+from secondunit.handlers.tools.storage.s3.urls import SCHEME
+from secondunit.queue.model import Job
+from secondunit.queue.outcome import Deterministic, Transient
+
+LOG = "job.log"
+SIGNED_FOR = timedelta(hours=1)
+ANSWERS_WITHIN = 10
+
+
+class NoSuchArtifact(Exception):
+    """The job has written nothing of this name, or it is gone."""
+
+
+class StorageAway(Exception):
+    """S3 can't be asked just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file that a job wrote; `size` in bytes."""
+
+    name: str
+    size: int
+
+
+class Artifacts:
+    """The files of jobs; `log_of` says where a job's log lies."""
+
+    def __init__(self, files: Files, log_of: Callable[[str], Path], buckets: Buckets | None = None) -> None:
+        self._files = files
+        self._log_of = log_of
+        self._buckets = buckets
+
+    async def of(self, job: Job) -> Sequence[Artifact]:
+        """What is there now, the log first; a stream's segments are left out, its playlists lead to them."""
+        found = []
+        for name, path in {LOG: "", **_named(job.result)}.items():
+            try:
+                found.append(Artifact(name, await self._size(job, name, path)))
+            except NoSuchArtifact:
+                continue
+        return found
+
+    async def link(self, job: Job, name: str) -> str | None:
+        """The URL by which an object can be read for an hour; None for what lies here."""
+        path = _named(job.result).get(name) or _in_generation(job.result, name)
+        if name == LOG or path is None or not path.startswith(SCHEME) or self._buckets is None:
+            return None
+        async with _asked():
+            return await self._buckets.signed(path, SIGNED_FOR)
+
+    @asynccontextmanager
+    async def opened(self, job: Job, name: str) -> AsyncIterator[Source]:
+        """The file, open, or NoSuchArtifact."""
+        async with AsyncExitStack() as held:
+            try:
+                source = await held.enter_async_context(await self._source(job, name))
+            except (Deterministic, OSError) as error:
+                raise NoSuchArtifact(f"{name} of {job.id} is not there any more") from error
+            yield source
+
+    async def _size(self, job: Job, name: str, path: str) -> int:
+        if not path.startswith(SCHEME) or self._buckets is None:
+            async with self.opened(job, name) as source:
+                return source.size
+        async with _asked():
+            size = await self._buckets.size(path)
+        if size is None:
+            raise NoSuchArtifact(f"{name} of {job.id} is not there any more")
+        return size
+
+    async def _source(self, job: Job, name: str) -> AbstractAsyncContextManager[Source]:
+        if name == LOG:
+            return kept.opened(self._log_of(job.id), LOG)
+        path = _named(job.result).get(name) or await self._part_of_stream(job.result, name)
+        if path is None or path.startswith(SCHEME):
+            raise NoSuchArtifact(f"{job.id} wrote nothing named {name!r}")
+        return self._files.source(path)
+
+    async def _part_of_stream(self, result: Any, name: str) -> str | None:
+        """A segment's path, if the manifest of the stream's folder names it."""
+        home = _home(result)
+        if home is None or home.startswith(SCHEME):
+            return None
+        async with self._files.source(f"{home}/{MANIFEST}") as source:
+            manifest = await in_thread(_manifest, source.path)
+        files = manifest.get("files")
+        ours = manifest.get(MADE_BY) == US and isinstance(files, Mapping) and name in files
+        return f"{home}/{name}" if ours else None
+
+
+def _named(result: Any) -> Mapping[str, str]:
+    """The paths that a result tells of, by the names they are served under."""
+    if not isinstance(result, Mapping):
+        return {}
+    output, home = result.get("outputPath"), _home(result)
+    named = {output.rpartition("/")[2]: output} if isinstance(output, str) else {}
+    if home is not None:
+        named |= {path.removeprefix(f"{home}/"): path for path in _playlists(result, home)}
+    return named
+
+
+def _home(result: Any) -> str | None:
+    """The folder of a stream."""
+    master = result.get("masterPath") if isinstance(result, Mapping) else None
+    return master.rpartition("/")[0] if isinstance(master, str) else None
+
+
+def _playlists(result: Mapping[str, Any], home: str) -> Iterator[str]:
+    yield result["masterPath"]
+    renditions = result.get("renditions")
+    for rendition in renditions if isinstance(renditions, list) else ():
+        path = rendition.get("path") if isinstance(rendition, Mapping) else None
+        if isinstance(path, str) and path.startswith(f"{home}/"):
+            yield path
+
+
+def _in_generation(result: Any, name: str) -> str | None:
+    """The object of this name in a bucket, if it lies in the folder that this job's run alone has written to."""
+    home = _home(result)
+    if home is None or not home.startswith(SCHEME):
+        return None
+    ours = {path.removeprefix(f"{home}/").partition("/")[0] for path in _playlists(result, home)}
+    generation, slash, _ = name.partition("/")
+    return f"{home}/{name}" if slash and generation in ours and GENERATION.fullmatch(generation) else None
+
+
+@asynccontextmanager
+async def _asked() -> AsyncIterator[None]:
+    """What S3 or our own rules refuse is no artefact; what passes, and silence, is told apart."""
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN):
+            yield
+    except TimeoutError:
+        raise StorageAway(f"S3 has not answered within {ANSWERS_WITHIN} s") from None
+    except Deterministic as error:
+        raise NoSuchArtifact(str(error)) from error
+    except Transient as error:
+        raise StorageAway(str(error)) from error
+
+
+def _manifest(path: Path) -> Mapping[str, Any]:
+    with path.open("rb") as file:
+        raw = file.read(LARGEST_MANIFEST)
+    try:
+        manifest = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}

@@ -1,0 +1,106 @@
+"""What the HTTP room is given: the queue, the judges, the settings, and the ports it reports to."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from secondunit.daemon.files.artifacts import Artifacts
+from secondunit.daemon.files.uploads import Uploads
+from secondunit.handlers.tools.network.addresses import AddressRule, Network
+from secondunit.handlers.tools.ports import Results
+from secondunit.queue.clock import Clock
+from secondunit.queue.service import Queue
+from secondunit.queue.store import Delivery
+from secondunit.queue.stores.sqlite.backup import Snapshot
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the daemon is: `reasons` say what is wrong, `figures` are for those who may see them."""
+
+    status: Literal["ok", "degraded", "draining", "failing"]
+    reasons: Sequence[str] = ()
+    figures: Mapping[str, Any] | None = None
+
+
+class Metrics(Protocol):
+    """Where request durations go, and the text that is scraped."""
+
+    @property
+    def content_type(self) -> str:
+        """The media type of what `render` gives."""
+        ...
+
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One answered request; `route` is the path's template, so that ids make no series of their own."""
+        ...
+
+    async def render(self) -> bytes:
+        """All metrics as Prometheus text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """What an operator may set. `rate_limit` reads like `600/minute`, None is off; sizes are bytes, spans seconds."""
+
+    api_key: str | None = None
+    allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "::1"})
+    trusted_proxies: tuple[Network, ...] = ()
+    rate_limit: str | None = "600/minute"
+    cors_origins: tuple[str, ...] = ()
+    max_body: int = MIB
+    max_batch: int = 16 * MIB
+    events_heartbeat: float = 15.0
+    stream_heartbeat: float = 5.0
+    send_timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Analyses:
+    """What the analysis endpoints need: where uploads go, earlier results, the model that is asked, their patience.
+
+    `admit` raises before a body is read that could not be stored anyway.
+    """
+
+    uploads: Uploads
+    results: Results
+    model: str
+    wait_seconds: float
+    admit: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Locations:
+    """What the endpoints for the places of videos need: earlier results, and the model that is asked by default."""
+
+    results: Results
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Everything the routes use. `trusted`: this instance serves the control socket, where every caller may do all.
+
+    `analyses` is None where none can be made. `stopping` ends the event streams; `retry_delivery` makes a delivery due
+    now, or raises KeyError.
+    """
+
+    queue: Queue
+    rule: AddressRule
+    clock: Clock
+    metrics: Metrics
+    health: Callable[[], Awaitable[Health]]
+    retry_delivery: Callable[[str], Awaitable[Delivery]]
+    stopping: asyncio.Event
+    version: str
+    settings: HttpSettings = HttpSettings()
+    trusted: bool = False
+    backup: Callable[[Path, int | None], Awaitable[Snapshot]] | None = None
+    analyses: Analyses | None = None
+    artifacts: Artifacts | None = None
+    locations: Locations | None = None

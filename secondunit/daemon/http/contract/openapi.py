@@ -1,0 +1,112 @@
+"""The OpenAPI 3.1 document, composed from the table of routes and the models of what goes in and out."""
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from inspect import getdoc
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from secondunit.daemon.http.contract import responses as answers
+from secondunit.daemon.http.transport import problems
+from secondunit.daemon.http.transport.route import Route
+
+REF = "#/components/schemas/{model}"
+ALWAYS = (500,)
+GUARDED = (401, 403, 421, 429)
+HEADERS = {
+    "Idempotency-Key": "The same request sent again with this key within 24 hours makes no second job. 1 to 255 visible"
+    " ASCII characters; on a batch it stands for the whole batch.",
+    "Prefer": "`respond-async`: answer 202 at once, without waiting for the recipe.",
+    "Last-Event-ID": "The id of the last message seen: those missed since come first.",
+}
+ABOUT = """Durable media jobs.
+
+Times are ISO 8601 in UTC; `duration` is in milliseconds. Errors are problem details (RFC 9457); those about input name
+each field by its dotted path as it was written: `payload.inputPath`, in a batch `jobs.3.type`."""
+
+
+def document(routes: Sequence[Route], version: str) -> dict[str, object]:
+    """The whole document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Second Unit", "version": version, "description": ABOUT},
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(routes),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "token": {"type": "apiKey", "in": "query", "name": "token"},
+            },
+        },
+    }
+
+
+def _schemas(routes: Sequence[Route]) -> Mapping[str, Any]:
+    models = {model for route in routes for model in (route.body, route.answer) if model} | {answers.Problem}
+    ordered = sorted(models, key=lambda model: model.__name__)
+    _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=REF)
+    return dict(schemas["$defs"])
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    summary, _, description = (getdoc(route.handler) or "").partition("\n\n")
+    operation: dict[str, Any] = {
+        "operationId": f"{route.handler.__module__.rpartition('.')[2]}.{route.handler.__name__}",
+        "summary": summary.rstrip("."),
+        "parameters": _parameters(route),
+        "responses": _responses(route),
+        "security": _security(route),
+    }
+    if description:
+        operation["description"] = description
+    if route.body:
+        content = {media: {"schema": _ref(route.body)} for media in route.takes}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
+    in_headers = [
+        {"name": name, "in": "header", "description": HEADERS[name], "schema": {"type": "string"}}
+        for name in route.headers
+    ]
+    properties = route.query.model_json_schema()["properties"] if route.query else {}
+    in_query = [
+        {"name": name, "in": "query", "schema": schema, "style": "form", "explode": False}
+        for name, schema in properties.items()
+        if name != "token"
+    ]
+    return [*in_path, *in_query, *in_headers]
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    schema = _ref(route.answer) if route.answer else {"type": "string"}
+    good = {"content": {route.media: {"schema": schema}}}
+    bad = {"content": {problems.MEDIA_TYPE: {"schema": _ref(answers.Problem)}}}
+    guarded = GUARDED if route.scope else ()
+    statuses = dict.fromkeys((*route.problems, *guarded, *ALWAYS), bad) | dict.fromkeys(route.success, good)
+    return {str(status): {"description": HTTPStatus(status).phrase} | statuses[status] for status in sorted(statuses)}
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    if route.scope is None:
+        return []
+    ways = ["bearer", "header", *(["token"] if route.stream else [])]
+    # The empty one: a daemon without any key is open to its own machine.
+    required: list[dict[str, list[str]]] = [{way: [route.scope]} for way in ways]
+    return [*required, {}]
+
+
+def _ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": REF.format(model=model.__name__)}

@@ -1,0 +1,260 @@
+"""What comes in: bodies and queries as models, under their names in JSON, and what they mean to the queue."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, TypeVar
+
+from multidict import MultiMapping
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from secondunit.handlers.tools.network.addresses import AddressRule, check_url
+from secondunit.queue.errors import BadPayload, FieldError
+from secondunit.queue.handler import Registry
+from secondunit.queue.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Filter, Idempotency, Status, Target
+from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.service import Submission
+
+M = TypeVar("M", bound=BaseModel)
+LARGEST_BATCH = 1000
+LONGEST_TIMEOUT = 7 * 24 * 3600
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def _instant(value: object) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        at = datetime.fromisoformat(value if isinstance(value, str) else "")
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("should be an ISO 8601 time, such as 2026-01-22T12:00:00Z") from None
+    raise ValueError("should say its time zone, such as 2026-01-22T12:00:00Z")
+
+
+def _later(value: object) -> None:
+    if value is not None:
+        raise ValueError("dependencies between jobs are not supported yet")
+
+
+def _words(value: object) -> object:
+    """One word, several with commas, or a list of such: `status=queued,running`."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        return value
+    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
+
+
+Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+Later = Annotated[None, BeforeValidator(_later)]
+TypeName = Annotated[str, Field(min_length=1, max_length=100)]
+StatusName = Literal["queued", "running", "completed", "partial", "failed", "cancelled"]
+Ids = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=LARGEST_BATCH)]
+
+
+class Ask(BaseModel):
+    """A strict model: no unknown field, no conversion; names in camelCase."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel, frozen=True)
+
+
+class RetryAsk(Ask):
+    """When a failed attempt is tried again; what is left out comes from the job's type."""
+
+    max_retries: int | None = Field(None, ge=0, le=100)
+    backoff: Literal["exponential", "fixed"] | None = None
+    initial_delay: int | None = Field(None, ge=0, le=6 * 3600 * 1000, description="milliseconds")
+
+
+class SubmitAsk(Ask):
+    """A job to be done."""
+
+    type: TypeName
+    payload: dict[str, Any]
+    priority: int | None = Field(None, ge=HIGHEST_PRIORITY, le=LOWEST_PRIORITY, description="0 is first")
+    callback: str | None = Field(None, description="an http(s) URL that is told of the job's end")
+    retry_policy: RetryAsk | None = None
+    run_at: Instant | None = Field(None, description="not before this time")
+    timeout_seconds: float | None = Field(None, gt=0, le=LONGEST_TIMEOUT, description="limit of one attempt")
+    depends_on: Later = Field(None, description="not supported yet: 422")
+    on_parent_failure: Later = Field(None, description="not supported yet: 422")
+
+
+class BatchAsk(Ask):
+    """Jobs to be done, all or none of them accepted."""
+
+    jobs: list[SubmitAsk] = Field(min_length=1, max_length=LARGEST_BATCH)
+
+
+class UploadAsk(BaseModel):
+    """A form with a video."""
+
+    video: Annotated[bytes, WithJsonSchema({"type": "string", "contentMediaType": "video/*"})]
+    language: str | None = Field(None, description="the recipe's language; else the video's")
+
+
+class UrlAsk(BaseModel):
+    """A form, or JSON, with a video's address."""
+
+    video_url: str
+    language: str | None = Field(None, description="the recipe's language; else the video's")
+
+
+class VideoParams(Ask):
+    """How the places of a video are looked for."""
+
+    language: str | None = Field(None, description="of the subtitles and of the answer, as BCP 47 names it")
+    model: str | None = Field(None, min_length=1, description="the Gemini model that is asked")
+
+
+class VideoAsk(Ask):
+    """A video whose places are wanted: its address as `url` or as `video_url`."""
+
+    url: str | None = None
+    video_url: str | None = Field(None, alias="video_url")
+    params: VideoParams | None = None
+
+
+class FilterAsk(Ask):
+    """Which jobs are meant: those that fit every field given; `status` and `type` may be one word or several."""
+
+    status: Annotated[list[StatusName], BeforeValidator(_words)] = []
+    type: Annotated[list[TypeName], BeforeValidator(_words)] = []
+    ids: Ids = []
+
+
+class BulkAsk(Ask):
+    """A move for many jobs."""
+
+    filter: FilterAsk
+
+
+class RecoverAsk(Ask):
+    """Running jobs to be taken from their runs."""
+
+    ids: Annotated[Ids, Field(min_length=1)]
+
+
+class BackupAsk(Ask):
+    """Where a copy of the database goes: a file, or a folder that keeps the newest ones."""
+
+    path: Annotated[str, Field(min_length=1, max_length=4000)]
+    keep: int | None = Field(None, ge=1, le=10_000)
+
+
+class ListQuery(Ask):
+    """Which jobs are listed, and how many; `status` and `type` may repeat or hold several words with commas."""
+
+    status: Annotated[list[StatusName], BeforeValidator(_words)] = []
+    type: Annotated[list[TypeName], BeforeValidator(_words)] = []
+    limit: Annotated[int, Field(strict=False, ge=1, le=1000)] = 20
+    cursor: Annotated[int, Field(strict=False, ge=1, lt=2**63)] | None = None
+
+
+class EventsQuery(Ask):
+    """Whose events are wanted, and after which one."""
+
+    job_id: Annotated[Ids, BeforeValidator(_words)] = []
+    type: Annotated[list[TypeName], BeforeValidator(_words)] = []
+    last_event_id: str | None = None
+    token: str | None = Field(None, description="the key, for EventSource, which sends no headers")
+
+
+class StreamQuery(Ask):
+    """Only the key, for EventSource."""
+
+    token: str | None = None
+
+
+class StrategyQuery(Ask):
+    """By which strategy the places were found."""
+
+    strategy: str | None = Field(None, pattern=r"^[0-9a-f]{8}$", description="a result's strategy_version")
+
+
+class StuckQuery(Ask):
+    """For how many seconds a running job has not moved."""
+
+    timeout: Annotated[int, Field(strict=False, ge=0, le=10**9)] = 3600
+
+
+def taken(model: type[M], content: Mapping[str, Any]) -> M:
+    """The content as a model, or BadPayload naming each field as the caller wrote it (`jobs.3.type`)."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise BadPayload(*(_fault(detail) for detail in error.errors(include_url=False, include_input=False))) from None
+
+
+def query(model: type[M], asked: MultiMapping[str]) -> M:
+    """The query as a model; a parameter that the model takes as a list may repeat, another may not."""
+    lists = {field.alias for field in model.model_fields.values() if isinstance(field.default, list)}
+    content: dict[str, Any] = {}
+    for name in asked:
+        values = asked.getall(name)
+        content[name] = values if name in lists or len(values) > 1 else values[0]
+    return taken(model, content)
+
+
+def filter_of(ask: FilterAsk | ListQuery) -> Filter:
+    """The queue's filter."""
+    ids = ask.ids if isinstance(ask, FilterAsk) else ()
+    return Filter(statuses=[Status(word) for word in ask.status], types=ask.type, ids=ids)
+
+
+def bulk_filter(ask: BulkAsk) -> Filter:
+    """The filter of a move for many, which may not mean all jobs by saying nothing."""
+    if not (ask.filter.status or ask.filter.type or ask.filter.ids):
+        raise BadPayload(FieldError("filter", "an empty filter would mean every job; name a status, a type or ids"))
+    return filter_of(ask.filter)
+
+
+def submission(
+    ask: SubmitAsk, registry: Registry, rule: AddressRule, idempotency: Idempotency | None, at: str = ""
+) -> Submission:
+    """What the queue is asked for; `at` is the path of `ask` within its body."""
+    if ask.callback is not None:
+        check_url(f"{at}callback", ask.callback, rule)
+    return Submission(
+        type=ask.type,
+        payload=ask.payload,
+        priority=ask.priority,
+        target=None if ask.callback is None else Target("callback", ask.callback),
+        retry=None if ask.retry_policy is None else _policy(ask.retry_policy, _standard(ask.type, registry)),
+        timeout=None if ask.timeout_seconds is None else timedelta(seconds=ask.timeout_seconds),
+        run_at=ask.run_at,
+        idempotency=idempotency,
+    )
+
+
+def idempotency_keys(key: str | None, content: Any, count: int | None = None) -> Sequence[Idempotency | None]:
+    """The client's key with the digest of its request: for one job, or for each of a batch's `count` jobs."""
+    if key is None:
+        return [None] * (count or 1)
+    if not IDEMPOTENCY_KEY.fullmatch(key):
+        raise BadPayload(FieldError("Idempotency-Key", "should be 1 to 255 visible ASCII characters"))
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    digest = hashlib.sha256(canonical).digest()
+    # A blank can't stand in a client's own key, so no single job's key is mistaken for a batch's.
+    return [Idempotency(key if count is None else f"{key} {index}", digest) for index in range(count or 1)]
+
+
+def _standard(type: str, registry: Registry) -> RetryPolicy:
+    return registry[type].retry if type in registry else RetryPolicy()
+
+
+def _policy(ask: RetryAsk, standard: RetryPolicy) -> RetryPolicy:
+    delay = standard.initial_delay if ask.initial_delay is None else timedelta(milliseconds=ask.initial_delay)
+    retries = standard.max_retries if ask.max_retries is None else ask.max_retries
+    return RetryPolicy(retries, ask.backoff or standard.backoff, delay)
+
+
+def _fault(detail: Any) -> FieldError:
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        message = "unknown field"
+    return FieldError(".".join(str(part) for part in detail["loc"]), message)

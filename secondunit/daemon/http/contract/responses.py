@@ -1,0 +1,261 @@
+"""The shapes of answers, for the document and for the tests that hold the answers to it; nothing is built from them.
+
+So pydantic puts off making validators of them, which would take 35 ms of every start.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic.alias_generators import to_camel
+
+from secondunit.daemon.http.contract.requests import StatusName
+
+JobId = Annotated[str, Field(pattern=r"^job_[a-z2-7]{26}$")]
+Time = Annotated[
+    str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", json_schema_extra={"format": "date-time"})
+]
+Percent = Annotated[int | float, Field(ge=0, le=100)]
+Milliseconds = Annotated[int, Field(ge=0)]
+
+
+class Answer(BaseModel):
+    """Every field is there in each answer, null while it is unknown."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel, defer_build=True)
+
+
+class Accepted(Answer):
+    """A job that is on disk. `status` is `queued`, or where the job stands when its idempotency key came again."""
+
+    job_id: JobId
+    status: StatusName
+    created_at: Time
+
+
+class Batch(Answer):
+    """The jobs of a batch, in its order."""
+
+    jobs: list[Accepted]
+
+
+class Moved(Answer):
+    """A job after a move."""
+
+    job_id: JobId
+    status: StatusName
+
+
+class Recipe(BaseModel):
+    """The recipe of a video, and how it was made; both as the `analyze` job's result has them."""
+
+    model_config = ConfigDict(strict=True, alias_generator=to_camel, defer_build=True)
+
+    job_id: JobId
+    recipe: dict[str, Any]
+    metadata: dict[str, Any]
+
+
+class Analysis(RootModel[Recipe | Moved]):
+    """The recipe, or, when the caller does not wait for it, the job that makes it."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Failure(Answer):
+    """Why a run failed; `type` is a stable word, `message` is for people."""
+
+    kind: Literal["transient", "deterministic", "timeout", "cancelled"] = Field(alias="class")
+    type: str
+    message: str
+
+
+class Attempt(Answer):
+    """One finished run; those that were interrupted share their number with the next."""
+
+    attempt: int
+    started_at: Time
+    finished_at: Time
+    outcome: str
+    error: Failure | None
+
+
+class Summary(Answer):
+    """Where a job stands. `duration` is that of the last run of an ended job."""
+
+    job_id: JobId
+    type: str
+    status: StatusName
+    priority: Annotated[int, Field(ge=0, le=4)]
+    progress: Percent
+    phase: str | None
+    message: str | None
+    attempt: Annotated[int, Field(ge=1)]
+    max_attempts: Annotated[int, Field(ge=1)]
+    error: Failure | None
+    created_at: Time
+    updated_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    duration: Milliseconds | None
+    run_at: Time | None
+
+
+class Job(Summary):
+    """Everything about a job; secrets of its payload read `***`."""
+
+    payload: dict[str, Any]
+    result: Any
+    missing: list[Any] | None
+    stats: dict[str, Any] | None
+    depends_on: list[JobId]
+    attempts: list[Attempt]
+
+
+class Jobs(Answer):
+    """A page of jobs. `total` counts all that match, `queued` and `running` the whole queue."""
+
+    jobs: list[Job]
+    total: int
+    queued: int
+    running: int
+    next_cursor: str | None
+
+
+class Refusal(Answer):
+    """A job that a move did not reach."""
+
+    job_id: JobId
+    message: str
+
+
+class Bulk(Answer):
+    """How many jobs a move reached, and which it did not."""
+
+    done: int
+    refused: list[Refusal]
+
+
+class Delivery(Answer):
+    """News of a job's end on its way to `url`: `id` is its webhook-id."""
+
+    id: str
+    kind: str
+    url: str
+    status: Literal["pending", "delivered", "dead"]
+    attempts: int
+    created_at: Time
+    next_at: Time | None
+    finished_at: Time | None
+    last_status: int | None
+    last_error: str | None
+
+
+class Deliveries(Answer):
+    """The deliveries of a job, oldest first."""
+
+    deliveries: list[Delivery]
+
+
+class Artifact(Answer):
+    """A file that a job wrote: `size` in bytes."""
+
+    name: str
+    size: int
+    content_type: str
+
+
+class Artifacts(Answer):
+    """The files that a job wrote and that are there now, its log first."""
+
+    artifacts: list[Artifact]
+
+
+class TypeState(Answer):
+    """Whether jobs of a type are started."""
+
+    type: str
+    paused: bool
+
+
+class StuckJob(Answer):
+    """A running job that does not move, or whose lease ran out."""
+
+    job_id: JobId
+    type: str
+    source: str
+    attempt: int
+    phase: str | None
+    message: str | None
+    updated_at: Time
+    stuck_seconds: int
+    lease_until: Time | None
+
+
+class Stuck(Answer):
+    """Running jobs that do not move, those that moved longest ago first."""
+
+    jobs: list[StuckJob]
+
+
+class UnderWay(Answer):
+    """A running job. `remaining_seconds` is a guess from its progress so far; `paid_steps` wait for a paid answer."""
+
+    job_id: JobId
+    type: str
+    progress: Percent
+    phase: str | None
+    elapsed_seconds: int
+    remaining_seconds: int | None
+    paid_steps: list[str]
+
+
+class Check(Answer):
+    """Whether a restart would interrupt nothing, and for how many seconds it would; null where that can't be told."""
+
+    safe: bool
+    running: list[UnderWay]
+    seconds: int | None
+
+
+class Backup(Answer):
+    """A copy of the database."""
+
+    path: str
+    bytes: int
+    jobs: int
+
+
+class Health(BaseModel):
+    """How the daemon is; without a key the status alone."""
+
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
+
+    status: Literal["ok", "degraded", "draining", "failing"]
+    reasons: list[str] = []
+
+
+class Document(BaseModel):
+    """An OpenAPI 3.1 document."""
+
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
+
+    openapi: str
+
+
+class FieldFault(Answer):
+    """A refused field, by its dotted path as the caller wrote it: `payload.inputPath`, in a batch `jobs.3.type`."""
+
+    field: str
+    message: str
+
+
+class Problem(Answer):
+    """Problem details (RFC 9457); of an analysis without a recipe also which job it was, and how that ended."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldFault] = []
+    job_id: JobId | None = None
+    error: Failure | None = None

@@ -1,0 +1,207 @@
+"""The analysis endpoints: post a video, or its address, and wait for the recipe: an ordinary job, shared by twins."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import BodyPartReader, web
+
+from secondunit.daemon.files.uploads import Upload, UploadTooLarge
+from secondunit.daemon.http.context import Analyses, Api
+from secondunit.daemon.http.contract import serialize as wire
+from secondunit.daemon.http.transport.forms import (
+    CHUNK,
+    MULTIPART,
+    URLENCODED,
+    chunks_of,
+    fields_of_form,
+    parts_of,
+    text_of,
+)
+from secondunit.daemon.http.transport.json_bodies import read_object
+from secondunit.daemon.http.transport.problems import Kind, TooLarge, WrongForm, problem
+from secondunit.daemon.http.transport.replies import reply
+from secondunit.handlers.analyze.strategy import cache_key, strategy, url_identity
+from secondunit.queue.errors import BadPayload, Draining, FieldError, TypeUnavailable
+from secondunit.queue.model import HIGHEST_PRIORITY, Job, Status
+from secondunit.queue.service import Submission
+from secondunit.queue.validation import validated
+
+FILE_FIELDS = ("video", "language")
+URL_FIELDS = ("video_url", "language")
+ENDED_WITHOUT_RECIPE: Mapping[str, Kind] = {
+    "deterministic": Kind(422, "analysis-failed", "The video can't be analysed"),
+    "transient": Kind(502, "analysis-unavailable", "The analysis failed, and so did trying it again"),
+    "timeout": Kind(502, "analysis-unavailable", "The analysis took too long, and so did trying it again"),
+    "cancelled": Kind(409, "analysis-cancelled", "The analysis was cancelled"),
+}
+DRAINED = Kind(503, "draining", "The daemon shuts down; the job goes on once it is back", retry_after=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A video to be analysed: `identity` is the same for the same video."""
+
+    payload: Mapping[str, str]
+    identity: str
+    language: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A result that was there already, and the job that made it."""
+
+    job_id: str
+    result: Mapping[str, Any]
+
+
+async def upload(api: Api, request: web.Request) -> web.Response:
+    """Take a video as the file field `video` and answer with its recipe."""
+    desk = _desk(api)
+    _check_upload(api, request, desk)
+    async with _received(request, desk) as wanted:
+        found = await _known_or_submitted(api, desk, wanted)
+    return await _answer(api, request, desk, found)
+
+
+async def from_url(api: Api, request: web.Request) -> web.Response:
+    """Take a video's address as `video_url` and answer with its recipe."""
+    desk = _desk(api)
+    fields = await _url_fields(api, request)
+    url = fields.get("video_url")
+    if not isinstance(url, str) or not url:
+        raise BadPayload(FieldError("video_url", "is required: the http(s) address of a video"))
+    try:
+        identity = url_identity(url)
+    except ValueError as error:
+        raise BadPayload(FieldError("video_url", f"is no address: {error}")) from None
+    found = await _known_or_submitted(api, desk, Wanted({"videoUrl": url}, identity, fields.get("language")))
+    return await _answer(api, request, desk, found)
+
+
+async def _known_or_submitted(api: Api, desk: Analyses, wanted: Wanted) -> Known | Job:
+    """The stored result, or the job that makes it: a new one, or the one that lives for others who asked here."""
+    payload = {**wanted.payload, **({} if wanted.language is None else {"language": wanted.language})}
+    try:
+        validated(api.queue.registry["analyze"], payload)
+    except BadPayload as error:
+        raise BadPayload(*(_as_field(fault) for fault in error.errors)) from None
+    key = cache_key(wanted.identity, strategy(desk.model, None, wanted.language))
+    if stored := await desk.results.get(key):
+        result, maker = stored
+        return Known(maker, result)
+    asked = Submission("analyze", payload, HIGHEST_PRIORITY, dedupe_key=f"asked {key}", source="analyze")
+    job, _ = await api.queue.submit(asked)
+    return job
+
+
+async def _answer(api: Api, request: web.Request, desk: Analyses, found: Known | Job) -> web.Response:
+    if isinstance(found, Known):
+        return _recipe(found.job_id, found.result, cached=True)
+    if "respond-async" in request.headers.get("Prefer", "").lower():
+        return _accepted(found)
+    return await _waited(api, desk, found)
+
+
+async def _waited(api: Api, desk: Analyses, job: Job) -> web.Response:
+    """The end of the job, if it comes before the caller's patience, or the daemon's life, is over."""
+    ended = asyncio.ensure_future(api.queue.wait(job.id))
+    stopping = asyncio.ensure_future(api.stopping.wait())
+    patience = asyncio.ensure_future(api.clock.sleep(desk.wait_seconds))
+    try:
+        await asyncio.wait([ended, stopping, patience], return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            return _ended(ended.result())
+        if stopping.done():
+            return _refusal(DRAINED, f"{job.id} goes on when the daemon is back", job)
+        return _accepted(await api.queue.get(job.id))
+    finally:
+        for task in (ended, stopping, patience):
+            task.cancel()
+
+
+def _ended(job: Job) -> web.Response:
+    if job.status is Status.COMPLETED:
+        return _recipe(job.id, job.result)
+    why = "cancelled" if job.status is Status.CANCELLED or job.error is None else job.error.kind
+    return _refusal(ENDED_WITHOUT_RECIPE[why], job.error.message if job.error else f"{job.id} is {job.status}", job)
+
+
+def _recipe(job_id: str, result: Mapping[str, Any], *, cached: bool = False) -> web.Response:
+    metadata = {**result["metadata"], **({"cached": True} if cached else {})}
+    return reply({"jobId": job_id, "recipe": result["recipe"], "metadata": metadata})
+
+
+def _accepted(job: Job) -> web.Response:
+    return reply({"jobId": job.id, "status": job.status.value}, 202, {"Location": f"/api/jobs/{job.id}"})
+
+
+def _refusal(kind: Kind, detail: str, job: Job) -> web.Response:
+    headers = {} if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
+    return problem(kind, detail, headers=headers, more={"jobId": job.id, "error": wire.failure(job.error)})
+
+
+def _check_upload(api: Api, request: web.Request, desk: Analyses) -> None:
+    """Refuse, before the body is read, what could not be taken after it."""
+    if request.content_type != MULTIPART:
+        raise WrongForm(f"the Content-Type is {request.content_type}; send {MULTIPART} with a file field video")
+    validated(api.queue.registry["analyze"], {"videoPath": str(desk.uploads.folder / "video")})
+    if request.content_length is not None and request.content_length > desk.uploads.limit + CHUNK:
+        raise TooLarge(f"videos of up to {desk.uploads.limit >> 20} MiB are taken (MAX_UPLOAD_MB)")
+
+
+@asynccontextmanager
+async def _received(request: web.Request, desk: Analyses) -> AsyncIterator[Wanted]:
+    """The form, read to its end, with the video on disk for as long as this is open."""
+    stored: Upload | None = None
+    language: str | None = None
+    async with AsyncExitStack() as stack:
+        async for part in parts_of(request, FILE_FIELDS):
+            if part.name == "video":
+                stored = await _stored(stack, desk, part)
+            else:
+                language = (await text_of(part)).strip() or None
+        if stored is None:
+            raise BadPayload(FieldError("video", "is required: a file field with the video's content"))
+        yield Wanted({"videoPath": str(stored.path)}, f"sha256:{stored.digest}", language)
+
+
+async def _stored(stack: AsyncExitStack, desk: Analyses, part: BodyPartReader) -> Upload:
+    if part.filename is None:
+        raise BadPayload(FieldError("video", "is a text field; send the file's content (curl: -F video=@FILE)"))
+    try:
+        stored = await stack.enter_async_context(desk.uploads.received(chunks_of(part)))
+    except UploadTooLarge as error:
+        raise TooLarge(str(error)) from None
+    if stored.size == 0:
+        raise BadPayload(FieldError("video", "is empty"))
+    return stored
+
+
+async def _url_fields(api: Api, request: web.Request) -> Mapping[str, Any]:
+    if request.content_type in (MULTIPART, URLENCODED):
+        fields = await fields_of_form(request, URL_FIELDS, api.settings.max_body)
+        return {name: value for name, value in fields.items() if value or name == "video_url"}
+    fields = await read_object(request, api.settings.max_body)
+    unknown = [FieldError(name, f"unknown field; known are {', '.join(URL_FIELDS)}") for name in fields]
+    if faults := [fault for fault in unknown if fault.field not in URL_FIELDS]:
+        raise BadPayload(*faults)
+    return fields
+
+
+def _desk(api: Api) -> Analyses:
+    """What analyses are taken with; else the refusal, before anything is read."""
+    if api.queue.draining:
+        raise Draining("the daemon is shutting down; ask again once it is back")
+    api.queue.registry["analyze"]
+    if api.analyses is None:
+        raise TypeUnavailable("analyze", "set GEMINI_API_KEY to a key for the Gemini API")
+    api.analyses.admit()
+    return api.analyses
+
+
+def _as_field(fault: FieldError) -> FieldError:
+    names = {"payload.videoUrl": "video_url", "payload.videoPath": "video", "payload.language": "language"}
+    return FieldError(names.get(fault.field, fault.field), fault.message)

@@ -1,0 +1,52 @@
+"""The API's own description: the OpenAPI document, and Swagger UI from this machine."""
+
+import asyncio
+from functools import partial
+
+from aiohttp import web
+
+from secondunit.daemon.http.context import Api
+from secondunit.daemon.http.transport.replies import reply
+
+DOCUMENT = web.AppKey("document", partial[dict[str, object]])
+ASSETS = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "favicon-32x32.png": "image/png",
+}
+POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; script-src 'self'"
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Second Unit API</title>
+<link rel="icon" href="docs/favicon-32x32.png">
+<link rel="stylesheet" href="docs/swagger-ui.css">
+<div id="swagger-ui"></div>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs/start.js"></script>
+</html>
+"""
+START = 'SwaggerUIBundle({url: "api/openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null});\n'
+
+
+async def document(_: Api, request: web.Request) -> web.Response:
+    """This document."""
+    return reply(await asyncio.to_thread(request.app[DOCUMENT]))  # the first time it takes a tenth of a second
+
+
+async def page(_: Api, __: web.Request) -> web.Response:
+    """This document as a page to try calls on."""
+    return web.Response(text=PAGE, content_type="text/html", headers={"Content-Security-Policy": POLICY})
+
+
+async def asset(_: Api, request: web.Request) -> web.StreamResponse:
+    """A file of that page."""
+    name = request.match_info["asset"]
+    if name == "start.js":
+        return web.Response(text=START, content_type="text/javascript")
+    if name not in ASSETS:
+        raise web.HTTPNotFound
+    from swagger_ui_bundle import swagger_ui_path
+
+    headers = {"Content-Type": ASSETS[name], "Cache-Control": "public, max-age=86400"}
+    return web.FileResponse(swagger_ui_path / name, headers=headers)

@@ -1,0 +1,101 @@
+"""Jobs: submit, look, list, cancel, retry."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from secondunit.daemon.http.context import Api
+from secondunit.daemon.http.contract import requests as asks
+from secondunit.daemon.http.contract import serialize as wire
+from secondunit.daemon.http.contract import trailtag as trail
+from secondunit.daemon.http.transport.fast_replies import written
+from secondunit.daemon.http.transport.json_bodies import read_object
+from secondunit.daemon.http.transport.problems import fields_of
+from secondunit.daemon.http.transport.replies import reply, reply_encoded
+from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable, UnknownType
+from secondunit.queue.service import Submission
+from secondunit.queue.validation import validated
+
+
+async def submit(api: Api, request: web.Request) -> web.StreamResponse:
+    """Take one job: 201 once it is on disk, 200 if its idempotency key stands for it already."""
+    body = await read_object(request, api.settings.max_body)
+    ask = asks.taken(asks.SubmitAsk, body)
+    [idempotency] = asks.idempotency_keys(request.headers.get("Idempotency-Key"), body)
+    job, created = await api.queue.submit(asks.submission(ask, api.queue.registry, api.rule, idempotency))
+    [content] = wire.accepted([job])
+    return written(api, request, 201 if created else 200, content.encode(), f"/api/jobs/{job.id}")
+
+
+async def submit_batch(api: Api, request: web.Request) -> web.Response:
+    """Take many jobs, all or none."""
+    body = await read_object(request, api.settings.max_batch)
+    ask = asks.taken(asks.BatchAsk, body)
+    keys = asks.idempotency_keys(request.headers.get("Idempotency-Key"), body, len(ask.jobs))
+    submissions = [
+        asks.submission(one, api.queue.registry, api.rule, key, f"jobs.{index}.")
+        for index, (one, key) in enumerate(zip(ask.jobs, keys, strict=True))
+    ]
+    try:
+        stored = await api.queue.submit_all(submissions)
+    except (BadPayload, UnknownType, TypeUnavailable):
+        raise BadPayload(*_faults(api, submissions)) from None
+    created = any(new for _, new in stored)
+    content = f'{{"jobs":[{",".join(wire.accepted(job for job, _ in stored))}]}}'
+    return reply_encoded(content.encode(), 201 if created else 200)
+
+
+async def show(api: Api, request: web.Request) -> web.Response:
+    """Everything about one job."""
+    job = await api.queue.get(request.match_info["id"])
+    words = wire if api.trusted else trail  # the command line knows the usual ones
+    return reply(words.detail(job, api.queue.registry))
+
+
+async def find(api: Api, request: web.Request) -> web.Response:
+    """Jobs newest first."""
+    ask = asks.query(asks.ListQuery, request.query)
+    page = await api.queue.find(asks.filter_of(ask), ask.cursor, ask.limit)
+    counts = await api.queue.counts()
+    answer: dict[str, Any] = {
+        "jobs": [wire.detail(job, api.queue.registry) for job in page.jobs],
+        "total": page.total,
+        "queued": sum(counts.queued.values()),
+        "running": sum(counts.running.values()),
+        "nextCursor": None if page.next_cursor is None else str(page.next_cursor),
+    }
+    return reply(answer)
+
+
+async def cancel(api: Api, request: web.Request) -> web.Response:
+    """Cancel a job; for a running one, answer once its processes are gone."""
+    return reply(wire.moved(await api.queue.cancel(request.match_info["id"])))
+
+
+async def retry(api: Api, request: web.Request) -> web.Response:
+    """Queue an ended job again."""
+    return reply(wire.moved(await api.queue.retry(request.match_info["id"])))
+
+
+async def cancel_all(api: Api, request: web.Request) -> web.Response:
+    """Cancel all jobs that match."""
+    body = await read_object(request, api.settings.max_body)
+    return reply(wire.bulk(await api.queue.cancel_all(asks.bulk_filter(asks.taken(asks.BulkAsk, body)))))
+
+
+async def retry_all(api: Api, request: web.Request) -> web.Response:
+    """Retry all jobs that match."""
+    body = await read_object(request, api.settings.max_body)
+    return reply(wire.bulk(await api.queue.retry_all(asks.bulk_filter(asks.taken(asks.BulkAsk, body)))))
+
+
+def _faults(api: Api, submissions: Sequence[Submission]) -> list[FieldError]:
+    """Every refused field of a batch, under its job's place in it."""
+    faults: list[FieldError] = []
+    for index, submission in enumerate(submissions):
+        try:
+            validated(api.queue.registry[submission.type], submission.payload)
+        except (BadPayload, UnknownType, TypeUnavailable) as error:
+            faults += [FieldError(f"jobs.{index}.{fault.field}", fault.message) for fault in fields_of(error)]
+    return faults

@@ -1,0 +1,122 @@
+"""The places of a video, for TrailTag's clients: asked for, read from what is stored, and what failed tried again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from secondunit.daemon.http.context import Api, Locations
+from secondunit.daemon.http.contract import requests as asks
+from secondunit.daemon.http.contract import trailtag as trail
+from secondunit.daemon.http.transport.json_bodies import read_object
+from secondunit.daemon.http.transport.problems import NoSuchLocations
+from secondunit.daemon.http.transport.replies import reply
+from secondunit.handlers.locations.strategy import latest_key, location_strategy, locations_key, video_id
+from secondunit.queue.errors import BadPayload, FieldError, NotAllowed, TypeUnavailable
+from secondunit.queue.model import Job
+from secondunit.queue.service import Submission
+
+TYPE = "locations"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A video whose places are wanted; `field` is what the caller called its address."""
+
+    field: str
+    video: str
+    strategy: str
+    payload: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Where the result is kept."""
+        return locations_key(self.video, self.strategy)
+
+
+async def analyze(api: Api, request: web.Request) -> web.Response:
+    """Find the places of the video at `url` (or `video_url`).
+
+    200 with `cached: true` when they are known: `status` is `done`, or `partial` when some could not be placed. Else
+    202 with the job that looks for them, which is shared by all who ask for the same meanwhile.
+    """
+    desk = _desk(api)
+    wanted = _wanted(desk, asks.taken(asks.VideoAsk, await read_object(request, api.settings.max_body)))
+    if stored := await desk.results.get(wanted.key):
+        result, maker = stored
+        return reply(trail.known(maker, result))
+    labels = {trail.VIDEO: wanted.video, trail.STRATEGY: wanted.strategy}
+    asked = Submission(TYPE, wanted.payload, dedupe_key=f"asked {wanted.key}", source=trail.SOURCE, labels=labels)
+    try:
+        job, _ = await api.queue.submit(asked)
+    except BadPayload as error:
+        raise BadPayload(*(_as_written(fault, wanted.field) for fault in error.errors)) from None
+    return reply(trail.submitted(job), 202, {"Location": f"/api/jobs/{job.id}"})
+
+
+async def locations(api: Api, request: web.Request) -> web.Response:
+    """The places of a video, in the order of their time codes; of a partial result also those that failed.
+
+    By the strategy that is named; else by the one that is in use now, or, before it has a result, the latest that has.
+    """
+    result, _ = await _stored(_desk(api), request)
+    return reply(trail.visualization(result))
+
+
+async def retry(api: Api, request: web.Request) -> web.Response:
+    """Look again for the places that failed, and only for those; the job that made the result does so."""
+    api.queue.registry[TYPE]
+    result, maker = await _stored(_desk(api), request)
+    if not result["failed"]:
+        raise NotAllowed(maker, "no place failed; there is nothing to be tried again")
+    job = await _again(api, await api.queue.get(maker))  # which is there: a result that is kept keeps its job
+    return reply(trail.moved(job), 202, {"Location": f"/api/jobs/{job.id}"})
+
+
+async def _again(api: Api, maker: Job) -> Job:
+    """The job, queued again, or as it stands when it is at it already."""
+    try:
+        return await api.queue.retry(maker.id)
+    except NotAllowed:  # it, or another job for the same work, is live
+        twin = await api.queue.store.live_twin(maker.dedupe_key) if maker.dedupe_key else None
+        return twin or await api.queue.get(maker.id)
+
+
+async def _stored(desk: Locations, request: web.Request) -> tuple[Mapping[str, Any], str]:
+    """The result that a request means, and the job that made it."""
+    video = request.match_info["video_id"]
+    named = asks.query(asks.StrategyQuery, request.query).strategy
+    found = await desk.results.get(locations_key(video, named or location_strategy(desk.model, None)))
+    if found is None and named is None and (latest := await desk.results.get(latest_key(video))):
+        found = await desk.results.get(locations_key(video, str(latest[0]["strategy"])))
+    if found is None:
+        raise NoSuchLocations(video, named)
+    return found
+
+
+def _wanted(desk: Locations, ask: asks.VideoAsk) -> Wanted:
+    field = "url" if ask.video_url is None else "video_url"
+    if ask.url is not None and ask.video_url is not None:
+        raise BadPayload(FieldError("video_url", "is another word for url; give one of them"))
+    url = ask.url or ask.video_url
+    if not url:
+        raise BadPayload(FieldError(field, "is required: the http(s) address of a video"))
+    try:
+        video = video_id(url)
+    except ValueError as error:
+        raise BadPayload(FieldError(field, f"is no address: {error}")) from None
+    params = ask.params.model_dump(exclude_none=True) if ask.params else {}
+    strategy = location_strategy(params.get("model", desk.model), params.get("language"))
+    return Wanted(field, video, strategy, {"videoUrl": url, **({"params": params} if params else {})})
+
+
+def _as_written(fault: FieldError, field: str) -> FieldError:
+    name = fault.field.removeprefix("payload.")
+    return FieldError(field if name == "videoUrl" else name, fault.message)
+
+
+def _desk(api: Api) -> Locations:
+    if api.locations is None:
+        raise TypeUnavailable(TYPE, "this daemon was built without a result cache")
+    return api.locations

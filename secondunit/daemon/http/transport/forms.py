@@ -1,0 +1,99 @@
+"""Reading a form strictly: its fields by their names, each once, and a file as a stream that is never held whole."""
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any
+
+from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from secondunit.daemon.http.transport.problems import BrokenForm, TooLarge
+from secondunit.queue.errors import BadPayload, FieldError
+
+CHUNK = 256 * 1024
+LONGEST_FIELD = 8192
+MULTIPART = "multipart/form-data"
+URLENCODED = "application/x-www-form-urlencoded"
+PLAIN = ("", "binary", "8bit", "7bit")
+UNREADABLE = (
+    ValueError, AssertionError, RuntimeError, HttpProcessingError, web.RequestPayloadError, ConnectionResetError,
+)  # fmt: skip
+
+
+async def parts_of(request: web.Request, known: Collection[str]) -> AsyncIterator[BodyPartReader]:
+    """The parts of a multipart form; one that is not known, or comes twice, is refused."""
+    seen: set[str] = set()
+    reader = _reader(request)
+    while (part := await _next(reader)) is not None:
+        _expected(part.name or "", known, seen)
+        yield part
+
+
+async def chunks_of(part: BodyPartReader) -> AsyncIterator[bytes]:
+    """The content of a part as it comes in."""
+    while chunk := await _chunk(part):
+        yield chunk
+
+
+async def text_of(part: BodyPartReader) -> str:
+    """The content of a text field."""
+    content = b""
+    async for chunk in chunks_of(part):
+        content += chunk
+        if len(content) > LONGEST_FIELD:
+            raise BadPayload(FieldError(part.name or "", f"is longer than {LONGEST_FIELD} bytes"))
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise BadPayload(FieldError(part.name or "", "is not UTF-8")) from None
+
+
+async def fields_of_form(request: web.Request, known: Collection[str], limit: int) -> Mapping[str, Any]:
+    """The text fields of a form of at most `limit` bytes, sent in either way."""
+    if request.content_length is not None and request.content_length > limit:
+        raise TooLarge(f"this call takes bodies of up to {limit} bytes")
+    if request.content_type == MULTIPART:
+        return {str(part.name): await text_of(part) async for part in parts_of(request, known)}
+    try:
+        form = await request.clone(client_max_size=limit).post()
+    except UNREADABLE as error:
+        raise BrokenForm(f"the form can't be read: {error}") from None
+    seen: set[str] = set()
+    for name in [name for name, _ in form.items()]:  # its keys alone come once each
+        _expected(name, known, seen)
+    return dict(form)
+
+
+def _expected(name: str, known: Collection[str], seen: set[str]) -> None:
+    if name not in known:
+        raise BadPayload(FieldError(name, f"unknown field; known are {', '.join(sorted(known))}"))
+    if name in seen:
+        raise BadPayload(FieldError(name, "stands twice in the form"))
+    seen.add(name)
+
+
+def _reader(request: web.Request) -> MultipartReader:
+    try:
+        return MultipartReader(request.headers, request.content)
+    except UNREADABLE as error:
+        raise BrokenForm(f"the form can't be read: {error}") from None
+
+
+async def _next(reader: MultipartReader) -> BodyPartReader | None:
+    try:
+        part = await reader.next()
+    except UNREADABLE as error:
+        raise BrokenForm(f"the form can't be read: {error}") from None
+    if part is None:
+        return None
+    if not isinstance(part, BodyPartReader) or not part.name:
+        raise BrokenForm("the form can't be read: a part of it is no field with a name")
+    if part.headers.get("Content-Encoding") or part.headers.get("Content-Transfer-Encoding", "").lower() not in PLAIN:
+        raise BrokenForm(f"the form can't be read: {part.name} is encoded; send it as it is")
+    return part
+
+
+async def _chunk(part: BodyPartReader) -> bytes:
+    try:
+        return bytes(await part.read_chunk(CHUNK))
+    except UNREADABLE as error:
+        raise BrokenForm(f"the form ended too early: {error}") from None

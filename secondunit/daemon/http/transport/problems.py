@@ -1,0 +1,177 @@
+"""Every refusal as RFC 9457 problem details: one table from an error to its status, word, title and patience."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from secondunit.daemon.files.artifacts import NoSuchArtifact, StorageAway
+from secondunit.daemon.http.transport.replies import encoded
+from secondunit.queue import errors
+from secondunit.queue.errors import FieldError
+
+MEDIA_TYPE = "application/problem+json"
+NAMESPACE = "urn:secondunit:problem:"
+
+
+class Refused(Exception):
+    """A request that the HTTP room refuses itself; the message is for the caller."""
+
+
+class NotJson(Refused):
+    """The body is no JSON document that can be taken as it is written."""
+
+
+class NotAJsonType(Refused):
+    """The Content-Type says that the body is something else than JSON."""
+
+
+class WrongForm(Refused):
+    """The Content-Type is none that this call takes."""
+
+
+class BrokenForm(Refused):
+    """The form is none that can be read to its end."""
+
+
+class TooLarge(Refused):
+    """The body is longer than this call takes."""
+
+
+class Unauthorized(Refused):
+    """No valid key: the same words whether it was missing, wrong or malformed."""
+
+    def __init__(self) -> None:
+        super().__init__("send a valid key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'")
+
+
+class ScopeTooSmall(Refused):
+    """The key is valid, but not for this call."""
+
+
+class Published(Refused):
+    """A keyless daemon was reached through a proxy."""
+
+
+class ForeignOrigin(Refused):
+    """A page of another site asks a keyless daemon to change something."""
+
+
+class WrongHost(Refused):
+    """The Host header names somebody else."""
+
+
+class TooMany(Refused):
+    """The caller is over its rate; `retry_after` in whole seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many requests; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class NoSuchDelivery(Refused):
+    """No delivery has this id."""
+
+
+class NoSuchLocations(Refused):
+    """No result is stored of this video, or none by this strategy."""
+
+    def __init__(self, video: str, strategy: str | None) -> None:
+        how = f" by strategy {strategy}" if strategy else ""
+        super().__init__(f"no places are stored of video {video}{how}; ask for them at POST /api/videos/analyze")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one sort of error is told: `retry_after` in seconds."""
+
+    status: int
+    word: str
+    title: str
+    retry_after: int | None = None
+
+
+KINDS: Mapping[type[Exception], Kind] = {
+    NotJson: Kind(400, "not-json", "The body is not JSON"),
+    BrokenForm: Kind(400, "broken-form", "The form can't be read"),
+    Unauthorized: Kind(401, "unauthorized", "A valid key is needed"),
+    ScopeTooSmall: Kind(403, "scope-too-small", "The key's scope is too small"),
+    Published: Kind(403, "published-without-key", "A daemon without a key must not stand behind a proxy"),
+    ForeignOrigin: Kind(403, "foreign-origin", "This origin may not change anything here"),
+    errors.JobNotFound: Kind(404, "job-not-found", "No such job"),
+    NoSuchArtifact: Kind(404, "artifact-not-found", "No such artefact"),
+    NoSuchDelivery: Kind(404, "delivery-not-found", "No such delivery"),
+    NoSuchLocations: Kind(404, "locations-not-found", "No places of this video are stored"),
+    errors.NotAllowed: Kind(409, "not-allowed", "The job's status forbids this"),
+    errors.KeyReused: Kind(409, "idempotency-key-reused", "The idempotency key belongs to another request"),
+    TooLarge: Kind(413, "too-large", "The body is too large"),
+    NotAJsonType: Kind(415, "not-a-json-type", "The body must be application/json"),
+    WrongForm: Kind(415, "wrong-form", "The body must be a form"),
+    WrongHost: Kind(421, "wrong-host", "The Host header is not one of this daemon's names"),
+    errors.BadPayload: Kind(422, "bad-fields", "Some fields were refused"),
+    errors.UnknownType: Kind(422, "unknown-type", "No such job type"),
+    errors.TypeUnavailable: Kind(422, "type-unavailable", "This job type can't run here"),
+    TooMany: Kind(429, "too-many-requests", "Too many requests"),
+    StorageAway: Kind(502, "storage-away", "S3 can't be asked just now", retry_after=10),
+    errors.Saturated: Kind(503, "saturated", "The queue is full", retry_after=30),
+    errors.Draining: Kind(503, "draining", "The daemon takes no new work", retry_after=10),
+    errors.StoreBroken: Kind(503, "store-broken", "The database can't be used", retry_after=10),
+    errors.StoreFull: Kind(507, "store-full", "The disk is full", retry_after=60),
+}
+UNEXPECTED = Kind(500, "internal", "An unexpected error")
+
+
+def problem_of(error: Exception) -> web.Response | None:
+    """The error as a response, or None for one that the table does not know."""
+    if isinstance(error, web.HTTPException):
+        return _http(error)
+    kind = KINDS.get(type(error))
+    if kind is None:
+        return None
+    headers = {}
+    retry_after = error.retry_after if isinstance(error, TooMany) else kind.retry_after
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = 'Bearer realm="secondunit"'
+    response = problem(kind, str(error) or kind.title, fields_of(error), headers)
+    if isinstance(error, TooLarge):
+        response.force_close()
+    return response
+
+
+def problem(
+    kind: Kind,
+    detail: str,
+    fields: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, object] | None = None,
+) -> web.Response:
+    """A problem document; `fields` name what was wrong with the input, `more` are members of its own."""
+    content: dict[str, object] = {
+        "type": NAMESPACE + kind.word,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        **(more or {}),
+    }
+    if fields:
+        content["errors"] = [{"field": field.field, "message": field.message} for field in fields]
+    return web.Response(body=encoded(content), status=kind.status, headers=headers, content_type=MEDIA_TYPE)
+
+
+def fields_of(error: Exception) -> Sequence[FieldError]:
+    """The fields that an error speaks of."""
+    match error:
+        case errors.BadPayload():
+            return error.errors
+        case errors.UnknownType() | errors.TypeUnavailable():
+            return (FieldError("type", str(error)),)
+    return ()
+
+
+def _http(error: web.HTTPException) -> web.Response:
+    kind = Kind(error.status, error.reason.lower().replace(" ", "-"), error.reason)
+    allow = error.headers.get("Allow")
+    detail = f"this path takes {allow}" if allow else error.reason
+    return problem(kind, detail, headers={"Allow": allow} if allow else None)

@@ -1,0 +1,39 @@
+"""A route: what is served under a path, who may call it, and what the document says about it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from secondunit.daemon.http.context import Api
+from secondunit.daemon.http.transport.auth import Scope
+
+Handler = Callable[[Api, web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call; its handler's docstring describes it.
+
+    `scope` None: open to all. `success` are the statuses of `answer` (None: not JSON but `media`), `problems` the rest.
+    `headers` names those it reads, `takes` the media types of `body`. `stream`: it sends events, and the key may stand
+    in its URL. `limited`: it counts against the caller's rate. `hot`: it comes by the thousand, and takes the short way
+    (see `server.express`).
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    scope: Scope | None
+    answer: type[BaseModel] | None = None
+    success: Sequence[int] = (200,)
+    problems: Sequence[int] = ()
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    headers: Sequence[str] = ()
+    media: str = "application/json"
+    takes: Sequence[str] = ("application/json",)
+    stream: bool = False
+    limited: bool = True
+    hot: bool = False

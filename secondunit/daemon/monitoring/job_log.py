@@ -1,0 +1,143 @@
+"""What the log says of jobs and modes: all of its wording, in one place."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from secondunit.daemon.config.settings import Settings
+from secondunit.queue.clock import Clock
+from secondunit.queue.model import Event, Job, JobId
+from secondunit.queue.outcome import Deterministic, Postponed, Transient
+
+LEVELS = {"progress": logging.DEBUG, "failed": logging.ERROR, "retrying": logging.WARNING}
+SETTLED = ("completed", "partial", "failed", "cancelled")
+
+
+class JobLog:
+    """A tap of the hub that logs each job's life."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._log = structlog.get_logger(__name__).bind()  # which the proxy would do anew for each event
+        self._clock = clock
+        self._started: dict[JobId, float] = {}
+
+    def __call__(self, events: Sequence[Event]) -> None:
+        """Log these events."""
+        for event in events:
+            if event.name != "data":
+                self._write(event)
+
+    def reclaimed(self, job: Job) -> None:
+        """A run was taken from a daemon that died, or from a loop that hung."""
+        self._log.warning(
+            "job.reclaimed",
+            message=f"the run of {job.type} job {job.id} was lost ({job.reclaims} so far); it is {job.status} now",
+            job_id=job.id,
+            type=job.type,
+            status=job.status.value,
+            reclaims=job.reclaims,
+        )
+
+    def in_doubt(self, job: Job, step: str, sends: int) -> None:
+        """A paid call was cut off by the end of a run: it may have been charged, though no answer is there."""
+        sent = "once" if sends == 1 else f"{sends} times"
+        self._log.warning(
+            "job.in_doubt",
+            message=f"{step} of {job.type} job {job.id} was sent {sent} and no answer was stored; it may be charged",
+            job_id=job.id,
+            type=job.type,
+            step=step,
+            sends=sends,
+        )
+
+    def again(self, job: Job, number: int) -> None:
+        """A job that ended in part is queued again by itself, for the `number`-th time."""
+        self._log.info(
+            "job.again",
+            message=f"{job.type} job {job.id} looks again for what it missed for a passing reason (time {number})",
+            job_id=job.id,
+            type=job.type,
+            missing=len(job.missing or ()),
+            number=number,
+        )
+
+    def raised(self, job: Job, error: BaseException) -> None:
+        """A handler raised this; those that say what they mean need no traceback."""
+        if not isinstance(error, Transient | Deterministic | Postponed | TimeoutError):
+            message = f"{job.type} job {job.id} raised {type(error).__name__}"
+            self._log.warning("job.raised", message=message, job_id=job.id, type=job.type, exc_info=error)
+
+    def _write(self, event: Event) -> None:
+        elapsed = self._elapsed(event)
+        level = LEVELS.get(event.name, logging.INFO)
+        if not self._log.is_enabled_for(level):
+            return
+        self._log.log(
+            level,
+            "job.settled" if event.name in SETTLED else f"job.{event.name}",
+            event_type=f"job:{event.name}",
+            message=sentence(event, elapsed),
+            job_id=event.job_id,
+            type=event.job_type,
+            phase=event.phase,
+            elapsed_ms=None if elapsed is None else round(elapsed * 1000),
+            status=event.status.value,
+            attempt=event.attempt,
+            **_details(event),
+        )
+
+    def _elapsed(self, event: Event) -> float | None:
+        now = self._clock.monotonic()
+        if event.name == "started":
+            self._started[event.job_id] = now
+            return None
+        begun = self._started.get(event.job_id) if event.name == "progress" else self._started.pop(event.job_id, None)
+        return None if begun is None else now - begun
+
+
+def sentence(event: Event, elapsed: float | None) -> str:
+    """The event as a person would tell it."""
+    job = f"{event.job_type} job {event.job_id}"
+    took = "" if elapsed is None else f" after {elapsed:.1f} s"
+    why = f": {event.error.message}" if event.error else ""
+    match event.name:
+        case "queued":
+            return f"{job} is queued" + (f": {event.message}" if event.message else "")
+        case "started":
+            return f"{job} started, attempt {event.attempt}"
+        case "retrying":
+            when = f" at {event.run_at:%H:%M:%S}" if event.run_at else ""
+            return f"{job} failed{took} and is tried again{when}{why}"
+        case "progress":
+            return f"{job} is {event.progress:.0%} done" + (f": {event.message}" if event.message else "")
+        case "partial":
+            return f"{job} completed in part{took}"
+        case name:
+            return f"{job} {name}{took}{why}"
+
+
+def mode_lines(settings: Settings) -> Sequence[str]:
+    """The lines by which operators know the mode; tools watch for them, so they stay as they are."""
+    if settings.processor_mode == "passive":
+        return (
+            "[Passive Mode] Starting in PASSIVE mode (default)",
+            "[Passive Mode] Waiting for requests on /analyze and /analyze-from-url endpoints",
+        )
+    interval = settings.poll_interval_ms
+    return (
+        "[Active Mode] Starting in ACTIVE mode",
+        f"[Active Mode] Will poll {settings.backend_api_url} every {interval}ms",
+        f"[Active Mode] Starting active worker (poll interval: {interval / 1000:.1f}s)",
+        f"[Active Mode] Backend API: {settings.backend_api_url}",
+    )
+
+
+def _details(event: Event) -> dict[str, Any]:
+    details: dict[str, Any] = {}
+    if event.error:
+        details.update(error_class=event.error.kind, error_type=event.error.type, error=event.error.message)
+    if event.run_at:
+        details["run_at"] = event.run_at.isoformat()
+    return details

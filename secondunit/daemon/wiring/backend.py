@@ -1,0 +1,44 @@
+"""The parts that face the backend, as the settings ask for them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from aiohttp import ClientSession, DummyCookieJar
+
+from secondunit.daemon.automation.backend import Backend
+from secondunit.daemon.automation.poller import Ears, Poller, Terms
+from secondunit.daemon.config.settings import Settings
+from secondunit.queue.clock import Clock, Random
+from secondunit.queue.service import Queue
+
+
+@asynccontextmanager
+async def operators_session(user_agent: str) -> AsyncIterator[ClientSession]:
+    """For URLs that the operator configured: any address is reached, but no cookie is kept and no proxy obeyed."""
+    async with ClientSession(
+        cookie_jar=DummyCookieJar(), headers={"User-Agent": user_agent}, trust_env=False
+    ) as session:
+        yield session
+
+
+def backend_of(settings: Settings, session: ClientSession, clock: Clock) -> Backend | None:
+    """The backend, where one is configured: in passive mode results of an active time may still be on their way."""
+    if settings.processor_mode == "passive" and "backend_api_url" not in settings.model_fields_set:
+        return None
+    key = settings.internal_api_key.get_secret_value() if settings.internal_api_key else None
+    return Backend(session, settings.backend_api_url, key, clock)
+
+
+def poller_of(
+    settings: Settings, backend: Backend | None, queue: Queue, clock: Clock, random: Random, ears: Ears
+) -> Poller | None:
+    """The poll loop of active mode; without a key for Gemini, what it took on could only fail, so nothing is polled."""
+    if backend is None or settings.processor_mode == "passive" or settings.gemini_api_key is None:
+        return None
+    terms = Terms(
+        every=timedelta(milliseconds=settings.poll_interval_ms),
+        limit=settings.poll_limit,
+        cooldown=timedelta(minutes=settings.backend_cooldown_minutes),
+    )
+    return Poller(queue, backend, terms, clock, random, ears)

@@ -1,0 +1,37 @@
+"""What goes on for ever, beside the worker, the deliverer and the sockets. One that dies takes the daemon with it."""
+
+from collections.abc import Coroutine, Iterator
+from datetime import timedelta
+from typing import Any
+
+from secondunit.daemon.automation import partial_retry as again
+from secondunit.daemon.process.lifecycle import Systemd, watch
+from secondunit.daemon.wiring.components import Parts, World
+from secondunit.queue import leases, retention
+
+WORKER_COMES_ROUND = 20.0  # it does so every 5 s even when there is nothing to do
+
+
+def loops(world: World, parts: Parts, systemd: Systemd) -> Iterator[Coroutine[Any, Any, None]]:
+    """Each of them, to be started."""
+    settings, clock, store = world.settings, world.clock, world.store
+
+    async def alive() -> bool:
+        """The writer answers, and the worker has come round."""
+        await store.ping()
+        return clock.monotonic() - parts.worker.ticked < WORKER_COMES_ROUND
+
+    kept, failed_kept = timedelta(hours=settings.retention_hours), timedelta(hours=settings.retention_failed_hours)
+    yield leases.keep(parts.worker, store, clock, clock_was_set=clock.was_set, on_reclaim=world.joblog.reclaimed)
+    yield retention.forget(store, clock, kept, failed_kept, world.work.forget)
+    yield retention.age(store, clock)
+    yield store.watch(clock)
+    yield parts.disk.run()
+    yield parts.uploads.run(parts.queue)
+    if again.TYPE in parts.queue.registry:
+        yield parts.again.run(parts.queue)
+    yield watch(alive, parts.metrics.observe_lag, systemd)
+    if parts.poller:
+        yield parts.poller.run()
+    if parts.alerts:
+        yield parts.alerts.run()

@@ -1,0 +1,44 @@
+"""Gives deploys their projects, git, and their sight of the queue: whether a newer one of the project is there."""
+
+from secondunit.daemon.config.settings import Settings
+from secondunit.handlers.tools.deployment.deployments import Deployments
+from secondunit.handlers.tools.deployment.git import Git
+from secondunit.handlers.tools.network.proxy import Egress
+from secondunit.handlers.tools.ports import Programs
+from secondunit.queue.model import Filter, Job, Status
+from secondunit.queue.store import Store
+
+TYPE, PAGE = "deploy", 100
+LIVE = (Status.QUEUED, Status.RUNNING)
+
+
+def deployments_of(settings: Settings, programs: Programs, egress: Egress, store: Store) -> Deployments:
+    """What the job type works with."""
+    git = Git(programs, egress, settings.data_dir / "repositories", settings.max_download_mb << 20)
+    return Deployments(settings.deploy, git, QueuedDeploys(store))
+
+
+class QueuedDeploys:
+    """The live deploys in a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def newer(self, job_id: str, project_id: str) -> str | None:
+        """The last job submitted after this one that deploys the project, and does not wait for a time of its own."""
+        mine = (await self._store.get(job_id)).seq
+        cursor = None
+        while True:
+            page = await self._store.find(Filter(statuses=LIVE, types=(TYPE,)), cursor, PAGE)
+            for job in page.jobs:
+                if job.seq <= mine:
+                    return None
+                if job.payload.get("projectId") == project_id and not _for_later(job):
+                    return job.id
+            if (cursor := page.next_cursor) is None:
+                return None
+
+
+def _for_later(job: Job) -> bool:
+    """Whether its submitter asked for a time; one that waits for its next attempt had its first already."""
+    return job.run_at is not None and not job.runs

@@ -1,0 +1,36 @@
+"""Opens the way to Gemini that the settings name, and closes it at the end."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from random import SystemRandom
+
+from secondunit.daemon.config.settings import Settings
+from secondunit.daemon.wiring.caches import CachedSpending
+from secondunit.handlers.tools.gemini.client import Gemini
+from secondunit.handlers.tools.gemini.transport import GoogleWire
+from secondunit.queue.clock import Clock
+from secondunit.queue.store import Store
+
+ANSWERS_WITHIN = timedelta(minutes=5)
+
+
+@asynccontextmanager
+async def gemini_of(settings: Settings, clock: Clock, store: Store) -> AsyncIterator[Gemini | None]:
+    """The one Gemini of this daemon, or None without a key; its budget is remembered in the store."""
+    if settings.gemini_api_key is None:
+        yield None
+        return
+    key, model, url = settings.gemini_api_key.get_secret_value(), settings.gemini_model, settings.gemini_base_url
+    gemini = Gemini(
+        GoogleWire(key, model, clock, base_url=url, limit=ANSWERS_WITHIN),
+        model,
+        clock=clock,
+        random=SystemRandom(),
+        spending=CachedSpending(store.cache),
+        daily_tokens=settings.gemini_daily_tokens,
+    )
+    try:
+        yield gemini
+    finally:
+        await gemini.close()

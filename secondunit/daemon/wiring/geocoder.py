@@ -1,0 +1,22 @@
+"""Opens the way to the geocoder that the settings name, and closes it at the end."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from secondunit.daemon.config.settings import Settings
+from secondunit.daemon.wiring.caches import CachedPlaces
+from secondunit.handlers.tools.geocoding.client import Geocoder
+from secondunit.handlers.tools.geocoding.nominatim import NominatimWire
+from secondunit.queue.clock import Clock
+from secondunit.queue.store import Store
+
+
+@asynccontextmanager
+async def geocoder_of(settings: Settings, clock: Clock, store: Store, user_agent: str) -> AsyncIterator[Geocoder]:
+    """The one geocoder of this daemon; what it found is remembered in the store."""
+    wire = NominatimWire(settings.geocoder_url, user_agent=user_agent)
+    geocoder = Geocoder(wire, clock=clock, cache=CachedPlaces(store.cache, clock))
+    try:
+        yield geocoder
+    finally:
+        await geocoder.close()

@@ -1,0 +1,119 @@
+"""Opens what must be there before anything runs, by the settings, and closes it at the end."""
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from importlib.metadata import version
+
+from aiohttp import ClientSession, ClientTimeout
+
+from secondunit.daemon.config.loader import BadConfig
+from secondunit.daemon.config.settings import Settings
+from secondunit.daemon.process.clock import SystemClock
+from secondunit.daemon.wiring.backend import operators_session
+from secondunit.daemon.wiring.caches import CachedResults
+from secondunit.daemon.wiring.deployments import deployments_of
+from secondunit.daemon.wiring.gemini import gemini_of
+from secondunit.daemon.wiring.geocoder import geocoder_of
+from secondunit.handlers.tools.fetching.browser.client import find_browser
+from secondunit.handlers.tools.fetching.download_router import Downloads
+from secondunit.handlers.tools.fetching.http_download import Transfer
+from secondunit.handlers.tools.fetching.video_router import WebSubtitles, WebVideos
+from secondunit.handlers.tools.fetching.ytdlp.client import YtDlp
+from secondunit.handlers.tools.media.ffmpeg import find_media
+from secondunit.handlers.tools.network.addresses import AddressRule
+from secondunit.handlers.tools.network.proxy import Egress
+from secondunit.handlers.tools.network.session import guarded_session
+from secondunit.handlers.tools.programs.runner import SEARCH_PATH, ProcessRunner
+from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.handlers.tools.storage.router import Storage
+from secondunit.handlers.tools.storage.s3.client import S3
+from secondunit.handlers.tools.storage.s3.files import Buckets
+from secondunit.handlers.tools.toolbox import Tools
+from secondunit.queue.store import Store
+from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
+
+CALLBACK_CONNECTIONS = 100
+VERSION = version("secondunit")
+USER_AGENT = f"secondunit/{VERSION}"
+
+
+@asynccontextmanager
+async def store_of(settings: Settings) -> AsyncIterator[SqliteStore]:
+    """The queue's store, open."""
+    database = settings.database
+    store = await open_store(database.path, synchronous=database.synchronous)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def tools_of(settings: Settings, clock: SystemClock, store: Store) -> AsyncIterator[Tools]:
+    """What job types work with, ready for use."""
+    programs = ProcessRunner(sys.executable)
+    try:
+        files, uploads = LocalFiles(settings.roots), LocalFiles([settings.uploads])
+    except OSError as error:
+        raise BadConfig([f"MEDIA_ROOTS: {error.filename}: {error.strerror}; allowed: folders that exist"]) from None
+    ffmpeg, ffprobe = (str(path) if path else None for path in (settings.ffmpeg_path, settings.ffprobe_path))
+    media = await find_media(programs, ffmpeg, ffprobe, SEARCH_PATH, settings.data_dir)
+    rule, buckets = AddressRule(settings.allow_private_addresses), _buckets(settings)
+    try:
+        async with (
+            Egress(rule) as egress,
+            _downloads(rule) as session,
+            gemini_of(settings, clock, store) as gemini,
+            geocoder_of(settings, clock, store, USER_AGENT) as geocoder,
+        ):
+            transfer = Transfer(session, rule, clock)
+            ytdlp = YtDlp(programs, egress, clock, media, sys.executable)
+            browser = find_browser(programs, egress, clock, sys.executable, SEARCH_PATH)
+            yield Tools(
+                clock=clock,
+                programs=programs,
+                files=Storage(files, buckets),
+                media=media,
+                python=sys.executable,
+                gemini=gemini,
+                geocoder=geocoder,
+                results=CachedResults(store.cache, clock, timedelta(hours=settings.cache_ttl_hours)),
+                videos=WebVideos(rule, transfer, ytdlp),
+                subtitled=WebSubtitles(rule, ytdlp),
+                downloads=Downloads(rule, transfer, ytdlp, browser),
+                uploads=uploads,
+                buckets=buckets,
+                deployments=deployments_of(settings, programs, egress, store),
+                max_download=settings.max_download_mb << 20,
+            )
+    finally:
+        files.close()
+        uploads.close()
+
+
+def _buckets(settings: Settings) -> Buckets:
+    """S3 as AWS's own variables say, but for secrets, which may also lie in files."""
+    variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    return Buckets(S3({**variables, **settings.aws()}), settings.media_buckets, settings.max_download_mb << 20)
+
+
+def _downloads(rule: AddressRule) -> ClientSession:
+    silence = ClientTimeout(total=None, sock_connect=30, sock_read=30)
+    return guarded_session(rule, user_agent=USER_AGENT, timeout=silence)
+
+
+@asynccontextmanager
+async def sessions_of(settings: Settings) -> AsyncIterator[tuple[ClientSession, ClientSession]]:
+    """To addresses that callers choose, and to those that the operator chose."""
+    guarded = guarded_session(
+        AddressRule(settings.allow_private_addresses),
+        user_agent=USER_AGENT,
+        timeout=ClientTimeout(total=60),
+        connections=CALLBACK_CONNECTIONS,
+        decompress=False,
+    )
+    async with guarded as session, operators_session(USER_AGENT) as operators:
+        yield session, operators

@@ -1,0 +1,51 @@
+"""Asks Gemini for the recipe of a film."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from secondunit.handlers.analyze.recipe import INSTRUCTIONS, SCHEMA, prompt, recipe_from
+from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.gemini.answers import Usage
+from secondunit.handlers.tools.gemini.client import Gemini
+from secondunit.handlers.tools.gemini.conversation import OUTPUT, Talk
+from secondunit.handlers.tools.gemini.prices import cost
+from secondunit.handlers.tools.gemini.transport import Question
+from secondunit.queue.clock import Clock
+from secondunit.queue.handler import JobContext
+from secondunit.queue.outcome import Deterministic
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A video as the model sees it: facts, JPEG files with their seconds, and what is said from which second on."""
+
+    info: Mapping[str, Any]
+    stills: Sequence[tuple[float, Path]]
+    said: Sequence[tuple[float, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The recipe, and what all answers that led to it took; `cost` in US dollars, None when unknown."""
+
+    recipe: Mapping[str, Any]
+    usage: Usage
+    cost: float | None
+
+
+async def ask_for_recipe(gemini: Gemini, clock: Clock, ctx: JobContext, film: Film, language: str | None) -> Found:
+    """What the film shows, as a recipe; Deterministic: as `Talk.understand`, and "not_a_recipe"."""
+    pictures = await in_thread(_read, film.stills)
+    parts = prompt(film.info["title"], film.info["duration"], language, film.said, pictures)
+    talk = Talk(gemini, clock, ctx)
+    recipe = await talk.understand("gemini", Question(INSTRUCTIONS, parts, SCHEMA, OUTPUT), recipe_from)
+    if recipe.empty:
+        shows = recipe.shows.strip() or "nothing that is cooked or mixed"
+        raise Deterministic(f"this is not a cooking video; it shows: {shows}", type="not_a_recipe")
+    return Found(recipe.result(language), talk.usage, cost(gemini.model, talk.usage, clock.now().date()))
+
+
+def _read(stills: Sequence[tuple[float, Path]]) -> Sequence[tuple[float, bytes]]:
+    return [(at, path.read_bytes()) for at, path in stills]

@@ -1,0 +1,155 @@
+"""Job type `hls`: a video becomes an adaptive HLS presentation in a folder of its own."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.alias_generators import to_camel
+
+from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, HlsPlan, plan, quality_fault
+from secondunit.handlers.hls.playlists import MASTER, Playlist, Unfinished, Variant, master, read, variants
+from secondunit.handlers.hls.verify import verify
+from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.media.errors import failure
+from secondunit.handlers.tools.media.ffmpeg import Media, require, url
+from secondunit.handlers.tools.media.graphs import hls_argv
+from secondunit.handlers.tools.media.probe import MediaInfo, pictures, probe
+from secondunit.handlers.tools.media.progress import follow
+from secondunit.handlers.tools.ports import Limits, Source, StagedFolder
+from secondunit.handlers.tools.toolbox import Tools
+from secondunit.queue.handler import HandlerSpec, JobContext
+from secondunit.queue.outcome import Deterministic, Transient
+
+ENCODERS, FILTERS = ("libx264", "aac"), ("scale", "split", "fps", "format", "setsar", "aresample", "yadif")
+ADDRESS_SPACE = 64 << 30
+RECIPE = 1
+
+
+class HlsPayload(BaseModel):
+    """What a client asks for."""
+
+    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
+
+    input_path: str
+    output_dir: str
+    qualities: Annotated[list[str], Field(min_length=1, max_length=12)] = ["1080p", "720p", "480p"]
+    segment_type: Literal["fmp4", "ts"] = "fmp4"
+
+    @field_validator("qualities")
+    @classmethod
+    def _heights(cls, qualities: list[str]) -> list[str]:
+        faults = [fault for quality in qualities if (fault := quality_fault(quality))]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return qualities
+
+
+def build(tools: Tools) -> HandlerSpec:
+    """The job type, over these tools."""
+
+    def check(payload: HlsPayload) -> None:
+        require(tools.media, "hls", ENCODERS, FILTERS)
+        tools.files.check("inputPath", payload.input_path)
+        tools.files.check_folder("outputDir", payload.output_dir, [payload.input_path])
+
+    async def run(ctx: JobContext, payload: HlsPayload) -> Mapping[str, Any]:
+        return await _transcode(tools, ctx, payload)
+
+    return HandlerSpec(type="hls", payload=HlsPayload, run=run, check=check, priority=3)
+
+
+async def _transcode(tools: Tools, ctx: JobContext, payload: HlsPayload) -> Mapping[str, Any]:
+    media = require(tools.media, "hls", ENCODERS, FILTERS)
+    async with (
+        tools.files.source(payload.input_path, ctx) as source,
+        tools.files.folder(payload.output_dir, ctx) as staged,
+    ):
+        wanted = {"source": source.identity, "options": _options(payload)}
+        standing = await staged.published()
+        if standing is not None and await _serves(standing, wanted, staged):
+            return _placed(standing["result"], staged)
+        info = await probe(tools.programs, media, source, ctx.workspace.run, ctx.attempt)
+        todo = plan(info, pictures(info, source.name), payload.qualities, payload.segment_type)
+        await _encode(tools, ctx, media, source, info, todo, staged.path / staged.inner)
+        result = await in_thread(_finish, source.name, info, todo, staged)
+        await staged.publish(wanted | {"result": result, "files": await in_thread(_files, staged.path)})
+        return _placed(result, staged)
+
+
+async def _encode(
+    tools: Tools, ctx: JobContext, media: Media, source: Source, info: MediaInfo, todo: HlsPlan, folder: Path
+) -> None:
+    finished = await tools.programs.run(
+        hls_argv(media, url(source), todo),
+        cwd=folder,
+        log=ctx.workspace.log,
+        limits=Limits(address_space=ADDRESS_SPACE),
+        on_line=follow(ctx.progress, None if info.estimated else info.duration),
+        pass_fds=(source.fd,),
+    )
+    if finished.returncode != 0:
+        raise failure("ffmpeg", finished, source, ctx.attempt)
+
+
+def _finish(name: str, info: MediaInfo, todo: HlsPlan, staged: StagedFolder) -> dict[str, Any]:
+    """Measure and verify what was written, add the master playlist, and describe it all by relative paths."""
+    folder = staged.path / staged.inner
+    try:
+        videos = [read(folder, rendition.name) for rendition in todo.renditions]
+        sound = read(folder, AUDIO_NAME) if todo.audio else None
+    except Unfinished as error:
+        if error.nothing:
+            raise Deterministic(f"nothing in {name} could be decoded: {error}", type="unreadable") from None
+        raise Transient(f"the encode of {name} is incomplete: {error}", type="incomplete_output") from None
+    warnings = verify(name, info, videos, sound)
+    lines = variants(todo, videos, sound)
+    text = master(todo, lines, staged.inner)
+    (staged.path / MASTER).write_text(text)
+    return _result(lines, staged.inner, [*videos, *([sound] if sound else [])], len(text), warnings)
+
+
+def _result(
+    lines: tuple[Variant, ...], inner: str, playlists: list[Playlist], extra: int, warnings: list[str]
+) -> dict[str, Any]:
+    return {
+        "masterPath": MASTER,
+        "renditions": [
+            {
+                "name": line.rendition.name,
+                "width": line.rendition.width,
+                "height": line.rendition.height,
+                "bandwidth": line.bandwidth,
+                "codecs": line.codecs,
+                "path": f"{inner}{line.rendition.name}/{PLAYLIST}",
+            }
+            for line in lines
+        ],
+        "duration": round(max(playlist.duration for playlist in playlists), 3),
+        "segments": sum(len(playlist.segments) for playlist in playlists),
+        "size": sum(playlist.size for playlist in playlists) + extra,
+        "warnings": warnings,
+    }
+
+
+def _placed(result: Any, staged: StagedFolder) -> dict[str, Any]:
+    """The same result with the paths of the folder it stands in now."""
+    renditions = [rendition | {"path": staged.at(rendition["path"])} for rendition in result["renditions"]]
+    return {**result, "masterPath": staged.at(result["masterPath"]), "renditions": renditions}
+
+
+def _options(payload: HlsPayload) -> dict[str, Any]:
+    return {"recipe": RECIPE, "qualities": sorted(set(payload.qualities)), "segmentType": payload.segment_type}
+
+
+async def _serves(manifest: Mapping[str, Any], wanted: Mapping[str, Any], staged: StagedFolder) -> bool:
+    """Whether what stands there was made from this source with these options, and is still whole by names and sizes."""
+    files = manifest.get("files")
+    if any(manifest.get(key) != value for key, value in wanted.items()) or not isinstance(files, Mapping):
+        return False
+    return await staged.holds(files)
+
+
+def _files(folder: Path) -> dict[str, int]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.stat().st_size for path in files}

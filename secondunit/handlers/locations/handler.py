@@ -1,0 +1,219 @@
+"""Job type `locations`: the places of a travel video, on the map."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from secondunit.handlers.locations import result as made
+from secondunit.handlers.locations.captions import cues_of, kept
+from secondunit.handlers.locations.compression import Chunk, Segment, commonness, condensed, packed, segments, share
+from secondunit.handlers.locations.places import (
+    INSTRUCTIONS,
+    MOST_PLACES,
+    SCHEMA,
+    Place,
+    merged,
+    placed,
+    places_from,
+    prompt,
+)
+from secondunit.handlers.locations.search import Answer, Survey
+from secondunit.handlers.locations.strategy import (
+    TEMPERATURE,
+    latest_key,
+    location_strategy,
+    locations_key,
+    video_id,
+)
+from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.gemini.client import Gemini
+from secondunit.handlers.tools.gemini.conversation import OUTPUT, Talk
+from secondunit.handlers.tools.gemini.transport import Question
+from secondunit.handlers.tools.geocoding.client import Geocoder
+from secondunit.handlers.tools.geocoding.matching import Spot
+from secondunit.handlers.tools.ports import Results, Subtitled
+from secondunit.handlers.tools.subtitles.languages import LanguageTag
+from secondunit.handlers.tools.subtitles.timecodes import mm_ss
+from secondunit.handlers.tools.toolbox import Tools
+from secondunit.handlers.tools.waiting import waiting
+from secondunit.queue.errors import TypeUnavailable
+from secondunit.queue.handler import HandlerSpec, JobContext
+from secondunit.queue.outcome import Partial
+
+MODEL = r"(models/)?[A-Za-z0-9]([._-]?[A-Za-z0-9]){0,80}"
+AT_ONCE = 50  # segments between two reports of progress
+SHAPE = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
+Json = Mapping[str, Any]
+
+
+class LocationParams(BaseModel):
+    """How to look: the language of subtitles and answers, and another model than the operator's."""
+
+    model_config = SHAPE
+
+    language: LanguageTag | None = None
+    model: Annotated[str, Field(pattern=f"^{MODEL}$")] | None = None
+
+
+class LocationsPayload(BaseModel):
+    """What a client asks for."""
+
+    model_config = SHAPE
+
+    video_url: str
+    params: LocationParams = LocationParams()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The tools that this can't do without."""
+
+    gemini: Gemini
+    geocoder: Geocoder
+    results: Results
+    subtitled: Subtitled
+
+
+def build(tools: Tools) -> HandlerSpec:
+    """The job type, over these tools."""
+
+    def check(payload: LocationsPayload) -> None:
+        _parts(tools).subtitled.check("videoUrl", payload.video_url)
+
+    async def run(ctx: JobContext, payload: LocationsPayload) -> Json | Partial:
+        return await Search(tools, _parts(tools), ctx, payload).run()
+
+    return HandlerSpec(type="locations", payload=LocationsPayload, run=run, check=check, concurrency=2)
+
+
+def _parts(tools: Tools) -> Parts:
+    if tools.gemini is None:
+        raise TypeUnavailable("locations", "set GEMINI_API_KEY to a key for the Gemini API")
+    if tools.geocoder is None or tools.results is None or tools.subtitled is None:
+        raise TypeUnavailable("locations", "this daemon was built without a geocoder, a result cache or subtitles")
+    return Parts(tools.gemini, tools.geocoder, tools.results, tools.subtitled)
+
+
+@dataclass(slots=True)
+class Search:
+    """One run."""
+
+    tools: Tools
+    parts: Parts
+    ctx: JobContext
+    payload: LocationsPayload
+    notes: list[str] = field(default_factory=list)
+
+    async def run(self) -> Json | Partial:
+        """The result: one that was made before, what was missing of it, or a new one; two jobs never make the same."""
+        video = video_id(self.payload.video_url)
+        how = location_strategy(self.model, self.payload.params.language)
+        key = locations_key(video, how)
+        async with AsyncExitStack() as stack:
+            async with waiting(self.ctx, self.tools.clock, "another job looks at this video; waiting for its result"):
+                await stack.enter_async_context(self.parts.results.alone(key))
+            stored, maker = await self.parts.results.get(key) or (None, "")
+            if stored is not None and (maker != self.ctx.job_id or not stored["failed"]):
+                return await self._taken(stored, maker)
+            result = await self._made(video, how, stored)
+            await self.parts.results.put(key, result, self.ctx.job_id)
+            await self.parts.results.put(latest_key(video), {"strategy": how}, self.ctx.job_id)
+            return made.outcome(result)
+
+    @property
+    def model(self) -> str:
+        """The model that is asked."""
+        return self.payload.params.model or self.parts.gemini.model
+
+    async def _taken(self, stored: Json, maker: str) -> Json | Partial:
+        await self.ctx.stats(tokens_in=0, tokens_out=0, locations_found=len(stored["routes"]))
+        await self.ctx.progress(1, f"taken from {maker}, which looked at the same video")
+        return made.outcome(stored)
+
+    async def _made(self, video: str, how: str, stored: Json | None) -> Json:
+        """A new result; of a `stored` one only what is missing is looked for on the map again."""
+        talk = Talk(self.parts.gemini, self.tools.clock, self.ctx)
+        have = len(stored["routes"]) if stored else 0
+        if stored is None:
+            await self._tell(talk, 0)
+        async with self.ctx.phase("metadata", 0.10):
+            known = await self.ctx.step("captions", self._captions)
+        async with self.ctx.phase("compression", 0.25):
+            chunks = [Chunk(*chunk) for chunk in await self.ctx.step("chunks", lambda: self._compressed(known))]
+        async with self.ctx.phase("summary", 0.35):
+            places = await self._places(talk, how, known, chunks)
+        await self._tell(talk, have)
+        routes = made.routes_of(stored, places)
+        async with self.ctx.phase("geocode", 0.30):
+            outcomes = await self._mapped(talk, places, routes, made.missing_until(stored))
+        return made.result(video, how, places, outcomes, talk.usage, self.notes, self.tools.clock.now())
+
+    async def _captions(self) -> Json:
+        """Nothing is fetched while Gemini can't be asked anyway."""
+        await self.parts.gemini.admit(self.model)
+        url, language = self.payload.video_url, self.payload.params.language
+        return kept(await self.parts.subtitled.captions(url, self.ctx, language=language))
+
+    async def _compressed(self, known: Json) -> Sequence[Sequence[Any]]:
+        whole = await in_thread(segments, cues_of(known), known["language"])
+        part, common = await in_thread(lambda: (share(whole), commonness(whole)))
+        short: list[Segment] = []
+        while len(short) < len(whole):
+            batch = whole[len(short) : len(short) + AT_ONCE]
+            short += await in_thread(lambda batch: [condensed(segment, part, common) for segment in batch], batch)
+            await self.ctx.progress(len(short) / len(whole), f"{len(short)} of {len(whole)} segments")
+        return [[chunk.start, chunk.end, chunk.text] for chunk in await in_thread(packed, short)]
+
+    async def _places(self, talk: Talk, how: str, known: Json, chunks: Sequence[Chunk]) -> Sequence[Place]:
+        language, model = self.payload.params.language, self.payload.params.model
+        found: list[Place] = []
+        for n, chunk in enumerate(chunks, 1):
+            question = Question(INSTRUCTIONS, prompt(known, chunk, language), SCHEMA, OUTPUT, TEMPERATURE, model)
+            named = await talk.understand(f"gemini-{how}-{n}", question, places_from)
+            found += [place for one in named if (place := placed(one, chunk))]
+            talk.done = n / len(chunks)
+            await self.ctx.progress(talk.done, f"{n} of {len(chunks)} parts read, {len(found)} places named")
+        places = merged(found)
+        self._note(known, chunks, places)
+        return places[:MOST_PLACES]
+
+    def _note(self, known: Json, chunks: Sequence[Chunk], places: Sequence[Place]) -> None:
+        if known["cut"] is not None:
+            self.notes.append(f"the subtitles were read up to {mm_ss(known['cut'])} only; the rest is too long")
+        if not chunks:
+            self.notes.append("the subtitles hold no words")
+        elif not places:
+            self.notes.append("no places are named in this video")
+        if len(places) > MOST_PLACES:
+            self.notes.append(f"the first {MOST_PLACES} of {len(places)} places were looked for")
+
+    async def _mapped(
+        self, talk: Talk, places: Sequence[Place], routes: Mapping[int, made.Route], since: datetime | None
+    ) -> Mapping[int, made.Route | Answer]:
+        """Each place's route or why it has none; `routes` are known already."""
+        outcomes: dict[int, made.Route | Answer] = dict(routes)
+        survey = Survey(self.parts.geocoder, self.tools.clock, self.ctx, self.payload.params.language, since)
+        survey.done = len(routes) / max(1, len(places))
+
+        async def told(n: int, answer: Answer) -> None:
+            if isinstance(answer, Spot):
+                outcomes[n] = made.route(places[n], answer)
+                await self.ctx.partial({"locations": [outcomes[n]]})
+                await self._tell(talk, sum(isinstance(found, Mapping) for found in outcomes.values()))
+            else:
+                outcomes[n] = answer
+            survey.done = len(outcomes) / len(places)
+            await self.ctx.progress(survey.done, f"{len(outcomes)} of {len(places)} places looked for")
+
+        wanted = {n: place.wanted for n, place in enumerate(places) if n not in routes}
+        await survey.look(wanted, told, have=len(routes))
+        return outcomes
+
+    async def _tell(self, talk: Talk, found: int) -> None:
+        usage = talk.usage
+        await self.ctx.stats(tokens_in=usage.prompt, tokens_out=usage.answered, locations_found=found)

@@ -1,0 +1,104 @@
+"""Job type `thumbnail`: one picture of a video, in the format of the output's name."""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.alias_generators import to_camel
+
+from secondunit.handlers.thumbnail.timestamps import moments, parse
+from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.media.ffmpeg import require
+from secondunit.handlers.tools.media.frames import SAVE, Camera, Frame, save, size
+from secondunit.handlers.tools.media.graphs import Shot
+from secondunit.handlers.tools.media.probe import pictures, probe
+from secondunit.handlers.tools.toolbox import Tools
+from secondunit.queue.errors import BadPayload, FieldError
+from secondunit.queue.handler import HandlerSpec, JobContext
+from secondunit.queue.outcome import Deterministic
+
+ENCODERS = ("ppm",)
+FILTERS = ("scale", "select", "format", "setsar", "signalstats", "metadata", "yadif")
+NARROWEST, WIDEST = 16, 7680
+
+
+class ThumbnailPayload(BaseModel):
+    """What a client asks for."""
+
+    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
+
+    video_path: str
+    output_path: str
+    timestamp: str | float = "00:00:01"
+    width: Annotated[int, Field(ge=NARROWEST, le=WIDEST)] = 320
+    quality: Annotated[int, Field(ge=1, le=100)] | None = None
+
+    @field_validator("timestamp")
+    @classmethod
+    def _readable(cls, timestamp: str | float) -> str | float:
+        parse(timestamp)
+        return timestamp
+
+
+def build(tools: Tools) -> HandlerSpec:
+    """The job type, over these tools."""
+
+    def check(payload: ThumbnailPayload) -> None:
+        require(tools.media, "thumbnail", ENCODERS, FILTERS)
+        tools.files.check("videoPath", payload.video_path)
+        tools.files.check("outputPath", payload.output_path)
+        if _suffix(payload.output_path) not in SAVE:
+            names = ", ".join(SAVE)
+            raise BadPayload(FieldError("outputPath", f"the name must end in one of {names}: it says the format"))
+
+    async def run(ctx: JobContext, payload: ThumbnailPayload) -> Mapping[str, Any]:
+        return await _shoot(tools, ctx, payload)
+
+    return HandlerSpec(type="thumbnail", payload=ThumbnailPayload, run=run, check=check, concurrency=3, priority=1)
+
+
+async def _shoot(tools: Tools, ctx: JobContext, payload: ThumbnailPayload) -> Mapping[str, Any]:
+    media = require(tools.media, "thumbnail", ENCODERS, FILTERS)
+    async with (
+        tools.files.source(payload.video_path, ctx) as source,
+        tools.files.target(payload.output_path, ctx) as target,
+    ):
+        info = await probe(tools.programs, media, source, ctx.workspace.run, ctx.attempt)
+        video = pictures(info, source.name)
+        await ctx.progress(0.1, "looking for a picture")
+        width, height = size(video, payload.width)
+        tries = moments(parse(payload.timestamp), info.duration)
+        camera = Camera(tools.programs, media, source, video, ctx)
+        at, frame = await _best(camera, [Shot(seconds, width, height) for seconds in tries])
+        await ctx.progress(0.8, f"taken at {at:.1f} s")
+        await in_thread(save, frame.path, target.path, _suffix(payload.output_path), payload.quality)
+        written = await target.publish()
+        return {
+            "outputPath": payload.output_path,
+            "width": width,
+            "height": height,
+            "size": written,
+            "timestamp": round(at, 3),
+        }
+
+
+async def _best(camera: Camera, shots: list[Shot]) -> tuple[float, Frame]:
+    """The first picture that shows something, else the brightest, else the video's very first frame."""
+    taken: list[tuple[float, Frame]] = []
+    for shot in shots:
+        frame = await camera.take(shot)
+        if frame and (len(shots) == 1 or not frame.black):
+            return shot.at or 0.0, frame
+        if frame:
+            taken.append((shot.at or 0.0, frame))
+    if taken:
+        return max(taken, key=lambda pair: pair[1].average)
+    first = await camera.take(Shot(None, shots[0].width, shots[0].height))
+    if first is None:
+        raise Deterministic(f"no picture of {camera.source.name} could be decoded", type="no_decodable_frame")
+    return 0.0, first
+
+
+def _suffix(path: str) -> str:
+    return PurePosixPath(path).suffix.lower()

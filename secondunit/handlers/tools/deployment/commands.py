@@ -1,0 +1,67 @@
+"""Runs an operator's own command for a release: a clean environment, and a log without secrets."""
+
+import os
+import shlex
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.deployment.masking import masked
+from secondunit.handlers.tools.deployment.projects import Project
+from secondunit.handlers.tools.ports import Finished, Programs
+from secondunit.handlers.tools.programs.failures import failure
+from secondunit.handlers.tools.programs.transcript import LOG_FULL, LOG_SIZE
+from secondunit.queue.handler import JobContext
+from secondunit.queue.outcome import Deterministic
+
+LAST_LINES, LONGEST = 20, 1800
+
+
+async def run_command(
+    programs: Programs,
+    ctx: JobContext,
+    project: Project,
+    what: str,
+    argv: Sequence[str],
+    folder: Path,
+    limit: timedelta,
+) -> None:
+    """Run it in `folder` to its success; else Deterministic("build_failed" | "health_failed") with its last lines."""
+    home, raw, secrets = ctx.workspace.run / f"{what}-home", ctx.workspace.run / f"{what}.log", project.secrets()
+    await in_thread(home.mkdir, exist_ok=True)
+    environment = {**project.variables(), "HOME": str(home), "TMPDIR": str(home)}
+    try:
+        finished = await programs.run(argv, cwd=folder, log=raw, env=environment, timeout=limit)
+    except TimeoutError:
+        if what == "health":
+            raise Deterministic(f"the health command took longer than {limit}", type="health_failed") from None
+        raise
+    finally:
+        await in_thread(_append, raw, ctx.workspace.log, secrets)
+    if finished.returncode < 0:
+        raise failure(masked(argv[0], secrets), finished, ctx.attempt)
+    if finished.returncode != 0:
+        name = masked(shlex.join(argv), secrets)
+        words = _last_lines(finished, secrets)
+        raise Deterministic(
+            f"the {what} command {name} ended with {finished.returncode}: {words}", type=f"{what}_failed"
+        )
+
+
+def _last_lines(finished: Finished, secrets: Collection[str]) -> str:
+    lines = masked(finished.stderr, secrets).rstrip().splitlines()[-LAST_LINES:]
+    return "\n".join(lines)[-LONGEST:] or "it said nothing"
+
+
+def _append(raw: Path, log: Path, secrets: Collection[str]) -> None:
+    """Move what a command said into the job's log, which others may read, without the secrets."""
+    try:
+        said = masked(raw.read_text("utf-8", errors="replace"), secrets).encode(errors="replace")
+    except FileNotFoundError:
+        return
+    raw.unlink()
+    fd = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "ab") as file:
+        room = LOG_SIZE - os.fstat(fd).st_size
+        file.write(said if room > len(said) else said[: max(room, 0)] + LOG_FULL)

@@ -1,0 +1,41 @@
+"""What the job type `deploy` works with: the operator's projects, git, and who else is about to deploy."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Protocol
+
+from secondunit.handlers.tools.deployment.git import Git
+from secondunit.handlers.tools.deployment.projects import Projects
+from secondunit.queue.outcome import Postponed
+
+LOOK_AGAIN = timedelta(seconds=5)
+
+
+class Rivals(Protocol):
+    """The other jobs of the queue."""
+
+    async def newer(self, job_id: str, project_id: str) -> str | None:
+        """A job that deploys the same project, was submitted later, and waits or runs."""
+        ...
+
+
+class Deployments:
+    """The projects by id, and the turn of each: one deploy of a project at a time."""
+
+    def __init__(self, projects: Projects, git: Git, rivals: Rivals) -> None:
+        self.projects = projects
+        self.git = git
+        self.rivals = rivals
+        self._busy: set[str] = set()
+
+    @contextmanager
+    def turn(self, id: str) -> Iterator[None]:
+        """Have the project alone, or be Postponed, so that another job gets the room meanwhile."""
+        if id in self._busy:
+            raise Postponed(f"another deploy of {id} is running", delay=LOOK_AGAIN)
+        self._busy.add(id)
+        try:
+            yield
+        finally:
+            self._busy.discard(id)

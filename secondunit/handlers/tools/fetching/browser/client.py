@@ -1,0 +1,235 @@
+"""Looks at a page with the system's Chromium, one page at a time, to find what it downloads or plays."""
+
+import asyncio
+import importlib.util
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from yarl import URL
+
+from secondunit.handlers.tools.byte_progress import Pace
+from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.fetching.browser.faults import Fault, judge
+from secondunit.handlers.tools.network.proxy import Egress, Permit
+from secondunit.handlers.tools.ports import Limits, Programs
+from secondunit.handlers.tools.programs.failures import failure
+from secondunit.handlers.tools.programs.runner import SEARCH_PATH
+from secondunit.queue.clock import Clock
+from secondunit.queue.handler import JobContext
+from secondunit.queue.outcome import Deterministic
+
+CHILD = Path(__file__).parent / "browser_child.py"
+LIBRARY = "playwright"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+EXTRA = "install the extra browser (pip install 'secondunit[browser]')"
+PACKAGE = "install Chromium (Debian: apt install chromium libatomic1)"
+# The program that drives Chromium comes with Playwright and brings no libraries along; a bare Debian lacks one.
+NO_LIBRARY = re.compile(r"error while loading shared libraries: ([\w.+-]+)")
+SPARE = 256 << 20  # what pages bring along, and a browser's own files
+STALL = timedelta(minutes=5)
+TELLS_EVERY = 30.0
+# How a page ends that needed an address it was refused; any other end has a cause of its own.
+AS_IF_NOTHING = frozenset({"nothing_to_download", "forbidden", "connection_failed"})
+# It makes a socket there, whose path may have 107 letters: the folder it is started in, by a short name.
+SHORT_NAME = "/proc/self/cwd"
+
+
+@dataclass(frozen=True, slots=True)
+class Chromium:
+    """The browser found at start."""
+
+    program: str
+    library: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChromiumMissing:
+    """No browser can be used; `remedy` says what to do."""
+
+    remedy: str
+
+    def describe(self) -> Mapping[str, object]:
+        """What /health shows."""
+        return {"missing": self.remedy}
+
+
+def find_chromium(path: str) -> Chromium | ChromiumMissing:
+    """The system's Chromium and the library that drives it; nothing is loaded or run."""
+    program = next(filter(None, (shutil.which(name, path=path) for name in NAMES)), None)
+    installed = importlib.util.find_spec(LIBRARY) is not None
+    if program and installed:
+        return Chromium(program, version(LIBRARY))
+    return ChromiumMissing(" and ".join([*([] if installed else [EXTRA]), *([] if program else [PACKAGE])]))
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many seconds a page may take to open, is waited for to start a download, and a download to bring a byte."""
+
+    opens: float = 60
+    waits: float = 15
+    silence: float = 60
+
+
+@dataclass(frozen=True, slots=True)
+class PageWish:
+    """Which page to look at; `own` asks for the browser's own download even of what others could fetch."""
+
+    url: str
+    most_bytes: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: str | None = None
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Where the page's file is, or the playlist of its `stream`, and the headers that the browser would send."""
+
+    url: str
+    stream: bool
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Caught:
+    """What the browser itself downloaded, in the job's `kept` folder; `url` is the page's if the file has none."""
+
+    path: Path
+    url: str
+
+
+class Browser:
+    """Chromium, driven by a child program under the interpreter `python`, which can only go out by the proxy."""
+
+    def __init__(
+        self,
+        programs: Programs,
+        egress: Egress,
+        clock: Clock,
+        chromium: Chromium,
+        python: str,
+        patience: Patience = Patience(),
+    ) -> None:
+        self._programs = programs
+        self._egress = egress
+        self._clock = clock
+        self._chromium = chromium
+        self._python = python
+        self._patience = patience
+        self._one = asyncio.Lock()
+
+    def describe(self) -> Mapping[str, object]:
+        """What /health shows."""
+        return {"chromium": self._chromium.program, "playwright": self._chromium.library}
+
+    async def look(self, wish: PageWish, ctx: JobContext) -> Trail | Caught:
+        """What the page leads to; Deterministic("nothing_to_download") if that is nothing."""
+        folder = Path(await in_thread(tempfile.mkdtemp, prefix="browser-", dir=ctx.workspace.run))
+        await in_thread((folder / "downloads").mkdir)
+        async with self._turn(ctx):
+            with self._egress.permit(wish.most_bytes + wish.most_bytes // 4 + SPARE) as permit:
+                answer = await self._run(wish, permit, folder, ctx)
+        match answer:
+            case {"trail": trail}:
+                return Trail(**trail)
+            case {"caught": caught}:
+                return await in_thread(_kept, folder / "downloads" / caught["name"], caught["url"], wish, ctx)
+        error = judge(Fault(**answer["fault"]), wish.url, self._clock.now(), spent=permit.spent)
+        if permit.denied and error.type in AS_IF_NOTHING:
+            message = f"{wish.url} leads to an address that may not be reached: {permit.denied}"
+            raise Deterministic(message, type="egress_denied")
+        raise error
+
+    @asynccontextmanager
+    async def _turn(self, ctx: JobContext) -> AsyncIterator[None]:
+        """Wait for the browser, saying so now and then, so that waiting is not taken for hanging."""
+        while True:
+            try:
+                async with asyncio.timeout(TELLS_EVERY):
+                    await self._one.acquire()
+                break
+            except TimeoutError:
+                await ctx.progress(0.0, "waits for the browser, which another job has")
+        try:
+            yield
+        finally:
+            self._one.release()
+
+    async def _run(self, wish: PageWish, permit: Permit, folder: Path, ctx: JobContext) -> Mapping[str, Any]:
+        answers: list[Mapping[str, Any]] = []
+        pace = Pace(ctx, self._clock)
+
+        async def on_line(line: str) -> None:
+            said = json.loads(line)
+            if "progress" in said:
+                await pace.tell(said["progress"]["bytes"], None)
+            elif "step" in said:
+                await ctx.progress(0.0, said["step"])
+            else:
+                answers.append(said)
+
+        finished = await self._programs.run(
+            [self._python, "-I", str(CHILD)],
+            cwd=folder,
+            log=ctx.workspace.log,
+            env=_environment(str(folder)),
+            limits=Limits(file_size=wish.most_bytes + SPARE),
+            on_line=on_line,
+            stdin=json.dumps(self._told(wish, permit, folder)).encode(),
+            stall=STALL,
+        )
+        if not answers:
+            if lacking := NO_LIBRARY.search(finished.stderr):
+                message = f"what drives the browser lacks {lacking[1]}: {PACKAGE}"
+                raise Deterministic(message, type="capability_missing")
+            raise failure("the browser", finished, ctx.attempt)
+        return answers[-1]
+
+    def _told(self, wish: PageWish, permit: Permit, folder: Path) -> Mapping[str, Any]:
+        headers = {name.lower(): value for name, value in wish.headers.items()}
+        return {
+            "url": wish.url,
+            "origin": str(URL(wish.url).origin()),  # as browsers write it
+            "proxy": permit.url,
+            "chromium": self._chromium.program,
+            "sandbox": os.geteuid() != 0,  # as root Chromium does not start with it
+            "environment": _environment(SHORT_NAME),
+            "user_agent": headers.pop("user-agent", None),
+            "referer": headers.pop("referer", None),
+            "cookies": headers.pop("cookie", None) or wish.cookies,
+            "headers": headers,
+            "own": wish.own,
+            "most_bytes": wish.most_bytes,
+            "into": str(folder / "downloads"),
+            "opens": self._patience.opens,
+            "waits": self._patience.waits,
+            "silence": self._patience.silence,
+        }
+
+
+def find_browser(programs: Programs, egress: Egress, clock: Clock, python: str, path: str) -> Browser | ChromiumMissing:
+    """The browser, if `path` and this Python have what it takes."""
+    found = find_chromium(path)
+    return found if isinstance(found, ChromiumMissing) else Browser(programs, egress, clock, found, python)
+
+
+def _environment(home: str) -> Mapping[str, str]:
+    return {"PATH": SEARCH_PATH, "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8", "TZ": "UTC"}
+
+
+def _kept(found: Path, url: str, wish: PageWish, ctx: JobContext) -> Caught:
+    size = found.stat().st_size
+    if size > wish.most_bytes:
+        raise Deterministic(f"{wish.url}: more bytes came than are allowed", type="too_large")
+    return Caught(found.replace(ctx.workspace.kept / found.name), url)

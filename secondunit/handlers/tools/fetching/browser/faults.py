@@ -1,0 +1,79 @@
+"""What a fault that the browser met means for its job, in words that a person understands."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from secondunit.handlers.tools.network.session import wait_asked
+from secondunit.queue.outcome import Deterministic, Transient
+
+STATUSES = {
+    401: ("forbidden", "wants a login"),
+    403: ("forbidden", "does not let us have the page"),
+    404: ("not_found", "has no page there"),
+    410: ("not_found", "has the page no more"),
+    451: ("forbidden", "may not give us the page, for legal reasons"),
+}
+PASSING = (408, 425, 429)
+NET_ERROR = re.compile(r"net::ERR_([A-Z0-9_]+)")
+FINAL = (
+    (r"CERT_|SSL_", "bad_certificate", "no safe connection"),
+    (r"TOO_MANY_REDIRECTS", "too_many_redirects", "it redirects without an end"),
+    (r"UNSAFE_REDIRECT|INVALID_REDIRECT|DISALLOWED_URL_SCHEME|UNKNOWN_URL_SCHEME|INVALID_URL", "bad_redirect",
+     "it redirects to what is not fetched"),
+)  # fmt: skip
+SANDBOX = re.compile(r"no usable sandbox|namespace sandbox|setuid sandbox", re.IGNORECASE)
+NO_SANDBOX = (
+    "Chromium finds no sandbox here: it needs user namespaces, which the system or the service's unit forbids"
+    " (see docs/download.md)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """As the child program tells it: its kind, and the browser's words or an HTTP status."""
+
+    type: str
+    message: str = ""
+    retry_after: str | None = None
+
+
+def judge(fault: Fault, url: str, now: datetime, *, spent: bool = False) -> Transient | Deterministic:
+    """The exception to raise; `spent` says that the page moved more bytes than it may."""
+    if fault.type == "too_large" or spent:
+        return Deterministic(f"{url}: more bytes came than are allowed", type="too_large")
+    match fault.type:
+        case "nothing":
+            message = f"{url}: the page started no download and plays nothing that could be fetched"
+            return Deterministic(message, type="nothing_to_download")
+        case "status":
+            return _by_status(int(fault.message), url, fault.retry_after, now)
+        case "cookies":
+            message = (
+                f"{url}: the browser does not take these cookies; __Secure- and __Host- in a name need an https URL"
+            )
+            return Deterministic(message, type="bad_cookies")
+        case "stalled":
+            return Transient(f"{url}: the browser's download stood still: {fault.message}", type="stalled")
+    return _by_words(fault.message, url)
+
+
+def _by_status(status: int, url: str, asked: str | None, now: datetime) -> Transient | Deterministic:
+    if status in PASSING or status >= 500:
+        word = "rate_limited" if status == 429 else "server_error"
+        return Transient(f"{url}: the server answers HTTP {status}", type=word, delay=wait_asked(asked or "", now))
+    word, meaning = STATUSES.get(status, ("http_error", "refuses the request"))
+    return Deterministic(f"{url}: the server {meaning} (HTTP {status})", type=word)
+
+
+def _by_words(message: str, url: str) -> Transient | Deterministic:
+    if SANDBOX.search(message):
+        return Deterministic(NO_SANDBOX, type="capability_missing")
+    words = message.strip().partition("\n")[0][:300]
+    found = NET_ERROR.search(message)
+    if found is None:
+        return Transient(f"{url}: the browser failed: {words}", type="browser_failed")
+    for pattern, type, meaning in FINAL:
+        if re.search(pattern, found[1]):
+            return Deterministic(f"{url}: {meaning} ({found[1]})", type=type)
+    return Transient(f"{url}: the browser can't open the page ({found[1]})", type="connection_failed")

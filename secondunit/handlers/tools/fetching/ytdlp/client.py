@@ -1,0 +1,231 @@
+"""Fetches a video, or its subtitles, with yt-dlp, as a child program that can only go out by the proxy."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+from yarl import URL
+
+from secondunit.handlers.tools.byte_progress import Pace
+from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.fetching.host_pauses import Gates
+from secondunit.handlers.tools.fetching.sniff import ENOUGH, not_media
+from secondunit.handlers.tools.fetching.ytdlp.faults import Fault, judge
+from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
+from secondunit.handlers.tools.network.proxy import Egress, Permit
+from secondunit.handlers.tools.ports import Captions, Cue, FetchedVideo, Limits, Programs
+from secondunit.handlers.tools.programs.failures import failure
+from secondunit.handlers.tools.programs.runner import SEARCH_PATH
+from secondunit.handlers.tools.programs.transcript import Transcript
+from secondunit.handlers.tools.subtitles.formats import BadSubtitles, cues_of, decoded
+from secondunit.queue.clock import Clock
+from secondunit.queue.handler import JobContext
+from secondunit.queue.outcome import Deterministic, Transient
+
+CHILD = Path(__file__).parent / "ytdlp_child.py"
+SPARE = 32 * 1024 * 1024  # pages, playlists, what a container adds
+MOST_SUBTITLES = 8 * 1024 * 1024
+SUBTITLES = "subtitles"
+NONE = "no_subtitles"
+STALL, LONGEST_READING = timedelta(minutes=5), timedelta(minutes=10)
+ANYTHING = "b*"  # what is not downloaded is chosen all the same
+Order = Mapping[str, Any]
+CONTAINERS = frozenset({"mp4", "mkv", "webm", "mov", "m4a", "mp3", "ogg", "wav", "flac", "aac"})
+SOUND_ONLY = frozenset({"m4a", "mp3", "ogg", "wav", "flac", "aac"})
+
+
+@dataclass(frozen=True, slots=True)
+class VideoWish:
+    """Which video, at most how large; `suffix` is the wanted container's, `height` the most lines that are of use.
+
+    With `subtitles` those come too if there are any: in this language, else in the video's own.
+    """
+
+    url: str
+    most_bytes: int
+    suffix: str | None = None
+    height: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: str | None = None
+    subtitles: bool = False
+    language: str | None = None
+
+
+class YtDlp:
+    """yt-dlp, run by the interpreter `python`; a host that wants to be left alone is, for all jobs.
+
+    Subtitles that come along with a video may take as long as `extra`.
+    """
+
+    def __init__(
+        self,
+        programs: Programs,
+        egress: Egress,
+        clock: Clock,
+        media: Media | MediaMissing,
+        python: str,
+        *,
+        extra: timedelta = timedelta(seconds=30),
+    ) -> None:
+        self._programs = programs
+        self._egress = egress
+        self._clock = clock
+        self._gates = Gates(clock)
+        self._ffmpeg = media.ffmpeg if isinstance(media, Media) else None
+        self._deno = shutil.which("deno", path=f"{Path(python).parent}:{SEARCH_PATH}")
+        self._python = python
+        self._extra = extra
+
+    async def fetch(self, wish: VideoWish, ctx: JobContext) -> FetchedVideo:
+        """As the port `Videos` promises; Postponed while the host's gate is closed."""
+        container = (wish.suffix or "").lstrip(".").lower()
+        file = ctx.workspace.run / SUBTITLES
+        order = {
+            "url": wish.url,
+            "most_bytes": wish.most_bytes,
+            "format": _format(container, wish.height, merges=self._ffmpeg is not None),
+            "container": container if container in CONTAINERS else None,
+            "headers": dict(wish.headers),
+            "cookies": wish.cookies,
+            "film": True,
+            "subtitles": _subtitles(file, wish.language, self._extra) if wish.subtitles else None,
+        }
+        done = await self._done(order, ctx, ctx.workspace.kept, wish.most_bytes)
+        cues = await _cues_besides(file, ctx) if "language" in (done["subtitles"] or {}) else ()
+        return await in_thread(_fetched, done, wish, ctx.workspace.kept, cues)
+
+    async def captions(self, url: str, ctx: JobContext, *, language: str | None) -> Captions:
+        """As the port `Subtitled` promises; Postponed while the host's gate is closed."""
+        file = ctx.workspace.run / SUBTITLES
+        order = {
+            "url": url,
+            "most_bytes": MOST_SUBTITLES,
+            "format": ANYTHING,
+            "container": None,
+            "headers": {},
+            "cookies": None,
+            "film": False,
+            "subtitles": _subtitles(file, language, None),
+        }
+        done = await self._done(order, ctx, ctx.workspace.run, MOST_SUBTITLES)
+        found = done["subtitles"]
+        if found is None:
+            raise Deterministic(f"{url}: this video has no subtitles, so what is said in it can't be read", type=NONE)
+        try:
+            cues = await in_thread(_cues, file)
+        except BadSubtitles as error:
+            raise Deterministic(f"{url}: its subtitles can't be read: {error}", type="bad_subtitles") from None
+        if not cues:
+            raise Deterministic(f"{url}: this video's subtitles hold no words", type=NONE)
+        return Captions(done["title"], done["duration"], done["description"], found["language"], found["kind"], cues)
+
+    async def _done(self, order: Order, ctx: JobContext, folder: Path, most_bytes: int) -> Mapping[str, Any]:
+        """What came of an order that is carried out in this folder."""
+        url = order["url"]
+        host = URL(url).host or ""
+        self._gates.pass_through(host)
+        with self._egress.permit(most_bytes + most_bytes // 4 + SPARE) as permit:
+            answer = await self._run(order, permit, ctx, folder)
+        done = answer.get("done")
+        beside = ((done or {}).get("subtitles") or {}).get("fault")
+        if done and not (beside and permit.denied):
+            return cast(Mapping[str, Any], done)
+        error = _meaning(Fault.of(beside or answer["fault"]), url, most_bytes, permit, ctx.attempt)
+        if isinstance(error, Transient) and error.delay:
+            self._gates.close(host, error.delay, str(error))
+        raise error
+
+    async def _run(self, order: Order, permit: Permit, ctx: JobContext, folder: Path) -> Mapping[str, Any]:
+        answers: list[Mapping[str, Any]] = []
+        pace = Pace(ctx, self._clock)
+
+        async def on_line(line: str) -> None:
+            said = json.loads(line)
+            if "progress" in said:
+                now = said["progress"]
+                await pace.tell(now["bytes"], now["total"], fraction=now["fraction"])
+            elif "step" not in said:
+                answers.append(said)
+
+        told = {**order, "proxy": permit.url, "ffmpeg": self._ffmpeg, "deno": self._deno}
+        finished = await self._programs.run(
+            [self._python, "-I", str(CHILD)],
+            cwd=folder,
+            log=ctx.workspace.log,
+            env=self._environment(ctx.workspace.run),
+            limits=Limits(file_size=order["most_bytes"] + SPARE),
+            on_line=on_line,
+            stdin=json.dumps(told).encode(),
+            stall=STALL,
+            timeout=None if order["film"] else LONGEST_READING,
+        )
+        if finished.returncode != 0 or not answers:
+            raise failure("yt-dlp", finished, ctx.attempt)
+        return answers[-1]
+
+    def _environment(self, home: Path) -> Mapping[str, str]:
+        return {
+            "PATH": SEARCH_PATH,
+            "HOME": str(home),
+            "TMPDIR": str(home),
+            "LANG": "C.UTF-8",
+            "YTDLP_NO_PLUGINS": "1",
+            "DENO_NO_UPDATE_CHECK": "1",
+        }
+
+
+def _subtitles(file: Path, language: str | None, within: timedelta | None) -> Mapping[str, Any]:
+    seconds = within.total_seconds() if within else None
+    return {"language": language, "file": str(file), "most_bytes": MOST_SUBTITLES, "seconds": seconds}
+
+
+def _cues(file: Path) -> Sequence[Cue]:
+    return cues_of(decoded(file.read_bytes()))
+
+
+async def _cues_besides(file: Path, ctx: JobContext) -> Sequence[Cue]:
+    """The cues of subtitles that are no more than welcome; none if they can't be read."""
+    try:
+        return await in_thread(_cues, file)
+    except BadSubtitles as error:
+        await Transcript(ctx.workspace.log).note(f"the film's subtitles can't be read: {error}")
+        return ()
+
+
+def _fetched(done: Mapping[str, Any], wish: VideoWish, kept: Path, cues: Sequence[Cue]) -> FetchedVideo:
+    path = kept / done["name"]
+    size = path.stat().st_size
+    if size > wish.most_bytes:
+        raise Deterministic(f"{wish.url}: the video has {size} bytes, {wish.most_bytes} are allowed", type="too_large")
+    with path.open("rb") as file:
+        instead = not_media(file.read(ENOUGH))
+    if instead:
+        raise Deterministic(f"{wish.url}: what came is {instead}, not a video", type="not_media")
+    return FetchedVideo(path, size, done["title"], done["url"], cues)
+
+
+def _meaning(fault: Fault, url: str, most_bytes: int, permit: Permit, attempt: int) -> Transient | Deterministic:
+    """What the proxy refused explains a failure better than what the program made of it."""
+    if permit.denied:
+        return Deterministic(
+            f"{url} leads to an address that may not be reached: {permit.denied}", type="egress_denied"
+        )
+    if permit.spent:
+        return Deterministic(f"{url}: more than {most_bytes} bytes came", type="too_large")
+    return judge(fault, url, attempt)
+
+
+def _format(container: str, height: int | None, *, merges: bool) -> str:
+    """A format selection: the wanted container's own formats first, else anything that can be put into it."""
+    if container in SOUND_ONLY:
+        return "ba/b"
+    low = f"[height<=?{height}]" if height else ""
+    sound = {"mp4": "m4a", "mov": "m4a"}.get(container, container)
+    own = f"bv*{low}[ext={container}]+ba[ext={sound}]/b{low}[ext={container}]/" if container in CONTAINERS else ""
+    if not merges:
+        return f"b{low}/b"
+    return f"{own}bv*{low}+ba/b{low}/bv*+ba/b"

@@ -1,0 +1,139 @@
+"""Gemini as all jobs share it: a gate for each model, one budget of tokens a day, one state of trouble."""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Protocol
+
+from secondunit.handlers.tools.gemini.answers import Usage
+from secondunit.handlers.tools.gemini.errors import judge
+from secondunit.handlers.tools.gemini.transport import Question, Refused, Wire
+from secondunit.handlers.tools.waiting import pause
+from secondunit.queue.clock import Clock, Random
+from secondunit.queue.outcome import Postponed, Transient
+
+# Leaves room for the rest of the step in the 4 MiB that its stored result may have.
+LONGEST_BODY = 1 << 20
+JITTER = 0.2
+LONGEST_JITTER = timedelta(minutes=1)
+# So many failures one after the other are trouble; and after so many everybody waits, longer each time.
+DOWN_AFTER, PARK_AFTER = 3, 5
+
+
+class Spending(Protocol):
+    """Tokens that were used, by UTC day, remembered across restarts."""
+
+    async def used(self, day: date) -> int: ...
+
+    async def add(self, day: date, tokens: int) -> None: ...
+
+
+class Gemini:
+    """Asks `model`, or the one that a question names.
+
+    The budget is looked at before each question: those under way when it runs out are still answered.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        model: str,
+        *,
+        clock: Clock,
+        random: Random,
+        spending: Spending,
+        daily_tokens: int | None = None,
+    ) -> None:
+        self.model = model
+        self._wrong: str | None = None
+        self._failures = 0
+        self._failure = ""
+        self._wire = wire
+        self._clock = clock
+        self._random = random
+        self._spending = spending
+        self._daily_tokens = daily_tokens
+        self._told: Callable[[str, int], None] = lambda direction, tokens: None
+        self._closed: dict[str, tuple[datetime, str]] = {}
+
+    @property
+    def trouble(self) -> str | None:
+        """Why `model` does not answer: what an operator has to set right, a pause it asked for, failure upon failure.
+
+        An answer of `model` clears it.
+        """
+        until, why = self._closed.get(self.model, (None, ""))
+        if self._wrong or (until and self._clock.now() < until):
+            return self._wrong or why
+        return self._failure if self._failures >= DOWN_AFTER else None
+
+    def listen(self, told: Callable[[str, int], None]) -> None:
+        """Tell `told` the tokens of each answer, by direction: "in" and "out"."""
+        self._told = told
+
+    async def admit(self, model: str | None = None) -> None:
+        """Return if a question may be asked now; else Postponed until it may, with the reason."""
+        now = self._clock.now()
+        self._closed = {name: gate for name, gate in self._closed.items() if now < gate[0]}
+        if closed := self._closed.get(model or self.model):
+            raise self._postponed(closed[1], closed[0] - now)
+        if self._daily_tokens is not None:
+            used = await self._spending.used(now.date())
+            if used >= self._daily_tokens:
+                why = (
+                    f"budget_used_up: {used} of GEMINI_DAILY_TOKENS={self._daily_tokens} are used; waiting for 0:00 UTC"
+                )
+                raise self._postponed(why, _tomorrow(now) - now)
+
+    async def ask(self, question: Question) -> str:
+        """The body of the answer, at most 1 MiB of it, to be read by `gemini_answers.read`.
+
+        Every error but Unanswered says that nothing was charged. `count` takes the tokens, once the answer is safe.
+        """
+        model = question.model or self.model
+        await self.admit(model)
+        try:
+            body = await self._wire.send(question)
+        except Refused as refused:
+            refusal = judge(refused, model, self._clock.now(), chosen=model != self.model)
+            self._wrong = refusal.trouble or self._wrong
+            if isinstance(refusal.error, Postponed):
+                raise self._close(model, refusal.error) from refused
+            self._failed(model, refusal.error)
+            raise refusal.error from refused
+        except Transient as error:
+            self._failed(model, error)
+            raise
+        if model == self.model:
+            self._wrong, self._failures = None, 0
+        return body[:LONGEST_BODY]
+
+    async def count(self, usage: Usage) -> None:
+        """Take the tokens of an answer off the day's budget."""
+        self._told("in", usage.prompt)
+        self._told("out", usage.answered)
+        await self._spending.add(self._clock.now().date(), usage.total)
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._wire.close()
+
+    def _failed(self, model: str, error: Exception) -> None:
+        if model == self.model and isinstance(error, Transient):
+            self._failures += 1
+            self._failure = f"gemini_down: {error}"
+            if self._failures >= PARK_AFTER:
+                self._close(model, Postponed(self._failure, delay=pause(self._failures - PARK_AFTER)))
+
+    def _close(self, model: str, asked: Postponed) -> Postponed:
+        until = self._clock.now() + asked.delay
+        if model not in self._closed or until > self._closed[model][0]:
+            self._closed[model] = until, str(asked)
+        return self._postponed(str(asked), asked.delay)
+
+    def _postponed(self, why: str, wait: timedelta) -> Postponed:
+        """Jitter only adds, so that those who wait don't all come back at once."""
+        return Postponed(why, delay=wait + min(wait * JITTER, LONGEST_JITTER) * self._random.random())
+
+
+def _tomorrow(now: datetime) -> datetime:
+    return now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)

@@ -1,0 +1,102 @@
+"""What an HTTP error of Gemini means: wait, try again, or give up; pure."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from secondunit.handlers.tools.gemini.transport import Refused
+from secondunit.queue.outcome import Deterministic, Postponed, Transient
+
+UNTOLD_WAIT = timedelta(minutes=1)
+LONGEST_WAIT = timedelta(days=1)
+# Daily quotas start anew at midnight in California: 7:00 UTC in summer, 8:00 in winter.
+QUOTA_DAY_BEGINS = timedelta(hours=8)
+LONGEST_WORDS = 500
+PASSING = (408, 409, 425, 499)
+DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What to raise for the job; a Postponed also closes the gate for all. `trouble`: the configuration is wrong."""
+
+    error: Transient | Deterministic | Postponed
+    trouble: str | None = None
+
+
+def judge(refused: Refused, model: str, now: datetime, *, chosen: bool = False) -> Refusal:
+    """What this refusal means for the job, for the others, and for the operator.
+
+    `chosen`: a client named this model, so the operator need not know when it is the wrong one.
+    """
+    code, said = refused.code, words(refused)
+    if code == 429:
+        return Refusal(_quota(refused, model, now))
+    if code >= 500 or code in PASSING:
+        wait = told_wait(refused)
+        return Refusal(Transient(f"Gemini failed ({code}): {said}", type="gemini_unavailable", delay=wait))
+    if code == 413:
+        return Refusal(Deterministic(f"Gemini finds the question too large: {said}", type="too_large"))
+    if code in (401, 403) or "API_KEY_INVALID" in reasons(refused):
+        trouble = f"Gemini refused the key ({code}); set a valid GEMINI_API_KEY: {said}"
+        return Refusal(Deterministic(trouble, type="gemini_key"), trouble)
+    if code == 404:
+        remedy = "ask for another one, or for none" if chosen else "set GEMINI_MODEL to one it has"
+        trouble, type = f"Gemini does not know the model {model}; {remedy}: {said}", "gemini_model"
+    else:
+        trouble, type = f"Gemini refused the request ({code}): {said}", "gemini_refused"
+    return Refusal(Deterministic(trouble, type=type), None if chosen else trouble)
+
+
+def told_wait(refused: Refused) -> timedelta | None:
+    """The wait that the answer asks for: RetryInfo in its body, else the Retry-After header; at most a day."""
+    for detail in _details(refused):
+        match = DURATION.fullmatch(str(detail.get("retryDelay", "")))
+        if match:
+            return min(timedelta(seconds=float(match[1])), LONGEST_WAIT)
+    return None if refused.retry_after is None else min(refused.retry_after, LONGEST_WAIT)
+
+
+def words(refused: Refused) -> str:
+    """What Gemini said, for a person."""
+    message = str(_error(refused).get("message") or "no message").strip()
+    return " ".join(message.split())[:LONGEST_WORDS]
+
+
+def reasons(refused: Refused) -> set[str]:
+    """The machine-readable reasons of the error."""
+    return {str(detail["reason"]) for detail in _details(refused) if "reason" in detail}
+
+
+def _quota(refused: Refused, model: str, now: datetime) -> Postponed:
+    if any("perday" in quota.lower() for quota in _quotas(refused)):
+        wait = next_quota_day(now) - now
+        return Postponed(f"quota_exhausted: Gemini's daily quota for {model} is used up", delay=wait)
+    wait = told_wait(refused) or UNTOLD_WAIT
+    return Postponed(f"rate_limited: Gemini asks for a pause of {wait.total_seconds():g} s for {model}", delay=wait)
+
+
+def next_quota_day(now: datetime) -> datetime:
+    """When Gemini's daily quotas are fresh again, at the latest."""
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0) + QUOTA_DAY_BEGINS
+    return today if now < today else today + timedelta(days=1)
+
+
+def _quotas(refused: Refused) -> Iterator[str]:
+    for detail in _details(refused):
+        violations = detail.get("violations", ())
+        for violation in violations if isinstance(violations, list) else ():
+            if isinstance(violation, Mapping):
+                yield str(violation.get("quotaId", ""))
+
+
+def _details(refused: Refused) -> Iterator[Mapping[str, Any]]:
+    details = _error(refused).get("details", ())
+    yield from (detail for detail in (details if isinstance(details, list) else ()) if isinstance(detail, Mapping))
+
+
+def _error(refused: Refused) -> Mapping[str, Any]:
+    inner = refused.details.get("error", refused.details)
+    return inner if isinstance(inner, Mapping) else {}

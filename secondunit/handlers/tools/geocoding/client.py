@@ -1,0 +1,142 @@
+"""The geocoder as all jobs share it: one request a second, one gate, one cache of places."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Protocol, get_args
+
+from aiolimiter import AsyncLimiter
+
+from secondunit.handlers.tools.geocoding.matching import Missing, Spot, Wanted, chosen, normalised
+from secondunit.handlers.tools.geocoding.nominatim import Declined, Limited, Unreached, Wire
+from secondunit.handlers.tools.waiting import pause
+from secondunit.queue.clock import Clock
+from secondunit.queue.outcome import Postponed, Transient
+
+FOUND_DAYS, MISSING_DAYS = 90, 7
+# So many failures one after the other are not the places' fault: everybody waits, and longer each time.
+DOWN_AFTER = 5
+UNTOLD_WAIT = timedelta(seconds=5)
+
+Told = Callable[[str], None]
+
+
+class PlaceCache(Protocol):
+    """Answers of the geocoder (JSON values) by key, each for so many days, across restarts."""
+
+    async def get(self, key: str) -> Any | None: ...
+
+    async def put(self, key: str, value: Any, days: int) -> None: ...
+
+
+class Geocoder:
+    """Finds places. `trouble` says why it can't be used now, until it answers again."""
+
+    def __init__(self, wire: Wire, *, clock: Clock, cache: PlaceCache, every: timedelta = timedelta(seconds=1)) -> None:
+        self._wire = wire
+        self._clock = clock
+        self._cache = cache
+        self._pace = AsyncLimiter(1, every.total_seconds())
+        self._told: Told = lambda outcome: None
+        self._closed: tuple[datetime, str] | None = None
+        self._failures = 0
+        self._limits = 0
+        self._why = ""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no place can be looked for now; None while one can."""
+        if self._failures >= DOWN_AFTER:
+            return self._why
+        return self._closed[1] if self._closed and self._clock.now() < self._closed[0] else None
+
+    def listen(self, told: Told) -> None:
+        """Tell `told` how each question ended: "found", "not_found" or "failed"."""
+        self._told = told
+
+    def admit(self) -> None:
+        """Return if a place may be looked for now; else Postponed until it may, with the reason."""
+        now = self._clock.now()
+        if self._closed and now < self._closed[0]:
+            raise Postponed(self._closed[1], delay=self._closed[0] - now)
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._wire.close()
+
+    async def find(self, wanted: Wanted, language: str | None, *, since: datetime | None = None) -> Spot | Missing:
+        """Where it is, or why it is nowhere; with `since`, what was missing up to that time is looked for again.
+
+        Postponed while the geocoder wants, or needs, to be left alone; Transient("geocoder_unavailable") when it gave
+        no answer.
+        """
+        key = self._key(wanted, language)
+        known = _read(await self._cache.get(key), since)
+        if known is not None:
+            return known
+        self.admit()
+        await self._wire.open()
+        async with self._pace:
+            self.admit()
+            answer = await self._asked(wanted, language)
+        days = FOUND_DAYS if isinstance(answer, Spot) else MISSING_DAYS
+        await self._cache.put(key, _written(answer, self._clock.now()), days)
+        return answer
+
+    async def _asked(self, wanted: Wanted, language: str | None) -> Spot | Missing:
+        try:
+            answer = chosen(await self._wire.ask(wanted.query, language), wanted)
+        except Declined:
+            answer = "rejected"
+        except Limited as limited:
+            raise self._limited(limited) from limited
+        except Unreached as error:
+            raise self._failed(error) from error
+        self._failures = self._limits = 0
+        self._told("found" if isinstance(answer, Spot) else "not_found")
+        return answer
+
+    def _limited(self, limited: Limited) -> Postponed:
+        """The pause it asks for, and ever longer ones where it goes on asking."""
+        wait = limited.wait or UNTOLD_WAIT
+        if self._limits:
+            wait = max(wait, UNTOLD_WAIT * 2 ** min(self._limits, 10))
+        self._limits += 1
+        why = f"geocoder_limited: the geocoder asks for a pause of {wait.total_seconds():g} s"
+        self._shut(why, wait)
+        return Postponed(why, delay=wait)
+
+    def _failed(self, error: Unreached) -> Transient:
+        self._told("failed")
+        self._failures = max(self._failures + 1, DOWN_AFTER if error.refused else 0)
+        self._why = f"geocoder_down: {error}"
+        if self._failures >= DOWN_AFTER:
+            self._shut(self._why, pause(self._failures - DOWN_AFTER))
+        return Transient(str(error), type="geocoder_unavailable")
+
+    def _shut(self, why: str, span: timedelta) -> None:
+        until = self._clock.now() + span
+        if self._closed is None or until > self._closed[0]:
+            self._closed = until, why
+
+    def _key(self, wanted: Wanted, language: str | None) -> str:
+        what = [self._wire.name, normalised(wanted.query), wanted.settled, (language or "").lower()]
+        return "place:" + hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
+
+def _written(answer: Spot | Missing, now: datetime) -> Mapping[str, Any]:
+    if isinstance(answer, Spot):
+        return {"lat": answer.lat, "lng": answer.lng, "importance": answer.importance}
+    return {"missing": answer, "at": now.timestamp()}
+
+
+def _read(kept: Any, since: datetime | None) -> Spot | Missing | None:
+    """What the cache knows; None for nothing that counts."""
+    if not isinstance(kept, Mapping):
+        return None
+    missing = kept.get("missing")
+    if missing is None:
+        return Spot(kept["lat"], kept["lng"], kept["importance"])
+    stale = since is not None and kept["at"] <= since.timestamp()
+    return None if stale or missing not in get_args(Missing) else missing

@@ -1,0 +1,142 @@
+"""Asks a Nominatim-compatible server where a place is, through geopy, and sorts its answers and failures."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from aiohttp import ClientTimeout
+
+from secondunit.handlers.tools.geocoding.matching import Spot
+
+CANDIDATES = 5
+LONGEST_WORDS = 200
+LONGEST_WAIT = timedelta(days=1)
+
+
+class Unreached(Exception):
+    """The server gave no answer that can be used; `refused`: it does not want us, which waiting alone won't change."""
+
+    def __init__(self, why: str, *, refused: bool = False) -> None:
+        super().__init__(why)
+        self.refused = refused
+
+
+class Limited(Exception):
+    """The server asks for a pause, of `wait` if it says so."""
+
+    def __init__(self, wait: timedelta | None) -> None:
+        super().__init__("the geocoder asks for a pause")
+        self.wait = wait
+
+
+class Declined(Exception):
+    """The server finds this one query wrong."""
+
+
+class Wire(Protocol):
+    """The way to a geocoder; `name` tells it from others."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def open(self) -> None:
+        """Get ready, so that what follows is the request itself."""
+        ...
+
+    async def ask(self, query: str, language: str | None) -> Sequence[Spot]:
+        """What it finds, the best first; Unreached, Limited or Declined."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class NominatimWire:
+    """geopy's client for the server at `url` (its path may be a prefix), imported at the first question."""
+
+    def __init__(self, url: str, *, user_agent: str, limit: timedelta = timedelta(seconds=10)) -> None:
+        self.name = url
+        self._user_agent = user_agent
+        self._limit = limit
+        self._opening = asyncio.Lock()
+        self._client: Any = None
+
+    async def open(self) -> None:
+        async with self._opening:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._made)
+
+    async def ask(self, query: str, language: str | None) -> Sequence[Spot]:
+        await self.open()
+        from geopy.exc import GeopyError
+
+        try:
+            found = await self._client.geocode(
+                query,
+                exactly_one=False,
+                limit=CANDIDATES,
+                language=language or False,
+                timeout=ClientTimeout(total=self._limit.total_seconds()),
+            )
+            return [_spot(place) for place in found or ()]
+        except GeopyError as error:
+            raise _sorted(error) from error
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            raise Unreached(f"the geocoder's answer can't be read ({type(error).__name__})") from error
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        if self._client is not None:
+            await self._client.adapter.session.close()
+
+    def _made(self) -> Any:
+        from geopy.adapters import AioHTTPAdapter
+        from geopy.geocoders import Nominatim
+
+        parts = urlsplit(self.name)
+        return Nominatim(
+            domain=parts.netloc + parts.path.rstrip("/"),
+            scheme=parts.scheme,
+            user_agent=self._user_agent,
+            proxies={},
+            adapter_factory=AioHTTPAdapter,
+        )
+
+
+def _spot(place: Any) -> Spot:
+    importance = place.raw.get("importance")
+    known = isinstance(importance, int | float)
+    return Spot(place.latitude, place.longitude, float(importance) if known else 0.0)
+
+
+def _sorted(error: Exception) -> Unreached | Limited | Declined:
+    """geopy's errors by what they mean for us; its 503 looks like a time-out."""
+    from geopy.adapters import AdapterHTTPError, get_retry_after
+    from geopy.exc import (
+        GeocoderAuthenticationFailure,
+        GeocoderInsufficientPrivileges,
+        GeocoderParseError,
+        GeocoderQueryError,
+        GeocoderQuotaExceeded,
+        GeocoderRateLimited,
+    )
+
+    cause = error.__cause__
+    status, wait = None, None
+    if isinstance(cause, AdapterHTTPError):
+        status, wait = cause.status_code, get_retry_after(cause.headers)
+    if isinstance(error, GeocoderRateLimited) or (status == 503 and wait is not None):
+        return Limited(None if wait is None else min(timedelta(seconds=min(wait, 1e9)), LONGEST_WAIT))
+    match error:
+        case GeocoderAuthenticationFailure() | GeocoderInsufficientPrivileges() | GeocoderQuotaExceeded():
+            return Unreached(f"the geocoder refused us ({status}); see to GEOCODER_URL", refused=True)
+        case GeocoderQueryError():
+            return Declined(f"the geocoder does not take this question: {_words(error)}")
+        case GeocoderParseError():
+            return Unreached("the geocoder's answer is no JSON")
+    return Unreached(f"the geocoder failed ({status or _words(error)})")
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:LONGEST_WORDS] or type(error).__name__

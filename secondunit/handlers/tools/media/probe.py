@@ -1,0 +1,192 @@
+"""Asks ffprobe what a file holds, and picks the streams that a viewer would."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from secondunit.handlers.tools.media.errors import failure
+from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media, url
+from secondunit.handlers.tools.ports import Limits, Programs, Source
+from secondunit.queue.outcome import Deterministic
+
+IMAGE_FORMATS = (
+    "image2,bmp_pipe,dds_pipe,gem_pipe,hdr_pipe,ico,j2k_pipe,jpeg_pipe,jpegls_pipe,jpegxl_pipe,jpegxl_anim,pam_pipe,"
+    "pbm_pipe,pcx_pipe,pgm_pipe,pgmyuv_pipe,png_pipe,ppm_pipe,psd_pipe,qoi_pipe,svg_pipe,tiff_pipe,webp_pipe,xpm_pipe"
+)
+STILL_BRANDS = ("avif", "heic", "heix", "mif1", "miaf")
+HDR_TRANSFERS = ("smpte2084", "arib-std-b67")
+INTERLACED = ("tt", "bb", "tb", "bt")
+ESTIMATED = "Estimating duration from bitrate"
+ENTRIES = (
+    "format=format_name,duration:format_tags=major_brand"
+    ":stream=index,codec_type,codec_name,width,height,sample_aspect_ratio,pix_fmt,field_order,color_transfer,"
+    "color_space,r_frame_rate,avg_frame_rate,channels"
+    ":stream_disposition=attached_pic,still_image,timed_thumbnails"
+    ":stream_side_data=rotation"
+)
+LARGEST_REPORT = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A video stream: `width` and `height` as coded, `aspect` of one pixel, `rotation` in quarter turns (0 to 3).
+
+    `average` and `nominal` are frames a second, 0 when unknown.
+    """
+
+    index: int
+    codec: str
+    width: int
+    height: int
+    aspect: Fraction
+    rotation: int
+    average: Fraction
+    nominal: Fraction
+    pix_fmt: str
+    transfer: str
+    matrix: str
+    interlaced: bool
+
+    @property
+    def hdr(self) -> bool:
+        """Whether the pictures must be tone-mapped for an ordinary screen."""
+        return self.transfer in HDR_TRANSFERS
+
+    @property
+    def display(self) -> tuple[Fraction, Fraction]:
+        """Width and height as seen: square pixels, turned upright."""
+        width, height = self.width * self.aspect, Fraction(self.height)
+        return (height, width) if self.rotation % 2 else (width, height)
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """An audio stream."""
+
+    index: int
+    codec: str
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """What a file holds; `duration` in seconds, None when nobody knows, and only a guess when `estimated`."""
+
+    format: str
+    duration: float | None
+    estimated: bool
+    still: bool
+    video: Video | None
+    audio: Audio | None
+
+
+async def probe(programs: Programs, media: Media, source: Source, cwd: Path, attempt: int) -> MediaInfo:
+    """Read the headers of `source`; Deterministic("unreadable") when it is no media file."""
+    lines: list[str] = []
+    size = 0
+
+    async def keep(line: str) -> None:
+        nonlocal size
+        size += len(line)
+        if size > LARGEST_REPORT:
+            raise Deterministic(f"{source.name} describes itself at absurd length", type="unreadable")
+        lines.append(line)
+
+    argv = [media.ffprobe, "-v", "warning", "-protocol_whitelist", "file"]
+    argv += ["-format_whitelist", f"{MEDIA_FORMATS},{IMAGE_FORMATS}", "-show_entries", ENTRIES, "-of", "json"]
+    finished = await programs.run(
+        [*argv, "-i", url(source)],
+        cwd=cwd,
+        limits=Limits(cpu_seconds=120),
+        on_line=keep,
+        pass_fds=(source.fd,),
+        timeout=timedelta(minutes=5),
+    )
+    if finished.returncode != 0:
+        raise failure("ffprobe", finished, source, attempt)
+    return parse("\n".join(lines), finished.stderr)
+
+
+def parse(report: str, stderr: str = "") -> MediaInfo:
+    """Turn ffprobe's JSON into what we know of the file."""
+    found = json.loads(report)
+    container: Mapping[str, Any] = found.get("format", {})
+    streams: Sequence[Mapping[str, Any]] = found.get("streams", [])
+    name = str(container.get("format_name", ""))
+    brand = str(container.get("tags", {}).get("major_brand", "")).strip()
+    return MediaInfo(
+        format=name,
+        duration=_seconds(container.get("duration")),
+        estimated=ESTIMATED in stderr,
+        still=name in IMAGE_FORMATS.split(",") or brand in STILL_BRANDS,
+        video=next(_videos(streams), None),
+        audio=next(_audios(streams), None),
+    )
+
+
+def pictures(info: MediaInfo, name: str) -> Video:
+    """The video stream to show; Deterministic("not_a_video" | "audio_only") when there is none."""
+    if info.still:
+        raise Deterministic(f"{name} is a picture ({info.format}), not a video", type="not_a_video")
+    if info.video is None and info.audio is not None:
+        raise Deterministic(f"{name} has sound but no video", type="audio_only")
+    if info.video is None:
+        raise Deterministic(f"{name} holds no video that can be decoded ({info.format})", type="unreadable")
+    return info.video
+
+
+def _videos(streams: Iterable[Mapping[str, Any]]) -> Iterator[Video]:
+    for stream in streams:
+        disposition = stream.get("disposition", {})
+        picture = any(disposition.get(key) for key in ("attached_pic", "still_image", "timed_thumbnails"))
+        if stream.get("codec_type") == "video" and not picture and stream.get("width") and _known(stream):
+            yield _video(stream)
+
+
+def _video(stream: Mapping[str, Any]) -> Video:
+    turn = next((side["rotation"] for side in stream.get("side_data_list", ()) if "rotation" in side), 0)
+    aspect = _ratio(stream.get("sample_aspect_ratio"), ":")
+    return Video(
+        index=stream["index"],
+        codec=stream["codec_name"],
+        width=stream["width"],
+        height=stream["height"],
+        # A pixel more than ten times as wide as high, or the other way round, is a broken header.
+        aspect=aspect if Fraction(1, 10) <= aspect <= 10 else Fraction(1),
+        rotation=round(float(turn) / 90) % 4,
+        average=_ratio(stream.get("avg_frame_rate"), "/"),
+        nominal=_ratio(stream.get("r_frame_rate"), "/"),
+        pix_fmt=str(stream.get("pix_fmt", "")),
+        transfer=str(stream.get("color_transfer", "")),
+        matrix=str(stream.get("color_space", "")),
+        interlaced=stream.get("field_order") in INTERLACED,
+    )
+
+
+def _audios(streams: Iterable[Mapping[str, Any]]) -> Iterator[Audio]:
+    for stream in streams:
+        if stream.get("codec_type") == "audio" and stream.get("channels") and _known(stream):
+            yield Audio(stream["index"], stream["codec_name"], stream["channels"])
+
+
+def _known(stream: Mapping[str, Any]) -> bool:
+    return stream.get("codec_name", "unknown") not in ("unknown", "none")
+
+
+def _ratio(text: object, separator: str) -> Fraction:
+    above, _, below = str(text or "0").partition(separator)
+    if not above.isdigit() or not (below or "1").isdigit() or int(below or 1) == 0:
+        return Fraction(0)
+    return Fraction(int(above), int(below or 1))
+
+
+def _seconds(text: object) -> float | None:
+    try:
+        seconds = float(str(text))
+    except ValueError:
+        return None
+    return seconds if 0 < seconds < float("inf") else None

@@ -1,0 +1,129 @@
+"""Runs other programs to their end, and leaves nothing of them behind in any way out."""
+
+import asyncio
+import errno
+import os
+import shlex
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from secondunit.handlers.tools.cancellation import to_the_end
+from secondunit.handlers.tools.ports import Finished, Limits
+from secondunit.handlers.tools.programs.child import Child, Command, Ended, spawn
+from secondunit.handlers.tools.programs.pipes import Lines
+from secondunit.handlers.tools.programs.transcript import Transcript
+from secondunit.queue.outcome import Deterministic, Transient
+
+GRACE = timedelta(seconds=5)
+SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
+NOT_RUNNABLE = (errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.ELOOP)
+LONGEST_NOTE = 8 * 1024
+
+
+class ProcessRunner:
+    """Starts each program under a launcher of our own, run by the interpreter `python`.
+
+    stdout goes to `on_line`, or else where stderr goes: its last 64 KB into `Finished.stderr`, all of it into the log,
+    which stops at 4 MB. stdin is empty unless given. A program that prints faster than it is read waits.
+    """
+
+    def __init__(self, python: str, *, search_path: str = SEARCH_PATH, grace: timedelta = GRACE) -> None:
+        self._python = python
+        self._search_path = search_path
+        self._grace = grace
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        log: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        limits: Limits = Limits(),
+        on_line: Callable[[str], Awaitable[None]] | None = None,
+        stdin: bytes | None = None,
+        pass_fds: Sequence[int] = (),
+        stall: timedelta | None = None,
+        timeout: timedelta | None = None,
+    ) -> Finished:
+        """As the port `Programs` promises."""
+        transcript = Transcript(log)
+        await transcript.note(f"$ {shlex.join(argv)}"[:LONGEST_NOTE])
+        environment = self._minimal(cwd) if env is None else env
+        child = spawn(self._python, Command(argv, cwd, environment, limits, stdin, pass_fds))
+        listening = asyncio.create_task(transcript.follow(child.stderr))
+        name = Path(argv[0]).name
+        hear = transcript.add if on_line is None else _LineByLine(on_line).hear
+        try:
+            async with _limit(timeout, TimeoutError(f"{name} ran longer than {timeout}")):
+                ended = await _attend(child, hear, stall, name)
+            await listening
+            _refuse_unstarted(argv[0], cwd, ended)
+            return Finished(ended.returncode, transcript.text)
+        finally:
+            await to_the_end(self._end(child, listening))
+
+    async def _end(self, child: Child, listening: asyncio.Task[None]) -> None:
+        try:
+            await child.stop(self._grace)
+            await listening
+        finally:
+            child.stderr.close()
+
+    def _minimal(self, cwd: Path) -> Mapping[str, str]:
+        return {"PATH": self._search_path, "HOME": str(cwd), "TMPDIR": str(cwd), "LANG": "C.UTF-8"}
+
+
+class _LineByLine:
+    """Hands what comes in to `on_line`, a line at a time."""
+
+    def __init__(self, on_line: Callable[[str], Awaitable[None]]) -> None:
+        self._on_line = on_line
+        self._lines = Lines()
+
+    async def hear(self, data: bytes) -> bool:
+        """Whether `data` completed a line; no data is the end of the last one."""
+        heard = False
+        for line in self._lines.feed(data) if data else self._lines.end():
+            await self._on_line(line)
+            heard = True
+        return heard
+
+
+async def _attend(child: Child, hear: Callable[[bytes], Awaitable[bool]], stall: timedelta | None, name: str) -> Ended:
+    """Listen until the program has ended; while `hear` is busy with what it printed, it is not held to be stalled."""
+    loop = asyncio.get_running_loop()
+    async with _limit(stall, Transient(f"{name} showed no progress for {stall}", type="stalled")) as watch:
+        while data := await child.stdout.read():
+            deadline = watch.when()
+            watch.reschedule(None)
+            heard = await hear(data)
+            watch.reschedule(loop.time() + stall.total_seconds() if heard and stall else deadline)
+        await hear(b"")
+        return await child.ended()
+
+
+@asynccontextmanager
+async def _limit(span: timedelta | None, error: Exception) -> AsyncIterator[asyncio.Timeout]:
+    """Raise `error` once `span` is over; a TimeoutError of somebody else's passes as it is."""
+    limit = asyncio.timeout(span.total_seconds() if span else None)
+    try:
+        async with limit:
+            yield limit
+    except TimeoutError:
+        if limit.expired():
+            raise error from None
+        raise
+
+
+def _refuse_unstarted(program: str, cwd: Path, ended: Ended) -> None:
+    """Raise why the program never ran."""
+    if ended.errno is None:
+        return
+    if ended.what == "cwd":
+        raise OSError(ended.errno, f"can't work in {cwd}: {os.strerror(ended.errno)}")
+    if ended.errno in NOT_RUNNABLE:
+        raise Deterministic(f"can't run {program}: {os.strerror(ended.errno)}", type="program_missing")
+    raise Transient(f"can't start {program}: {os.strerror(ended.errno)}", type="spawn_failed")

@@ -1,0 +1,61 @@
+"""What a program said on stderr: the last 64 KB in memory, all of it in the job's log up to the log's size."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from secondunit.handlers.tools.programs.pipes import Pipe
+
+KEPT = 64 * 1024
+LOG_SIZE = 4 * 1024 * 1024
+LOG_FULL = b"\n[the log is full: what follows is not kept]\n"
+
+
+class Transcript:
+    """Listens to one program. A log that can't be written is given up: the job must not fail for its log."""
+
+    def __init__(self, log: Path | None) -> None:
+        self._log = log
+        self._kept = bytearray()
+
+    async def note(self, line: str) -> None:
+        """Write a line of our own into the log."""
+        await self._write(line.encode(errors="replace") + b"\n")
+
+    async def follow(self, pipe: Pipe) -> None:
+        """Listen until the pipe ends."""
+        while data := await pipe.read():
+            await self.add(data)
+
+    async def add(self, data: bytes) -> bool:
+        """Take in what was said; whether it was anything."""
+        self._kept += data
+        del self._kept[:-KEPT]
+        await self._write(data)
+        return bool(data)
+
+    @property
+    def text(self) -> str:
+        """The last 64 KB."""
+        return self._kept.decode(errors="replace")
+
+    async def _write(self, data: bytes) -> None:
+        if self._log is not None and not await asyncio.to_thread(_append, self._log, data):
+            self._log = None
+
+
+def _append(log: Path, data: bytes) -> bool:
+    """Append to a log that never grows beyond its size; whether it has room for more."""
+    try:
+        fd = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            room = LOG_SIZE - os.fstat(fd).st_size
+            if room > len(data):
+                return os.write(fd, data) == len(data)
+            if room > 0:
+                os.write(fd, data[:room] + LOG_FULL)
+            return False
+        finally:
+            os.close(fd)
+    except OSError:
+        return False

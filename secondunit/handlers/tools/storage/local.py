@@ -1,0 +1,183 @@
+"""Inputs and outputs of jobs as files beneath MEDIA_ROOTS; nothing else can be reached through them."""
+
+import errno
+import os
+import re
+import stat
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.ports import Source
+from secondunit.handlers.tools.storage.destination import Destination
+from secondunit.handlers.tools.storage.roots import Place, Refused, Roots
+from secondunit.handlers.tools.storage.safe_open import ESCAPES, Opener
+from secondunit.handlers.tools.storage.staging import Stage
+from secondunit.queue.errors import BadPayload, FieldError
+from secondunit.queue.handler import JobContext
+from secondunit.queue.outcome import Deterministic
+
+SAFE_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
+
+
+class LocalFiles:
+    """Opens each root once, when made; a root that is not there is an error. Blocking calls go to threads."""
+
+    def __init__(self, roots: Sequence[Path], *, opener: Opener | None = None) -> None:
+        self._opener = opener or Opener()
+        self._roots = Roots(roots)
+        self._open = {root: os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for root in roots}
+
+    def close(self) -> None:
+        """Let go of the roots."""
+        for root in self._open.values():
+            os.close(root)
+        self._open = {}
+
+    def check(self, field: str, path: str) -> None:
+        """Refuse a path that can't be right by its name alone."""
+        try:
+            self._roots.locate(path)
+        except Refused as refusal:
+            raise BadPayload(FieldError(field, str(refusal))) from None
+
+    def check_folder(self, field: str, path: str, inputs: Sequence[str]) -> None:
+        """As `check`, and refuse a folder that contains an input or a root; bad inputs are their own fields' affair."""
+        try:
+            self._roots.locate_folder(path, inputs)
+        except Refused as refusal:
+            raise BadPayload(FieldError(field, str(refusal))) from None
+
+    @asynccontextmanager
+    async def source(self, path: str, _ctx: JobContext | None = None, /) -> AsyncIterator[Source]:
+        """Open an input; links are followed as long as they stay beneath the root."""
+        place = self._located(path)
+        held = ExitStack()
+        try:
+            yield await in_thread(self._open_source, held, place)
+        finally:
+            await in_thread(held.close)
+
+    @asynccontextmanager
+    async def target(self, path: str, ctx: JobContext) -> AsyncIterator["LocalFile"]:
+        """Stage a file that replaces what file stands at `path`."""
+        held = ExitStack()
+        try:
+            stage, destination = await in_thread(self._stage, held, self._located(path), ctx)
+            await in_thread(destination.refuse_folder)
+            yield LocalFile(stage, destination)
+        finally:
+            await in_thread(held.close)
+
+    @asynccontextmanager
+    async def folder(self, path: str, ctx: JobContext) -> AsyncIterator["LocalFolder"]:
+        """Stage a folder that replaces nothing, an empty folder, or what we published at `path` before."""
+        held = ExitStack()
+        try:
+            stage, destination = await in_thread(self._stage, held, self._located(path), ctx)
+            await in_thread(destination.refuse_foreign)
+            yield LocalFolder(stage, destination)
+        finally:
+            await in_thread(held.close)
+
+    def _located(self, path: str) -> Place:
+        try:
+            return self._roots.locate(path)
+        except Refused as refusal:
+            raise Deterministic(str(refusal), type="outside_roots") from None
+
+    def _stage(self, held: ExitStack, place: Place, ctx: JobContext) -> tuple[Stage, Destination]:
+        root = self._open[place.root]
+        destination = Destination(held, self._opener, root, place)
+        stage = Stage(held, self._opener, root, place.root, f"{ctx.job_id}-{ctx.epoch}")
+        destination.refuse_other_file_system(stage.folder)
+        return stage, destination
+
+    def _open_source(self, held: ExitStack, place: Place) -> Source:
+        try:
+            handle = self._opener.open(self._open[place.root], place.names, os.O_PATH, links=True)
+            held.callback(os.close, handle)
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise Deterministic(f"{place.path} is not a file", type="not_a_file")
+            fd = os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise _explained(error, place) from error
+        held.callback(os.close, fd)
+        found = os.fstat(fd)
+        identity = "-".join(f"{part:x}" for part in (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
+        return Source(place.names[-1], Path(f"/proc/self/fd/{fd}"), fd, found.st_size, identity)
+
+
+class LocalFile:
+    """A file in the making, beneath its root."""
+
+    def __init__(self, stage: Stage, destination: Destination) -> None:
+        self._name = f"output{safe_suffix(destination.name)}"
+        self._stage = stage
+        self._destination = destination
+
+    @property
+    def path(self) -> Path:
+        """Where to write it: an absolute path of plain characters beneath the root."""
+        return self._stage.path / self._name
+
+    async def publish(self) -> int:
+        """Fsync and rename into place; the size in bytes."""
+        return await in_thread(self._stage.publish_file, self._name, self._destination)
+
+
+class LocalFolder:
+    """A folder in the making, beneath its root, where it is swapped as a whole."""
+
+    inner = ""
+
+    def __init__(self, stage: Stage, destination: Destination) -> None:
+        self._stage = stage
+        self._destination = destination
+
+    @property
+    def path(self) -> Path:
+        """Where to write: an empty folder of plain characters beneath the root."""
+        return self._stage.path
+
+    def at(self, name: str) -> str:
+        """The absolute path that a relative name will have."""
+        return str(Path(self._destination.path) / name)
+
+    async def published(self) -> Mapping[str, Any] | None:
+        """The manifest of what already stands at the real name, if we made it."""
+        return await in_thread(self._destination.manifest)
+
+    async def holds(self, files: Mapping[str, object]) -> bool:
+        """Whether files of these relative names and sizes stand there."""
+        return await in_thread(lambda: all(_size(Path(self.at(name))) == size for name, size in files.items()))
+
+    async def publish(self, manifest: Mapping[str, object]) -> None:
+        """Write manifest.json, fsync, swap into place."""
+        await in_thread(self._stage.publish_folder, manifest, self._destination)
+
+
+def safe_suffix(name: str) -> str:
+    """The suffix of a name, if programs can be trusted with it."""
+    suffix = Path(name).suffix
+    return suffix if SAFE_SUFFIX.fullmatch(suffix) else ""
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return -1
+
+
+def _explained(error: OSError, place: Place) -> Exception:
+    """What an input that can't be opened means for the job."""
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return Deterministic(f"{place.path} does not exist", type="source_missing")
+    if error.errno in ESCAPES:
+        return Deterministic(f"{place.path} leads out of {place.root} by a symbolic link", type="outside_roots")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return Deterministic(f"no permission to read {place.path}", type="permission_denied")
+    return error

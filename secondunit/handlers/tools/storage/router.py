@@ -1,0 +1,35 @@
+"""Where inputs and outputs lie: `s3://` in buckets, all else beneath the roots."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+
+from secondunit.handlers.tools.ports import Files, Source, StagedFile, StagedFolder
+from secondunit.handlers.tools.storage.s3.files import Buckets
+from secondunit.handlers.tools.storage.s3.urls import SCHEME
+from secondunit.queue.handler import JobContext
+
+
+class Storage:
+    """One port to both."""
+
+    def __init__(self, local: Files, buckets: Buckets) -> None:
+        self._local = local
+        self._buckets = buckets
+
+    def check(self, field: str, path: str) -> None:
+        self._of(path).check(field, path)
+
+    def check_folder(self, field: str, path: str, inputs: Sequence[str]) -> None:
+        self._of(path).check_folder(field, path, inputs)
+
+    def source(self, path: str, ctx: JobContext | None = None, /) -> AbstractAsyncContextManager[Source]:
+        return self._of(path).source(path, ctx)
+
+    def target(self, path: str, ctx: JobContext) -> AbstractAsyncContextManager[StagedFile]:
+        return self._of(path).target(path, ctx)
+
+    def folder(self, path: str, ctx: JobContext) -> AbstractAsyncContextManager[StagedFolder]:
+        return self._of(path).folder(path, ctx)
+
+    def _of(self, path: str) -> Files:
+        return self._buckets if path.startswith(SCHEME) else self._local

@@ -1,0 +1,225 @@
+"""Speaks S3, through obstore: objects are read, written whole, listed, removed, and signed for a while."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.storage.s3 import errors as s3_errors
+from secondunit.handlers.tools.storage.s3.urls import Spot
+from secondunit.queue.outcome import Deterministic
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+
+# What obstore reads of what AWS's own tools read; it refuses any other (docs: obstore.store.S3Config).
+UNDERSTOOD = frozenset(
+    "access_key_id secret_access_key session_token token endpoint endpoint_url endpoint_url_s3 region default_region"
+    " skip_signature checksum_algorithm conditional_put container_credentials_relative_uri"
+    " container_credentials_full_uri container_authorization_token_file disable_tagging disable_bulk_delete"
+    " imdsv1_fallback metadata_endpoint request_payer role_arn role_session_name s3_express server_side_encryption"
+    " sse_bucket_key_enabled sse_customer_key_base64 sse_kms_key_id endpoint_url_sts unsigned_payload"
+    " virtual_hosted_style_request web_identity_token_file".split()
+)
+# Without one of these obstore would ask the metadata service of a cloud machine that this one need not be.
+CREDENTIALS = (
+    "access_key_id",
+    "container_credentials_relative_uri",
+    "container_credentials_full_uri",
+    "metadata_endpoint",
+    "skip_signature",
+    "web_identity_token_file",
+)
+ENDPOINTS = ("endpoint_url_s3", "endpoint_url", "endpoint")
+PIECE = 1 << 20
+AT_ONCE = 2
+Anything = Literal["anything"]
+
+
+class Changed(Exception):
+    """What stands there is not what was said to stand there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object that is there: `size` in bytes, `etag` of this content, `marks` what its writer said of it."""
+
+    size: int
+    etag: str
+    marks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait: to be connected, for an answer or its next bytes, and how often to ask again.
+
+    What is sent counts as silence until it is answered: parts of 8 MiB, two at once, need half a Mbit a second so.
+    """
+
+    connect: timedelta = timedelta(seconds=10)
+    silence: timedelta = timedelta(minutes=4)
+    retries: int = 3
+
+
+class S3:
+    """All buckets at one endpoint; `environment` are AWS_* variables, those that mean nothing here are left out."""
+
+    def __init__(self, environment: Mapping[str, str], patience: Patience = Patience()) -> None:
+        named = {name.upper().removeprefix("AWS_").lower(): value for name, value in environment.items()}
+        self._config = {name: value for name, value in named.items() if name in UNDERSTOOD and value}
+        self._patience = patience
+        self._stores: dict[str, S3Store] = {}
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is anything to be let in with."""
+        return any(name in self._config for name in CREDENTIALS)
+
+    async def find(self, spot: Spot) -> Found | None:
+        """The object, if it is there."""
+        store = await self._store(spot.bucket)
+        import obstore
+
+        with _explained(spot):
+            try:
+                answer = await obstore.get_async(store, spot.key, options={"head": True})
+            except FileNotFoundError:
+                return None
+        meta = answer.meta
+        return Found(meta["size"], meta["e_tag"] or "", {str(name): text for name, text in answer.attributes.items()})
+
+    async def read(self, spot: Spot, etag: str, start: int = 0) -> AsyncGenerator[bytes, None]:
+        """The content from byte `start` on; Changed when it is not that of `etag` any more."""
+        store = await self._store(spot.bucket)
+        import obstore
+
+        with _explained(spot):
+            options: dict[str, Any] = {"if_match": etag, "range": {"offset": start}} if start else {"if_match": etag}
+            answer = await obstore.get_async(store, spot.key, options=options)  # type: ignore[arg-type]  # a TypedDict
+            async for piece in answer.stream(min_chunk_size=PIECE):
+                yield bytes(piece)
+
+    async def put(
+        self, spot: Spot, content: bytes, kind: str, marks: Mapping[str, str], *, instead_of: Found | Anything | None
+    ) -> str:
+        """Write a small object in one request, and only in the place of what is said to be there; its ETag."""
+        store = await self._store(spot.bucket)
+        import obstore
+
+        mode: Any = "overwrite" if instead_of == "anything" else _mode(instead_of)
+        attributes: Any = {"Content-Type": kind, **marks}
+        with _explained(spot):
+            try:
+                done = await obstore.put_async(
+                    store, spot.key, content, attributes=attributes, mode=mode, use_multipart=False
+                )
+            except NotImplementedError:  # AWS_CONDITIONAL_PUT=disabled: the operator's S3 has no conditions
+                done = await obstore.put_async(store, spot.key, content, attributes=attributes, use_multipart=False)
+        return done["e_tag"] or ""
+
+    async def put_parts(
+        self, spot: Spot, parts: AsyncIterator[bytes], part_size: int, kind: str, marks: Mapping[str, str]
+    ) -> str:
+        """Write a large object; nothing is to be seen of it until `parts` has ended. Its ETag.
+
+        What `parts` raises is raised here, and the upload aborted first.
+        """
+        store = await self._store(spot.bucket)
+        import obstore
+
+        attributes: Any = {"Content-Type": kind, **marks}
+        with _explained(spot):
+            done = await obstore.put_async(
+                store, spot.key, parts, attributes=attributes, chunk_size=part_size, max_concurrency=AT_ONCE
+            )
+        return done["e_tag"] or ""
+
+    async def beneath(self, spot: Spot) -> AsyncIterator[tuple[str, int]]:
+        """The relative names and sizes of all objects beneath a spot, however deep."""
+        store, depth = await self._store(spot.bucket), len(spot.key) + 1
+        import obstore
+
+        with _explained(spot):
+            async for page in obstore.list(store, spot.key, chunk_size=1000):
+                for row in page:
+                    yield row["path"][depth:], row["size"]
+
+    async def top(self, spot: Spot) -> tuple[Sequence[str], Sequence[str]]:
+        """The relative names right beneath a spot: of objects, and of those with more beneath them."""
+        store, depth = await self._store(spot.bucket), len(spot.key) + 1
+        import obstore
+
+        with _explained(spot):
+            found = await obstore.list_with_delimiter_async(store, spot.key)
+        objects = [row["path"][depth:] for row in found["objects"]]
+        return objects, [prefix[depth:] for prefix in found["common_prefixes"]]
+
+    async def remove(self, spots: Sequence[Spot]) -> None:
+        """Remove these objects, of one bucket."""
+        if not spots:
+            return
+        store = await self._store(spots[0].bucket)
+        import obstore
+
+        with _explained(spots[0]):
+            await obstore.delete_async(store, [spot.key for spot in spots])
+
+    async def signed(self, spot: Spot, lasting: timedelta) -> str:
+        """A URL by which anybody can read the object for so long."""
+        store = await self._store(spot.bucket)
+        import obstore
+
+        with _explained(spot):
+            return await obstore.sign_async(store, "GET", spot.key, lasting)
+
+    async def _store(self, bucket: str) -> "S3Store":
+        if not self.configured:
+            raise s3_errors.no_credentials()
+        if bucket not in self._stores:
+            self._stores[bucket] = await in_thread(self._opened, bucket)
+        return self._stores[bucket]
+
+    def _opened(self, bucket: str) -> "S3Store":
+        from obstore.exceptions import BaseError
+        from obstore.store import S3Store
+
+        endpoint = next((self._config[name] for name in ENDPOINTS if name in self._config), "")
+        config: Any = {f"aws_{name}": value for name, value in self._config.items()}
+        try:
+            return S3Store(
+                bucket,
+                config=config,
+                client_options={
+                    "allow_http": endpoint.startswith("http://"),
+                    "connect_timeout": self._patience.connect,
+                    "read_timeout": self._patience.silence,
+                    "timeout": timedelta(days=1),  # of a whole request, which may be a film; silence is what ends it
+                },
+                retry_config={"max_retries": self._patience.retries, "retry_timeout": self._patience.silence},
+            )
+        except BaseError as error:
+            told = str(error).partition(s3_errors.DETAILS)[0].strip()
+            raise Deterministic(f"S3 can't be used with the AWS_* settings: {told}", type="bad_configuration") from None
+
+
+def _mode(instead_of: Found | None) -> Any:
+    return "create" if instead_of is None else {"e_tag": instead_of.etag}
+
+
+@contextmanager
+def _explained(spot: Spot) -> Iterator[None]:
+    """Whatever goes wrong with S3 inside means something to the job."""
+    from obstore import exceptions
+
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise s3_errors.missing(str(spot), error) from None
+    except (exceptions.PreconditionError, exceptions.AlreadyExistsError) as error:
+        raise Changed(str(spot)) from error
+    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+        raise s3_errors.denied(str(spot), error) from None
+    except exceptions.BaseError as error:
+        raise s3_errors.trouble(str(spot), error) from None

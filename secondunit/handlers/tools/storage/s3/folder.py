@@ -1,0 +1,192 @@
+"""Puts a stream's folder into a bucket, where nothing can be swapped as a whole.
+
+The files of each run lie in a generation, a folder within the folder that no other run writes to; the master playlist
+is the one object outside of it. It says which generation it belongs to, it is put last and on condition, and with that
+one write everything else takes its place. Only then the generation before it goes.
+"""
+
+import asyncio
+import json
+import re
+import shutil
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from secondunit.handlers.hls.playlists import MASTER
+from secondunit.handlers.tools.cancellation import in_thread, to_the_end
+from secondunit.handlers.tools.storage.destination import LARGEST_MANIFEST, MADE_BY, MANIFEST, US
+from secondunit.handlers.tools.storage.s3.client import S3, Changed, Found
+from secondunit.handlers.tools.storage.s3.upload import ABORTED_WITHIN, Sending, marks_of, publish_content, put_private
+from secondunit.handlers.tools.storage.s3.urls import Spot
+from secondunit.queue.errors import LeaseLost
+from secondunit.queue.handler import JobContext
+from secondunit.queue.outcome import Deterministic, Transient
+
+GENERATION = re.compile(r"v-(job_\w+)-(\d+)")
+MARK = "secondunit-folder"
+AT_ONCE = 4
+
+
+class BucketFolder:
+    """A folder in the making: `path` is local."""
+
+    def __init__(self, s3: S3, spot: Spot, ctx: JobContext, path: Path) -> None:
+        self.path = path
+        self.inner = f"v-{ctx.job_id}-{ctx.epoch}/"
+        self._s3 = s3
+        self._spot = spot
+        self._ctx = ctx
+        self._master = spot.beneath(MASTER)
+        self._decided = False
+
+    def at(self, name: str) -> str:
+        return str(self._spot.beneath(name))
+
+    async def published(self) -> Mapping[str, Any] | None:
+        generation = await self._standing()
+        return await read_manifest(self._s3, self._spot.beneath(generation)) if generation else None
+
+    async def holds(self, files: Mapping[str, object]) -> bool:
+        generation = await self._standing()
+        if generation is None:
+            return False
+        sizes = {
+            f"{generation}/{name}": size
+            async for name, size in self._s3.beneath(self._spot.beneath(generation))
+            if name != MANIFEST
+        }
+        master = await self._s3.find(self._master)
+        return master is not None and sizes | {MASTER: master.size} == files
+
+    async def publish(self, manifest: Mapping[str, object]) -> None:
+        """Upload all, the master playlist last, and remove what it replaced."""
+        await in_thread(_write_manifest, self.path / self.inner, manifest)
+        sizes = await in_thread(_sizes, self.path)
+        if [name for name in sizes if not name.startswith(self.inner)] != [MASTER]:
+            raise ValueError(f"beside {self.inner} there must be {MASTER} and nothing else: {sorted(sizes)[:5]}")
+        await self.refuse_foreign()
+        sending = Sending(self._ctx, sum(sizes.values()))
+        await self._put_all([name for name in sizes if name != MASTER], sending)
+        content = await in_thread((self.path / MASTER).read_bytes)
+        marks = {**marks_of(self._ctx), MARK: self.inner.rstrip("/")}
+        self._decided = True  # from here on the master may be there, whatever we hear of it
+        try:
+            _, replaced = await publish_content(self._s3, self._master, content, self._ctx, marks)
+        except LeaseLost:
+            self._decided = False
+            raise
+        await self._forget_earlier(_generation(replaced))
+
+    async def refuse_foreign(self) -> None:
+        """Raise when something lies here that we did not make."""
+        if await self._standing():
+            return
+        objects, folders = await self._s3.top(self._spot)
+        if objects or not all(GENERATION.fullmatch(folder) for folder in folders):
+            raise Deterministic(
+                f"{self._spot} holds something that Second Unit did not make; name a new or an empty folder",
+                type="output_not_ours",
+            )
+
+    async def give_up(self) -> None:
+        """Remove what was uploaded, unless it may be in its place."""
+        if not self._decided:
+            # What stays is litter that nothing leads to; the job's next run removes it.
+            with suppress(Transient, Deterministic, TimeoutError):
+                async with asyncio.timeout(ABORTED_WITHIN):
+                    await self._remove(self.inner.rstrip("/"))
+
+    async def _standing(self) -> str | None:
+        """The generation that the master playlist belongs to, if it is one of ours."""
+        return _generation(await self._s3.find(self._master))
+
+    async def _put_all(self, names: Sequence[str], sending: Sending) -> None:
+        """Upload the generation, its manifest last; the first error stops the others."""
+        todo = [name for name in reversed(names) if name != f"{self.inner}{MANIFEST}"]
+
+        async def work() -> None:
+            while todo:
+                await self._put(todo.pop(), sending)
+
+        tasks = [asyncio.create_task(work()) for _ in range(AT_ONCE)]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            todo.clear()
+            await to_the_end(_stopped(tasks))
+        await self._put(f"{self.inner}{MANIFEST}", sending)
+
+    async def _put(self, name: str, sending: Sending) -> None:
+        await put_private(self._s3, self._spot.beneath(name), self.path / name, self._ctx, sending)
+
+    async def _forget_earlier(self, replaced: str | None) -> None:
+        """Remove the generation that was replaced, and those of this job's runs that never came so far."""
+        mine = self.inner.rstrip("/")
+        with suppress(Transient, Deterministic):  # the result stands; what is left over is litter
+            _, folders = await self._s3.top(self._spot)
+            for folder in folders:
+                if folder != mine and (folder == replaced or self._is_earlier(folder)):
+                    await self._remove(folder)
+
+    def _is_earlier(self, folder: str) -> bool:
+        found = GENERATION.fullmatch(folder)
+        return found is not None and found[1] == self._ctx.job_id and int(found[2]) < self._ctx.epoch
+
+    async def _remove(self, generation: str) -> None:
+        home = self._spot.beneath(generation)
+        await self._s3.remove([home.beneath(name) async for name, _ in self._s3.beneath(home)])
+
+
+@asynccontextmanager
+async def staged_folder(s3: S3, spot: Spot, ctx: JobContext, local: Path) -> AsyncIterator[BucketFolder]:
+    """Stage a folder in `local`, which is removed afterwards."""
+    folder = BucketFolder(s3, spot, ctx, local)
+    try:
+        await folder.refuse_foreign()
+        await in_thread((local / folder.inner).mkdir)
+        yield folder
+    except BaseException:
+        await folder.give_up()
+        raise
+    finally:
+        await in_thread(shutil.rmtree, local, ignore_errors=True)
+
+
+async def read_manifest(s3: S3, generation: Spot) -> Mapping[str, Any] | None:
+    """The manifest of a generation, if it is one of ours."""
+    found = await s3.find(generation.beneath(MANIFEST))
+    if found is None or found.size > LARGEST_MANIFEST:
+        return None
+    try:
+        content = [piece async for piece in s3.read(generation.beneath(MANIFEST), found.etag)]
+        manifest = json.loads(b"".join(content))
+    except (Changed, ValueError, RecursionError):
+        return None
+    return manifest if isinstance(manifest, dict) and manifest.get(MADE_BY) == US else None
+
+
+async def _stopped(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """End uploads; what is on its way arrives, cancelled or not: better before its generation is removed than after."""
+    await asyncio.wait(tasks, timeout=ABORTED_WITHIN)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _generation(master: Found | None) -> str | None:
+    """Which generation a master playlist belongs to, if it is one of ours."""
+    named = master.marks.get(MARK, "") if master else ""
+    return named if GENERATION.fullmatch(named) else None
+
+
+def _write_manifest(folder: Path, manifest: Mapping[str, object]) -> None:
+    (folder / MANIFEST).write_text(json.dumps({MADE_BY: US, **manifest}, indent=1))
+
+
+def _sizes(folder: Path) -> Mapping[str, int]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.stat().st_size for path in files}

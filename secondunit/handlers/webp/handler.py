@@ -1,0 +1,87 @@
+"""Job type `webp`: a picture or an animation as WebP, upright and without what its maker did not mean to tell."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from secondunit.handlers.tools.ports import Limits, Source
+from secondunit.handlers.tools.programs.failures import failure
+from secondunit.handlers.tools.toolbox import Tools
+from secondunit.queue.handler import HandlerSpec, JobContext
+from secondunit.queue.outcome import Deterministic
+
+IMAGING = Path(__file__).parent / "tools" / "imaging.py"
+LIMITS = Limits(address_space=2 * 1024**3, cpu_seconds=60)
+WIDEST = 16383
+
+
+class WebpPayload(BaseModel):
+    """What a client asks for."""
+
+    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
+
+    input_path: str
+    output_path: str
+    quality: Annotated[int, Field(ge=0, le=100)] = 80
+    width: Annotated[int, Field(ge=1, le=WIDEST)] | None = None
+    lossless: bool = False
+    strip_metadata: bool = True
+
+
+def build(tools: Tools) -> HandlerSpec:
+    """The job type, over these tools."""
+
+    def check(payload: WebpPayload) -> None:
+        tools.files.check("inputPath", payload.input_path)
+        tools.files.check("outputPath", payload.output_path)
+
+    async def run(ctx: JobContext, payload: WebpPayload) -> Mapping[str, Any]:
+        async with (
+            tools.files.source(payload.input_path, ctx) as source,
+            tools.files.target(payload.output_path, ctx) as target,
+        ):
+            await ctx.progress(0.05, f"converting {source.name}")
+            made = await _convert(tools, ctx, payload, source, target.path)
+            await ctx.progress(0.95, "publishing")
+            size = await target.publish()
+        return {"outputPath": payload.output_path, **made, "size": size}
+
+    return HandlerSpec(type="webp", payload=WebpPayload, run=run, check=check, concurrency=3)
+
+
+async def _convert(
+    tools: Tools, ctx: JobContext, payload: WebpPayload, source: Source, target: Path
+) -> Mapping[str, Any]:
+    """Run the program that does it; its width, height and number of frames."""
+    wish = {
+        "source": str(source.path),
+        "target": str(target),
+        "quality": payload.quality,
+        "width": payload.width,
+        "lossless": payload.lossless,
+        "strip": payload.strip_metadata,
+    }
+    answers: list[str] = []
+
+    async def on_line(line: str) -> None:
+        answers.append(line)
+
+    finished = await tools.programs.run(
+        [tools.python, "-I", str(IMAGING)],
+        cwd=ctx.workspace.run,
+        log=ctx.workspace.log,
+        limits=LIMITS,
+        on_line=on_line,
+        stdin=json.dumps(wish).encode(),
+        pass_fds=[source.fd],
+    )
+    if finished.returncode != 0:
+        raise failure("the image converter", finished, ctx.attempt)
+    answer: Mapping[str, Any] = json.loads(answers[-1])
+    if "error" in answer:
+        raise Deterministic(f"{source.name}: {answer['message']}", type=answer["error"])
+    return answer

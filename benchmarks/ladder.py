@@ -17,9 +17,9 @@ from asking import call
 from beside import LeftOut
 from daemons import daemon
 
+from secondunit.handlers.hls.encode import hls_argv
 from secondunit.handlers.hls.plan import HlsPlan, plan
 from secondunit.handlers.tools.media.ffmpeg import Media, find_media
-from secondunit.handlers.tools.media.graphs import hls_argv
 from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.handlers.tools.programs.runner import ProcessRunner
 from secondunit.handlers.tools.storage.local import LocalFiles

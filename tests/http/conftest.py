@@ -17,12 +17,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from secondunit.daemon.http.context import Analyses, Api, Health, HttpSettings, Locations
+from secondunit.daemon.http.context import Analyses, Api, HttpSettings, Locations
 from secondunit.daemon.http.contract import responses as answers
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.server import build_app, express
 from secondunit.daemon.http.transport.problems import MEDIA_TYPE
 from secondunit.daemon.http.transport.route import Route
+from secondunit.daemon.monitoring.health_report import Health
 from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.queue import state, value

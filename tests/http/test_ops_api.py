@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from secondunit.daemon.http.context import Health
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.transport.problems import KINDS
+from secondunit.daemon.monitoring.health_report import Health
 from secondunit.queue import errors
 
 ORIGIN = "chrome-extension://abcdefghijklmnop"

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from secondunit.handlers.hls.encode import hls_argv
 from secondunit.handlers.hls.plan import SegmentType, plan
 from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media
-from secondunit.handlers.tools.media.graphs import Shot, frame_argv, hls_argv
+from secondunit.handlers.tools.media.graphs import Shot, frame_argv
 from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
 from secondunit.queue.outcome import Deterministic
 

@@ -5,7 +5,8 @@ import hashlib
 import pytest
 
 from secondunit.handlers.analyze.recipe import INSTRUCTIONS, PROMPT_VERSION, SCHEMA, prompt, recipe_from
-from secondunit.handlers.analyze.strategy import cache_key, strategy, url_identity
+from secondunit.handlers.analyze.strategy import cache_key, strategy
+from secondunit.handlers.tools.fetching.video_urls import url_identity
 from secondunit.handlers.tools.gemini.structured import Unfit, mended
 
 MINIMAL = '{"name": "a", "ingredients": [{"name": "b"}], "steps": [{"order": 1, "text": "c"}]}'

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from secondunit.daemon.automation.backend import KIND, Backend, BackendTrouble, FailedAnalysis
-from secondunit.daemon.http.contract.serialize import instant
+from secondunit.daemon.formats import instant
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import JobNotFound, QueueError
 from secondunit.queue.model import Event, Filter, Job, JobId, Status, Target

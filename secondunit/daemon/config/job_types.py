@@ -15,6 +15,7 @@ from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec
 
 GROUP = "secondunit.handlers"
+NO_JOB_TYPES = ("tools",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,9 @@ def discover(tools: Tools, settings: Settings, sources: Iterable[Source] | None 
 def installed() -> Iterator[Source]:
     """Our own modules, then what other distributions announce, by name."""
     for module in sorted(pkgutil.iter_modules(handlers.__path__), key=lambda module: module.name):
-        if not module.ispkg and not module.name.startswith("_"):
-            yield Source(f"{handlers.__name__}.{module.name}", _module_loader(f"{handlers.__name__}.{module.name}"))
+        if module.name not in NO_JOB_TYPES and not module.name.startswith("_"):
+            name = f"{handlers.__name__}.{module.name}" + (".handler" if module.ispkg else "")
+            yield Source(name, _module_loader(name))
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         yield Source(_title(point), point.load)
 

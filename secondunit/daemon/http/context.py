@@ -1,13 +1,14 @@
 """What the HTTP room is given: the queue, the judges, the settings, and the ports it reports to."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
 from secondunit.daemon.files.artifacts import Artifacts
 from secondunit.daemon.files.uploads import Uploads
+from secondunit.daemon.monitoring.health_report import Health
 from secondunit.handlers.tools.network.addresses import AddressRule, Network
 from secondunit.handlers.tools.ports import Results
 from secondunit.queue.clock import Clock
@@ -16,15 +17,6 @@ from secondunit.queue.store import Delivery
 from secondunit.queue.stores.sqlite.backup import Snapshot
 
 MIB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How the daemon is: `reasons` say what is wrong, `figures` are for those who may see them."""
-
-    status: Literal["ok", "degraded", "draining", "failing"]
-    reasons: Sequence[str] = ()
-    figures: Mapping[str, Any] | None = None
 
 
 class Metrics(Protocol):

@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from secondunit.daemon.automation.poller import Poller, Polling, figures
 from secondunit.daemon.config.job_types import Broken
-from secondunit.daemon.http.context import Health
-from secondunit.daemon.http.contract.serialize import instant
+from secondunit.daemon.formats import instant
 from secondunit.daemon.monitoring.alerts import Poisoned, Sight
 from secondunit.daemon.monitoring.disk_guard import DiskGuard
+from secondunit.daemon.monitoring.health_report import Health
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.geocoding.client import Geocoder
 from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing

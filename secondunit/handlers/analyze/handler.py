@@ -13,8 +13,9 @@ from pydantic.alias_generators import to_camel
 from secondunit.handlers.analyze.ask import Film, ask_for_recipe
 from secondunit.handlers.analyze.passages import passages
 from secondunit.handlers.analyze.stills import MOST, take_stills
-from secondunit.handlers.analyze.strategy import cache_key, strategy, url_identity
+from secondunit.handlers.analyze.strategy import cache_key, strategy
 from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.fetching.video_urls import url_identity
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.media.ffmpeg import require
 from secondunit.handlers.tools.media.frames import Camera

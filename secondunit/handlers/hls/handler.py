@@ -7,16 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
 
+from secondunit.handlers.hls.encode import hls_argv
 from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, HlsPlan, plan, quality_fault
-from secondunit.handlers.hls.playlists import MASTER, Playlist, Unfinished, Variant, master, read, variants
+from secondunit.handlers.hls.playlists import Playlist, Unfinished, Variant, master, read, variants
 from secondunit.handlers.hls.verify import verify
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.errors import failure
 from secondunit.handlers.tools.media.ffmpeg import Media, require, url
-from secondunit.handlers.tools.media.graphs import hls_argv
 from secondunit.handlers.tools.media.probe import MediaInfo, pictures, probe
 from secondunit.handlers.tools.media.progress import follow
-from secondunit.handlers.tools.ports import Limits, Source, StagedFolder
+from secondunit.handlers.tools.ports import MASTER, Limits, Source, StagedFolder
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic, Transient

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from secondunit.handlers.hls.plan import AUDIO_GROUP, AUDIO_NAME, PLAYLIST, HlsPlan, Rendition
 
-MASTER = "master.m3u8"
 AAC_LC = "mp4a.40.2"
 VERSION = {"fmp4": 7, "ts": 6}
 MAP = re.compile(r'^#EXT-X-MAP:.*URI="([^"]+)"')

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from secondunit.handlers.analyze.strategy import canonical, youtube_id
+from secondunit.handlers.tools.fetching.video_urls import canonical, youtube_id
 
 TEMPERATURE = 0.7
 COMPRESSION_RATIO = 0.4

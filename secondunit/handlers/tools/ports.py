@@ -75,6 +75,9 @@ class StagedFile(Protocol):
         ...
 
 
+MASTER = "master.m3u8"  # of a staged folder what takes its place last
+
+
 class StagedFolder(Protocol):
     """A stream's folder in the making, replacing only what we published ourselves.
 

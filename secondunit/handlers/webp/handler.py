@@ -14,7 +14,7 @@ from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic
 
-IMAGING = Path(__file__).parent / "tools" / "imaging.py"
+IMAGING = Path(__file__).parent / "converter_child.py"
 LIMITS = Limits(address_space=2 * 1024**3, cpu_seconds=60)
 WIDEST = 16383
 

@@ -3,7 +3,8 @@
 Asked for places instead of a recipe, it names those of `PLACES` that the transcript has.
 
 Start it alone with `python -m secondunit.testing.fakes.gemini --port N`; `GET /calls` tells what was asked,
-`POST /script` takes a JSON list of behaviours for the next questions. Whoever asked for it must say so: the daemon never uses it.
+`POST /script` takes a JSON list of behaviours for the next questions. Whoever asked for it must say so: the daemon
+never uses it.
 """
 
 import asyncio

@@ -1,10 +1,11 @@
 """What goes out: jobs, events and deliveries under their names in JSON."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from secondunit.daemon.files.artifacts import Artifact
+from secondunit.daemon.formats import instant, milliseconds, percent
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Event, Job, Run
 from secondunit.queue.outcome import JobError
@@ -12,24 +13,6 @@ from secondunit.queue.service import Bulk
 from secondunit.queue.store import Delivery
 
 HIDDEN = "***"
-
-
-def instant(at: datetime | None) -> str | None:
-    """ISO 8601 in UTC with milliseconds and `Z`."""
-    if at is None:
-        return None
-    return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-def milliseconds(span: timedelta | None) -> int | None:
-    """A span as whole milliseconds."""
-    return None if span is None else span // timedelta(milliseconds=1)
-
-
-def percent(fraction: float) -> int | float:
-    """0 to 1 as 0 to 100 with one decimal, whole where it is whole."""
-    tenths = round(fraction * 1000)
-    return tenths // 10 if tenths % 10 == 0 else tenths / 10
 
 
 def accepted(jobs: Iterable[Job]) -> Iterator[str]:

@@ -23,7 +23,8 @@ from secondunit.daemon.http.transport.forms import (
 from secondunit.daemon.http.transport.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import Kind, TooLarge, WrongForm, problem
 from secondunit.daemon.http.transport.replies import reply
-from secondunit.handlers.analyze.strategy import cache_key, strategy, url_identity
+from secondunit.handlers.analyze.strategy import cache_key, strategy
+from secondunit.handlers.tools.fetching.video_urls import url_identity
 from secondunit.queue.errors import BadPayload, Draining, FieldError, TypeUnavailable
 from secondunit.queue.model import HIGHEST_PRIORITY, Job, Status
 from secondunit.queue.service import Submission

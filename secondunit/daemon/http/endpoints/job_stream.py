@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from secondunit.daemon.formats import percent
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import requests as asks
 from secondunit.daemon.http.contract import serialize as wire
@@ -77,7 +78,7 @@ def _phase(of: Job | Event, at: datetime) -> dict[str, Any]:
         "job_id": of.id if isinstance(of, Job) else of.job_id,
         "status": trail.word(of.status),
         "phase": of.phase,
-        "progress": wire.percent(of.progress),
+        "progress": percent(of.progress),
         "message": of.message,
         "ts": trail.seconds(at),
     }
@@ -85,7 +86,7 @@ def _phase(of: Job | Event, at: datetime) -> dict[str, Any]:
 
 def _part(event: Event) -> dict[str, Any]:
     part = event.data if isinstance(event.data, Mapping) else {"locations": event.data}
-    return {**part, "job_id": event.job_id, "progress": wire.percent(event.progress), "ts": trail.seconds(event.at)}
+    return {**part, "job_id": event.job_id, "progress": percent(event.progress), "ts": trail.seconds(event.at)}
 
 
 def _end(job: Job, now: datetime) -> tuple[str, dict[str, Any]]:
@@ -93,7 +94,7 @@ def _end(job: Job, now: datetime) -> tuple[str, dict[str, Any]]:
     content = {
         "job_id": job.id,
         "status": trail.word(job.status),
-        "progress": wire.percent(job.progress),
+        "progress": percent(job.progress),
         "ts": trail.seconds(job.finished_at or now),
     }
     match job.status:

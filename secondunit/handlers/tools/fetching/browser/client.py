@@ -28,7 +28,7 @@ from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
 
-CHILD = Path(__file__).parent / "browser_child.py"
+CHILD = Path(__file__).parent / "child.py"
 LIBRARY = "playwright"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 EXTRA = "install the extra browser (pip install 'secondunit[browser]')"

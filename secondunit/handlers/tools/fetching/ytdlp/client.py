@@ -26,7 +26,7 @@ from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic, Transient
 
-CHILD = Path(__file__).parent / "ytdlp_child.py"
+CHILD = Path(__file__).parent / "child.py"
 SPARE = 32 * 1024 * 1024  # pages, playlists, what a container adds
 MOST_SUBTITLES = 8 * 1024 * 1024
 SUBTITLES = "subtitles"

@@ -1,0 +1,42 @@
+"""Which video a URL means: equal names for every spelling of its address; pure."""
+
+import re
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+YOUTUBE_HOSTS = {"youtube.com", "youtube-nocookie.com", "music.youtube.com"}
+YOUTUBE_PATHS = ("shorts", "embed", "live", "v")
+TRACKING = re.compile(r"utm_\w+|fbclid|gclid|si")
+PORTS = {"http": 80, "https": 443}
+
+
+def url_identity(url: str) -> str:
+    """The same for every spelling of a video's address."""
+    video = youtube_id(url)
+    return f"youtube:{video}" if video else f"url:{canonical(url)}"
+
+
+def youtube_id(url: str) -> str | None:
+    """The id of a video at YouTube, by whichever of its addresses."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").removeprefix("www.").removeprefix("m.")
+    names = [name for name in parts.path.split("/") if name]
+    found = None
+    if host == "youtu.be" and names:
+        found = names[0]
+    elif host in YOUTUBE_HOSTS and names == ["watch"]:
+        found = next(iter(parse_qs(parts.query).get("v", ())), None)
+    elif host in YOUTUBE_HOSTS and len(names) > 1 and names[0] in YOUTUBE_PATHS:
+        found = names[1]
+    return found if found and YOUTUBE_ID.fullmatch(found) else None
+
+
+def canonical(url: str) -> str:
+    """The address without what does not change its meaning: case of the host, default port, fragment, tracking."""
+    parts = urlsplit(url.strip())
+    scheme, host = parts.scheme.lower(), (parts.hostname or "").rstrip(".")
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in (None, PORTS.get(scheme)) else f":{parts.port}"
+    pairs = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if not TRACKING.fullmatch(pair[0])]
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    return urlunsplit((scheme, host + port, path, urlencode(sorted(pairs)), ""))

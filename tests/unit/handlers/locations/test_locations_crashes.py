@@ -24,7 +24,7 @@ from secondunit.queue.worker import Worker
 from secondunit.testing.handler_kit import FakeContext
 from secondunit.testing.jobs import TTL
 from secondunit.testing.rig import Chance
-from tests.unit.locations.journey import FIVE, URL, Journey, limited, unreached
+from tests.unit.handlers.locations.journey import FIVE, URL, Journey, limited, unreached
 
 Make = Callable[..., Journey]
 

@@ -26,7 +26,7 @@ from secondunit.testing.handler_kit import FakeContext
 from secondunit.testing.rig import Chance
 
 pytestmark = pytest.mark.slow
-NODE = Path(__file__).parents[2] / "node"
+NODE = Path(__file__).parents[4] / "node"
 FIXTURES = Path(__file__).parent / "aimock.json"
 JPEG = bytes.fromhex("ffd8ffe0") + b"a picture"
 

@@ -9,7 +9,7 @@ from secondunit.handlers.tools.programs.runner import SEARCH_PATH
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.testing.fakes.website import Site
 from secondunit.testing.handler_kit import FakeContext
-from tests.unit.fetching.browsing.quarantine import possible
+from tests.unit.handlers.tools.fetching.browser.client.quarantine import possible
 
 FOUND = find_chromium(SEARCH_PATH)
 NEEDS_A_BROWSER = [

@@ -12,7 +12,15 @@ from secondunit.handlers.tools.fetching.download_router import Downloads
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.testing.fakes.website import Site
 from secondunit.testing.handler_kit import FakeContext
-from tests.unit.fetching.browsing.scene import FILM, HERE, NEEDS_A_BROWSER, failing, get, page, saved
+from tests.unit.handlers.tools.fetching.browser.client.scene import (
+    FILM,
+    HERE,
+    NEEDS_A_BROWSER,
+    failing,
+    get,
+    page,
+    saved,
+)
 
 pytestmark = NEEDS_A_BROWSER
 

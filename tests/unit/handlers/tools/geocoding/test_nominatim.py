@@ -14,7 +14,7 @@ from secondunit.handlers.tools.geocoding.nominatim import Declined, Limited, Nom
 from secondunit.queue.outcome import Postponed, Transient
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.fakes.nominatim import Nominatim, hit
-from tests.unit.locations.journey import Drawer
+from tests.unit.handlers.locations.journey import Drawer
 
 pytestmark = pytest.mark.slow  # geopy takes half a second to import
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.locations.journey import Journey, made
+from tests.unit.handlers.locations.journey import Journey, made
 
 
 @pytest.fixture

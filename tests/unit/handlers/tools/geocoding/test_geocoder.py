@@ -10,7 +10,7 @@ from secondunit.handlers.tools.geocoding.matching import Spot, Wanted, chosen, k
 from secondunit.handlers.tools.geocoding.nominatim import Declined, Unreached
 from secondunit.queue.outcome import Postponed, Transient
 from secondunit.testing.clock import ManualClock
-from tests.unit.locations.journey import Atlas, Drawer, limited, unreached
+from tests.unit.handlers.locations.journey import Atlas, Drawer, limited, unreached
 
 TAIPEI = Spot(25.03, 121.56, 0.5)
 

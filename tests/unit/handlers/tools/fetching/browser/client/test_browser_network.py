@@ -9,8 +9,17 @@ from secondunit.handlers.tools.network.proxy import Egress
 from secondunit.queue.outcome import Deterministic
 from secondunit.testing.fakes.website import Site, serving
 from secondunit.testing.handler_kit import FakeContext
-from tests.unit.fetching.browsing.quarantine import METADATA, Packets
-from tests.unit.fetching.browsing.scene import ELSEWHERE, FILM, HERE, NEEDS_A_BROWSER, failing, get, page, saved
+from tests.unit.handlers.tools.fetching.browser.client.quarantine import METADATA, Packets
+from tests.unit.handlers.tools.fetching.browser.client.scene import (
+    ELSEWHERE,
+    FILM,
+    HERE,
+    NEEDS_A_BROWSER,
+    failing,
+    get,
+    page,
+    saved,
+)
 
 pytestmark = NEEDS_A_BROWSER
 

@@ -19,7 +19,7 @@ from secondunit.queue.errors import BadPayload, TypeUnavailable
 from secondunit.queue.outcome import Deterministic, Partial, Postponed, Transient, Unanswered
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.validation import validated
-from tests.unit.locations.journey import AT, FIVE, URL, Journey, answer, limited, unreached
+from tests.unit.handlers.locations.journey import AT, FIVE, URL, Journey, answer, limited, unreached
 
 Make = Callable[..., Journey]
 

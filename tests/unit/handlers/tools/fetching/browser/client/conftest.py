@@ -22,8 +22,8 @@ from secondunit.handlers.tools.network.session import guarded_session
 from secondunit.handlers.tools.programs.runner import ProcessRunner
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.fakes.website import Site, serving
-from tests.unit.fetching.browsing.quarantine import quarantine
-from tests.unit.fetching.browsing.scene import ELSEWHERE, FOUND, HERE
+from tests.unit.handlers.tools.fetching.browser.client.quarantine import quarantine
+from tests.unit.handlers.tools.fetching.browser.client.scene import ELSEWHERE, FOUND, HERE
 
 ONLY_HERE = AddressRule((ip_network(f"{HERE}/32"),))
 

@@ -12,7 +12,7 @@ from secondunit.handlers.tools.fetching.browser.client import Browser, PageWish
 from secondunit.queue.outcome import Transient
 from secondunit.testing.fakes.website import Site
 from secondunit.testing.handler_kit import FakeContext
-from tests.unit.fetching.browsing.scene import MOST, NEEDS_A_BROWSER
+from tests.unit.handlers.tools.fetching.browser.client.scene import MOST, NEEDS_A_BROWSER
 
 pytestmark = NEEDS_A_BROWSER
 

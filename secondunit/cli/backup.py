@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from secondunit.cli import output as screen
+from secondunit.cli import output
 from secondunit.cli.client import ask
 
 if TYPE_CHECKING:
@@ -37,6 +37,6 @@ def backup(target: Path, keep: int | None, as_json: bool) -> None:
     body = {"path": str(target), "keep": keep}
     made = ask(lambda client: client.call("POST", "/api/admin/backup", body=body), without)
     if as_json:
-        screen.printed(made)
+        output.printed(made)
     else:
         click.echo(f"{made['path']}: {made['jobs']} jobs, {made['bytes']} bytes")

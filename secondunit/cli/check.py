@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from secondunit.cli import output as screen
+from secondunit.cli import output
 from secondunit.cli.client import FAILED, ask
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def check(as_json: bool) -> None:
     """
     found = ask(lambda client: client.call("GET", "/api/admin/check"), _without)
     if as_json:
-        screen.printed({"daemon": True, **found})
+        output.printed({"daemon": True, **found})
     elif found["safe"]:
         click.echo("safe: no job runs" if found.get("daemon", True) else "safe: no daemon runs")
     else:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from secondunit.cli import output as screen
+from secondunit.cli import output
 from secondunit.cli.client import ENDED, Client, NoDaemon, Refused, at, fail
 from secondunit.cli.demo_stage import Broken, Stage, daemon, examples, free_port, ready, show_log, stop
 
@@ -83,7 +83,7 @@ async def _film(stage: Stage, process: subprocess.Popen[bytes], url: str) -> Non
     wanted = _jobs(stage)
     click.echo(f"it serves {url}; submitting {', '.join(job['type'] for job in wanted)}")
     async with asyncio.timeout(JOBS_WITHIN), at(url) as client:
-        with screen.bars() if screen.interactive() else contextlib.nullcontext(screen.sentence) as show:
+        with output.bars() if output.interactive() else contextlib.nullcontext(output.sentence) as show:
             jobs = await _submit_and_follow(client, wanted, show)
     for job in jobs:
         if job["status"] != "completed":
@@ -93,7 +93,7 @@ async def _film(stage: Stage, process: subprocess.Popen[bytes], url: str) -> Non
             raise Broken(f"{path} is missing, though its job completed")
 
 
-async def _submit_and_follow(client: Client, wanted: Sequence[Mapping[str, Any]], show: screen.Show) -> Sequence[Any]:
+async def _submit_and_follow(client: Client, wanted: Sequence[Mapping[str, Any]], show: output.Show) -> Sequence[Any]:
     async with client.events() as events:
         waiting = [(await client.call("POST", "/api/jobs", body=body))["jobId"] for body in wanted]
         ids = tuple(waiting)

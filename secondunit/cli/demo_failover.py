@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from secondunit.cli import output as screen
+from secondunit.cli import output
 from secondunit.cli.client import Client, NoDaemon, at
 from secondunit.cli.demo_stage import Broken, Stage, answers, daemon, examples, free_port, program, ready, stop
 
@@ -84,7 +84,7 @@ async def _box(stage: Stage, backend: Client, settings: Mapping[str, str], video
 
 async def _show(events: AsyncIterator[Mapping[str, Any]]) -> None:
     async for event in events:
-        screen.sentence(event)
+        output.sentence(event)
 
 
 async def _fail_online(backend: Client, videos: str) -> None:

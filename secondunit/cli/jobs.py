@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from secondunit.cli import output as screen
+from secondunit.cli import output
 from secondunit.cli.client import Client, ask
 
 STATUSES = ("queued", "running", "completed", "partial", "failed", "cancelled")
@@ -40,7 +40,7 @@ def list_jobs(status: tuple[str, ...], types: tuple[str, ...], limit: int, curso
         lambda client: client.call("GET", "/api/jobs", query=query),
         lambda settings: _offline().find(settings.database, status, types, cursor, limit),
     )
-    screen.printed(found) if as_json else screen.page(found)
+    output.printed(found) if as_json else output.page(found)
 
 
 @jobs.command()
@@ -52,7 +52,7 @@ def show(job_id: str, as_json: bool) -> None:
         lambda client: client.call("GET", f"/api/jobs/{job_id}"),
         lambda settings: _offline().show(settings.database, job_id),
     )
-    screen.printed(job) if as_json else screen.detail(job)
+    output.printed(job) if as_json else output.detail(job)
 
 
 @jobs.command()
@@ -111,7 +111,7 @@ def deliveries(job_id: str, again: bool, as_json: bool) -> None:
         return await client.call("GET", path) if missing else found
 
     found = ask(work)
-    screen.printed(found) if as_json else screen.deliveries(found["deliveries"])
+    output.printed(found) if as_json else output.deliveries(found["deliveries"])
 
 
 @jobs.command()
@@ -125,7 +125,7 @@ def tail(job_id: str | None, type_: str | None, as_json: bool) -> None:
     async def work(client: Client) -> None:
         async with client.events(**query) as events:
             async for event in events:
-                screen.line(event) if as_json else screen.sentence(event)
+                output.line(event) if as_json else output.sentence(event)
 
     ask(work)
 
@@ -143,7 +143,7 @@ def _moved(move: str, job_id: str | None, status: tuple[str, ...], types: tuple[
     body = {"filter": {"status": list(status), "type": list(types)}}
     bulk = ask(lambda client: client.call("POST", f"/api/jobs/{move}", body=body))
     if as_json:
-        screen.printed(bulk)
+        output.printed(bulk)
         return
     click.echo(f"{bulk['done']} jobs {'are queued again' if move == 'retry' else 'are cancelled'}")
     for refused in bulk["refused"]:
@@ -152,6 +152,6 @@ def _moved(move: str, job_id: str | None, status: tuple[str, ...], types: tuple[
 
 def _told(job: Any, as_json: bool) -> None:
     if as_json:
-        screen.printed(job)
+        output.printed(job)
     else:
         click.echo(f"{job['jobId']} is {job['status']}")

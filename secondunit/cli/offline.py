@@ -9,7 +9,7 @@ from typing import Any
 from secondunit.cli.client import Refused
 from secondunit.daemon.config.settings import Database
 from secondunit.daemon.files.backups import take
-from secondunit.daemon.http.contract import serialize as wire
+from secondunit.daemon.http.contract import serialize
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.lock import Locked, box_lock
 from secondunit.queue import state
@@ -33,7 +33,7 @@ async def find(
         page = await store.find(Filter([Status(word) for word in statuses], types), cursor, limit)
         counts = await store.counts()
         return {
-            "jobs": [wire.detail(job, NO_TYPES) for job in page.jobs],
+            "jobs": [serialize.detail(job, NO_TYPES) for job in page.jobs],
             "total": page.total,
             "queued": sum(counts.queued.values()),
             "running": sum(counts.running.values()),
@@ -44,14 +44,14 @@ async def find(
 async def show(database: Database, job_id: str) -> Any:
     """What GET /api/jobs/{id} answers, its payload struck out."""
     async with opened(database) as store:
-        return wire.detail(await store.get(job_id), NO_TYPES)
+        return serialize.detail(await store.get(job_id), NO_TYPES)
 
 
 async def running(database: Database) -> Any:
     """What GET /api/admin/stuck answers: every running job, since without a daemon none of them moves."""
     now = SystemClock().now()
     async with opened(database) as store:
-        return {"jobs": [wire.stuck(job, now) async for job in _running(store)]}
+        return {"jobs": [serialize.stuck(job, now) async for job in _running(store)]}
 
 
 async def recover(database: Database, ids: Sequence[str]) -> Any:
@@ -64,7 +64,7 @@ async def recover(database: Database, ids: Sequence[str]) -> Any:
                 done.append(id)
             except (JobNotFound, NotAllowed) as error:
                 refused.append((id, str(error)))
-    return wire.bulk(Bulk(done, refused))
+    return serialize.bulk(Bulk(done, refused))
 
 
 async def back_up(database: Database, target: Path, keep: int | None) -> Any:

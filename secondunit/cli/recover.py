@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from secondunit.cli import output as screen
+from secondunit.cli import output
 from secondunit.cli.client import Client, ask
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def recover(timeout: int, dry_run: bool, yes: bool, as_json: bool) -> None:
     if wanted:
         done = _recovered([job["jobId"] for job in stuck])
     if as_json:
-        screen.printed({"stuck": stuck, "recovered": done["done"], "refused": done["refused"]})
+        output.printed({"stuck": stuck, "recovered": done["done"], "refused": done["refused"]})
     elif wanted:
         click.echo(f"{done['done']} jobs are queued again")
         for refused in done["refused"]:

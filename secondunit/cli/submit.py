@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from secondunit.cli import output as screen
+from secondunit.cli import output
 from secondunit.cli.client import FAILED, Client, ask, follow
 
 
@@ -61,16 +61,16 @@ def submit(type: str, payload: tuple[dict[str, Any], ...], wait: bool, as_json: 
         accepted = await client.call("POST", "/api/jobs", body=body)
         if not wait:
             return accepted
-        if as_json or not screen.interactive():
-            return await follow(client, accepted["jobId"], screen.line)
-        with screen.bars() as show:
+        if as_json or not output.interactive():
+            return await follow(client, accepted["jobId"], output.line)
+        with output.bars() as show:
             return await follow(client, accepted["jobId"], show)
 
     job = ask(work)
-    if as_json or (wait and not screen.interactive()):
-        screen.line(job) if wait else screen.printed(job)
+    if as_json or (wait and not output.interactive()):
+        output.line(job) if wait else output.printed(job)
     elif wait:
-        screen.detail({name: job[name] for name in ("jobId", "status", "result", "missing", "error", "duration")})
+        output.detail({name: job[name] for name in ("jobId", "status", "result", "missing", "error", "duration")})
     else:
         click.echo(f"{job['jobId']} is {job['status']}")
     if wait and job["status"] not in ("completed", "partial"):

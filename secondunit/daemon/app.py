@@ -32,7 +32,7 @@ from secondunit.daemon.monitoring.disk_guard import DiskGuard
 from secondunit.daemon.monitoring.health import Box, Checkup
 from secondunit.daemon.monitoring.job_log import JobLog, mode_lines
 from secondunit.daemon.monitoring.metrics import Metrics
-from secondunit.daemon.process import garbage as heap
+from secondunit.daemon.process import garbage
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.lifecycle import Stop, Systemd, drain, stop_on_signals
 from secondunit.daemon.process.randomness import StockedRandom
@@ -214,7 +214,7 @@ async def _run(group: asyncio.TaskGroup, world: World, parts: Parts, stop: Stop,
     async with listening(parts.api, settings.host, settings.port, settings.control) as port:
         group.create_task(parts.worker.run())
         deliveries = group.create_task(parts.deliverer.run())
-        heap.settle()
+        garbage.settle()
         _announce(settings, port, parts.queue)
         systemd.notifier.send(READY=1, STATUS=f"serving http://{settings.host}:{port}")
         await stop.asked.wait()

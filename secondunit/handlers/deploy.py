@@ -6,8 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field
 
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.deployment.archive import extract
@@ -15,6 +14,7 @@ from secondunit.handlers.tools.deployment.commands import run_command
 from secondunit.handlers.tools.deployment.deployments import Deployments
 from secondunit.handlers.tools.deployment.projects import Project, disagreements
 from secondunit.handlers.tools.deployment.releases import Releases
+from secondunit.handlers.tools.payload import PAYLOAD
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext
@@ -27,7 +27,7 @@ LOG = "job.log"
 class DeployPayload(BaseModel):
     """Which project; the rest, where it is given, must be what the project's table says."""
 
-    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
+    model_config = PAYLOAD
 
     project_id: str = Field(max_length=200)
     repo_url: str | None = None

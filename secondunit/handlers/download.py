@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field
 
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.fetching.download_router import Downloads, DownloadWish, Way
-from secondunit.handlers.tools.ports import StagedFile
+from secondunit.handlers.tools.payload import PAYLOAD
+from secondunit.handlers.tools.storage.ports import StagedFile
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext
@@ -30,7 +30,7 @@ PIECE = 64 << 20
 class DownloadPayload(BaseModel):
     """What a client asks for; `cookies` is a Cookie header's value."""
 
-    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
+    model_config = PAYLOAD
 
     url: str
     output_path: str

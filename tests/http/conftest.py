@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from secondunit.daemon.http.context import Analyses, Api, HttpSettings, Locations
-from secondunit.daemon.http.contract import responses as answers
+from secondunit.daemon.http.contract import responses
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.server import build_app, express
 from secondunit.daemon.http.transport.problems import MEDIA_TYPE
@@ -184,7 +184,7 @@ class House:
         route = _route(answer.method, path)
         if status >= 400 and not (route and status in route.success):
             assert answer.content_type == MEDIA_TYPE
-            problem = answers.Problem.model_validate_json(content)
+            problem = responses.Problem.model_validate_json(content)
             assert problem.status == status
             assert route is None or status in (*route.problems, 401, 403, 421, 429, 500, 405)
         elif route is not None:

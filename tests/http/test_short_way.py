@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.http.transport import json_bodies as bodies
+from secondunit.daemon.http.transport import json_bodies
 from secondunit.daemon.http.transport.problems import NotJson
 
 LONG = {"cors_origins": ("https://page.example",)}
@@ -88,7 +88,7 @@ async def test_a_body_that_comes_in_pieces_is_read_whole(house: Any) -> None:
 
 async def test_a_large_body_is_parsed_beside_the_loop(house: Any) -> None:
     jobs = [{"type": "clip", "payload": {"inputPath": "/a" * 400}}] * 500
-    assert len(json.dumps(jobs)) > bodies.PARSED_ON_LOOP
+    assert len(json.dumps(jobs)) > json_bodies.PARSED_ON_LOOP
     answer = await house.call("POST", "/api/jobs/batch", {"jobs": jobs}, status=201)
     assert len(answer["jobs"]) == 500
     await house.call("POST", "/api/jobs/batch", {"jobs": jobs, "more": "\ud800"}, status=400)
@@ -100,12 +100,12 @@ def test_depth_is_counted_exactly(depth: int, taken: bool, closed: tuple[str, st
     opening, closing = closed
     raw = (opening * depth + ("0" if opening != "[" else "") + closing * depth).encode()
     if taken:
-        assert bodies.parse(raw)
+        assert json_bodies.parse(raw)
     else:
         with pytest.raises(NotJson, match="deeper than 64"):
-            bodies.parse(raw)
+            json_bodies.parse(raw)
 
 
 def test_brackets_in_text_are_no_depth() -> None:
     text = "[{" * 200
-    assert bodies.parse(json.dumps({"a": [text]}).encode()) == {"a": [text]}
+    assert json_bodies.parse(json.dumps({"a": [text]}).encode()) == {"a": [text]}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secondunit.handlers.analyze.passages import passages
-from secondunit.handlers.tools.ports import Cue
+from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.handlers.tools.subtitles.formats import BadSubtitles, cues_of, decoded, said_once
 from secondunit.handlers.tools.subtitles.tracks import nearness
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.ports import Files, Source
-from secondunit.handlers.tools.storage import own_file as kept
 from secondunit.handlers.tools.storage.destination import LARGEST_MANIFEST, MADE_BY, MANIFEST, US
+from secondunit.handlers.tools.storage.ports import Files, Source
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.handlers.tools.storage.s3.folder import GENERATION
 from secondunit.handlers.tools.storage.s3.urls import SCHEME
+from secondunit.handlers.tools.storage.workspace import open_kept
 from secondunit.queue.model import Job
 from secondunit.queue.outcome import Deterministic, Transient
 
@@ -92,7 +92,7 @@ class Artifacts:
 
     async def _source(self, job: Job, name: str) -> AbstractAsyncContextManager[Source]:
         if name == LOG:
-            return kept.opened(self._log_of(job.id), LOG)
+            return open_kept(self._log_of(job.id), LOG)
         path = _named(job.result).get(name) or await self._part_of_stream(job.result, name)
         if path is None or path.startswith(SCHEME):
             raise NoSuchArtifact(f"{job.id} wrote nothing named {name!r}")

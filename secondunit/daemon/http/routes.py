@@ -1,15 +1,17 @@
 """The table of routes."""
 
-from secondunit.daemon.http.contract import requests as asks
-from secondunit.daemon.http.contract import responses as answers
-from secondunit.daemon.http.contract import trailtag_responses as trail_answers
-from secondunit.daemon.http.endpoints import analyses as analyze
-from secondunit.daemon.http.endpoints import artifacts, deliveries, events, jobs, videos
-from secondunit.daemon.http.endpoints import documentation as docs
-from secondunit.daemon.http.endpoints import job_stream as stream
-from secondunit.daemon.http.endpoints import maintenance as admin
-from secondunit.daemon.http.endpoints import operations as ops
-from secondunit.daemon.http.endpoints import recovery as recover
+from secondunit.daemon.http.contract import requests, responses, trailtag_responses
+from secondunit.daemon.http.endpoints import (
+    analyses,
+    artifacts,
+    deliveries,
+    documentation,
+    events,
+    job_stream,
+    jobs,
+    operations,
+    videos,
+)
 from secondunit.daemon.http.transport.route import Route
 
 BODY = (400, 413, 415, 422)
@@ -21,24 +23,28 @@ KEY = ("Idempotency-Key",)
 
 SUBMITTING = (
     Route(
-        "POST", "/api/jobs", jobs.submit, "submit", answers.Accepted, (201, 200), (*BODY, 409, *STORE),
-        body=asks.SubmitAsk, headers=KEY, hot=True,
+        "POST", "/api/jobs", jobs.submit, "submit", responses.Accepted, (201, 200), (*BODY, 409, *STORE),
+        body=requests.SubmitAsk, headers=KEY, hot=True,
     ),
     Route(
-        "POST", "/api/jobs/batch", jobs.submit_batch, "submit", answers.Batch, (201, 200), (*BODY, 409, *STORE),
-        body=asks.BatchAsk, headers=KEY, hot=True,
+        "POST", "/api/jobs/batch", jobs.submit_batch, "submit", responses.Batch, (201, 200), (*BODY, 409, *STORE),
+        body=requests.BatchAsk, headers=KEY, hot=True,
     ),
 )  # fmt: skip
 
 JOBS = (
-    Route("GET", "/api/jobs", jobs.find, "read", answers.Jobs, problems=(422, 503), query=asks.ListQuery),
-    Route("GET", "/api/jobs/{id}", jobs.show, "read", trail_answers.AnyJob, problems=(404, 503)),
-    Route("DELETE", "/api/jobs/{id}", jobs.cancel, "submit", answers.Moved, problems=(404, 409, *STORE)),
-    Route("POST", "/api/jobs/{id}/retry", jobs.retry, "submit", answers.Moved, problems=(404, 409, *STORE)),
-    Route("POST", "/api/jobs/retry", jobs.retry_all, "submit", answers.Bulk, (200,), (*BODY, *STORE), asks.BulkAsk),
-    Route("POST", "/api/jobs/cancel", jobs.cancel_all, "submit", answers.Bulk, (200,), (*BODY, *STORE), asks.BulkAsk),
-    Route("GET", "/api/jobs/{id}/deliveries", deliveries.of_job, "read", answers.Deliveries, problems=(404, 503)),
-    Route("GET", "/api/jobs/{id}/artifacts", artifacts.of_job, "read", answers.Artifacts, problems=(404, 502, 503)),
+    Route("GET", "/api/jobs", jobs.find, "read", responses.Jobs, problems=(422, 503), query=requests.ListQuery),
+    Route("GET", "/api/jobs/{id}", jobs.show, "read", trailtag_responses.AnyJob, problems=(404, 503)),
+    Route("DELETE", "/api/jobs/{id}", jobs.cancel, "submit", responses.Moved, problems=(404, 409, *STORE)),
+    Route("POST", "/api/jobs/{id}/retry", jobs.retry, "submit", responses.Moved, problems=(404, 409, *STORE)),
+    Route(
+        "POST", "/api/jobs/retry", jobs.retry_all, "submit", responses.Bulk, (200,), (*BODY, *STORE), requests.BulkAsk
+    ),
+    Route(
+        "POST", "/api/jobs/cancel", jobs.cancel_all, "submit", responses.Bulk, (200,), (*BODY, *STORE), requests.BulkAsk
+    ),
+    Route("GET", "/api/jobs/{id}/deliveries", deliveries.of_job, "read", responses.Deliveries, problems=(404, 503)),
+    Route("GET", "/api/jobs/{id}/artifacts", artifacts.of_job, "read", responses.Artifacts, problems=(404, 502, 503)),
     Route(
         "GET",
         "/api/jobs/{id}/artifacts/{name}",
@@ -49,65 +55,88 @@ JOBS = (
         (404, 412, 416, 502, 503),
         media="*/*",
     ),
-    Route("POST", "/api/deliveries/{id}/retry", deliveries.retry, "admin", answers.Delivery, problems=(404, *STORE)),
+    Route("POST", "/api/deliveries/{id}/retry", deliveries.retry, "admin", responses.Delivery, problems=(404, *STORE)),
 )
 
 FORM = "multipart/form-data"
 ANALYSIS = (400, 409, 413, 415, 422, 502, *STORE)
 ANALYSES = (
     Route(
-        "POST", "/analyze", analyze.upload, "submit", answers.Analysis, (200, 202), ANALYSIS,
-        body=asks.UploadAsk, takes=(FORM,), headers=("Prefer",),
+        "POST", "/analyze", analyses.upload, "submit", responses.Analysis, (200, 202), ANALYSIS,
+        body=requests.UploadAsk, takes=(FORM,), headers=("Prefer",),
     ),
     Route(
-        "POST", "/analyze-from-url", analyze.from_url, "submit", answers.Analysis, (200, 202), ANALYSIS,
-        body=asks.UrlAsk, takes=(FORM, "application/x-www-form-urlencoded", "application/json"), headers=("Prefer",),
+        "POST", "/analyze-from-url", analyses.from_url, "submit", responses.Analysis, (200, 202), ANALYSIS,
+        body=requests.UrlAsk, takes=(FORM, "application/x-www-form-urlencoded", "application/json"),
+        headers=("Prefer",),
     ),
 )  # fmt: skip
 
 VIDEO = "/api/videos/{video_id}/locations"
 VIDEOS = (
     Route(
-        "POST", "/api/videos/analyze", videos.analyze, "submit", trail_answers.VideoAccepted, (200, 202),
-        (*BODY, *STORE), body=asks.VideoAsk,
+        "POST", "/api/videos/analyze", videos.analyze, "submit", trailtag_responses.VideoAccepted, (200, 202),
+        (*BODY, *STORE), body=requests.VideoAsk,
     ),
     Route(
-        "GET", VIDEO, videos.locations, "read", trail_answers.MapVisualization, problems=(404, 422, 503),
-        query=asks.StrategyQuery,
+        "GET", VIDEO, videos.locations, "read", trailtag_responses.MapVisualization, problems=(404, 422, 503),
+        query=requests.StrategyQuery,
     ),
     Route(
-        "POST", f"{VIDEO}/retry", videos.retry, "submit", trail_answers.VideoMoved, (202,), (404, 409, 422, *STORE),
-        query=asks.StrategyQuery,
+        "POST", f"{VIDEO}/retry", videos.retry, "submit", trailtag_responses.VideoMoved, (202,),
+        (404, 409, 422, *STORE), query=requests.StrategyQuery,
     ),
 )  # fmt: skip
 
 EVENTS = (
     Route(
         "GET", "/api/events", events.follow, "read", None, (200,), (422, 503),
-        query=asks.EventsQuery, headers=("Last-Event-ID",), media=SSE, stream=True,
+        query=requests.EventsQuery, headers=("Last-Event-ID",), media=SSE, stream=True,
     ),
     Route(
-        "GET", "/api/jobs/{id}/stream", stream.follow, "read", None, (200,), (404, 503), media=SSE, stream=True,
-        query=asks.StreamQuery,
+        "GET", "/api/jobs/{id}/stream", job_stream.follow, "read", None, (200,), (404, 503), media=SSE, stream=True,
+        query=requests.StreamQuery,
     ),
 )  # fmt: skip
 
 OPERATING = (
-    Route("POST", "/api/types/{type}/pause", ops.pause, "admin", answers.TypeState, problems=(422, *STORE)),
-    Route("POST", "/api/types/{type}/resume", ops.resume, "admin", answers.TypeState, problems=(422, *STORE)),
-    Route("GET", "/api/admin/stuck", recover.stuck, "admin", answers.Stuck, problems=(422, 503), query=asks.StuckQuery),
+    Route("POST", "/api/types/{type}/pause", operations.pause, "admin", responses.TypeState, problems=(422, *STORE)),
+    Route("POST", "/api/types/{type}/resume", operations.resume, "admin", responses.TypeState, problems=(422, *STORE)),
     Route(
-        "POST", "/api/admin/recover", recover.recover, "admin", answers.Bulk, (200,), (*BODY, *STORE), asks.RecoverAsk
+        "GET",
+        "/api/admin/stuck",
+        operations.stuck,
+        "admin",
+        responses.Stuck,
+        problems=(422, 503),
+        query=requests.StuckQuery,
     ),
-    Route("GET", "/api/admin/check", admin.check, "admin", answers.Check, problems=(503,)),
     Route(
-        "POST", "/api/admin/backup", admin.backup, "admin", answers.Backup, (200,), (*BODY, 403, *STORE), asks.BackupAsk
+        "POST",
+        "/api/admin/recover",
+        operations.recover,
+        "admin",
+        responses.Bulk,
+        (200,),
+        (*BODY, *STORE),
+        requests.RecoverAsk,
     ),
-    Route("GET", "/health", ops.health, None, answers.Health, (200, 503), limited=False),
-    Route("GET", "/metrics", ops.metrics, "read", None, media=TEXT, limited=False),
-    Route("GET", "/api/openapi.json", docs.document, None, answers.Document),
-    Route("GET", "/docs", docs.page, None, media=PAGE),
-    Route("GET", "/docs/{asset}", docs.asset, None, problems=(404,), media="*/*"),
+    Route("GET", "/api/admin/check", operations.check, "admin", responses.Check, problems=(503,)),
+    Route(
+        "POST",
+        "/api/admin/backup",
+        operations.backup,
+        "admin",
+        responses.Backup,
+        (200,),
+        (*BODY, 403, *STORE),
+        requests.BackupAsk,
+    ),
+    Route("GET", "/health", operations.health, None, responses.Health, (200, 503), limited=False),
+    Route("GET", "/metrics", operations.metrics, "read", None, media=TEXT, limited=False),
+    Route("GET", "/api/openapi.json", documentation.document, None, responses.Document),
+    Route("GET", "/docs", documentation.page, None, media=PAGE),
+    Route("GET", "/docs/{asset}", documentation.asset, None, problems=(404,), media="*/*"),
 )
 
 ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *VIDEOS, *EVENTS, *OPERATING)

@@ -4,7 +4,7 @@ from collections.abc import Coroutine, Iterator
 from datetime import timedelta
 from typing import Any
 
-from secondunit.daemon.automation import partial_retry as again
+from secondunit.daemon.automation import partial_retry
 from secondunit.daemon.process.lifecycle import Systemd, watch
 from secondunit.daemon.wiring.components import Parts, World
 from secondunit.queue import leases, retention
@@ -28,7 +28,7 @@ def loops(world: World, parts: Parts, systemd: Systemd) -> Iterator[Coroutine[An
     yield store.watch(clock)
     yield parts.disk.run()
     yield parts.uploads.run(parts.queue)
-    if again.TYPE in parts.queue.registry:
+    if partial_retry.TYPE in parts.queue.registry:
         yield parts.again.run(parts.queue)
     yield watch(alive, parts.metrics.observe_lag, systemd)
     if parts.poller:

@@ -4,7 +4,7 @@ from secondunit.daemon.config.settings import Settings
 from secondunit.handlers.tools.deployment.deployments import Deployments
 from secondunit.handlers.tools.deployment.git import Git
 from secondunit.handlers.tools.network.proxy import Egress
-from secondunit.handlers.tools.ports import Programs
+from secondunit.handlers.tools.programs.ports import Programs
 from secondunit.queue.model import Filter, Job, Status
 from secondunit.queue.store import Store
 

@@ -7,22 +7,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field, model_validator
 
 from secondunit.handlers.analyze.ask import Film, ask_for_recipe
 from secondunit.handlers.analyze.passages import passages
 from secondunit.handlers.analyze.stills import MOST, take_stills
 from secondunit.handlers.analyze.strategy import cache_key, strategy
 from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.fetching.ports import Videos
 from secondunit.handlers.tools.fetching.video_urls import url_identity
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.media.ffmpeg import require
 from secondunit.handlers.tools.media.frames import Camera
 from secondunit.handlers.tools.media.probe import pictures, probe
-from secondunit.handlers.tools.ports import Files, Results, Source, Videos
-from secondunit.handlers.tools.storage.own_file import opened
-from secondunit.handlers.tools.subtitles.languages import LanguageTag
+from secondunit.handlers.tools.payload import PAYLOAD, LanguageTag
+from secondunit.handlers.tools.ports import Results
+from secondunit.handlers.tools.storage.ports import Files, Source
+from secondunit.handlers.tools.storage.workspace import open_kept
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.handlers.tools.waiting import waiting
 from secondunit.queue.errors import BadPayload, TypeUnavailable
@@ -38,7 +39,7 @@ Json = Mapping[str, Any]
 class AnalyzePayload(BaseModel):
     """What a client asks for: the video by its address or by its path."""
 
-    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
+    model_config = PAYLOAD
 
     video_url: str | None = None
     video_path: str | None = None
@@ -163,7 +164,7 @@ class Analysis:
                 async with self.ctx.phase("download", 0.35):
                     fetched = await self.ctx.step("download", self._download, keeps=lambda got: [Path(got["path"])])
                 title, said = fetched["title"], fetched.get("said", [])
-                source = await stack.enter_async_context(opened(Path(fetched["path"]), Path(fetched["path"]).name))
+                source = await stack.enter_async_context(open_kept(Path(fetched["path"]), Path(fetched["path"]).name))
             video = source
             async with self.ctx.phase("frames", 0.2):
                 seen = await self.ctx.step("frames", lambda: self._look(video), keeps=_pictures)

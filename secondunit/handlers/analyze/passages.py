@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from secondunit.handlers.tools.ports import Cue
+from secondunit.handlers.tools.subtitles.cue import Cue
 
 MOST = 24_000  # characters
 SPAN, LONGEST = 10.0, 300  # seconds and characters of a passage

@@ -4,19 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field, field_validator
 
 from secondunit.handlers.hls.encode import hls_argv
 from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, HlsPlan, plan, quality_fault
 from secondunit.handlers.hls.playlists import Playlist, Unfinished, Variant, master, read, variants
 from secondunit.handlers.hls.verify import verify
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.media.errors import failure
-from secondunit.handlers.tools.media.ffmpeg import Media, require, url
+from secondunit.handlers.tools.media.ffmpeg import Media, failure, require, url
 from secondunit.handlers.tools.media.probe import MediaInfo, pictures, probe
 from secondunit.handlers.tools.media.progress import follow
-from secondunit.handlers.tools.ports import MASTER, Limits, Source, StagedFolder
+from secondunit.handlers.tools.payload import PAYLOAD
+from secondunit.handlers.tools.programs.ports import Limits
+from secondunit.handlers.tools.storage.ports import MASTER, Source, StagedFolder
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic, Transient
@@ -29,7 +29,7 @@ RECIPE = 1
 class HlsPayload(BaseModel):
     """What a client asks for."""
 
-    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
+    model_config = PAYLOAD
 
     input_path: str
     output_dir: str

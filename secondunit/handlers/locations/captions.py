@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from secondunit.handlers.tools.ports import Captions, Cue
+from secondunit.handlers.tools.fetching.ports import Captions
+from secondunit.handlers.tools.subtitles.cue import Cue
 
 # A step's result may have 4 MiB of JSON; 3 of them hold some 30 hours of speech.
 MOST = 3 << 20

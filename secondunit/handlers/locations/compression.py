@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from secondunit.handlers.locations.strategy import COMPRESSION_RATIO
-from secondunit.handlers.tools.ports import Cue
+from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.handlers.tools.subtitles.timecodes import mm_ss
 
 BUDGET = 8_000  # tokens of one question's transcript

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field
 
 from secondunit.handlers.locations import result as made
 from secondunit.handlers.locations.captions import cues_of, kept
@@ -31,13 +30,14 @@ from secondunit.handlers.locations.strategy import (
     video_id,
 )
 from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.fetching.ports import Subtitled
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.gemini.conversation import OUTPUT, Talk
 from secondunit.handlers.tools.gemini.transport import Question
 from secondunit.handlers.tools.geocoding.client import Geocoder
 from secondunit.handlers.tools.geocoding.matching import Spot
-from secondunit.handlers.tools.ports import Results, Subtitled
-from secondunit.handlers.tools.subtitles.languages import LanguageTag
+from secondunit.handlers.tools.payload import PAYLOAD, LanguageTag
+from secondunit.handlers.tools.ports import Results
 from secondunit.handlers.tools.subtitles.timecodes import mm_ss
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.handlers.tools.waiting import waiting
@@ -47,14 +47,13 @@ from secondunit.queue.outcome import Partial
 
 MODEL = r"(models/)?[A-Za-z0-9]([._-]?[A-Za-z0-9]){0,80}"
 AT_ONCE = 50  # segments between two reports of progress
-SHAPE = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
 Json = Mapping[str, Any]
 
 
 class LocationParams(BaseModel):
     """How to look: the language of subtitles and answers, and another model than the operator's."""
 
-    model_config = SHAPE
+    model_config = PAYLOAD
 
     language: LanguageTag | None = None
     model: Annotated[str, Field(pattern=f"^{MODEL}$")] | None = None
@@ -63,7 +62,7 @@ class LocationParams(BaseModel):
 class LocationsPayload(BaseModel):
     """What a client asks for."""
 
-    model_config = SHAPE
+    model_config = PAYLOAD
 
     video_url: str
     params: LocationParams = LocationParams()

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field, field_validator
 
 from secondunit.handlers.thumbnail.timestamps import moments, parse
 from secondunit.handlers.tools.cancellation import in_thread
@@ -13,6 +12,7 @@ from secondunit.handlers.tools.media.ffmpeg import require
 from secondunit.handlers.tools.media.frames import SAVE, Camera, Frame, save, size
 from secondunit.handlers.tools.media.graphs import Shot
 from secondunit.handlers.tools.media.probe import pictures, probe
+from secondunit.handlers.tools.payload import PAYLOAD
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import HandlerSpec, JobContext
@@ -26,7 +26,7 @@ NARROWEST, WIDEST = 16, 7680
 class ThumbnailPayload(BaseModel):
     """What a client asks for."""
 
-    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
+    model_config = PAYLOAD
 
     video_path: str
     output_path: str

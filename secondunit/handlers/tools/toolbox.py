@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 from secondunit.handlers.tools.deployment.deployments import Deployments
 from secondunit.handlers.tools.fetching.download_router import Downloads
+from secondunit.handlers.tools.fetching.ports import Subtitled, Videos
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.geocoding.client import Geocoder
 from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
-from secondunit.handlers.tools.ports import Files, Programs, Results, Subtitled, Videos
+from secondunit.handlers.tools.ports import Results
+from secondunit.handlers.tools.programs.ports import Programs
+from secondunit.handlers.tools.storage.ports import Files
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.queue.clock import Clock
 

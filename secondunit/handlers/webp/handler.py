@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field
 
-from secondunit.handlers.tools.ports import Limits, Source
+from secondunit.handlers.tools.payload import PAYLOAD
 from secondunit.handlers.tools.programs.failures import failure
+from secondunit.handlers.tools.programs.ports import Limits
+from secondunit.handlers.tools.storage.ports import Source
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic
@@ -22,7 +23,7 @@ WIDEST = 16383
 class WebpPayload(BaseModel):
     """What a client asks for."""
 
-    model_config = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
+    model_config = PAYLOAD
 
     input_path: str
     output_path: str

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from secondunit.daemon.http.contract import responses as answers
+from secondunit.daemon.http.contract import responses
 from secondunit.daemon.http.transport import problems
 from secondunit.daemon.http.transport.route import Route
 
@@ -49,7 +49,7 @@ def document(routes: Sequence[Route], version: str) -> dict[str, object]:
 
 
 def _schemas(routes: Sequence[Route]) -> Mapping[str, Any]:
-    models = {model for route in routes for model in (route.body, route.answer) if model} | {answers.Problem}
+    models = {model for route in routes for model in (route.body, route.answer) if model} | {responses.Problem}
     ordered = sorted(models, key=lambda model: model.__name__)
     _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=REF)
     return dict(schemas["$defs"])
@@ -93,7 +93,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
 def _responses(route: Route) -> dict[str, Any]:
     schema = _ref(route.answer) if route.answer else {"type": "string"}
     good = {"content": {route.media: {"schema": schema}}}
-    bad = {"content": {problems.MEDIA_TYPE: {"schema": _ref(answers.Problem)}}}
+    bad = {"content": {problems.MEDIA_TYPE: {"schema": _ref(responses.Problem)}}}
     guarded = GUARDED if route.scope else ()
     statuses = dict.fromkeys((*route.problems, *guarded, *ALWAYS), bad) | dict.fromkeys(route.success, good)
     return {str(status): {"description": HTTPStatus(status).phrase} | statuses[status] for status in sorted(statuses)}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from secondunit.daemon.http.contract import serialize as wire
+from secondunit.daemon.http.contract import serialize
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Job, Status
 
@@ -48,7 +48,7 @@ def visualization(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def detail(job: Job, registry: Registry) -> dict[str, Any]:
     """Everything a caller may know of a job; one that was asked for in TrailTag's words is told in them, too."""
-    content = wire.detail(job, registry)
+    content = serialize.detail(job, registry)
     if job.source != SOURCE:
         return content
     return content | {

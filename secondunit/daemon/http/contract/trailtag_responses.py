@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from secondunit.daemon.http.contract import responses as answers
+from secondunit.daemon.http.contract import responses
 from secondunit.daemon.http.contract.responses import JobId
 
 TrailStatus = Literal["queued", "running", "partial", "failed", "done", "canceled"]
@@ -73,7 +73,7 @@ class VideoStats(BaseModel):
     locations_found: int
 
 
-class VideoJob(answers.Summary):
+class VideoJob(responses.Summary):
     """A job that looks for a video's places, for who asked at /api/videos/analyze."""
 
     trail_job_id: JobId = Field(alias="job_id")
@@ -87,8 +87,8 @@ class VideoJob(answers.Summary):
     missing: list[Any] | None
     stats: VideoStats
     depends_on: list[JobId]
-    attempts: list[answers.Attempt]
+    attempts: list[responses.Attempt]
 
 
-class AnyJob(RootModel[answers.Job | VideoJob]):
+class AnyJob(RootModel[responses.Job | VideoJob]):
     """Everything about a job, in the words of those who asked for it."""

@@ -10,7 +10,7 @@ from aiohttp import BodyPartReader, web
 
 from secondunit.daemon.files.uploads import Upload, UploadTooLarge
 from secondunit.daemon.http.context import Analyses, Api
-from secondunit.daemon.http.contract import serialize as wire
+from secondunit.daemon.http.contract import serialize
 from secondunit.daemon.http.transport.forms import (
     CHUNK,
     MULTIPART,
@@ -141,7 +141,7 @@ def _accepted(job: Job) -> web.Response:
 
 def _refusal(kind: Kind, detail: str, job: Job) -> web.Response:
     headers = {} if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
-    return problem(kind, detail, headers=headers, more={"jobId": job.id, "error": wire.failure(job.error)})
+    return problem(kind, detail, headers=headers, more={"jobId": job.id, "error": serialize.failure(job.error)})
 
 
 def _check_upload(api: Api, request: web.Request, desk: Analyses) -> None:

@@ -5,7 +5,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from secondunit.daemon.files.artifacts import Artifacts, NoSuchArtifact
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.contract import serialize as wire
+from secondunit.daemon.http.contract import serialize
 from secondunit.daemon.http.transport.replies import reply
 from secondunit.handlers.tools.storage.content_types import OTHER, kind_of
 
@@ -37,7 +37,7 @@ async def of_job(api: Api, request: web.Request) -> web.Response:
     """
     job = await api.queue.get(request.match_info["id"])
     found = await api.artifacts.of(job) if api.artifacts else ()
-    return reply({"artifacts": [wire.artifact(artifact, kind_of(artifact.name)) for artifact in found]})
+    return reply({"artifacts": [serialize.artifact(artifact, kind_of(artifact.name)) for artifact in found]})
 
 
 async def serve(api: Api, request: web.Request) -> web.StreamResponse:

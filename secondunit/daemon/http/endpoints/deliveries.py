@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.contract import serialize as wire
+from secondunit.daemon.http.contract import serialize
 from secondunit.daemon.http.transport.problems import NoSuchDelivery
 from secondunit.daemon.http.transport.replies import reply
 
@@ -12,7 +12,7 @@ async def of_job(api: Api, request: web.Request) -> web.Response:
     """The deliveries of a job, oldest first."""
     job = await api.queue.get(request.match_info["id"])
     rows = await api.queue.store.outbox.of_job(job.id)
-    return reply({"deliveries": [wire.delivery(row) for row in rows]})
+    return reply({"deliveries": [serialize.delivery(row) for row in rows]})
 
 
 async def retry(api: Api, request: web.Request) -> web.Response:
@@ -22,4 +22,4 @@ async def retry(api: Api, request: web.Request) -> web.Response:
         row = await api.retry_delivery(id)
     except KeyError:
         raise NoSuchDelivery(f"no delivery has the id {id}") from None
-    return reply(wire.delivery(row))
+    return reply(serialize.delivery(row))

@@ -7,8 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.contract import requests as asks
-from secondunit.daemon.http.contract import serialize as wire
+from secondunit.daemon.http.contract import requests, serialize
 from secondunit.daemon.http.transport.event_streams import STREAMS, Channel, Messages, block
 from secondunit.daemon.http.transport.replies import encoded
 from secondunit.queue.model import Event, Filter, Job, Status
@@ -24,7 +23,7 @@ async def follow(api: Api, request: web.Request) -> web.StreamResponse:
     Messages are unnamed; lifecycle messages carry an id. A reader that comes back with the last one (`Last-Event-ID`
     or `lastEventId`) gets those it missed; if they are no longer kept, `{"type": "reset", "jobs": [...]}` first.
     """
-    ask = asks.query(asks.EventsQuery, request.query)
+    ask = requests.query(requests.EventsQuery, request.query)
     filter = Filter(ids=ask.job_id, types=ask.type)
     last_seen = request.headers.get("Last-Event-ID") or ask.last_event_id
     after = None if not last_seen else _position(last_seen, api.queue.store.generation)
@@ -59,7 +58,7 @@ def _position(last_seen: str, generation: str) -> int:
 
 
 def _block(generation: str, event: Event) -> bytes:
-    return block(encoded(wire.message(event)).decode(), id=f"{generation}-{event.seq}" if event.seq else None)
+    return block(encoded(serialize.message(event)).decode(), id=f"{generation}-{event.seq}" if event.seq else None)
 
 
 async def _snapshot(api: Api, filter: Filter) -> Sequence[dict[str, Any]]:
@@ -68,4 +67,4 @@ async def _snapshot(api: Api, filter: Filter) -> Sequence[dict[str, Any]]:
     for statuses in ([Status.RUNNING], [Status.QUEUED], []):
         page = await api.queue.find(Filter(statuses, filter.types, filter.ids), None, SNAPSHOT)
         jobs |= {job.id: job for job in page.jobs}
-    return [wire.summary(job) for job in sorted(jobs.values(), key=lambda job: job.seq, reverse=True)]
+    return [serialize.summary(job) for job in sorted(jobs.values(), key=lambda job: job.seq, reverse=True)]

@@ -9,9 +9,7 @@ from aiohttp import web
 
 from secondunit.daemon.formats import percent
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.contract import requests as asks
-from secondunit.daemon.http.contract import serialize as wire
-from secondunit.daemon.http.contract import trailtag as trail
+from secondunit.daemon.http.contract import requests, serialize, trailtag
 from secondunit.daemon.http.transport.event_streams import STREAMS, Channel, block
 from secondunit.daemon.http.transport.replies import encoded
 from secondunit.queue.model import Event, Filter, Job, Status
@@ -24,7 +22,7 @@ async def follow(api: Api, request: web.Request) -> web.StreamResponse:
     `completed` or `error`; `ts` in Unix seconds, `progress` 0 to 100, `status` in TrailTag's words (`done`,
     `canceled`).
     """
-    asks.query(asks.StreamQuery, request.query)
+    requests.query(requests.StreamQuery, request.query)
     job = await api.queue.get(request.match_info["id"])
 
     async def feed(channel: Channel) -> None:
@@ -70,36 +68,36 @@ def _has_phase(of: Job | Event) -> bool:
 
 
 def _beat(job_id: str, status: Status, now: datetime) -> dict[str, Any]:
-    return {"job_id": job_id, "status": trail.word(status), "ts": trail.seconds(now)}
+    return {"job_id": job_id, "status": trailtag.word(status), "ts": trailtag.seconds(now)}
 
 
 def _phase(of: Job | Event, at: datetime) -> dict[str, Any]:
     return {
         "job_id": of.id if isinstance(of, Job) else of.job_id,
-        "status": trail.word(of.status),
+        "status": trailtag.word(of.status),
         "phase": of.phase,
         "progress": percent(of.progress),
         "message": of.message,
-        "ts": trail.seconds(at),
+        "ts": trailtag.seconds(at),
     }
 
 
 def _part(event: Event) -> dict[str, Any]:
     part = event.data if isinstance(event.data, Mapping) else {"locations": event.data}
-    return {**part, "job_id": event.job_id, "progress": percent(event.progress), "ts": trail.seconds(event.at)}
+    return {**part, "job_id": event.job_id, "progress": percent(event.progress), "ts": trailtag.seconds(event.at)}
 
 
 def _end(job: Job, now: datetime) -> tuple[str, dict[str, Any]]:
     """The last message; a partial result is a completed job that names what failed."""
     content = {
         "job_id": job.id,
-        "status": trail.word(job.status),
+        "status": trailtag.word(job.status),
         "progress": percent(job.progress),
-        "ts": trail.seconds(job.finished_at or now),
+        "ts": trailtag.seconds(job.finished_at or now),
     }
     match job.status:
         case Status.COMPLETED:
             return "completed", content
         case Status.PARTIAL:
             return "completed", content | {"failed": job.missing}
-    return "error", content | {"error": wire.failure(job.error)}
+    return "error", content | {"error": serialize.failure(job.error)}

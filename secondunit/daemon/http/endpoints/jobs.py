@@ -6,9 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.contract import requests as asks
-from secondunit.daemon.http.contract import serialize as wire
-from secondunit.daemon.http.contract import trailtag as trail
+from secondunit.daemon.http.contract import requests, serialize, trailtag
 from secondunit.daemon.http.transport.fast_replies import written
 from secondunit.daemon.http.transport.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import fields_of
@@ -21,20 +19,20 @@ from secondunit.queue.validation import validated
 async def submit(api: Api, request: web.Request) -> web.StreamResponse:
     """Take one job: 201 once it is on disk, 200 if its idempotency key stands for it already."""
     body = await read_object(request, api.settings.max_body)
-    ask = asks.taken(asks.SubmitAsk, body)
-    [idempotency] = asks.idempotency_keys(request.headers.get("Idempotency-Key"), body)
-    job, created = await api.queue.submit(asks.submission(ask, api.queue.registry, api.rule, idempotency))
-    [content] = wire.accepted([job])
+    ask = requests.taken(requests.SubmitAsk, body)
+    [idempotency] = requests.idempotency_keys(request.headers.get("Idempotency-Key"), body)
+    job, created = await api.queue.submit(requests.submission(ask, api.queue.registry, api.rule, idempotency))
+    [content] = serialize.accepted([job])
     return written(api, request, 201 if created else 200, content.encode(), f"/api/jobs/{job.id}")
 
 
 async def submit_batch(api: Api, request: web.Request) -> web.Response:
     """Take many jobs, all or none."""
     body = await read_object(request, api.settings.max_batch)
-    ask = asks.taken(asks.BatchAsk, body)
-    keys = asks.idempotency_keys(request.headers.get("Idempotency-Key"), body, len(ask.jobs))
+    ask = requests.taken(requests.BatchAsk, body)
+    keys = requests.idempotency_keys(request.headers.get("Idempotency-Key"), body, len(ask.jobs))
     submissions = [
-        asks.submission(one, api.queue.registry, api.rule, key, f"jobs.{index}.")
+        requests.submission(one, api.queue.registry, api.rule, key, f"jobs.{index}.")
         for index, (one, key) in enumerate(zip(ask.jobs, keys, strict=True))
     ]
     try:
@@ -42,24 +40,24 @@ async def submit_batch(api: Api, request: web.Request) -> web.Response:
     except (BadPayload, UnknownType, TypeUnavailable):
         raise BadPayload(*_faults(api, submissions)) from None
     created = any(new for _, new in stored)
-    content = f'{{"jobs":[{",".join(wire.accepted(job for job, _ in stored))}]}}'
+    content = f'{{"jobs":[{",".join(serialize.accepted(job for job, _ in stored))}]}}'
     return reply_encoded(content.encode(), 201 if created else 200)
 
 
 async def show(api: Api, request: web.Request) -> web.Response:
     """Everything about one job."""
     job = await api.queue.get(request.match_info["id"])
-    words = wire if api.trusted else trail  # the command line knows the usual ones
+    words = serialize if api.trusted else trailtag  # the command line knows the usual ones
     return reply(words.detail(job, api.queue.registry))
 
 
 async def find(api: Api, request: web.Request) -> web.Response:
     """Jobs newest first."""
-    ask = asks.query(asks.ListQuery, request.query)
-    page = await api.queue.find(asks.filter_of(ask), ask.cursor, ask.limit)
+    ask = requests.query(requests.ListQuery, request.query)
+    page = await api.queue.find(requests.filter_of(ask), ask.cursor, ask.limit)
     counts = await api.queue.counts()
     answer: dict[str, Any] = {
-        "jobs": [wire.detail(job, api.queue.registry) for job in page.jobs],
+        "jobs": [serialize.detail(job, api.queue.registry) for job in page.jobs],
         "total": page.total,
         "queued": sum(counts.queued.values()),
         "running": sum(counts.running.values()),
@@ -70,24 +68,28 @@ async def find(api: Api, request: web.Request) -> web.Response:
 
 async def cancel(api: Api, request: web.Request) -> web.Response:
     """Cancel a job; for a running one, answer once its processes are gone."""
-    return reply(wire.moved(await api.queue.cancel(request.match_info["id"])))
+    return reply(serialize.moved(await api.queue.cancel(request.match_info["id"])))
 
 
 async def retry(api: Api, request: web.Request) -> web.Response:
     """Queue an ended job again."""
-    return reply(wire.moved(await api.queue.retry(request.match_info["id"])))
+    return reply(serialize.moved(await api.queue.retry(request.match_info["id"])))
 
 
 async def cancel_all(api: Api, request: web.Request) -> web.Response:
     """Cancel all jobs that match."""
     body = await read_object(request, api.settings.max_body)
-    return reply(wire.bulk(await api.queue.cancel_all(asks.bulk_filter(asks.taken(asks.BulkAsk, body)))))
+    return reply(
+        serialize.bulk(await api.queue.cancel_all(requests.bulk_filter(requests.taken(requests.BulkAsk, body))))
+    )
 
 
 async def retry_all(api: Api, request: web.Request) -> web.Response:
     """Retry all jobs that match."""
     body = await read_object(request, api.settings.max_body)
-    return reply(wire.bulk(await api.queue.retry_all(asks.bulk_filter(asks.taken(asks.BulkAsk, body)))))
+    return reply(
+        serialize.bulk(await api.queue.retry_all(requests.bulk_filter(requests.taken(requests.BulkAsk, body))))
+    )
 
 
 def _faults(api: Api, submissions: Sequence[Submission]) -> list[FieldError]:

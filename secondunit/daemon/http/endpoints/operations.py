@@ -1,12 +1,23 @@
-"""For operators: how the daemon is, what it measured, and pausing job types."""
+"""Operator endpoints: health, metrics, pausing job types, the restart check, recovery of stuck jobs, and backups."""
 
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from secondunit.daemon.http.context import Api
+from secondunit.daemon.http.contract import requests, serialize
 from secondunit.daemon.http.transport.auth import CALLER
+from secondunit.daemon.http.transport.json_bodies import read_object
+from secondunit.daemon.http.transport.problems import ScopeTooSmall
 from secondunit.daemon.http.transport.replies import reply
+from secondunit.queue.errors import JobNotFound, NotAllowed
+from secondunit.queue.model import Filter, Job, JobId, Status
+from secondunit.queue.service import Bulk
+
+PAGE = 200
 
 
 async def health(api: Api, request: web.Request) -> web.Response:
@@ -36,3 +47,65 @@ async def resume(api: Api, request: web.Request) -> web.Response:
     type = request.match_info["type"]
     await api.queue.resume(type)
     return reply({"type": type, "paused": False})
+
+
+async def stuck(api: Api, request: web.Request) -> web.Response:
+    """Running jobs whose lease ran out or that have not moved for `timeout` seconds."""
+    limit = timedelta(seconds=requests.query(requests.StuckQuery, request.query).timeout)
+    now = api.clock.now()
+    jobs = [
+        job
+        async for job in _running(api)
+        if (job.lease is not None and job.lease.until < now) or now - job.updated_at >= limit
+    ]
+    return reply({"jobs": [serialize.stuck(job, now) for job in sorted(jobs, key=lambda job: job.updated_at)]})
+
+
+async def recover(api: Api, request: web.Request) -> web.Response:
+    """Stop the runs of these jobs and queue them again."""
+    ask = requests.taken(requests.RecoverAsk, await read_object(request, api.settings.max_body))
+    done: list[JobId] = []
+    refused: list[tuple[JobId, str]] = []
+    for id in ask.ids:
+        try:
+            await api.queue.recover(id)
+            done.append(id)
+        except (JobNotFound, NotAllowed) as error:
+            refused.append((id, str(error)))
+    return reply(serialize.bulk(Bulk(done, refused)))
+
+
+async def check(api: Api, _: web.Request) -> web.Response:
+    """Whether it is safe to restart now, what runs, and how long that will take."""
+    now = api.clock.now()
+    jobs = []
+    async for job in _running(api):
+        steps = await api.queue.store.steps.of_job(job.id)
+        paid = [step.name for step in steps if not step.done and step.sends]
+        jobs.append(serialize.under_way(job, paid, now))
+    left = [job["remainingSeconds"] for job in jobs]
+    known = [seconds for seconds in left if seconds is not None]
+    return reply(
+        {"safe": not jobs, "running": jobs, "seconds": None if len(known) < len(left) else max(known, default=0)}
+    )
+
+
+async def backup(api: Api, request: web.Request) -> web.Response:
+    """Copy the database to a path of this machine; on the control socket only, since any path can be named."""
+    if not api.trusted or api.backup is None:
+        raise ScopeTooSmall("backups are taken on the box itself: `secondunit backup`")
+    ask = requests.taken(requests.BackupAsk, await read_object(request, api.settings.max_body))
+    snapshot = await api.backup(Path(ask.path), ask.keep)
+    return reply({"path": str(snapshot.path), "bytes": snapshot.size, "jobs": snapshot.jobs})
+
+
+async def _running(api: Api) -> AsyncIterator[Job]:
+    """Every running job."""
+    cursor: int | None = None
+    while True:
+        page = await api.queue.find(Filter(statuses=[Status.RUNNING]), cursor, PAGE)
+        for job in page.jobs:
+            yield job
+        if page.next_cursor is None:
+            return
+        cursor = page.next_cursor

@@ -7,8 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from secondunit.daemon.http.context import Api, Locations
-from secondunit.daemon.http.contract import requests as asks
-from secondunit.daemon.http.contract import trailtag as trail
+from secondunit.daemon.http.contract import requests, trailtag
 from secondunit.daemon.http.transport.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import NoSuchLocations
 from secondunit.daemon.http.transport.replies import reply
@@ -42,17 +41,17 @@ async def analyze(api: Api, request: web.Request) -> web.Response:
     202 with the job that looks for them, which is shared by all who ask for the same meanwhile.
     """
     desk = _desk(api)
-    wanted = _wanted(desk, asks.taken(asks.VideoAsk, await read_object(request, api.settings.max_body)))
+    wanted = _wanted(desk, requests.taken(requests.VideoAsk, await read_object(request, api.settings.max_body)))
     if stored := await desk.results.get(wanted.key):
         result, maker = stored
-        return reply(trail.known(maker, result))
-    labels = {trail.VIDEO: wanted.video, trail.STRATEGY: wanted.strategy}
-    asked = Submission(TYPE, wanted.payload, dedupe_key=f"asked {wanted.key}", source=trail.SOURCE, labels=labels)
+        return reply(trailtag.known(maker, result))
+    labels = {trailtag.VIDEO: wanted.video, trailtag.STRATEGY: wanted.strategy}
+    asked = Submission(TYPE, wanted.payload, dedupe_key=f"asked {wanted.key}", source=trailtag.SOURCE, labels=labels)
     try:
         job, _ = await api.queue.submit(asked)
     except BadPayload as error:
         raise BadPayload(*(_as_written(fault, wanted.field) for fault in error.errors)) from None
-    return reply(trail.submitted(job), 202, {"Location": f"/api/jobs/{job.id}"})
+    return reply(trailtag.submitted(job), 202, {"Location": f"/api/jobs/{job.id}"})
 
 
 async def locations(api: Api, request: web.Request) -> web.Response:
@@ -61,7 +60,7 @@ async def locations(api: Api, request: web.Request) -> web.Response:
     By the strategy that is named; else by the one that is in use now, or, before it has a result, the latest that has.
     """
     result, _ = await _stored(_desk(api), request)
-    return reply(trail.visualization(result))
+    return reply(trailtag.visualization(result))
 
 
 async def retry(api: Api, request: web.Request) -> web.Response:
@@ -71,7 +70,7 @@ async def retry(api: Api, request: web.Request) -> web.Response:
     if not result["failed"]:
         raise NotAllowed(maker, "no place failed; there is nothing to be tried again")
     job = await _again(api, await api.queue.get(maker))  # which is there: a result that is kept keeps its job
-    return reply(trail.moved(job), 202, {"Location": f"/api/jobs/{job.id}"})
+    return reply(trailtag.moved(job), 202, {"Location": f"/api/jobs/{job.id}"})
 
 
 async def _again(api: Api, maker: Job) -> Job:
@@ -86,7 +85,7 @@ async def _again(api: Api, maker: Job) -> Job:
 async def _stored(desk: Locations, request: web.Request) -> tuple[Mapping[str, Any], str]:
     """The result that a request means, and the job that made it."""
     video = request.match_info["video_id"]
-    named = asks.query(asks.StrategyQuery, request.query).strategy
+    named = requests.query(requests.StrategyQuery, request.query).strategy
     found = await desk.results.get(locations_key(video, named or location_strategy(desk.model, None)))
     if found is None and named is None and (latest := await desk.results.get(latest_key(video))):
         found = await desk.results.get(locations_key(video, str(latest[0]["strategy"])))
@@ -95,7 +94,7 @@ async def _stored(desk: Locations, request: web.Request) -> tuple[Mapping[str, A
     return found
 
 
-def _wanted(desk: Locations, ask: asks.VideoAsk) -> Wanted:
+def _wanted(desk: Locations, ask: requests.VideoAsk) -> Wanted:
     field = "url" if ask.video_url is None else "video_url"
     if ask.url is not None and ask.video_url is not None:
         raise BadPayload(FieldError("video_url", "is another word for url; give one of them"))

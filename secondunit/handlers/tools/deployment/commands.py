@@ -9,8 +9,8 @@ from pathlib import Path
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.deployment.masking import masked
 from secondunit.handlers.tools.deployment.projects import Project
-from secondunit.handlers.tools.ports import Finished, Programs
 from secondunit.handlers.tools.programs.failures import failure
+from secondunit.handlers.tools.programs.ports import Finished, Programs
 from secondunit.handlers.tools.programs.transcript import LOG_FULL, LOG_SIZE
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic

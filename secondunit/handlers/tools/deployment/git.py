@@ -14,8 +14,8 @@ from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.deployment.masking import masked
 from secondunit.handlers.tools.deployment.projects import COMMIT, Project
 from secondunit.handlers.tools.network.proxy import Egress, Permit
-from secondunit.handlers.tools.ports import Finished, Programs
 from secondunit.handlers.tools.programs.failures import last_words
+from secondunit.handlers.tools.programs.ports import Finished, Programs
 from secondunit.handlers.tools.programs.runner import SEARCH_PATH
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic, Transient

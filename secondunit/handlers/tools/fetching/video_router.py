@@ -1,9 +1,9 @@
 """Videos on the web, to look at or to read: what is served as a file comes by plain HTTP, the rest through yt-dlp."""
 
 from secondunit.handlers.tools.fetching.http_download import PageInstead, Transfer, TransferWish
+from secondunit.handlers.tools.fetching.ports import Captions, FetchedVideo
 from secondunit.handlers.tools.fetching.ytdlp.client import VideoWish, YtDlp
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
-from secondunit.handlers.tools.ports import Captions, FetchedVideo
 from secondunit.queue.handler import JobContext
 
 ENOUGH_LINES = 720

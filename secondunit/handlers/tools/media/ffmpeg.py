@@ -1,17 +1,19 @@
-"""Finds ffmpeg and ffprobe, and says what they can do."""
+"""ffmpeg and ffprobe: found at start, what they can do, and what a failure of theirs means for its job."""
 
 import asyncio
 import importlib
 import re
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from secondunit.handlers.tools.ports import Finished, Programs, Source
+from secondunit.handlers.tools.programs import failures
+from secondunit.handlers.tools.programs.ports import Finished, Programs
+from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.errors import TypeUnavailable
-from secondunit.queue.outcome import Deterministic
+from secondunit.queue.outcome import Deterministic, Transient
 
 MEDIA_FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,ogg,flv,asf,mp3,wav,flac,aac,ac3,rm,swf,gif"
@@ -21,6 +23,14 @@ REMEDY = "install ffmpeg (Debian: apt install ffmpeg), or set FFMPEG_PATH and FF
 ANSWERS_WITHIN = timedelta(seconds=30)
 LISTED = re.compile(r"^ [A-Z.|]{2,8} (\w+)\s")
 VERSION = re.compile(r"^ffmpeg version (\S+)")
+
+
+UNREADABLE = re.compile(
+    r"Invalid data found|moov atom not found|not on whitelist|Protocol .* not (?:found|on whitelist)"
+    r"|[Dd]ecoder .*not found|no decoder found|[Uu]nknown decoder|Could not find codec parameters"
+    r"|Decode error rate|does not contain any stream|Picture size .* is invalid|[Uu]nsupported codec|max_pixels"
+    r"|End of file|Error opening input"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,16 @@ async def find_media(
         return MediaMissing(f"{ffmpeg} and {ffprobe} do not answer like ffmpeg and ffprobe; {REMEDY}")
     scale_tonemaps = "out_primaries" in scale and "-intent" in scale
     return Media(ffmpeg, ffprobe, match[1], _names(encoders), _names(filters), scale_tonemaps)
+
+
+def failure(program: str, finished: Finished, source: Source, attempt: int) -> Transient | Deterministic:
+    """The exception to raise, its message naming the user's file and not our descriptor of it."""
+    said = finished.stderr.replace(f"file:{source.path}", source.name).replace(str(source.path), source.name)
+    named = replace(finished, stderr=said)
+    error = failures.failure(f"{program} on {source.name}", named, attempt)
+    if error.type == failures.UNKNOWN and UNREADABLE.search(said):
+        return Deterministic(f"{source.name} can't be read as media: {failures.last_words(named)}", type="unreadable")
+    return error
 
 
 def _locate(ffmpeg: str | None, ffprobe: str | None, path: str) -> tuple[str | None, str | None]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.media.errors import failure
-from secondunit.handlers.tools.media.ffmpeg import Media, url
+from secondunit.handlers.tools.media.ffmpeg import Media, failure, url
 from secondunit.handlers.tools.media.graphs import Shot, frame_argv, key_frames_argv
 from secondunit.handlers.tools.media.probe import Video
-from secondunit.handlers.tools.ports import Finished, Limits, Programs, Source
+from secondunit.handlers.tools.programs.ports import Finished, Limits, Programs
+from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
 

@@ -8,9 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from secondunit.handlers.tools.media.errors import failure
-from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media, url
-from secondunit.handlers.tools.ports import Limits, Programs, Source
+from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media, failure, url
+from secondunit.handlers.tools.programs.ports import Limits, Programs
+from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.outcome import Deterministic
 
 IMAGE_FORMATS = (

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from secondunit.handlers.tools.ports import Limits
 from secondunit.handlers.tools.programs import launcher
 from secondunit.handlers.tools.programs.pipes import Pipe
+from secondunit.handlers.tools.programs.ports import Limits
 
 LAUNCHER = Path(launcher.__file__)
 KILLED_WITHIN = timedelta(seconds=2)

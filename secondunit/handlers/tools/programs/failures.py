@@ -3,7 +3,7 @@
 import re
 import signal
 
-from secondunit.handlers.tools.ports import Finished
+from secondunit.handlers.tools.programs.ports import Finished
 from secondunit.queue.outcome import Deterministic, Transient
 
 DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)

@@ -10,9 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from secondunit.handlers.tools.cancellation import to_the_end
-from secondunit.handlers.tools.ports import Finished, Limits
 from secondunit.handlers.tools.programs.child import Child, Command, Ended, spawn
 from secondunit.handlers.tools.programs.pipes import Lines
+from secondunit.handlers.tools.programs.ports import Finished, Limits
 from secondunit.handlers.tools.programs.transcript import Transcript
 from secondunit.queue.outcome import Deterministic, Transient
 

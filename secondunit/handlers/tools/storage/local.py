@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.ports import Source
 from secondunit.handlers.tools.storage.destination import Destination
+from secondunit.handlers.tools.storage.ports import Source
 from secondunit.handlers.tools.storage.roots import Place, Refused, Roots
 from secondunit.handlers.tools.storage.safe_open import ESCAPES, Opener
 from secondunit.handlers.tools.storage.staging import Stage

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
-from secondunit.handlers.tools.ports import Files, Source, StagedFile, StagedFolder
+from secondunit.handlers.tools.storage.ports import Files, Source, StagedFile, StagedFolder
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.handlers.tools.storage.s3.urls import SCHEME
 from secondunit.queue.handler import JobContext

@@ -4,12 +4,14 @@ A folder is made when a run first asks for it, by a call so short that no thread
 jobs need none. What can't be removed at once (a file that a dying disk holds on to) goes at the next sweep.
 """
 
+import os
 import shutil
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.handler import Workspace
 from secondunit.queue.model import Job, JobId
 
@@ -67,6 +69,18 @@ class WorkFolders:
             return sorted(folder.name for folder in self._work.iterdir())
         except FileNotFoundError:
             return ()
+
+
+@asynccontextmanager
+async def open_kept(path: Path, name: str) -> AsyncIterator[Source]:
+    """Open what a job keeps as an input is opened, as `name`, which messages show; never through a symbolic link."""
+    fd = await in_thread(os.open, path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        found = await in_thread(os.fstat, fd)
+        identity = f"{found.st_dev:x}-{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}"
+        yield Source(name, Path(f"/proc/self/fd/{fd}"), fd, found.st_size, identity)
+    finally:
+        await in_thread(os.close, fd)
 
 
 class _Folders(Workspace):

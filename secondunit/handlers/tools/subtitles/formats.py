@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from secondunit.handlers.tools.ports import Cue
+from secondunit.handlers.tools.subtitles.cue import Cue
 
 LONGEST = 3_600_000.0  # seconds: a thousand hours
 SHOWN = 8  # lines of a cue that are compared with those of the next

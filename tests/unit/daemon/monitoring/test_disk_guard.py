@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.daemon.monitoring import disk_guard as disk
+from secondunit.daemon.monitoring import disk_guard
 from secondunit.daemon.monitoring.disk_guard import DiskGuard
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.outcome import Completed
@@ -66,11 +66,11 @@ async def test_the_guard_refuses_while_the_ballast_is_gone_and_admits_once_it_is
     await asyncio.to_thread(ballast.release)
     with pytest.raises(StoreFull):
         guard.admit()
-    await clock.advance(disk.LOOK_EVERY)
+    await clock.advance(disk_guard.LOOK_EVERY)
     await _look(guard, clock)
     assert guard.full and guard.closed
     ballast.size = 1 << 20
-    await clock.advance(disk.LOOK_EVERY)
+    await clock.advance(disk_guard.LOOK_EVERY)
     await _look(guard, clock)
     guard.admit()
     running.cancel()

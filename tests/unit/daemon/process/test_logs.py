@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from secondunit.daemon.config.loader import load
-from secondunit.daemon.monitoring import job_log as joblog
+from secondunit.daemon.monitoring import job_log
 from secondunit.daemon.process import logs
 from secondunit.queue.model import Event, EventName, Status
 from secondunit.queue.outcome import JobError
@@ -101,7 +101,7 @@ def test_console_lines_are_for_people(stream: io.StringIO) -> None:
 
 def test_a_job_is_logged_from_its_start_to_its_end_with_the_time_it_took(stream: io.StringIO) -> None:
     clock = Ticks()
-    tap = joblog.JobLog(clock)
+    tap = job_log.JobLog(clock)
     tap([event("queued", Status.QUEUED), event("started", Status.RUNNING)])
     clock.seconds = 1.5
     error = JobError("deterministic", "unreadable", "no such thing")
@@ -117,12 +117,12 @@ def test_a_job_is_logged_from_its_start_to_its_end_with_the_time_it_took(stream:
 
 
 def test_the_lines_that_operators_watch_for_are_as_they_were() -> None:
-    passive = joblog.mode_lines(load({}).settings)
+    passive = job_log.mode_lines(load({}).settings)
     assert passive == (
         "[Passive Mode] Starting in PASSIVE mode (default)",
         "[Passive Mode] Waiting for requests on /analyze and /analyze-from-url endpoints",
     )
-    active = joblog.mode_lines(
+    active = job_log.mode_lines(
         load({"PROCESSOR_MODE": "active", "BACKEND_API_URL": "https://api.production.com"}).settings
     )
     assert active == (

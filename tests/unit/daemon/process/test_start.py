@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from secondunit.daemon.process import garbage as heap
+from secondunit.daemon.process import garbage
 
 UNUSED = ("rich", "PIL", "google.genai", "yt_dlp", "geopy", "obstore", "playwright", "swagger_ui_bundle", "limits")
 START = f"""
@@ -29,7 +29,7 @@ def test_what_is_there_at_the_start_is_looked_at_no_more() -> None:
     before = gc.get_threshold()
     kept: list[list[int]] = [[] for _ in range(3)]
     try:
-        heap.settle()
+        garbage.settle()
         assert gc.get_freeze_count() > 0
         assert not any(one is kept for one in gc.get_objects())
     finally:

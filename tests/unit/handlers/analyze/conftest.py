@@ -12,11 +12,13 @@ import pytest
 
 from secondunit.daemon.wiring.caches import CachedResults, CachedSpending
 from secondunit.handlers.analyze import handler as analyze
+from secondunit.handlers.tools.fetching.ports import FetchedVideo
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.gemini.transport import Question
 from secondunit.handlers.tools.media.ffmpeg import Media
-from secondunit.handlers.tools.ports import Cue, FetchedVideo, Finished
+from secondunit.handlers.tools.programs.ports import Finished
 from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import JobContext

@@ -11,8 +11,8 @@ import pytest
 
 from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.handlers.analyze import handler as analyze
-from secondunit.handlers.tools.ports import Cue
 from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.queue.errors import BadPayload, TypeUnavailable
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered
 from secondunit.queue.stores.memory import MemoryStore

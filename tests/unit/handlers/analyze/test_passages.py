@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from secondunit.handlers.analyze.passages import LONGEST, MOST, passages
-from secondunit.handlers.tools.ports import Cue
+from secondunit.handlers.tools.subtitles.cue import Cue
 
 
 def test_neighbouring_cues_become_one_passage_with_the_time_of_the_first() -> None:

@@ -10,14 +10,15 @@ from typing import Any
 
 from secondunit.daemon.wiring.caches import CachedResults, CachedSpending
 from secondunit.handlers.locations import handler as locations
+from secondunit.handlers.tools.fetching.ports import Captions
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.gemini.transport import Question
 from secondunit.handlers.tools.geocoding.client import Geocoder
 from secondunit.handlers.tools.geocoding.matching import Spot
 from secondunit.handlers.tools.geocoding.nominatim import Limited, Unreached
 from secondunit.handlers.tools.media.ffmpeg import MediaMissing
-from secondunit.handlers.tools.ports import Captions, Cue
 from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import JobContext

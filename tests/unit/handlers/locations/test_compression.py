@@ -21,7 +21,8 @@ from secondunit.handlers.locations.compression import (
     share,
     tokens,
 )
-from secondunit.handlers.tools.ports import Captions, Cue
+from secondunit.handlers.tools.fetching.ports import Captions
+from secondunit.handlers.tools.subtitles.cue import Cue
 
 WORDS = st.text(alphabet="abcdefgh ABC 12 士林夜市台北 ,.!?-[]()♪", max_size=400)
 CUES = st.lists(

@@ -14,7 +14,7 @@ from secondunit.handlers.locations.captions import MOST
 from secondunit.handlers.locations.places import MOST_PLACES
 from secondunit.handlers.locations.strategy import latest_key, location_strategy, locations_key, video_id
 from secondunit.handlers.tools.geocoding.matching import Spot, Wanted
-from secondunit.handlers.tools.ports import Cue
+from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.queue.errors import BadPayload, TypeUnavailable
 from secondunit.queue.outcome import Deterministic, Partial, Postponed, Transient, Unanswered
 from secondunit.queue.stores.memory import MemoryStore

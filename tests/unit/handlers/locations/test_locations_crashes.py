@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from secondunit.handlers.locations import handler as locations
-from secondunit.handlers.tools.ports import Cue
 from secondunit.handlers.tools.storage.workspace import WorkFolders
+from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.queue import leases
 from secondunit.queue.execution import House
 from secondunit.queue.handler import Registry

@@ -21,8 +21,8 @@ from secondunit.handlers.tools.byte_progress import Pace
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.fetching.browser.faults import Fault, judge
 from secondunit.handlers.tools.network.proxy import Egress, Permit
-from secondunit.handlers.tools.ports import Limits, Programs
 from secondunit.handlers.tools.programs.failures import failure
+from secondunit.handlers.tools.programs.ports import Limits, Programs
 from secondunit.handlers.tools.programs.runner import SEARCH_PATH
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext

@@ -13,14 +13,16 @@ from yarl import URL
 from secondunit.handlers.tools.byte_progress import Pace
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.fetching.host_pauses import Gates
+from secondunit.handlers.tools.fetching.ports import Captions, FetchedVideo
 from secondunit.handlers.tools.fetching.sniff import ENOUGH, not_media
 from secondunit.handlers.tools.fetching.ytdlp.faults import Fault, judge
 from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
 from secondunit.handlers.tools.network.proxy import Egress, Permit
-from secondunit.handlers.tools.ports import Captions, Cue, FetchedVideo, Limits, Programs
 from secondunit.handlers.tools.programs.failures import failure
+from secondunit.handlers.tools.programs.ports import Limits, Programs
 from secondunit.handlers.tools.programs.runner import SEARCH_PATH
 from secondunit.handlers.tools.programs.transcript import Transcript
+from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.handlers.tools.subtitles.formats import BadSubtitles, cues_of, decoded
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext

@@ -7,8 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.ports import Source
 from secondunit.handlers.tools.storage.local import safe_suffix
+from secondunit.handlers.tools.storage.ports import Source
 from secondunit.handlers.tools.storage.roots import Refused
 from secondunit.handlers.tools.storage.s3.client import S3
 from secondunit.handlers.tools.storage.s3.errors import NO_CREDENTIALS

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from secondunit.handlers.tools.cancellation import in_thread, to_the_end
-from secondunit.handlers.tools.ports import MASTER
 from secondunit.handlers.tools.storage.destination import LARGEST_MANIFEST, MADE_BY, MANIFEST, US
+from secondunit.handlers.tools.storage.ports import MASTER
 from secondunit.handlers.tools.storage.s3.client import S3, Changed, Found
 from secondunit.handlers.tools.storage.s3.upload import ABORTED_WITHIN, Sending, marks_of, publish_content, put_private
 from secondunit.handlers.tools.storage.s3.urls import Spot

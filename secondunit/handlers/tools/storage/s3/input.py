@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from secondunit.handlers.tools.byte_progress import amount, describe
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.ports import Source
-from secondunit.handlers.tools.storage.own_file import opened
 from secondunit.handlers.tools.storage.partial_file import Origin, Part
+from secondunit.handlers.tools.storage.ports import Source
 from secondunit.handlers.tools.storage.s3 import errors as s3_errors
 from secondunit.handlers.tools.storage.s3.client import S3, Changed, Found
 from secondunit.handlers.tools.storage.s3.urls import Spot
+from secondunit.handlers.tools.storage.workspace import open_kept
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic, Transient
 
@@ -30,7 +30,7 @@ async def fetched(s3: S3, spot: Spot, ctx: JobContext, most: int) -> AsyncIterat
         await _complete(s3, spot, found, part, ctx)
     finally:
         await in_thread(part.close)
-    async with opened(part.path, spot.names[-1]) as source:
+    async with open_kept(part.path, spot.names[-1]) as source:
         yield replace(source, identity=f"s3-{found.etag.strip(chr(34))}-{found.size:x}")
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from secondunit.handlers.tools.fetching.ports import Captions
 from secondunit.handlers.tools.fetching.video_router import WebSubtitles
 from secondunit.handlers.tools.fetching.ytdlp.client import VideoWish, YtDlp
 from secondunit.handlers.tools.media.ffmpeg import Media
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.network.proxy import Egress
-from secondunit.handlers.tools.ports import Captions, Cue
 from secondunit.handlers.tools.programs.runner import ProcessRunner
+from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.queue.errors import BadPayload
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
 from secondunit.testing.clock import ManualClock

@@ -9,11 +9,11 @@ import pytest
 
 from secondunit.handlers.thumbnail.timestamps import At, Auto, Share, moments
 from secondunit.handlers.thumbnail.timestamps import parse as timestamp
-from secondunit.handlers.tools.media.errors import failure
-from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing, find_media, require
+from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing, failure, find_media, require
 from secondunit.handlers.tools.media.probe import parse, pictures
 from secondunit.handlers.tools.media.progress import follow
-from secondunit.handlers.tools.ports import Finished, Source
+from secondunit.handlers.tools.programs.ports import Finished
+from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.errors import TypeUnavailable
 from secondunit.queue.outcome import Deterministic, Transient
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from secondunit.handlers.tools.ports import Finished
 from secondunit.handlers.tools.programs.failures import failure
+from secondunit.handlers.tools.programs.ports import Finished
 from secondunit.queue.outcome import Deterministic, Transient
 
 

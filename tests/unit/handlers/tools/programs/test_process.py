@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.handlers.tools.ports import Limits
+from secondunit.handlers.tools.programs.ports import Limits
 from secondunit.handlers.tools.programs.runner import ProcessRunner
 from secondunit.queue.outcome import Deterministic
 from secondunit.testing.processes import FLOOD, python

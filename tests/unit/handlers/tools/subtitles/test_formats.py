@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from secondunit.handlers.tools.ports import Cue
+from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.handlers.tools.subtitles.formats import BadSubtitles, cues_of, decoded, said_once
 
 WEBVTT = """\ufeffWEBVTT - Soup

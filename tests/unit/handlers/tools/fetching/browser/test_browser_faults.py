@@ -26,7 +26,7 @@ from secondunit.handlers.tools.fetching.http_download import Transfer
 from secondunit.handlers.tools.fetching.ytdlp.client import YtDlp
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.network.proxy import Egress, Permit
-from secondunit.handlers.tools.ports import Finished
+from secondunit.handlers.tools.programs.ports import Finished
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.fakes.website import Site

@@ -1,0 +1,12 @@
+"""Payload schema: what the payload models of all job types share, and field types that several use."""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+# camelCase in JSON; no conversion, no unknown field.
+PAYLOAD = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
+
+# BCP 47 as far as anybody writes it: a language, and parts for script, region or variant.
+LanguageTag = Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}$")]

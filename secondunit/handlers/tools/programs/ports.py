@@ -1,0 +1,50 @@
+"""Port to child processes: what runs them, the limits they get, and how they ended."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the kernel allows a child: bytes of address space, seconds of CPU, bytes of one file."""
+
+    address_space: int | None = None
+    cpu_seconds: int | None = None
+    file_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a child ended: `returncode` below 0 is minus the signal's number; `stderr` its last 64 KB."""
+
+    returncode: int
+    stderr: str
+
+
+class Programs(Protocol):
+    """Runs other programs: own process group, killed with us, never a shell."""
+
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        log: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        limits: Limits = Limits(),
+        on_line: Callable[[str], Awaitable[None]] | None = None,
+        stdin: bytes | None = None,
+        pass_fds: Sequence[int] = (),
+        stall: timedelta | None = None,
+        timeout: timedelta | None = None,
+    ) -> Finished:
+        """Run `argv` to its end; `on_line` gets each line of stdout as it comes.
+
+        `env` is the whole environment (a minimal one when None). No line for `stall`: Transient("stalled"). Longer
+        than `timeout`: TimeoutError. In every way out, cancellation included, the program and all that it started are
+        gone first. A program that can't be started: Deterministic("program_missing").
+        """
+        ...

@@ -11,7 +11,7 @@ INSTALL = $(UV) pip install --quiet --python $(BIN)/python --build-constraints r
 # Players and parsers of other people that judge what we publish; they come from npm.
 JUDGES := tests/node/node_modules/.package-lock.json
 
-.PHONY: help setup dev demo test bench soak check format lint types imports tests mutants torture relock clean
+.PHONY: help setup dev demo test bench soak check format lint types imports tests check-all mutants torture relock clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -49,9 +49,12 @@ types: dev ## Check types, strictly
 imports: dev ## Check that imports go the way ARCHITECTURE.md says
 	$(BIN)/lint-imports --no-logo
 
-tests: dev $(JUDGES) ## Run every test
-	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST) -m "not e2e"
-	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST) -m e2e
+tests: dev $(JUDGES) ## Run every test but those that take minutes
+	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST) -m "not e2e and not long"
+	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST) -m "e2e and not long"
+
+check-all: check mutants ## check, every planted bug, and the tests that take minutes: before a release
+	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST) -m long
 
 MINUTES ?= 2
 SEED = $(shell date +%s)

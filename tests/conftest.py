@@ -1,6 +1,8 @@
 """What holds for every test: nothing of ours blocks an event loop."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
@@ -12,3 +14,20 @@ def _a_blocked_loop_is_an_error() -> Iterator[None]:
         for call in ("os.mkdir", "os.stat"):
             blocking.functions[call].can_block_in("secondunit/handlers/tools/storage/workspace.py", "_made")
         yield
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The path of each file and folder that was brought to the disk, in order, under the name that it then had."""
+    seen: list[str] = []
+
+    def note(call: Callable[[int], None]) -> Callable[[int], None]:
+        def noting(fd: int) -> None:
+            call(fd)
+            seen.append(str(Path(f"/proc/self/fd/{fd}").readlink()))
+
+        return noting
+
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, note(getattr(os, name)))
+    return seen

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from secondunit.queue import state
 from secondunit.queue.clock import Clock
+from secondunit.queue.durable_files import Marks, intact, secure
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.handler import Workspace
 from secondunit.queue.hub import Hub
@@ -110,12 +111,13 @@ class RunContext:
         keeps: Callable[[T], Iterable[Path]] | None = None,
     ) -> T:
         stored = await self._store.steps.get(self.job_id, name)
-        if stored and stored.done and await _all_there(stored.result, keeps):
+        if stored and stored.done and await _usable(stored, keeps):
             self._move()
             return stored.result  # type: ignore[no-any-return]  # what the work returned, as JSON gives it back
         result = await (self._paid(name, work, stored, paid) if paid else work())
         as_json = to_json(result, f"the result of step {name}")
-        await _kept_up(self._finish(name, as_json))
+        files = await asyncio.to_thread(secure, list(keeps(as_json))) if keeps else None
+        await _kept_up(self._finish(name, as_json, files))
         self._move()
         return as_json  # type: ignore[no-any-return]
 
@@ -196,13 +198,14 @@ class RunContext:
     async def _withdraw(self, name: str) -> None:
         await with_room(self._clock, lambda: self._store.steps.forget(self._lease, name))
 
-    async def _finish(self, name: str, result: Any) -> None:
+    async def _finish(self, name: str, result: Any, files: Marks | None) -> None:
         def done(job: Job) -> Change:
             return state.step_done(job, self._clock.now())
 
-        await with_room(
-            self._clock, lambda: self._store.steps.finish(self._lease, name, result, done, self._clock.now())
-        )
+        def write() -> Awaitable[Job]:
+            return self._store.steps.finish(self._lease, name, result, done, self._clock.now(), files=files)
+
+        await with_room(self._clock, write)
 
     async def _change(self, decide: Decide) -> Job:
         return await self._store.change(self.job_id, decide, lease=self._lease)
@@ -246,8 +249,5 @@ async def _kept_up(write: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-async def _all_there(result: Any, keeps: Callable[[Any], Iterable[Path]] | None) -> bool:
-    if keeps is None:
-        return True
-    paths = list(keeps(result))
-    return await asyncio.to_thread(lambda: all(path.exists() for path in paths))
+async def _usable(stored: Step, keeps: Callable[[Any], Iterable[Path]] | None) -> bool:
+    return keeps is None or await asyncio.to_thread(intact, list(keeps(stored.result)), stored.files)

@@ -66,9 +66,9 @@ class JobContext(Protocol):
     ) -> T:
         """Do `work` once in the job's life and store its JSON result at once; later runs get the stored result.
 
-        `keeps` names files the result points to: the step is done again when one of them is gone. A `paid` step records
-        its intent before the call; found in doubt after a crash it is sent again ("repeat", at most 2 sends a job)
-        or fails the job ("fail").
+        `keeps` names files the result points to: they are synced before the step is stored, and it is done again when
+        one of them is gone or no longer the same. A `paid` step records its intent before the call; found in doubt
+        after a crash it is sent again ("repeat", at most 2 sends a job) or fails the job ("fail").
         """
         ...
 

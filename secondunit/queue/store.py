@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
+from secondunit.queue.durable_files import Marks
 from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Notice, Page
 from secondunit.queue.value import Value
 
@@ -12,7 +13,10 @@ Listener = Callable[[Sequence[Event]], None]
 
 
 class Step(Value, frozen=True):
-    """A step of a job: `done` once its result is stored; until then each of its `sends` is in doubt."""
+    """A step of a job: `done` once its result is stored; until then each of its `sends` is in doubt.
+
+    `files` says what the files that the result points to are known by (`durable_files`), if it points to any.
+    """
 
     job_id: JobId
     name: str
@@ -20,6 +24,7 @@ class Step(Value, frozen=True):
     result: Any
     sends: int
     at: datetime
+    files: Marks | None = None
 
 
 class Delivery(Value, frozen=True):
@@ -57,8 +62,10 @@ class Steps(Protocol):
         """Record that a paid call is about to be sent; `sends` counts it."""
         ...
 
-    async def finish(self, lease: Lease, name: str, result: Any, decide: Decide, now: datetime) -> Job:
-        """Store the step's result and, in the same transaction, the job as `decide` leaves it."""
+    async def finish(
+        self, lease: Lease, name: str, result: Any, decide: Decide, now: datetime, *, files: Marks | None = None
+    ) -> Job:
+        """Store the step's result, its files' marks and, in the same transaction, the job as `decide` leaves it."""
         ...
 
     async def forget(self, lease: Lease, name: str) -> None:

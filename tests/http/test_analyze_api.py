@@ -208,6 +208,18 @@ async def test_an_upload_is_streamed_to_disk_and_never_held_whole(open_kitchen: 
     assert peak < size // 2
 
 
+async def test_an_upload_is_on_the_disk_before_its_job_is(kitchen: Kitchen, synced: list[str]) -> None:
+    caller = kitchen.asking()
+    await kitchen.running()
+    [job] = (await kitchen.house.store.find(ANY, None, 10)).jobs
+    upload = Path(job.payload["videoPath"])
+    assert [Path(path) == upload.parent for path in synced if path.startswith(str(upload.parent))] == [False, True], (
+        "the content first, then the name that promises it"
+    )
+    kitchen.endings.put_nowait(None)
+    await caller
+
+
 async def test_an_upload_that_says_it_is_too_large_is_refused_unread(kitchen: Kitchen) -> None:
     async with raw_request(kitchen, f"Content-Length: {LIMIT * 2}") as (reader, _):
         assert b" 413 " in await reader.readline()

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from secondunit.queue.durable_files import Marks
 from secondunit.queue.model import Change, Job, JobId, Lease, Notice
 from secondunit.queue.store import CacheEntry, Decide, Delivery, Step
 from secondunit.queue.value import replace
@@ -37,10 +38,13 @@ class MemorySteps:
         self._rows[lease.job_id, name] = step
         return step
 
-    async def finish(self, lease: Lease, name: str, result: Any, decide: Decide, now: datetime) -> Job:
+    async def finish(
+        self, lease: Lease, name: str, result: Any, decide: Decide, now: datetime, *, files: Marks | None = None
+    ) -> Job:
         job = await self._change(lease.job_id, decide, lease=lease)
         before = self._rows.get((lease.job_id, name))
-        self._rows[lease.job_id, name] = Step(lease.job_id, name, True, result, before.sends if before else 0, now)
+        sends = before.sends if before else 0
+        self._rows[lease.job_id, name] = Step(lease.job_id, name, True, result, sends, now, files)
         return job
 
     async def forget(self, lease: Lease, name: str) -> None:

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from secondunit.queue import state
+from secondunit.queue.durable_files import Marks
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.model import Change, Job, Lease
 from secondunit.queue.store import CacheEntry, Step, Store
@@ -26,6 +27,17 @@ class StepContract:
         assert job == await store.get("a")
         assert job.updated_at == later(3)
         assert await store.steps.get("a", "geocode") == Step("a", "geocode", True, result, 0, later(3))
+
+    async def test_a_step_keeps_what_its_files_are_known_by(self, store: Store) -> None:
+        lease = await start(store, "a")
+        marks: Marks = {"/work/a/kept/video.mp4": [123456789012, "0f" * 32], "/releases/1": [0, ""]}
+        await store.steps.finish(lease, "s", "video.mp4", done(3), later(3), files=marks)
+        assert (await store.steps.of_job("a"))[0].files == marks
+        await store.steps.intend(lease, "s", later(4))
+        assert (await store.steps.of_job("a"))[0].files is None
+        await store.steps.finish(lease, "s", "video.mp4", done(5), later(5), files=marks)
+        await store.steps.finish(lease, "s", "none", done(6), later(6))
+        assert (await store.steps.of_job("a"))[0].files is None
 
     @pytest.mark.parametrize("result", [None, 0, "", [], False])
     async def test_an_empty_result_is_a_result(self, store: Store, result: object) -> None:

@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 from secondunit.queue import state
+from secondunit.queue.durable_files import secure
 from secondunit.queue.outcome import Completed
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
 from secondunit.queue.stores.sqlite.writer import IDLE_BEFORE_CHECKPOINT
 from secondunit.testing.jobs import CALLBACK, NOW, by, claim, held, settled, submit
 
 ROUNDS, AT_ONCE = 24, 4
+SIZE = 1500
 
 
 async def main(database: Path, notes: int, synchronous: str) -> None:
@@ -21,7 +23,12 @@ async def main(database: Path, notes: int, synchronous: str) -> None:
     for n in range(ROUNDS):
         await asyncio.gather(*(_submit(store, f"job-{n}-{m}", notes) for m in range(AT_ONCE)))
         for job in await claim(store, 2):
-            await store.steps.finish(held(job), "step", {"of": job.id}, by(state.step_done, NOW), NOW)
+            made = database.with_name(f"kept-{job.id}")
+            file = os.open(made, os.O_WRONLY | os.O_CREAT)
+            os.pwrite(file, os.urandom(SIZE), 0)
+            os.close(file)
+            files = secure([made])
+            await store.steps.finish(held(job), "step", str(made), by(state.step_done, NOW), NOW, files=files)
             os.write(notes, f"step {job.id}\n".encode())
             await store.change(job.id, settled(Completed({"ok": True})), lease=job.lease)
             os.write(notes, f"completed {job.id}\n".encode())

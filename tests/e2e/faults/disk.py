@@ -14,7 +14,7 @@ from random import Random
 from typing import Literal
 
 SECTOR = 512
-CALLS = "openat,write,pwrite64,ftruncate,unlink,fsync,fdatasync"
+CALLS = "openat,write,pwrite64,ftruncate,unlink,rename,fsync,fdatasync"
 # PID CALL(FD<path>, "data", size, offset) = result; with -xx every path and buffer is a row of \xNN.
 TRACED = re.compile(r"^\d+ +(\w+)\((.*)\) += (\d+)")
 NAMED = re.compile(r"<((?:\\x[0-9a-f]{2})+)>")
@@ -23,9 +23,9 @@ QUOTED = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One thing that happened to a file: `at` is an offset, or the size that it was cut to."""
+    """One thing that happened to a file: `at` is an offset, or the size that it was cut to; a move's `data` whereto."""
 
-    kind: Literal["write", "cut", "make", "remove", "sync", "note"]
+    kind: Literal["write", "cut", "make", "remove", "move", "sync", "note"]
     path: str
     at: int = 0
     data: bytes = b""
@@ -40,9 +40,12 @@ class Surface:
     named: bool = False
 
 
-def record(argv: Sequence[str], database: Path, notes: Path, environ: Mapping[str, str]) -> list[Act]:
-    """Run a program to its end; what it did to its database, and what it noted in `notes`, in order."""
-    paths = [database.parent, *(Path(f"{database}{suffix}") for suffix in ("", "-wal", "-journal")), notes]
+def record(
+    argv: Sequence[str], database: Path, notes: Path, environ: Mapping[str, str], also: Sequence[Path] = ()
+) -> list[Act]:
+    """Run a program to its end; what it did to its database and `also`, and what it noted in `notes`, in order."""
+    suffixes = ("", "-wal", "-journal", ".making", ".making-journal")
+    paths = [database.parent, *(Path(f"{database}{suffix}") for suffix in suffixes), notes, *also]
     watched = [word for path in paths for word in ("-P", str(path))]
     log = notes.with_name("strace.log")
     trace = ["strace", "-f", "-y", "-xx", "-s", "1000000", "-e", f"trace={CALLS}", "-e", "signal=none"]
@@ -68,10 +71,14 @@ def after_cut(acts: Sequence[Act], chance: Random) -> Mapping[str, bytes]:
                 surface.waiting.clear()
             case "remove":
                 del files[act.path]
+            case "move":
+                files[act.data.decode()] = moved = files.pop(act.path)
+                moved.named = False
             case "write" | "cut":
                 surface.waiting.append(act)
     luck = chance.choice((0.0, 0.5, 0.9, 1.0))
-    return {path: _found(surface, luck, chance) for path, surface in files.items() if surface.named}
+    named = {path: surface for path, surface in files.items() if surface.named or chance.random() < luck}
+    return {path: _found(surface, luck, chance) for path, surface in named.items()}
 
 
 def _found(surface: Surface, luck: float, chance: Random) -> bytes:
@@ -125,6 +132,9 @@ def _act(call: str, arguments: str, result: int, notes: str) -> Act | None:
             return Act("make", data.decode())
         case "unlink":
             return Act("remove", os.fsdecode(data))
+        case "rename":
+            old, new = QUOTED.findall(arguments)
+            return Act("move", os.fsdecode(_bytes(old)), data=_bytes(new))
         case "fsync" | "fdatasync":
             return Act("sync", path)
     return None

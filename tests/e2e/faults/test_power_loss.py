@@ -1,5 +1,6 @@
 """A power cut at any moment: what was acknowledged is there, and the database is sound."""
 
+import asyncio
 import shutil
 import sqlite3
 import subprocess
@@ -11,9 +12,12 @@ from random import Random
 
 import pytest
 
+from secondunit.queue.durable_files import intact
 from secondunit.queue.model import Filter, Status
+from secondunit.queue.store import Step
 from secondunit.queue.stores.sqlite.store import open_store
 from tests.e2e.conftest import environment_of
+from tests.e2e.faults.diligent import AT_ONCE, ROUNDS
 from tests.e2e.faults.disk import Act, after_cut, record
 
 pytestmark = [
@@ -31,7 +35,8 @@ def recorded(folder: Path, synchronous: str) -> list[Act]:
     database, notes = folder / "disk" / "queue.db", folder / "notes"
     argv = [sys.executable, "-P", str(PROGRAM), str(database), str(notes), synchronous]
     try:
-        return record(argv, database, notes, environment_of(folder / "disk"))
+        kept = [folder / "disk" / f"kept-job-{n}-{m}" for n in range(ROUNDS) for m in range(AT_ONCE)]
+        return record(argv, database, notes, environment_of(folder / "disk"), kept)
     except subprocess.CalledProcessError as error:
         pytest.skip(f"POWER LOSS IS NOT TESTED: strace is not allowed to trace here ({error})")
 
@@ -61,6 +66,12 @@ def lay_out(folder: Path, files: Mapping[str, bytes]) -> None:
         (folder / Path(path).name).write_bytes(content)
 
 
+def whole(folder: Path, step: Step) -> bool:
+    """Whether the file that a step points to is on the disk as it was when the step was stored."""
+    marks = {str(folder / Path(path).name): mark for path, mark in (step.files or {}).items()}
+    return intact([folder / Path(step.result).name], marks)
+
+
 async def broken_promises(folder: Path, acts: Sequence[Act], chance: Random) -> list[str]:
     """Open what a cut after these acts leaves, as a daemon would; what is not as it was said to be."""
     lay_out(folder, after_cut(acts, chance))
@@ -74,8 +85,11 @@ async def broken_promises(folder: Path, acts: Sequence[Act], chance: Random) -> 
             elif "completed" in words and found[job_id].status is not Status.COMPLETED:
                 broken.append(f"{job_id} is {found[job_id].status} again")
         for job_id, job in found.items():
-            if "step" in promised(acts).get(job_id, ()) and not await store.steps.get(job_id, "step"):
+            step = await store.steps.get(job_id, "step")
+            if "step" in promised(acts).get(job_id, ()) and not step:
                 broken.append(f"the step of {job_id} is gone")
+            if step and not await asyncio.to_thread(whole, folder, step):
+                broken.append(f"the step of {job_id} points to a file that is not whole")
             if job.status.ended != bool(await store.outbox.of_job(job_id)):
                 broken.append(f"{job_id} is {job.status} and has another delivery than that")
     finally:
@@ -93,6 +107,15 @@ async def test_what_was_acknowledged_survives_a_power_cut(tmp_path: Path) -> Non
     for cut in cuts(acts, chance):
         broken = await broken_promises(tmp_path / "found", acts[:cut], chance)
         assert broken == [], f"power lost after act {cut} of {len(acts)}: {broken}"
+
+
+async def test_a_cut_in_the_very_first_start_leaves_what_the_next_start_finishes(tmp_path: Path) -> None:
+    acts = recorded(tmp_path, "full")
+    chance = Random(3)
+    opened = next(n for n, act in enumerate(acts) if act.kind == "note")
+    assert opened > 20, "too little happened"
+    for cut in [*range(opened + 1)] * 2:
+        assert await broken_promises(tmp_path / "found", acts[:cut], chance) == [], f"power lost after act {cut}"
 
 
 async def test_without_full_synchronisation_the_loss_is_seen(tmp_path: Path) -> None:

@@ -244,8 +244,61 @@ async def test_a_step_is_done_again_when_a_file_it_made_is_gone(tmp_path: Path) 
         await (await runs.begin()).step("s", work, keeps=keeps)
         assert work.done == expected
     file.unlink()
-    await (await runs.begin()).step("s", work, keeps=keeps)
+    with pytest.raises(FileNotFoundError):  # what is not there can't be kept
+        await (await runs.begin()).step("s", work, keeps=keeps)
     assert work.done == 2
+
+
+@pytest.mark.parametrize("now", [b"", b"picturf", b"pictur", None])
+async def test_a_step_is_done_again_when_a_file_it_made_is_no_longer_the_same(
+    tmp_path: Path, now: bytes | None
+) -> None:
+    file = tmp_path / "made"
+    made = 0
+
+    async def make() -> str:
+        nonlocal made
+        made += 1
+        if now is None and made > 1:
+            await asyncio.to_thread(file.rmdir)
+        await asyncio.to_thread(file.write_bytes, b"picture")
+        return "made"
+
+    runs = Runs()
+    for _ in range(2):
+        await (await runs.begin()).step("s", make, keeps=lambda name: [tmp_path / name])
+    assert made == 1
+    if now is None:
+        file.unlink()
+        file.mkdir()
+    else:
+        file.write_bytes(now)
+    await (await runs.begin()).step("s", make, keeps=lambda name: [tmp_path / name])
+    assert (made, file.read_bytes()) == (2, b"picture")
+
+
+async def test_a_file_is_on_the_disk_with_its_folders_before_its_step_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synced: list[str]
+) -> None:
+    at_the_store: list[str] = []
+    folder = tmp_path / "work" / "kept"
+    folder.mkdir(parents=True)
+    runs = Runs()
+    finish = runs.store.steps.finish
+
+    async def noted(*args: Any, **named: Any) -> Any:
+        at_the_store.extend(synced)
+        return await finish(*args, **named)
+
+    monkeypatch.setattr(runs.store.steps, "finish", noted)
+
+    async def make() -> str:
+        await asyncio.to_thread((folder / "made").write_bytes, b"picture")
+        return "made"
+
+    await (await runs.begin()).step("s", make, keeps=lambda name: [folder / name])
+    assert at_the_store[0] == str(folder / "made")
+    assert {str(folder), str(tmp_path / "work"), str(tmp_path)} <= set(at_the_store)
 
 
 async def test_a_steps_result_is_the_same_now_and_later() -> None:

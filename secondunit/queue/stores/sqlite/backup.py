@@ -1,13 +1,12 @@
 """Copies of the database, taken while it is in use, and the way back from one."""
 
-import os
 import secrets
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
 from secondunit.queue.errors import StoreBroken
-from secondunit.queue.stores.sqlite.connection import APPLICATION_ID, newest_schema, translated
+from secondunit.queue.stores.sqlite.connection import APPLICATION_ID, newest_schema, sync, translated
 
 EPOCHS_APART = 2**32
 SIDE_FILES = ("-wal", "-shm")
@@ -32,9 +31,9 @@ def back_up(database: Path, target: Path) -> Snapshot:
     try:
         _copy(database, partial)
         snapshot = check(partial)
-        _sync(partial)
+        sync(partial)
         partial.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     except sqlite3.Error as error:
         raise translated(error, target) from error
     finally:
@@ -78,13 +77,13 @@ def restore(copy: Path, database: Path, aside: Path) -> Snapshot:
     try:
         _copy(copy, coming)
         _begin_anew(coming)
-        _sync(coming)
+        sync(coming)
         for suffix in ("", *SIDE_FILES):
             standing = database.with_name(database.name + suffix)
             if standing.exists():
                 standing.rename(aside.with_name(aside.name + suffix))
         coming.rename(database)
-        _sync(database.parent)
+        sync(database.parent)
     except sqlite3.Error as error:
         raise translated(error, database) from error
     finally:
@@ -109,11 +108,3 @@ def _begin_anew(path: Path) -> None:
         connection.execute("commit")
     finally:
         connection.close()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,9 @@
 """Opening the database: pragmas, identity checks, migrations. A file that can't be read is never started over."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
@@ -9,7 +11,10 @@ from secondunit.queue.errors import StoreBroken, StoreFull
 
 APPLICATION_ID = 0x5EC0D001
 BUSY_TIMEOUT_MS = 5000
-FULL_CODES = ("SQLITE_FULL",)
+FULL_CODES = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_SHMOPEN", "SQLITE_IOERR_SHMMAP")
+MAKING = ".making"
+INCREMENTAL = 2
+LARGEST_REWRITTEN = 512 << 20
 REMEDIES = {
     "SQLITE_CORRUPT": "keep the file, and put a backup in its place: `secondunit restore BACKUP`",
     "SQLITE_NOTADB": "keep the file; `secondunit restore BACKUP` puts a backup there, or choose another DATA_DIR",
@@ -32,16 +37,17 @@ def connect_writer(path: Path, synchronous: str) -> sqlite3.Connection:
             f"{path} is empty (0 bytes): not a database; restore a backup, or remove the file and {marker}"
         )
     try:
-        connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
-        _check_identity(connection, path, fresh)
         if fresh:
-            connection.execute("pragma auto_vacuum = incremental")
+            _create(path)
+        connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
+        _check_identity(connection, path)
         connection.execute("pragma journal_mode = wal")
         connection.execute(f"pragma synchronous = {synchronous}")
         for pragma in (f"busy_timeout = {BUSY_TIMEOUT_MS}", "foreign_keys = on", "journal_size_limit = 67108864",
                        "wal_autocheckpoint = 0", "temp_store = memory", "cache_size = -16384"):  # fmt: skip
             connection.execute(f"pragma {pragma}")
         migrate(connection)
+        _shrinkable(connection, path)
     except sqlite3.Error as error:
         raise translated(error, path) from error
     marker.touch()
@@ -87,11 +93,48 @@ def translated(error: sqlite3.Error, path: Path | None = None) -> Exception:
     return StoreBroken(f"{where}{error} ({name or type(error).__name__}){remedy and '; '}{remedy}")
 
 
-def _check_identity(connection: sqlite3.Connection, path: Path, fresh: bool) -> None:
-    [application_id] = connection.execute("pragma application_id").fetchone()
-    if fresh:
+def _create(path: Path) -> None:
+    """Make the database beside its place and put it there when it is whole: a kill leaves one, or none."""
+    making = path.with_name(path.name + MAKING)
+    for leftover in (making, *(making.with_name(making.name + suffix) for suffix in ("-journal", "-wal", "-shm"))):
+        leftover.unlink(missing_ok=True)
+    with closing(sqlite3.connect(making, isolation_level=None)) as connection:
+        connection.execute(f"pragma auto_vacuum = {INCREMENTAL}")  # before the first page, or it does nothing
+        connection.execute("pragma synchronous = extra")
         connection.execute(f"pragma application_id = {APPLICATION_ID}")
-    elif application_id != APPLICATION_ID:
+        migrate(connection)
+    sync(making)
+    making.rename(path)
+    sync(path.parent)
+
+
+def _shrinkable(connection: sqlite3.Connection, path: Path) -> None:
+    """See to it that freed pages can be given back to the disk; a database made without that is written anew, once.
+
+    One too large for that at a start stays as it is: it works, and does not shrink.
+    """
+    [mode] = connection.execute("pragma auto_vacuum").fetchone()
+    if mode == INCREMENTAL:
+        return
+    size = path.stat().st_size
+    if size > LARGEST_REWRITTEN or os.statvfs(path.parent).f_bavail * os.statvfs(path.parent).f_frsize < 3 * size:
+        return
+    connection.execute(f"pragma auto_vacuum = {INCREMENTAL}")
+    connection.execute("vacuum")
+
+
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
+    [application_id] = connection.execute("pragma application_id").fetchone()
+    if application_id != APPLICATION_ID:
         raise StoreBroken(f"{path} is a database of another program; choose another DATA_DIR or QUEUE_URL")
     # Pages and rows, not the CHECKs: those were held at each write, and make three quarters of what this costs.
     connection.execute("pragma ignore_check_constraints = on")

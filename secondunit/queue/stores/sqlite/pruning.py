@@ -7,6 +7,7 @@ from secondunit.queue.store import Prune
 from secondunit.queue.stores.sqlite.rows import MICROSECOND, STATUSES, micros
 from secondunit.queue.stores.sqlite.transaction import Transaction
 
+PAGES_GIVEN_BACK = 2000  # more than a slice of 500 jobs frees, so that the file follows
 FORGETTABLE = """
 select seq, id, type, status
 from jobs
@@ -47,8 +48,15 @@ def prune(tx: Transaction, what: Prune) -> list[JobId]:
     for table in ("cache", "idempotency"):
         key = f"select key from {table} where expires_at <= ? order by expires_at limit ?"
         tx.execute(f"delete from {table} where key in ({key})", (micros(what.now), what.limit))
-    tx.execute("pragma incremental_vacuum(200)").fetchall()
+    give_back(tx, PAGES_GIVEN_BACK)
     return [id for _, id, _, _ in gone]
+
+
+def give_back(tx: Transaction, pages: int) -> None:
+    """Cut up to so many free pages off the end of the file."""
+    [free] = tx.execute("pragma freelist_count").fetchone()
+    for _ in range(min(free, pages)):
+        tx.execute("pragma incremental_vacuum(1)")  # the module takes one step of it a call, and a step is a page
 
 
 def age(tx: Transaction, now: datetime, step: timedelta, limit: int) -> int:

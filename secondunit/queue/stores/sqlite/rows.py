@@ -253,9 +253,9 @@ def delivery_from(row: Row) -> Delivery:
 
 
 def step_from(job_id: str, row: Row) -> Step:
-    """A step from a row of (name, done, result, sends, at)."""
-    name, done, result, sends, at = row
-    return Step(job_id, name, bool(done), load_or_none(result), sends, moment(at))
+    """A step from a row of (name, done, result, sends, at, files)."""
+    name, done, result, sends, at, files = row
+    return Step(job_id, name, bool(done), load_or_none(result), sends, moment(at), load_or_none(files))
 
 
 def cache_entry_from(row: Row) -> CacheEntry:

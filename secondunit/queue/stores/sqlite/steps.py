@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from secondunit.queue.durable_files import Marks
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.model import Job, JobId, Lease
 from secondunit.queue.store import Decide, Step
@@ -14,7 +15,7 @@ from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 
 SELECT = """
-select name, done, result, sends, at
+select name, done, result, sends, at, files
 from steps
 where job = (select seq from jobs where id = ?)"""
 
@@ -37,23 +38,25 @@ class SqliteSteps:
         sql = """
 insert into steps (job, name, done, result, sends, at)
 values (?, ?, 0, null, 1, ?)
-on conflict do update set sends = sends + 1, done = 0, result = null, at = excluded.at
-returning name, done, result, sends, at"""
+on conflict do update set sends = sends + 1, done = 0, result = null, files = null, at = excluded.at
+returning name, done, result, sends, at, files"""
 
         def work(tx: Transaction) -> Any:
             return tx.execute(sql, (_held(tx, lease).seq, name, micros(now))).fetchone()
 
         return step_from(lease.job_id, await self._writer.run(work))
 
-    async def finish(self, lease: Lease, name: str, result: Any, decide: Decide, now: datetime) -> Job:
+    async def finish(
+        self, lease: Lease, name: str, result: Any, decide: Decide, now: datetime, *, files: Marks | None = None
+    ) -> Job:
         sql = """
-insert into steps (job, name, done, result, sends, at)
-values (?, ?, 1, ?, 0, ?)
-on conflict do update set done = 1, result = excluded.result, at = excluded.at"""
+insert into steps (job, name, done, result, sends, at, files)
+values (?, ?, 1, ?, 0, ?, ?)
+on conflict do update set done = 1, result = excluded.result, at = excluded.at, files = excluded.files"""
 
         def work(tx: Transaction) -> Job:
             job = _held(tx, lease)
-            tx.execute(sql, (job.seq, name, dump_or_none(result), micros(now)))
+            tx.execute(sql, (job.seq, name, dump_or_none(result), micros(now), dump_or_none(files)))
             return jobs.write(tx, job, decide(job))
 
         return await self._writer.run(work)

@@ -94,6 +94,25 @@ async def test_what_is_published_can_be_served(files: LocalFiles, root: Path, ct
     assert [mode(root / name) for name in ("new/deep/out.webp", "film/720p/1.m4s", "film/manifest.json")] == [0o644] * 3
 
 
+async def test_what_is_published_is_on_the_disk_before_it_has_its_name_and_its_name_too(
+    files: LocalFiles, root: Path, ctx: FakeContext, synced: list[str]
+) -> None:
+    async with files.target(f"{root}/new/out.webp", ctx) as staged:
+        staged.path.write_text("made")
+        synced.clear()
+        await staged.publish()
+        assert synced == [str(staged.path), f"{root}/new"]
+    async with files.folder(f"{root}/film", ctx) as folder:
+        (folder.path / "720p").mkdir()
+        (folder.path / "720p" / "1.m4s").write_text("made")
+        synced.clear()
+        await folder.publish({})
+        made = [f"{folder.path}{name}" for name in ("/720p/1.m4s", "/720p", "/manifest.json", "")]
+    assert sorted(synced[:-1]) == sorted(made)
+    assert synced.index(made[0]) < synced.index(made[1]) < synced.index(made[3]), "a folder before what is in it"
+    assert synced[-1] == str(root)
+
+
 async def test_nothing_stays_that_was_not_published(files: LocalFiles, root: Path, ctx: FakeContext) -> None:
     async def half(error: bool) -> None:
         async with files.target(f"{root}/out.webp", ctx) as staged, files.folder(f"{root}/film", ctx) as folder:

@@ -1,0 +1,87 @@
+"""The database file: made whole, and giving its room back to the disk."""
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from secondunit.queue import state
+from secondunit.queue.store import Prune, Store
+from secondunit.queue.stores.sqlite import connection
+from secondunit.queue.stores.sqlite.store import open_store
+from secondunit.testing.jobs import by, later, new, submit
+
+BATCH, SLICE = 2_000, 500
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def told(path: Path, pragma: str) -> int:
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute(f"pragma {pragma}").fetchone()[0])
+
+
+async def end(store: Store, ids: Sequence[str]) -> None:
+    """Add jobs with some payload, and cancel them."""
+    await store.add([new(id, payload={"path": f"/srv/media/{id}" * 10}) for id in ids])
+    await asyncio.gather(*(store.change(id, by(state.cancel, later(1))) for id in ids))
+
+
+async def prune(store: Store) -> None:
+    while await store.prune(Prune(later(9), later(9), later(9), SLICE)):
+        pass
+
+
+async def test_a_new_database_can_shrink(tmp_path: Path) -> None:
+    await (await open_store(tmp_path / "queue.db")).close()
+    assert told(tmp_path / "queue.db", "auto_vacuum") == connection.INCREMENTAL
+    assert told(tmp_path / "queue.db", "application_id") == connection.APPLICATION_ID
+    assert names(tmp_path) <= {"queue.db", "queue.db.ballast", "queue.db.exists"}
+
+
+async def test_what_a_start_that_was_killed_left_does_not_hinder_the_next(tmp_path: Path) -> None:
+    for suffix in ("", "-journal"):
+        (tmp_path / f"queue.db.making{suffix}").write_bytes(b"half of a database")
+    store = await open_store(tmp_path / "queue.db")
+    await submit(store, "a")
+    await store.close()
+    assert names(tmp_path) <= {"queue.db", "queue.db.ballast", "queue.db.exists"}
+
+
+async def test_a_database_that_could_not_shrink_can_after_a_start_and_keeps_its_jobs(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "queue.db")
+    await submit(store, "a", "b")
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "queue.db", isolation_level=None)) as db:
+        db.execute("pragma auto_vacuum = none")
+        db.execute("vacuum")
+    assert told(tmp_path / "queue.db", "auto_vacuum") == 0
+    store = await open_store(tmp_path / "queue.db")
+    assert [(await store.get(id)).id for id in "ab"] == ["a", "b"]
+    await store.close()
+    assert told(tmp_path / "queue.db", "auto_vacuum") == connection.INCREMENTAL
+
+
+@pytest.mark.parametrize(
+    "peak",
+    [
+        pytest.param(2_000, id="small"),
+        pytest.param(200_000, marks=[pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(600)]),
+    ],
+)
+async def test_after_a_peak_the_file_is_small_again(tmp_path: Path, peak: int) -> None:
+    store, path = await open_store(tmp_path / "queue.db", synchronous="off"), tmp_path / "queue.db"
+    for first in range(0, peak, BATCH):
+        await end(store, [f"job-{n}" for n in range(first, first + BATCH)])
+    await store.close()
+    largest = path.stat().st_size
+    store = await open_store(path, synchronous="off")
+    await prune(store)
+    await store.close()
+    left = path.stat().st_size
+    assert left < largest / 3 and left < 4 << 20, f"{left} of {largest} bytes are left"

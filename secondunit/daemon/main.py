@@ -15,6 +15,7 @@ from secondunit.daemon.process.lifecycle import Systemd
 from secondunit.daemon.process.lock import Locked, box_lock
 from secondunit.daemon.process.systemd import Notifier
 from secondunit.queue.errors import StoreBroken, StoreFull
+from secondunit.queue.stores.sqlite.connection import removed
 
 DRAINED, LOOP_DIED, STORE_FAILED, ANOTHER_HAS_IT, MISCONFIGURED = 0, 70, 74, 75, 78
 OURS_ALONE = 0o077
@@ -49,11 +50,11 @@ def _locked(config: Config, systemd: Systemd) -> int:
         try:
             uvloop.run(serve(config, systemd))
         except Exception as error:  # noqa: BLE001  the process ends here: its exit code says of what
-            return _died(error)
+            return _died(error, database)
     return DRAINED
 
 
-def _died(error: Exception) -> int:
+def _died(error: Exception, database: Path) -> int:
     causes = list(_leaves(error))
     faults = [fault for cause in causes if isinstance(cause, BadConfig) for fault in cause.faults]
     broken = [cause for cause in causes if isinstance(cause, StoreBroken | StoreFull)]
@@ -61,6 +62,8 @@ def _died(error: Exception) -> int:
         return _told(MISCONFIGURED, "config.fault", *faults)
     if broken:
         return _told(STORE_FAILED, "store.failed", *map(str, broken))
+    if not database.exists():  # whatever stumbled over it first
+        return _told(STORE_FAILED, "store.failed", removed(database))
     log.error("daemon.died", message=f"a part that must not end has died: {causes[0]!r}", exc_info=error)
     return LOOP_DIED
 

@@ -1,15 +1,20 @@
 """A disk that fills up under the daemon: refused, settled, healed, and nothing that was acknowledged is lost."""
 
+import json
 import os
+import signal
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.e2e.conftest import served
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -26,6 +31,25 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("NOT TESTED: a full disk; this machine does not let root mount one")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def told() -> Iterator[list[Any]]:
+    """What callbacks told; the first is where they go."""
+    got: list[Any] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    got.append(f"http://127.0.0.1:{server.server_port}/")
+    with served(server):
+        yield got
 
 
 def until(holds: Callable[[], object], within: float = 15.0) -> None:
@@ -94,11 +118,14 @@ def test_a_refusal_for_want_of_room_says_when_to_come_again(start: Any, small_di
     caught.value.close()
 
 
-def test_a_daemon_that_starts_on_a_full_disk_serves_reads_and_heals(start: Any, small_disk: Path) -> None:
+@pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGTERM])
+def test_a_daemon_that_starts_on_a_full_disk_serves_reads_and_heals(
+    start: Any, small_disk: Path, way: signal.Signals
+) -> None:
     daemon = start().ready()
     done = daemon.submit(seconds=0)
     daemon.until(done, "completed")
-    daemon.process.kill()
+    daemon.signal(way)  # one that drained took its log and index away: the next start needs room for them
     daemon.process.wait()
     fill(small_disk)
     again = start().ready()
@@ -106,3 +133,33 @@ def test_a_daemon_that_starts_on_a_full_disk_serves_reads_and_heals(start: Any, 
     until(lambda: again.call("POST", "/api/jobs", {"type": "sleep", "payload": {}}).status == 507)
     (small_disk / "filler").unlink()
     until(lambda: again.call("POST", "/api/jobs", {"type": "sleep", "payload": {}}).status == 201)
+
+
+def test_after_a_start_on_a_full_disk_jobs_settle_and_callbacks_are_sent(
+    start: Any, small_disk: Path, told: list[Any]
+) -> None:
+    daemon = start(ALLOW_PRIVATE_ADDRESSES="127.0.0.0/8").ready()
+    body = {"type": "sleep", "payload": {"seconds": 60}, "callback": told[0]}
+    job_id = daemon.call("POST", "/api/jobs", body).body["jobId"]
+    daemon.until(job_id, "running")
+    daemon.signal(signal.SIGTERM)
+    time.sleep(0.2)
+    daemon.signal(signal.SIGTERM)  # at once: the job goes back into the queue
+    daemon.process.wait()
+    fill(small_disk)
+    again = start(ALLOW_PRIVATE_ADDRESSES="127.0.0.0/8").ready()
+    until(lambda: again.job(job_id)["status"] == "running")
+    assert again.call("DELETE", f"/api/jobs/{job_id}").status == 200
+    until(lambda: [end["status"] for end in told[1:]] == ["cancelled"])
+
+
+def test_a_data_folder_that_is_renamed_ends_the_daemon_and_is_named(start: Any) -> None:
+    daemon = start().ready()
+    done = daemon.submit(seconds=0)
+    daemon.until(done, "completed")
+    daemon.data.rename(daemon.data.with_name("elsewhere"))
+    assert daemon.ended(within=60) == 74
+    assert f"{daemon.data}/queue.db was removed or renamed while it was open" in daemon.log
+    assert not daemon.data.exists(), "nothing is made where it was"
+    daemon.data.with_name("elsewhere").rename(daemon.data)
+    assert start().ready().job(done)["status"] == "completed"

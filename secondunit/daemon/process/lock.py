@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,7 +37,8 @@ def box_lock(database: Path) -> Iterator[None]:
             raise Locked(path, os.pread(descriptor, 200, 0).decode(errors="replace").strip()) from None
         started = datetime.now(UTC).isoformat(timespec="seconds")
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()}, since {started}\n".encode(), 0)
+        with suppress(OSError):  # a full disk has no room for our name; the lock holds without it
+            os.pwrite(descriptor, f"process {os.getpid()}, since {started}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)

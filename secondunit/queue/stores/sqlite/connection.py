@@ -11,7 +11,9 @@ from secondunit.queue.errors import StoreBroken, StoreFull
 
 APPLICATION_ID = 0x5EC0D001
 BUSY_TIMEOUT_MS = 5000
-FULL_CODES = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_SHMOPEN", "SQLITE_IOERR_SHMMAP")
+FULL_CODES = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+MAY_MEAN_FULL = ("SQLITE_IOERR", "SQLITE_CANTOPEN")
+ROOM_FOR_A_FILE = 256 << 10  # less, and whatever could not be opened or written had no room
 MAKING = ".making"
 INCREMENTAL = 2
 LARGEST_REWRITTEN = 512 << 20
@@ -87,7 +89,7 @@ def translated(error: sqlite3.Error, path: Path | None = None) -> Exception:
     """The queue's error for SQLite's: a full disk, or a store that can't be trusted."""
     name = getattr(error, "sqlite_errorname", "")
     where = f"{path}: " if path else ""
-    if name in FULL_CODES:
+    if name in FULL_CODES or (path and name.startswith(MAY_MEAN_FULL) and _no_room(path.parent)):
         return StoreFull(f"{where}the disk is full; free some space, nothing was stored")
     remedy = next((text for code, text in REMEDIES.items() if name.startswith(code)), "")
     return StoreBroken(f"{where}{error} ({name or type(error).__name__}){remedy and '; '}{remedy}")
@@ -130,6 +132,19 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def removed(path: Path) -> str:
+    """What to tell of a database that is no longer where it was opened."""
+    return f"{path} was removed or renamed while it was open; put it (and its folder) back, then start again"
+
+
+def _no_room(folder: Path) -> bool:
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < ROOM_FOR_A_FILE or (disk.f_files > 0 and disk.f_favail == 0)
 
 
 def _check_identity(connection: sqlite3.Connection, path: Path) -> None:

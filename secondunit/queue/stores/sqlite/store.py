@@ -16,6 +16,7 @@ from secondunit.queue.store import Decide, Listener, Prune
 from secondunit.queue.stores.sqlite import jobs, lists, pruning
 from secondunit.queue.stores.sqlite.ballast import Ballast
 from secondunit.queue.stores.sqlite.cache import SqliteCache
+from secondunit.queue.stores.sqlite.connection import removed
 from secondunit.queue.stores.sqlite.outbox import SqliteOutbox
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.rows import job_from, micros, moment_or_none, moving_values
@@ -178,7 +179,7 @@ def _same_file(path: Path, opened: os.stat_result) -> None:
     try:
         found = path.stat()
     except FileNotFoundError:
-        raise StoreBroken(f"{path} was removed or renamed while it was open; put it back, then start again") from None
+        raise StoreBroken(removed(path)) from None
     if (found.st_dev, found.st_ino) != (opened.st_dev, opened.st_ino):
         raise StoreBroken(f"{path} was replaced by another file while it was open; start again")
 

@@ -111,7 +111,7 @@ class Writer:
 
     def _serve(self) -> None:
         try:
-            connection = connect_writer(self._path, self._synchronous)
+            connection = self._connected()
         except (QueueError, sqlite3.Error, OSError) as error:
             self._tell(self._opened.set_exception, error)
             self._tell(self._closed.set_result, None)
@@ -124,6 +124,15 @@ class Writer:
         finally:
             connection.close()
             self._tell(self._closed.set_result, None)
+
+    def _connected(self) -> sqlite3.Connection:
+        """The connection; on a full disk the ballast makes room for what an open database needs."""
+        try:
+            return connect_writer(self._path, self._synchronous)
+        except StoreFull:
+            if not self._ballast.release():
+                raise
+            return connect_writer(self._path, self._synchronous)
 
     def _loop_over(self, connection: sqlite3.Connection) -> None:
         dirty = False

@@ -24,7 +24,7 @@ from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.randomness import StockedRandom
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue.context import Hooks
-from secondunit.queue.execution import House
+from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.model import Event
@@ -127,7 +127,7 @@ async def pickup(bench: Bench, n: int) -> list[float]:
 
 async def claim(bench: Bench, n: int) -> list[float]:
     """Milliseconds of the thread that claims one job, beside 100,000 delayed ones; the commit is left out."""
-    from secondunit.queue.stores.sqlite import jobs
+    from secondunit.queue.stores.sqlite.tables import jobs
 
     await batches(bench, n)
     times = []
@@ -162,8 +162,8 @@ async def measure(what: str, n: int, synchronous: str, folder: Path, ended: int)
     clock, hub, random = SystemClock(), Hub(), StockedRandom()
     store = await open_store(path, synchronous=synchronous)
     registry = Registry([HandlerSpec("noop", Payload, noop, concurrency=10)])
-    house = House(store, hub, clock, random, WorkFolders(folder), Hooks())
-    worker = Worker(house, registry, boot="bench", ttl=TTL, most=10)
+    runtime = Runtime(store, hub, clock, random, WorkFolders(folder), Hooks())
+    worker = Worker(runtime, registry, boot="bench", ttl=TTL, most=10)
     bench = Bench(store, Queue(store, registry, hub, clock, random, coming=worker.look), worker, {})
     store.listen(hub.publish)
     for tap in (JobLog(clock), Metrics(store, tuple(registry), clock), bench.hear):

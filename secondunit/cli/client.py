@@ -25,7 +25,7 @@ FAILED = 1
 ENDED = ("completed", "partial", "failed", "cancelled")
 
 
-class Refused(Exception):
+class DaemonRefused(Exception):
     """The daemon said no; the message is its reason, field by field."""
 
 
@@ -111,7 +111,7 @@ def ask(
                     " or set DATA_DIR to the folder of the one that runs"
                 )
         return asyncio.run(without(settings))
-    except Refused as refused:
+    except DaemonRefused as refused:
         fail(str(refused))
     except KeyboardInterrupt:
         sys.exit(130)
@@ -130,9 +130,9 @@ async def _content(response: ClientResponse) -> Any:
     try:
         problem = json.loads(text)
     except ValueError:
-        raise Refused(f"the daemon answered {response.status}: {text[:200]}") from None
+        raise DaemonRefused(f"the daemon answered {response.status}: {text[:200]}") from None
     reasons = [f"  {fault['field']}: {fault['message']}" for fault in problem.get("errors", ())]
-    raise Refused("\n".join([str(problem["title"]), *reasons] if reasons else [str(problem["detail"])]))
+    raise DaemonRefused("\n".join([str(problem["title"]), *reasons] if reasons else [str(problem["detail"])]))
 
 
 async def _messages(response: ClientResponse) -> AsyncIterator[Mapping[str, Any]]:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from secondunit.cli.client import Refused
+from secondunit.cli.client import DaemonRefused
 from secondunit.daemon.config.settings import Database
 from secondunit.daemon.files.backups import take
 from secondunit.daemon.http.contract import serialize
@@ -89,7 +89,9 @@ async def _running(store: Store) -> AsyncIterator[Job]:
 async def opened(database: Database) -> AsyncIterator[Store]:
     """The store, under its lock; Refused when it can't be had."""
     if not await asyncio.to_thread(database.path.exists):
-        raise Refused(f"no daemon runs, and there is no queue at {database.path}; start one with `secondunit run`")
+        raise DaemonRefused(
+            f"no daemon runs, and there is no queue at {database.path}; start one with `secondunit run`"
+        )
     try:
         with box_lock(database.path):
             store = await open_store(database.path, synchronous=database.synchronous)
@@ -98,6 +100,6 @@ async def opened(database: Database) -> AsyncIterator[Store]:
             finally:
                 await store.close()
     except Locked as error:
-        raise Refused(f"the daemon does not answer: {error}") from None
+        raise DaemonRefused(f"the daemon does not answer: {error}") from None
     except QueueError as error:
-        raise Refused(str(error)) from None
+        raise DaemonRefused(str(error)) from None

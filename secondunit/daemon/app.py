@@ -12,16 +12,16 @@ import structlog
 
 from secondunit.daemon.automation.backend import KIND as BACKEND
 from secondunit.daemon.automation.backend import Backend, BackendSender
-from secondunit.daemon.automation.partial_retry import Again
+from secondunit.daemon.automation.partial_retry import PartialRetrier
 from secondunit.daemon.automation.poller import Ears, Poller
-from secondunit.daemon.config.job_types import Found, discover
+from secondunit.daemon.config.job_types import DiscoveredJobTypes, discover
 from secondunit.daemon.config.loader import Config, unserved
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.delivery.dispatcher import Deliverer
 from secondunit.daemon.delivery.policy import Sender
 from secondunit.daemon.delivery.webhooks import KIND as CALLBACK
 from secondunit.daemon.delivery.webhooks import CallbackSender, signer
-from secondunit.daemon.files.artifacts import Artifacts
+from secondunit.daemon.files.artifacts import JobArtifacts
 from secondunit.daemon.files.backups import take
 from secondunit.daemon.files.startup_cleanup import tidy
 from secondunit.daemon.files.uploads import Uploads
@@ -32,19 +32,19 @@ from secondunit.daemon.monitoring.disk_guard import DiskGuard
 from secondunit.daemon.monitoring.health import Box, Checkup
 from secondunit.daemon.monitoring.job_log import JobLog, mode_lines
 from secondunit.daemon.monitoring.metrics import Metrics
-from secondunit.daemon.process import garbage
+from secondunit.daemon.process import garbage_collector as garbage
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.lifecycle import Stop, Systemd, drain, stop_on_signals
 from secondunit.daemon.process.randomness import StockedRandom
 from secondunit.daemon.wiring.backend import backend_of, poller_of
 from secondunit.daemon.wiring.background import loops
-from secondunit.daemon.wiring.components import Parts, World
+from secondunit.daemon.wiring.components import Components, World
 from secondunit.daemon.wiring.resources import VERSION, sessions_of, store_of, tools_of
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue import leases
 from secondunit.queue.context import Hooks
-from secondunit.queue.execution import House
+from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.model import Job
@@ -75,12 +75,12 @@ async def serve(config: Config, systemd: Systemd) -> None:
             found = discover(tools, settings)
             _report(found, settings)
             world = World(settings, clock, boot, store, tools, work, session, operators, joblog)
-            parts = _compose(world, found)
+            components = _compose(world, found)
             async with asyncio.TaskGroup() as group:
-                await _run(group, world, parts, stop, systemd)
+                await _run(group, world, components, stop, systemd)
 
 
-def _compose(world: World, found: Found) -> Parts:
+def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     settings, clock, store = world.settings, world.clock, world.store
     registry, hub, random = Registry(found.specs), Hub(), StockedRandom()
     metrics = Metrics(store, tuple(registry), clock)
@@ -99,7 +99,9 @@ def _compose(world: World, found: Found) -> Parts:
         queue, _box(world, found), clock, metrics.degraded,
         disk=disk, poller=poller, gemini=gemini, geocoder=geocoder,
     )  # fmt: skip
-    again = Again(clock, lambda: geocoder.trouble if geocoder else None, world.joblog.again)
+    partial_retrier = PartialRetrier(
+        clock, lambda: geocoder.trouble if geocoder else None, world.joblog.partial_retried
+    )
     poisoned = Poisoned(clock)
     uploads = Uploads(settings.uploads, settings.max_upload_mb << 20, clock)
     api = Api(
@@ -114,7 +116,7 @@ def _compose(world: World, found: Found) -> Parts:
         version=VERSION,
         settings=http_settings(settings),
         analyses=_analyses(world, uploads, disk),
-        artifacts=Artifacts(world.tools.files, world.work.log_of, world.tools.buckets),
+        artifacts=JobArtifacts(world.tools.files, world.work.log_of, world.tools.buckets),
         locations=_locations(world),
     )
     store.listen(hub.publish)
@@ -122,12 +124,12 @@ def _compose(world: World, found: Found) -> Parts:
     hub.tap(metrics)
     hub.tap(poisoned)
     hub.tap(uploads.hear)
-    hub.tap(again.hear)
+    hub.tap(partial_retrier.hear)
     if poller:
         hub.tap(poller.hear)
     hub.tap(lambda events: deliverer.wake() if any(event.status.ended for event in events) else None)
     alerts = _alerts(world, checkup, poisoned)
-    return Parts(worker, queue, metrics, deliverer, disk, poller, alerts, uploads, again, api)
+    return Components(worker, queue, metrics, deliverer, disk, poller, alerts, uploads, partial_retrier, api)
 
 
 def _worker(world: World, registry: Registry, hub: Hub, metrics: Metrics) -> Worker:
@@ -141,7 +143,7 @@ def _worker(world: World, registry: Registry, hub: Hub, metrics: Metrics) -> Wor
     if world.tools.geocoder:
         world.tools.geocoder.listen(metrics.observe_geocode)
     return Worker(
-        House(world.store, hub, world.clock, SystemRandom(), world.work, hooks, world.joblog.raised),
+        Runtime(world.store, hub, world.clock, SystemRandom(), world.work, hooks, world.joblog.raised),
         registry,
         boot=world.boot,
         ttl=timedelta(seconds=world.settings.lease_seconds),
@@ -193,7 +195,7 @@ def _alerts(world: World, checkup: Checkup, poisoned: Poisoned) -> Alerts | None
     return Alerts(partial(checkup.sight, poisoned), hook, limits, world.clock, settings.box)
 
 
-def _box(world: World, found: Found) -> Box:
+def _box(world: World, found: DiscoveredJobTypes) -> Box:
     return Box(
         version=VERSION,
         boot=world.boot,
@@ -208,27 +210,27 @@ def _box(world: World, found: Found) -> Box:
     )
 
 
-async def _run(group: asyncio.TaskGroup, world: World, parts: Parts, stop: Stop, systemd: Systemd) -> None:
+async def _run(group: asyncio.TaskGroup, world: World, components: Components, stop: Stop, systemd: Systemd) -> None:
     settings = world.settings
-    endless = [group.create_task(loop) for loop in loops(world, parts, systemd)]
-    async with listening(parts.api, settings.host, settings.port, settings.control) as port:
-        group.create_task(parts.worker.run())
-        deliveries = group.create_task(parts.deliverer.run())
+    endless = [group.create_task(loop) for loop in loops(world, components, systemd)]
+    async with listening(components.api, settings.host, settings.port, settings.control) as port:
+        group.create_task(components.worker.run())
+        deliveries = group.create_task(components.deliverer.run())
         garbage.settle()
-        _announce(settings, port, parts.queue)
+        _announce(settings, port, components.queue)
         systemd.notifier.send(READY=1, STATUS=f"serving http://{settings.host}:{port}")
         await stop.asked.wait()
-        parts.queue.draining = True
-        await drain(parts.worker, stop, systemd.notifier, settings.drain_seconds)
-        parts.api.stopping.set()
-        parts.deliverer.stop()
+        components.queue.draining = True
+        await drain(components.worker, stop, systemd.notifier, settings.drain_seconds)
+        components.api.stopping.set()
+        components.deliverer.stop()
         await deliveries
     for loop in endless:
         loop.cancel()
     log.info("daemon.stopped", message="drained; nothing runs any more")
 
 
-def _report(found: Found, settings: Settings) -> None:
+def _report(found: DiscoveredJobTypes, settings: Settings) -> None:
     for broken in found.broken:
         log.error("plugin.broken", message=f"{broken.source} can't be used: {broken.why}")
     for warning in unserved(settings, [spec.type for spec in found.specs]):

@@ -33,7 +33,7 @@ INSIST_EVERY = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Runtime:
     """What every execution works with."""
 
     store: Store
@@ -56,7 +56,7 @@ class Execution:
         job: Job,
         lease: Lease,
         spec: HandlerSpec,
-        house: House,
+        runtime: Runtime,
         on_settling: Callable[[], None] = lambda: None,
     ) -> None:
         self.job = job
@@ -65,7 +65,7 @@ class Execution:
         self.settling = False
         self._on_settling = on_settling
         self._spec = spec
-        self._house = house
+        self._runtime = runtime
         self._verdict: Outcome | None = None
         self._lost = False
         self._work: asyncio.Task[Outcome] | None = None
@@ -97,19 +97,19 @@ class Execution:
         except (LeaseLost, JobNotFound):
             settled = None
         ended = settled is not None and settled.status.ended
-        await self._house.workspaces.close(self.job, ended=ended)
+        await self._runtime.workspaces.close(self.job, ended=ended)
 
     async def _outcome(self) -> Outcome:
         try:
-            workspace = await self._house.workspaces.open(self.job)
+            workspace = await self._runtime.workspaces.open(self.job)
         except Exception as error:  # noqa: BLE001  part of the run's boundary: without its folders it fails, not the daemon
-            self._house.on_error(self.job, error)
+            self._runtime.on_error(self.job, error)
             return _cleaned(classify(error))
         return self._judged(await self._worked(workspace))
 
     async def _worked(self, workspace: Workspace) -> asyncio.Task[Outcome]:
-        house = self._house
-        ctx = RunContext(self.job, self.lease, workspace, house.store, house.hub, house.clock, house.hooks)
+        runtime = self._runtime
+        ctx = RunContext(self.job, self.lease, workspace, runtime.store, runtime.hub, runtime.clock, runtime.hooks)
         self._work = work = asyncio.create_task(self._handle(ctx))
         if self._verdict is not None:
             self._tell()
@@ -141,14 +141,14 @@ class Execution:
         return outcome
 
     def _tell(self) -> None:
-        self._told_at = self._house.clock.monotonic()
+        self._told_at = self._runtime.clock.monotonic()
         if self._work:
             self._work.cancel()
 
     async def _end(self, work: asyncio.Task[Outcome]) -> None:
         while not work.done():
             work.cancel()
-            pause = asyncio.create_task(self._house.clock.sleep(INSIST_EVERY))
+            pause = asyncio.create_task(self._runtime.clock.sleep(INSIST_EVERY))
             await asyncio.wait([work, pause], return_when=asyncio.FIRST_COMPLETED)
             pause.cancel()
 
@@ -163,11 +163,11 @@ class Execution:
         except TypeUnavailable as error:
             return Postpone(UNAVAILABLE_PAUSE, clean(str(error)))
         except Exception as error:  # noqa: BLE001  a run's boundary: what a handler raises is an outcome, not a crash
-            self._house.on_error(self.job, error)
+            self._runtime.on_error(self.job, error)
             return _cleaned(classify(error))
 
     async def _watch(self, ctx: RunContext) -> None:
-        clock, spec = self._house.clock, self._spec
+        clock, spec = self._runtime.clock, self._spec
         limit = self.job.timeout or spec.timeout
         began = clock.monotonic()
         while True:
@@ -186,14 +186,14 @@ class Execution:
                 self.stop(_overdue("stalled", f"no progress for {spec.stall.total_seconds():g} s"))
 
     async def _settle(self, outcome: Outcome) -> Job:
-        house = self._house
+        runtime = self._runtime
 
         def settle(job: Job) -> Change:
-            return state.settle(job, outcome, house.random, house.clock.now())
+            return state.settle(job, outcome, runtime.random, runtime.clock.now())
 
         self.settling = True
         self._on_settling()
-        return await with_room(house.clock, lambda: house.store.change(self.job.id, settle, lease=self.lease))
+        return await with_room(runtime.clock, lambda: runtime.store.change(self.job.id, settle, lease=self.lease))
 
 
 def _finished(value: Any) -> Outcome:

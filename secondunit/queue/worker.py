@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from secondunit.queue.errors import StoreFull
-from secondunit.queue.execution import Execution, House
+from secondunit.queue.execution import Execution, Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Event, JobId, Lease
 from secondunit.queue.outcome import Released
@@ -18,11 +18,11 @@ STOPPED_ON_REQUEST = Released("stopped on request")
 class Worker:
     """Runs jobs under leases of this `boot`, at most `concurrency` of a type and `most` in all."""
 
-    def __init__(self, house: House, registry: Registry, *, boot: str, ttl: timedelta, most: int) -> None:
+    def __init__(self, runtime: Runtime, registry: Registry, *, boot: str, ttl: timedelta, most: int) -> None:
         self.boot = boot
         self.ttl = ttl
-        self.ticked = house.clock.monotonic()
-        self._house = house
+        self.ticked = runtime.clock.monotonic()
+        self._runtime = runtime
         self._registry = registry
         self._most = most
         self._running: list[Execution] = []
@@ -33,14 +33,14 @@ class Worker:
         self._hungry = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
-        house.hub.tap(self._hear)
+        runtime.hub.tap(self._hear)
 
     async def run(self) -> None:
         """Claim and run until `drain` is over; cancelled, it takes its runs along."""
         async with asyncio.TaskGroup() as tasks:
             while not (self._draining and not self._running):
                 self._wake.clear()
-                self.ticked = self._house.clock.monotonic()
+                self.ticked = self._runtime.clock.monotonic()
                 room = await self._claim(tasks)
                 self._hungry = bool(room)
                 await self._nap(room, tasks)
@@ -51,7 +51,7 @@ class Worker:
         """Start nothing more; return once nothing runs, TimeoutError if that takes longer than `grace` seconds."""
         self._draining = True
         self._wake.set()
-        timer = asyncio.create_task(self._house.clock.sleep(grace))
+        timer = asyncio.create_task(self._runtime.clock.sleep(grace))
         idle = asyncio.create_task(self._idle.wait())
         try:
             await asyncio.wait([timer, idle], return_when=asyncio.FIRST_COMPLETED)
@@ -96,25 +96,25 @@ class Worker:
         if len(running) >= self._most:
             return {}
         busy = Counter(execution.type for execution in running)
-        paused = await self._house.store.paused()
+        paused = await self._runtime.store.paused()
         room = {type: spec.concurrency - busy[type] for type, spec in self._registry.items() if type not in paused}
         return {type: free for type, free in room.items() if free > 0}
 
     async def _claim(self, tasks: asyncio.TaskGroup) -> Collection[str]:
         """Start what there is room for; the types of which another job that comes due can be started."""
-        house, room = self._house, await self._room()
+        runtime, room = self._runtime, await self._room()
         if self._draining or not room:
             return ()
         limit = self._most - sum(not execution.settling for execution in self._running)
         self._stopped_early.clear()
         try:
-            jobs = await house.store.claim(room, limit, self.boot, self.ttl, house.clock.now())
+            jobs = await runtime.store.claim(room, limit, self.boot, self.ttl, runtime.clock.now())
         except StoreFull:
             return ()  # nothing can start until there is room on the disk; the next round looks again
         for job in jobs:
             if job.lease is None:
                 continue
-            execution = Execution(job, job.lease, self._registry[job.type], house, self._wake.set)
+            execution = Execution(job, job.lease, self._registry[job.type], runtime, self._wake.set)
             before = [other for other in self._running if other.job.id == job.id]
             self._running.append(execution)
             tasks.create_task(self._run(execution, before), name=f"run {job.id}")
@@ -138,8 +138,8 @@ class Worker:
         due = await self._next_due(room) if room else None
         seconds = LONGEST_NAP
         if due is not None:
-            seconds = min(seconds, max(0.0, (due - self._house.clock.now()).total_seconds()))
-        alarm = tasks.create_task(self._house.clock.sleep(seconds))
+            seconds = min(seconds, max(0.0, (due - self._runtime.clock.now()).total_seconds()))
+        alarm = tasks.create_task(self._runtime.clock.sleep(seconds))
         alarm.add_done_callback(self._ring)
         try:
             await self._wake.wait()
@@ -150,7 +150,7 @@ class Worker:
         if self._due is None or self._due[0] != set(room):
             self._due = set(room), None  # before it is asked, so that news on the way is not forgotten
             asked = self._due
-            due = await self._house.store.next_due(list(room))
+            due = await self._runtime.store.next_due(list(room))
             if self._due is asked:
                 self._due = asked[0], due
             return due

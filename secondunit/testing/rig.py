@@ -3,23 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from secondunit.queue.context import Hooks
-from secondunit.queue.errors import StoreBroken, StoreFull
-from secondunit.queue.execution import House
+from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry, Workspace
 from secondunit.queue.hub import Hub
-from secondunit.queue.model import Change, Filter, Job, JobId, Lease
+from secondunit.queue.model import Change, Filter, Job, JobId
 from secondunit.queue.service import Queue, Submission
-from secondunit.queue.store import Decide
-from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.worker import Worker
 from secondunit.testing.clock import ManualClock
+from secondunit.testing.faulty_store import FaultyStore
 from secondunit.testing.jobs import BOOT, TTL
 
 Run = Callable[[JobContext, Any], Awaitable[Any]]
@@ -36,7 +33,7 @@ def spec(type: str, run: Run, **fields: Any) -> HandlerSpec:
     return HandlerSpec(type, fields.pop("payload", Numbered), run, **fields)
 
 
-class Chance:
+class SteadyRandom:
     """Chance that adds nothing to a delay, and bytes that never repeat."""
 
     def __init__(self) -> None:
@@ -73,55 +70,6 @@ class RecordedFolders:
         self.closed.append((job.id, job.epoch, ended))
 
 
-class FaultyStore(MemoryStore):
-    """A store whose next writes can be refused (`full`, `broken`) and whose claims can be held on their way back."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.full = False
-        self.broken = False
-        self.refused = 0
-        self.claims = 0
-        self.on_the_way = asyncio.Event()
-        self.arrive = asyncio.Event()
-        self.arrive.set()
-
-    async def change(self, job_id: JobId, decide: Decide, *, lease: Lease | None = None) -> Job:
-        self._judge()
-        return await super().change(job_id, decide, lease=lease)
-
-    async def claim(self, *arguments: Any) -> Any:
-        self.claims += 1
-        self._judge()
-        jobs = await super().claim(*arguments)
-        self.on_the_way.set()
-        await self.arrive.wait()
-        return jobs
-
-    async def extend(self, *arguments: Any) -> Any:
-        self._judge()
-        return await super().extend(*arguments)
-
-    async def shift(self, delta: timedelta) -> None:
-        self._judge()
-        await super().shift(delta)
-
-    async def prune(self, *arguments: Any) -> Any:
-        self._judge()
-        return await super().prune(*arguments)
-
-    async def age(self, *arguments: Any) -> int:
-        self._judge()
-        return await super().age(*arguments)
-
-    def _judge(self) -> None:
-        self.refused += self.full or self.broken
-        if self.broken:
-            raise StoreBroken("the disk is gone")
-        if self.full:
-            raise StoreFull("the disk is full")
-
-
 class Rig:
     """The parts, put together as the daemon does it."""
 
@@ -133,23 +81,23 @@ class Rig:
         self.errors: list[BaseException] = []
         self.store.listen(self.hub.publish)
         self.registry = Registry(specs)
-        chance = Chance()
-        self.house = House(
+        rng = SteadyRandom()
+        self.runtime = Runtime(
             self.store,
             self.hub,
             self.clock,
-            chance,
+            rng,
             self.folders,
             hooks or Hooks(),
             lambda job, error: self.errors.append(error),
         )
-        self.worker = Worker(self.house, self.registry, boot=BOOT, ttl=TTL, most=most)
+        self.worker = Worker(self.runtime, self.registry, boot=BOOT, ttl=TTL, most=most)
         self.queue = Queue(
             self.store,
             self.registry,
             self.hub,
             self.clock,
-            chance,
+            rng,
             interrupt=self.worker.stop_job,
             coming=self.worker.look,
             max_queued=max_queued,

@@ -12,13 +12,14 @@ import pytest
 
 from secondunit.queue.model import Filter, Idempotency, Job, Status
 from secondunit.queue.outcome import Completed
-from secondunit.queue.stores.sqlite import jobs, lists, pruning
-from secondunit.queue.stores.sqlite.cache import SqliteCache
 from secondunit.queue.stores.sqlite.connection import connect_writer
-from secondunit.queue.stores.sqlite.outbox import SqliteOutbox
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.steps import SqliteSteps
-from secondunit.queue.stores.sqlite.transaction import Known, Transaction
+from secondunit.queue.stores.sqlite.tables import jobs, pruning
+from secondunit.queue.stores.sqlite.tables import queries as lists
+from secondunit.queue.stores.sqlite.tables.cache import SqliteCache
+from secondunit.queue.stores.sqlite.tables.outbox import SqliteOutbox
+from secondunit.queue.stores.sqlite.tables.steps import SqliteSteps
+from secondunit.queue.stores.sqlite.transaction import Transaction, WriterCache
 from secondunit.queue.stores.sqlite.writer import Writer
 from secondunit.testing.jobs import BOOT, CALLBACK, NOW, TTL, held, later, new, prune_at, settled
 
@@ -47,7 +48,7 @@ class Recorder:
 
     @property
     def transaction(self) -> Transaction:
-        return Transaction(cast(sqlite3.Connection, self), Known())
+        return Transaction(cast(sqlite3.Connection, self), WriterCache())
 
     @property
     def readers(self) -> Readers:

@@ -22,8 +22,8 @@ from secondunit.daemon.http.contract import responses
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.server import build_app, express
 from secondunit.daemon.http.transport.problems import MEDIA_TYPE
-from secondunit.daemon.http.transport.route import Route
-from secondunit.daemon.monitoring.health_report import Health
+from secondunit.daemon.http.transport.route import ApiRoute
+from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.queue import state, value
@@ -147,7 +147,7 @@ class House:
         self.hub = Hub()
         self.store.listen(self.hub.publish)
         self.metrics = FakeMetrics()
-        self.health = Health("ok", ["all is well"], {"queueDepth": 3})
+        self.health = HealthReport("ok", ["all is well"], {"queueDepth": 3})
         self.interrupted: list[str] = []
         registry = Registry([*SPECS, *specs])
         self.queue = Queue(self.store, registry, self.hub, self.clock, self.chance, interrupt=self.interrupted.append)
@@ -243,7 +243,7 @@ class House:
         """Publish an event that is not stored."""
         self.hub.publish([event])
 
-    async def _health(self) -> Health:
+    async def _health(self) -> HealthReport:
         return self.health
 
     async def _retry_delivery(self, delivery_id: str) -> Delivery:
@@ -258,7 +258,7 @@ class Server(TestServer):
         return await super()._make_runner(**options | {"handler_cancellation": False, "lingering_time": 0.1})
 
 
-def _route(method: str, path: str) -> Route | None:
+def _route(method: str, path: str) -> ApiRoute | None:
     path = path.partition("?")[0]
     for route in sorted(ROUTES, key=lambda route: "{" in route.path):
         pattern = re.sub(r"{\w+}", "[^/]+", route.path)

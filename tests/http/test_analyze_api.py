@@ -21,14 +21,14 @@ from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.handlers.analyze.strategy import cache_key, strategy
 from secondunit.queue.context import Hooks
 from secondunit.queue.errors import BadPayload, FieldError, StoreFull
-from secondunit.queue.execution import House as Runs
+from secondunit.queue.execution import Runtime as Runs
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.model import Filter, Job, Status
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.service import Submission
 from secondunit.queue.worker import Worker
-from secondunit.testing.rig import Chance, RecordedFolders
+from secondunit.testing.rig import RecordedFolders, SteadyRandom
 
 URL = "https://videos.example/soup.mp4"
 RECIPE = {"name": "Soup", "steps": []}
@@ -137,7 +137,7 @@ async def open_kitchen(build: Any, tmp_path: Path) -> AsyncIterator[Open]:
             kitchen = Kitchen(tmp_path)
             house = kitchen.house = await build(specs=[kitchen.spec], analyses=kitchen.analyses)
             if working:
-                runs = Runs(house.store, house.hub, house.clock, Chance(), RecordedFolders(), Hooks())
+                runs = Runs(house.store, house.hub, house.clock, SteadyRandom(), RecordedFolders(), Hooks())
                 worker = kitchen.worker = Worker(
                     runs, house.queue.registry, boot="boot", ttl=timedelta(hours=9), most=5
                 )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from secondunit.daemon.files.artifacts import Artifacts
+from secondunit.daemon.files.artifacts import JobArtifacts
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue.outcome import Completed
@@ -65,7 +65,7 @@ class Shelf:
 async def shelf(build: Callable[..., Awaitable[Any]], tmp_path: Path) -> AsyncIterator[Shelf]:
     (tmp_path / "media").mkdir()
     files, work = LocalFiles([tmp_path / "media"]), WorkFolders(tmp_path / "data")
-    house = await build(artifacts=Artifacts(files, work.log_of))
+    house = await build(artifacts=JobArtifacts(files, work.log_of))
     yield Shelf(house, tmp_path, work)
     files.close()
 

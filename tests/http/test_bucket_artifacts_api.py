@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.files.artifacts import Artifacts
+from secondunit.daemon.files.artifacts import JobArtifacts
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.router import Storage
-from secondunit.handlers.tools.storage.s3.client import S3, Found
+from secondunit.handlers.tools.storage.s3.client import S3, ObjectInfo
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue.outcome import Completed, Transient
@@ -31,11 +31,11 @@ class Shelf(S3):
         super().__init__(KEYS)
         self.sizes = sizes
 
-    async def find(self, spot: Any) -> Found | None:
+    async def find(self, spot: Any) -> ObjectInfo | None:
         if self.sizes is None:
             raise Transient("s3://films: S3 can't be reached")
         size = self.sizes.get(spot.key)
-        return None if size is None else Found(size, '"x"')
+        return None if size is None else ObjectInfo(size, '"x"')
 
 
 class House:
@@ -65,7 +65,7 @@ def built(build: Callable[..., Awaitable[Any]], tmp_path: Path) -> Built:
     async def over(sizes: dict[str, int] | None = None) -> House:
         buckets = Buckets(Shelf(sizes), ["films/out"], 1)
         files = Storage(LocalFiles([]), buckets)
-        return House(await build(artifacts=Artifacts(files, WorkFolders(tmp_path).log_of, buckets)))
+        return House(await build(artifacts=JobArtifacts(files, WorkFolders(tmp_path).log_of, buckets)))
 
     return over
 

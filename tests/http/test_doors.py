@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from secondunit.daemon.http.routes import ROUTES
-from secondunit.daemon.http.transport.admission import Gate
+from secondunit.daemon.http.transport.admission import Admission
 from secondunit.daemon.http.transport.auth import Caller, OneKey
 from secondunit.daemon.http.transport.problems import ScopeTooSmall
 from secondunit.daemon.http.transport.rate_limit import MOST_CALLERS, RateLimit
@@ -104,13 +104,13 @@ class ReadOnly:
 
 
 async def test_a_key_reaches_no_further_than_its_scopes(house: Any) -> None:
-    gate = Gate(house.api, ReadOnly())
+    admission = Admission(house.api, ReadOnly())
     by_scope = {route.scope: route for route in ROUTES if route.scope}
     request = make_mocked_request("GET", "/", headers={"X-API-Key": "k"})
-    assert await gate.admit(request, by_scope["read"]) == Caller("k", frozenset({"read"}))
+    assert await admission.admit(request, by_scope["read"]) == Caller("k", frozenset({"read"}))
     for scope in ("submit", "admin"):
         with pytest.raises(ScopeTooSmall, match=scope):
-            await gate.admit(request, by_scope[scope])
+            await admission.admit(request, by_scope[scope])
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from secondunit.daemon.http.routes import ROUTES
-from secondunit.daemon.http.transport.problems import KINDS
-from secondunit.daemon.monitoring.health_report import Health
+from secondunit.daemon.http.transport.problems import PROBLEM_TYPES
+from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.queue import errors
 
 ORIGIN = "chrome-extension://abcdefghijklmnop"
@@ -19,7 +19,7 @@ ASKED = "authorization,x-api-key,content-type,idempotency-key,last-event-id,pref
 
 @pytest.mark.parametrize(("status", "code"), [("ok", 200), ("degraded", 200), ("draining", 503), ("failing", 503)])
 async def test_health_says_how_it_is_in_a_word_and_a_status(house: Any, status: Any, code: int) -> None:
-    house.health = Health(status, ["why"], {"diskFree": 1})
+    house.health = HealthReport(status, ["why"], {"diskFree": 1})
     answer = await house.call("GET", "/health", status=code)
     assert answer == {"status": status, "reasons": ["why"], "diskFree": 1}
 
@@ -189,9 +189,9 @@ def test_every_error_of_the_queue_that_reaches_a_caller_has_its_row() -> None:
     raised = {
         value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, errors.QueueError)
     }
-    assert raised - inside <= set(KINDS)
+    assert raised - inside <= set(PROBLEM_TYPES)
 
 
 def test_no_two_kinds_of_problem_share_a_word() -> None:
-    words = [kind.word for kind in KINDS.values()]
+    words = [kind.word for kind in PROBLEM_TYPES.values()]
     assert len(words) == len(set(words))

@@ -13,7 +13,7 @@ from secondunit.daemon.wiring.caches import CachedResults, CachedSpending
 from secondunit.handlers.analyze import handler as analyze
 from secondunit.handlers.analyze.stills import Still, moments, take_stills, telling
 from secondunit.handlers.tools.gemini.client import Gemini
-from secondunit.handlers.tools.gemini.transport import GoogleWire
+from secondunit.handlers.tools.gemini.transport import GoogleTransport
 from secondunit.handlers.tools.media.frames import Camera
 from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.queue.outcome import Deterministic
@@ -21,7 +21,7 @@ from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.validation import validated
 from secondunit.testing.fakes.gemini import StandIn
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.rig import Chance
+from secondunit.testing.rig import SteadyRandom
 
 pytestmark = pytest.mark.media
 
@@ -96,8 +96,10 @@ async def test_a_film_is_analysed_over_http(studio: Any, bunny: Path) -> None:
     stand_in, store, clock = StandIn(), MemoryStore(), studio.tools.clock
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(stand_in.serving())
-        wire = GoogleWire("key", "gemini-2.5-flash", clock, base_url=url, limit=timedelta(seconds=30))
-        gemini = Gemini(wire, "gemini-2.5-flash", clock=clock, random=Chance(), spending=CachedSpending(store.cache))
+        transport = GoogleTransport("key", "gemini-2.5-flash", clock, base_url=url, limit=timedelta(seconds=30))
+        gemini = Gemini(
+            transport, "gemini-2.5-flash", clock=clock, random=SteadyRandom(), spending=CachedSpending(store.cache)
+        )
         stack.push_async_callback(gemini.close)
         results = CachedResults(store.cache, clock, timedelta(hours=1))
         spec = analyze.build(replace(studio.tools, gemini=gemini, results=results, videos=NoVideos()))

@@ -22,9 +22,9 @@ from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.service import Queue, Submission
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.testing.clock import ManualClock
-from secondunit.testing.crashing import Process
 from secondunit.testing.jobs import ALL
-from secondunit.testing.rig import Chance
+from secondunit.testing.rig import SteadyRandom
+from secondunit.testing.simulated_process import Process
 
 CONCURRENCY, MOST = 2, 3
 TYPES = ("play", "show")
@@ -55,7 +55,7 @@ class Machine(RuleBasedStateMachine):
     def begin(self) -> MultipleResults[str]:
         self.runner = asyncio.Runner()
         self.clock = ManualClock()
-        self.chance = Chance()
+        self.rng = SteadyRandom()
         self.store = MemoryStore()
         self.boots = 0
         self.plays: list[Play] = []
@@ -88,7 +88,7 @@ class Machine(RuleBasedStateMachine):
     async def boot(self) -> None:
         self.boots += 1
         self.plays.clear()
-        self.daemon = Process(self.store, self.clock, self.chance, self.registry, boot=f"boot-{self.boots}", most=MOST)
+        self.daemon = Process(self.store, self.clock, self.rng, self.registry, boot=f"boot-{self.boots}", most=MOST)
         await self.daemon.start()
         self.moves = []
         self.reader = asyncio.create_task(self.follow(self.daemon.queue))

@@ -16,14 +16,14 @@ PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
+class DueRetry:
     """The `number`-th time, from 1, that a job is queued again by itself, and when that is due."""
 
     number: int
     at: datetime
 
 
-def next_try(job: Job) -> Try | None:
+def next_retry(job: Job) -> DueRetry | None:
     """When to look again for what this job missed; None when that would not help, or was done often enough.
 
     Each run that ended in part stands in the job's history, which outlives the daemon; one that somebody asked for
@@ -34,19 +34,19 @@ def next_try(job: Job) -> Try | None:
     if not isinstance(job.result, Mapping) or job.result.get("retryable") is not True:
         return None
     number = sum(run.outcome == "partial" for run in job.runs)
-    return Try(number, job.finished_at + WAITS[number - 1]) if 1 <= number <= len(WAITS) else None
+    return DueRetry(number, job.finished_at + WAITS[number - 1]) if 1 <= number <= len(WAITS) else None
 
 
-class Again:
-    """The loop. `trouble` says why no place can be found now; `on_again` hears of each job that is queued again.
+class PartialRetrier:
+    """The loop. `trouble` says why no place can be found now; `on_retry` hears of each job that is queued again.
 
     While there is trouble one job at a time goes, to learn when it is over: nothing else might ask the geocoder.
     """
 
-    def __init__(self, clock: Clock, trouble: Callable[[], str | None], on_again: Callable[[Job, int], None]) -> None:
+    def __init__(self, clock: Clock, trouble: Callable[[], str | None], on_retry: Callable[[Job, int], None]) -> None:
         self._clock = clock
         self._trouble = trouble
-        self._on_again = on_again
+        self._on_retry = on_retry
         self._due: dict[JobId, datetime] = {}
         self._heard: set[JobId] = set()
         self._scout: JobId | None = None
@@ -86,7 +86,7 @@ class Again:
             await self._try(queue, job_id)
 
     def _note(self, job: Job) -> None:
-        if due := next_try(job):
+        if due := next_retry(job):
             self._due[job.id] = due.at
         else:
             self._due.pop(job.id, None)
@@ -95,7 +95,7 @@ class Again:
         """Queue the job again, unless it has moved since it was noted."""
         del self._due[job_id]
         job = await _found(queue, job_id)
-        due = next_try(job) if job else None
+        due = next_retry(job) if job else None
         if job is None or due is None:
             return
         try:
@@ -106,7 +106,7 @@ class Again:
             self._due[job_id] = due.at
             return
         self._scout = job_id
-        self._on_again(job, due.number)
+        self._on_retry(job, due.number)
 
 
 async def _found(queue: Queue, job_id: JobId) -> Job | None:

@@ -19,7 +19,7 @@ NO_JOB_TYPES = ("tools",)
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenJobType:
     """A job type that could not be loaded, from where, and why."""
 
     source: str
@@ -27,30 +27,30 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DiscoveredJobTypes:
     """The job types there are, as the settings want them, and what could not be loaded."""
 
     specs: Sequence[HandlerSpec]
-    broken: Sequence[Broken]
+    broken: Sequence[BrokenJobType]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class JobTypeSource:
     """A place that may define a job type: `load` gives its `build`."""
 
     name: str
     load: Callable[[], Any]
 
 
-def discover(tools: Tools, settings: Settings, sources: Iterable[Source] | None = None) -> Found:
+def discover(tools: Tools, settings: Settings, sources: Iterable[JobTypeSource] | None = None) -> DiscoveredJobTypes:
     """Build every job type; BadConfig when two sources claim one type."""
     owners: dict[str, str] = {}
     specs: list[HandlerSpec] = []
-    broken: list[Broken] = []
+    broken: list[BrokenJobType] = []
     faults: list[str] = []
     for source in installed() if sources is None else sources:
         built = _build(source, tools)
-        if isinstance(built, Broken):
+        if isinstance(built, BrokenJobType):
             broken.append(built)
         elif built.type in owners:
             faults.append(
@@ -63,17 +63,17 @@ def discover(tools: Tools, settings: Settings, sources: Iterable[Source] | None 
     if faults:
         raise BadConfig(faults)
     served = [spec for spec in specs if not settings.types or spec.type in settings.types]
-    return Found(served, broken)
+    return DiscoveredJobTypes(served, broken)
 
 
-def installed() -> Iterator[Source]:
+def installed() -> Iterator[JobTypeSource]:
     """Our own modules, then what other distributions announce, by name."""
     for module in sorted(pkgutil.iter_modules(handlers.__path__), key=lambda module: module.name):
         if module.name not in NO_JOB_TYPES and not module.name.startswith("_"):
             name = f"{handlers.__name__}.{module.name}" + (".handler" if module.ispkg else "")
-            yield Source(name, _module_loader(name))
+            yield JobTypeSource(name, _module_loader(name))
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
-        yield Source(_title(point), point.load)
+        yield JobTypeSource(_title(point), point.load)
 
 
 def configured(spec: HandlerSpec, settings: Settings) -> HandlerSpec:
@@ -94,13 +94,13 @@ def _module_loader(name: str) -> Callable[[], Any]:
     return lambda: importlib.import_module(name).build
 
 
-def _build(source: Source, tools: Tools) -> HandlerSpec | Broken:
+def _build(source: JobTypeSource, tools: Tools) -> HandlerSpec | BrokenJobType:
     try:
         spec = source.load()(tools)
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a plugin does, the other job types go on
-        return Broken(source.name, f"{type(error).__name__}: {error}")
+        return BrokenJobType(source.name, f"{type(error).__name__}: {error}")
     if not isinstance(spec, HandlerSpec):
-        return Broken(source.name, f"build() returned {type(spec).__name__}, not a HandlerSpec")
+        return BrokenJobType(source.name, f"build() returned {type(spec).__name__}, not a HandlerSpec")
     return spec
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from secondunit.daemon.delivery.host_limits import Lanes
-from secondunit.daemon.delivery.policy import Sender, Sent, TryLater, again, answers, expire, settle
+from secondunit.daemon.delivery.host_limits import HostLimits
+from secondunit.daemon.delivery.policy import Sender, Sent, TryLater, expire, receiver_works, resent, settle
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.store import Delivery, Outbox
@@ -36,7 +36,7 @@ class Deliverer:
         on_sent: Callable[[Delivery, str], None] = lambda delivery, outcome: None,
         on_dead: Callable[[Delivery], None] = lambda delivery: None,
         grace: timedelta = timedelta(seconds=10),
-        lanes: Lanes | None = None,
+        limits: HostLimits | None = None,
     ) -> None:
         self._outbox = outbox
         self._senders = senders
@@ -46,7 +46,7 @@ class Deliverer:
         self._on_sent = on_sent
         self._on_dead = on_dead
         self._grace = grace
-        self._lanes = lanes or Lanes()
+        self._limits = limits or HostLimits()
         self._woken = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -63,8 +63,8 @@ class Deliverer:
     async def retry(self, delivery_id: str) -> Delivery:
         """Make a delivery due now with a new lifetime, also a delivered one (its receiver lost it); or KeyError."""
         now = self._clock.now()
-        delivery = await self._outbox.change(delivery_id, lambda found: again(found, now))
-        self._lanes.prefer(self._host(delivery), delivery_id)
+        delivery = await self._outbox.change(delivery_id, lambda found: resent(found, now))
+        self._limits.prefer(self._host(delivery), delivery_id)
         self.wake()
         return delivery
 
@@ -82,14 +82,14 @@ class Deliverer:
         """Start what may be sent now; returns the time that "due" was measured by."""
         now, monotonic = self._clock.now(), self._clock.monotonic()
         self._start_waiting(sends)
-        page = await self._outbox.due(now, PAGE, except_for=tuple(self._lanes.running))
+        page = await self._outbox.due(now, PAGE, except_for=tuple(self._limits.running))
         held_up = []
         for delivery in page:
             host = self._host(delivery)
-            if self._lanes.admit(host, delivery.id, monotonic):
+            if self._limits.admit(host, delivery.id, monotonic):
                 self._start(sends, self._send(host, delivery))
             else:
-                held_up.append((delivery, now + timedelta(seconds=self._lanes.put_off(host, monotonic))))
+                held_up.append((delivery, now + timedelta(seconds=self._limits.put_off(host, monotonic))))
         put_off = await asyncio.gather(*(self._put_off(delivery, until, now) for delivery, until in held_up))
         if len(page) == PAGE and (any(put_off) or len(held_up) < PAGE):
             self.wake()
@@ -119,7 +119,7 @@ class Deliverer:
         return sender.lifetime if sender else LIFETIME_WITHOUT_SENDER
 
     def _start_waiting(self, sends: asyncio.TaskGroup) -> None:
-        while (turn := self._lanes.next(self._clock.monotonic())) is not None:
+        while (turn := self._limits.next(self._clock.monotonic())) is not None:
             self._start(sends, self._send_waiting(*turn))
 
     def _start(self, sends: asyncio.TaskGroup, send: Coroutine[Any, Any, None]) -> None:
@@ -133,14 +133,14 @@ class Deliverer:
         if next((each.id for each in line if each.state == "pending"), None) == delivery_id:
             await self._send(host, delivery)
         else:  # it arrived meanwhile, or one before it has to go out again: after that, it is due again
-            self._lanes.done(host, delivery_id, alive=None, now=self._clock.monotonic())
+            self._limits.done(host, delivery_id, alive=None, now=self._clock.monotonic())
             self.wake()
 
     async def _send(self, host: str, delivery: Delivery) -> None:
         sent = await self._try(delivery)
         now, lifetime = self._clock.now(), self._lifetime(delivery)
         after = await self._write(delivery.id, lambda found: settle(found, sent, lifetime, self._random, now))
-        self._lanes.done(host, delivery.id, alive=answers(sent), now=self._clock.monotonic())
+        self._limits.done(host, delivery.id, alive=receiver_works(sent), now=self._clock.monotonic())
         self.wake()
         self._tell(after)
 
@@ -184,7 +184,7 @@ class Deliverer:
             seconds = min(max((next_due - self._clock.now()).total_seconds(), 0.0), LONGEST_REST)
         elif next_due is not None:
             seconds = RECHECK  # it is being sent, or waits behind one that is: the next one's time is not known
-        opens_in = self._lanes.opens_in(self._clock.monotonic())
+        opens_in = self._limits.opens_in(self._clock.monotonic())
         if opens_in is not None:
             seconds = min(seconds, opens_in)
         await self._sleep(sends, seconds)
@@ -202,7 +202,7 @@ class Deliverer:
         """Let what runs or waits go out until the grace time is over."""
         over = self._clock.monotonic() + self._grace.total_seconds()
         self._start_waiting(sends)
-        while self._lanes.running and (left := over - self._clock.monotonic()) > 0:
+        while self._limits.running and (left := over - self._clock.monotonic()) > 0:
             self._woken.clear()
             await self._sleep(sends, left)
             self._start_waiting(sends)

@@ -82,11 +82,11 @@ def backoff(attempts: int, random: Random) -> timedelta:
     return min(FIRST_DELAY * 2.0 ** min(attempts - 1, 32), LONGEST_DELAY) * (1 + JITTER * random.random())
 
 
-def again(delivery: Delivery, now: datetime) -> Delivery:
+def resent(delivery: Delivery, now: datetime) -> Delivery:
     """The delivery as new and due now, under its old id: tries and lifetime count from here."""
     return replace(delivery, state="pending", attempts=0, created_at=now, next_at=now, finished_at=None)
 
 
-def answers(sent: Sent) -> bool:
+def receiver_works(sent: Sent) -> bool:
     """Whether the receiver works, as far as we know, whatever it thought of this delivery."""
     return isinstance(sent, Gone) or (sent.status is not None and sent.status < 500 and sent.status != 429)

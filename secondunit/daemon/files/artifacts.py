@@ -37,14 +37,14 @@ class StorageAway(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Artifact:
+class ArtifactFile:
     """A file that a job wrote; `size` in bytes."""
 
     name: str
     size: int
 
 
-class Artifacts:
+class JobArtifacts:
     """The files of jobs; `log_of` says where a job's log lies."""
 
     def __init__(self, files: Files, log_of: Callable[[str], Path], buckets: Buckets | None = None) -> None:
@@ -52,12 +52,12 @@ class Artifacts:
         self._log_of = log_of
         self._buckets = buckets
 
-    async def of(self, job: Job) -> Sequence[Artifact]:
+    async def of(self, job: Job) -> Sequence[ArtifactFile]:
         """What is there now, the log first; a stream's segments are left out, its playlists lead to them."""
         found = []
         for name, path in {LOG: "", **_named(job.result)}.items():
             try:
-                found.append(Artifact(name, await self._size(job, name, path)))
+                found.append(ArtifactFile(name, await self._size(job, name, path)))
             except NoSuchArtifact:
                 continue
         return found

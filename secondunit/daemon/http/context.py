@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from secondunit.daemon.files.artifacts import Artifacts
+from secondunit.daemon.files.artifacts import JobArtifacts
 from secondunit.daemon.files.uploads import Uploads
-from secondunit.daemon.monitoring.health_report import Health
+from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.handlers.tools.network.addresses import AddressRule, Network
 from secondunit.handlers.tools.ports import Results
 from secondunit.queue.clock import Clock
@@ -19,7 +19,7 @@ from secondunit.queue.stores.sqlite.backup import Snapshot
 MIB = 1024 * 1024
 
 
-class Metrics(Protocol):
+class RequestMetrics(Protocol):
     """Where request durations go, and the text that is scraped."""
 
     @property
@@ -85,8 +85,8 @@ class Api:
     queue: Queue
     rule: AddressRule
     clock: Clock
-    metrics: Metrics
-    health: Callable[[], Awaitable[Health]]
+    metrics: RequestMetrics
+    health: Callable[[], Awaitable[HealthReport]]
     retry_delivery: Callable[[str], Awaitable[Delivery]]
     stopping: asyncio.Event
     version: str
@@ -94,5 +94,5 @@ class Api:
     trusted: bool = False
     backup: Callable[[Path, int | None], Awaitable[Snapshot]] | None = None
     analyses: Analyses | None = None
-    artifacts: Artifacts | None = None
+    artifacts: JobArtifacts | None = None
     locations: Locations | None = None

@@ -17,7 +17,7 @@ from secondunit.daemon.http.server import build_app, express
 
 LONGEST_SOCKET_PATH = 107  # sun_path, less its closing NUL
 KEEPALIVE = 75.0
-LAST_ANSWERS = 5.0
+LAST_RESPONSES = 5.0
 
 
 def http_settings(settings: Settings) -> HttpSettings:
@@ -60,7 +60,7 @@ def _runner(api: Api) -> web.AppRunner:
         build_app(api),
         access_log=None,
         keepalive_timeout=KEEPALIVE,
-        shutdown_timeout=LAST_ANSWERS,
+        shutdown_timeout=LAST_RESPONSES,
         lingering_time=1.0,
     )
 

@@ -12,7 +12,7 @@ from secondunit.daemon.http.endpoints import (
     operations,
     videos,
 )
-from secondunit.daemon.http.transport.route import Route
+from secondunit.daemon.http.transport.route import ApiRoute
 
 BODY = (400, 413, 415, 422)
 STORE = (503, 507)
@@ -22,30 +22,32 @@ SSE = "text/event-stream"
 KEY = ("Idempotency-Key",)
 
 SUBMITTING = (
-    Route(
+    ApiRoute(
         "POST", "/api/jobs", jobs.submit, "submit", responses.Accepted, (201, 200), (*BODY, 409, *STORE),
         body=requests.SubmitAsk, headers=KEY, hot=True,
     ),
-    Route(
+    ApiRoute(
         "POST", "/api/jobs/batch", jobs.submit_batch, "submit", responses.Batch, (201, 200), (*BODY, 409, *STORE),
         body=requests.BatchAsk, headers=KEY, hot=True,
     ),
 )  # fmt: skip
 
 JOBS = (
-    Route("GET", "/api/jobs", jobs.find, "read", responses.Jobs, problems=(422, 503), query=requests.ListQuery),
-    Route("GET", "/api/jobs/{id}", jobs.show, "read", trailtag_responses.AnyJob, problems=(404, 503)),
-    Route("DELETE", "/api/jobs/{id}", jobs.cancel, "submit", responses.Moved, problems=(404, 409, *STORE)),
-    Route("POST", "/api/jobs/{id}/retry", jobs.retry, "submit", responses.Moved, problems=(404, 409, *STORE)),
-    Route(
+    ApiRoute("GET", "/api/jobs", jobs.find, "read", responses.Jobs, problems=(422, 503), query=requests.ListQuery),
+    ApiRoute("GET", "/api/jobs/{id}", jobs.show, "read", trailtag_responses.AnyJob, problems=(404, 503)),
+    ApiRoute("DELETE", "/api/jobs/{id}", jobs.cancel, "submit", responses.Moved, problems=(404, 409, *STORE)),
+    ApiRoute("POST", "/api/jobs/{id}/retry", jobs.retry, "submit", responses.Moved, problems=(404, 409, *STORE)),
+    ApiRoute(
         "POST", "/api/jobs/retry", jobs.retry_all, "submit", responses.Bulk, (200,), (*BODY, *STORE), requests.BulkAsk
     ),
-    Route(
+    ApiRoute(
         "POST", "/api/jobs/cancel", jobs.cancel_all, "submit", responses.Bulk, (200,), (*BODY, *STORE), requests.BulkAsk
     ),
-    Route("GET", "/api/jobs/{id}/deliveries", deliveries.of_job, "read", responses.Deliveries, problems=(404, 503)),
-    Route("GET", "/api/jobs/{id}/artifacts", artifacts.of_job, "read", responses.Artifacts, problems=(404, 502, 503)),
-    Route(
+    ApiRoute("GET", "/api/jobs/{id}/deliveries", deliveries.of_job, "read", responses.Deliveries, problems=(404, 503)),
+    ApiRoute(
+        "GET", "/api/jobs/{id}/artifacts", artifacts.of_job, "read", responses.Artifacts, problems=(404, 502, 503)
+    ),
+    ApiRoute(
         "GET",
         "/api/jobs/{id}/artifacts/{name}",
         artifacts.serve,
@@ -55,17 +57,19 @@ JOBS = (
         (404, 412, 416, 502, 503),
         media="*/*",
     ),
-    Route("POST", "/api/deliveries/{id}/retry", deliveries.retry, "admin", responses.Delivery, problems=(404, *STORE)),
+    ApiRoute(
+        "POST", "/api/deliveries/{id}/retry", deliveries.retry, "admin", responses.Delivery, problems=(404, *STORE)
+    ),
 )
 
 FORM = "multipart/form-data"
 ANALYSIS = (400, 409, 413, 415, 422, 502, *STORE)
 ANALYSES = (
-    Route(
+    ApiRoute(
         "POST", "/analyze", analyses.upload, "submit", responses.Analysis, (200, 202), ANALYSIS,
         body=requests.UploadAsk, takes=(FORM,), headers=("Prefer",),
     ),
-    Route(
+    ApiRoute(
         "POST", "/analyze-from-url", analyses.from_url, "submit", responses.Analysis, (200, 202), ANALYSIS,
         body=requests.UrlAsk, takes=(FORM, "application/x-www-form-urlencoded", "application/json"),
         headers=("Prefer",),
@@ -74,35 +78,37 @@ ANALYSES = (
 
 VIDEO = "/api/videos/{video_id}/locations"
 VIDEOS = (
-    Route(
+    ApiRoute(
         "POST", "/api/videos/analyze", videos.analyze, "submit", trailtag_responses.VideoAccepted, (200, 202),
         (*BODY, *STORE), body=requests.VideoAsk,
     ),
-    Route(
+    ApiRoute(
         "GET", VIDEO, videos.locations, "read", trailtag_responses.MapVisualization, problems=(404, 422, 503),
         query=requests.StrategyQuery,
     ),
-    Route(
+    ApiRoute(
         "POST", f"{VIDEO}/retry", videos.retry, "submit", trailtag_responses.VideoMoved, (202,),
         (404, 409, 422, *STORE), query=requests.StrategyQuery,
     ),
 )  # fmt: skip
 
 EVENTS = (
-    Route(
+    ApiRoute(
         "GET", "/api/events", events.follow, "read", None, (200,), (422, 503),
         query=requests.EventsQuery, headers=("Last-Event-ID",), media=SSE, stream=True,
     ),
-    Route(
+    ApiRoute(
         "GET", "/api/jobs/{id}/stream", job_stream.follow, "read", None, (200,), (404, 503), media=SSE, stream=True,
         query=requests.StreamQuery,
     ),
 )  # fmt: skip
 
 OPERATING = (
-    Route("POST", "/api/types/{type}/pause", operations.pause, "admin", responses.TypeState, problems=(422, *STORE)),
-    Route("POST", "/api/types/{type}/resume", operations.resume, "admin", responses.TypeState, problems=(422, *STORE)),
-    Route(
+    ApiRoute("POST", "/api/types/{type}/pause", operations.pause, "admin", responses.TypeState, problems=(422, *STORE)),
+    ApiRoute(
+        "POST", "/api/types/{type}/resume", operations.resume, "admin", responses.TypeState, problems=(422, *STORE)
+    ),
+    ApiRoute(
         "GET",
         "/api/admin/stuck",
         operations.stuck,
@@ -111,7 +117,7 @@ OPERATING = (
         problems=(422, 503),
         query=requests.StuckQuery,
     ),
-    Route(
+    ApiRoute(
         "POST",
         "/api/admin/recover",
         operations.recover,
@@ -121,8 +127,8 @@ OPERATING = (
         (*BODY, *STORE),
         requests.RecoverAsk,
     ),
-    Route("GET", "/api/admin/check", operations.check, "admin", responses.Check, problems=(503,)),
-    Route(
+    ApiRoute("GET", "/api/admin/check", operations.check, "admin", responses.Check, problems=(503,)),
+    ApiRoute(
         "POST",
         "/api/admin/backup",
         operations.backup,
@@ -132,11 +138,11 @@ OPERATING = (
         (*BODY, 403, *STORE),
         requests.BackupAsk,
     ),
-    Route("GET", "/health", operations.health, None, responses.Health, (200, 503), limited=False),
-    Route("GET", "/metrics", operations.metrics, "read", None, media=TEXT, limited=False),
-    Route("GET", "/api/openapi.json", documentation.document, None, responses.Document),
-    Route("GET", "/docs", documentation.page, None, media=PAGE),
-    Route("GET", "/docs/{asset}", documentation.asset, None, problems=(404,), media="*/*"),
+    ApiRoute("GET", "/health", operations.health, None, responses.Health, (200, 503), limited=False),
+    ApiRoute("GET", "/metrics", operations.metrics, "read", None, media=TEXT, limited=False),
+    ApiRoute("GET", "/api/openapi.json", documentation.document, None, responses.Document),
+    ApiRoute("GET", "/docs", documentation.page, None, media=PAGE),
+    ApiRoute("GET", "/docs/{asset}", documentation.asset, None, problems=(404,), media="*/*"),
 )
 
 ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *VIDEOS, *EVENTS, *OPERATING)

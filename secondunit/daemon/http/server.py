@@ -13,12 +13,12 @@ from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract.openapi import document
 from secondunit.daemon.http.endpoints.documentation import DOCUMENT
 from secondunit.daemon.http.routes import ROUTES
-from secondunit.daemon.http.transport.admission import Gate
+from secondunit.daemon.http.transport.admission import Admission
 from secondunit.daemon.http.transport.auth import CALLER, OneKey
 from secondunit.daemon.http.transport.event_streams import STREAMS, Streams
 from secondunit.daemon.http.transport.problems import UNEXPECTED, problem, problem_of
 from secondunit.daemon.http.transport.replies import compress
-from secondunit.daemon.http.transport.route import Route
+from secondunit.daemon.http.transport.route import ApiRoute
 
 CORS_HEADERS = ("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer")
 EXPOSED_HEADERS = ("Location", "Retry-After")
@@ -30,7 +30,7 @@ EXPRESS = web.AppKey("express", Mapping[str, Endpoint])
 
 def build_app(api: Api) -> web.Application:
     """The API as an application, to be served on a socket."""
-    boundary = Boundary(api, Gate(api, OneKey(api.settings.api_key)))
+    boundary = Boundary(api, Admission(api, OneKey(api.settings.api_key)))
     app = web.Application(middlewares=[boundary.middleware], client_max_size=api.settings.max_batch)
     app[DOCUMENT] = partial(cache(document), ROUTES, api.version)
     app[STREAMS] = Streams(api.settings.events_heartbeat, api.settings.send_timeout)
@@ -66,13 +66,13 @@ def express(runner: web.AppRunner) -> None:
 class Boundary:
     """Everything between a connection and a route: admission, refusals as problems, compression, one measurement."""
 
-    def __init__(self, api: Api, gate: Gate) -> None:
+    def __init__(self, api: Api, admission: Admission) -> None:
         self._api = api
-        self._gate = gate
-        self._routes: dict[object, Route] = {}
+        self._admission = admission
+        self._routes: dict[object, ApiRoute] = {}
         self.hot: dict[str, Endpoint] = {}
 
-    def add(self, resource: web.Resource, route: Route) -> None:
+    def add(self, resource: web.Resource, route: ApiRoute) -> None:
         """Serve a route; one for GET also answers HEAD."""
         endpoint = partial(route.handler, self._api)
         self._routes[endpoint] = route
@@ -87,11 +87,11 @@ class Boundary:
         """The answer to any request at all."""
         return await self.answer(handler, self._routes.get(request.match_info.handler), request)
 
-    async def answer(self, handler: Endpoint, route: Route | None, request: web.Request) -> web.StreamResponse:
+    async def answer(self, handler: Endpoint, route: ApiRoute | None, request: web.Request) -> web.StreamResponse:
         """The handler's answer to a request that is let in, or why there is none; `route` None: nothing is there."""
         started = self._api.clock.monotonic()
         try:
-            caller = await self._gate.admit(request, route)
+            caller = await self._admission.admit(request, route)
             if caller is not None:
                 request[CALLER] = caller
             response = await handler(request)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from secondunit.daemon.automation.poller import Poller, Polling, figures
-from secondunit.daemon.config.job_types import Broken
+from secondunit.daemon.config.job_types import BrokenJobType
 from secondunit.daemon.formats import instant
 from secondunit.daemon.monitoring.alerts import Poisoned, Sight
 from secondunit.daemon.monitoring.disk_guard import DiskGuard
-from secondunit.daemon.monitoring.health_report import Health
+from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.geocoding.client import Geocoder
 from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
@@ -47,14 +47,14 @@ class Box:
     mode: str
     data_dir: Path
     media: Media | MediaMissing
-    broken: Sequence[Broken]
+    broken: Sequence[BrokenJobType]
     gemini: bool
     stall: timedelta
     browser: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class QueueInspection:
     """What a look at the queue's store and its disk shows; `stuck` are running jobs that don't move."""
 
     counts: Counts
@@ -88,13 +88,13 @@ class Checkup:
         self._observe = observe
         self._since = clock.monotonic()
 
-    async def __call__(self) -> Health:
+    async def __call__(self) -> HealthReport:
         """How the daemon is now."""
         try:
             found = await self._look()
         except StoreBroken as error:
             self._observe(["store_broken"])
-            return Health("failing", [f"store_broken: {error}"], {"version": self._box.version})
+            return HealthReport("failing", [f"store_broken: {error}"], {"version": self._box.version})
         reasons = [
             *standing(self._box, self._queue.registry),
             *passing(found, self._queue.registry, disk_full=self._disk.closed),
@@ -108,7 +108,7 @@ class Checkup:
         status: Literal["ok", "degraded", "draining"] = "degraded" if reasons else "ok"
         if self._queue.draining:
             status = "draining"
-        return Health(status, [f"{reason.word}: {reason.text}" for reason in reasons], self._figures(found))
+        return HealthReport(status, [f"{reason.word}: {reason.text}" for reason in reasons], self._figures(found))
 
     async def sight(self, poisoned: Poisoned) -> Sight:
         """What the alerts are judged by."""
@@ -120,20 +120,20 @@ class Checkup:
         dead = found.deliveries.get("dead", 0)
         return Sight(polling, found.stuck, poisoned.recent(), dead, disk_full=self._disk.closed)
 
-    async def _look(self) -> Found:
+    async def _look(self) -> QueueInspection:
         counts = await self._queue.counts()
         running = await self._queue.find(Filter(statuses=[Status.RUNNING]), limit=RUNNING_LOOKED_AT)
         deliveries = await self._queue.store.outbox.counts()
         free = await asyncio.to_thread(lambda: shutil.disk_usage(self._box.data_dir).free)
-        return Found(counts, [job.id for job in running.jobs if self._stuck(job)], deliveries, free)
+        return QueueInspection(counts, [job.id for job in running.jobs if self._stuck(job)], deliveries, free)
 
     def _stuck(self, job: Job) -> bool:
         now = self._clock.now()
         registry = self._queue.registry
-        patience = registry[job.type].stall if job.type in registry else self._box.stall
-        return now - job.updated_at > patience or (job.lease is not None and job.lease.until < now)
+        stall = registry[job.type].stall if job.type in registry else self._box.stall
+        return now - job.updated_at > stall or (job.lease is not None and job.lease.until < now)
 
-    def _figures(self, found: Found) -> dict[str, Any]:
+    def _figures(self, found: QueueInspection) -> dict[str, Any]:
         counts, oldest = found.counts, found.counts.oldest_ready
         polling = self._poller.state if self._poller else None
         waited = (self._clock.now() - oldest).total_seconds() if oldest else None
@@ -179,7 +179,7 @@ def standing(box: Box, registry: Mapping[str, Any]) -> Sequence[Reason]:
     return reasons
 
 
-def passing(found: Found, registry: Mapping[str, Any], *, disk_full: bool) -> Sequence[Reason]:
+def passing(found: QueueInspection, registry: Mapping[str, Any], *, disk_full: bool) -> Sequence[Reason]:
     """What is wrong here at the moment."""
     reasons = []
     stuck = found.stuck

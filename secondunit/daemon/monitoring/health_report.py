@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class HealthReport:
     """How the daemon is: `reasons` say what is wrong, `figures` are for those who may see them."""
 
     status: Literal["ok", "degraded", "draining", "failing"]

@@ -52,7 +52,7 @@ class JobLog:
             sends=sends,
         )
 
-    def again(self, job: Job, number: int) -> None:
+    def partial_retried(self, job: Job, number: int) -> None:
         """A job that ended in part is queued again by itself, for the `number`-th time."""
         self._log.info(
             "job.again",

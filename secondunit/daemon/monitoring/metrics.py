@@ -20,7 +20,7 @@ WORK = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 REQUEST = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 WAITING_KEPT = 10_000
 Series = TypeVar("Series", Counter, Histogram)
-ENDINGS = ("completed", "partial", "failed", "cancelled")
+END_STATUSES = ("completed", "partial", "failed", "cancelled")
 
 
 class Metrics:
@@ -62,7 +62,7 @@ class Metrics:
         """Count what these events tell."""
         now = self._clock.now()
         for event in events:
-            if event.name in ENDINGS:
+            if event.name in END_STATUSES:
                 self._jobs.labels(event.job_type, event.name).inc()
             self._time(event, now)
 
@@ -128,7 +128,7 @@ class Metrics:
             if ready := self._ready.pop(event.job_id, None):
                 self._wait.labels(event.job_type).observe(max((now - ready).total_seconds(), 0.0))
             return
-        if event.name in ("queued", "retrying", *ENDINGS):
+        if event.name in ("queued", "retrying", *END_STATUSES):
             self._ready.pop(event.job_id, None)
             if started := self._started.pop(event.job_id, None):
                 self._duration.labels(event.job_type).observe((now - started).total_seconds())

@@ -6,32 +6,32 @@ from typing import Any
 
 from secondunit.daemon.automation import partial_retry
 from secondunit.daemon.process.lifecycle import Systemd, watch
-from secondunit.daemon.wiring.components import Parts, World
+from secondunit.daemon.wiring.components import Components, World
 from secondunit.queue import leases, retention
 
 WORKER_COMES_ROUND = 20.0  # it does so every 5 s even when there is nothing to do
 
 
-def loops(world: World, parts: Parts, systemd: Systemd) -> Iterator[Coroutine[Any, Any, None]]:
+def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Coroutine[Any, Any, None]]:
     """Each of them, to be started."""
     settings, clock, store = world.settings, world.clock, world.store
 
     async def alive() -> bool:
         """The writer answers, and the worker has come round."""
         await store.ping()
-        return clock.monotonic() - parts.worker.ticked < WORKER_COMES_ROUND
+        return clock.monotonic() - components.worker.ticked < WORKER_COMES_ROUND
 
     kept, failed_kept = timedelta(hours=settings.retention_hours), timedelta(hours=settings.retention_failed_hours)
-    yield leases.keep(parts.worker, store, clock, clock_was_set=clock.was_set, on_reclaim=world.joblog.reclaimed)
+    yield leases.keep(components.worker, store, clock, clock_was_set=clock.was_set, on_reclaim=world.joblog.reclaimed)
     yield retention.forget(store, clock, kept, failed_kept, world.work.forget)
     yield retention.age(store, clock)
     yield store.watch(clock)
-    yield parts.disk.run()
-    yield parts.uploads.run(parts.queue)
-    if partial_retry.TYPE in parts.queue.registry:
-        yield parts.again.run(parts.queue)
-    yield watch(alive, parts.metrics.observe_lag, systemd)
-    if parts.poller:
-        yield parts.poller.run()
-    if parts.alerts:
-        yield parts.alerts.run()
+    yield components.disk.run()
+    yield components.uploads.run(components.queue)
+    if partial_retry.TYPE in components.queue.registry:
+        yield components.partial_retrier.run(components.queue)
+    yield watch(alive, components.metrics.observe_lag, systemd)
+    if components.poller:
+        yield components.poller.run()
+    if components.alerts:
+        yield components.alerts.run()

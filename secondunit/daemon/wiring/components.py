@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from aiohttp import ClientSession
 
-from secondunit.daemon.automation.partial_retry import Again
+from secondunit.daemon.automation.partial_retry import PartialRetrier
 from secondunit.daemon.automation.poller import Poller
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.delivery.dispatcher import Deliverer
@@ -41,7 +41,7 @@ class World:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Components:
     """What runs; no poller where nothing is polled, no alerts where nobody wants them."""
 
     worker: Worker
@@ -52,5 +52,5 @@ class Parts:
     poller: Poller | None
     alerts: Alerts | None
     uploads: Uploads
-    again: Again
+    partial_retrier: PartialRetrier
     api: Api

@@ -8,7 +8,7 @@ from random import SystemRandom
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.wiring.caches import CachedSpending
 from secondunit.handlers.tools.gemini.client import Gemini
-from secondunit.handlers.tools.gemini.transport import GoogleWire
+from secondunit.handlers.tools.gemini.transport import GoogleTransport
 from secondunit.queue.clock import Clock
 from secondunit.queue.store import Store
 
@@ -23,7 +23,7 @@ async def gemini_of(settings: Settings, clock: Clock, store: Store) -> AsyncIter
         return
     key, model, url = settings.gemini_api_key.get_secret_value(), settings.gemini_model, settings.gemini_base_url
     gemini = Gemini(
-        GoogleWire(key, model, clock, base_url=url, limit=ANSWERS_WITHIN),
+        GoogleTransport(key, model, clock, base_url=url, limit=ANSWERS_WITHIN),
         model,
         clock=clock,
         random=SystemRandom(),

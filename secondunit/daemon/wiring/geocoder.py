@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.wiring.caches import CachedPlaces
 from secondunit.handlers.tools.geocoding.client import Geocoder
-from secondunit.handlers.tools.geocoding.nominatim import NominatimWire
+from secondunit.handlers.tools.geocoding.nominatim import NominatimTransport
 from secondunit.queue.clock import Clock
 from secondunit.queue.store import Store
 
@@ -14,8 +14,8 @@ from secondunit.queue.store import Store
 @asynccontextmanager
 async def geocoder_of(settings: Settings, clock: Clock, store: Store, user_agent: str) -> AsyncIterator[Geocoder]:
     """The one geocoder of this daemon; what it found is remembered in the store."""
-    wire = NominatimWire(settings.geocoder_url, user_agent=user_agent)
-    geocoder = Geocoder(wire, clock=clock, cache=CachedPlaces(store.cache, clock))
+    transport = NominatimTransport(settings.geocoder_url, user_agent=user_agent)
+    geocoder = Geocoder(transport, clock=clock, cache=CachedPlaces(store.cache, clock))
     try:
         yield geocoder
     finally:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from secondunit.handlers.analyze.ask import Film, ask_for_recipe
+from secondunit.handlers.analyze.extraction import FilmExcerpt, ask_for_recipe
 from secondunit.handlers.analyze.passages import passages
 from secondunit.handlers.analyze.stills import MOST, take_stills
 from secondunit.handlers.analyze.strategy import cache_key, strategy
@@ -54,7 +54,7 @@ class AnalyzePayload(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class AnalysisTools:
     """The tools that an analysis can't do without."""
 
     gemini: Gemini
@@ -66,25 +66,25 @@ def build(tools: Tools) -> HandlerSpec:
     """The job type, over these tools."""
 
     def check(payload: AnalyzePayload) -> None:
-        parts = _parts(tools)
+        required = _required(tools)
         require(tools.media, "analyze", ENCODERS, FILTERS)
         if payload.video_url is not None:
-            parts.videos.check("videoUrl", payload.video_url)
+            required.videos.check("videoUrl", payload.video_url)
         if payload.video_path is not None:
             _files(tools, payload.video_path).check("videoPath", payload.video_path)
 
     async def run(ctx: JobContext, payload: AnalyzePayload) -> Json:
-        return await Analysis(tools, _parts(tools), ctx, payload).run()
+        return await Analysis(tools, _required(tools), ctx, payload).run()
 
     return HandlerSpec(type="analyze", payload=AnalyzePayload, run=run, check=check, concurrency=3)
 
 
-def _parts(tools: Tools) -> Parts:
+def _required(tools: Tools) -> AnalysisTools:
     if tools.gemini is None:
         raise TypeUnavailable("analyze", "set GEMINI_API_KEY to a key for the Gemini API")
     if tools.results is None or tools.videos is None:
         raise TypeUnavailable("analyze", "this daemon was built without a result cache or a downloader")
-    return Parts(tools.gemini, tools.results, tools.videos)
+    return AnalysisTools(tools.gemini, tools.results, tools.videos)
 
 
 def _files(tools: Tools, path: str) -> Files:
@@ -103,7 +103,7 @@ class Analysis:
     """One run."""
 
     tools: Tools
-    parts: Parts
+    required: AnalysisTools
     ctx: JobContext
     payload: AnalyzePayload
 
@@ -121,24 +121,24 @@ class Analysis:
 
     async def _once(self, identity: str, source: Source | None) -> Json:
         """The stored result of this video, or a new one that is stored; two jobs never make the same at once."""
-        how = strategy(self.parts.gemini.model, self.payload.frames, self.payload.language)
+        how = strategy(self.required.gemini.model, self.payload.frames, self.payload.language)
         key = cache_key(identity, how)
         async with AsyncExitStack() as stack:
             async with waiting(self.ctx, self.tools.clock, "another job analyses this video; waiting for its result"):
-                await stack.enter_async_context(self.parts.results.alone(key))
-            stored = await self.parts.results.get(key)
+                await stack.enter_async_context(self.required.results.alone(key))
+            stored = await self.required.results.get(key)
             if stored is not None:
                 result, maker = stored
                 await self.ctx.progress(1, f"taken from {maker}, which analysed the same video")
                 return _as_cached(result)
             result = await self._made(how, source)
-            await self.parts.results.put(key, result, self.ctx.job_id)
+            await self.required.results.put(key, result, self.ctx.job_id)
             return result
 
     async def _made(self, how: str, source: Source | None) -> Json:
         film = await self._film(source)
         async with self.ctx.phase("gemini", 0.45):
-            found = await ask_for_recipe(self.parts.gemini, self.tools.clock, self.ctx, film, self.payload.language)
+            found = await ask_for_recipe(self.required.gemini, self.tools.clock, self.ctx, film, self.payload.language)
         usage = found.usage
         await self.ctx.stats(tokens_in=usage.prompt, tokens_out=usage.answered, frames=len(film.stills))
         metadata = {
@@ -149,14 +149,14 @@ class Analysis:
                 "total": usage.total,
             },
             "video_info": film.info,
-            "model": self.parts.gemini.model,
+            "model": self.required.gemini.model,
             "strategy": how,
             "cached": False,
             "cost": found.cost,
         }
         return {"recipe": found.recipe, "metadata": metadata}
 
-    async def _film(self, source: Source | None) -> Film:
+    async def _film(self, source: Source | None) -> FilmExcerpt:
         """What the video shows: its frames, as files of this job, and what is known of it."""
         async with AsyncExitStack() as stack:
             title, said = None, []
@@ -171,13 +171,13 @@ class Analysis:
         name = self.payload.video_url or Path(self.payload.video_path or "").name
         info = {"title": title, **seen["info"], "source": name}
         stills = [(at, Path(path)) for at, path in seen["stills"]]
-        return Film(info, stills, [(at, text) for at, text in said])
+        return FilmExcerpt(info, stills, [(at, text) for at, text in said])
 
     async def _download(self) -> Json:
         """No download while Gemini can't be asked anyway: what waits for hours should not fill the disk."""
-        await self.parts.gemini.admit()
+        await self.required.gemini.admit()
         url = self.payload.video_url or ""
-        fetched = await self.parts.videos.fetch(
+        fetched = await self.required.videos.fetch(
             url, self.ctx, max_bytes=self.tools.max_download, language=self.payload.language
         )
         said = await in_thread(passages, fetched.cues)

@@ -26,7 +26,7 @@ class Unfinished(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class MediaSegment:
     """One media segment: its file's name, its length in seconds, its size in bytes."""
 
     uri: str
@@ -39,7 +39,7 @@ class Playlist:
     """A media playlist and its files; `codecs` as RFC 6381 writes them; `size` of all its files in bytes."""
 
     name: str
-    segments: tuple[Segment, ...]
+    segments: tuple[MediaSegment, ...]
     codecs: str
     size: int
 
@@ -141,14 +141,14 @@ def master(plan: HlsPlan, lines: Sequence[Variant], inner: str = "") -> str:
     return "\n".join(text) + "\n"
 
 
-def _segments(home: Path, lines: Sequence[str]) -> tuple[Segment, ...]:
+def _segments(home: Path, lines: Sequence[str]) -> tuple[MediaSegment, ...]:
     found = []
     seconds = 0.0
     for line in lines:
         if line.startswith("#EXTINF:"):
             seconds = float(line.removeprefix("#EXTINF:").split(",")[0])
         elif line and not line.startswith("#"):
-            found.append(Segment(line, seconds, _size(home / line)))
+            found.append(MediaSegment(line, seconds, _size(home / line)))
     return tuple(found)
 
 

@@ -41,7 +41,7 @@ FILLERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class TranscriptSegment:
     """A stretch of some 30 seconds and the lines that are said in it."""
 
     start: float
@@ -64,34 +64,34 @@ def tokens(text: str) -> int:
     return ceil(wide * 0.8 + other / 2 + (len(text) - wide - other) / 4)
 
 
-def segments(cues: Iterable[Cue], language: str) -> Sequence[Segment]:
+def segments(cues: Iterable[Cue], language: str) -> Sequence[TranscriptSegment]:
     """What is said, in the order of its times, without what says nothing."""
-    found: list[Segment] = []
+    found: list[TranscriptSegment] = []
     size = 0
     for cue in _lines(cues, language):
         weight = tokens(cue.text)
         if found and cue.start < found[-1].start + SPAN and size + weight <= FULLEST_SEGMENT:
             last = found[-1]
-            found[-1] = Segment(last.start, max(last.end, cue.end), [*last.lines, cue.text])
+            found[-1] = TranscriptSegment(last.start, max(last.end, cue.end), [*last.lines, cue.text])
             size += weight
         else:
-            found.append(Segment(cue.start, max(cue.start, cue.end), [cue.text]))
+            found.append(TranscriptSegment(cue.start, max(cue.start, cue.end), [cue.text]))
             size = weight
     return found
 
 
-def share(whole: Sequence[Segment], budget: int = BUDGET) -> float:
+def share(whole: Sequence[TranscriptSegment], budget: int = BUDGET) -> float:
     """How much of each segment to keep: all where one question holds it, else COMPRESSION_RATIO or what it holds."""
     size = sum(tokens(_stamped(segment)) for segment in whole)
     return 1.0 if size <= budget else max(COMPRESSION_RATIO, budget / size)
 
 
-def commonness(whole: Iterable[Segment]) -> Mapping[str, int]:
+def commonness(whole: Iterable[TranscriptSegment]) -> Mapping[str, int]:
     """In how many lines each word is said; names of places are in few."""
     return Counter(term for segment in whole for line in segment.lines for term, _ in set(_terms(line)))
 
 
-def condensed(segment: Segment, part: float, common: Mapping[str, int]) -> Segment:
+def condensed(segment: TranscriptSegment, part: float, common: Mapping[str, int]) -> TranscriptSegment:
     """The segment with so much of it as tells the most, in its order; one line at the least."""
     if part >= 1:
         return segment
@@ -106,7 +106,7 @@ def condensed(segment: Segment, part: float, common: Mapping[str, int]) -> Segme
     return replace(segment, lines=[segment.lines[n] for n in sorted(kept)])
 
 
-def packed(whole: Iterable[Segment], budget: int = BUDGET) -> Sequence[Chunk]:
+def packed(whole: Iterable[TranscriptSegment], budget: int = BUDGET) -> Sequence[Chunk]:
     """The segments in questions of at most `budget` tokens; a segment that is larger stands alone."""
     found: list[Chunk] = []
     for segment in whole:
@@ -157,7 +157,7 @@ def _pieces(cue: Cue) -> Iterator[Cue]:
         at = end
 
 
-def _stamped(segment: Segment) -> str:
+def _stamped(segment: TranscriptSegment) -> str:
     return f"[{mm_ss(segment.start)}] {' '.join(segment.lines)}"
 
 

@@ -10,7 +10,15 @@ from pydantic import BaseModel, Field
 
 from secondunit.handlers.locations import result as made
 from secondunit.handlers.locations.captions import cues_of, kept
-from secondunit.handlers.locations.compression import Chunk, Segment, commonness, condensed, packed, segments, share
+from secondunit.handlers.locations.compression import (
+    Chunk,
+    TranscriptSegment,
+    commonness,
+    condensed,
+    packed,
+    segments,
+    share,
+)
 from secondunit.handlers.locations.places import (
     INSTRUCTIONS,
     MOST_PLACES,
@@ -21,7 +29,7 @@ from secondunit.handlers.locations.places import (
     places_from,
     prompt,
 )
-from secondunit.handlers.locations.search import Answer, Survey
+from secondunit.handlers.locations.search import LookupAnswer, PlaceLookup
 from secondunit.handlers.locations.strategy import (
     TEMPERATURE,
     latest_key,
@@ -32,10 +40,10 @@ from secondunit.handlers.locations.strategy import (
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.fetching.ports import Subtitled
 from secondunit.handlers.tools.gemini.client import Gemini
-from secondunit.handlers.tools.gemini.conversation import OUTPUT, Talk
+from secondunit.handlers.tools.gemini.conversation import OUTPUT, Conversation
 from secondunit.handlers.tools.gemini.transport import Question
 from secondunit.handlers.tools.geocoding.client import Geocoder
-from secondunit.handlers.tools.geocoding.matching import Spot
+from secondunit.handlers.tools.geocoding.matching import GeocodingHit
 from secondunit.handlers.tools.payload import PAYLOAD, LanguageTag
 from secondunit.handlers.tools.ports import Results
 from secondunit.handlers.tools.subtitles.timecodes import mm_ss
@@ -69,7 +77,7 @@ class LocationsPayload(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class LocationTools:
     """The tools that this can't do without."""
 
     gemini: Gemini
@@ -82,20 +90,20 @@ def build(tools: Tools) -> HandlerSpec:
     """The job type, over these tools."""
 
     def check(payload: LocationsPayload) -> None:
-        _parts(tools).subtitled.check("videoUrl", payload.video_url)
+        _required(tools).subtitled.check("videoUrl", payload.video_url)
 
     async def run(ctx: JobContext, payload: LocationsPayload) -> Json | Partial:
-        return await Search(tools, _parts(tools), ctx, payload).run()
+        return await Search(tools, _required(tools), ctx, payload).run()
 
     return HandlerSpec(type="locations", payload=LocationsPayload, run=run, check=check, concurrency=2)
 
 
-def _parts(tools: Tools) -> Parts:
+def _required(tools: Tools) -> LocationTools:
     if tools.gemini is None:
         raise TypeUnavailable("locations", "set GEMINI_API_KEY to a key for the Gemini API")
     if tools.geocoder is None or tools.results is None or tools.subtitled is None:
         raise TypeUnavailable("locations", "this daemon was built without a geocoder, a result cache or subtitles")
-    return Parts(tools.gemini, tools.geocoder, tools.results, tools.subtitled)
+    return LocationTools(tools.gemini, tools.geocoder, tools.results, tools.subtitled)
 
 
 @dataclass(slots=True)
@@ -103,7 +111,7 @@ class Search:
     """One run."""
 
     tools: Tools
-    parts: Parts
+    required: LocationTools
     ctx: JobContext
     payload: LocationsPayload
     notes: list[str] = field(default_factory=list)
@@ -115,19 +123,19 @@ class Search:
         key = locations_key(video, how)
         async with AsyncExitStack() as stack:
             async with waiting(self.ctx, self.tools.clock, "another job looks at this video; waiting for its result"):
-                await stack.enter_async_context(self.parts.results.alone(key))
-            stored, maker = await self.parts.results.get(key) or (None, "")
+                await stack.enter_async_context(self.required.results.alone(key))
+            stored, maker = await self.required.results.get(key) or (None, "")
             if stored is not None and (maker != self.ctx.job_id or not stored["failed"]):
                 return await self._taken(stored, maker)
             result = await self._made(video, how, stored)
-            await self.parts.results.put(key, result, self.ctx.job_id)
-            await self.parts.results.put(latest_key(video), {"strategy": how}, self.ctx.job_id)
+            await self.required.results.put(key, result, self.ctx.job_id)
+            await self.required.results.put(latest_key(video), {"strategy": how}, self.ctx.job_id)
             return made.outcome(result)
 
     @property
     def model(self) -> str:
         """The model that is asked."""
-        return self.payload.params.model or self.parts.gemini.model
+        return self.payload.params.model or self.required.gemini.model
 
     async def _taken(self, stored: Json, maker: str) -> Json | Partial:
         await self.ctx.stats(tokens_in=0, tokens_out=0, locations_found=len(stored["routes"]))
@@ -136,47 +144,49 @@ class Search:
 
     async def _made(self, video: str, how: str, stored: Json | None) -> Json:
         """A new result; of a `stored` one only what is missing is looked for on the map again."""
-        talk = Talk(self.parts.gemini, self.tools.clock, self.ctx)
+        conversation = Conversation(self.required.gemini, self.tools.clock, self.ctx)
         have = len(stored["routes"]) if stored else 0
         if stored is None:
-            await self._tell(talk, 0)
+            await self._tell(conversation, 0)
         async with self.ctx.phase("metadata", 0.10):
             known = await self.ctx.step("captions", self._captions)
         async with self.ctx.phase("compression", 0.25):
             chunks = [Chunk(*chunk) for chunk in await self.ctx.step("chunks", lambda: self._compressed(known))]
         async with self.ctx.phase("summary", 0.35):
-            places = await self._places(talk, how, known, chunks)
-        await self._tell(talk, have)
+            places = await self._places(conversation, how, known, chunks)
+        await self._tell(conversation, have)
         routes = made.routes_of(stored, places)
         async with self.ctx.phase("geocode", 0.30):
-            outcomes = await self._mapped(talk, places, routes, made.missing_until(stored))
-        return made.result(video, how, places, outcomes, talk.usage, self.notes, self.tools.clock.now())
+            outcomes = await self._mapped(conversation, places, routes, made.missing_until(stored))
+        return made.result(video, how, places, outcomes, conversation.usage, self.notes, self.tools.clock.now())
 
     async def _captions(self) -> Json:
         """Nothing is fetched while Gemini can't be asked anyway."""
-        await self.parts.gemini.admit(self.model)
+        await self.required.gemini.admit(self.model)
         url, language = self.payload.video_url, self.payload.params.language
-        return kept(await self.parts.subtitled.captions(url, self.ctx, language=language))
+        return kept(await self.required.subtitled.captions(url, self.ctx, language=language))
 
     async def _compressed(self, known: Json) -> Sequence[Sequence[Any]]:
         whole = await in_thread(segments, cues_of(known), known["language"])
         part, common = await in_thread(lambda: (share(whole), commonness(whole)))
-        short: list[Segment] = []
+        short: list[TranscriptSegment] = []
         while len(short) < len(whole):
             batch = whole[len(short) : len(short) + AT_ONCE]
             short += await in_thread(lambda batch: [condensed(segment, part, common) for segment in batch], batch)
             await self.ctx.progress(len(short) / len(whole), f"{len(short)} of {len(whole)} segments")
         return [[chunk.start, chunk.end, chunk.text] for chunk in await in_thread(packed, short)]
 
-    async def _places(self, talk: Talk, how: str, known: Json, chunks: Sequence[Chunk]) -> Sequence[Place]:
+    async def _places(
+        self, conversation: Conversation, how: str, known: Json, chunks: Sequence[Chunk]
+    ) -> Sequence[Place]:
         language, model = self.payload.params.language, self.payload.params.model
         found: list[Place] = []
         for n, chunk in enumerate(chunks, 1):
             question = Question(INSTRUCTIONS, prompt(known, chunk, language), SCHEMA, OUTPUT, TEMPERATURE, model)
-            named = await talk.understand(f"gemini-{how}-{n}", question, places_from)
+            named = await conversation.understand(f"gemini-{how}-{n}", question, places_from)
             found += [place for one in named if (place := placed(one, chunk))]
-            talk.done = n / len(chunks)
-            await self.ctx.progress(talk.done, f"{n} of {len(chunks)} parts read, {len(found)} places named")
+            conversation.done = n / len(chunks)
+            await self.ctx.progress(conversation.done, f"{n} of {len(chunks)} parts read, {len(found)} places named")
         places = merged(found)
         self._note(known, chunks, places)
         return places[:MOST_PLACES]
@@ -192,27 +202,31 @@ class Search:
             self.notes.append(f"the first {MOST_PLACES} of {len(places)} places were looked for")
 
     async def _mapped(
-        self, talk: Talk, places: Sequence[Place], routes: Mapping[int, made.Route], since: datetime | None
-    ) -> Mapping[int, made.Route | Answer]:
+        self,
+        conversation: Conversation,
+        places: Sequence[Place],
+        routes: Mapping[int, made.Route],
+        since: datetime | None,
+    ) -> Mapping[int, made.Route | LookupAnswer]:
         """Each place's route or why it has none; `routes` are known already."""
-        outcomes: dict[int, made.Route | Answer] = dict(routes)
-        survey = Survey(self.parts.geocoder, self.tools.clock, self.ctx, self.payload.params.language, since)
-        survey.done = len(routes) / max(1, len(places))
+        outcomes: dict[int, made.Route | LookupAnswer] = dict(routes)
+        lookup = PlaceLookup(self.required.geocoder, self.tools.clock, self.ctx, self.payload.params.language, since)
+        lookup.done = len(routes) / max(1, len(places))
 
-        async def told(n: int, answer: Answer) -> None:
-            if isinstance(answer, Spot):
+        async def told(n: int, answer: LookupAnswer) -> None:
+            if isinstance(answer, GeocodingHit):
                 outcomes[n] = made.route(places[n], answer)
                 await self.ctx.partial({"locations": [outcomes[n]]})
-                await self._tell(talk, sum(isinstance(found, Mapping) for found in outcomes.values()))
+                await self._tell(conversation, sum(isinstance(found, Mapping) for found in outcomes.values()))
             else:
                 outcomes[n] = answer
-            survey.done = len(outcomes) / len(places)
-            await self.ctx.progress(survey.done, f"{len(outcomes)} of {len(places)} places looked for")
+            lookup.done = len(outcomes) / len(places)
+            await self.ctx.progress(lookup.done, f"{len(outcomes)} of {len(places)} places looked for")
 
         wanted = {n: place.wanted for n, place in enumerate(places) if n not in routes}
-        await survey.look(wanted, told, have=len(routes))
+        await lookup.look(wanted, told, have=len(routes))
         return outcomes
 
-    async def _tell(self, talk: Talk, found: int) -> None:
-        usage = talk.usage
+    async def _tell(self, conversation: Conversation, found: int) -> None:
+        usage = conversation.usage
         await self.ctx.stats(tokens_in=usage.prompt, tokens_out=usage.answered, locations_found=found)

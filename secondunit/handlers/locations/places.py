@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from secondunit.handlers.locations.compression import Chunk
 from secondunit.handlers.tools.gemini.structured import fitted
-from secondunit.handlers.tools.geocoding.matching import Wanted, normalised
+from secondunit.handlers.tools.geocoding.matching import PlaceQuery, normalised
 from secondunit.handlers.tools.subtitles.timecodes import seconds_in
 
 # EXTRACTION_VERSION of location_strategy is raised with every change of these words or of the schema.
@@ -96,9 +96,9 @@ class Place:
         return ", ".join(reversed(parts.values()))
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> PlaceQuery:
         """The question for the geocoder."""
-        return Wanted(self.raw, settled=normalised(self.raw) != normalised(self.name))
+        return PlaceQuery(self.raw, settled=normalised(self.raw) != normalised(self.name))
 
 
 def prompt(known: Mapping[str, Any], chunk: Chunk, language: str | None) -> Sequence[str]:

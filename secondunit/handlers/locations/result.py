@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from secondunit.handlers.locations.places import Place
-from secondunit.handlers.locations.search import Answer
-from secondunit.handlers.tools.gemini.answers import Usage
-from secondunit.handlers.tools.geocoding.matching import Spot
+from secondunit.handlers.locations.search import LookupAnswer
+from secondunit.handlers.tools.gemini.responses import Usage
+from secondunit.handlers.tools.geocoding.matching import GeocodingHit
 from secondunit.handlers.tools.subtitles.timecodes import timecode
 from secondunit.queue.outcome import Partial
 
@@ -17,11 +17,11 @@ PASSING = "unavailable"
 Route = Mapping[str, Any]
 
 
-def route(place: Place, spot: Spot) -> Route:
+def route(place: Place, hit: GeocodingHit) -> Route:
     """A place on the map, as TrailTag's clients read it; coordinates are longitude, latitude."""
     return {
         "location": place.name,
-        "coordinates": [spot.lng, spot.lat],
+        "coordinates": [hit.lng, hit.lat],
         "description": place.description,
         "timecode": timecode(place.at),
         "tags": list(place.tags),
@@ -33,7 +33,7 @@ def result(
     video: str,
     strategy: str,
     places: Sequence[Place],
-    outcomes: Mapping[int, Route | Answer],
+    outcomes: Mapping[int, Route | LookupAnswer],
     usage: Usage,
     notes: Sequence[str],
     now: datetime,

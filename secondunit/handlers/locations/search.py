@@ -6,20 +6,20 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from secondunit.handlers.tools.geocoding.client import Geocoder
-from secondunit.handlers.tools.geocoding.matching import Missing, Spot, Wanted
+from secondunit.handlers.tools.geocoding.matching import GeocodingHit, Missing, PlaceQuery
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Postponed, Transient
 
 # A pause up to this long is waited for by the run; for a longer one it gives its room to another job.
-PATIENCE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(seconds=5)
 
-Answer = Spot | Missing | Literal["unavailable"]
-Found = Callable[[int, Answer], Awaitable[None]]
+LookupAnswer = GeocodingHit | Missing | Literal["unavailable"]
+OnAnswer = Callable[[int, LookupAnswer], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class Survey:
+class PlaceLookup:
     """One round. `done` of the phase is done; `since` as in `Geocoder.find`."""
 
     geocoder: Geocoder
@@ -29,13 +29,13 @@ class Survey:
     since: datetime | None = None
     done: float = 0.0
 
-    async def look(self, wanted: Mapping[int, Wanted], told: Found, *, have: int) -> Mapping[int, Answer]:
+    async def look(self, wanted: Mapping[int, PlaceQuery], told: OnAnswer, *, have: int) -> Mapping[int, LookupAnswer]:
         """Where each of them is, or why it is nowhere; `told` of each, `have` are found already.
 
         Postponed while the geocoder is left alone and some were never asked for, or nothing was found at all;
         Transient when nothing was found because it failed.
         """
-        answers: dict[int, Answer | None] = {}
+        answers: dict[int, LookupAnswer | None] = {}
         for n, place in wanted.items():
             answers[n] = await self._told(n, await self._find(place), told)
         for n in [n for n, answer in answers.items() if answer is None]:
@@ -56,12 +56,14 @@ class Survey:
             await told(n, "unavailable")
         return {n: answer or "unavailable" for n, answer in answers.items()}
 
-    async def _told(self, n: int, answer: Spot | Missing | None, told: Found) -> Spot | Missing | None:
+    async def _told(
+        self, n: int, answer: GeocodingHit | Missing | None, told: OnAnswer
+    ) -> GeocodingHit | Missing | None:
         if answer is not None:
             await told(n, answer)
         return answer
 
-    async def _find(self, wanted: Wanted) -> Spot | Missing | None:
+    async def _find(self, wanted: PlaceQuery) -> GeocodingHit | Missing | None:
         """The geocoder's answer, after pauses that are short; None when it failed."""
         while True:
             try:
@@ -69,11 +71,11 @@ class Survey:
             except Transient:
                 return None
             except Postponed as closed:
-                if closed.delay > PATIENCE:
+                if closed.delay > LONGEST_PAUSE:
                     raise
                 await self.ctx.progress(self.done, str(closed))
                 await self.clock.sleep(closed.delay.total_seconds())
 
 
-def _any_found(answers: Mapping[int, Answer | None]) -> bool:
-    return any(isinstance(answer, Spot) for answer in answers.values())
+def _any_found(answers: Mapping[int, LookupAnswer | None]) -> bool:
+    return any(isinstance(answer, GeocodingHit) for answer in answers.values())

@@ -7,7 +7,7 @@ WINDOW = 5.0
 UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
 
 
-class Pace:
+class ByteProgress:
     """The rate is that of the last seconds, counted from the bytes that this run began with."""
 
     def __init__(self, ctx: JobContext, clock: Clock) -> None:

@@ -30,7 +30,7 @@ MOST_LOOPS = 65535
 OUT_OF_MEMORY = "encoding error 1"  # VP8_ENC_ERROR_OUT_OF_MEMORY of libwebp
 
 
-class Refusal(Exception):
+class ConversionRefused(Exception):
     """A picture that can't be converted, as a stable word and a message for a person."""
 
     def __init__(self, type: str, message: str) -> None:
@@ -55,7 +55,7 @@ def main() -> None:
     wish = Wish(**json.load(sys.stdin))
     try:
         answer = convert(wish)
-    except Refusal as refusal:
+    except ConversionRefused as refusal:
         answer = {"error": refusal.type, "message": str(refusal)}
     except Image.DecompressionBombError as error:
         answer = {"error": "image_too_large", "message": f"the image is too large ({error})"}
@@ -82,7 +82,7 @@ def convert(wish: Wish) -> Mapping[str, Any]:
             save(picture, wish, method=effort(pixels))
         else:
             with damage_is_told():
-                picture = Film(image, frames, size)
+                picture = Animation(image, frames, size)
             save(picture, wish, method=effort(pixels), save_all=True, duration=picture.durations, loop=loops(image))
         return {"width": size[0], "height": size[1], "frames": len(frames)}
 
@@ -97,7 +97,7 @@ def damage_is_told() -> Iterator[None]:
             raise
         known = ", ".join(FORMATS)
         why = "is not in a format we know" if isinstance(error, UnidentifiedImageError) else "is damaged or cut off"
-        raise Refusal("unreadable", f"the image {why} ({error}); {known} can be read") from error
+        raise ConversionRefused("unreadable", f"the image {why} ({error}); {known} can be read") from error
 
 
 def judge(image: Image.Image) -> Sequence[int]:
@@ -105,11 +105,13 @@ def judge(image: Image.Image) -> Sequence[int]:
     pixels = image.width * image.height
     if pixels > LARGEST or max(image.size) > LONGEST_SIDE:
         size = f"{image.width} x {image.height}"
-        raise Refusal("image_too_large", f"{size} is too large: 100 megapixels and {LONGEST_SIDE} a side are possible")
+        raise ConversionRefused(
+            "image_too_large", f"{size} is too large: 100 megapixels and {LONGEST_SIDE} a side are possible"
+        )
     with damage_is_told():
         count: int = getattr(image, "n_frames", 1) if image.format in ANIMATED else 1
     if count * pixels > LARGEST_FILM:
-        raise Refusal(
+        raise ConversionRefused(
             "image_too_large", f"{count} frames of {image.width} x {image.height} are too many: 500 megapixels"
         )
     hidden = count > 1 and image.info.get("default_image", False)  # an APNG's picture for those who can't animate
@@ -180,7 +182,7 @@ def loops(image: Image.Image) -> int:
     return 0 if repetitions == 0 else min(int(repetitions) + 1, MOST_LOOPS)
 
 
-class Film(Image.Image):
+class Animation(Image.Image):
     """An animation whose frames are made one by one as the encoder asks for them, so that only one is in memory."""
 
     def __init__(self, source: Image.Image, frames: Sequence[int], size: tuple[int, int]) -> None:
@@ -229,7 +231,7 @@ def save(picture: Image.Image, wish: Wish, **options: Any) -> None:
     except (ValueError, RuntimeError) as error:
         if str(error) == OUT_OF_MEMORY:
             raise MemoryError(str(error)) from error
-        raise Refusal("not_encodable", f"the image can't be written as WebP ({error})") from error
+        raise ConversionRefused("not_encodable", f"the image can't be written as WebP ({error})") from error
 
 
 def effort(pixels: int) -> int:

@@ -20,7 +20,7 @@ from typing import Any
 
 from aiohttp import web
 
-from secondunit.testing.alone import serve_alone
+from secondunit.testing.standalone import serve_standalone
 
 LARGEST_QUESTION = 64 << 20
 USAGE = {"promptTokenCount": 1000, "candidatesTokenCount": 200, "thoughtsTokenCount": 50, "totalTokenCount": 1250}
@@ -229,4 +229,4 @@ def _video(body: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    serve_alone(__doc__, StandIn().serving, "a STAND-IN for Gemini answers at {url}; its recipes are made up")
+    serve_standalone(__doc__, StandIn().serving, "a STAND-IN for Gemini answers at {url}; its recipes are made up")

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from secondunit.testing.alone import serve_alone
+from secondunit.testing.standalone import serve_standalone
 
 LICENCE = "Data © OpenStreetMap contributors, ODbL 1.0. http://osm.org/copyright"
 TAIPEI: Mapping[str, tuple[float, float]] = {
@@ -115,6 +115,6 @@ def _is(query: str, name: str) -> bool:
 
 
 if __name__ == "__main__":
-    serve_alone(
+    serve_standalone(
         __doc__, Nominatim().serving, f"a STAND-IN for Nominatim answers at {{url}}; it knows {', '.join(TAIPEI)}"
     )

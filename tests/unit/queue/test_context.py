@@ -53,14 +53,14 @@ class Runs(Rig):
     async def claimed(self) -> RunContext:
         [job] = await claim(self.store, 1, at=self.clock.now())
         space = Workspace(Path("run"), Path("kept"), Path("log"))
-        return RunContext(job, held(job), space, self.store, self.hub, self.clock, self.house.hooks)
+        return RunContext(job, held(job), space, self.store, self.hub, self.clock, self.runtime.hooks)
 
     async def fail_in_doubt(self, ctx: RunContext, work: Work) -> None:
         """The run meets the doubt and fails for it; then somebody retries the job."""
         with pytest.raises(Deterministic) as caught:
             await ctx.step("s", work, paid="fail")
         outcome, now = classify(caught.value), self.clock.now()
-        assert (await self.change("a", settle, outcome, self.house.random, now)).status is Status.FAILED
+        assert (await self.change("a", settle, outcome, self.runtime.random, now)).status is Status.FAILED
         await self.change("a", retry, now)
 
     @property

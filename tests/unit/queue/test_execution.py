@@ -32,7 +32,7 @@ class One(Rig):
     async def begin(self, **fields: Any) -> Execution:
         await self.submit("hls", **fields)
         [job] = await claim(self.store, 1, at=self.clock.now())
-        return Execution(job, held(job), self.spec, self.house)
+        return Execution(job, held(job), self.spec, self.runtime)
 
     async def ended(self, execution: Execution) -> Job:
         """The job after the run, which is to end without time passing."""

@@ -6,14 +6,14 @@ from uuid import UUID
 
 from secondunit.queue.ids import PATTERN, new_job_id
 from secondunit.testing.jobs import NOW
-from secondunit.testing.rig import Chance
+from secondunit.testing.rig import SteadyRandom
 
 
 def uuid(job_id: str) -> UUID:
     return UUID(bytes=base64.b32decode(job_id.removeprefix("job_").upper() + "======"))
 
 
-class Ones(Chance):
+class Ones(SteadyRandom):
     def randbytes(self, n: int, /) -> bytes:
         return b"\xff" * n
 
@@ -30,13 +30,13 @@ def test_an_id_begins_with_the_time_in_milliseconds() -> None:
 
 
 def test_ids_sort_by_time_when_decoded() -> None:
-    ids = [uuid(new_job_id(NOW + timedelta(seconds=n), Chance())) for n in range(100)]
+    ids = [uuid(new_job_id(NOW + timedelta(seconds=n), SteadyRandom())) for n in range(100)]
     assert ids == sorted(ids)
 
 
 def test_ids_of_one_moment_differ() -> None:
-    chance = Chance()
-    assert len({new_job_id(NOW, chance) for _ in range(100)}) == 100
+    rng = SteadyRandom()
+    assert len({new_job_id(NOW, rng) for _ in range(100)}) == 100
 
 
 def test_the_pattern_takes_nothing_else() -> None:

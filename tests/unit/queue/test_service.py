@@ -130,7 +130,7 @@ async def test_a_twin_that_ended_just_now_is_joined_unless_it_was_cancelled(canc
             lease = await claim_one(rig.store, job_id)
             await plain(job_id, settled(FLAKY), lease=lease)
             lease = await claim_one(rig.store, job_id, at=NOW + timedelta(hours=1))
-            await plain(job_id, lambda job: state.settle(job, Completed({}), rig.house.random, NOW), lease=lease)
+            await plain(job_id, lambda job: state.settle(job, Completed({}), rig.runtime.random, NOW), lease=lease)
         return await plain(job_id, decide, **fenced)
 
     rig.store.change = late  # type: ignore[method-assign]

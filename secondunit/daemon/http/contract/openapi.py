@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from secondunit.daemon.http.contract import responses
 from secondunit.daemon.http.transport import problems
-from secondunit.daemon.http.transport.route import Route
+from secondunit.daemon.http.transport.route import ApiRoute
 
 REF = "#/components/schemas/{model}"
 ALWAYS = (500,)
@@ -28,7 +28,7 @@ Times are ISO 8601 in UTC; `duration` is in milliseconds. Errors are problem det
 each field by its dotted path as it was written: `payload.inputPath`, in a batch `jobs.3.type`."""
 
 
-def document(routes: Sequence[Route], version: str) -> dict[str, object]:
+def document(routes: Sequence[ApiRoute], version: str) -> dict[str, object]:
     """The whole document."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -48,14 +48,14 @@ def document(routes: Sequence[Route], version: str) -> dict[str, object]:
     }
 
 
-def _schemas(routes: Sequence[Route]) -> Mapping[str, Any]:
+def _schemas(routes: Sequence[ApiRoute]) -> Mapping[str, Any]:
     models = {model for route in routes for model in (route.body, route.answer) if model} | {responses.Problem}
     ordered = sorted(models, key=lambda model: model.__name__)
     _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=REF)
     return dict(schemas["$defs"])
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: ApiRoute) -> dict[str, Any]:
     summary, _, description = (getdoc(route.handler) or "").partition("\n\n")
     operation: dict[str, Any] = {
         "operationId": f"{route.handler.__module__.rpartition('.')[2]}.{route.handler.__name__}",
@@ -72,7 +72,7 @@ def _operation(route: Route) -> dict[str, Any]:
     return operation
 
 
-def _parameters(route: Route) -> list[dict[str, Any]]:
+def _parameters(route: ApiRoute) -> list[dict[str, Any]]:
     in_path = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", route.path)
@@ -90,7 +90,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     return [*in_path, *in_query, *in_headers]
 
 
-def _responses(route: Route) -> dict[str, Any]:
+def _responses(route: ApiRoute) -> dict[str, Any]:
     schema = _ref(route.answer) if route.answer else {"type": "string"}
     good = {"content": {route.media: {"schema": schema}}}
     bad = {"content": {problems.MEDIA_TYPE: {"schema": _ref(responses.Problem)}}}
@@ -99,7 +99,7 @@ def _responses(route: Route) -> dict[str, Any]:
     return {str(status): {"description": HTTPStatus(status).phrase} | statuses[status] for status in sorted(statuses)}
 
 
-def _security(route: Route) -> list[dict[str, list[str]]]:
+def _security(route: ApiRoute) -> list[dict[str, list[str]]]:
     if route.scope is None:
         return []
     ways = ["bearer", "header", *(["token"] if route.stream else [])]

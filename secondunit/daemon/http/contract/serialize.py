@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from secondunit.daemon.files.artifacts import Artifact
+from secondunit.daemon.files.artifacts import ArtifactFile
 from secondunit.daemon.formats import instant, milliseconds, percent
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Event, Job, Run
@@ -147,7 +147,7 @@ def under_way(job: Job, paid: Sequence[str], now: datetime) -> dict[str, Any]:
     }
 
 
-def artifact(artifact: Artifact, kind: str) -> dict[str, Any]:
+def artifact(artifact: ArtifactFile, kind: str) -> dict[str, Any]:
     """A file that a job wrote."""
     return {"name": artifact.name, "size": artifact.size, "contentType": kind}
 

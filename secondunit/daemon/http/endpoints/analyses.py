@@ -21,7 +21,7 @@ from secondunit.daemon.http.transport.forms import (
     text_of,
 )
 from secondunit.daemon.http.transport.json_bodies import read_object
-from secondunit.daemon.http.transport.problems import Kind, TooLarge, WrongForm, problem
+from secondunit.daemon.http.transport.problems import ProblemType, TooLarge, WrongForm, problem
 from secondunit.daemon.http.transport.replies import reply
 from secondunit.handlers.analyze.strategy import cache_key, strategy
 from secondunit.handlers.tools.fetching.video_urls import url_identity
@@ -32,17 +32,17 @@ from secondunit.queue.validation import validated
 
 FILE_FIELDS = ("video", "language")
 URL_FIELDS = ("video_url", "language")
-ENDED_WITHOUT_RECIPE: Mapping[str, Kind] = {
-    "deterministic": Kind(422, "analysis-failed", "The video can't be analysed"),
-    "transient": Kind(502, "analysis-unavailable", "The analysis failed, and so did trying it again"),
-    "timeout": Kind(502, "analysis-unavailable", "The analysis took too long, and so did trying it again"),
-    "cancelled": Kind(409, "analysis-cancelled", "The analysis was cancelled"),
+ENDED_WITHOUT_RECIPE: Mapping[str, ProblemType] = {
+    "deterministic": ProblemType(422, "analysis-failed", "The video can't be analysed"),
+    "transient": ProblemType(502, "analysis-unavailable", "The analysis failed, and so did trying it again"),
+    "timeout": ProblemType(502, "analysis-unavailable", "The analysis took too long, and so did trying it again"),
+    "cancelled": ProblemType(409, "analysis-cancelled", "The analysis was cancelled"),
 }
-DRAINED = Kind(503, "draining", "The daemon shuts down; the job goes on once it is back", retry_after=10)
+DRAINED = ProblemType(503, "draining", "The daemon shuts down; the job goes on once it is back", retry_after=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AnalysisRequest:
     """A video to be analysed: `identity` is the same for the same video."""
 
     payload: Mapping[str, str]
@@ -51,7 +51,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CachedAnalysis:
     """A result that was there already, and the job that made it."""
 
     job_id: str
@@ -78,11 +78,11 @@ async def from_url(api: Api, request: web.Request) -> web.Response:
         identity = url_identity(url)
     except ValueError as error:
         raise BadPayload(FieldError("video_url", f"is no address: {error}")) from None
-    found = await _known_or_submitted(api, desk, Wanted({"videoUrl": url}, identity, fields.get("language")))
+    found = await _known_or_submitted(api, desk, AnalysisRequest({"videoUrl": url}, identity, fields.get("language")))
     return await _answer(api, request, desk, found)
 
 
-async def _known_or_submitted(api: Api, desk: Analyses, wanted: Wanted) -> Known | Job:
+async def _known_or_submitted(api: Api, desk: Analyses, wanted: AnalysisRequest) -> CachedAnalysis | Job:
     """The stored result, or the job that makes it: a new one, or the one that lives for others who asked here."""
     payload = {**wanted.payload, **({} if wanted.language is None else {"language": wanted.language})}
     try:
@@ -92,14 +92,14 @@ async def _known_or_submitted(api: Api, desk: Analyses, wanted: Wanted) -> Known
     key = cache_key(wanted.identity, strategy(desk.model, None, wanted.language))
     if stored := await desk.results.get(key):
         result, maker = stored
-        return Known(maker, result)
+        return CachedAnalysis(maker, result)
     asked = Submission("analyze", payload, HIGHEST_PRIORITY, dedupe_key=f"asked {key}", source="analyze")
     job, _ = await api.queue.submit(asked)
     return job
 
 
-async def _answer(api: Api, request: web.Request, desk: Analyses, found: Known | Job) -> web.Response:
-    if isinstance(found, Known):
+async def _answer(api: Api, request: web.Request, desk: Analyses, found: CachedAnalysis | Job) -> web.Response:
+    if isinstance(found, CachedAnalysis):
         return _recipe(found.job_id, found.result, cached=True)
     if "respond-async" in request.headers.get("Prefer", "").lower():
         return _accepted(found)
@@ -110,16 +110,16 @@ async def _waited(api: Api, desk: Analyses, job: Job) -> web.Response:
     """The end of the job, if it comes before the caller's patience, or the daemon's life, is over."""
     ended = asyncio.ensure_future(api.queue.wait(job.id))
     stopping = asyncio.ensure_future(api.stopping.wait())
-    patience = asyncio.ensure_future(api.clock.sleep(desk.wait_seconds))
+    deadline = asyncio.ensure_future(api.clock.sleep(desk.wait_seconds))
     try:
-        await asyncio.wait([ended, stopping, patience], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([ended, stopping, deadline], return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             return _ended(ended.result())
         if stopping.done():
             return _refusal(DRAINED, f"{job.id} goes on when the daemon is back", job)
         return _accepted(await api.queue.get(job.id))
     finally:
-        for task in (ended, stopping, patience):
+        for task in (ended, stopping, deadline):
             task.cancel()
 
 
@@ -139,7 +139,7 @@ def _accepted(job: Job) -> web.Response:
     return reply({"jobId": job.id, "status": job.status.value}, 202, {"Location": f"/api/jobs/{job.id}"})
 
 
-def _refusal(kind: Kind, detail: str, job: Job) -> web.Response:
+def _refusal(kind: ProblemType, detail: str, job: Job) -> web.Response:
     headers = {} if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
     return problem(kind, detail, headers=headers, more={"jobId": job.id, "error": serialize.failure(job.error)})
 
@@ -154,7 +154,7 @@ def _check_upload(api: Api, request: web.Request, desk: Analyses) -> None:
 
 
 @asynccontextmanager
-async def _received(request: web.Request, desk: Analyses) -> AsyncIterator[Wanted]:
+async def _received(request: web.Request, desk: Analyses) -> AsyncIterator[AnalysisRequest]:
     """The form, read to its end, with the video on disk for as long as this is open."""
     stored: Upload | None = None
     language: str | None = None
@@ -166,7 +166,7 @@ async def _received(request: web.Request, desk: Analyses) -> AsyncIterator[Wante
                 language = (await text_of(part)).strip() or None
         if stored is None:
             raise BadPayload(FieldError("video", "is required: a file field with the video's content"))
-        yield Wanted({"videoPath": str(stored.path)}, f"sha256:{stored.digest}", language)
+        yield AnalysisRequest({"videoPath": str(stored.path)}, f"sha256:{stored.digest}", language)
 
 
 async def _stored(stack: AsyncExitStack, desk: Analyses, part: BodyPartReader) -> Upload:

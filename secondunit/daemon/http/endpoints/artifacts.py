@@ -3,11 +3,11 @@
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from secondunit.daemon.files.artifacts import Artifacts, NoSuchArtifact
+from secondunit.daemon.files.artifacts import JobArtifacts, NoSuchArtifact
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import serialize
 from secondunit.daemon.http.transport.replies import reply
-from secondunit.handlers.tools.storage.content_types import OTHER, kind_of
+from secondunit.handlers.tools.storage.content_types import OTHER, content_type_of
 
 # What came from elsewhere must not become a page of ours, with our origin's rights.
 SAFETY = {
@@ -37,7 +37,7 @@ async def of_job(api: Api, request: web.Request) -> web.Response:
     """
     job = await api.queue.get(request.match_info["id"])
     found = await api.artifacts.of(job) if api.artifacts else ()
-    return reply({"artifacts": [serialize.artifact(artifact, kind_of(artifact.name)) for artifact in found]})
+    return reply({"artifacts": [serialize.artifact(artifact, content_type_of(artifact.name)) for artifact in found]})
 
 
 async def serve(api: Api, request: web.Request) -> web.StreamResponse:
@@ -47,7 +47,7 @@ async def serve(api: Api, request: web.Request) -> web.StreamResponse:
     if link is not None:
         return web.Response(status=302, headers={"Location": link, "Cache-Control": "no-store"})
     async with _shelf(api).opened(job, name) as source:
-        kind = kind_of(name)
+        kind = content_type_of(name)
         response = OpenFile(source.path, headers={"Content-Type": kind, **SAFETY})
         if kind == OTHER:
             response.headers["Content-Disposition"] = "attachment"
@@ -56,7 +56,7 @@ async def serve(api: Api, request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _shelf(api: Api) -> Artifacts:
+def _shelf(api: Api) -> JobArtifacts:
     if api.artifacts is None:
         raise NoSuchArtifact("this daemon keeps no artefacts")
     return api.artifacts

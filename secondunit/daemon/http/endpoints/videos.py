@@ -20,7 +20,7 @@ TYPE = "locations"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LocationsRequest:
     """A video whose places are wanted; `field` is what the caller called its address."""
 
     field: str
@@ -69,11 +69,11 @@ async def retry(api: Api, request: web.Request) -> web.Response:
     result, maker = await _stored(_desk(api), request)
     if not result["failed"]:
         raise NotAllowed(maker, "no place failed; there is nothing to be tried again")
-    job = await _again(api, await api.queue.get(maker))  # which is there: a result that is kept keeps its job
+    job = await _requeued(api, await api.queue.get(maker))  # which is there: a result that is kept keeps its job
     return reply(trailtag.moved(job), 202, {"Location": f"/api/jobs/{job.id}"})
 
 
-async def _again(api: Api, maker: Job) -> Job:
+async def _requeued(api: Api, maker: Job) -> Job:
     """The job, queued again, or as it stands when it is at it already."""
     try:
         return await api.queue.retry(maker.id)
@@ -94,7 +94,7 @@ async def _stored(desk: Locations, request: web.Request) -> tuple[Mapping[str, A
     return found
 
 
-def _wanted(desk: Locations, ask: requests.VideoAsk) -> Wanted:
+def _wanted(desk: Locations, ask: requests.VideoAsk) -> LocationsRequest:
     field = "url" if ask.video_url is None else "video_url"
     if ask.url is not None and ask.video_url is not None:
         raise BadPayload(FieldError("video_url", "is another word for url; give one of them"))
@@ -107,7 +107,7 @@ def _wanted(desk: Locations, ask: requests.VideoAsk) -> Wanted:
         raise BadPayload(FieldError(field, f"is no address: {error}")) from None
     params = ask.params.model_dump(exclude_none=True) if ask.params else {}
     strategy = location_strategy(params.get("model", desk.model), params.get("language"))
-    return Wanted(field, video, strategy, {"videoUrl": url, **({"params": params} if params else {})})
+    return LocationsRequest(field, video, strategy, {"videoUrl": url, **({"params": params} if params else {})})
 
 
 def _as_written(fault: FieldError, field: str) -> FieldError:

@@ -15,14 +15,14 @@ from secondunit.daemon.http.transport.problems import (
     WrongHost,
 )
 from secondunit.daemon.http.transport.rate_limit import RateLimit
-from secondunit.daemon.http.transport.route import Route
+from secondunit.daemon.http.transport.route import ApiRoute
 
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 SAFE = ("GET", "HEAD", "OPTIONS")
 EVERYBODY = Caller("", EVERY_SCOPE)
 
 
-class Gate:
+class Admission:
     """The doorkeeper of one application."""
 
     def __init__(self, api: Api, keys: Keys) -> None:
@@ -32,7 +32,7 @@ class Gate:
         self._keys = keys
         self._rate = RateLimit(api.settings.rate_limit, api.clock) if api.settings.rate_limit else None
 
-    async def admit(self, request: web.Request, route: Route | None) -> Caller | None:
+    async def admit(self, request: web.Request, route: ApiRoute | None) -> Caller | None:
         """The caller, None for one without a key on an open route; else the refusal. `route` None: nothing is there."""
         if self._trusted:
             return EVERYBODY

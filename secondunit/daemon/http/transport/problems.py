@@ -14,54 +14,54 @@ MEDIA_TYPE = "application/problem+json"
 NAMESPACE = "urn:secondunit:problem:"
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that the HTTP room refuses itself; the message is for the caller."""
 
 
-class NotJson(Refused):
+class NotJson(RequestRefused):
     """The body is no JSON document that can be taken as it is written."""
 
 
-class NotAJsonType(Refused):
+class NotAJsonType(RequestRefused):
     """The Content-Type says that the body is something else than JSON."""
 
 
-class WrongForm(Refused):
+class WrongForm(RequestRefused):
     """The Content-Type is none that this call takes."""
 
 
-class BrokenForm(Refused):
+class BrokenForm(RequestRefused):
     """The form is none that can be read to its end."""
 
 
-class TooLarge(Refused):
+class TooLarge(RequestRefused):
     """The body is longer than this call takes."""
 
 
-class Unauthorized(Refused):
+class Unauthorized(RequestRefused):
     """No valid key: the same words whether it was missing, wrong or malformed."""
 
     def __init__(self) -> None:
         super().__init__("send a valid key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'")
 
 
-class ScopeTooSmall(Refused):
+class ScopeTooSmall(RequestRefused):
     """The key is valid, but not for this call."""
 
 
-class Published(Refused):
+class Published(RequestRefused):
     """A keyless daemon was reached through a proxy."""
 
 
-class ForeignOrigin(Refused):
+class ForeignOrigin(RequestRefused):
     """A page of another site asks a keyless daemon to change something."""
 
 
-class WrongHost(Refused):
+class WrongHost(RequestRefused):
     """The Host header names somebody else."""
 
 
-class TooMany(Refused):
+class TooMany(RequestRefused):
     """The caller is over its rate; `retry_after` in whole seconds."""
 
     def __init__(self, retry_after: int) -> None:
@@ -69,11 +69,11 @@ class TooMany(Refused):
         self.retry_after = retry_after
 
 
-class NoSuchDelivery(Refused):
+class NoSuchDelivery(RequestRefused):
     """No delivery has this id."""
 
 
-class NoSuchLocations(Refused):
+class NoSuchLocations(RequestRefused):
     """No result is stored of this video, or none by this strategy."""
 
     def __init__(self, video: str, strategy: str | None) -> None:
@@ -82,7 +82,7 @@ class NoSuchLocations(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ProblemType:
     """How one sort of error is told: `retry_after` in seconds."""
 
     status: int
@@ -91,41 +91,41 @@ class Kind:
     retry_after: int | None = None
 
 
-KINDS: Mapping[type[Exception], Kind] = {
-    NotJson: Kind(400, "not-json", "The body is not JSON"),
-    BrokenForm: Kind(400, "broken-form", "The form can't be read"),
-    Unauthorized: Kind(401, "unauthorized", "A valid key is needed"),
-    ScopeTooSmall: Kind(403, "scope-too-small", "The key's scope is too small"),
-    Published: Kind(403, "published-without-key", "A daemon without a key must not stand behind a proxy"),
-    ForeignOrigin: Kind(403, "foreign-origin", "This origin may not change anything here"),
-    errors.JobNotFound: Kind(404, "job-not-found", "No such job"),
-    NoSuchArtifact: Kind(404, "artifact-not-found", "No such artefact"),
-    NoSuchDelivery: Kind(404, "delivery-not-found", "No such delivery"),
-    NoSuchLocations: Kind(404, "locations-not-found", "No places of this video are stored"),
-    errors.NotAllowed: Kind(409, "not-allowed", "The job's status forbids this"),
-    errors.KeyReused: Kind(409, "idempotency-key-reused", "The idempotency key belongs to another request"),
-    TooLarge: Kind(413, "too-large", "The body is too large"),
-    NotAJsonType: Kind(415, "not-a-json-type", "The body must be application/json"),
-    WrongForm: Kind(415, "wrong-form", "The body must be a form"),
-    WrongHost: Kind(421, "wrong-host", "The Host header is not one of this daemon's names"),
-    errors.BadPayload: Kind(422, "bad-fields", "Some fields were refused"),
-    errors.UnknownType: Kind(422, "unknown-type", "No such job type"),
-    errors.TypeUnavailable: Kind(422, "type-unavailable", "This job type can't run here"),
-    TooMany: Kind(429, "too-many-requests", "Too many requests"),
-    StorageAway: Kind(502, "storage-away", "S3 can't be asked just now", retry_after=10),
-    errors.Saturated: Kind(503, "saturated", "The queue is full", retry_after=30),
-    errors.Draining: Kind(503, "draining", "The daemon takes no new work", retry_after=10),
-    errors.StoreBroken: Kind(503, "store-broken", "The database can't be used", retry_after=10),
-    errors.StoreFull: Kind(507, "store-full", "The disk is full", retry_after=60),
+PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
+    NotJson: ProblemType(400, "not-json", "The body is not JSON"),
+    BrokenForm: ProblemType(400, "broken-form", "The form can't be read"),
+    Unauthorized: ProblemType(401, "unauthorized", "A valid key is needed"),
+    ScopeTooSmall: ProblemType(403, "scope-too-small", "The key's scope is too small"),
+    Published: ProblemType(403, "published-without-key", "A daemon without a key must not stand behind a proxy"),
+    ForeignOrigin: ProblemType(403, "foreign-origin", "This origin may not change anything here"),
+    errors.JobNotFound: ProblemType(404, "job-not-found", "No such job"),
+    NoSuchArtifact: ProblemType(404, "artifact-not-found", "No such artefact"),
+    NoSuchDelivery: ProblemType(404, "delivery-not-found", "No such delivery"),
+    NoSuchLocations: ProblemType(404, "locations-not-found", "No places of this video are stored"),
+    errors.NotAllowed: ProblemType(409, "not-allowed", "The job's status forbids this"),
+    errors.KeyReused: ProblemType(409, "idempotency-key-reused", "The idempotency key belongs to another request"),
+    TooLarge: ProblemType(413, "too-large", "The body is too large"),
+    NotAJsonType: ProblemType(415, "not-a-json-type", "The body must be application/json"),
+    WrongForm: ProblemType(415, "wrong-form", "The body must be a form"),
+    WrongHost: ProblemType(421, "wrong-host", "The Host header is not one of this daemon's names"),
+    errors.BadPayload: ProblemType(422, "bad-fields", "Some fields were refused"),
+    errors.UnknownType: ProblemType(422, "unknown-type", "No such job type"),
+    errors.TypeUnavailable: ProblemType(422, "type-unavailable", "This job type can't run here"),
+    TooMany: ProblemType(429, "too-many-requests", "Too many requests"),
+    StorageAway: ProblemType(502, "storage-away", "S3 can't be asked just now", retry_after=10),
+    errors.Saturated: ProblemType(503, "saturated", "The queue is full", retry_after=30),
+    errors.Draining: ProblemType(503, "draining", "The daemon takes no new work", retry_after=10),
+    errors.StoreBroken: ProblemType(503, "store-broken", "The database can't be used", retry_after=10),
+    errors.StoreFull: ProblemType(507, "store-full", "The disk is full", retry_after=60),
 }
-UNEXPECTED = Kind(500, "internal", "An unexpected error")
+UNEXPECTED = ProblemType(500, "internal", "An unexpected error")
 
 
 def problem_of(error: Exception) -> web.Response | None:
     """The error as a response, or None for one that the table does not know."""
     if isinstance(error, web.HTTPException):
         return _http(error)
-    kind = KINDS.get(type(error))
+    kind = PROBLEM_TYPES.get(type(error))
     if kind is None:
         return None
     headers = {}
@@ -141,7 +141,7 @@ def problem_of(error: Exception) -> web.Response | None:
 
 
 def problem(
-    kind: Kind,
+    kind: ProblemType,
     detail: str,
     fields: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
@@ -171,7 +171,7 @@ def fields_of(error: Exception) -> Sequence[FieldError]:
 
 
 def _http(error: web.HTTPException) -> web.Response:
-    kind = Kind(error.status, error.reason.lower().replace(" ", "-"), error.reason)
+    kind = ProblemType(error.status, error.reason.lower().replace(" ", "-"), error.reason)
     allow = error.headers.get("Allow")
     detail = f"this path takes {allow}" if allow else error.reason
     return problem(kind, detail, headers={"Allow": allow} if allow else None)

@@ -13,7 +13,7 @@ Handler = Callable[[Api, web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class ApiRoute:
     """One call; its handler's docstring describes it.
 
     `scope` None: open to all. `success` are the statuses of `answer` (None: not JSON but `media`), `problems` the rest.

@@ -9,10 +9,10 @@ from secondunit.handlers.tools.deployment.git import Git
 from secondunit.handlers.tools.deployment.projects import Projects
 from secondunit.queue.outcome import Postponed
 
-LOOK_AGAIN = timedelta(seconds=5)
+RECHECK_AFTER = timedelta(seconds=5)
 
 
-class Rivals(Protocol):
+class OtherDeploys(Protocol):
     """The other jobs of the queue."""
 
     async def newer(self, job_id: str, project_id: str) -> str | None:
@@ -23,17 +23,17 @@ class Rivals(Protocol):
 class Deployments:
     """The projects by id, and the turn of each: one deploy of a project at a time."""
 
-    def __init__(self, projects: Projects, git: Git, rivals: Rivals) -> None:
+    def __init__(self, projects: Projects, git: Git, others: OtherDeploys) -> None:
         self.projects = projects
         self.git = git
-        self.rivals = rivals
+        self.others = others
         self._busy: set[str] = set()
 
     @contextmanager
     def turn(self, id: str) -> Iterator[None]:
         """Have the project alone, or be Postponed, so that another job gets the room meanwhile."""
         if id in self._busy:
-            raise Postponed(f"another deploy of {id} is running", delay=LOOK_AGAIN)
+            raise Postponed(f"another deploy of {id} is running", delay=RECHECK_AFTER)
         self._busy.add(id)
         try:
             yield

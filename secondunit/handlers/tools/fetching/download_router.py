@@ -10,9 +10,9 @@ from typing import Literal
 from yarl import URL
 
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.fetching.browser.client import Browser, Caught, ChromiumMissing, PageWish, Trail
+from secondunit.handlers.tools.fetching.browser.client import Browser, Caught, ChromiumMissing, PageLead, PageWish
 from secondunit.handlers.tools.fetching.http_download import PageInstead, Transfer, Transferred, TransferWish
-from secondunit.handlers.tools.fetching.sniff import ENOUGH, not_media
+from secondunit.handlers.tools.fetching.sniffing import ENOUGH, not_media
 from secondunit.handlers.tools.fetching.ytdlp.client import VideoWish, YtDlp
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url, url_fault
 from secondunit.handlers.tools.network.session import HARMLESS
@@ -93,7 +93,7 @@ class Downloads:
             raise Deterministic(_lacking(browser), type="capability_missing")
         page = PageWish(wish.url, wish.most_bytes, wish.headers, wish.cookies)
         found = await browser.look(page, ctx)
-        if isinstance(found, Trail):
+        if isinstance(found, PageLead):
             try:
                 return await self._follow(found, wish, ctx)
             except Deterministic as error:
@@ -101,24 +101,24 @@ class Downloads:
                     raise
                 refusal = error
             found = await browser.look(replace(page, own=True), ctx)
-            if isinstance(found, Trail):
+            if isinstance(found, PageLead):
                 raise refusal
         return await in_thread(_taken, found, wish)
 
-    async def _follow(self, trail: Trail, wish: DownloadWish, ctx: JobContext) -> Transferred:
+    async def _follow(self, lead: PageLead, wish: DownloadWish, ctx: JobContext) -> Transferred:
         """The payload's own headers go along to its own origin only, as they did in the browser."""
-        if fault := url_fault(trail.url, self._rule):
+        if fault := url_fault(lead.url, self._rule):
             raise Deterministic(f"{wish.url} leads to a URL that is refused: {fault}", type="bad_redirect")
-        headers = dict(trail.headers)
-        if URL(trail.url).origin() == URL(wish.url).origin():
+        headers = dict(lead.headers)
+        if URL(lead.url).origin() == URL(wish.url).origin():
             mine = {name.lower() for name in wish.headers} - {"cookie"}
             headers = {name: value for name, value in headers.items() if name.lower() not in mine}
             headers |= {name: value for name, value in wish.headers.items() if name.lower() in mine}
-        if trail.stream:
+        if lead.stream:
             cookies = headers.pop("Cookie", None)
-            stream = replace(wish, url=trail.url, headers=headers, cookies=cookies)
+            stream = replace(wish, url=lead.url, headers=headers, cookies=cookies)
             return await self._by_ytdlp(stream, ctx)
-        return await self._transfer.fetch(TransferWish(trail.url, wish.most_bytes, headers, _media(wish)), ctx)
+        return await self._transfer.fetch(TransferWish(lead.url, wish.most_bytes, headers, _media(wish)), ctx)
 
 
 def _lacking(browser: ChromiumMissing) -> str:

@@ -8,7 +8,7 @@ from secondunit.queue.outcome import Postponed
 MOST_HOSTS = 10_000
 
 
-class Gates:
+class HostPauses:
     """One gate for each host, open unless closed for a while."""
 
     def __init__(self, clock: Clock) -> None:
@@ -18,7 +18,7 @@ class Gates:
     def close(self, host: str, span: timedelta, why: str) -> None:
         """Keep everybody from this host for so long."""
         now = self._clock.monotonic()
-        self._closed = {host: gate for host, gate in self._closed.items() if gate[0] > now}
+        self._closed = {host: pause for host, pause in self._closed.items() if pause[0] > now}
         if len(self._closed) < MOST_HOSTS:
             self._closed[host] = now + span.total_seconds(), why
 

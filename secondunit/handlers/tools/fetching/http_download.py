@@ -16,12 +16,12 @@ from aiohttp import (
     ServerTimeoutError,
 )
 
-from secondunit.handlers.tools.byte_progress import Pace, amount
+from secondunit.handlers.tools.byte_progress import ByteProgress, amount
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.fetching.sniff import ENOUGH, not_media
+from secondunit.handlers.tools.fetching.sniffing import ENOUGH, not_media
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.network.session import open_following, retry_after
-from secondunit.handlers.tools.storage.partial_file import STRONG_ETAG, Origin, Part
+from secondunit.handlers.tools.storage.partial_file import STRONG_ETAG, Origin, PartialFile
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic, Transient
@@ -80,43 +80,49 @@ class Transfer:
 
     async def fetch(self, wish: TransferWish, ctx: JobContext) -> Transferred:
         """The file, whole. What it is refused for is Deterministic; Transient leaves a part to go on from."""
-        part = await in_thread(Part, ctx.workspace.kept, NAME)
+        partial = await in_thread(PartialFile, ctx.workspace.kept, NAME)
         try:
-            with_rest = await in_thread(part.resume, wish.url)
-            done = await self._ask(wish, ctx, part, with_rest) if with_rest else None
-            return done or await self._whole(wish, ctx, part)
+            with_rest = await in_thread(partial.resume, wish.url)
+            done = await self._ask(wish, ctx, partial, with_rest) if with_rest else None
+            return done or await self._whole(wish, ctx, partial)
         finally:
-            await in_thread(part.close)
+            await in_thread(partial.close)
 
-    async def _whole(self, wish: TransferWish, ctx: JobContext, part: Part) -> Transferred:
-        await in_thread(part.begin, None)
-        done = await self._ask(wish, ctx, part, None)
+    async def _whole(self, wish: TransferWish, ctx: JobContext, partial: PartialFile) -> Transferred:
+        await in_thread(partial.begin, None)
+        done = await self._ask(wish, ctx, partial, None)
         if done is None:
             raise Transient(f"{wish.url}: the server's answers contradict each other", type="incomplete_body")
         return done
 
-    async def _ask(self, wish: TransferWish, ctx: JobContext, part: Part, origin: Origin | None) -> Transferred | None:
+    async def _ask(
+        self, wish: TransferWish, ctx: JobContext, partial: PartialFile, origin: Origin | None
+    ) -> Transferred | None:
         """The file, or None if what is there does not fit what the server has now."""
         headers = {**wish.headers, "Accept-Encoding": "identity"}
         if origin is not None:
-            headers |= {"Range": f"bytes={part.have}-", "If-Range": origin.etag}
+            headers |= {"Range": f"bytes={partial.have}-", "If-Range": origin.etag}
         async with self._answer(wish, headers) as response:
-            began_with = part.have
+            began_with = partial.have
             if response.status == 416 and origin is not None:
-                if not _is_all_there(response, part, origin):
+                if not _is_all_there(response, partial, origin):
                     return None
-                return Transferred(part.path, part.have, origin.content_type, part.sha256, wish.url, resumed=True)
+                return Transferred(
+                    partial.path, partial.have, origin.content_type, partial.sha256, wish.url, resumed=True
+                )
             if response.status == 206 and origin is not None:
-                if not _is_the_rest(response, part, origin):
+                if not _is_the_rest(response, partial, origin):
                     return None
                 total = origin.length
             else:
                 self._refuse(response, wish)
                 began_with, total = 0, response.content_length if not _encoded(response) else None
-                await in_thread(part.begin, _origin(wish.url, response, total))
-            await self._receive(response, wish, ctx, part, total)
+                await in_thread(partial.begin, _origin(wish.url, response, total))
+            await self._receive(response, wish, ctx, partial, total)
             kind = response.headers.get("Content-Type")
-            return Transferred(part.path, part.have, kind, part.sha256, str(response.url), resumed=began_with > 0)
+            return Transferred(
+                partial.path, partial.have, kind, partial.sha256, str(response.url), resumed=began_with > 0
+            )
 
     @asynccontextmanager
     async def _answer(self, wish: TransferWish, headers: Mapping[str, str]) -> AsyncIterator[ClientResponse]:
@@ -152,21 +158,21 @@ class Transfer:
             raise PageInstead(f"{wish.url} is the playlist of a stream, not a media file", type="not_media")
 
     async def _receive(
-        self, response: ClientResponse, wish: TransferWish, ctx: JobContext, part: Part, total: int | None
+        self, response: ClientResponse, wish: TransferWish, ctx: JobContext, partial: PartialFile, total: int | None
     ) -> None:
         _refuse_size(wish, total or 0)
-        await in_thread(part.reserve, (total or part.have) - part.have)
-        pace, watch = Pace(ctx, self._clock), _Watch(self._clock)
-        await pace.tell(part.have, total)
+        await in_thread(partial.reserve, (total or partial.have) - partial.have)
+        progress, watch = ByteProgress(ctx, self._clock), _Watch(self._clock)
+        await progress.tell(partial.have, total)
         while data := await response.content.read(PIECE):
-            if part.have == 0 and wish.media:
+            if partial.have == 0 and wish.media:
                 _refuse_text(data, wish.url)
-            _refuse_size(wish, part.have + len(data))
-            await in_thread(part.write, data)
+            _refuse_size(wish, partial.have + len(data))
+            await in_thread(partial.write, data)
             watch.note(len(data), wish.url)
-            await pace.tell(part.have, total)
-        if total is not None and part.have != total:
-            raise Transient(f"{wish.url}: {part.have} of {total} bytes came", type="incomplete_body")
+            await progress.tell(partial.have, total)
+        if total is not None and partial.have != total:
+            raise Transient(f"{wish.url}: {partial.have} of {total} bytes came", type="incomplete_body")
 
 
 class _Watch:
@@ -196,18 +202,18 @@ def _origin(url: str, response: ClientResponse, total: int | None) -> Origin | N
     return Origin(url, etag, total, response.headers.get("Content-Type"))
 
 
-def _is_the_rest(response: ClientResponse, part: Part, origin: Origin) -> bool:
+def _is_the_rest(response: ClientResponse, partial: PartialFile, origin: Origin) -> bool:
     found = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
-    if not found or int(found[1]) != part.have or _encoded(response):
+    if not found or int(found[1]) != partial.have or _encoded(response):
         return False
     same_length = found[2] == "*" or origin.length is None or int(found[2]) == origin.length
     return same_length and _same_file(response, origin)
 
 
-def _is_all_there(response: ClientResponse, part: Part, origin: Origin) -> bool:
+def _is_all_there(response: ClientResponse, partial: PartialFile, origin: Origin) -> bool:
     """Whether nothing is left to come, as the server says who can't satisfy the range."""
     found = UNSATISFIED.fullmatch(response.headers.get("Content-Range", "").strip())
-    return found is not None and int(found[1]) == part.have == origin.length and _same_file(response, origin)
+    return found is not None and int(found[1]) == partial.have == origin.length and _same_file(response, origin)
 
 
 def _same_file(response: ClientResponse, origin: Origin) -> bool:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
-from secondunit.handlers.tools.gemini.answers import Usage
 from secondunit.handlers.tools.gemini.errors import judge
-from secondunit.handlers.tools.gemini.transport import Question, Refused, Wire
+from secondunit.handlers.tools.gemini.responses import Usage
+from secondunit.handlers.tools.gemini.transport import GeminiHttpError, GeminiTransport, Question
 from secondunit.handlers.tools.waiting import pause
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.outcome import Postponed, Transient
@@ -35,7 +35,7 @@ class Gemini:
 
     def __init__(
         self,
-        wire: Wire,
+        transport: GeminiTransport,
         model: str,
         *,
         clock: Clock,
@@ -47,7 +47,7 @@ class Gemini:
         self._wrong: str | None = None
         self._failures = 0
         self._failure = ""
-        self._wire = wire
+        self._transport = transport
         self._clock = clock
         self._random = random
         self._spending = spending
@@ -92,8 +92,8 @@ class Gemini:
         model = question.model or self.model
         await self.admit(model)
         try:
-            body = await self._wire.send(question)
-        except Refused as refused:
+            body = await self._transport.send(question)
+        except GeminiHttpError as refused:
             refusal = judge(refused, model, self._clock.now(), chosen=model != self.model)
             self._wrong = refusal.trouble or self._wrong
             if isinstance(refusal.error, Postponed):
@@ -115,7 +115,7 @@ class Gemini:
 
     async def close(self) -> None:
         """Let go of the connection."""
-        await self._wire.close()
+        await self._transport.close()
 
     def _failed(self, model: str, error: Exception) -> None:
         if model == self.model and isinstance(error, Transient):

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from secondunit.handlers.tools.gemini.answers import Answer, Usage, read
 from secondunit.handlers.tools.gemini.client import Gemini
+from secondunit.handlers.tools.gemini.responses import GeminiAnswer, Usage, read
 from secondunit.handlers.tools.gemini.structured import Unfit, mended
 from secondunit.handlers.tools.gemini.transport import Question
 from secondunit.handlers.tools.waiting import waiting
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Talk:
+class Conversation:
     """The questions of one run, and the tokens that their answers took, whenever they were given.
 
     `done` is how far the phase is while the answer is waited for.
@@ -56,7 +56,7 @@ class Talk:
                 f"Gemini's answer does not fit the question, twice: {fault}", type="bad_answer"
             ) from fault
 
-    async def _ask(self, step: str, question: Question) -> Answer:
+    async def _ask(self, step: str, question: Question) -> GeminiAnswer:
         """The answer to this step's question: the stored one, or a new one; Deterministic("blocked")."""
         asked = False
 

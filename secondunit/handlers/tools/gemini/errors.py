@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from secondunit.handlers.tools.gemini.transport import Refused
+from secondunit.handlers.tools.gemini.transport import GeminiHttpError
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
 
 UNTOLD_WAIT = timedelta(minutes=1)
@@ -19,38 +19,38 @@ DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ErrorVerdict:
     """What to raise for the job; a Postponed also closes the gate for all. `trouble`: the configuration is wrong."""
 
     error: Transient | Deterministic | Postponed
     trouble: str | None = None
 
 
-def judge(refused: Refused, model: str, now: datetime, *, chosen: bool = False) -> Refusal:
+def judge(refused: GeminiHttpError, model: str, now: datetime, *, chosen: bool = False) -> ErrorVerdict:
     """What this refusal means for the job, for the others, and for the operator.
 
     `chosen`: a client named this model, so the operator need not know when it is the wrong one.
     """
     code, said = refused.code, words(refused)
     if code == 429:
-        return Refusal(_quota(refused, model, now))
+        return ErrorVerdict(_quota(refused, model, now))
     if code >= 500 or code in PASSING:
         wait = told_wait(refused)
-        return Refusal(Transient(f"Gemini failed ({code}): {said}", type="gemini_unavailable", delay=wait))
+        return ErrorVerdict(Transient(f"Gemini failed ({code}): {said}", type="gemini_unavailable", delay=wait))
     if code == 413:
-        return Refusal(Deterministic(f"Gemini finds the question too large: {said}", type="too_large"))
+        return ErrorVerdict(Deterministic(f"Gemini finds the question too large: {said}", type="too_large"))
     if code in (401, 403) or "API_KEY_INVALID" in reasons(refused):
         trouble = f"Gemini refused the key ({code}); set a valid GEMINI_API_KEY: {said}"
-        return Refusal(Deterministic(trouble, type="gemini_key"), trouble)
+        return ErrorVerdict(Deterministic(trouble, type="gemini_key"), trouble)
     if code == 404:
         remedy = "ask for another one, or for none" if chosen else "set GEMINI_MODEL to one it has"
         trouble, type = f"Gemini does not know the model {model}; {remedy}: {said}", "gemini_model"
     else:
         trouble, type = f"Gemini refused the request ({code}): {said}", "gemini_refused"
-    return Refusal(Deterministic(trouble, type=type), None if chosen else trouble)
+    return ErrorVerdict(Deterministic(trouble, type=type), None if chosen else trouble)
 
 
-def told_wait(refused: Refused) -> timedelta | None:
+def told_wait(refused: GeminiHttpError) -> timedelta | None:
     """The wait that the answer asks for: RetryInfo in its body, else the Retry-After header; at most a day."""
     for detail in _details(refused):
         match = DURATION.fullmatch(str(detail.get("retryDelay", "")))
@@ -59,18 +59,18 @@ def told_wait(refused: Refused) -> timedelta | None:
     return None if refused.retry_after is None else min(refused.retry_after, LONGEST_WAIT)
 
 
-def words(refused: Refused) -> str:
+def words(refused: GeminiHttpError) -> str:
     """What Gemini said, for a person."""
     message = str(_error(refused).get("message") or "no message").strip()
     return " ".join(message.split())[:LONGEST_WORDS]
 
 
-def reasons(refused: Refused) -> set[str]:
+def reasons(refused: GeminiHttpError) -> set[str]:
     """The machine-readable reasons of the error."""
     return {str(detail["reason"]) for detail in _details(refused) if "reason" in detail}
 
 
-def _quota(refused: Refused, model: str, now: datetime) -> Postponed:
+def _quota(refused: GeminiHttpError, model: str, now: datetime) -> Postponed:
     if any("perday" in quota.lower() for quota in _quotas(refused)):
         wait = next_quota_day(now) - now
         return Postponed(f"quota_exhausted: Gemini's daily quota for {model} is used up", delay=wait)
@@ -84,7 +84,7 @@ def next_quota_day(now: datetime) -> datetime:
     return today if now < today else today + timedelta(days=1)
 
 
-def _quotas(refused: Refused) -> Iterator[str]:
+def _quotas(refused: GeminiHttpError) -> Iterator[str]:
     for detail in _details(refused):
         violations = detail.get("violations", ())
         for violation in violations if isinstance(violations, list) else ():
@@ -92,11 +92,11 @@ def _quotas(refused: Refused) -> Iterator[str]:
                 yield str(violation.get("quotaId", ""))
 
 
-def _details(refused: Refused) -> Iterator[Mapping[str, Any]]:
+def _details(refused: GeminiHttpError) -> Iterator[Mapping[str, Any]]:
     details = _error(refused).get("details", ())
     yield from (detail for detail in (details if isinstance(details, list) else ()) if isinstance(detail, Mapping))
 
 
-def _error(refused: Refused) -> Mapping[str, Any]:
+def _error(refused: GeminiHttpError) -> Mapping[str, Any]:
     inner = refused.details.get("error", refused.details)
     return inner if isinstance(inner, Mapping) else {}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 
-from secondunit.handlers.tools.gemini.answers import Usage
+from secondunit.handlers.tools.gemini.responses import Usage
 
 # US dollars for a million tokens (input, output with thoughts) from a day on: standard paid tier of Google's price list
 # for the Gemini API, https://ai.google.dev/gemini-api/docs/pricing, as it was on 2026-10-07. Models whose price depends

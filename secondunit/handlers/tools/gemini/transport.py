@@ -31,7 +31,7 @@ class Question:
     model: str | None = None
 
 
-class Refused(Exception):
+class GeminiHttpError(Exception):
     """Gemini answered with an HTTP error and charged nothing; `details` is its body, {} when that was no JSON."""
 
     def __init__(self, code: int, details: Mapping[str, Any], retry_after: timedelta | None = None) -> None:
@@ -41,7 +41,7 @@ class Refused(Exception):
         self.retry_after = retry_after
 
 
-class Wire(Protocol):
+class GeminiTransport(Protocol):
     """The way to a model."""
 
     async def send(self, question: Question) -> str:
@@ -51,7 +51,7 @@ class Wire(Protocol):
     async def close(self) -> None: ...
 
 
-class GoogleWire:
+class GoogleTransport:
     """google-genai, imported at the first question: that takes a second and 50 MB.
 
     It never sends twice (its own retries would, also after a lost answer). Connections are not kept: a server that
@@ -120,10 +120,10 @@ class GoogleWire:
         )
         return Client(vertexai=False, api_key=self._key, http_options=options)
 
-    def _refused(self, error: Any) -> Refused:
+    def _refused(self, error: Any) -> GeminiHttpError:
         details = error.details if isinstance(error.details, Mapping) else {}
         wait = retry_after(error.response, self._clock.now()) if isinstance(error.response, ClientResponse) else None
-        return Refused(error.code, details, wait)
+        return GeminiHttpError(error.code, details, wait)
 
 
 def _config(question: Question) -> Any:

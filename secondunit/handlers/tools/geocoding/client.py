@@ -8,8 +8,8 @@ from typing import Any, Protocol, get_args
 
 from aiolimiter import AsyncLimiter
 
-from secondunit.handlers.tools.geocoding.matching import Missing, Spot, Wanted, chosen, normalised
-from secondunit.handlers.tools.geocoding.nominatim import Declined, Limited, Unreached, Wire
+from secondunit.handlers.tools.geocoding.matching import GeocodingHit, Missing, PlaceQuery, chosen, normalised
+from secondunit.handlers.tools.geocoding.nominatim import Declined, GeocoderTransport, Limited, Unreached
 from secondunit.handlers.tools.waiting import pause
 from secondunit.queue.clock import Clock
 from secondunit.queue.outcome import Postponed, Transient
@@ -33,8 +33,10 @@ class PlaceCache(Protocol):
 class Geocoder:
     """Finds places. `trouble` says why it can't be used now, until it answers again."""
 
-    def __init__(self, wire: Wire, *, clock: Clock, cache: PlaceCache, every: timedelta = timedelta(seconds=1)) -> None:
-        self._wire = wire
+    def __init__(
+        self, transport: GeocoderTransport, *, clock: Clock, cache: PlaceCache, every: timedelta = timedelta(seconds=1)
+    ) -> None:
+        self._transport = transport
         self._clock = clock
         self._cache = cache
         self._pace = AsyncLimiter(1, every.total_seconds())
@@ -63,9 +65,11 @@ class Geocoder:
 
     async def close(self) -> None:
         """Let go of the connection."""
-        await self._wire.close()
+        await self._transport.close()
 
-    async def find(self, wanted: Wanted, language: str | None, *, since: datetime | None = None) -> Spot | Missing:
+    async def find(
+        self, wanted: PlaceQuery, language: str | None, *, since: datetime | None = None
+    ) -> GeocodingHit | Missing:
         """Where it is, or why it is nowhere; with `since`, what was missing up to that time is looked for again.
 
         Postponed while the geocoder wants, or needs, to be left alone; Transient("geocoder_unavailable") when it gave
@@ -76,17 +80,17 @@ class Geocoder:
         if known is not None:
             return known
         self.admit()
-        await self._wire.open()
+        await self._transport.open()
         async with self._pace:
             self.admit()
             answer = await self._asked(wanted, language)
-        days = FOUND_DAYS if isinstance(answer, Spot) else MISSING_DAYS
+        days = FOUND_DAYS if isinstance(answer, GeocodingHit) else MISSING_DAYS
         await self._cache.put(key, _written(answer, self._clock.now()), days)
         return answer
 
-    async def _asked(self, wanted: Wanted, language: str | None) -> Spot | Missing:
+    async def _asked(self, wanted: PlaceQuery, language: str | None) -> GeocodingHit | Missing:
         try:
-            answer = chosen(await self._wire.ask(wanted.query, language), wanted)
+            answer = chosen(await self._transport.ask(wanted.query, language), wanted)
         except Declined:
             answer = "rejected"
         except Limited as limited:
@@ -94,7 +98,7 @@ class Geocoder:
         except Unreached as error:
             raise self._failed(error) from error
         self._failures = self._limits = 0
-        self._told("found" if isinstance(answer, Spot) else "not_found")
+        self._told("found" if isinstance(answer, GeocodingHit) else "not_found")
         return answer
 
     def _limited(self, limited: Limited) -> Postponed:
@@ -120,23 +124,23 @@ class Geocoder:
         if self._closed is None or until > self._closed[0]:
             self._closed = until, why
 
-    def _key(self, wanted: Wanted, language: str | None) -> str:
-        what = [self._wire.name, normalised(wanted.query), wanted.settled, (language or "").lower()]
+    def _key(self, wanted: PlaceQuery, language: str | None) -> str:
+        what = [self._transport.name, normalised(wanted.query), wanted.settled, (language or "").lower()]
         return "place:" + hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
-def _written(answer: Spot | Missing, now: datetime) -> Mapping[str, Any]:
-    if isinstance(answer, Spot):
+def _written(answer: GeocodingHit | Missing, now: datetime) -> Mapping[str, Any]:
+    if isinstance(answer, GeocodingHit):
         return {"lat": answer.lat, "lng": answer.lng, "importance": answer.importance}
     return {"missing": answer, "at": now.timestamp()}
 
 
-def _read(kept: Any, since: datetime | None) -> Spot | Missing | None:
+def _read(kept: Any, since: datetime | None) -> GeocodingHit | Missing | None:
     """What the cache knows; None for nothing that counts."""
     if not isinstance(kept, Mapping):
         return None
     missing = kept.get("missing")
     if missing is None:
-        return Spot(kept["lat"], kept["lng"], kept["importance"])
+        return GeocodingHit(kept["lat"], kept["lng"], kept["importance"])
     stale = since is not None and kept["at"] <= since.timestamp()
     return None if stale or missing not in get_args(Missing) else missing

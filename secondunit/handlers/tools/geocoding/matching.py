@@ -15,7 +15,7 @@ Missing = Literal["not_found", "ambiguous", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class GeocodingHit:
     """A point on the map, in degrees; `importance` is the server's, 0 to 1."""
 
     lat: float
@@ -24,25 +24,25 @@ class Spot:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PlaceQuery:
     """A place to look for; `settled`: its city or country is said, so the best hit is the right one."""
 
     query: str
     settled: bool
 
 
-def chosen(hits: Sequence[Spot], wanted: Wanted) -> Spot | Missing:
+def chosen(hits: Sequence[GeocodingHit], wanted: PlaceQuery) -> GeocodingHit | Missing:
     """The best hit; ambiguous when another one far from it is nearly as important and nothing else decides."""
     if not hits:
         return "not_found"
     best = hits[0]
-    rivals = (hit for hit in hits[1:] if abs(best.importance - hit.importance) < NEARLY_AS_IMPORTANT)
-    if not wanted.settled and any(kilometres(best, rival) > FAR_KM for rival in rivals):
+    contenders = (hit for hit in hits[1:] if abs(best.importance - hit.importance) < NEARLY_AS_IMPORTANT)
+    if not wanted.settled and any(kilometres(best, contender) > FAR_KM for contender in contenders):
         return "ambiguous"
     return best
 
 
-def kilometres(one: Spot, other: Spot) -> float:
+def kilometres(one: GeocodingHit, other: GeocodingHit) -> float:
     """The great-circle distance, by the haversine formula."""
     lat, other_lat = radians(one.lat), radians(other.lat)
     across = sin(radians(other.lng - one.lng) / 2) ** 2

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import ClientTimeout
 
-from secondunit.handlers.tools.geocoding.matching import Spot
+from secondunit.handlers.tools.geocoding.matching import GeocodingHit
 
 CANDIDATES = 5
 LONGEST_WORDS = 200
@@ -35,7 +35,7 @@ class Declined(Exception):
     """The server finds this one query wrong."""
 
 
-class Wire(Protocol):
+class GeocoderTransport(Protocol):
     """The way to a geocoder; `name` tells it from others."""
 
     @property
@@ -45,14 +45,14 @@ class Wire(Protocol):
         """Get ready, so that what follows is the request itself."""
         ...
 
-    async def ask(self, query: str, language: str | None) -> Sequence[Spot]:
+    async def ask(self, query: str, language: str | None) -> Sequence[GeocodingHit]:
         """What it finds, the best first; Unreached, Limited or Declined."""
         ...
 
     async def close(self) -> None: ...
 
 
-class NominatimWire:
+class NominatimTransport:
     """geopy's client for the server at `url` (its path may be a prefix), imported at the first question."""
 
     def __init__(self, url: str, *, user_agent: str, limit: timedelta = timedelta(seconds=10)) -> None:
@@ -67,7 +67,7 @@ class NominatimWire:
             if self._client is None:
                 self._client = await asyncio.to_thread(self._made)
 
-    async def ask(self, query: str, language: str | None) -> Sequence[Spot]:
+    async def ask(self, query: str, language: str | None) -> Sequence[GeocodingHit]:
         await self.open()
         from geopy.exc import GeopyError
 
@@ -79,7 +79,7 @@ class NominatimWire:
                 language=language or False,
                 timeout=ClientTimeout(total=self._limit.total_seconds()),
             )
-            return [_spot(place) for place in found or ()]
+            return [_hit(place) for place in found or ()]
         except GeopyError as error:
             raise _sorted(error) from error
         except (ValueError, TypeError, AttributeError, LookupError) as error:
@@ -104,10 +104,10 @@ class NominatimWire:
         )
 
 
-def _spot(place: Any) -> Spot:
+def _hit(place: Any) -> GeocodingHit:
     importance = place.raw.get("importance")
     known = isinstance(importance, int | float)
-    return Spot(place.latitude, place.longitude, float(importance) if known else 0.0)
+    return GeocodingHit(place.latitude, place.longitude, float(importance) if known else 0.0)
 
 
 def _sorted(error: Exception) -> Unreached | Limited | Declined:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from secondunit.handlers.tools.network.addresses import AddressRefused, AddressRule
-from secondunit.handlers.tools.network.proxy_head import END, Ask, BadHead, parse_ask
+from secondunit.handlers.tools.network.proxy_head import END, BadHead, ProxyRequest, parse_request
 from secondunit.handlers.tools.network.proxy_relay import Relay, Side
 from secondunit.handlers.tools.network.resolver import AddrInfo, JudgingResolver, Lookup
 
@@ -27,7 +27,7 @@ OpenSocket = Callable[[AddrInfo], socket.socket]
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ProxyTimeouts:
     """How many seconds the proxy waits: for a client's head, for a look-up and connect, and for either side's bytes."""
 
     head: float = 10
@@ -61,12 +61,12 @@ class Egress:
         *,
         lookup: Lookup | None = None,
         open_socket: OpenSocket | None = None,
-        patience: Patience = Patience(),
+        timeouts: ProxyTimeouts = ProxyTimeouts(),
     ) -> None:
         self._rule = rule
         self._resolver = JudgingResolver(rule, lookup)
         self._open_socket = open_socket or (lambda info: socket.socket(info[0], info[1], info[2]))
-        self._patience = patience
+        self._timeouts = timeouts
         self._permits: dict[str, Permit] = {}
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -122,8 +122,8 @@ class Egress:
 
     async def _answer(self, task: asyncio.Task[None], client: Side) -> None:
         try:
-            async with asyncio.timeout(self._patience.head):
-                ask = parse_ask(await client.reader.readuntil(END))
+            async with asyncio.timeout(self._timeouts.head):
+                ask = parse_request(await client.reader.readuntil(END))
         except BadHead as bad:
             await client.refuse(bad.status, str(bad))
             return
@@ -137,9 +137,9 @@ class Egress:
         finally:
             permit.connections.discard(task)
 
-    async def _forward(self, permit: Permit, ask: Ask, client: Side) -> None:
+    async def _forward(self, permit: Permit, ask: ProxyRequest, client: Side) -> None:
         try:
-            async with asyncio.timeout(self._patience.connect):
+            async with asyncio.timeout(self._timeouts.connect):
                 server = await self._connect(ask.host, ask.port)
         except AddressRefused as refused:
             permit.denied = permit.denied or str(refused)
@@ -149,7 +149,7 @@ class Egress:
             await client.refuse(502, f"{ask.host} can't be reached: {error.strerror or type(error).__name__}")
             return
         try:
-            relay = Relay(client, server, permit.count, self._patience.idle)
+            relay = Relay(client, server, permit.count, self._timeouts.idle)
             if ask.tunnel:
                 await client.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 await relay.tunnel()

@@ -24,7 +24,7 @@ class BadHead(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ProxyRequest:
     """A request to the proxy: where to, with which token, and what to send there (`head` is empty for a tunnel)."""
 
     host: str
@@ -39,7 +39,7 @@ class Ask:
         return not self.head
 
 
-def parse_ask(raw: bytes) -> Ask:
+def parse_request(raw: bytes) -> ProxyRequest:
     """The request whose head is `raw`, up to and with its blank line; BadHead when it is none that we serve."""
     request, *lines = raw.removesuffix(END).split(b"\r\n")
     try:
@@ -52,7 +52,7 @@ def parse_ask(raw: bytes) -> Ask:
     token = _token(fields)
     if method == b"CONNECT":
         host, port = _authority(target)
-        return Ask(host, port, token, b"", 0)
+        return ProxyRequest(host, port, token, b"", 0)
     url = _url(target)
     body = _body_length(fields)
     own = [(name, value) for name, value in fields if name.lower() not in OF_THE_CONNECTION and name.lower() != b"host"]
@@ -60,7 +60,7 @@ def parse_ask(raw: bytes) -> Ask:
     head = b"\r\n".join(
         (method + b" " + url.raw_path_qs.encode() + b" HTTP/1.1", *(name + b": " + value for name, value in own))
     )
-    return Ask(url.host or "", url.port or 80, token, head + END, body)
+    return ProxyRequest(url.host or "", url.port or 80, token, head + END, body)
 
 
 def close_after(raw: bytes) -> bytes:

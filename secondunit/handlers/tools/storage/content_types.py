@@ -3,7 +3,7 @@
 import mimetypes
 from pathlib import PurePosixPath
 
-KINDS = {
+CONTENT_TYPES = {
     ".avif": "image/avif",
     ".json": "application/json",
     ".log": "text/plain; charset=utf-8",
@@ -19,8 +19,8 @@ ACTIVE = "image/svg+xml"
 OTHER = "application/octet-stream"
 
 
-def kind_of(name: str) -> str:
+def content_type_of(name: str) -> str:
     """The content type of a file of this name."""
     suffix = PurePosixPath(name).suffix.lower()
-    guessed = KINDS.get(suffix) or mimetypes.types_map.get(suffix, OTHER)
-    return guessed if suffix in KINDS or (guessed.startswith(SHOWN) and guessed != ACTIVE) else OTHER
+    guessed = CONTENT_TYPES.get(suffix) or mimetypes.types_map.get(suffix, OTHER)
+    return guessed if suffix in CONTENT_TYPES or (guessed.startswith(SHOWN) and guessed != ACTIVE) else OTHER

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from secondunit.handlers.tools.storage.roots import Place
+from secondunit.handlers.tools.storage.roots import RootedPath
 from secondunit.handlers.tools.storage.safe_open import ESCAPES, Opener
 from secondunit.queue.outcome import Deterministic
 
@@ -22,7 +22,7 @@ LARGEST_MANIFEST = 16 * 1024 * 1024
 class Destination:
     """A name in a folder, which is made (0755, whatever the umask) if it is not there; open until `held` is closed."""
 
-    def __init__(self, held: ExitStack, opener: Opener, root: int, place: Place) -> None:
+    def __init__(self, held: ExitStack, opener: Opener, root: int, place: RootedPath) -> None:
         self.path = place.path
         self.name = place.names[-1]
         try:
@@ -135,7 +135,7 @@ def read_manifest(folder: int) -> Mapping[str, Any] | None:
     return manifest if isinstance(manifest, dict) and manifest.get(MADE_BY) == US else None
 
 
-def _explained(error: OSError, place: Place) -> Exception:
+def _explained(error: OSError, place: RootedPath) -> Exception:
     """What a folder that can't be opened or made means for the job."""
     if error.errno in ESCAPES:
         return Deterministic(

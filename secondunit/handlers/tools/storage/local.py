@@ -12,9 +12,9 @@ from typing import Any
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.storage.destination import Destination
 from secondunit.handlers.tools.storage.ports import Source
-from secondunit.handlers.tools.storage.roots import Place, Refused, Roots
+from secondunit.handlers.tools.storage.roots import PathRefused, RootedPath, Roots
 from secondunit.handlers.tools.storage.safe_open import ESCAPES, Opener
-from secondunit.handlers.tools.storage.staging import Stage
+from secondunit.handlers.tools.storage.staging import StagingFolder
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
@@ -40,14 +40,14 @@ class LocalFiles:
         """Refuse a path that can't be right by its name alone."""
         try:
             self._roots.locate(path)
-        except Refused as refusal:
+        except PathRefused as refusal:
             raise BadPayload(FieldError(field, str(refusal))) from None
 
     def check_folder(self, field: str, path: str, inputs: Sequence[str]) -> None:
         """As `check`, and refuse a folder that contains an input or a root; bad inputs are their own fields' affair."""
         try:
             self._roots.locate_folder(path, inputs)
-        except Refused as refusal:
+        except PathRefused as refusal:
             raise BadPayload(FieldError(field, str(refusal))) from None
 
     @asynccontextmanager
@@ -65,9 +65,9 @@ class LocalFiles:
         """Stage a file that replaces what file stands at `path`."""
         held = ExitStack()
         try:
-            stage, destination = await in_thread(self._stage, held, self._located(path), ctx)
+            staging, destination = await in_thread(self._staging, held, self._located(path), ctx)
             await in_thread(destination.refuse_folder)
-            yield LocalFile(stage, destination)
+            yield LocalFile(staging, destination)
         finally:
             await in_thread(held.close)
 
@@ -76,26 +76,26 @@ class LocalFiles:
         """Stage a folder that replaces nothing, an empty folder, or what we published at `path` before."""
         held = ExitStack()
         try:
-            stage, destination = await in_thread(self._stage, held, self._located(path), ctx)
+            staging, destination = await in_thread(self._staging, held, self._located(path), ctx)
             await in_thread(destination.refuse_foreign)
-            yield LocalFolder(stage, destination)
+            yield LocalFolder(staging, destination)
         finally:
             await in_thread(held.close)
 
-    def _located(self, path: str) -> Place:
+    def _located(self, path: str) -> RootedPath:
         try:
             return self._roots.locate(path)
-        except Refused as refusal:
+        except PathRefused as refusal:
             raise Deterministic(str(refusal), type="outside_roots") from None
 
-    def _stage(self, held: ExitStack, place: Place, ctx: JobContext) -> tuple[Stage, Destination]:
+    def _staging(self, held: ExitStack, place: RootedPath, ctx: JobContext) -> tuple[StagingFolder, Destination]:
         root = self._open[place.root]
         destination = Destination(held, self._opener, root, place)
-        stage = Stage(held, self._opener, root, place.root, f"{ctx.job_id}-{ctx.epoch}")
-        destination.refuse_other_file_system(stage.folder)
-        return stage, destination
+        staging = StagingFolder(held, self._opener, root, place.root, f"{ctx.job_id}-{ctx.epoch}")
+        destination.refuse_other_file_system(staging.folder)
+        return staging, destination
 
-    def _open_source(self, held: ExitStack, place: Place) -> Source:
+    def _open_source(self, held: ExitStack, place: RootedPath) -> Source:
         try:
             handle = self._opener.open(self._open[place.root], place.names, os.O_PATH, links=True)
             held.callback(os.close, handle)
@@ -113,19 +113,19 @@ class LocalFiles:
 class LocalFile:
     """A file in the making, beneath its root."""
 
-    def __init__(self, stage: Stage, destination: Destination) -> None:
+    def __init__(self, staging: StagingFolder, destination: Destination) -> None:
         self._name = f"output{safe_suffix(destination.name)}"
-        self._stage = stage
+        self._staging = staging
         self._destination = destination
 
     @property
     def path(self) -> Path:
         """Where to write it: an absolute path of plain characters beneath the root."""
-        return self._stage.path / self._name
+        return self._staging.path / self._name
 
     async def publish(self) -> int:
         """Fsync and rename into place; the size in bytes."""
-        return await in_thread(self._stage.publish_file, self._name, self._destination)
+        return await in_thread(self._staging.publish_file, self._name, self._destination)
 
 
 class LocalFolder:
@@ -133,14 +133,14 @@ class LocalFolder:
 
     inner = ""
 
-    def __init__(self, stage: Stage, destination: Destination) -> None:
-        self._stage = stage
+    def __init__(self, staging: StagingFolder, destination: Destination) -> None:
+        self._staging = staging
         self._destination = destination
 
     @property
     def path(self) -> Path:
         """Where to write: an empty folder of plain characters beneath the root."""
-        return self._stage.path
+        return self._staging.path
 
     def at(self, name: str) -> str:
         """The absolute path that a relative name will have."""
@@ -156,7 +156,7 @@ class LocalFolder:
 
     async def publish(self, manifest: Mapping[str, object]) -> None:
         """Write manifest.json, fsync, swap into place."""
-        await in_thread(self._stage.publish_folder, manifest, self._destination)
+        await in_thread(self._staging.publish_folder, manifest, self._destination)
 
 
 def safe_suffix(name: str) -> str:
@@ -172,7 +172,7 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _explained(error: OSError, place: Place) -> Exception:
+def _explained(error: OSError, place: RootedPath) -> Exception:
     """What an input that can't be opened means for the job."""
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return Deterministic(f"{place.path} does not exist", type="source_missing")

@@ -28,7 +28,7 @@ class Origin:
     content_type: str | None
 
 
-class Part:
+class PartialFile:
     """`NAME.part` and `NAME.json` in a folder. `have` bytes of it are there, `sha256` is theirs."""
 
     def __init__(self, folder: Path, name: str) -> None:

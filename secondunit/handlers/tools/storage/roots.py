@@ -9,19 +9,19 @@ LONGEST_NAME, LONGEST_PATH = 255, 4000
 SHOWN = 200
 
 
-class Refused(ValueError):
+class PathRefused(ValueError):
     """A path that can't be used, and why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RootedPath:
     """Something beneath a root: its path as asked for, the root, and at least one name that leads there."""
 
     path: str
     root: Path
     names: tuple[str, ...]
 
-    def holds(self, other: "Place") -> bool:
+    def holds(self, other: "RootedPath") -> bool:
         """Whether `other` is this very place or lies inside it."""
         return other.parts[: len(self.parts)] == self.parts
 
@@ -37,31 +37,31 @@ class Roots:
     def __init__(self, roots: Sequence[Path]) -> None:
         self._roots = sorted(roots, key=lambda root: len(root.parts), reverse=True)
 
-    def locate(self, path: str) -> Place:
+    def locate(self, path: str) -> RootedPath:
         """Where a path lies; Refused when it could not be an input or an output whatever is on the disk."""
         names = _names(path)
         for root in self._roots:
             depth = len(root.parts) - 1
             if names[:depth] == root.parts[1:]:
                 return _inside(path, root, names[depth:])
-        raise Refused(f"{shown(path)} is outside of MEDIA_ROOTS; allowed are paths beneath {self._listed()}")
+        raise PathRefused(f"{shown(path)} is outside of MEDIA_ROOTS; allowed are paths beneath {self._listed()}")
 
-    def locate_folder(self, path: str, inputs: Sequence[str]) -> Place:
+    def locate_folder(self, path: str, inputs: Sequence[str]) -> RootedPath:
         """As `locate`, for a folder that is going to be replaced as a whole."""
         place = self.locate(path)
         for root in self._roots:
             if root.parts[: len(place.parts)] == place.parts:
-                raise Refused(f"{shown(path)} contains {root}, one of MEDIA_ROOTS; name a folder of its own")
+                raise PathRefused(f"{shown(path)} contains {root}, one of MEDIA_ROOTS; name a folder of its own")
         for source in inputs:
             if self._holds(place, source):
-                raise Refused(f"{shown(path)} contains the input {shown(source)}; name another folder")
+                raise PathRefused(f"{shown(path)} contains the input {shown(source)}; name another folder")
         return place
 
-    def _holds(self, folder: Place, source: str) -> bool:
+    def _holds(self, folder: RootedPath, source: str) -> bool:
         """Whether an input lies in a folder; one that is refused itself lies nowhere."""
         try:
             return folder.holds(self.locate(source))
-        except Refused:
+        except PathRefused:
             return False
 
     def _listed(self) -> str:
@@ -71,27 +71,29 @@ class Roots:
 def _names(path: str) -> tuple[str, ...]:
     """The names along an absolute path, checked one by one."""
     if not path.startswith("/"):
-        raise Refused(f"{shown(path)} is not absolute; write it from / on, beneath one of MEDIA_ROOTS")
+        raise PathRefused(f"{shown(path)} is not absolute; write it from / on, beneath one of MEDIA_ROOTS")
     if "\0" in path:
-        raise Refused("a path can't contain a NUL character")
+        raise PathRefused("a path can't contain a NUL character")
     try:
         raw = path.encode()
     except UnicodeEncodeError:
-        raise Refused("a path must be valid UTF-8") from None
+        raise PathRefused("a path must be valid UTF-8") from None
     names = tuple(name for name in path.split("/") if name not in ("", "."))
     if ".." in names:
-        raise Refused(f"{shown(path)} contains '..'; write the path without it")
+        raise PathRefused(f"{shown(path)} contains '..'; write the path without it")
     if len(raw) > LONGEST_PATH or any(len(name.encode()) > LONGEST_NAME for name in names):
-        raise Refused(f"{shown(path)} is too long: {LONGEST_NAME} bytes a name and {LONGEST_PATH} in all are possible")
+        raise PathRefused(
+            f"{shown(path)} is too long: {LONGEST_NAME} bytes a name and {LONGEST_PATH} in all are possible"
+        )
     return names
 
 
-def _inside(path: str, root: Path, names: tuple[str, ...]) -> Place:
+def _inside(path: str, root: Path, names: tuple[str, ...]) -> RootedPath:
     if not names:
-        raise Refused(f"{shown(path)} is one of MEDIA_ROOTS itself; name something beneath it")
+        raise PathRefused(f"{shown(path)} is one of MEDIA_ROOTS itself; name something beneath it")
     if names[0] == STAGING:
-        raise Refused(f"{shown(path)} is for Second Unit's own use; name something outside of {STAGING}")
-    return Place(path, root, names)
+        raise PathRefused(f"{shown(path)} is for Second Unit's own use; name something outside of {STAGING}")
+    return RootedPath(path, root, names)
 
 
 def shown(path: str) -> str:

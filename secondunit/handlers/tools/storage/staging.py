@@ -29,7 +29,7 @@ NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
 CANT_EXCHANGE = (errno.EINVAL, errno.ENOSYS)
 
 
-class Stage:
+class StagingFolder:
     """A folder of its own for one output of one lease; closing `held` removes what was not published."""
 
     def __init__(self, held: ExitStack, opener: Opener, root: int, root_path: Path, lease: str) -> None:

@@ -13,14 +13,15 @@ from secondunit.queue.clock import Clock
 from secondunit.queue.errors import JobNotFound, StoreBroken
 from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Page
 from secondunit.queue.store import Decide, Listener, Prune
-from secondunit.queue.stores.sqlite import jobs, lists, pruning
 from secondunit.queue.stores.sqlite.ballast import Ballast
-from secondunit.queue.stores.sqlite.cache import SqliteCache
 from secondunit.queue.stores.sqlite.connection import removed
-from secondunit.queue.stores.sqlite.outbox import SqliteOutbox
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.rows import job_from, micros, moment_or_none, moving_values
-from secondunit.queue.stores.sqlite.steps import SqliteSteps
+from secondunit.queue.stores.sqlite.tables import jobs, pruning
+from secondunit.queue.stores.sqlite.tables import queries as lists
+from secondunit.queue.stores.sqlite.tables.cache import SqliteCache
+from secondunit.queue.stores.sqlite.tables.outbox import SqliteOutbox
+from secondunit.queue.stores.sqlite.tables.steps import SqliteSteps
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from secondunit.queue.model import Event, Job, JobId, Status
 from secondunit.queue.stores.sqlite.rows import EVENT_COLUMNS, FIXED, MOVING, Row, event_values
-from secondunit.queue.stores.sqlite.sparse import Insert
+from secondunit.queue.stores.sqlite.sparse_statements import Insert
 from secondunit.queue.value import replace
 
 LAST_EVENT = """
@@ -22,7 +22,7 @@ ROWS_KEPT = 2000
 UNKNOWN, NEVER = 0, 2**62
 
 
-class Known:
+class WriterCache:
     """What the one writer remembers from one transaction to the next, since nobody else writes.
 
     `running` holds running jobs, `rows` by their numbers these and some that were submitted and not touched since, each
@@ -71,7 +71,7 @@ class Transaction:
     with its values of FIXED and MOVING. What is told and counted is written by `flush`.
     """
 
-    def __init__(self, connection: sqlite3.Connection, known: Known) -> None:
+    def __init__(self, connection: sqlite3.Connection, known: WriterCache) -> None:
         self.known = known
         self.fresh: dict[int, tuple[Job, Row, Row]] = {}
         self.events: list[Event] = []

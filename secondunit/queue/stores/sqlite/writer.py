@@ -15,7 +15,7 @@ from secondunit.queue.model import Event
 from secondunit.queue.store import Listener
 from secondunit.queue.stores.sqlite.ballast import Ballast
 from secondunit.queue.stores.sqlite.connection import connect_writer, translated
-from secondunit.queue.stores.sqlite.transaction import NEVER, Known, Transaction
+from secondunit.queue.stores.sqlite.transaction import NEVER, Transaction, WriterCache
 
 T = TypeVar("T")
 BATCH = 256
@@ -63,7 +63,7 @@ class Writer:
         self._loop = loop
         self._queue: SimpleQueue[list[_Entry] | None] = SimpleQueue()
         self._asked: list[_Entry] = []
-        self._known = Known()
+        self._known = WriterCache()
         self._opened: asyncio.Future[None] = loop.create_future()
         self._closed: asyncio.Future[None] = loop.create_future()
         self._closing = False

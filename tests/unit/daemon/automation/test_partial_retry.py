@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.automation.partial_retry import WAITS, Again, Try, next_try
+from secondunit.daemon.automation.partial_retry import WAITS, DueRetry, PartialRetrier, next_retry
 from secondunit.queue import state
 from secondunit.queue.handler import JobContext
 from secondunit.queue.model import JobId, Status
@@ -36,9 +36,11 @@ class Post:
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """The loop runs, as in one life of the daemon."""
-        again = Again(self.rig.clock, lambda: self.trouble, lambda job, number: self.told.append((job.id, number)))
-        self.rig.hub.tap(again.hear)
-        task = asyncio.create_task(again.run(self.rig.queue))
+        partial_retrier = PartialRetrier(
+            self.rig.clock, lambda: self.trouble, lambda job, number: self.told.append((job.id, number))
+        )
+        self.rig.hub.tap(partial_retrier.hear)
+        task = asyncio.create_task(partial_retrier.run(self.rig.queue))
         await self.rig.clock.settle()
         try:
             yield
@@ -59,7 +61,7 @@ class Post:
         [started] = await self.rig.store.claim({job.type: 1}, 1, "boot", timedelta(minutes=1), now)
         assert started.id == job_id
         await self.rig.store.change(
-            job_id, lambda job: state.settle(job, outcome, self.rig.house.random, now), lease=started.lease
+            job_id, lambda job: state.settle(job, outcome, self.rig.runtime.random, now), lease=started.lease
         )
 
     async def status(self, job_id: JobId) -> Status:
@@ -179,4 +181,4 @@ async def test_only_runs_that_ended_in_part_count(post: Post, number: int) -> No
         await post.end(job_id)
     job = await post.rig.job(job_id)
     assert job.finished_at is not None
-    assert next_try(job) == (Try(number, job.finished_at + WAITS[number - 1]) if number <= len(WAITS) else None)
+    assert next_retry(job) == (DueRetry(number, job.finished_at + WAITS[number - 1]) if number <= len(WAITS) else None)

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from pydantic import BaseModel
 
-from secondunit.daemon.config.job_types import Source, discover, installed
+from secondunit.daemon.config.job_types import JobTypeSource, discover, installed
 from secondunit.daemon.config.loader import BadConfig, load
 from secondunit.daemon.config.settings import Settings
 from secondunit.handlers.tools.toolbox import Tools
@@ -25,8 +25,10 @@ async def _run(ctx: JobContext, payload: Payload) -> int:
     return payload.n
 
 
-def defines(type: str, **spec: Any) -> Source:
-    return Source(f"module.{type}", lambda: lambda tools: HandlerSpec(type=type, payload=Payload, run=_run, **spec))
+def defines(type: str, **spec: Any) -> JobTypeSource:
+    return JobTypeSource(
+        f"module.{type}", lambda: lambda tools: HandlerSpec(type=type, payload=Payload, run=_run, **spec)
+    )
 
 
 def failing(error: BaseException) -> Callable[[], Any]:
@@ -41,21 +43,21 @@ def settings(**environ: str) -> Settings:
 
 
 def test_a_source_that_does_not_import_is_told_and_the_others_serve() -> None:
-    sources = [Source("broken", failing(ImportError("no such module"))), defines("good")]
+    sources = [JobTypeSource("broken", failing(ImportError("no such module"))), defines("good")]
     found = discover(TOOLS, settings(), sources)
     assert [spec.type for spec in found.specs] == ["good"]
     assert [(broken.source, broken.why) for broken in found.broken] == [("broken", "ImportError: no such module")]
 
 
 def test_a_source_that_would_end_the_process_or_builds_nothing_is_broken_too() -> None:
-    sources = [Source("exits", failing(SystemExit(3))), Source("empty", lambda: lambda tools: None)]
+    sources = [JobTypeSource("exits", failing(SystemExit(3))), JobTypeSource("empty", lambda: lambda tools: None)]
     found = discover(TOOLS, settings(), sources)
     assert not found.specs
     assert [broken.source for broken in found.broken] == ["exits", "empty"]
 
 
 def test_two_sources_for_one_type_are_a_fault_that_names_both() -> None:
-    rival = Source("rival", defines("hls").load)
+    rival = JobTypeSource("rival", defines("hls").load)
     with pytest.raises(BadConfig) as caught:
         discover(TOOLS, settings(), [defines("hls"), rival])
     [fault] = caught.value.faults

@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from secondunit.daemon.delivery.dispatcher import Deliverer
-from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater, answers
+from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater, receiver_works
 from secondunit.daemon.delivery.webhooks import CallbackSender, callback_body, signer
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.network.resolver import AddrInfo
@@ -222,7 +222,7 @@ async def test_nonsense_instead_of_an_answer_is_tried_later(raw: bytes) -> None:
     server = await asyncio.start_server(babble, "127.0.0.1", 0)
     async with server, sending() as sender:
         sent = await sender.send(delivery(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"))
-    assert isinstance(sent, TryLater) and sent.error and not answers(sent)
+    assert isinstance(sent, TryLater) and sent.error and not receiver_works(sent)
 
 
 async def test_an_endless_answer_is_dropped_and_its_status_counts() -> None:

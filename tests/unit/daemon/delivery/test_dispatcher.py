@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from secondunit.daemon.delivery.dispatcher import Deliverer
-from secondunit.daemon.delivery.host_limits import BREAK_AFTER, Lanes, Widths
-from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater, again, backoff, settle
+from secondunit.daemon.delivery.host_limits import BREAK_AFTER, HostLimits, Widths
+from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater, backoff, resent, settle
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.model import Notice, Status, Target
 from secondunit.queue.store import Delivery
@@ -93,16 +93,18 @@ class FakeLog:
 class Scene:
     """A deliverer over a memory outbox, on a clock that stands still."""
 
-    def __init__(self, sender: FakeSender, *, lanes: Lanes | None = None, outbox: MemoryOutbox | None = None) -> None:
+    def __init__(
+        self, sender: FakeSender, *, limits: HostLimits | None = None, outbox: MemoryOutbox | None = None
+    ) -> None:
         self.sender = sender
         self.outbox = outbox or MemoryOutbox()
         self.clock = ManualClock()
         self.log = FakeLog()
         self.dead: list[str] = []
         self.outcomes: list[tuple[str, str]] = []
-        self.deliverer = self.another(lanes)
+        self.deliverer = self.another(limits)
 
-    def another(self, lanes: Lanes | None = None) -> Deliverer:
+    def another(self, limits: HostLimits | None = None) -> Deliverer:
         return Deliverer(
             self.outbox,
             {"fake": self.sender},
@@ -111,7 +113,7 @@ class Scene:
             self.log,
             on_sent=lambda delivery, outcome: self.outcomes.append((delivery.notice.target.kind, outcome)),
             on_dead=lambda delivery: self.dead.append(delivery.id),
-            lanes=lanes,
+            limits=limits,
         )
 
     async def ended(self, *job_ids: str, host: str = "a", kind: str = "fake") -> None:
@@ -181,7 +183,7 @@ def test_the_last_try_falls_on_the_end_of_the_lifetime_and_then_it_is_dead() -> 
 
 def test_a_delivery_asked_for_again_is_as_new_under_its_old_id() -> None:
     now = START + timedelta(days=3)
-    fresh = again(delivery(state="dead", attempts=30, next_at=None, finished_at=START), now)
+    fresh = resent(delivery(state="dead", attempts=30, next_at=None, finished_at=START), now)
     assert (fresh.id, fresh.state, fresh.attempts, fresh.next_at, fresh.finished_at) == ("j-1", "pending", 0, now, None)
     assert settle(fresh, DOWN, DAY, NoJitter(), now).state == "pending"
 
@@ -300,7 +302,7 @@ async def test_never_more_at_once_than_allowed_in_all() -> None:
     sender = FakeSender()
     for n in range(9):
         sender.hang(f"h{n}")
-    async with running(Scene(sender, lanes=Lanes(Widths(in_all=3)))) as scene:
+    async with running(Scene(sender, limits=HostLimits(Widths(in_all=3)))) as scene:
         for n in range(9):
             await scene.ended(f"j{n}", host=f"h{n}")
         assert len(sender.running) == 3
@@ -412,20 +414,20 @@ async def test_a_broken_host_does_not_close_the_lane_of_another() -> None:
 
 
 def test_one_that_waited_and_was_then_seen_in_the_outbox_is_not_sent_twice() -> None:
-    lanes = Lanes()
-    assert lanes.admit("a", "first", 0.0)
-    assert not lanes.admit("a", "second", 0.0)
-    lanes.done("a", "first", alive=True, now=1.0)
-    assert lanes.admit("a", "second", 1.0)
-    assert lanes.next(1.0) is None
+    limits = HostLimits()
+    assert limits.admit("a", "first", 0.0)
+    assert not limits.admit("a", "second", 0.0)
+    limits.done("a", "first", alive=True, now=1.0)
+    assert limits.admit("a", "second", 1.0)
+    assert limits.next(1.0) is None
 
 
 def test_lanes_of_hosts_that_are_long_forgotten_take_no_room() -> None:
-    lanes = Lanes()
+    limits = HostLimits()
     for n in range(5000):
-        assert lanes.admit(f"host{n}", f"d{n}", float(n))
-        lanes.done(f"host{n}", f"d{n}", alive=False, now=float(n))
-    assert len(lanes._lanes) <= 1001
+        assert limits.admit(f"host{n}", f"d{n}", float(n))
+        limits.done(f"host{n}", f"d{n}", alive=False, now=float(n))
+    assert len(limits._limits) <= 1001
 
 
 # By hand, at the end, and when things break

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from secondunit.daemon.automation.poller import Polling
-from secondunit.daemon.config.job_types import Broken
-from secondunit.daemon.monitoring.health import LEAST_FREE, Box, Found, facing, passing, standing
+from secondunit.daemon.config.job_types import BrokenJobType
+from secondunit.daemon.monitoring.health import LEAST_FREE, Box, QueueInspection, facing, passing, standing
 from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
 from secondunit.queue.model import Counts
 from secondunit.testing.clock import START
@@ -39,7 +39,7 @@ def words(reasons: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("changed", "word"),
     [
-        ({"broken": [Broken("a module", "ImportError: x")]}, "plugin_broken"),
+        ({"broken": [BrokenJobType("a module", "ImportError: x")]}, "plugin_broken"),
         ({"media": MediaMissing("install it")}, "ffmpeg_missing"),
         ({"gemini": False}, "gemini_key_missing"),
     ],
@@ -50,7 +50,7 @@ def test_what_is_missing_at_start_is_a_reason(changed: dict[str, Any], word: str
 
 def test_a_box_that_has_everything_has_no_reason() -> None:
     assert not standing(box(), {"hls": 1, "analyze": 1})
-    assert not passing(Found(IDLE, [], {}, LEAST_FREE), {}, disk_full=False)
+    assert not passing(QueueInspection(IDLE, [], {}, LEAST_FREE), {}, disk_full=False)
     assert not facing(None) and not facing(Polling())
 
 
@@ -74,13 +74,13 @@ def test_active_mode_without_a_gemini_key_says_that_nothing_is_polled() -> None:
 
 def test_queued_jobs_of_unknown_types_stuck_jobs_and_little_room_are_reasons() -> None:
     counts = Counts({"gone": 2, "hls": 1, "empty": 0}, {}, {}, None)
-    reasons = passing(Found(counts, ["job_a"], {}, LEAST_FREE - 1), {"hls": 1}, disk_full=False)
+    reasons = passing(QueueInspection(counts, ["job_a"], {}, LEAST_FREE - 1), {"hls": 1}, disk_full=False)
     assert words(reasons) == ["unknown_type", "stuck_jobs", "disk_low"]
     assert "gone" in reasons[0].text and "empty" not in reasons[0].text and "job_a" in reasons[1].text
 
 
 def test_a_full_disk_is_a_reason_of_its_own() -> None:
-    assert words(passing(Found(IDLE, [], {}, 5 << 20), {}, disk_full=True)) == ["disk_full"]
+    assert words(passing(QueueInspection(IDLE, [], {}, 5 << 20), {}, disk_full=True)) == ["disk_full"]
 
 
 @pytest.mark.parametrize(("refused", "word"), [(False, "backend_down"), (True, "backend_refused")])

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from secondunit.daemon.process import garbage
+from secondunit.daemon.process import garbage_collector as garbage
 
 UNUSED = ("rich", "PIL", "google.genai", "yt_dlp", "geopy", "obstore", "playwright", "swagger_ui_bundle", "limits")
 START = f"""

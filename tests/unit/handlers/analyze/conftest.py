@@ -29,7 +29,7 @@ from secondunit.queue.validation import validated
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.fakes.gemini import answer
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.rig import Chance
+from secondunit.testing.rig import SteadyRandom
 
 URL = "https://videos.test/soup.mp4"
 REPORT = {
@@ -104,7 +104,7 @@ class Shelf:
 
 
 class Script:
-    """A wire that answers by script: words of the stand-in's `answer`, or exceptions to raise."""
+    """A transport that answers by script: words of the stand-in's `answer`, or exceptions to raise."""
 
     def __init__(self, *script: str | BaseException) -> None:
         self.script = list(script)
@@ -129,7 +129,7 @@ class Kitchen:
 
     root: Path
     clock: ManualClock
-    wire: Script
+    transport: Script
     videos: Shelf
     studio: Studio
     store: Store
@@ -159,13 +159,13 @@ def kitchen(tmp_path: Path) -> Callable[..., Kitchen]:
     media_root.mkdir()
 
     def make(*script: str | BaseException, store: Store | None = None, **options: Any) -> Kitchen:
-        clock, wire, store = ManualClock(), Script(*script), store or MemoryStore()
+        clock, transport, store = ManualClock(), Script(*script), store or MemoryStore()
         videos, studio = Shelf(), Studio()
         gemini = Gemini(
-            wire,
+            transport,
             "gemini-2.5-flash",
             clock=clock,
-            random=Chance(),
+            random=SteadyRandom(),
             spending=CachedSpending(store.cache),
             **options,
         )
@@ -179,6 +179,6 @@ def kitchen(tmp_path: Path) -> Callable[..., Kitchen]:
             results=CachedResults(store.cache, clock, timedelta(hours=1)),
             videos=videos,
         )
-        return Kitchen(tmp_path, clock, wire, videos, studio, store, tools)
+        return Kitchen(tmp_path, clock, transport, videos, studio, store, tools)
 
     return make

@@ -44,7 +44,7 @@ async def test_a_video_becomes_a_recipe(kitchen: Any) -> None:
 async def test_the_model_sees_the_frames_with_their_times_and_the_title_as_data(kitchen: Any) -> None:
     k = kitchen()
     await k.analyze(await k.context(), videoUrl=URL, language="zh-TW", frames=3)
-    [question] = k.wire.asked
+    [question] = k.transport.asked
     texts = [part for part in question.parts if isinstance(part, str)]
     assert texts == [
         "Write the recipe in the language zh-TW.",
@@ -69,7 +69,7 @@ async def test_a_local_file_is_known_by_its_content(kitchen: Any) -> None:
     assert (first["metadata"]["cached"], second["metadata"]["cached"]) == (False, True)
     paths[1].write_bytes(b"another video")
     third = await k.analyze(await k.context("job_c"), videoPath=str(paths[1]))
-    assert (third["metadata"]["cached"], len(k.wire.asked)) == (False, 2)
+    assert (third["metadata"]["cached"], len(k.transport.asked)) == (False, 2)
 
 
 async def test_a_video_asked_for_again_is_taken_from_the_cache(kitchen: Any) -> None:
@@ -78,7 +78,7 @@ async def test_a_video_asked_for_again_is_taken_from_the_cache(kitchen: Any) -> 
     ctx = await k.context("job_b")
     second = await k.analyze(ctx, videoUrl="https://VIDEOS.test:443/soup.mp4?utm_source=x#t=3")
     assert second == {**first, "metadata": {**first["metadata"], "cached": True}}
-    assert (len(k.wire.asked), k.videos.fetched, ctx.ran) == (1, [URL], [])
+    assert (len(k.transport.asked), k.videos.fetched, ctx.ran) == (1, [URL], [])
     assert "job_a" in ctx.reports[-1].message
     await k.clock.advance(3600)
     assert not (await k.analyze(await k.context("job_c")))["metadata"]["cached"]
@@ -89,23 +89,23 @@ async def test_another_way_of_making_it_is_another_result(kitchen: Any, other: M
     k = kitchen()
     await k.analyze(await k.context("job_a"))
     result = await k.analyze(await k.context("job_b"), videoUrl=URL, **other)
-    assert (result["metadata"]["cached"], len(k.wire.asked)) == (False, 2)
+    assert (result["metadata"]["cached"], len(k.transport.asked)) == (False, 2)
 
 
 async def test_twins_ask_once_and_the_one_that_waits_says_so(kitchen: Any) -> None:
     k = kitchen()
-    k.wire.arrive.clear()
+    k.transport.arrive.clear()
     contexts = [await k.context("job_a"), await k.context("job_b")]
     async with asyncio.TaskGroup() as group:
         first, second = [group.create_task(k.analyze(ctx)) for ctx in contexts]
-        while not k.wire.asked:
+        while not k.transport.asked:
             await asyncio.sleep(0.01)
         await k.clock.advance(10)
         assert "another job" in contexts[1].reports[-1].message and "(10 s)" in contexts[1].reports[-1].message
         assert contexts[0].reports[-1].message == "waiting for Gemini (10 s)"
-        k.wire.arrive.set()
+        k.transport.arrive.set()
     assert [task.result()["metadata"]["cached"] for task in (first, second)] == [False, True]
-    assert len(k.wire.asked) == 1 and k.clock.sleepers == 0
+    assert len(k.transport.asked) == 1 and k.clock.sleepers == 0
 
 
 async def test_a_twin_goes_on_alone_when_the_first_one_fails(kitchen: Any) -> None:
@@ -134,7 +134,7 @@ async def test_answers_that_no_other_try_would_better_end_the_job(
 ) -> None:
     k = kitchen(*script)
     error = await k.fails()
-    assert (error.type, len(k.wire.asked)) == (type, asked) and word in str(error)
+    assert (error.type, len(k.transport.asked)) == (type, asked) and word in str(error)
     assert isinstance(error, Deterministic)
     assert await k.spent() == 1250 * asked
 
@@ -144,7 +144,7 @@ async def test_one_answer_that_is_of_no_use_is_asked_for_again(kitchen: Any, beh
     k = kitchen(behaviour)
     ctx = await k.context()
     result = await k.analyze(ctx)
-    first, second = k.wire.asked
+    first, second = k.transport.asked
     tokens = 1250 if behaviour == "broken" else 2500
     assert result["metadata"]["gemini_tokens"]["total"] == tokens == await k.spent()
     assert [picture for picture in second.parts if isinstance(picture, bytes)]
@@ -158,14 +158,14 @@ async def test_one_answer_that_is_of_no_use_is_asked_for_again(kitchen: Any, beh
 async def test_a_fenced_answer_needs_no_repair(kitchen: Any) -> None:
     k = kitchen("fenced")
     assert (await k.analyze(await k.context()))["recipe"]["name"] == "Stand-in soup"
-    assert len(k.wire.asked) == 1
+    assert len(k.transport.asked) == 1
 
 
 async def test_a_failed_download_never_reaches_gemini(kitchen: Any) -> None:
     k = kitchen()
     k.videos.trouble = Deterministic("this video is private", type="private")
     assert (await k.fails()).type == "private"
-    assert k.wire.asked == []
+    assert k.transport.asked == []
 
 
 async def test_nothing_is_downloaded_while_gemini_can_not_be_asked(kitchen: Any) -> None:
@@ -182,7 +182,7 @@ async def test_a_stored_answer_is_used_although_gemini_can_not_be_asked(kitchen:
     await k.analyze(ctx)
     k = replace(k, tools=replace(k.tools, results=CachedResults(MemoryStore().cache, k.clock, timedelta(hours=1))))
     result = await k.analyze(await ctx.rerun())
-    assert (result["metadata"]["cached"], len(k.wire.asked), await k.spent()) == (False, 1, 1250)
+    assert (result["metadata"]["cached"], len(k.transport.asked), await k.spent()) == (False, 1, 1250)
 
 
 async def test_after_a_crash_finished_steps_are_not_done_again(kitchen: Any) -> None:
@@ -249,7 +249,7 @@ async def test_what_is_said_in_a_video_is_told_to_the_model_with_its_times(kitch
     k.videos.cues = [Cue(1.0, 3.0, "Chop the leeks."), Cue(4.0, 5.0, "All of them."), Cue(65.0, 66.0, "Fry them.")]
     ctx = await k.context()
     await k.analyze(ctx, videoUrl=URL, language="en-GB", frames=1)
-    [question] = k.wire.asked
+    [question] = k.transport.asked
     assert question.parts[2] == (
         'What is said in the video (data): ["00:01 Chop the leeks. All of them.", "01:05 Fry them."]'
     )
@@ -263,7 +263,7 @@ async def test_words_outlive_a_crash_with_the_video_they_came_with(kitchen: Any)
     with pytest.raises(Transient):
         await k.analyze(ctx)
     await k.analyze(await ctx.rerun())
-    first, second = k.wire.asked
+    first, second = k.transport.asked
     assert first.parts[2] == second.parts[2] == 'What is said in the video (data): ["00:01 Chop the leeks."]'
     assert len(k.videos.fetched) == 1
 
@@ -275,7 +275,7 @@ async def test_a_download_that_was_stored_before_there_were_words_is_still_good(
         await k.analyze(ctx)
     del ctx.steps["download"]["said"]
     await k.analyze(await ctx.rerun())
-    assert not [part for part in k.wire.asked[-1].parts if isinstance(part, str) and "said" in part]
+    assert not [part for part in k.transport.asked[-1].parts if isinstance(part, str) and "said" in part]
 
 
 async def test_endless_talk_makes_neither_the_step_nor_the_question_too_large(kitchen: Any) -> None:
@@ -284,5 +284,5 @@ async def test_endless_talk_makes_neither_the_step_nor_the_question_too_large(ki
     ctx = await k.context()
     await k.analyze(ctx)
     assert len(json.dumps(ctx.steps["download"])) < 400_000
-    [said] = [part for part in k.wire.asked[0].parts if isinstance(part, str) and part.startswith("What is said")]
+    [said] = [part for part in k.transport.asked[0].parts if isinstance(part, str) and part.startswith("What is said")]
     assert 20_000 < len(said) < 30_000 and "and then 99" in said and "and then 1" in said

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from secondunit.handlers.analyze import handler as analyze
-from secondunit.handlers.tools.gemini.transport import Refused
+from secondunit.handlers.tools.gemini.transport import GeminiHttpError
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue import leases
 from secondunit.queue.context import Hooks
-from secondunit.queue.execution import House
+from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.model import Job, JobId, Status
@@ -26,11 +26,11 @@ from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.stores.sqlite.store import open_store
 from secondunit.queue.worker import Worker
 from secondunit.testing.jobs import TTL
-from secondunit.testing.rig import Chance
+from secondunit.testing.rig import SteadyRandom
 
 URL = "https://videos.test/soup.mp4"
 RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "40s"}
-RATE_LIMITED = Refused(429, {"error": {"message": "too fast", "details": [RETRY_INFO]}})
+RATE_LIMITED = GeminiHttpError(429, {"error": {"message": "too fast", "details": [RETRY_INFO]}})
 
 
 @dataclass
@@ -50,9 +50,9 @@ class Box:
         boot, clock, hub = f"boot-{self.boots}", self.kitchen.clock, Hub()
         hooks = Hooks(found_in_doubt=lambda job, step, sends: self.doubts.append((step, sends)))
         registry = Registry([analyze.build(self.kitchen.tools)])
-        house = House(self.store, hub, clock, Chance(), WorkFolders(self.folder), hooks)
-        worker = Worker(house, registry, boot=boot, ttl=TTL, most=5)
-        self.queue = Queue(self.store, registry, hub, clock, Chance())
+        runtime = Runtime(self.store, hub, clock, SteadyRandom(), WorkFolders(self.folder), hooks)
+        worker = Worker(runtime, registry, boot=boot, ttl=TTL, most=5)
+        self.queue = Queue(self.store, registry, hub, clock, SteadyRandom())
         self.store.listen(hub.publish)
         await leases.reclaim(self.store, clock, boot)
         self.working = asyncio.create_task(worker.run())
@@ -124,37 +124,37 @@ async def test_killed_before_the_question_it_is_asked_once(open_box: Any) -> Non
     k.videos.hold.set()
     await box.again()
     job = await box.ended(job_id)
-    assert (job.status, len(k.wire.asked), job.attempt, job.reclaims) == (Status.COMPLETED, 1, 1, 0)
+    assert (job.status, len(k.transport.asked), job.attempt, job.reclaims) == (Status.COMPLETED, 1, 1, 0)
     assert box.doubts == []
 
 
 async def test_killed_between_question_and_answer_it_is_asked_twice_and_seen_to_be(open_box: Any) -> None:
     box = open_box()
     k = box.kitchen
-    k.wire.arrive.clear()
+    k.transport.arrive.clear()
     await box.start()
     job_id = await box.ask()
-    await box.until(lambda: k.wire.asked)
+    await box.until(lambda: k.transport.asked)
     await box.kill()
-    k.wire.arrive.set()
+    k.transport.arrive.set()
     await box.start()
     job = await box.ended(job_id)
-    assert (job.status, len(k.wire.asked), k.videos.fetched) == (Status.COMPLETED, 2, [URL])
+    assert (job.status, len(k.transport.asked), k.videos.fetched) == (Status.COMPLETED, 2, [URL])
     assert box.doubts == [("gemini", 1)]
 
 
 async def test_killed_twice_before_an_answer_it_is_not_asked_a_third_time(open_box: Any) -> None:
     box = open_box()
     k = box.kitchen
-    k.wire.arrive.clear()
+    k.transport.arrive.clear()
     await box.start()
     job_id = await box.ask()
     for sent in (1, 2):
-        await box.until(lambda sent=sent: len(k.wire.asked) == sent)
+        await box.until(lambda sent=sent: len(k.transport.asked) == sent)
         await box.again()
     job = await box.ended(job_id)
     assert job.error and (job.status, job.error.kind, job.error.type) == (Status.FAILED, "deterministic", "in_doubt")
-    assert (len(k.wire.asked), box.doubts) == (2, [("gemini", 1), ("gemini", 2)])
+    assert (len(k.transport.asked), box.doubts) == (2, [("gemini", 1), ("gemini", 2)])
 
 
 async def test_killed_after_the_answer_it_is_not_asked_again(open_box: Any) -> None:
@@ -178,7 +178,7 @@ async def test_killed_after_the_answer_it_is_not_asked_again(open_box: Any) -> N
     k.tools.gemini._spending = spending
     await box.start()
     job = await box.ended(job_id)
-    assert (job.status, len(k.wire.asked), box.doubts) == (Status.COMPLETED, 1, [])
+    assert (job.status, len(k.transport.asked), box.doubts) == (Status.COMPLETED, 1, [])
     assert job.result["metadata"]["gemini_tokens"]["total"] == 1250
 
 
@@ -186,7 +186,7 @@ async def test_an_answer_that_was_lost_twice_ends_the_job_in_doubt(open_box: Any
     box = open_box(Unanswered("lost"), Unanswered("lost"))
     await box.start()
     job = await box.ended(await box.ask())
-    assert job.error and (job.error.type, len(box.kitchen.wire.asked)) == ("in_doubt", 2)
+    assert job.error and (job.error.type, len(box.kitchen.transport.asked)) == ("in_doubt", 2)
 
 
 async def test_a_rate_limit_parks_all_jobs_visibly_and_costs_no_attempt(open_box: Any) -> None:
@@ -199,11 +199,11 @@ async def test_a_rate_limit_parks_all_jobs_visibly_and_costs_no_attempt(open_box
         assert (job.status, job.attempt, job.error) == (Status.QUEUED, 1, None)
         assert job.run_at and timedelta(seconds=38) < job.run_at - k.clock.now() <= timedelta(seconds=40)
         assert "rate_limited" in str(job.message)
-    assert len(k.wire.asked) == 1
+    assert len(k.transport.asked) == 1
     await k.clock.advance(41)
     for job in (first, second):
         assert (await box.ended(job.id)).status is Status.COMPLETED
-    assert len(k.wire.asked) == 3
+    assert len(k.transport.asked) == 3
 
 
 async def test_a_used_up_budget_makes_jobs_wait_and_is_remembered_across_restarts(open_box: Any) -> None:

@@ -15,7 +15,7 @@ from secondunit.handlers.tools.fetching.http_download import Transfer
 from secondunit.handlers.tools.fetching.video_router import WebVideos
 from secondunit.handlers.tools.fetching.ytdlp.client import YtDlp
 from secondunit.handlers.tools.gemini.client import Gemini
-from secondunit.handlers.tools.gemini.transport import GoogleWire
+from secondunit.handlers.tools.gemini.transport import GoogleTransport
 from secondunit.handlers.tools.media.ffmpeg import Media
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.programs.runner import ProcessRunner
@@ -27,7 +27,7 @@ from secondunit.testing.clock import ManualClock
 from secondunit.testing.fakes.gemini import StandIn
 from secondunit.testing.fakes.website import Site
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.rig import Chance
+from secondunit.testing.rig import SteadyRandom
 
 pytestmark = [pytest.mark.slow, pytest.mark.media]
 FRENCH = "WEBVTT\n\n00:00.500 --> 00:01.500\n<v Anne>Faire fondre le beurre &amp; les poireaux.\n"
@@ -58,9 +58,9 @@ async def test_the_words_of_a_film_reach_the_model(
     stand_in = StandIn()
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(stand_in.serving())
-        wire = GoogleWire("key", "gemini-2.5-flash", clock, base_url=url, limit=timedelta(seconds=30))
+        transport = GoogleTransport("key", "gemini-2.5-flash", clock, base_url=url, limit=timedelta(seconds=30))
         spending = CachedSpending(MemoryStore().cache)
-        gemini = Gemini(wire, "gemini-2.5-flash", clock=clock, random=Chance(), spending=spending)
+        gemini = Gemini(transport, "gemini-2.5-flash", clock=clock, random=SteadyRandom(), spending=spending)
         stack.push_async_callback(gemini.close)
         spec = analyze.build(replace(tools, gemini=gemini))
         payload = validated(spec, {"videoUrl": site.url("/page"), "frames": 2, "language": "fr"})

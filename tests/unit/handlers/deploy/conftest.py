@@ -63,7 +63,7 @@ class Repository:
 
 
 @dataclass
-class NoRivals:
+class NoOtherDeploys:
     """A queue without other deploys, unless told."""
 
     job_id: str | None = None
@@ -81,7 +81,7 @@ class Site:
     egress: Egress
     programs: ProcessRunner
     clock: ManualClock = field(default_factory=ManualClock)
-    rivals: NoRivals = field(default_factory=NoRivals)
+    others: NoOtherDeploys = field(default_factory=NoOtherDeploys)
     entry: dict[str, Any] = field(default_factory=dict)
     made: Deployments | None = None
     runs: int = 0
@@ -109,7 +109,7 @@ class Site:
     def spec(self, *, listed: bool = True) -> HandlerSpec:
         projects = {"site": Project.model_validate(self.entry)} if listed else {}
         git = Git(self.programs, self.egress, self.folder / "repositories", 64 << 20)
-        self.made = Deployments(projects, git, self.rivals)
+        self.made = Deployments(projects, git, self.others)
         files = LocalFiles([])
         return deploy.build(
             Tools(self.clock, self.programs, files, MediaMissing("no"), sys.executable, deployments=self.made)

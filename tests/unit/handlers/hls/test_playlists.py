@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from secondunit.handlers.hls.plan import HlsPlan, Rate, Rendition
-from secondunit.handlers.hls.playlists import Playlist, Segment, Unfinished, avc_codec, master, read, variants
+from secondunit.handlers.hls.playlists import MediaSegment, Playlist, Unfinished, avc_codec, master, read, variants
 from secondunit.handlers.hls.verify import verify
 from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
 from secondunit.queue.outcome import Deterministic, Transient
@@ -17,7 +17,7 @@ HEADER = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:6\n"
 
 
 def playlist(*segments: Any, name: Any = "720p", codecs: Any = "avc1.64001f") -> Any:
-    cut = tuple(Segment(f"{i}.m4s", seconds, size) for i, (seconds, size) in enumerate(segments))
+    cut = tuple(MediaSegment(f"{i}.m4s", seconds, size) for i, (seconds, size) in enumerate(segments))
     return Playlist(name, cut, codecs, 999)
 
 
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Any:
 
 def test_a_playlist_is_read_with_the_sizes_of_its_files(folder: Path) -> None:
     found = read(folder.parent, "720p")
-    assert found.segments == (Segment("0.m4s", 6.0, 600), Segment("1.m4s", 1.5, 100))
+    assert found.segments == (MediaSegment("0.m4s", 6.0, 600), MediaSegment("1.m4s", 1.5, 100))
     assert (found.codecs, found.duration) == ("avc1.64001f", 7.5)
     assert found.size == sum(path.stat().st_size for path in folder.iterdir())
 

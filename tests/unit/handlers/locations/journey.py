@@ -14,7 +14,7 @@ from secondunit.handlers.tools.fetching.ports import Captions
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.gemini.transport import Question
 from secondunit.handlers.tools.geocoding.client import Geocoder
-from secondunit.handlers.tools.geocoding.matching import Spot
+from secondunit.handlers.tools.geocoding.matching import GeocodingHit
 from secondunit.handlers.tools.geocoding.nominatim import Limited, Unreached
 from secondunit.handlers.tools.media.ffmpeg import MediaMissing
 from secondunit.handlers.tools.storage.local import LocalFiles
@@ -26,7 +26,7 @@ from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.validation import validated
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.rig import Chance
+from secondunit.testing.rig import SteadyRandom
 
 URL = "https://videos.test/taipei.mp4"
 FIVE = ("Taipei 101", "Shilin Night Market", "Longshan Temple", "Elephant Mountain", "Beitou Hot Springs")
@@ -54,7 +54,7 @@ class Spoken:
 
 
 class Reader:
-    """A wire to Gemini: it names the places whose names stand in the transcript, or does what the script says."""
+    """A transport to Gemini: it names the places whose names stand in the transcript, or does what the script says."""
 
     def __init__(self, *script: str | BaseException) -> None:
         self.script = list(script)
@@ -89,13 +89,13 @@ def answer(*named: tuple[str, str], **more: Any) -> str:
 
 
 class Atlas:
-    """A wire to a geocoder: it knows AT; `faults` are raised by query, `down` for all, each for good or once."""
+    """A transport to a geocoder: it knows AT; `faults` are raised by query, `down` for all, each for good or once."""
 
     name = "atlas"
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.known: dict[str, Sequence[Spot]] = {name: [Spot(*at, 0.5)] for name, at in AT.items()}
+        self.known: dict[str, Sequence[GeocodingHit]] = {name: [GeocodingHit(*at, 0.5)] for name, at in AT.items()}
         self.faults: dict[str, list[Exception]] = {}
         self.broken: dict[str, Exception] = {}
         self.down: Exception | None = None
@@ -104,7 +104,7 @@ class Atlas:
 
     async def open(self) -> None: ...
 
-    async def ask(self, query: str, language: str | None) -> Sequence[Spot]:
+    async def ask(self, query: str, language: str | None) -> Sequence[GeocodingHit]:
         self.asked.append(query)
         await asyncio.sleep(0)
         error = self.down or self.broken.get(query) or next(iter(self.faults.get(query, ())), None)
@@ -177,7 +177,7 @@ def made(root: Path, *script: str | BaseException, model: str = "gemini-x", **op
     """A journey whose Gemini follows the script, then names what it knows."""
     clock, reader, store = ManualClock(), Reader(*script), MemoryStore()
     spoken, atlas, drawer = Spoken(), Atlas(), Drawer()
-    gemini = Gemini(reader, model, clock=clock, random=Chance(), spending=CachedSpending(store.cache), **options)
+    gemini = Gemini(reader, model, clock=clock, random=SteadyRandom(), spending=CachedSpending(store.cache), **options)
     geocoder = Geocoder(atlas, clock=clock, cache=drawer, every=timedelta(milliseconds=1))
     tools = Tools(
         clock=clock,

@@ -13,7 +13,7 @@ from secondunit.handlers.locations.compression import (
     FULLEST_SEGMENT,
     LONGEST_LINE,
     SPAN,
-    Segment,
+    TranscriptSegment,
     commonness,
     condensed,
     packed,
@@ -83,7 +83,7 @@ def test_no_question_is_longer_than_its_budget_and_each_begins_with_a_time(cues:
         assert chunk.start <= chunk.end
 
 
-def packed_text(whole: Sequence[Segment]) -> str:
+def packed_text(whole: Sequence[TranscriptSegment]) -> str:
     return "\n".join(chunk.text for chunk in packed(whole, BUDGET))
 
 
@@ -126,7 +126,7 @@ def test_text_that_no_wire_takes_is_made_harmless() -> None:
 
 
 def test_short_texts_stay_whole_and_long_ones_are_aimed_at_two_fifths() -> None:
-    def talk(minutes: int) -> list[Segment]:
+    def talk(minutes: int) -> list[TranscriptSegment]:
         cues = [Cue(3.0 * n, 3.0 * n + 3, f"Here we say thing number {n} about it") for n in range(20 * minutes)]
         return list(segments(cues, "en"))
 
@@ -142,7 +142,9 @@ def test_short_texts_stay_whole_and_long_ones_are_aimed_at_two_fifths() -> None:
 
 def test_names_outlast_small_talk() -> None:
     small = ["so it is nice here and it is nice", "and it is so nice", "here it is nice and so on and so on"]
-    whole = [Segment(30.0 * n, 30.0 * n + 30, [*small, f"we visit Temple{n} of Tainan{n}"]) for n in range(40)]
+    whole = [
+        TranscriptSegment(30.0 * n, 30.0 * n + 30, [*small, f"we visit Temple{n} of Tainan{n}"]) for n in range(40)
+    ]
     common = commonness(whole)
     for n, segment in enumerate(whole):
         assert f"we visit Temple{n} of Tainan{n}" in condensed(segment, 0.4, common).lines

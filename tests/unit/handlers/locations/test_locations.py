@@ -13,7 +13,7 @@ from secondunit.handlers.locations import handler as locations
 from secondunit.handlers.locations.captions import MOST
 from secondunit.handlers.locations.places import MOST_PLACES
 from secondunit.handlers.locations.strategy import latest_key, location_strategy, locations_key, video_id
-from secondunit.handlers.tools.geocoding.matching import Spot, Wanted
+from secondunit.handlers.tools.geocoding.matching import GeocodingHit, PlaceQuery
 from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.queue.errors import BadPayload, TypeUnavailable
 from secondunit.queue.outcome import Deterministic, Partial, Postponed, Transient, Unanswered
@@ -100,7 +100,7 @@ async def test_two_of_five_fail_and_the_retry_asks_only_for_them(journey: Make) 
     assert await j.stored(key(j)) == first.result
 
     await j.clock.advance(3600)
-    j.atlas.known["Longshan Temple"] = [Spot(25.0, 121.0)]
+    j.atlas.known["Longshan Temple"] = [GeocodingHit(25.0, 121.0)]
     j.atlas.broken.clear()
     j.atlas.asked.clear()
     again = await ctx.rerun(attempt=1)
@@ -179,7 +179,7 @@ async def test_a_last_question_that_shows_that_the_geocoder_is_down_parks_the_jo
     j.atlas.down = unreached()
     assert j.tools.geocoder
     with pytest.raises(Transient):
-        await j.tools.geocoder.find(Wanted("another job's", True), None)
+        await j.tools.geocoder.find(PlaceQuery("another job's", True), None)
     with pytest.raises(Postponed, match="geocoder_down"):
         await j.find(await j.context())
 
@@ -261,7 +261,7 @@ async def test_without_words_nothing_is_asked(journey: Make) -> None:
 async def test_more_places_than_one_job_looks_for_are_named_in_a_note(journey: Make) -> None:
     names = [f"Place {n}" for n in range(MOST_PLACES + 1)]
     j = journey(answer(*((name, "00:10") for name in names)))
-    j.atlas.known = {name: [Spot(1, 2)] for name in names}
+    j.atlas.known = {name: [GeocodingHit(1, 2)] for name in names}
     result = await j.find(await j.context())
     assert (len(result["routes"]), len(j.atlas.asked)) == (200, 200) and "200 of 201" in result["note"]
 

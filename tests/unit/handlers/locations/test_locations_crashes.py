@@ -13,7 +13,7 @@ from secondunit.handlers.locations import handler as locations
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.queue import leases
-from secondunit.queue.execution import House
+from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.model import Event, Job, JobId, Status
@@ -23,7 +23,7 @@ from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.worker import Worker
 from secondunit.testing.handler_kit import FakeContext
 from secondunit.testing.jobs import TTL
-from secondunit.testing.rig import Chance
+from secondunit.testing.rig import SteadyRandom
 from tests.unit.handlers.locations.journey import FIVE, URL, Journey, limited, unreached
 
 Make = Callable[..., Journey]
@@ -134,14 +134,14 @@ class Box:
     async def working(self) -> AsyncIterator["Box"]:
         """One life of the daemon."""
         self.boots += 1
-        hub, chance, boot = Hub(), Chance(), f"boot-{self.boots}"
+        hub, rng, boot = Hub(), SteadyRandom(), f"boot-{self.boots}"
         hub.tap(self.events.extend)
         self.store.listen(hub.publish)
         registry = Registry([locations.build(self.j.tools)])
-        house = House(self.store, hub, self.j.clock, chance, WorkFolders(self.folder))
-        self.queue = Queue(self.store, registry, hub, self.j.clock, chance)
+        runtime = Runtime(self.store, hub, self.j.clock, rng, WorkFolders(self.folder))
+        self.queue = Queue(self.store, registry, hub, self.j.clock, rng)
         await leases.reclaim(self.store, self.j.clock, boot)
-        task = asyncio.create_task(Worker(house, registry, boot=boot, ttl=TTL, most=5).run())
+        task = asyncio.create_task(Worker(runtime, registry, boot=boot, ttl=TTL, most=5).run())
         try:
             yield self
         finally:

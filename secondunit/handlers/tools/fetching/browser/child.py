@@ -1,7 +1,7 @@
 """Looks at one page with a headless Chromium in a program of its own: a wish as JSON on stdin, JSON lines out.
 
 The wish: {url, origin, proxy, chromium, sandbox, environment, user_agent, referer, headers, cookies, own, most_bytes,
-into, opens, waits, silence} (the last three in seconds). Lines: {step}, {progress: {bytes}}, then one of {trail: {url,
+into, opens, waits, silence} (the last three in seconds). Lines: {step}, {progress: {bytes}}, then one of {lead: {url,
 stream, headers}} (where the file is, to be fetched by others), {caught: {name, url}} (the browser's own download, in
 the folder `into`) and {fault: {...}}.
 Nothing is tidied up at the end: the launcher kills the browser, and the run's folder goes with its run.
@@ -166,9 +166,9 @@ async def look(wish: Mapping[str, Any], context: BrowserContext) -> Answer:
         request = watch.navigations.get(download.url)
         if wish["own"] or not download.url.startswith("http") or (request and request.method != "GET"):
             return await receive(wish, download)
-        return await trail(context, download.url, request, agent)
+        return await lead(context, download.url, request, agent)
     if played := await choose(wish, context, watch):
-        return await trail(context, played.url, played, agent, stream=played in watch.streams)
+        return await lead(context, played.url, played, agent, stream=played in watch.streams)
     return refused(watch.answer, ()) or {"fault": {"type": "nothing", "message": ""}}
 
 
@@ -212,10 +212,10 @@ async def choose(wish: Mapping[str, Any], context: BrowserContext, watch: Watch)
 async def receive(wish: Mapping[str, Any], download: Download) -> Answer:
     """The browser's own download, counted while it comes."""
     folder = Path(wish["into"])
-    ending = asyncio.create_task(download.path())
+    downloaded = asyncio.create_task(download.path())
     have, moved = -1, asyncio.get_running_loop().time()
-    while not ending.done():
-        await asyncio.wait([ending], timeout=LOOK_EVERY)
+    while not downloaded.done():
+        await asyncio.wait([downloaded], timeout=LOOK_EVERY)
         size, now = total(folder), asyncio.get_running_loop().time()
         if size > wish["most_bytes"]:
             return {"fault": {"type": "too_large", "message": ""}}
@@ -226,19 +226,19 @@ async def receive(wish: Mapping[str, Any], download: Download) -> Answer:
             return {"fault": {"type": "stalled", "message": f"no byte came for {wish['silence']} s"}}
     suffix = Path(download.suggested_filename).suffix
     name = f"download{suffix if SUFFIX.fullmatch(suffix) else ''}"
-    (await ending).rename(folder / name)
+    (await downloaded).rename(folder / name)
     url = download.url if download.url.startswith("http") else wish["url"]
     return {"caught": {"name": name, "url": url}}
 
 
-async def trail(context: BrowserContext, url: str, request: Request | None, agent: str, stream: bool = False) -> Answer:
+async def lead(context: BrowserContext, url: str, request: Request | None, agent: str, stream: bool = False) -> Answer:
     """What another program needs to fetch this as the browser would."""
     headers = {"User-Agent": agent}
     if request and (referer := request.headers.get("referer")):
         headers["Referer"] = referer
     if held := await context.cookies(url):
         headers["Cookie"] = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in held)
-    return {"trail": {"url": url, "stream": stream, "headers": headers}}
+    return {"lead": {"url": url, "stream": stream, "headers": headers}}
 
 
 async def add_headers(context: BrowserContext, page: Page, wish: Mapping[str, Any]) -> None:

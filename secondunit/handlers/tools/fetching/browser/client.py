@@ -17,9 +17,9 @@ from typing import Any
 
 from yarl import URL
 
-from secondunit.handlers.tools.byte_progress import Pace
+from secondunit.handlers.tools.byte_progress import ByteProgress
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.fetching.browser.faults import Fault, judge
+from secondunit.handlers.tools.fetching.browser.faults import BrowserFault, judge
 from secondunit.handlers.tools.network.proxy import Egress, Permit
 from secondunit.handlers.tools.programs.failures import failure
 from secondunit.handlers.tools.programs.ports import Limits, Programs
@@ -73,7 +73,7 @@ def find_chromium(path: str) -> Chromium | ChromiumMissing:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class BrowserTimeouts:
     """How many seconds a page may take to open, is waited for to start a download, and a download to bring a byte."""
 
     opens: float = 60
@@ -93,7 +93,7 @@ class PageWish:
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
+class PageLead:
     """Where the page's file is, or the playlist of its `stream`, and the headers that the browser would send."""
 
     url: str
@@ -119,21 +119,21 @@ class Browser:
         clock: Clock,
         chromium: Chromium,
         python: str,
-        patience: Patience = Patience(),
+        timeouts: BrowserTimeouts = BrowserTimeouts(),
     ) -> None:
         self._programs = programs
         self._egress = egress
         self._clock = clock
         self._chromium = chromium
         self._python = python
-        self._patience = patience
+        self._timeouts = timeouts
         self._one = asyncio.Lock()
 
     def describe(self) -> Mapping[str, object]:
         """What /health shows."""
         return {"chromium": self._chromium.program, "playwright": self._chromium.library}
 
-    async def look(self, wish: PageWish, ctx: JobContext) -> Trail | Caught:
+    async def look(self, wish: PageWish, ctx: JobContext) -> PageLead | Caught:
         """What the page leads to; Deterministic("nothing_to_download") if that is nothing."""
         folder = Path(await in_thread(tempfile.mkdtemp, prefix="browser-", dir=ctx.workspace.run))
         await in_thread((folder / "downloads").mkdir)
@@ -141,11 +141,11 @@ class Browser:
             with self._egress.permit(wish.most_bytes + wish.most_bytes // 4 + SPARE) as permit:
                 answer = await self._run(wish, permit, folder, ctx)
         match answer:
-            case {"trail": trail}:
-                return Trail(**trail)
+            case {"lead": lead}:
+                return PageLead(**lead)
             case {"caught": caught}:
                 return await in_thread(_kept, folder / "downloads" / caught["name"], caught["url"], wish, ctx)
-        error = judge(Fault(**answer["fault"]), wish.url, self._clock.now(), spent=permit.spent)
+        error = judge(BrowserFault(**answer["fault"]), wish.url, self._clock.now(), spent=permit.spent)
         if permit.denied and error.type in AS_IF_NOTHING:
             message = f"{wish.url} leads to an address that may not be reached: {permit.denied}"
             raise Deterministic(message, type="egress_denied")
@@ -168,12 +168,12 @@ class Browser:
 
     async def _run(self, wish: PageWish, permit: Permit, folder: Path, ctx: JobContext) -> Mapping[str, Any]:
         answers: list[Mapping[str, Any]] = []
-        pace = Pace(ctx, self._clock)
+        progress = ByteProgress(ctx, self._clock)
 
         async def on_line(line: str) -> None:
             said = json.loads(line)
             if "progress" in said:
-                await pace.tell(said["progress"]["bytes"], None)
+                await progress.tell(said["progress"]["bytes"], None)
             elif "step" in said:
                 await ctx.progress(0.0, said["step"])
             else:
@@ -212,9 +212,9 @@ class Browser:
             "own": wish.own,
             "most_bytes": wish.most_bytes,
             "into": str(folder / "downloads"),
-            "opens": self._patience.opens,
-            "waits": self._patience.waits,
-            "silence": self._patience.silence,
+            "opens": self._timeouts.opens,
+            "waits": self._timeouts.waits,
+            "silence": self._timeouts.silence,
         }
 
 

@@ -30,7 +30,7 @@ NO_SANDBOX = (
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class BrowserFault:
     """As the child program tells it: its kind, and the browser's words or an HTTP status."""
 
     type: str
@@ -38,7 +38,7 @@ class Fault:
     retry_after: str | None = None
 
 
-def judge(fault: Fault, url: str, now: datetime, *, spent: bool = False) -> Transient | Deterministic:
+def judge(fault: BrowserFault, url: str, now: datetime, *, spent: bool = False) -> Transient | Deterministic:
     """The exception to raise; `spent` says that the page moved more bytes than it may."""
     if fault.type == "too_large" or spent:
         return Deterministic(f"{url}: more bytes came than are allowed", type="too_large")

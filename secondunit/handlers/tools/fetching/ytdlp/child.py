@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from yt_dlp import YoutubeDL  # noqa: TID253 - this program is the place where it is loaded
 
-from secondunit.handlers.tools.fetching.ytdlp.jail import Jail, Refusal
+from secondunit.handlers.tools.fetching.ytdlp.jail import DownloadRefused, Jail
 from secondunit.handlers.tools.fetching.ytdlp.resume import Resumption
 from secondunit.handlers.tools.fetching.ytdlp.subtitles import DAMAGE, fetch_subtitles, within
 
@@ -46,7 +46,7 @@ class Meter:
         others = sum(self._files.values()) - have
         total = state.get("total_bytes")
         if max(have, total or 0) + others > self._most:
-            raise Refusal("too_large", f"it is larger than the {self._most} bytes that are allowed")
+            raise DownloadRefused("too_large", f"it is larger than the {self._most} bytes that are allowed")
         elapsed = state.get("elapsed") or 0.0
         if self._reports and (state["status"] == "finished" or not 0 <= elapsed - self._last < REPORT_EVERY):
             self._last = elapsed
@@ -118,7 +118,7 @@ def fetch(wish: Mapping[str, Any]) -> Mapping[str, Any]:
         video = next(iter(found.get("entries") or ()), None) if "entries" in (found or {}) else found
         made = (video or {}).get("requested_downloads") or []
         if not video or (wish["film"] and not made):
-            raise Refusal("unsupported_url", "no video was found there")
+            raise DownloadRefused("unsupported_url", "no video was found there")
         return {
             "name": Path(made[0]["filepath"]).name if wish["film"] else None,
             "title": _short(video.get("title")),
@@ -210,7 +210,7 @@ def fault(error: BaseException) -> Mapping[str, Any]:
     """What went wrong, as facts to be judged elsewhere."""
     chain = list(_chain(error))
     response: Any = next(filter(None, (getattr(link, "response", None) for link in chain)), None)
-    refused = next((link for link in chain if isinstance(link, Refusal)), None)
+    refused = next((link for link in chain if isinstance(link, DownloadRefused)), None)
     return {
         "names": [type(link).__name__ for link in chain],
         "message": str(refused or error),
@@ -242,7 +242,7 @@ def say(**line: Any) -> None:
 
 def _no_live(info: Mapping[str, Any], *, incomplete: bool = False) -> None:  # noqa: ARG001 - yt-dlp's name for it
     if info.get("is_live") or info.get("live_status") == "is_upcoming":
-        raise Refusal("unsupported_url", "this is a live stream; it can be fetched once it has ended")
+        raise DownloadRefused("unsupported_url", "this is a live stream; it can be fetched once it has ended")
 
 
 def _remux(container: str | None) -> list[Mapping[str, str]]:

@@ -10,12 +10,12 @@ from typing import Any, cast
 
 from yarl import URL
 
-from secondunit.handlers.tools.byte_progress import Pace
+from secondunit.handlers.tools.byte_progress import ByteProgress
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.fetching.host_pauses import Gates
+from secondunit.handlers.tools.fetching.host_pauses import HostPauses
 from secondunit.handlers.tools.fetching.ports import Captions, FetchedVideo
-from secondunit.handlers.tools.fetching.sniff import ENOUGH, not_media
-from secondunit.handlers.tools.fetching.ytdlp.faults import Fault, judge
+from secondunit.handlers.tools.fetching.sniffing import ENOUGH, not_media
+from secondunit.handlers.tools.fetching.ytdlp.faults import YtDlpFault, judge
 from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
 from secondunit.handlers.tools.network.proxy import Egress, Permit
 from secondunit.handlers.tools.programs.failures import failure
@@ -76,7 +76,7 @@ class YtDlp:
         self._programs = programs
         self._egress = egress
         self._clock = clock
-        self._gates = Gates(clock)
+        self._pauses = HostPauses(clock)
         self._ffmpeg = media.ffmpeg if isinstance(media, Media) else None
         self._deno = shutil.which("deno", path=f"{Path(python).parent}:{SEARCH_PATH}")
         self._python = python
@@ -129,27 +129,27 @@ class YtDlp:
         """What came of an order that is carried out in this folder."""
         url = order["url"]
         host = URL(url).host or ""
-        self._gates.pass_through(host)
+        self._pauses.pass_through(host)
         with self._egress.permit(most_bytes + most_bytes // 4 + SPARE) as permit:
             answer = await self._run(order, permit, ctx, folder)
         done = answer.get("done")
         beside = ((done or {}).get("subtitles") or {}).get("fault")
         if done and not (beside and permit.denied):
             return cast(Mapping[str, Any], done)
-        error = _meaning(Fault.of(beside or answer["fault"]), url, most_bytes, permit, ctx.attempt)
+        error = _meaning(YtDlpFault.of(beside or answer["fault"]), url, most_bytes, permit, ctx.attempt)
         if isinstance(error, Transient) and error.delay:
-            self._gates.close(host, error.delay, str(error))
+            self._pauses.close(host, error.delay, str(error))
         raise error
 
     async def _run(self, order: Order, permit: Permit, ctx: JobContext, folder: Path) -> Mapping[str, Any]:
         answers: list[Mapping[str, Any]] = []
-        pace = Pace(ctx, self._clock)
+        progress = ByteProgress(ctx, self._clock)
 
         async def on_line(line: str) -> None:
             said = json.loads(line)
             if "progress" in said:
                 now = said["progress"]
-                await pace.tell(now["bytes"], now["total"], fraction=now["fraction"])
+                await progress.tell(now["bytes"], now["total"], fraction=now["fraction"])
             elif "step" not in said:
                 answers.append(said)
 
@@ -210,7 +210,7 @@ def _fetched(done: Mapping[str, Any], wish: VideoWish, kept: Path, cues: Sequenc
     return FetchedVideo(path, size, done["title"], done["url"], cues)
 
 
-def _meaning(fault: Fault, url: str, most_bytes: int, permit: Permit, attempt: int) -> Transient | Deterministic:
+def _meaning(fault: YtDlpFault, url: str, most_bytes: int, permit: Permit, attempt: int) -> Transient | Deterministic:
     """What the proxy refused explains a failure better than what the program made of it."""
     if permit.denied:
         return Deterministic(

@@ -38,7 +38,7 @@ APPENDIX = re.compile(r";? *(please report this issue|\(caused by|See +https?://
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class YtDlpFault:
     """As the child program tells it: the classes of the errors, the words, the HTTP status."""
 
     names: tuple[str, ...]
@@ -49,12 +49,12 @@ class Fault:
     errno: int | None
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> "Fault":
+    def of(cls, told: Mapping[str, Any]) -> "YtDlpFault":
         """From the child's JSON."""
         return cls(**{**told, "names": tuple(told["names"])})
 
 
-def judge(fault: Fault, url: str, attempt: int) -> Transient | Deterministic:
+def judge(fault: YtDlpFault, url: str, attempt: int) -> Transient | Deterministic:
     """The exception to raise; a Transient with a delay asks the whole host's jobs to wait."""
     words = clean(fault.message)
     if fault.refused:
@@ -75,7 +75,7 @@ def clean(message: str) -> str:
     return APPENDIX.sub("", PREFIX.sub("", message.replace("\r", ""))).strip()[:LONGEST] or "no reason given"
 
 
-def _by_words(fault: Fault, url: str, words: str) -> Transient | Deterministic | None:
+def _by_words(fault: YtDlpFault, url: str, words: str) -> Transient | Deterministic | None:
     if "GeoRestrictedError" in fault.names:
         return Deterministic(f"{url}: the video is not offered in this country", type="geo_blocked")
     if STATUS.search(words):
@@ -92,7 +92,7 @@ def _by_words(fault: Fault, url: str, words: str) -> Transient | Deterministic |
     return None
 
 
-def _by_status(fault: Fault, url: str) -> Transient | Deterministic | None:
+def _by_status(fault: YtDlpFault, url: str) -> Transient | Deterministic | None:
     found = STATUS.search(fault.message)
     status = fault.status or (int(found[1]) if found else None)
     match status:
@@ -113,12 +113,12 @@ def _by_status(fault: Fault, url: str) -> Transient | Deterministic | None:
     return Deterministic(f"{url}: the server refuses the request (HTTP {status})", type="http_error")
 
 
-def _unknown(fault: Fault, url: str, words: str, attempt: int) -> Transient | Deterministic:
+def _unknown(fault: YtDlpFault, url: str, words: str, attempt: int) -> Transient | Deterministic:
     if "PostProcessingError" in fault.names and attempt >= OUT_OF_TWO:
         return Deterministic(f"{url}: what came is not a video that can be read ({words})", type="not_media")
     return Transient(f"{url}: {words}", type="download_failed")
 
 
-def _asked(fault: Fault) -> timedelta | None:
+def _asked(fault: YtDlpFault) -> timedelta | None:
     seconds = (fault.retry_after or "").strip()
     return min(timedelta(seconds=int(seconds[:9])), LONGEST_WAIT) if seconds.isascii() and seconds.isdigit() else None

@@ -12,7 +12,7 @@ SOCKETS = ("socket.connect", "socket.sendto", "socket.sendmsg")
 STARTS = ("os.exec", "os.posix_spawn", "os.system", "os.spawn", "pty.spawn")
 
 
-class Refusal(DownloadCancelled):  # type: ignore[misc]  # yt-dlp has no types
+class DownloadRefused(DownloadCancelled):  # type: ignore[misc]  # yt-dlp has no types
     """What ends a download on our own account: a stable word and a message for a person."""
 
     def __init__(self, type: str, message: str) -> None:
@@ -44,4 +44,4 @@ class Jail:
             raise PermissionError(f"{words[0]} may not run")
         inputs = [after for before, after in pairwise(words) if before == "-i"]
         if not all(name.startswith("file:") for name in inputs):
-            raise Refusal("unsupported_url", "a live or unusually encrypted stream can't be fetched")
+            raise DownloadRefused("unsupported_url", "a live or unusually encrypted stream can't be fetched")

@@ -14,7 +14,14 @@ from yt_dlp.networking import Request, Response  # noqa: TID253 - loaded by the 
 from yt_dlp.networking.exceptions import HTTPError, TransportError  # noqa: TID253 - as above
 from yt_dlp.utils import determine_protocol, parse_http_range  # noqa: TID253 - as above
 
-from secondunit.handlers.tools.fetching.ytdlp.leftover import Leftover, Note, Version, bare, digest, version_of
+from secondunit.handlers.tools.fetching.ytdlp.partial_download import (
+    PartialDownload,
+    Sidecar,
+    Version,
+    bare,
+    digest,
+    version_of,
+)
 
 Send = Callable[[Request], Response]
 QUERY = re.compile(r'\?[^\s"]*')
@@ -37,7 +44,7 @@ class Resumption:
     @contextmanager
     def of(self, name: str, info: Mapping[str, Any]) -> Iterator[None]:
         """Judge what is left of the file `name`, and until the end of this what is asked for."""
-        left = Leftover(name)
+        left = PartialDownload(name)
         self._download = _download(left, self._send, info)
         try:
             yield
@@ -55,15 +62,15 @@ class Resumption:
 class FileRest:
     """The requests for a plain file, in one or, where a site wants that, in many ranges."""
 
-    def __init__(self, left: Leftover, send: Send, url: str) -> None:
+    def __init__(self, left: PartialDownload, send: Send, url: str) -> None:
         self._left = left
         self._send = send
         self._of = digest(bare(url))
         self._answered = False
-        note = left.note()
+        sidecar = left.sidecar()
         self._version: Version | None = None
-        if note and note.of == self._of and 0 < left.size < note.version.length:
-            self._version = note.version
+        if sidecar and sidecar.of == self._of and 0 < left.size < sidecar.version.length:
+            self._version = sidecar.version
         else:
             left.discard()
 
@@ -120,7 +127,7 @@ class FileRest:
 class StreamRest:
     """The requests for a stream in pieces; `listing` says which, None that yt-dlp asks for it first (HLS)."""
 
-    def __init__(self, left: Leftover, send: Send, headers: Mapping[str, str], listing: str | None) -> None:
+    def __init__(self, left: PartialDownload, send: Send, headers: Mapping[str, str], listing: str | None) -> None:
         self._left = left
         self._send = send
         self._headers = headers
@@ -146,19 +153,19 @@ class StreamRest:
 
     def _judge(self, listing: str) -> str:
         """The digest of the list; what is there stays if it is by the same list and its latest piece is the same."""
-        of, note = digest(listing), self._left.note()
+        of, sidecar = digest(listing), self._left.sidecar()
         # A run that was killed while it put a piece into the part has another size, and maybe a wrong count.
-        if note and note.of == of and 0 < note.size == self._left.size and self._unchanged(note):
+        if sidecar and sidecar.of == of and 0 < sidecar.size == self._left.size and self._unchanged(sidecar):
             self._left.discard_pieces()
         else:
             self._left.discard()
         return of
 
-    def _unchanged(self, note: Note) -> bool:
-        asked = Request(note.piece, headers={**self._headers, "Accept-Encoding": "identity", "Range": "bytes=0-0"})
+    def _unchanged(self, sidecar: Sidecar) -> bool:
+        asked = Request(sidecar.piece, headers={**self._headers, "Accept-Encoding": "identity", "Range": "bytes=0-0"})
         try:
             with self._send(asked) as response:
-                return _version(response) == note.version
+                return _version(response) == sidecar.version
         except HTTPError as error:
             if error.status == 429 or error.status >= 500:
                 raise
@@ -166,7 +173,7 @@ class StreamRest:
             return False
 
 
-def _download(left: Leftover, send: Send, info: Mapping[str, Any]) -> Sender | None:
+def _download(left: PartialDownload, send: Send, info: Mapping[str, Any]) -> Sender | None:
     """What is downloaded in other ways always starts over."""
     headers, pieces = info.get("http_headers") or {}, info.get("fragments")
     match determine_protocol(info) if info.get("url") else None:

@@ -11,7 +11,7 @@ from yt_dlp import YoutubeDL  # noqa: TID253 - loaded by the program only
 from yt_dlp.utils import YoutubeDLError  # noqa: TID253
 from yt_dlp.webvtt import ParseError  # noqa: TID253
 
-from secondunit.handlers.tools.fetching.ytdlp.jail import Refusal
+from secondunit.handlers.tools.fetching.ytdlp.jail import DownloadRefused
 from secondunit.handlers.tools.subtitles.tracks import chosen, own_language, tracks
 
 # What is raised for what sites send; segments of subtitles that are no WebVTT have an error that is none of yt-dlp's.
@@ -32,7 +32,7 @@ def fetch_subtitles(
     else:
         ydl.dl(str(file), {"http_headers": video.get("http_headers"), **track.place}, subtitle=True)
     if not file.exists():
-        raise Refusal("no_subtitles", "its subtitles could not be fetched")
+        raise DownloadRefused("no_subtitles", "its subtitles could not be fetched")
     return {"language": track.language, "kind": track.kind}
 
 
@@ -41,7 +41,7 @@ def within(seconds: float | None) -> Iterator[None]:
     """Refuse what takes longer than so many seconds, again and again should something swallow the refusal."""
 
     def late(_: int, __: FrameType | None) -> None:
-        raise Refusal("subtitles_late", f"they took longer than {seconds:g} seconds")
+        raise DownloadRefused("subtitles_late", f"they took longer than {seconds:g} seconds")
 
     if seconds is None:
         yield

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.storage.s3 import errors as s3_errors
-from secondunit.handlers.tools.storage.s3.urls import Spot
+from secondunit.handlers.tools.storage.s3.urls import S3Path
 from secondunit.queue.outcome import Deterministic
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Changed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ObjectInfo:
     """An object that is there: `size` in bytes, `etag` of this content, `marks` what its writer said of it."""
 
     size: int
@@ -52,7 +52,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class S3Timeouts:
     """How long to wait: to be connected, for an answer or its next bytes, and how often to ask again.
 
     What is sent counts as silence until it is answered: parts of 8 MiB, two at once, need half a Mbit a second so.
@@ -66,10 +66,10 @@ class Patience:
 class S3:
     """All buckets at one endpoint; `environment` are AWS_* variables, those that mean nothing here are left out."""
 
-    def __init__(self, environment: Mapping[str, str], patience: Patience = Patience()) -> None:
+    def __init__(self, environment: Mapping[str, str], timeouts: S3Timeouts = S3Timeouts()) -> None:
         named = {name.upper().removeprefix("AWS_").lower(): value for name, value in environment.items()}
         self._config = {name: value for name, value in named.items() if name in UNDERSTOOD and value}
-        self._patience = patience
+        self._timeouts = timeouts
         self._stores: dict[str, S3Store] = {}
 
     @property
@@ -77,102 +77,110 @@ class S3:
         """Whether there is anything to be let in with."""
         return any(name in self._config for name in CREDENTIALS)
 
-    async def find(self, spot: Spot) -> Found | None:
+    async def find(self, s3_path: S3Path) -> ObjectInfo | None:
         """The object, if it is there."""
-        store = await self._store(spot.bucket)
+        store = await self._store(s3_path.bucket)
         import obstore
 
-        with _explained(spot):
+        with _explained(s3_path):
             try:
-                answer = await obstore.get_async(store, spot.key, options={"head": True})
+                answer = await obstore.get_async(store, s3_path.key, options={"head": True})
             except FileNotFoundError:
                 return None
         meta = answer.meta
-        return Found(meta["size"], meta["e_tag"] or "", {str(name): text for name, text in answer.attributes.items()})
+        return ObjectInfo(
+            meta["size"], meta["e_tag"] or "", {str(name): text for name, text in answer.attributes.items()}
+        )
 
-    async def read(self, spot: Spot, etag: str, start: int = 0) -> AsyncGenerator[bytes, None]:
+    async def read(self, s3_path: S3Path, etag: str, start: int = 0) -> AsyncGenerator[bytes, None]:
         """The content from byte `start` on; Changed when it is not that of `etag` any more."""
-        store = await self._store(spot.bucket)
+        store = await self._store(s3_path.bucket)
         import obstore
 
-        with _explained(spot):
+        with _explained(s3_path):
             options: dict[str, Any] = {"if_match": etag, "range": {"offset": start}} if start else {"if_match": etag}
-            answer = await obstore.get_async(store, spot.key, options=options)  # type: ignore[arg-type]  # a TypedDict
+            answer = await obstore.get_async(store, s3_path.key, options=options)  # type: ignore[arg-type]  # a TypedDict
             async for piece in answer.stream(min_chunk_size=PIECE):
                 yield bytes(piece)
 
     async def put(
-        self, spot: Spot, content: bytes, kind: str, marks: Mapping[str, str], *, instead_of: Found | Anything | None
+        self,
+        s3_path: S3Path,
+        content: bytes,
+        kind: str,
+        marks: Mapping[str, str],
+        *,
+        instead_of: ObjectInfo | Anything | None,
     ) -> str:
         """Write a small object in one request, and only in the place of what is said to be there; its ETag."""
-        store = await self._store(spot.bucket)
+        store = await self._store(s3_path.bucket)
         import obstore
 
         mode: Any = "overwrite" if instead_of == "anything" else _mode(instead_of)
         attributes: Any = {"Content-Type": kind, **marks}
-        with _explained(spot):
+        with _explained(s3_path):
             try:
                 done = await obstore.put_async(
-                    store, spot.key, content, attributes=attributes, mode=mode, use_multipart=False
+                    store, s3_path.key, content, attributes=attributes, mode=mode, use_multipart=False
                 )
             except NotImplementedError:  # AWS_CONDITIONAL_PUT=disabled: the operator's S3 has no conditions
-                done = await obstore.put_async(store, spot.key, content, attributes=attributes, use_multipart=False)
+                done = await obstore.put_async(store, s3_path.key, content, attributes=attributes, use_multipart=False)
         return done["e_tag"] or ""
 
     async def put_parts(
-        self, spot: Spot, parts: AsyncIterator[bytes], part_size: int, kind: str, marks: Mapping[str, str]
+        self, s3_path: S3Path, parts: AsyncIterator[bytes], part_size: int, kind: str, marks: Mapping[str, str]
     ) -> str:
         """Write a large object; nothing is to be seen of it until `parts` has ended. Its ETag.
 
         What `parts` raises is raised here, and the upload aborted first.
         """
-        store = await self._store(spot.bucket)
+        store = await self._store(s3_path.bucket)
         import obstore
 
         attributes: Any = {"Content-Type": kind, **marks}
-        with _explained(spot):
+        with _explained(s3_path):
             done = await obstore.put_async(
-                store, spot.key, parts, attributes=attributes, chunk_size=part_size, max_concurrency=AT_ONCE
+                store, s3_path.key, parts, attributes=attributes, chunk_size=part_size, max_concurrency=AT_ONCE
             )
         return done["e_tag"] or ""
 
-    async def beneath(self, spot: Spot) -> AsyncIterator[tuple[str, int]]:
+    async def beneath(self, s3_path: S3Path) -> AsyncIterator[tuple[str, int]]:
         """The relative names and sizes of all objects beneath a spot, however deep."""
-        store, depth = await self._store(spot.bucket), len(spot.key) + 1
+        store, depth = await self._store(s3_path.bucket), len(s3_path.key) + 1
         import obstore
 
-        with _explained(spot):
-            async for page in obstore.list(store, spot.key, chunk_size=1000):
+        with _explained(s3_path):
+            async for page in obstore.list(store, s3_path.key, chunk_size=1000):
                 for row in page:
                     yield row["path"][depth:], row["size"]
 
-    async def top(self, spot: Spot) -> tuple[Sequence[str], Sequence[str]]:
+    async def top(self, s3_path: S3Path) -> tuple[Sequence[str], Sequence[str]]:
         """The relative names right beneath a spot: of objects, and of those with more beneath them."""
-        store, depth = await self._store(spot.bucket), len(spot.key) + 1
+        store, depth = await self._store(s3_path.bucket), len(s3_path.key) + 1
         import obstore
 
-        with _explained(spot):
-            found = await obstore.list_with_delimiter_async(store, spot.key)
+        with _explained(s3_path):
+            found = await obstore.list_with_delimiter_async(store, s3_path.key)
         objects = [row["path"][depth:] for row in found["objects"]]
         return objects, [prefix[depth:] for prefix in found["common_prefixes"]]
 
-    async def remove(self, spots: Sequence[Spot]) -> None:
+    async def remove(self, s3_paths: Sequence[S3Path]) -> None:
         """Remove these objects, of one bucket."""
-        if not spots:
+        if not s3_paths:
             return
-        store = await self._store(spots[0].bucket)
+        store = await self._store(s3_paths[0].bucket)
         import obstore
 
-        with _explained(spots[0]):
-            await obstore.delete_async(store, [spot.key for spot in spots])
+        with _explained(s3_paths[0]):
+            await obstore.delete_async(store, [s3_path.key for s3_path in s3_paths])
 
-    async def signed(self, spot: Spot, lasting: timedelta) -> str:
+    async def signed(self, s3_path: S3Path, lasting: timedelta) -> str:
         """A URL by which anybody can read the object for so long."""
-        store = await self._store(spot.bucket)
+        store = await self._store(s3_path.bucket)
         import obstore
 
-        with _explained(spot):
-            return await obstore.sign_async(store, "GET", spot.key, lasting)
+        with _explained(s3_path):
+            return await obstore.sign_async(store, "GET", s3_path.key, lasting)
 
     async def _store(self, bucket: str) -> "S3Store":
         if not self.configured:
@@ -193,33 +201,33 @@ class S3:
                 config=config,
                 client_options={
                     "allow_http": endpoint.startswith("http://"),
-                    "connect_timeout": self._patience.connect,
-                    "read_timeout": self._patience.silence,
+                    "connect_timeout": self._timeouts.connect,
+                    "read_timeout": self._timeouts.silence,
                     "timeout": timedelta(days=1),  # of a whole request, which may be a film; silence is what ends it
                 },
-                retry_config={"max_retries": self._patience.retries, "retry_timeout": self._patience.silence},
+                retry_config={"max_retries": self._timeouts.retries, "retry_timeout": self._timeouts.silence},
             )
         except BaseError as error:
             told = str(error).partition(s3_errors.DETAILS)[0].strip()
             raise Deterministic(f"S3 can't be used with the AWS_* settings: {told}", type="bad_configuration") from None
 
 
-def _mode(instead_of: Found | None) -> Any:
+def _mode(instead_of: ObjectInfo | None) -> Any:
     return "create" if instead_of is None else {"e_tag": instead_of.etag}
 
 
 @contextmanager
-def _explained(spot: Spot) -> Iterator[None]:
+def _explained(s3_path: S3Path) -> Iterator[None]:
     """Whatever goes wrong with S3 inside means something to the job."""
     from obstore import exceptions
 
     try:
         yield
     except FileNotFoundError as error:
-        raise s3_errors.missing(str(spot), error) from None
+        raise s3_errors.missing(str(s3_path), error) from None
     except (exceptions.PreconditionError, exceptions.AlreadyExistsError) as error:
-        raise Changed(str(spot)) from error
+        raise Changed(str(s3_path)) from error
     except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-        raise s3_errors.denied(str(spot), error) from None
+        raise s3_errors.denied(str(s3_path), error) from None
     except exceptions.BaseError as error:
-        raise s3_errors.trouble(str(spot), error) from None
+        raise s3_errors.trouble(str(s3_path), error) from None

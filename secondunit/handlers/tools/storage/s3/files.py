@@ -9,13 +9,13 @@ from pathlib import Path
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.storage.local import safe_suffix
 from secondunit.handlers.tools.storage.ports import Source
-from secondunit.handlers.tools.storage.roots import Refused
+from secondunit.handlers.tools.storage.roots import PathRefused
 from secondunit.handlers.tools.storage.s3.client import S3
 from secondunit.handlers.tools.storage.s3.errors import NO_CREDENTIALS
 from secondunit.handlers.tools.storage.s3.folder import BucketFolder, staged_folder
 from secondunit.handlers.tools.storage.s3.input import fetched
 from secondunit.handlers.tools.storage.s3.upload import publish
-from secondunit.handlers.tools.storage.s3.urls import Allowed, Spot
+from secondunit.handlers.tools.storage.s3.urls import Allowed, S3Path
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
@@ -33,7 +33,7 @@ class Buckets:
         """Refuse a URL that can't be right by its text alone."""
         try:
             self._allowed.locate(path)
-        except Refused as refusal:
+        except PathRefused as refusal:
             raise BadPayload(FieldError(field, str(refusal))) from None
         self._refuse_without_credentials(field, path)
 
@@ -41,7 +41,7 @@ class Buckets:
         """As `check`, and refuse what contains an input or an entry of MEDIA_BUCKETS."""
         try:
             self._allowed.locate_folder(path, inputs)
-        except Refused as refusal:
+        except PathRefused as refusal:
             raise BadPayload(FieldError(field, str(refusal))) from None
         self._refuse_without_credentials(field, path)
 
@@ -54,19 +54,19 @@ class Buckets:
     @asynccontextmanager
     async def target(self, path: str, ctx: JobContext) -> AsyncIterator["BucketFile"]:
         """Stage a file that is uploaded when it is published."""
-        spot = self._located(path)
+        s3_path = self._located(path)
         local = await in_thread(_fresh, ctx.workspace.run)
         try:
-            yield BucketFile(self._s3, spot, ctx, local / f"output{safe_suffix(spot.names[-1])}")
+            yield BucketFile(self._s3, s3_path, ctx, local / f"output{safe_suffix(s3_path.names[-1])}")
         finally:
             await in_thread(shutil.rmtree, local, ignore_errors=True)
 
     @asynccontextmanager
     async def folder(self, path: str, ctx: JobContext) -> AsyncIterator[BucketFolder]:
         """Stage a stream that is uploaded when it is published."""
-        spot = self._located(path.removesuffix("/"))
+        s3_path = self._located(path.removesuffix("/"))
         local = await in_thread(_fresh, ctx.workspace.run)
-        async with staged_folder(self._s3, spot, ctx, local) as folder:
+        async with staged_folder(self._s3, s3_path, ctx, local) as folder:
             yield folder
 
     async def size(self, path: str) -> int | None:
@@ -78,10 +78,10 @@ class Buckets:
         """A URL by which anybody can read the object for so long."""
         return await self._s3.signed(self._located(path), lasting)
 
-    def _located(self, path: str) -> Spot:
+    def _located(self, path: str) -> S3Path:
         try:
             return self._allowed.locate(path)
-        except Refused as refusal:
+        except PathRefused as refusal:
             raise Deterministic(str(refusal), type="outside_roots") from None
 
     def _refuse_without_credentials(self, field: str, path: str) -> None:
@@ -92,15 +92,15 @@ class Buckets:
 class BucketFile:
     """A file in the making, local until it is published."""
 
-    def __init__(self, s3: S3, spot: Spot, ctx: JobContext, path: Path) -> None:
+    def __init__(self, s3: S3, s3_path: S3Path, ctx: JobContext, path: Path) -> None:
         self.path = path
         self._s3 = s3
-        self._spot = spot
+        self._s3_path = s3_path
         self._ctx = ctx
 
     async def publish(self) -> int:
         """Upload it, whole or not at all, and remove it here; the size in bytes."""
-        size = await publish(self._s3, self._spot, self.path, self._ctx)
+        size = await publish(self._s3, self._s3_path, self.path, self._ctx)
         await in_thread(self.path.unlink)
         return size
 

@@ -17,9 +17,9 @@ from typing import Any
 from secondunit.handlers.tools.cancellation import in_thread, to_the_end
 from secondunit.handlers.tools.storage.destination import LARGEST_MANIFEST, MADE_BY, MANIFEST, US
 from secondunit.handlers.tools.storage.ports import MASTER
-from secondunit.handlers.tools.storage.s3.client import S3, Changed, Found
+from secondunit.handlers.tools.storage.s3.client import S3, Changed, ObjectInfo
 from secondunit.handlers.tools.storage.s3.upload import ABORTED_WITHIN, Sending, marks_of, publish_content, put_private
-from secondunit.handlers.tools.storage.s3.urls import Spot
+from secondunit.handlers.tools.storage.s3.urls import S3Path
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic, Transient
@@ -32,21 +32,21 @@ AT_ONCE = 4
 class BucketFolder:
     """A folder in the making: `path` is local."""
 
-    def __init__(self, s3: S3, spot: Spot, ctx: JobContext, path: Path) -> None:
+    def __init__(self, s3: S3, s3_path: S3Path, ctx: JobContext, path: Path) -> None:
         self.path = path
         self.inner = f"v-{ctx.job_id}-{ctx.epoch}/"
         self._s3 = s3
-        self._spot = spot
+        self._s3_path = s3_path
         self._ctx = ctx
-        self._master = spot.beneath(MASTER)
+        self._master = s3_path.beneath(MASTER)
         self._decided = False
 
     def at(self, name: str) -> str:
-        return str(self._spot.beneath(name))
+        return str(self._s3_path.beneath(name))
 
     async def published(self) -> Mapping[str, Any] | None:
         generation = await self._standing()
-        return await read_manifest(self._s3, self._spot.beneath(generation)) if generation else None
+        return await read_manifest(self._s3, self._s3_path.beneath(generation)) if generation else None
 
     async def holds(self, files: Mapping[str, object]) -> bool:
         generation = await self._standing()
@@ -54,7 +54,7 @@ class BucketFolder:
             return False
         sizes = {
             f"{generation}/{name}": size
-            async for name, size in self._s3.beneath(self._spot.beneath(generation))
+            async for name, size in self._s3.beneath(self._s3_path.beneath(generation))
             if name != MANIFEST
         }
         master = await self._s3.find(self._master)
@@ -83,10 +83,10 @@ class BucketFolder:
         """Raise when something lies here that we did not make."""
         if await self._standing():
             return
-        objects, folders = await self._s3.top(self._spot)
+        objects, folders = await self._s3.top(self._s3_path)
         if objects or not all(GENERATION.fullmatch(folder) for folder in folders):
             raise Deterministic(
-                f"{self._spot} holds something that Second Unit did not make; name a new or an empty folder",
+                f"{self._s3_path} holds something that Second Unit did not make; name a new or an empty folder",
                 type="output_not_ours",
             )
 
@@ -121,13 +121,13 @@ class BucketFolder:
         await self._put(f"{self.inner}{MANIFEST}", sending)
 
     async def _put(self, name: str, sending: Sending) -> None:
-        await put_private(self._s3, self._spot.beneath(name), self.path / name, self._ctx, sending)
+        await put_private(self._s3, self._s3_path.beneath(name), self.path / name, self._ctx, sending)
 
     async def _forget_earlier(self, replaced: str | None) -> None:
         """Remove the generation that was replaced, and those of this job's runs that never came so far."""
         mine = self.inner.rstrip("/")
         with suppress(Transient, Deterministic):  # the result stands; what is left over is litter
-            _, folders = await self._s3.top(self._spot)
+            _, folders = await self._s3.top(self._s3_path)
             for folder in folders:
                 if folder != mine and (folder == replaced or self._is_earlier(folder)):
                     await self._remove(folder)
@@ -137,14 +137,14 @@ class BucketFolder:
         return found is not None and found[1] == self._ctx.job_id and int(found[2]) < self._ctx.epoch
 
     async def _remove(self, generation: str) -> None:
-        home = self._spot.beneath(generation)
+        home = self._s3_path.beneath(generation)
         await self._s3.remove([home.beneath(name) async for name, _ in self._s3.beneath(home)])
 
 
 @asynccontextmanager
-async def staged_folder(s3: S3, spot: Spot, ctx: JobContext, local: Path) -> AsyncIterator[BucketFolder]:
+async def staged_folder(s3: S3, s3_path: S3Path, ctx: JobContext, local: Path) -> AsyncIterator[BucketFolder]:
     """Stage a folder in `local`, which is removed afterwards."""
-    folder = BucketFolder(s3, spot, ctx, local)
+    folder = BucketFolder(s3, s3_path, ctx, local)
     try:
         await folder.refuse_foreign()
         await in_thread((local / folder.inner).mkdir)
@@ -156,7 +156,7 @@ async def staged_folder(s3: S3, spot: Spot, ctx: JobContext, local: Path) -> Asy
         await in_thread(shutil.rmtree, local, ignore_errors=True)
 
 
-async def read_manifest(s3: S3, generation: Spot) -> Mapping[str, Any] | None:
+async def read_manifest(s3: S3, generation: S3Path) -> Mapping[str, Any] | None:
     """The manifest of a generation, if it is one of ours."""
     found = await s3.find(generation.beneath(MANIFEST))
     if found is None or found.size > LARGEST_MANIFEST:
@@ -177,7 +177,7 @@ async def _stopped(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _generation(master: Found | None) -> str | None:
+def _generation(master: ObjectInfo | None) -> str | None:
     """Which generation a master playlist belongs to, if it is one of ours."""
     named = master.marks.get(MARK, "") if master else ""
     return named if GENERATION.fullmatch(named) else None

@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 from secondunit.handlers.tools.byte_progress import describe
 from secondunit.handlers.tools.cancellation import in_thread, to_the_end
-from secondunit.handlers.tools.storage.content_types import kind_of
-from secondunit.handlers.tools.storage.s3.client import S3, Changed, Found
-from secondunit.handlers.tools.storage.s3.urls import Spot
+from secondunit.handlers.tools.storage.content_types import content_type_of
+from secondunit.handlers.tools.storage.s3.client import S3, Changed, ObjectInfo
+from secondunit.handlers.tools.storage.s3.urls import S3Path
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Transient
 
@@ -51,52 +51,54 @@ def marks_of(ctx: JobContext) -> Mapping[str, str]:
     return {JOB: ctx.job_id, EPOCH: str(ctx.epoch)}
 
 
-async def publish(s3: S3, spot: Spot, file: Path, ctx: JobContext) -> int:
+async def publish(s3: S3, s3_path: S3Path, file: Path, ctx: JobContext) -> int:
     """Put a file where readers look for it; its size in bytes."""
     size = (await in_thread(file.stat)).st_size
     sending = Sending(ctx, size)
     if size <= ONE_REQUEST:
         content = await in_thread(file.read_bytes)
-        etag, _ = await publish_content(s3, spot, content, ctx, marks_of(ctx))
+        etag, _ = await publish_content(s3, s3_path, content, ctx, marks_of(ctx))
         await sending.add(size)
     else:
-        etag = await _put_parts(s3, spot, file, size, ctx, sending, lambda: still_held(ctx))
-    await _verify(s3, spot, Found(size, etag, marks_of(ctx)))
+        etag = await _put_parts(s3, s3_path, file, size, ctx, sending, lambda: still_held(ctx))
+    await _verify(s3, s3_path, ObjectInfo(size, etag, marks_of(ctx)))
     return size
 
 
 async def publish_content(
-    s3: S3, spot: Spot, content: bytes, ctx: JobContext, marks: Mapping[str, str]
-) -> tuple[str, Found | None]:
+    s3: S3, s3_path: S3Path, content: bytes, ctx: JobContext, marks: Mapping[str, str]
+) -> tuple[str, ObjectInfo | None]:
     """Put a small object where readers look for it; its ETag, and what it replaced as far as that is known."""
     for _ in range(TRIES):
-        standing = await s3.find(spot)
+        standing = await s3.find(s3_path)
         if standing and _wrote(marks_of(ctx), standing):  # the answer to the last try was lost on its way
             return standing.etag, None
         await still_held(ctx)
         with suppress(Changed):
-            return await s3.put(spot, content, kind_of(spot.key), marks, instead_of=standing), standing
-    raise Transient(f"{spot} is overwritten by others again and again", type="output_contended")
+            return await s3.put(s3_path, content, content_type_of(s3_path.key), marks, instead_of=standing), standing
+    raise Transient(f"{s3_path} is overwritten by others again and again", type="output_contended")
 
 
-async def put_private(s3: S3, spot: Spot, file: Path, ctx: JobContext, sending: Sending) -> None:
+async def put_private(s3: S3, s3_path: S3Path, file: Path, ctx: JobContext, sending: Sending) -> None:
     """Put a file under a name that is this run's alone, so that nothing can be overwritten by it."""
     size = (await in_thread(file.stat)).st_size
     if size <= ONE_REQUEST:
         content = await in_thread(file.read_bytes)
-        await s3.put(spot, content, kind_of(spot.key), marks_of(ctx), instead_of="anything")
+        await s3.put(s3_path, content, content_type_of(s3_path.key), marks_of(ctx), instead_of="anything")
         await sending.add(size)
     else:
-        await _put_parts(s3, spot, file, size, ctx, sending, None)
+        await _put_parts(s3, s3_path, file, size, ctx, sending, None)
 
 
 async def _put_parts(
-    s3: S3, spot: Spot, file: Path, size: int, ctx: JobContext, sending: Sending, fence: Fence | None
+    s3: S3, s3_path: S3Path, file: Path, size: int, ctx: JobContext, sending: Sending, fence: Fence | None
 ) -> str:
     part_size = max(PART, -(-size // MOST_PARTS))
     content = await in_thread(file.open, "rb")
     parts = _Parts(content, part_size, sending, fence)
-    upload = asyncio.create_task(s3.put_parts(spot, parts.each(), part_size, kind_of(spot.key), marks_of(ctx)))
+    upload = asyncio.create_task(
+        s3.put_parts(s3_path, parts.each(), part_size, content_type_of(s3_path.key), marks_of(ctx))
+    )
     try:
         return await asyncio.shield(upload)
     finally:
@@ -145,14 +147,14 @@ class _Parts:
             raise _Stopped
 
 
-async def _verify(s3: S3, spot: Spot, made: Found) -> None:
+async def _verify(s3: S3, s3_path: S3Path, made: ObjectInfo) -> None:
     """Raise if S3 does not have what it took, unless somebody else has put something there since."""
-    found = await s3.find(spot)
+    found = await s3.find(s3_path)
     if found is None:
-        raise Transient(f"{spot} is not there, although S3 took it", type="upload_lost")
+        raise Transient(f"{s3_path} is not there, although S3 took it", type="upload_lost")
     if _wrote(made.marks, found) and (found.size, found.etag) != (made.size, made.etag):
-        raise Transient(f"{spot} has {found.size} bytes after an upload of {made.size}", type="upload_damaged")
+        raise Transient(f"{s3_path} has {found.size} bytes after an upload of {made.size}", type="upload_damaged")
 
 
-def _wrote(marks: Mapping[str, str], found: Found) -> bool:
+def _wrote(marks: Mapping[str, str], found: ObjectInfo) -> bool:
     return all(found.marks.get(name) == marks[name] for name in (JOB, EPOCH))

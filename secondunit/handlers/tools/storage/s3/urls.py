@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from secondunit.handlers.tools.storage.roots import Refused, shown
+from secondunit.handlers.tools.storage.roots import PathRefused, shown
 
 SCHEME = "s3://"
 LONGEST_KEY = 1024
@@ -15,7 +15,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class S3Path:
     """An object, or all that lies beneath a name; `names` are the key's parts between slashes."""
 
     bucket: str
@@ -29,11 +29,11 @@ class Spot:
     def __str__(self) -> str:
         return f"{SCHEME}{self.bucket}/{self.key}"
 
-    def beneath(self, name: str) -> "Spot":
+    def beneath(self, name: str) -> "S3Path":
         """What has this relative name beneath here."""
-        return Spot(self.bucket, (*self.names, *name.split("/")))
+        return S3Path(self.bucket, (*self.names, *name.split("/")))
 
-    def holds(self, other: "Spot") -> bool:
+    def holds(self, other: "S3Path") -> bool:
         """Whether `other` is this very spot or lies beneath it."""
         return self.bucket == other.bucket and other.names[: len(self.names)] == self.names
 
@@ -44,82 +44,82 @@ class Allowed:
     def __init__(self, entries: Sequence[str]) -> None:
         self._roots = [entry_of(entry) for entry in entries]
 
-    def locate(self, path: str) -> Spot:
+    def locate(self, path: str) -> S3Path:
         """Where a file lies; Refused when it could not be an input or an output whatever is in the bucket."""
-        return self._within(path, _spot(path))
+        return self._within(path, _s3_path(path))
 
-    def locate_folder(self, path: str, inputs: Sequence[str] = ()) -> Spot:
+    def locate_folder(self, path: str, inputs: Sequence[str] = ()) -> S3Path:
         """As `locate`, for what many files are put beneath: no whole entry of MEDIA_BUCKETS, no place of an input."""
-        spot = self._within(path, _spot(path.removesuffix("/")))
-        if len(spot.key.encode()) > LONGEST_KEY - ROOM_BENEATH:
-            raise Refused(f"{shown(path)} is too long for what is put beneath it")
+        s3_path = self._within(path, _s3_path(path.removesuffix("/")))
+        if len(s3_path.key.encode()) > LONGEST_KEY - ROOM_BENEATH:
+            raise PathRefused(f"{shown(path)} is too long for what is put beneath it")
         for root in self._roots:
-            if spot.holds(root):
-                raise Refused(f"{shown(path)} contains {_listed(root)} of MEDIA_BUCKETS; name something beneath it")
+            if s3_path.holds(root):
+                raise PathRefused(f"{shown(path)} contains {_listed(root)} of MEDIA_BUCKETS; name something beneath it")
         for source in inputs:
-            if self._holds(spot, source):
-                raise Refused(f"{shown(path)} contains the input {shown(source)}; name another folder")
-        return spot
+            if self._holds(s3_path, source):
+                raise PathRefused(f"{shown(path)} contains the input {shown(source)}; name another folder")
+        return s3_path
 
-    def _holds(self, folder: Spot, source: str) -> bool:
+    def _holds(self, folder: S3Path, source: str) -> bool:
         """Whether an input lies beneath a folder; one that is refused itself lies nowhere."""
         try:
-            return folder.holds(_spot(source))
-        except Refused:
+            return folder.holds(_s3_path(source))
+        except PathRefused:
             return False
 
-    def _within(self, path: str, spot: Spot) -> Spot:
+    def _within(self, path: str, s3_path: S3Path) -> S3Path:
         if not self._roots:
-            raise Refused(f"{shown(path)} lies in a bucket, and MEDIA_BUCKETS allows none; set it to bucket/prefix")
-        if not any(root.holds(spot) and root != spot for root in self._roots):
+            raise PathRefused(f"{shown(path)} lies in a bucket, and MEDIA_BUCKETS allows none; set it to bucket/prefix")
+        if not any(root.holds(s3_path) and root != s3_path for root in self._roots):
             allowed = ", ".join(map(_listed, self._roots))
-            raise Refused(f"{shown(path)} is outside of MEDIA_BUCKETS; allowed is what lies beneath {allowed}")
-        return spot
+            raise PathRefused(f"{shown(path)} is outside of MEDIA_BUCKETS; allowed is what lies beneath {allowed}")
+        return s3_path
 
 
-def entry_of(text: str) -> Spot:
+def entry_of(text: str) -> S3Path:
     """What one entry of MEDIA_BUCKETS means, `bucket` or `bucket/prefix`; ValueError says what is wrong with it."""
     if text.startswith(SCHEME):
         raise ValueError(f"{text!r} is written with {SCHEME}; leave that out")
     bucket, _, prefix = text.removesuffix("/").partition("/")
     _refuse_bucket(bucket, text)
-    return Spot(bucket, _names(prefix, text) if prefix else ())
+    return S3Path(bucket, _names(prefix, text) if prefix else ())
 
 
-def _spot(path: str) -> Spot:
+def _s3_path(path: str) -> S3Path:
     if not path.startswith(SCHEME):
-        raise Refused(f"{shown(path)} is not of the form s3://bucket/key")
+        raise PathRefused(f"{shown(path)} is not of the form s3://bucket/key")
     bucket, _, key = path.removeprefix(SCHEME).partition("/")
     _refuse_bucket(bucket, path)
     if not key:
-        raise Refused(f"{shown(path)} names a bucket and no key in it; write it as s3://bucket/key")
-    return Spot(bucket, _names(key, path))
+        raise PathRefused(f"{shown(path)} names a bucket and no key in it; write it as s3://bucket/key")
+    return S3Path(bucket, _names(key, path))
 
 
 def _refuse_bucket(bucket: str, path: str) -> None:
     if not BUCKET.fullmatch(bucket):
-        raise Refused(f"{shown(path)}: {shown(bucket)} can't be a bucket's name")
+        raise PathRefused(f"{shown(path)}: {shown(bucket)} can't be a bucket's name")
 
 
 def _names(key: str, path: str) -> tuple[str, ...]:
     """The parts of a key, checked one by one."""
     names = tuple(key.split("/"))
     if names[-1] == "":
-        raise Refused(f"{shown(path)} ends in a slash; name a file")
+        raise PathRefused(f"{shown(path)} ends in a slash; name a file")
     if "" in names:
-        raise Refused(f"{shown(path)} has an empty name between two slashes")
+        raise PathRefused(f"{shown(path)} has an empty name between two slashes")
     if {".", ".."} & set(names):
-        raise Refused(f"{shown(path)} contains '.' or '..' as a name; write the key without it")
+        raise PathRefused(f"{shown(path)} contains '.' or '..' as a name; write the key without it")
     if CONTROL.search(key):
-        raise Refused(f"{shown(path)} contains a control character")
+        raise PathRefused(f"{shown(path)} contains a control character")
     try:
         size = len(key.encode())
     except UnicodeEncodeError:
-        raise Refused("a key must be valid UTF-8") from None
+        raise PathRefused("a key must be valid UTF-8") from None
     if size > LONGEST_KEY:
-        raise Refused(f"{shown(path)} is too long: a key may have {LONGEST_KEY} bytes")
+        raise PathRefused(f"{shown(path)} is too long: a key may have {LONGEST_KEY} bytes")
     return names
 
 
-def _listed(root: Spot) -> str:
+def _listed(root: S3Path) -> str:
     return str(root).removesuffix("/")

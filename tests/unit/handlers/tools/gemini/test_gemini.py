@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from secondunit.handlers.analyze.recipe import SCHEMA, recipe_from
-from secondunit.handlers.tools.gemini.answers import Usage, read
 from secondunit.handlers.tools.gemini.client import LONGEST_BODY, Gemini
-from secondunit.handlers.tools.gemini.transport import GoogleWire, Question
+from secondunit.handlers.tools.gemini.responses import Usage, read
+from secondunit.handlers.tools.gemini.transport import GoogleTransport, Question
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.fakes.gemini import StandIn
-from secondunit.testing.rig import Chance
+from secondunit.testing.rig import SteadyRandom
 
 pytestmark = pytest.mark.slow  # the real client takes seconds to import
 
@@ -45,12 +45,12 @@ class Bench:
         self.stand_in = stand_in
         self.purse = Purse()
         self.heard: list[tuple[str, int]] = []
-        wire = GoogleWire("key-1", "gemini-x", self.clock, base_url=url, limit=timedelta(seconds=limit))
+        transport = GoogleTransport("key-1", "gemini-x", self.clock, base_url=url, limit=timedelta(seconds=limit))
         self.gemini = Gemini(
-            wire,
+            transport,
             "gemini-x",
             clock=self.clock,
-            random=Chance(),
+            random=SteadyRandom(),
             spending=self.purse,
             **options,
         )
@@ -285,7 +285,7 @@ async def test_an_endless_answer_is_kept_only_in_part() -> None:
 
         async def close(self) -> None: ...
 
-    gemini = Gemini(Endless(), "m", clock=ManualClock(), random=Chance(), spending=Purse())
+    gemini = Gemini(Endless(), "m", clock=ManualClock(), random=SteadyRandom(), spending=Purse())
     assert len(await gemini.ask(QUESTION)) == LONGEST_BODY
 
 

@@ -15,15 +15,15 @@ import pytest
 from aiohttp import ClientSession
 
 from secondunit.daemon.wiring.caches import CachedSpending
-from secondunit.handlers.analyze.ask import Film, Found, ask_for_recipe
-from secondunit.handlers.tools.gemini.answers import Usage
+from secondunit.handlers.analyze.extraction import ExtractedRecipe, FilmExcerpt, ask_for_recipe
 from secondunit.handlers.tools.gemini.client import Gemini
-from secondunit.handlers.tools.gemini.transport import GoogleWire
+from secondunit.handlers.tools.gemini.responses import Usage
+from secondunit.handlers.tools.gemini.transport import GoogleTransport
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.handler_kit import FakeContext
-from secondunit.testing.rig import Chance
+from secondunit.testing.rig import SteadyRandom
 
 pytestmark = pytest.mark.slow
 NODE = Path(__file__).parents[4] / "node"
@@ -66,14 +66,14 @@ async def talk(aimock: str, tmp_path: Path) -> AsyncIterator[Any]:
     """Asks for the recipe of a film with this title; what came of it, and the run."""
     clock, made = ManualClock(), []
 
-    async def ask(title: str, limit: float = 20) -> tuple[Found, FakeContext]:
-        wire = GoogleWire("key", "gemini-2.5-flash", clock, base_url=aimock, limit=timedelta(seconds=limit))
+    async def ask(title: str, limit: float = 20) -> tuple[ExtractedRecipe, FakeContext]:
+        transport = GoogleTransport("key", "gemini-2.5-flash", clock, base_url=aimock, limit=timedelta(seconds=limit))
         spending = CachedSpending(MemoryStore().cache)
-        made.append(Gemini(wire, "gemini-2.5-flash", clock=clock, random=Chance(), spending=spending))
+        made.append(Gemini(transport, "gemini-2.5-flash", clock=clock, random=SteadyRandom(), spending=spending))
         picture = tmp_path / "frame.jpg"
         await asyncio.to_thread(picture.write_bytes, JPEG)
         ctx = await FakeContext.open(tmp_path / title)
-        film = Film({"title": title, "duration": 12.0}, [(1.0, picture), (5.0, picture)])
+        film = FilmExcerpt({"title": title, "duration": 12.0}, [(1.0, picture), (5.0, picture)])
         return await ask_for_recipe(made[-1], clock, ctx, film, None), ctx
 
     yield ask

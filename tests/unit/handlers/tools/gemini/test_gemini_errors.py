@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools.gemini.answers import Answer, Usage, read
 from secondunit.handlers.tools.gemini.errors import judge, next_quota_day
 from secondunit.handlers.tools.gemini.prices import cost
-from secondunit.handlers.tools.gemini.transport import Refused
+from secondunit.handlers.tools.gemini.responses import GeminiAnswer, Usage, read
+from secondunit.handlers.tools.gemini.transport import GeminiHttpError
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -18,7 +18,7 @@ NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 def refused(code: int, *details: Any, retry_after: float | None = None) -> Any:
     wait = None if retry_after is None else timedelta(seconds=retry_after)
     body = {"error": {"message": "no", "details": list(details)}}
-    return judge(Refused(code, body, wait), "gemini-x", NOW).error
+    return judge(GeminiHttpError(code, body, wait), "gemini-x", NOW).error
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("36s", 36), ("0.5s", 0.5), ("36.25s", 36.25), ("99999999s", 86400)])
@@ -38,13 +38,13 @@ def test_a_failing_service_may_name_its_delay_too() -> None:
 
 @pytest.mark.parametrize("details", [["x"], {"a": 1}, None, 3])
 def test_details_of_another_shape_are_passed_over(details: Any) -> None:
-    error = judge(Refused(429, {"error": {"details": details}}), "m", NOW).error
+    error = judge(GeminiHttpError(429, {"error": {"details": details}}), "m", NOW).error
     assert isinstance(error, Postponed) and error.delay == timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("body", [{}, {"error": "x"}, {"message": "flat"}, {"error": {"message": None}}])
 def test_bodies_of_another_shape_are_still_errors(body: Any) -> None:
-    assert isinstance(judge(Refused(400, body), "m", NOW).error, Deterministic)
+    assert isinstance(judge(GeminiHttpError(400, body), "m", NOW).error, Deterministic)
 
 
 @pytest.mark.parametrize(("hour", "wait"), [(0, 8), (7, 1), (8, 24), (23, 9)])
@@ -67,7 +67,7 @@ def test_of_a_daily_and_a_minutely_quota_the_daily_one_counts() -> None:
     ],
 )
 def test_a_body_of_another_shape_is_an_answer_without_text(body: str) -> None:
-    assert read(body) == Answer("", None, False, Usage())
+    assert read(body) == GeminiAnswer("", None, False, Usage())
 
 
 def test_thoughts_are_no_part_of_the_text() -> None:

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from secondunit.handlers.tools.geocoding.client import Geocoder
-from secondunit.handlers.tools.geocoding.matching import Spot, Wanted, chosen, kilometres
+from secondunit.handlers.tools.geocoding.matching import GeocodingHit, PlaceQuery, chosen, kilometres
 from secondunit.handlers.tools.geocoding.nominatim import Declined, Unreached
 from secondunit.queue.outcome import Postponed, Transient
 from secondunit.testing.clock import ManualClock
 from tests.unit.handlers.locations.journey import Atlas, Drawer, limited, unreached
 
-TAIPEI = Spot(25.03, 121.56, 0.5)
+TAIPEI = GeocodingHit(25.03, 121.56, 0.5)
 
 
 class Desk:
@@ -23,12 +23,12 @@ class Desk:
         self.geocoder.listen(self.told.append)
 
     async def find(self, query: str = "Taipei 101", *, since: datetime | None = None, language: str = "en") -> object:
-        return await self.geocoder.find(Wanted(query, settled=False), language, since=since)
+        return await self.geocoder.find(PlaceQuery(query, settled=False), language, since=since)
 
 
 async def test_a_place_is_asked_for_once_however_it_is_written() -> None:
     d = Desk()
-    assert await d.find("Taipei 101") == await d.find("  TAIPEI-101 ") == Spot(25.0, 121.5, 0.5)
+    assert await d.find("Taipei 101") == await d.find("  TAIPEI-101 ") == GeocodingHit(25.0, 121.5, 0.5)
     assert (d.atlas.asked, list(d.drawer.days.values()), d.told) == (["Taipei 101"], [90], ["found"])
     await d.find("Taipei 101", language="zh-TW")
     assert len(d.atlas.asked) == 2
@@ -60,23 +60,23 @@ async def test_what_is_missing_is_remembered_until_it_is_to_be_looked_for_again(
     [
         ([], False, "not_found"),
         ([TAIPEI], False, TAIPEI),
-        ([TAIPEI, Spot(39.8, -89.6, 0.45)], False, "ambiguous"),
-        ([TAIPEI, Spot(39.8, -89.6, 0.45)], True, TAIPEI),
-        ([TAIPEI, Spot(39.8, -89.6, 0.2)], False, TAIPEI),
-        ([TAIPEI, Spot(25.1, 121.6, 0.5)], False, TAIPEI),
-        ([TAIPEI, Spot(25.1, 121.6, 0.5), Spot(39.8, -89.6, 0.5)], False, "ambiguous"),
+        ([TAIPEI, GeocodingHit(39.8, -89.6, 0.45)], False, "ambiguous"),
+        ([TAIPEI, GeocodingHit(39.8, -89.6, 0.45)], True, TAIPEI),
+        ([TAIPEI, GeocodingHit(39.8, -89.6, 0.2)], False, TAIPEI),
+        ([TAIPEI, GeocodingHit(25.1, 121.6, 0.5)], False, TAIPEI),
+        ([TAIPEI, GeocodingHit(25.1, 121.6, 0.5), GeocodingHit(39.8, -89.6, 0.5)], False, "ambiguous"),
     ],
 )
 def test_two_places_far_apart_are_ambiguous_unless_something_decides(
-    hits: list[Spot], settled: bool, meant: object
+    hits: list[GeocodingHit], settled: bool, meant: object
 ) -> None:
-    assert chosen(hits, Wanted("x", settled)) == meant
+    assert chosen(hits, PlaceQuery("x", settled)) == meant
 
 
 def test_distances_are_those_on_a_globe() -> None:
-    assert kilometres(Spot(0, 179.9), Spot(0, -179.9)) == pytest.approx(22.2, abs=0.1)
-    assert kilometres(Spot(51.5074, -0.1278), Spot(48.8566, 2.3522)) == pytest.approx(343.6, abs=1)
-    assert kilometres(Spot(90, 0), Spot(-90, 0)) == pytest.approx(20015, abs=1)
+    assert kilometres(GeocodingHit(0, 179.9), GeocodingHit(0, -179.9)) == pytest.approx(22.2, abs=0.1)
+    assert kilometres(GeocodingHit(51.5074, -0.1278), GeocodingHit(48.8566, 2.3522)) == pytest.approx(343.6, abs=1)
+    assert kilometres(GeocodingHit(90, 0), GeocodingHit(-90, 0)) == pytest.approx(20015, abs=1)
 
 
 async def test_a_question_that_is_declined_says_so() -> None:
@@ -90,7 +90,7 @@ async def test_a_failure_is_not_remembered() -> None:
     d.atlas.faults["Taipei 101"] = [unreached()]
     with pytest.raises(Transient):
         await d.find()
-    assert isinstance(await d.find(), Spot)
+    assert isinstance(await d.find(), GeocodingHit)
     assert d.told == ["failed", "found"]
 
 
@@ -148,7 +148,7 @@ async def test_an_answer_that_was_on_its_way_does_not_end_a_pause_that_was_asked
     with pytest.raises(Postponed):
         await d.find("Longshan Temple")
     d.atlas.hold.set()
-    assert isinstance(await late, Spot)
+    assert isinstance(await late, GeocodingHit)
     with pytest.raises(Postponed, match="60 s"):
         await d.find("Elephant Mountain")
 

@@ -15,13 +15,13 @@ from aiohttp import ClientHttpProxyError, ClientSession, web
 from yarl import URL
 
 from secondunit.handlers.tools.network.addresses import AddressRule
-from secondunit.handlers.tools.network.proxy import Egress, Patience, Permit
+from secondunit.handlers.tools.network.proxy import Egress, Permit, ProxyTimeouts
 from secondunit.handlers.tools.network.resolver import AddrInfo
 from secondunit.testing.fakes.website import Site, serving
 
 HERE = AddressRule((ip_network("127.0.0.1/32"),))
 PUBLIC_ONLY = AddressRule()
-QUICK = Patience(head=0.3, connect=2, idle=0.3)
+QUICK = ProxyTimeouts(head=0.3, connect=2, idle=0.3)
 MANY = 1 << 30
 
 
@@ -249,7 +249,7 @@ async def test_a_tunnel_passes_both_ways_and_through_a_half_close() -> None:
 )
 async def test_what_is_no_proper_request_is_refused(request_head: bytes) -> None:
     recorder = Recorder(real=False)
-    async with Egress(HERE, open_socket=recorder, patience=QUICK) as egress:
+    async with Egress(HERE, open_socket=recorder, timeouts=QUICK) as egress:
         with egress.permit(MANY) as permit:
             assert (await ask(permit, request_head)).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 411 "))
     assert recorder.asked == []
@@ -257,7 +257,7 @@ async def test_what_is_no_proper_request_is_refused(request_head: bytes) -> None
 
 @pytest.mark.parametrize("sent", [b"", b"GET http://127", b"GET http://127.0.0.1/ HTTP/1.1\r\nX: " + b"x" * 200_000])
 async def test_a_client_that_never_finishes_its_head_is_hung_up_on(sent: bytes) -> None:
-    async with Egress(HERE, patience=QUICK) as egress:
+    async with Egress(HERE, timeouts=QUICK) as egress:
         with egress.permit(MANY) as permit, suppress(ConnectionError):
             assert await ask(permit, sent) == b""
 
@@ -271,7 +271,7 @@ async def test_a_server_that_answers_nothing_proper_costs_a_connection_only(answ
 
     server = await asyncio.start_server(rude, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, Egress(HERE, patience=QUICK) as egress:
+    async with server, Egress(HERE, timeouts=QUICK) as egress:
         with egress.permit(MANY) as permit:
             head = f"GET http://127.0.0.1:{port}/ HTTP/1.1\r\n".encode() + authorised(permit) + b"\r\n"
             with suppress(ConnectionError):
@@ -281,7 +281,7 @@ async def test_a_server_that_answers_nothing_proper_costs_a_connection_only(answ
 
 async def test_a_second_request_on_the_same_connection_reaches_nobody(site: Site) -> None:
     site.says("/one", text="one")
-    async with Egress(HERE, patience=QUICK) as egress:
+    async with Egress(HERE, timeouts=QUICK) as egress:
         with egress.permit(MANY) as permit:
             request = b"GET %s HTTP/1.1\r\n" + authorised(permit) + b"\r\n"
             urls = site.url("/one").encode(), site.url("/two").encode()

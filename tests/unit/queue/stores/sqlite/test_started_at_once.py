@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.queue.execution import House
+from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.leases import reclaim
@@ -18,7 +18,7 @@ from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
 from secondunit.queue.worker import Worker
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.jobs import BOOT, TTL, later
-from secondunit.testing.rig import Chance, Numbered, RecordedFolders
+from secondunit.testing.rig import Numbered, RecordedFolders, SteadyRandom
 
 
 class Place:
@@ -28,12 +28,12 @@ class Place:
         self.over = asyncio.Event()
         self.commits: list[list[tuple[str, str]]] = []
         self.ran: list[str] = []
-        hub, clock, chance = Hub(), ManualClock(), Chance()
+        hub, clock, rng = Hub(), ManualClock(), SteadyRandom()
         self.clock = clock
         registry = Registry([HandlerSpec("hls", Numbered, self._run)])
-        house = House(store, hub, clock, chance, RecordedFolders())
-        self.worker = Worker(house, registry, boot=BOOT, ttl=TTL, most=1)
-        self.queue = Queue(store, registry, hub, clock, chance, coming=self.worker.look)
+        runtime = Runtime(store, hub, clock, rng, RecordedFolders())
+        self.worker = Worker(runtime, registry, boot=BOOT, ttl=TTL, most=1)
+        self.queue = Queue(store, registry, hub, clock, rng, coming=self.worker.look)
         store.listen(hub.publish)
         store.listen(self._hear)
 

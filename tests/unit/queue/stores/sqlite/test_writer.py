@@ -11,8 +11,8 @@ from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound
 from secondunit.queue.model import Change, Job, Status
 from secondunit.queue.outcome import Completed
-from secondunit.queue.stores.sqlite import jobs, pruning
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
+from secondunit.queue.stores.sqlite.tables import jobs, pruning
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import (

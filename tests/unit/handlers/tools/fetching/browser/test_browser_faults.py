@@ -16,11 +16,11 @@ from secondunit.handlers.tools.fetching.browser.client import (
     Browser,
     Chromium,
     ChromiumMissing,
+    PageLead,
     PageWish,
-    Trail,
     find_chromium,
 )
-from secondunit.handlers.tools.fetching.browser.faults import Fault, judge
+from secondunit.handlers.tools.fetching.browser.faults import BrowserFault, judge
 from secondunit.handlers.tools.fetching.download_router import Downloads, DownloadWish
 from secondunit.handlers.tools.fetching.http_download import Transfer
 from secondunit.handlers.tools.fetching.ytdlp.client import YtDlp
@@ -68,7 +68,7 @@ class FakeChild:
 
 
 NOTHING = {"fault": {"type": "nothing", "message": ""}}
-TRAIL = {"trail": {"url": "http://127.0.0.1/f", "stream": False, "headers": {}}}
+TRAIL = {"lead": {"url": "http://127.0.0.1/f", "stream": False, "headers": {}}}
 
 
 def browser(child: FakeChild, egress: Egress) -> Browser:
@@ -83,7 +83,7 @@ async def test_one_page_is_looked_at_at_a_time(egress: Egress, ctx: FakeContext)
     await asyncio.sleep(0.05)
     child.go.set()
     found = await asyncio.gather(*looks)
-    assert child.most == 1 and found == [Trail("http://127.0.0.1/f", False, {})] * 3
+    assert child.most == 1 and found == [PageLead("http://127.0.0.1/f", False, {})] * 3
 
 
 async def test_who_waits_for_the_browser_is_seen_to_wait(
@@ -196,7 +196,7 @@ async def test_a_file_that_neither_is_given_is_refused_as_plain_http_was(
     looking: Any, ctx: FakeContext, site: Site
 ) -> None:
     site.says("/f", 403)
-    downloads, child = looking({"trail": {"url": site.url("/f"), "stream": False, "headers": {}}})
+    downloads, child = looking({"lead": {"url": site.url("/f"), "stream": False, "headers": {}}})
     with pytest.raises(Deterministic) as caught:
         await downloads.get(DownloadWish(site.url("/"), MOST, ".mp4", "browser"), ctx)
     assert caught.value.type == "forbidden" and [told["own"] for told in child.told] == [False, True]
@@ -204,7 +204,7 @@ async def test_a_file_that_neither_is_given_is_refused_as_plain_http_was(
 
 async def test_a_link_that_works_once_is_taken_from_the_browser(looking: Any, ctx: FakeContext, site: Site) -> None:
     site.says("/once", 403)
-    downloads, child = looking({"trail": {"url": site.url("/once"), "stream": False, "headers": {}}})
+    downloads, child = looking({"lead": {"url": site.url("/once"), "stream": False, "headers": {}}})
     child.again = [{"caught": {"name": "download.mp4", "url": site.url("/once")}, "content": b"film" * 100}]
     got = await downloads.get(DownloadWish(site.url("/"), MOST, ".mp4", "browser"), ctx)
     assert got.path.read_bytes() == b"film" * 100 and got.path.parent == ctx.workspace.kept
@@ -212,7 +212,7 @@ async def test_a_link_that_works_once_is_taken_from_the_browser(looking: Any, ct
 
 
 async def test_a_page_that_leads_to_a_url_with_a_password_is_refused(looking: Any, ctx: FakeContext) -> None:
-    downloads, _ = looking({"trail": {"url": "http://user:s3cret@127.0.0.1/f", "stream": False, "headers": {}}})
+    downloads, _ = looking({"lead": {"url": "http://user:s3cret@127.0.0.1/f", "stream": False, "headers": {}}})
     with pytest.raises(Deterministic, match="user name or password") as caught:
         await downloads.get(DownloadWish("http://127.0.0.1/", MOST, ".mp4", "browser"), ctx)
     assert caught.value.type == "bad_redirect" and "s3cret" not in str(caught.value)
@@ -228,7 +228,7 @@ async def test_auto_never_asks_the_browser(looking: Any, ctx: FakeContext, site:
 async def test_headers_follow_to_a_file_of_their_own_origin_only(looking: Any, ctx: FakeContext, site: Site) -> None:
     site.file("/film.mp4", b"x" * 1000)
     found = {"User-Agent": "Chrome", "Referer": "http://page/", "Cookie": "from=browser"}
-    downloads, _ = looking({"trail": {"url": site.url("/film.mp4"), "stream": False, "headers": found}})
+    downloads, _ = looking({"lead": {"url": site.url("/film.mp4"), "stream": False, "headers": found}})
     mine = {"x-key": "s3cret", "user-agent": "Mine"}
     await downloads.get(DownloadWish("http://127.0.0.1:1/", MOST, ".mp4", "browser", mine, "a=b"), ctx)
     sent = site.requests[-1].headers
@@ -265,37 +265,49 @@ def test_each_name_of_the_system_s_browser_is_found(tmp_path: Path, name: str) -
 @pytest.mark.parametrize(
     ("fault", "kind", "type"),
     [
-        (Fault("nothing"), Deterministic, "nothing_to_download"),
-        (Fault("too_large"), Deterministic, "too_large"),
-        (Fault("status", "404"), Deterministic, "not_found"),
-        (Fault("status", "451"), Deterministic, "forbidden"),
-        (Fault("status", "422"), Deterministic, "http_error"),
-        (Fault("status", "408"), Transient, "server_error"),
-        (Fault("status", "503", "12"), Transient, "server_error"),
-        (Fault("navigation", "Page.goto: net::ERR_CERT_DATE_INVALID at https://x/"), Deterministic, "bad_certificate"),
-        (Fault("navigation", "Page.goto: net::ERR_TOO_MANY_REDIRECTS at x"), Deterministic, "too_many_redirects"),
-        (Fault("navigation", "Page.goto: net::ERR_UNSAFE_REDIRECT at x"), Deterministic, "bad_redirect"),
-        (Fault("navigation", "Page.goto: net::ERR_TUNNEL_CONNECTION_FAILED at x"), Transient, "connection_failed"),
-        (Fault("navigation", "Page.goto: Timeout 60000ms exceeded."), Transient, "browser_failed"),
-        (Fault("browser", "Target closed\nFATAL: No usable sandbox!"), Deterministic, "capability_missing"),
-        (Fault("browser", "Target page, context or browser has been closed"), Transient, "browser_failed"),
-        (Fault("stalled", "no byte came for 60 s"), Transient, "stalled"),
-        (Fault("cookies"), Deterministic, "bad_cookies"),
+        (BrowserFault("nothing"), Deterministic, "nothing_to_download"),
+        (BrowserFault("too_large"), Deterministic, "too_large"),
+        (BrowserFault("status", "404"), Deterministic, "not_found"),
+        (BrowserFault("status", "451"), Deterministic, "forbidden"),
+        (BrowserFault("status", "422"), Deterministic, "http_error"),
+        (BrowserFault("status", "408"), Transient, "server_error"),
+        (BrowserFault("status", "503", "12"), Transient, "server_error"),
+        (
+            BrowserFault("navigation", "Page.goto: net::ERR_CERT_DATE_INVALID at https://x/"),
+            Deterministic,
+            "bad_certificate",
+        ),
+        (
+            BrowserFault("navigation", "Page.goto: net::ERR_TOO_MANY_REDIRECTS at x"),
+            Deterministic,
+            "too_many_redirects",
+        ),
+        (BrowserFault("navigation", "Page.goto: net::ERR_UNSAFE_REDIRECT at x"), Deterministic, "bad_redirect"),
+        (
+            BrowserFault("navigation", "Page.goto: net::ERR_TUNNEL_CONNECTION_FAILED at x"),
+            Transient,
+            "connection_failed",
+        ),
+        (BrowserFault("navigation", "Page.goto: Timeout 60000ms exceeded."), Transient, "browser_failed"),
+        (BrowserFault("browser", "Target closed\nFATAL: No usable sandbox!"), Deterministic, "capability_missing"),
+        (BrowserFault("browser", "Target page, context or browser has been closed"), Transient, "browser_failed"),
+        (BrowserFault("stalled", "no byte came for 60 s"), Transient, "stalled"),
+        (BrowserFault("cookies"), Deterministic, "bad_cookies"),
     ],
 )
-def test_a_fault_means_what_its_cause_says(fault: Fault, kind: type[Exception], type: str) -> None:
+def test_a_fault_means_what_its_cause_says(fault: BrowserFault, kind: type[Exception], type: str) -> None:
     error = judge(fault, "http://site.example/page", NOW)
     assert isinstance(error, kind)
     assert error.type == type and "\n" not in str(error)
 
 
 def test_too_many_bytes_explain_any_fault() -> None:
-    assert judge(Fault("nothing"), "http://site.example/", NOW, spent=True).type == "too_large"
+    assert judge(BrowserFault("nothing"), "http://site.example/", NOW, spent=True).type == "too_large"
 
 
 def test_the_wait_that_a_server_asks_for_is_passed_on_within_reason() -> None:
     def wait(asked: str | None) -> float | None:
-        error = judge(Fault("status", "503", asked), "http://site.example/", NOW)
+        error = judge(BrowserFault("status", "503", asked), "http://site.example/", NOW)
         assert isinstance(error, Transient)
         return error.delay.total_seconds() if error.delay else None
 

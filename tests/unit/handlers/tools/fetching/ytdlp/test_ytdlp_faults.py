@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from secondunit.handlers.tools.fetching.host_pauses import Gates
-from secondunit.handlers.tools.fetching.ytdlp.faults import Fault, clean, judge
+from secondunit.handlers.tools.fetching.host_pauses import HostPauses
+from secondunit.handlers.tools.fetching.ytdlp.faults import YtDlpFault, clean, judge
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
 from secondunit.testing.clock import ManualClock
 
@@ -19,8 +19,8 @@ def fault(
     status: int | None = None,
     retry_after: str | None = None,
     errno: int | None = None,
-) -> Fault:
-    return Fault(("DownloadError", *names), message, refused, status, retry_after, errno)
+) -> YtDlpFault:
+    return YtDlpFault(("DownloadError", *names), message, refused, status, retry_after, errno)
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ def test_an_endless_message_is_cut() -> None:
 
 async def test_a_closed_gate_postpones_all_jobs_of_the_host_until_it_opens() -> None:
     clock = ManualClock()
-    gates = Gates(clock)
-    gates.close("video.example", timedelta(minutes=15), "it said so")
-    gates.pass_through("other.example")
+    pauses = HostPauses(clock)
+    pauses.close("video.example", timedelta(minutes=15), "it said so")
+    pauses.pass_through("other.example")
     await clock.advance(60)
     with pytest.raises(Postponed, match="it said so") as caught:
-        gates.pass_through("video.example")
+        pauses.pass_through("video.example")
     assert caught.value.delay == timedelta(minutes=14)
     await clock.advance(14 * 60)
-    gates.pass_through("video.example")
+    pauses.pass_through("video.example")

@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 
 from secondunit.handlers.tools.storage.s3 import client as s3_client
 from secondunit.handlers.tools.storage.s3 import upload as s3_upload
-from secondunit.handlers.tools.storage.s3.client import S3, Patience
+from secondunit.handlers.tools.storage.s3.client import S3, S3Timeouts
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.testing.handler_kit import FakeContext
@@ -63,7 +63,7 @@ async def patient(tmp_path: Path) -> AsyncIterator[Any]:
         endpoint = str(server.make_url("/")).rstrip("/")
         environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT": endpoint}
         moment = timedelta(seconds=silence)
-        return Buckets(S3(environment, Patience(moment, moment, retries=1)), ["films"], 1 << 30)
+        return Buckets(S3(environment, S3Timeouts(moment, moment, retries=1)), ["films"], 1 << 30)
 
     yield start
     for server, faulty in servers:

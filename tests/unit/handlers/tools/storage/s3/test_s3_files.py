@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from secondunit.handlers.tools.storage.s3 import upload as s3_upload
-from secondunit.handlers.tools.storage.s3.client import S3, Found
+from secondunit.handlers.tools.storage.s3.client import S3, ObjectInfo
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.queue.context import Hooks, RunContext
 from secondunit.queue.errors import LeaseLost
@@ -248,8 +248,8 @@ async def test_a_disk_without_room_is_told_before_anything_is_fetched(
     server: LocalS3, bucket: str, ctx: FakeContext
 ) -> None:
     class Huge(Counting):
-        async def find(self, spot: Any) -> Found:
-            return Found(1 << 60, '"huge"')
+        async def find(self, s3_path: Any) -> ObjectInfo:
+            return ObjectInfo(1 << 60, '"huge"')
 
     s3 = Huge(server.environment())
     with pytest.raises(OSError, match="no room on the disk"):
@@ -265,6 +265,6 @@ class Counting(S3):
         super().__init__(environment)
         self.starts: list[int] = []
 
-    def read(self, spot: Any, etag: str, start: int = 0) -> Any:
+    def read(self, s3_path: Any, etag: str, start: int = 0) -> Any:
         self.starts.append(start)
-        return super().read(spot, etag, start)
+        return super().read(s3_path, etag, start)

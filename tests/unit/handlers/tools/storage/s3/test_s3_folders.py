@@ -229,13 +229,13 @@ class Listed(S3):
         self.calls: list[str] = []
         self.before_put = self.after_put = nothing
 
-    async def put(self, spot: Any, *args: Any, **kwargs: Any) -> str:
+    async def put(self, s3_path: Any, *args: Any, **kwargs: Any) -> str:
         await self.before_put()
-        self.calls.append(f"put {spot.key}")
-        etag = await super().put(spot, *args, **kwargs)
+        self.calls.append(f"put {s3_path.key}")
+        etag = await super().put(s3_path, *args, **kwargs)
         await self.after_put()
         return etag
 
-    async def remove(self, spots: Any) -> None:
-        self.calls.append(f"remove {len(spots)}")
-        await super().remove(spots)
+    async def remove(self, s3_paths: Any) -> None:
+        self.calls.append(f"remove {len(s3_paths)}")
+        await super().remove(s3_paths)

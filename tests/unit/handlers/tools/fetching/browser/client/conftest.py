@@ -11,7 +11,7 @@ from ipaddress import ip_network
 import pytest
 from aiohttp import ClientTimeout
 
-from secondunit.handlers.tools.fetching.browser.client import Browser, Chromium, Patience
+from secondunit.handlers.tools.fetching.browser.client import Browser, BrowserTimeouts, Chromium
 from secondunit.handlers.tools.fetching.download_router import Downloads
 from secondunit.handlers.tools.fetching.http_download import Transfer
 from secondunit.handlers.tools.fetching.ytdlp.client import YtDlp
@@ -73,8 +73,8 @@ def waits() -> float:
 @pytest.fixture
 def browser(egress: Egress, clock: ManualClock, waits: float) -> Browser:
     assert isinstance(FOUND, Chromium)
-    patience = Patience(opens=30, waits=waits, silence=1)
-    return Browser(ProcessRunner(sys.executable), egress, clock, FOUND, sys.executable, patience)
+    timeouts = BrowserTimeouts(opens=30, waits=waits, silence=1)
+    return Browser(ProcessRunner(sys.executable), egress, clock, FOUND, sys.executable, timeouts)
 
 
 @pytest.fixture

@@ -21,12 +21,12 @@ LOG_LINES = 30
 KEPT = ("PATH", "HOME", "LANG", "FFMPEG_PATH", "FFPROBE_PATH")
 
 
-class Broken(Exception):
+class DemoFailed(Exception):
     """The demo did not come to its end; the message says where it stopped."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DemoEnvironment:
     """The folders of one demo."""
 
     folder: Path
@@ -55,7 +55,7 @@ class Stage:
         """Make the folder; in one that was not made by a demo nothing is touched."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self.mark.exists() and any(self.folder.iterdir()):
-            raise Broken(f"{self.folder} holds other things; name a folder that is empty or not there yet")
+            raise DemoFailed(f"{self.folder} holds other things; name a folder that is empty or not there yet")
         self.mark.touch()
         self.media.mkdir(parents=True, exist_ok=True)
 
@@ -73,16 +73,16 @@ def examples(*names: str) -> Path:
     for folder in (package.parent / "examples", package / "examples"):
         if all((folder / name).is_file() for name in names):
             return folder
-    raise Broken(f"the examples {' and '.join(names)} are not installed; run it in a checkout (`make demo`)")
+    raise DemoFailed(f"the examples {' and '.join(names)} are not installed; run it in a checkout (`make demo`)")
 
 
 @contextlib.contextmanager
-def daemon(stage: Stage, port: int, more: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def daemon(environment: DemoEnvironment, port: int, more: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A daemon with settings of its own, whatever ours are; gone when this closes."""
     mine = {name: os.environ[name] for name in KEPT if name in os.environ}
     settings = {
-        "DATA_DIR": str(stage.data),
-        "MEDIA_ROOTS": str(stage.media),
+        "DATA_DIR": str(environment.data),
+        "MEDIA_ROOTS": str(environment.media),
         "PORT": str(port),
         "LOG_FORMAT": "console",
         "SECONDUNIT_CONFIG": os.devnull,
@@ -90,7 +90,7 @@ def daemon(stage: Stage, port: int, more: Mapping[str, str]) -> Iterator[subproc
         "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
     }
     argv = [sys.executable, "-m", "secondunit", "run"]
-    with program(argv, stage.folder, stage.log, {**mine, **settings, **more}) as process:
+    with program(argv, environment.folder, environment.log, {**mine, **settings, **more}) as process:
         yield process
 
 
@@ -111,11 +111,11 @@ def program(argv: list[str], folder: Path, log: Path, environ: Mapping[str, str]
 
 async def ready(process: subprocess.Popen[bytes], url: str) -> None:
     """Return once the daemon answers."""
-    if not await answers(process, url, "/health", READY_WITHIN):
-        raise Broken(f"the daemon ended with exit code {process.returncode} before it was ready")
+    if not await responds(process, url, "/health", READY_WITHIN):
+        raise DemoFailed(f"the daemon ended with exit code {process.returncode} before it was ready")
 
 
-async def answers(process: subprocess.Popen[bytes], url: str, path: str, within: float) -> bool:
+async def responds(process: subprocess.Popen[bytes], url: str, path: str, within: float) -> bool:
     """Wait until the program answers at this path; False if it ended before it did."""
     async with asyncio.timeout(within):
         while process.poll() is None:
@@ -133,13 +133,13 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     try:
         code = process.wait(STOPPED_WITHIN)
     except subprocess.TimeoutExpired:
-        raise Broken(f"the daemon did not stop within {STOPPED_WITHIN:g} s") from None
+        raise DemoFailed(f"the daemon did not stop within {STOPPED_WITHIN:g} s") from None
     if code != 0:
-        raise Broken(f"the daemon ended with exit code {code}")
+        raise DemoFailed(f"the daemon ended with exit code {code}")
 
 
-def show_log(stage: Stage) -> None:
+def show_log(environment: DemoEnvironment) -> None:
     """Print how the daemon's log ends."""
-    if stage.log.is_file():
-        for line in stage.log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
+    if environment.log.is_file():
+        for line in environment.log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
             click.echo(line, err=True)

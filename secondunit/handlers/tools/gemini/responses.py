@@ -42,7 +42,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GeminiAnswer:
     """`blocked` says why Gemini would not answer; `cut` that the answer was longer than it may be."""
 
     text: str
@@ -51,7 +51,7 @@ class Answer:
     usage: Usage
 
 
-def read(body: str) -> Answer:
+def read(body: str) -> GeminiAnswer:
     """The answer in a body; one that is no JSON, or of another shape, is an answer without text."""
     try:
         found = json.loads(body)
@@ -61,7 +61,7 @@ def read(body: str) -> Answer:
     candidate = _mapping(next(iter(_list(found.get("candidates"))), None))
     finish = str(candidate.get("finishReason", ""))
     blocked = _mapping(found.get("promptFeedback")).get("blockReason") or (finish if finish in BLOCKED else None)
-    return Answer(
+    return GeminiAnswer(
         text=_text(_list(_mapping(candidate.get("content")).get("parts"))),
         blocked=str(blocked) if blocked else None,
         cut=finish == CUT,

@@ -23,7 +23,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Sidecar:
     """`of` is a digest of what is downloaded, `version` that of the file, or of the latest `piece` of a stream.
 
     `size` is what of a stream was there before that piece.
@@ -35,41 +35,41 @@ class Note:
     size: int = 0
 
 
-class Leftover:
+class PartialDownload:
     """yt-dlp's own files for the download `name`, and the note `NAME.version`, which is atomically exchanged."""
 
     def __init__(self, name: str) -> None:
         self._part = Path(f"{name}.part")
         self._state = Path(f"{name}.ytdl")
-        self._note = Path(f"{name}.version")
+        self._sidecar = Path(f"{name}.version")
 
     @property
     def size(self) -> int:
         """Bytes that are there."""
         return self._part.stat().st_size if self._part.exists() else 0
 
-    def note(self) -> Note | None:
+    def sidecar(self) -> Sidecar | None:
         """Whose bytes these are; None when that is not known for certain."""
         try:
-            told = json.loads(self._note.read_text())
-            note, boot = Note(**{**told["note"], "version": Version(**told["note"]["version"])}), told["boot"]
+            told = json.loads(self._sidecar.read_text())
+            sidecar, boot = Sidecar(**{**told["note"], "version": Version(**told["note"]["version"])}), told["boot"]
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None
         # After a power cut a part may have holes where its bytes were: only this life of the machine trusts its own.
-        return note if boot == machine_boot() else None
+        return sidecar if boot == machine_boot() else None
 
     def mark(self, of: str, version: Version | None, *, piece: str = "") -> None:
         """Note whose bytes come now; what has no strong mark gets no note, so that no later run goes on with it."""
         if version is None or not version.strong:
-            self._note.unlink(missing_ok=True)
+            self._sidecar.unlink(missing_ok=True)
             return
-        draft = self._note.with_name(f"{self._note.name}.new")
-        draft.write_text(json.dumps({"note": asdict(Note(of, version, piece, self.size)), "boot": machine_boot()}))
-        draft.replace(self._note)
+        draft = self._sidecar.with_name(f"{self._sidecar.name}.new")
+        draft.write_text(json.dumps({"note": asdict(Sidecar(of, version, piece, self.size)), "boot": machine_boot()}))
+        draft.replace(self._sidecar)
 
     def discard(self) -> None:
         """Have yt-dlp start over."""
-        for file in (self._part, self._state, self._note):
+        for file in (self._part, self._state, self._sidecar):
             file.unlink(missing_ok=True)
         self.discard_pieces()
 

@@ -6,19 +6,19 @@ from typing import Any
 
 from secondunit.queue import leases
 from secondunit.queue.errors import StoreBroken
-from secondunit.queue.execution import House
+from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Store
 from secondunit.queue.worker import Worker
 from secondunit.testing.clock import ManualClock
-from secondunit.testing.rig import Chance, RecordedFolders
+from secondunit.testing.rig import RecordedFolders, SteadyRandom
 
 TTL = timedelta(seconds=30)
 
 
-class Wire:
+class StoreLink:
     """A process's way to the store, or to a part of it: once `cut` holds something, nothing gets through."""
 
     def __init__(self, end: Any, cut: list[str]) -> None:
@@ -28,7 +28,7 @@ class Wire:
     def __getattr__(self, name: str) -> Any:
         there = getattr(self._end, name)
         if name in ("steps", "outbox", "cache"):
-            return Wire(there, self._cut)
+            return StoreLink(there, self._cut)
         if not asyncio.iscoroutinefunction(there):
             return there
 
@@ -44,25 +44,25 @@ class Process:
     """A queue, a worker and its heartbeat under one boot id; at most one of them lives at a time."""
 
     def __init__(
-        self, store: Store, clock: ManualClock, chance: Chance, registry: Registry, boot: str, most: int
+        self, store: Store, clock: ManualClock, rng: SteadyRandom, registry: Registry, boot: str, most: int
     ) -> None:
         self.cut: list[str] = []
-        self.wire: Any = Wire(store, self.cut)
+        self.link: Any = StoreLink(store, self.cut)
         self.hub = Hub()
         store.listen(self.hub.publish)
-        house = House(self.wire, self.hub, clock, chance, RecordedFolders())
-        self.worker = Worker(house, registry, boot=boot, ttl=TTL, most=most)
+        runtime = Runtime(self.link, self.hub, clock, rng, RecordedFolders())
+        self.worker = Worker(runtime, registry, boot=boot, ttl=TTL, most=most)
         look, stop = self.worker.look, self.worker.stop_job
-        self.queue = Queue(self.wire, registry, self.hub, clock, chance, interrupt=stop, coming=look)
+        self.queue = Queue(self.link, registry, self.hub, clock, rng, interrupt=stop, coming=look)
         self.clock = clock
         self.tasks: list[asyncio.Task[Any]] = []
 
     async def start(self) -> None:
         """Free what earlier processes left, then claim and beat."""
-        await leases.reclaim(self.wire, self.clock, self.worker.boot)
+        await leases.reclaim(self.link, self.clock, self.worker.boot)
         self.tasks = [
             asyncio.create_task(self.worker.run()),
-            asyncio.create_task(leases.keep(self.worker, self.wire, self.clock)),
+            asyncio.create_task(leases.keep(self.worker, self.link, self.clock)),
         ]
 
     def check(self) -> None:

@@ -14,7 +14,17 @@ import click
 
 from secondunit.cli import output
 from secondunit.cli.client import Client, NoDaemon, at
-from secondunit.cli.demo_stage import Broken, Stage, answers, daemon, examples, free_port, program, ready, stop
+from secondunit.cli.demos.environment import (
+    DemoEnvironment,
+    DemoFailed,
+    daemon,
+    examples,
+    free_port,
+    program,
+    ready,
+    responds,
+    stop,
+)
 
 ANALYSES = tuple(f"analysis-{number}" for number in (1, 2, 3))
 FIRST_POINTS, COST = 1000, 10
@@ -23,32 +33,32 @@ TAKEN_OVER_WITHIN = 180.0
 CLIP, BACKEND = "media/clip.mp4", "backend/server.mjs"
 
 
-def take_over(stage: Stage) -> None:
+def take_over(environment: DemoEnvironment) -> None:
     """Show a takeover from the failed analyses to the recipes in the backend; Broken if it is not one."""
-    asyncio.run(_take_over(stage, _node(), examples(CLIP, BACKEND)))
+    asyncio.run(_take_over(environment, _node(), examples(CLIP, BACKEND)))
 
 
 def _node() -> str:
     beside = str(Path(sys.executable).parent)
     node = shutil.which("node") or shutil.which("node", path=beside)
     if node is None:
-        raise Broken("the example backend is a Node program and no node is on PATH; install Node 20 or newer")
+        raise DemoFailed("the example backend is a Node program and no node is on PATH; install Node 20 or newer")
     return node
 
 
-async def _take_over(stage: Stage, node: str, folder: Path) -> None:
+async def _take_over(environment: DemoEnvironment, node: str, folder: Path) -> None:
     from secondunit.testing.fakes.gemini import StandIn
 
     standin = StandIn()
     async with (
         standin.serving() as gemini,
         _videos(folder / CLIP) as videos,
-        _backend(stage, node, folder / BACKEND) as backend,
+        _backend(environment, node, folder / BACKEND) as backend,
     ):
         click.echo(f"Gemini:   {gemini} is a STAND-IN: it looks at no video, its recipes are made up, nothing is paid")
         click.echo(f"backend:  {backend} shows the analyses while this runs")
         async with at(backend) as client:
-            await _box(stage, client, _settings(gemini, backend), videos)
+            await _box(environment, client, _settings(gemini, backend), videos)
             await _tell(client, standin.calls.total())
 
 
@@ -63,11 +73,11 @@ def _settings(gemini: str, backend: str) -> Mapping[str, str]:
     }
 
 
-async def _box(stage: Stage, backend: Client, settings: Mapping[str, str], videos: str) -> None:
+async def _box(environment: DemoEnvironment, backend: Client, settings: Mapping[str, str], videos: str) -> None:
     """Let a box take over what fails online, and say what it does until the backend has every recipe."""
     port = free_port()
-    with daemon(stage, port, settings) as process:
-        click.echo(f"the box is starting in active mode on {stage.folder} (process {process.pid})")
+    with daemon(environment, port, settings) as process:
+        click.echo(f"the box is starting in active mode on {environment.folder} (process {process.pid})")
         await ready(process, f"http://127.0.0.1:{port}")
         async with asyncio.timeout(TAKEN_OVER_WITHIN), at(f"http://127.0.0.1:{port}") as box, box.events() as events:
             showing = asyncio.create_task(_show(events))
@@ -115,7 +125,7 @@ async def _tell(backend: Client, calls: int) -> None:
     left = ", ".join(f"{user} has {left}" for user, left in points.items())
     click.echo(f"points:   {left} of {FIRST_POINTS}; each recipe costs {COST}, once")
     if len(completions) != len(ANALYSES) or calls != len(ANALYSES) or set(points.values()) != {expected}:
-        raise Broken(f"each of these should have happened once a video, and {expected} points be left")
+        raise DemoFailed(f"each of these should have happened once a video, and {expected} points be left")
 
 
 @asynccontextmanager
@@ -138,13 +148,13 @@ async def _videos(clip: Path) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _backend(stage: Stage, node: str, script: Path) -> AsyncIterator[str]:
+async def _backend(environment: DemoEnvironment, node: str, script: Path) -> AsyncIterator[str]:
     """The example backend, without a key of its own; its base URL."""
-    file, log, port = stage.folder / "backend.json", stage.folder / "backend.log", free_port()
+    file, log, port = environment.folder / "backend.json", environment.folder / "backend.log", free_port()
     file.unlink(missing_ok=True)
     environ = {"PATH": os.environ.get("PATH", ""), "PORT": str(port), "DATA_FILE": str(file)}
     url = f"http://127.0.0.1:{port}"
-    with program([node, str(script)], stage.folder, log, environ) as process:
-        if not await answers(process, url, "/v1/points", STARTED_WITHIN):
-            raise Broken(f"the example backend ended: {log.read_text(errors='replace')[-500:]}")
+    with program([node, str(script)], environment.folder, log, environ) as process:
+        if not await responds(process, url, "/v1/points", STARTED_WITHIN):
+            raise DemoFailed(f"the example backend ended: {log.read_text(errors='replace')[-500:]}")
         yield url

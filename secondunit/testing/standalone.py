@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 
-def serve_alone(about: str | None, serving: Callable[[int], AbstractAsyncContextManager[str]], says: str) -> None:
+def serve_standalone(about: str | None, serving: Callable[[int], AbstractAsyncContextManager[str]], says: str) -> None:
     """Serve on the `--port` that is asked for until interrupted; `says` has a place for the URL."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--port", type=int, default=0)

@@ -7,10 +7,10 @@ from typing import Any
 
 from secondunit.handlers.analyze.recipe import INSTRUCTIONS, SCHEMA, prompt, recipe_from
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.gemini.answers import Usage
 from secondunit.handlers.tools.gemini.client import Gemini
-from secondunit.handlers.tools.gemini.conversation import OUTPUT, Talk
+from secondunit.handlers.tools.gemini.conversation import OUTPUT, Conversation
 from secondunit.handlers.tools.gemini.prices import cost
+from secondunit.handlers.tools.gemini.responses import Usage
 from secondunit.handlers.tools.gemini.transport import Question
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
@@ -18,7 +18,7 @@ from secondunit.queue.outcome import Deterministic
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
+class FilmExcerpt:
     """A video as the model sees it: facts, JPEG files with their seconds, and what is said from which second on."""
 
     info: Mapping[str, Any]
@@ -27,7 +27,7 @@ class Film:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ExtractedRecipe:
     """The recipe, and what all answers that led to it took; `cost` in US dollars, None when unknown."""
 
     recipe: Mapping[str, Any]
@@ -35,16 +35,20 @@ class Found:
     cost: float | None
 
 
-async def ask_for_recipe(gemini: Gemini, clock: Clock, ctx: JobContext, film: Film, language: str | None) -> Found:
-    """What the film shows, as a recipe; Deterministic: as `Talk.understand`, and "not_a_recipe"."""
+async def ask_for_recipe(
+    gemini: Gemini, clock: Clock, ctx: JobContext, film: FilmExcerpt, language: str | None
+) -> ExtractedRecipe:
+    """What the film shows, as a recipe; Deterministic: as `Conversation.understand`, and "not_a_recipe"."""
     pictures = await in_thread(_read, film.stills)
     parts = prompt(film.info["title"], film.info["duration"], language, film.said, pictures)
-    talk = Talk(gemini, clock, ctx)
-    recipe = await talk.understand("gemini", Question(INSTRUCTIONS, parts, SCHEMA, OUTPUT), recipe_from)
+    conversation = Conversation(gemini, clock, ctx)
+    recipe = await conversation.understand("gemini", Question(INSTRUCTIONS, parts, SCHEMA, OUTPUT), recipe_from)
     if recipe.empty:
         shows = recipe.shows.strip() or "nothing that is cooked or mixed"
         raise Deterministic(f"this is not a cooking video; it shows: {shows}", type="not_a_recipe")
-    return Found(recipe.result(language), talk.usage, cost(gemini.model, talk.usage, clock.now().date()))
+    return ExtractedRecipe(
+        recipe.result(language), conversation.usage, cost(gemini.model, conversation.usage, clock.now().date())
+    )
 
 
 def _read(stills: Sequence[tuple[float, Path]]) -> Sequence[tuple[float, bytes]]:

@@ -21,7 +21,7 @@ from secondunit.queue.stores.sqlite.rows import (
     micros,
     moving_values,
 )
-from secondunit.queue.stores.sqlite.sparse import Update
+from secondunit.queue.stores.sqlite.sparse_statements import Update
 from secondunit.queue.stores.sqlite.transaction import NEVER, Transaction
 from secondunit.queue.value import replace
 

@@ -1,0 +1,59 @@
+"""Fault injection: a store that refuses its next writes, or holds its claims on their way back."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from secondunit.queue.errors import StoreBroken, StoreFull
+from secondunit.queue.model import Job, JobId, Lease
+from secondunit.queue.store import Decide
+from secondunit.queue.stores.memory import MemoryStore
+
+
+class FaultyStore(MemoryStore):
+    """A store whose next writes can be refused (`full`, `broken`) and whose claims can be held on their way back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.full = False
+        self.broken = False
+        self.refused = 0
+        self.claims = 0
+        self.on_the_way = asyncio.Event()
+        self.arrive = asyncio.Event()
+        self.arrive.set()
+
+    async def change(self, job_id: JobId, decide: Decide, *, lease: Lease | None = None) -> Job:
+        self._judge()
+        return await super().change(job_id, decide, lease=lease)
+
+    async def claim(self, *arguments: Any) -> Any:
+        self.claims += 1
+        self._judge()
+        jobs = await super().claim(*arguments)
+        self.on_the_way.set()
+        await self.arrive.wait()
+        return jobs
+
+    async def extend(self, *arguments: Any) -> Any:
+        self._judge()
+        return await super().extend(*arguments)
+
+    async def shift(self, delta: timedelta) -> None:
+        self._judge()
+        await super().shift(delta)
+
+    async def prune(self, *arguments: Any) -> Any:
+        self._judge()
+        return await super().prune(*arguments)
+
+    async def age(self, *arguments: Any) -> int:
+        self._judge()
+        return await super().age(*arguments)
+
+    def _judge(self) -> None:
+        self.refused += self.full or self.broken
+        if self.broken:
+            raise StoreBroken("the disk is gone")
+        if self.full:
+            raise StoreFull("the disk is full")

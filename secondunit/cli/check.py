@@ -1,4 +1,4 @@
-"""`secondunit check`: for a deployment script."""
+"""`secondunit check`: the pre-restart gate for a deployment script; what it does not know is never called safe."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from secondunit.cli import output
-from secondunit.cli.client import FAILED, ask
+from secondunit.cli.client import FAILED, Refused, ask
 
 if TYPE_CHECKING:
     from secondunit.daemon.config.settings import Settings
 
-NOTHING_RUNS = {"safe": True, "running": [], "seconds": 0, "daemon": False}
+UNKNOWN = 3
+NO_DAEMON: dict[str, Any] = {"running": [], "seconds": None, "daemon": False}
 
 
 @click.command()
@@ -21,20 +22,27 @@ NOTHING_RUNS = {"safe": True, "running": [], "seconds": 0, "daemon": False}
 def check(as_json: bool) -> None:
     """Say whether it is safe to restart now: exit 0 if no job runs, 1 with what runs and how long it may take.
 
-    A restart loses nothing either way: jobs that outlast DRAIN_SECONDS go back to the queue and start again.
+    Exit 3 when it can't be known, since no queue is there or the daemon does not answer. A restart loses nothing either
+    way: jobs that outlast DRAIN_SECONDS go back to the queue and start again.
     """
     found = ask(lambda client: client.call("GET", "/api/admin/check"), _without)
     if as_json:
         output.printed({"daemon": True, **found})
-    elif found["safe"]:
-        click.echo("safe: no job runs" if found.get("daemon", True) else "safe: no daemon runs")
     else:
         for job in found["running"]:
             click.echo(_line(job))
-        left = found["seconds"]
-        click.echo("not safe: " + ("it can't be told how long they take" if left is None else f"about {left} s to go"))
+        click.echo(_verdict(found))
     if not found["safe"]:
-        sys.exit(FAILED)
+        sys.exit(UNKNOWN if found["safe"] is None else FAILED)
+
+
+def _verdict(found: dict[str, Any]) -> str:
+    if "why" in found:
+        return str(found["why"])
+    if found["safe"]:
+        return "safe: no job runs"
+    left = found["seconds"]
+    return "not safe: " + ("it can't be told how long they take" if left is None else f"about {left} s to go")
 
 
 def _line(job: dict[str, Any]) -> str:
@@ -44,5 +52,16 @@ def _line(job: dict[str, Any]) -> str:
     return f"{job['jobId']}  {job['type']}  {job['progress']:g} % after {job['elapsedSeconds']} s{guess}{paid}"
 
 
-async def _without(_: Settings) -> dict[str, Any]:
-    return NOTHING_RUNS
+async def _without(settings: Settings) -> dict[str, Any]:
+    """What the database says where no daemon answers."""
+    from secondunit.cli import offline
+
+    try:
+        running = (await offline.running(settings.database))["jobs"]
+    except Refused as refused:
+        return {"safe": None, **NO_DAEMON, "why": f"can't be known: {refused}"}
+    if running:
+        named = ", ".join(job["jobId"] for job in running)
+        why = f"not safe, recover first: no daemon runs, and these are recorded as running: {named}"
+        return {"safe": False, **NO_DAEMON, "why": why}
+    return {"safe": True, **NO_DAEMON, "why": "safe: no daemon runs, and no job is recorded as running"}

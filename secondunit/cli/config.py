@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from secondunit.daemon.config.loader import Config
+
+
+SERVICE_DATA = Path("/var/lib/secondunit")
 
 
 @click.group()
@@ -45,11 +49,19 @@ def check() -> None:
 
 
 def loaded() -> Config:
-    """The settings of this environment; ends the command with 78 if they can't be used."""
+    """The settings of this environment; ends the command with 78 if they can't be used.
+
+    Where nothing names a DATA_DIR and there is no ./data, those of the service on this machine, if there is one.
+    """
     from secondunit.daemon.config.loader import BadConfig, load
 
     try:
-        return load(os.environ)
+        found = load(os.environ)
+        here = found.settings.data_dir
+        if found.origins.get("data_dir", "default") == "default" and not here.exists() and SERVICE_DATA.is_dir():
+            click.echo(f"no ./data here: this is about the service on {SERVICE_DATA}", err=True)
+            return load({**os.environ, "STATE_DIRECTORY": str(SERVICE_DATA)})
     except BadConfig as error:
         click.echo(str(error), err=True)
         sys.exit(78)
+    return found

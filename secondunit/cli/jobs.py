@@ -12,6 +12,7 @@ STATUSES = ("queued", "running", "completed", "partial", "failed", "cancelled")
 _status = click.option("--status", multiple=True, type=click.Choice(STATUSES), help="Only these; may be given again.")
 _types = click.option("--type", "types", multiple=True, metavar="TYPE", help="Only these; may be given again.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print what the API gave.")
+quiet = click.option("--quiet", is_flag=True, help="Print the jobs' ids only, one a line.")
 
 
 def filtered(command: Callable[..., None]) -> Callable[..., None]:
@@ -29,7 +30,10 @@ def jobs() -> None:
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--cursor", type=click.IntRange(1), help="Where the page before said that this one begins.")
 @as_json
-def list_jobs(status: tuple[str, ...], types: tuple[str, ...], limit: int, cursor: int | None, as_json: bool) -> None:
+@quiet
+def list_jobs(
+    status: tuple[str, ...], types: tuple[str, ...], limit: int, cursor: int | None, as_json: bool, quiet: bool
+) -> None:
     """List jobs, newest first; without a daemon, as the database has them."""
     query: list[tuple[str, str | int]] = [("limit", limit)]
     query += [("status", word) for word in status]
@@ -40,7 +44,10 @@ def list_jobs(status: tuple[str, ...], types: tuple[str, ...], limit: int, curso
         lambda client: client.call("GET", "/api/jobs", query=query),
         lambda settings: _offline().find(settings.database, status, types, cursor, limit),
     )
-    output.printed(found) if as_json else output.page(found)
+    if quiet:
+        output.ids(found["jobs"])
+    else:
+        output.printed(found) if as_json else output.page(found)
 
 
 @jobs.command()

@@ -4,12 +4,16 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 COLORS = {"completed": "green", "partial": "yellow", "failed": "red", "cancelled": "magenta", "running": "cyan"}
-COLUMNS = ("JOB", "TYPE", "STATUS", "PROGRESS", "ATTEMPT", "CREATED", "MESSAGE")
+COLUMNS = ("JOB", "TYPE", "STATUS", "PROGRESS", "ATTEMPT", "AGE", "INPUT", "MESSAGE")
+INPUTS = ("inputPath", "videoPath", "videoUrl", "url", "projectId")
+WIDEST_INPUT = 40
+UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 Show = Callable[[Mapping[str, Any]], None]
 
 
@@ -103,8 +107,32 @@ def bars() -> Iterator[Show]:
 
 
 def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
-    created = str(job["createdAt"])[:19].replace("T", " ")
     attempt = f"{job['attempt']}/{job['maxAttempts']}"
     note = (job.get("error") or {}).get("message") or job.get("message") or job.get("phase") or ""
     progress = f"{job['progress']:g} %"
-    return job["jobId"], job["type"], job["status"], progress, attempt, created, str(note)[:60].replace("\n", " ")
+    told = str(note)[:60].replace("\n", " ")
+    return job["jobId"], job["type"], job["status"], progress, attempt, _age(job["createdAt"]), _input(job), told
+
+
+def _age(created: str) -> str:
+    """How long ago it was submitted, in the largest unit that counts at least two."""
+    seconds = max(0.0, (datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds())
+    for unit, length in UNITS:
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _input(job: Mapping[str, Any]) -> str:
+    """What the job works on: its end, which tells most, where that is long."""
+    payload = job.get("payload") or {}
+    texts = [payload[name] for name in INPUTS if name in payload] + list(payload.values())
+    told = next((text for text in texts if isinstance(text, str)), "")
+    told = told if len(told) <= WIDEST_INPUT else f"...{told[3 - WIDEST_INPUT :]}"
+    return told.replace("\n", " ")
+
+
+def ids(jobs: Sequence[Mapping[str, Any]]) -> None:
+    """Print the ids of jobs, one a line, for scripts."""
+    for job in jobs:
+        click.echo(job["jobId"])

@@ -28,12 +28,12 @@ def restore(file: Path, yes: bool) -> None:
     os.umask(0o077)
     try:
         found = check(file)
-        if not yes:
-            click.confirm(f"Put {file} ({found.jobs} jobs) in the place of {database}?", abort=True)
         database.parent.mkdir(parents=True, exist_ok=True)
         aside = database.with_name(f"{database.name}.before-restore-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
         kept = database.exists()
-        with box_lock(database):
+        with box_lock(database):  # held while it asks, so that what was agreed to is what is done
+            if not yes:
+                click.confirm(f"Put {file} ({found.jobs} jobs) in the place of {database}?", abort=True)
             put_back(file, database, aside)
     except Locked as error:
         fail(f"stop the daemon first: {error}")

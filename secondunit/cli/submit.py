@@ -10,6 +10,12 @@ import click
 from secondunit.cli import output
 from secondunit.cli.client import FAILED, Client, ask, follow
 
+EXAMPLES = """\b
+Examples:
+  secondunit submit thumbnail -p videoPath=/media/film.mp4 -p outputPath=/media/film.jpg --wait
+  secondunit submit hls -p '{"inputPath": "/media/film.mp4", "outputDir": "/media/film"}'
+"""
+
 
 class Payload(click.ParamType[dict[str, Any]]):
     """JSON, @FILE with JSON, or one key=value whose value is JSON or else text."""
@@ -35,7 +41,7 @@ class Payload(click.ParamType[dict[str, Any]]):
         return {name: _json_or_text(text)}
 
 
-@click.command()
+@click.command(epilog=EXAMPLES)
 @click.argument("type")
 @click.option(
     "-p", "--payload", "payload", type=Payload(), multiple=True,
@@ -48,26 +54,28 @@ class Payload(click.ParamType[dict[str, Any]]):
 @click.option("--run-at", metavar="TIME", help="Not before, such as 2026-01-22T12:00:00Z.")
 @click.option("--wait", is_flag=True, help="Show its progress until it has ended; exit 1 unless it succeeded.")
 @click.option("--json", "as_json", is_flag=True, help="Print what the API gave.")
-def submit(type: str, payload: tuple[dict[str, Any], ...], wait: bool, as_json: bool, **options: Any) -> None:
-    r"""Submit a job of TYPE.
-
-    \b
-    secondunit submit thumbnail -p videoPath=/media/film.mp4 -p outputPath=/media/film.jpg --wait
-    secondunit submit hls -p '{"inputPath": "/media/film.mp4", "outputDir": "/media/film"}'
-    """
+@click.option("--quiet", is_flag=True, help="Print the job's id only.")
+def submit(
+    type: str, payload: tuple[dict[str, Any], ...], wait: bool, as_json: bool, quiet: bool, **options: Any
+) -> None:
+    """Submit a job of TYPE."""
     body = _body(type, payload, options)
 
     async def work(client: Client) -> Any:
         accepted = await client.call("POST", "/api/jobs", body=body)
         if not wait:
             return accepted
+        if quiet:
+            return await follow(client, accepted["jobId"], lambda event: None)
         if as_json or not output.interactive():
             return await follow(client, accepted["jobId"], output.line)
         with output.bars() as show:
             return await follow(client, accepted["jobId"], show)
 
     job = ask(work)
-    if as_json or (wait and not output.interactive()):
+    if quiet:
+        click.echo(job["jobId"])
+    elif as_json or (wait and not output.interactive()):
         output.line(job) if wait else output.printed(job)
     elif wait:
         output.detail({name: job[name] for name in ("jobId", "status", "result", "missing", "error", "duration")})

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.e2e, pytest.mark.media, pytest.mark.slow]
 
 
@@ -24,6 +26,17 @@ def test_the_demo_says_where_the_film_lies_and_leaves_no_daemon(tmp_path: Path) 
     assert film.read_text().startswith("#EXTM3U") and str(film) in done.stdout
     assert not (tmp_path / "new" / "data" / "control.sock").exists()
     assert "drained" in (tmp_path / "new" / "daemon.log").read_text()
+
+
+def test_the_demo_works_from_the_wheel(tmp_path: Path) -> None:
+    build = [CHECKOUT / ".uv" / "bin" / "uv", "build", "--wheel", "--quiet", "--out-dir", tmp_path, CHECKOUT]
+    constraints = ["--build-constraints", CHECKOUT / "requirements-setup.lock"]
+    subprocess.run([*build, *constraints], check=True, timeout=90)
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(tmp_path / "installed")
+    done = demo(tmp_path / "new", PYTHONPATH=str(tmp_path / "installed"), PYTHONSAFEPATH="1")
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_demo_touches_no_folder_that_is_not_its_own(tmp_path: Path) -> None:

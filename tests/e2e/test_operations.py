@@ -117,7 +117,39 @@ def test_check_says_whether_a_restart_would_disturb_anything(start: Any) -> None
     found = json.loads(cli(daemon.data, "check", "--json").stdout)
     assert found["safe"] is False and found["running"][0]["paidSteps"] == []
     killed(daemon)
+    left = cli(daemon.data, "check")
+    assert left.returncode == 1 and "not safe, recover first" in left.stdout and job_id in left.stdout
+    assert json.loads(cli(daemon.data, "check", "--json").stdout)["safe"] is False
+    cli(daemon.data, "recover", "--yes")
     assert cli(daemon.data, "check").returncode == 0
+
+
+def test_check_never_calls_safe_what_it_can_t_know(start: Any, tmp_path: Path) -> None:
+    nowhere = cli(tmp_path / "elsewhere", "check")
+    assert nowhere.returncode == 3 and f"no queue at {tmp_path}/elsewhere" in nowhere.stdout
+    assert json.loads(cli(tmp_path / "elsewhere", "check", "--json").stdout)["safe"] is None
+    daemon = start().ready()
+    daemon.data.joinpath("control.sock").unlink()  # it runs, and can't be asked
+    mute = cli(daemon.data, "check")
+    assert mute.returncode == 3 and "the daemon does not answer" in mute.stdout, mute
+
+
+def test_restore_refuses_before_it_asks(start: Any, tmp_path: Path) -> None:
+    daemon = start().ready()
+    assert cli(daemon.data, "backup", str(tmp_path / "copy.db")).returncode == 0
+    refused = cli(daemon.data, "restore", str(tmp_path / "copy.db"))
+    assert refused.returncode == 1 and "stop the daemon first" in refused.stderr
+    assert refused.stdout == "", "it asked for something that it then refuses"
+
+
+def test_lists_show_what_a_job_works_on_and_scripts_get_bare_ids(start: Any) -> None:
+    daemon = start().ready()
+    job_id = daemon.submit(seconds=3600, marks="")
+    lines = cli(daemon.data, "jobs", "list").stdout.splitlines()
+    assert "INPUT" in lines[0] and "AGE" in lines[0] and " s " in lines[1]
+    assert cli(daemon.data, "jobs", "list", "--quiet").stdout == f"{job_id}\n"
+    done = cli(daemon.data, "submit", "sleep", "--wait", "--quiet").stdout
+    assert daemon.job(done.strip())["status"] == "completed"
 
 
 def test_jobs_are_retried_by_the_dozen_with_an_honest_count_and_types_are_paused(start: Any) -> None:

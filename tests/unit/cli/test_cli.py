@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from secondunit.cli import output
 from secondunit.cli.main import COMMANDS, secondunit
 from secondunit.cli.submit import Payload
 
@@ -106,3 +108,31 @@ def test_a_payload_may_lie_in_a_file(tmp_path: Path) -> None:
 def test_another_payload_is_wrong_usage(text: str) -> None:
     result = called("submit", "hls", "-p", text)
     assert result.exit_code == 2 and "Error" in result.output
+
+
+def test_no_help_shows_an_escape_that_was_meant_for_its_layout() -> None:
+    texts = [called(command, "--help").output for command in COMMANDS]
+    assert [text for text in texts if "\\" in text or "\b" in text] == []
+    assert "secondunit submit hls -p" in called("submit", "--help").output
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        ({"outputDir": "/out", "inputPath": "/in/film.mp4"}, "/in/film.mp4"),
+        ({"n": 3, "place": "a\nb"}, "a b"),
+        ({"url": "https://example.org/" + "x" * 50 + "/end.mp4"}, "x" * 29 + "/end.mp4"),
+        ({"n": 3}, ""),
+        (None, ""),
+    ],
+)
+def test_a_list_shows_the_end_of_what_a_job_works_on(payload: object, shown: str) -> None:
+    assert output._input({"payload": payload}).removeprefix("...") == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "age"), [(-5, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (86400 * 2, "2 d")]
+)
+def test_an_age_is_told_in_the_largest_unit_that_counts_two(seconds: float, age: str) -> None:
+    created = datetime.now(UTC) - timedelta(seconds=seconds + 0.3)
+    assert output._age(created.isoformat()) == age

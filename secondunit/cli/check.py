@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from secondunit.cli import output
-from secondunit.cli.client import FAILED, Refused, ask
+from secondunit.cli.client import FAILED, DaemonRefused, ask
 
 if TYPE_CHECKING:
     from secondunit.daemon.config.settings import Settings
@@ -58,7 +58,7 @@ async def _without(settings: Settings) -> dict[str, Any]:
 
     try:
         running = (await offline.running(settings.database))["jobs"]
-    except Refused as refused:
+    except DaemonRefused as refused:
         return {"safe": None, **NO_DAEMON, "why": f"can't be known: {refused}"}
     if running:
         named = ", ".join(job["jobId"] for job in running)

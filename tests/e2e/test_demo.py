@@ -29,17 +29,8 @@ def test_the_demo_says_where_the_film_lies_and_leaves_no_daemon(tmp_path: Path) 
 
 
 def test_the_demo_works_from_the_wheel(tmp_path: Path) -> None:
-    build: list[str | Path] = [
-        CHECKOUT / ".uv" / "bin" / "uv",
-        "build",
-        "--wheel",
-        "--quiet",
-        "--out-dir",
-        tmp_path,
-        CHECKOUT,
-    ]
-    constraints = ["--build-constraints", CHECKOUT / "requirements-setup.lock"]
-    subprocess.run([*build, *constraints], check=True, timeout=90)
+    build = f"build --wheel --quiet --build-constraints requirements-setup.lock --out-dir {tmp_path} .".split()
+    subprocess.run([CHECKOUT / ".uv" / "bin" / "uv", *build], cwd=CHECKOUT, check=True, timeout=90)
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as packed:
         packed.extractall(tmp_path / "installed")

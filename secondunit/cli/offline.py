@@ -15,14 +15,14 @@ from secondunit.daemon.process.lock import Locked, box_lock
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, NotAllowed, QueueError
 from secondunit.queue.handler import Registry
-from secondunit.queue.model import Filter, Job, Status
+from secondunit.queue.model import Filter, Status
 from secondunit.queue.service import Bulk
-from secondunit.queue.store import Store
+from secondunit.queue.store import Store, each
 from secondunit.queue.stores.sqlite.store import open_store
 
 # Nothing says which fields of a payload are secret while no job type is loaded, so none is shown.
 NO_TYPES = Registry([])
-PAGE = 200
+RUNNING = Filter([Status.RUNNING])
 
 
 async def find(
@@ -51,7 +51,7 @@ async def running(database: Database) -> Any:
     """What GET /api/admin/stuck answers: every running job, since without a daemon none of them moves."""
     now = SystemClock().now()
     async with opened(database) as store:
-        return {"jobs": [serialize.stuck(job, now) async for job in _running(store)]}
+        return {"jobs": [serialize.stuck(job, now) async for job in each(store, RUNNING)]}
 
 
 async def recover(database: Database, ids: Sequence[str]) -> Any:
@@ -72,17 +72,6 @@ async def back_up(database: Database, target: Path, keep: int | None) -> Any:
     async with opened(database):
         snapshot = await asyncio.to_thread(take, database.path, target, keep, SystemClock().now())
     return {"path": str(snapshot.path), "bytes": snapshot.size, "jobs": snapshot.jobs}
-
-
-async def _running(store: Store) -> AsyncIterator[Job]:
-    cursor: int | None = None
-    while True:
-        page = await store.find(Filter([Status.RUNNING]), cursor, PAGE)
-        for job in page.jobs:
-            yield job
-        if page.next_cursor is None:
-            return
-        cursor = page.next_cursor
 
 
 @asynccontextmanager

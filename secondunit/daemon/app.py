@@ -92,7 +92,7 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     )  # fmt: skip
     backend = backend_of(settings, world.operators, clock)
     ears = Ears(metrics.observe_poll, metrics.observe_backend_jobs)
-    poller = poller_of(settings, backend, queue, clock, random, ears)
+    poller = poller_of(settings, backend, queue, store.cache, clock, random, ears)
     deliverer = Deliverer(store.outbox, _senders(world, backend), clock, random, log, on_sent=_on_sent(metrics, poller))
     gemini, geocoder = world.tools.gemini, world.tools.geocoder
     checkup = Checkup(

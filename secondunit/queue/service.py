@@ -9,18 +9,17 @@ from typing import Any
 from secondunit.queue import state
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import Draining, JobNotFound, KeyReused, NotAllowed, QueueError, Saturated
+from secondunit.queue.follow import Follow
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub, Subscription
 from secondunit.queue.ids import new_job_id
-from secondunit.queue.model import Change, Counts, Event, Filter, Idempotency, Job, JobId, NewJob, Page, Status, Target
+from secondunit.queue.model import Change, Counts, Filter, Idempotency, Job, JobId, NewJob, Page, Status, Target
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.store import Store
+from secondunit.queue.store import Delivery, Step, Store, each
 from secondunit.queue.validation import validated
 from secondunit.queue.value import Value
 
-REPLAY_PAGE = 500
 COUNT_EVERY = 1.0
-BULK_PAGE = 200
 
 
 class Submission(Value, frozen=True):
@@ -50,39 +49,6 @@ class Bulk:
     refused: Sequence[tuple[JobId, str]]
 
 
-class Follow:
-    """Events from the table, then live ones, without gap or repeat; from `Queue.follow`."""
-
-    def __init__(self, store: Store, live: Subscription, filter: Filter, after: int, missed: bool) -> None:
-        self.missed = missed
-        self.after = after
-        self._store = store
-        self._live = live
-        self._filter = filter
-        self._replay: list[Event] = []
-        self._replaying = True
-
-    async def next(self) -> Event:
-        """The next event; safe to cancel. Raises hub.Dropped when the reader did not keep up."""
-        while self._replaying or self._replay:
-            if self._replay:
-                event = self._replay.pop(0)
-                self.after = event.seq
-                return event
-            page = await self._store.events(self.after, self._filter, REPLAY_PAGE)
-            self._replay = list(page)
-            self._replaying = len(page) == REPLAY_PAGE
-            if not self._replaying:
-                self._live.skip_progress()  # it may be older than the page
-        while True:
-            event = await self._live.next()
-            if event.seq == 0:
-                return event
-            if event.seq > self.after:
-                self.after = event.seq
-                return event
-
-
 class Queue:
     """The durable queue.
 
@@ -103,10 +69,10 @@ class Queue:
         admit: Callable[[], None] = lambda: None,
         max_queued: int = 1_000_000,
     ) -> None:
-        self.store = store
         self.registry = registry
         self.hub = hub
         self.draining = False
+        self._store = store
         self._clock = clock
         self._random = random
         self._interrupt = interrupt
@@ -132,7 +98,7 @@ class Queue:
             state.submit(self._new(submission), new_job_id(now, self._random), now) for submission in submissions
         ]
         self._coming()
-        stored = await self.store.add(changes)
+        stored = await self._store.add(changes)
         self._queued += sum(created for _, created in stored)
         return [
             await self._shared(job, submission, created)
@@ -141,20 +107,45 @@ class Queue:
 
     async def get(self, job_id: JobId) -> Job:
         """The job, or JobNotFound."""
-        return await self.store.get(job_id)
+        return await self._store.get(job_id)
 
     async def find(self, filter: Filter, cursor: int | None = None, limit: int = 20) -> Page:
         """Jobs newest first."""
-        return await self.store.find(filter, cursor, limit)
+        return await self._store.find(filter, cursor, limit)
+
+    def each(self, filter: Filter) -> AsyncIterator[Job]:
+        """Every job that matches, newest first, read a page at a time: one that moves meanwhile is as it was read."""
+        return each(self._store, filter)
+
+    async def live_twin(self, dedupe_key: str) -> Job | None:
+        """The live job with this dedupe key."""
+        return await self._store.live_twin(dedupe_key)
+
+    async def steps_of(self, job_id: JobId) -> Sequence[Step]:
+        """The steps of a job, those finished and those begun, oldest first."""
+        return await self._store.steps.of_job(job_id)
+
+    async def deliveries_of(self, job_id: JobId) -> Sequence[Delivery]:
+        """The deliveries of a job, oldest first."""
+        return await self._store.outbox.of_job(job_id)
+
+    async def delivery_counts(self) -> Mapping[str, int]:
+        """How many deliveries are in each state."""
+        return await self._store.outbox.counts()
+
+    @property
+    def generation(self) -> str:
+        """Names this line of event numbers; a restored backup begins a new one."""
+        return self._store.generation
 
     async def counts(self) -> Counts:
         """How many jobs stand where."""
-        return await self.store.counts()
+        return await self._store.counts()
 
     async def cancel(self, job_id: JobId) -> Job:
         """Cancel the job; for a running one, return once its processes are gone. NotAllowed if it ends otherwise."""
         with self.hub.subscribe(Filter(ids=[job_id])) as live:
-            job = await self.store.change(job_id, lambda job: state.cancel(job, self._clock.now()))
+            job = await self._store.change(job_id, lambda job: state.cancel(job, self._clock.now()))
             if job.status is Status.RUNNING:
                 self._interrupt(job_id)
                 job = await self._ended(job, live)
@@ -164,11 +155,11 @@ class Queue:
 
     async def retry(self, job_id: JobId) -> Job:
         """Queue an ended job again with fresh attempts."""
-        return await self.store.change(job_id, lambda job: state.retry(job, self._clock.now()))
+        return await self._store.change(job_id, lambda job: state.retry(job, self._clock.now()))
 
     async def recover(self, job_id: JobId) -> Job:
         """Take a running job from its run, stop that, and queue the job again."""
-        job = await self.store.change(job_id, lambda job: state.recover(job, self._clock.now()))
+        job = await self._store.change(job_id, lambda job: state.recover(job, self._clock.now()))
         self._interrupt(job_id)
         return job
 
@@ -183,7 +174,7 @@ class Queue:
     async def wait(self, job_id: JobId) -> Job:
         """The job once it has ended."""
         with self.hub.subscribe(Filter(ids=[job_id])) as live:
-            return await self._ended(await self.store.get(job_id), live)
+            return await self._ended(await self._store.get(job_id), live)
 
     @asynccontextmanager
     async def follow(
@@ -194,9 +185,9 @@ class Queue:
         `missed` is set when some after `after` are no longer kept; the stream then begins at the present.
         """
         with self.hub.subscribe(filter, on_drop=on_drop) as live:
-            oldest, last = await self.store.event_bounds()
+            oldest, last = await self._store.event_bounds()
             missed = after is not None and not oldest - 1 <= after <= last
-            yield Follow(self.store, live, filter, last if after is None or missed else after, missed)
+            yield Follow(self._store, live, filter, last if after is None or missed else after, missed)
 
     async def pause(self, type: str) -> None:
         """Start no more jobs of this type; running ones go on."""
@@ -208,7 +199,7 @@ class Queue:
 
     async def _pause(self, type: str, paused: bool) -> None:
         self.registry[type]
-        await self.store.pause(type, paused)
+        await self._store.pause(type, paused)
         self.hub.publish(())  # no event, but the worker's tap looks again
 
     def _new(self, submission: Submission) -> NewJob:
@@ -231,7 +222,7 @@ class Queue:
         twin = submission.dedupe_key is not None and job.dedupe_key == submission.dedupe_key and not job.status.ended
         if created or not twin or (submission.idempotency and job.idempotency == submission.idempotency):
             return job, created
-        shared = await self.store.change(job.id, self._share)
+        shared = await self._store.change(job.id, self._share)
         if shared.status is Status.CANCELLED:  # since it was found; who comes now did not ask for that
             return await self.submit(submission)
         return shared, False
@@ -242,13 +233,13 @@ class Queue:
     async def _known_or(self, submission: Submission, refusal: QueueError) -> tuple[Job, bool]:
         if submission.idempotency is None:
             raise refusal
-        known = await self.store.known(submission.idempotency.key, self._clock.now())
+        known = await self._store.known(submission.idempotency.key, self._clock.now())
         if known is None:
             raise refusal
         job_id, digest = known
         if digest != submission.idempotency.digest:
             raise KeyReused(submission.idempotency.key, job_id)
-        return await self.store.get(job_id), False
+        return await self._store.get(job_id), False
 
     async def _refusal(self, more: int) -> QueueError | None:
         if self.draining:
@@ -265,13 +256,13 @@ class Queue:
         now = self._clock.monotonic()
         if self._counted_at is None or now - self._counted_at > COUNT_EVERY:
             self._counted_at = now
-            self._queued = sum((await self.store.counts()).queued.values())
+            self._queued = sum((await self._store.counts()).queued.values())
         return self._queued + more > self._max_queued
 
     async def _ended(self, job: Job, live: Subscription) -> Job:
         while not job.status.ended:
             if (await live.next()).status.ended:
-                job = await self.store.get(job.id)
+                job = await self._store.get(job.id)
         return job
 
     async def _bulk(
@@ -279,20 +270,15 @@ class Queue:
     ) -> Bulk:
         done: list[JobId] = []
         refused: list[tuple[JobId, str]] = []
-        cursor: int | None = None
-        while True:
-            page = await self.store.find(filter, cursor, BULK_PAGE)
-            for job in page.jobs:
-                if not fits(job.status):
-                    refused.append((job.id, f"it is {job.status}"))
-                    continue
-                try:
-                    await move(job.id)
-                    done.append(job.id)
-                except NotAllowed as error:
-                    refused.append((job.id, error.why))
-                except JobNotFound as error:
-                    refused.append((job.id, str(error)))
-            if page.next_cursor is None:
-                return Bulk(done, refused)
-            cursor = page.next_cursor
+        async for job in self.each(filter):
+            if not fits(job.status):
+                refused.append((job.id, f"it is {job.status}"))
+                continue
+            try:
+                await move(job.id)
+                done.append(job.id)
+            except NotAllowed as error:
+                refused.append((job.id, error.why))
+            except JobNotFound as error:
+                refused.append((job.id, str(error)))
+        return Bulk(done, refused)

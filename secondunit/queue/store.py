@@ -1,6 +1,6 @@
 """The ports to what must not be lost. A new engine implements these and passes `secondunit.testing.store_contract`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
@@ -10,6 +10,7 @@ from secondunit.queue.value import Value
 
 Decide = Callable[[Job], Change]
 Listener = Callable[[Sequence[Event]], None]
+PAGE = 200
 
 
 class Step(Value, frozen=True):
@@ -227,3 +228,15 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+async def each(store: Store, filter: Filter) -> AsyncIterator[Job]:
+    """Every job that matches, newest first, a page at a time."""
+    cursor: int | None = None
+    while True:
+        page = await store.find(filter, cursor, PAGE)
+        for job in page.jobs:
+            yield job
+        if page.next_cursor is None:
+            return
+        cursor = page.next_cursor

@@ -509,7 +509,7 @@ async def test_what_an_earlier_life_left_is_swept(open_kitchen: Open, tmp_path: 
 async def test_a_sweep_spares_what_is_handed_in_meanwhile(open_kitchen: Open) -> None:
     kitchen = await open_kitchen(working=False)
     looked, go_on = asyncio.Event(), asyncio.Event()
-    find = kitchen.house.queue.find
+    find = kitchen.house.store.find
 
     async def slow_find(*arguments: Any) -> Any:
         page = await find(*arguments)
@@ -521,7 +521,7 @@ async def test_a_sweep_spares_what_is_handed_in_meanwhile(open_kitchen: Open) ->
         yield VIDEO
 
     (kitchen.folder / hashlib.sha256(VIDEO).hexdigest()).touch()
-    kitchen.house.queue.find = slow_find
+    kitchen.house.store.find = slow_find
     async with running(kitchen.uploads.run(kitchen.house.queue)):
         await looked.wait()
         async with kitchen.uploads.received(chunks()) as upload:

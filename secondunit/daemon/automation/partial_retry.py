@@ -12,7 +12,6 @@ from secondunit.queue.service import Queue
 TYPE = "locations"
 WAITS = tuple(timedelta(minutes=minutes) for minutes in (15, 60, 240, 720))
 EVERY = 30.0
-PAGE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +61,8 @@ class PartialRetrier:
 
     async def run(self, queue: Queue) -> None:
         """Queue again for ever what is due; first of all find what an earlier life of the daemon left."""
-        cursor: int | None = None
-        while True:
-            page = await queue.find(Filter([Status.PARTIAL], [TYPE]), cursor, PAGE)
-            for job in page.jobs:
-                self._note(job)
-            cursor = page.next_cursor
-            if cursor is None:
-                break
+        async for job in queue.each(Filter([Status.PARTIAL], [TYPE])):
+            self._note(job)
         while True:
             await self._round(queue)
             await self._clock.sleep(EVERY)

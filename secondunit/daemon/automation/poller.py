@@ -13,11 +13,10 @@ from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import JobNotFound, QueueError
 from secondunit.queue.model import Event, Filter, Job, JobId, Status, Target
 from secondunit.queue.service import Queue, Submission
-from secondunit.queue.store import CacheEntry, Delivery
+from secondunit.queue.store import Cache, CacheEntry, Delivery
 
 LONGEST_BACKOFF = timedelta(minutes=15)
 LONGEST_COOLDOWN = timedelta(days=1)
-PAGE = 500
 
 log = structlog.get_logger(__name__)
 
@@ -77,11 +76,12 @@ class _Live:
 
 
 class Poller:
-    """The poll loop, and what the operator sees of it: `state`."""
+    """The poll loop, and what the operator sees of it: `state`. What became of each analysis here is in `memory`."""
 
     def __init__(
         self,
         queue: Queue,
+        memory: Cache,
         backend: Backend,
         terms: Terms,
         clock: Clock,
@@ -90,6 +90,7 @@ class Poller:
     ) -> None:
         self.state = Polling()
         self._queue = queue
+        self._memory = memory
         self._backend = backend
         self._terms = terms
         self._clock = clock
@@ -211,35 +212,28 @@ class Poller:
         failures = known.failures + 1 if known and known.job.status is Status.FAILED else 0
         memory = {"job_id": job.id, "failures": failures}
         entry = CacheEntry(self._key(analysis.id), memory, job.id, now, now + self._terms.memory)
-        await self._queue.store.cache.put(entry)
+        await self._memory.put(entry)
 
     async def _known(self, id: str) -> "_Known | None":
         """What this box did about the analysis before, if it still knows."""
-        store = self._queue.store
-        if twin := await store.live_twin(self._key(id)):
+        if twin := await self._queue.live_twin(self._key(id)):
             return _Known(twin, 0, delivering=False)
-        entry = await store.cache.get(self._key(id), self._clock.now())
+        entry = await self._memory.get(self._key(id), self._clock.now())
         if entry is None:
             return None
         try:
-            job = await store.get(entry.value["job_id"])
+            job = await self._queue.get(entry.value["job_id"])
         except JobNotFound:
             return None
-        pending = any(row.state == "pending" for row in await store.outbox.of_job(job.id))
+        pending = any(row.state == "pending" for row in await self._queue.deliveries_of(job.id))
         return _Known(job, entry.value["failures"], delivering=pending)
 
     async def _remember(self) -> None:
         """Find the backend's jobs that an earlier life of the daemon took on."""
         alive = Filter(statuses=[Status.QUEUED, Status.RUNNING], types=["analyze"])
-        cursor = None
-        while True:
-            page = await self._queue.find(alive, cursor, PAGE)
-            for job in page.jobs:
-                if job.source == KIND:
-                    self._live.ids[job.id] = FailedAnalysis(job.labels["analysis_id"], job.labels["video_url"])
-            if page.next_cursor is None:
-                return
-            cursor = page.next_cursor
+        async for job in self._queue.each(alive):
+            if job.source == KIND:
+                self._live.ids[job.id] = FailedAnalysis(job.labels["analysis_id"], job.labels["video_url"])
 
     def _key(self, id: str) -> str:
         return f"backend {self._backend.url} {id}"

@@ -21,7 +21,6 @@ INCOMING = ".incoming-"
 TYPE = "analyze"
 # What has not completed can be run, or retried.
 NEEDY = Filter(statuses=[status for status in Status if status is not Status.COMPLETED], types=[TYPE])
-PAGE = 500
 SWEEP_EVERY = 600.0
 
 
@@ -143,14 +142,7 @@ class Uploads:
 
 
 async def _named_by_jobs(queue: Queue) -> set[Path]:
-    named: set[Path] = set()
-    cursor: int | None = None
-    while True:
-        page = await queue.find(NEEDY, cursor, PAGE)
-        named.update(Path(str(job.payload.get("videoPath", ""))) for job in page.jobs)
-        cursor = page.next_cursor
-        if cursor is None:
-            return named
+    return {Path(str(job.payload.get("videoPath", ""))) async for job in queue.each(NEEDY)}
 
 
 @contextmanager

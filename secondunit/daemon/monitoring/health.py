@@ -123,7 +123,7 @@ class Checkup:
     async def _look(self) -> QueueInspection:
         counts = await self._queue.counts()
         running = await self._queue.find(Filter(statuses=[Status.RUNNING]), limit=RUNNING_LOOKED_AT)
-        deliveries = await self._queue.store.outbox.counts()
+        deliveries = await self._queue.delivery_counts()
         free = await asyncio.to_thread(lambda: shutil.disk_usage(self._box.data_dir).free)
         return QueueInspection(counts, [job.id for job in running.jobs if self._stuck(job)], deliveries, free)
 

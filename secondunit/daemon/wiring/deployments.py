@@ -6,9 +6,9 @@ from secondunit.handlers.tools.deployment.git import Git
 from secondunit.handlers.tools.network.proxy import Egress
 from secondunit.handlers.tools.programs.ports import Programs
 from secondunit.queue.model import Filter, Job, Status
-from secondunit.queue.store import Store
+from secondunit.queue.store import Store, each
 
-TYPE, PAGE = "deploy", 100
+TYPE = "deploy"
 LIVE = (Status.QUEUED, Status.RUNNING)
 
 
@@ -27,16 +27,12 @@ class QueuedDeploys:
     async def newer(self, job_id: str, project_id: str) -> str | None:
         """The last job submitted after this one that deploys the project, and does not wait for a time of its own."""
         mine = (await self._store.get(job_id)).seq
-        cursor = None
-        while True:
-            page = await self._store.find(Filter(statuses=LIVE, types=(TYPE,)), cursor, PAGE)
-            for job in page.jobs:
-                if job.seq <= mine:
-                    return None
-                if job.payload.get("projectId") == project_id and not _for_later(job):
-                    return job.id
-            if (cursor := page.next_cursor) is None:
-                return None
+        async for job in each(self._store, Filter(statuses=LIVE, types=(TYPE,))):
+            if job.seq <= mine:
+                break
+            if job.payload.get("projectId") == project_id and not _for_later(job):
+                return job.id
+        return None
 
 
 def _for_later(job: Job) -> bool:

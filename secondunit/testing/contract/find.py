@@ -6,7 +6,7 @@ from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound
 from secondunit.queue.model import Filter, Idempotency, Status
 from secondunit.queue.outcome import Completed
-from secondunit.queue.store import CacheEntry, Store
+from secondunit.queue.store import PAGE, CacheEntry, Store, each
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import (
     ALL,
@@ -46,6 +46,20 @@ class FindContract:
         await end(store, "a", target=CALLBACK)
         await start(store, "b")
         assert list((await store.find(ALL, None, 10)).jobs) == [await store.get("b"), await store.get("a")]
+
+    async def test_a_walk_goes_over_every_page_once(self, store: Store) -> None:
+        ids = [f"j{n}" for n in range(2 * PAGE + 1)]
+        await submit(store, *ids)
+        await submit(store, "other", type="webp")
+        assert [job.id async for job in each(store, Filter(types=["hls"]))] == ids[::-1]
+
+    async def test_a_walk_meets_no_job_that_came_meanwhile(self, store: Store) -> None:
+        await submit(store, *(f"j{n}" for n in range(PAGE + 1)))
+        seen = 0
+        async for job in each(store, ALL):
+            await submit(store, f"new-{job.id}")
+            seen += 1
+        assert seen == PAGE + 1
 
     async def test_a_status_named_twice_is_meant_once(self, store: Store) -> None:
         await submit(store, "a", "b", "c")

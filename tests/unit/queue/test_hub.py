@@ -6,10 +6,10 @@ from contextlib import suppress
 import pytest
 
 from secondunit.queue import hub as hub_module
+from secondunit.queue.follow import REPLAY_PAGE, Follow
 from secondunit.queue.hub import Dropped, Hub, Subscription
 from secondunit.queue.model import Event, EventName, Filter, Status
 from secondunit.queue.outcome import Completed
-from secondunit.queue.service import REPLAY_PAGE, Follow
 from secondunit.testing.jobs import ALL, NOW, end, later, prune_at, submit
 from secondunit.testing.rig import Numbered, Rig, spec
 

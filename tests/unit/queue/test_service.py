@@ -21,8 +21,8 @@ from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.model import Filter, Idempotency, Job, JobId, Status
 from secondunit.queue.outcome import Completed
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.service import BULK_PAGE, COUNT_EVERY, Submission
-from secondunit.queue.store import Decide
+from secondunit.queue.service import COUNT_EVERY, Submission
+from secondunit.queue.store import PAGE, Decide
 from secondunit.testing.jobs import ALL, FLAKY, NOW, claim_one, end, held, listened, settled, submit
 from secondunit.testing.rig import Rig, spec
 
@@ -329,7 +329,7 @@ async def bulk_rig(count: int) -> tuple[Rig, list[JobId]]:
 
 @pytest.mark.parametrize("statuses", [(), (Status.QUEUED,)])
 async def test_cancelling_all_reaches_each_job_once_though_they_leave_the_filter(statuses: tuple[Status, ...]) -> None:
-    rig, ids = await bulk_rig(2 * BULK_PAGE + 7)
+    rig, ids = await bulk_rig(2 * PAGE + 7)
     heard = listened(rig.store)
     bulk = await rig.queue.cancel_all(Filter(statuses=statuses))
     assert sorted(bulk.done) == sorted(ids) and bulk.refused == []
@@ -347,7 +347,7 @@ async def test_a_move_over_many_says_which_it_could_not_move_and_why() -> None:
 
 
 async def test_retrying_all_ends_though_the_jobs_end_again_meanwhile() -> None:
-    rig, ids = await bulk_rig(BULK_PAGE + 3)
+    rig, ids = await bulk_rig(PAGE + 3)
     await rig.queue.cancel_all(ALL)
     plain = rig.queue.retry
 

@@ -26,7 +26,7 @@ async def follow(api: Api, request: web.Request) -> web.StreamResponse:
     ask = requests.query(requests.EventsQuery, request.query)
     filter = Filter(ids=ask.job_id, types=ask.type)
     last_seen = request.headers.get("Last-Event-ID") or ask.last_event_id
-    after = None if not last_seen else _position(last_seen, api.queue.store.generation)
+    after = None if not last_seen else _position(last_seen, api.queue.generation)
 
     async def feed(channel: Channel) -> None:
         await _feed(api, channel, filter, after, request.app[STREAMS].messages)
@@ -35,7 +35,7 @@ async def follow(api: Api, request: web.Request) -> web.StreamResponse:
 
 
 async def _feed(api: Api, channel: Channel, filter: Filter, after: int | None, messages: Messages) -> None:
-    generation = api.queue.store.generation
+    generation = api.queue.generation
     make = partial(_block, generation)
     async with api.queue.follow(filter, after, on_drop=channel.abort) as follow:
         if follow.missed:

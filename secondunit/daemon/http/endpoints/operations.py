@@ -1,6 +1,5 @@
 """Operator endpoints: health, metrics, pausing job types, the restart check, recovery of stuck jobs, and backups."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from secondunit.daemon.http.transport.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import ScopeTooSmall
 from secondunit.daemon.http.transport.replies import reply
 from secondunit.queue.errors import JobNotFound, NotAllowed
-from secondunit.queue.model import Filter, Job, JobId, Status
+from secondunit.queue.model import Filter, JobId, Status
 from secondunit.queue.service import Bulk
 
-PAGE = 200
+RUNNING = Filter(statuses=[Status.RUNNING])
 
 
 async def health(api: Api, request: web.Request) -> web.Response:
@@ -55,7 +54,7 @@ async def stuck(api: Api, request: web.Request) -> web.Response:
     now = api.clock.now()
     jobs = [
         job
-        async for job in _running(api)
+        async for job in api.queue.each(RUNNING)
         if (job.lease is not None and job.lease.until < now) or now - job.updated_at >= limit
     ]
     return reply({"jobs": [serialize.stuck(job, now) for job in sorted(jobs, key=lambda job: job.updated_at)]})
@@ -79,8 +78,8 @@ async def check(api: Api, _: web.Request) -> web.Response:
     """Whether it is safe to restart now, what runs, and how long that will take."""
     now = api.clock.now()
     jobs = []
-    async for job in _running(api):
-        steps = await api.queue.store.steps.of_job(job.id)
+    async for job in api.queue.each(RUNNING):
+        steps = await api.queue.steps_of(job.id)
         paid = [step.name for step in steps if not step.done and step.sends]
         jobs.append(serialize.under_way(job, paid, now))
     left = [job["remainingSeconds"] for job in jobs]
@@ -97,15 +96,3 @@ async def backup(api: Api, request: web.Request) -> web.Response:
     ask = requests.taken(requests.BackupAsk, await read_object(request, api.settings.max_body))
     snapshot = await api.backup(Path(ask.path), ask.keep)
     return reply({"path": str(snapshot.path), "bytes": snapshot.size, "jobs": snapshot.jobs})
-
-
-async def _running(api: Api) -> AsyncIterator[Job]:
-    """Every running job."""
-    cursor: int | None = None
-    while True:
-        page = await api.queue.find(Filter(statuses=[Status.RUNNING]), cursor, PAGE)
-        for job in page.jobs:
-            yield job
-        if page.next_cursor is None:
-            return
-        cursor = page.next_cursor

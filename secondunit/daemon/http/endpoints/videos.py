@@ -78,7 +78,7 @@ async def _requeued(api: Api, maker: Job) -> Job:
     try:
         return await api.queue.retry(maker.id)
     except NotAllowed:  # it, or another job for the same work, is live
-        twin = await api.queue.store.live_twin(maker.dedupe_key) if maker.dedupe_key else None
+        twin = await api.queue.live_twin(maker.dedupe_key) if maker.dedupe_key else None
         return twin or await api.queue.get(maker.id)
 
 

@@ -117,7 +117,8 @@ class Box:
     def another(self) -> Poller:
         """A poller of the daemon's next life."""
         ears = Ears(self.polls.append, self._count)
-        poller = Poller(self.queue, self.backend, Terms(EVERY, LIMIT, COOLDOWN), self.clock, NoJitter(), ears)
+        terms = Terms(EVERY, LIMIT, COOLDOWN)
+        poller = Poller(self.queue, self.store.cache, self.backend, terms, self.clock, NoJitter(), ears)
         self.hub.tap(poller.hear)
         return poller
 

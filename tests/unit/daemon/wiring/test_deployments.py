@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.wiring.deployments import PAGE, QueuedDeploys
+from secondunit.daemon.wiring.deployments import QueuedDeploys
 from secondunit.queue import state
 from secondunit.queue.outcome import Completed
+from secondunit.queue.store import PAGE
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.testing.jobs import FLAKY, NOW, NoJitter, later, start, submit
 

@@ -25,6 +25,7 @@ class Place:
     """A queue on SQLite with one slot; runs go on until `over` is set."""
 
     def __init__(self, store: SqliteStore) -> None:
+        self.store = store
         self.over = asyncio.Event()
         self.commits: list[list[tuple[str, str]]] = []
         self.ran: list[str] = []
@@ -100,16 +101,15 @@ async def test_the_same_request_twice_at_once_runs_once(place: Place) -> None:
 async def test_a_death_right_after_the_birth_leaves_a_job_that_the_next_boot_frees(place: Place) -> None:
     async with place.working():
         job, _ = await place.queue.submit(ask())
-        store = place.queue.store
-        assert await reclaim(store, ManualClock(), "boot-2") == 1
-        freed = await store.get(job.id)
+        assert await reclaim(place.store, ManualClock(), "boot-2") == 1
+        freed = await place.store.get(job.id)
         assert (freed.status, freed.attempt, freed.reclaims) == (Status.QUEUED, 1, 1)
 
 
 async def test_a_job_taken_back_in_the_transaction_that_started_it_is_looked_for_again(place: Place) -> None:
     async with place.working():
         job, _ = await place.queue.submit(ask())
-        queued, started = await place.queue.store.events(0, Filter(ids=[job.id]), 10)
+        queued, started = await place.store.events(0, Filter(ids=[job.id]), 10)
         place.worker._wake.clear()
         place.worker._hear([queued, started])
         assert not place.worker._wake.is_set()

@@ -1,0 +1,40 @@
+"""Event follower: replays the stored events that a reader missed, then goes on with the live ones."""
+
+from secondunit.queue.hub import Subscription
+from secondunit.queue.model import Event, Filter
+from secondunit.queue.store import Store
+
+REPLAY_PAGE = 500
+
+
+class Follow:
+    """Events from the table, then live ones, without gap or repeat; from `Queue.follow`."""
+
+    def __init__(self, store: Store, live: Subscription, filter: Filter, after: int, missed: bool) -> None:
+        self.missed = missed
+        self.after = after
+        self._store = store
+        self._live = live
+        self._filter = filter
+        self._replay: list[Event] = []
+        self._replaying = True
+
+    async def next(self) -> Event:
+        """The next event; safe to cancel. Raises hub.Dropped when the reader did not keep up."""
+        while self._replaying or self._replay:
+            if self._replay:
+                event = self._replay.pop(0)
+                self.after = event.seq
+                return event
+            page = await self._store.events(self.after, self._filter, REPLAY_PAGE)
+            self._replay = list(page)
+            self._replaying = len(page) == REPLAY_PAGE
+            if not self._replaying:
+                self._live.skip_progress()  # it may be older than the page
+        while True:
+            event = await self._live.next()
+            if event.seq == 0:
+                return event
+            if event.seq > self.after:
+                self.after = event.seq
+                return event

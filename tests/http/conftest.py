@@ -194,6 +194,11 @@ class House:
                 route.answer.model_validate_json(content)
         return json.loads(content)
 
+    async def refused(self, method: str, path: str, body: Any = None, **expected: Any) -> dict[str, str]:
+        """The fields that a call is refused for (422), each with what is said of it."""
+        problem = await self.call(method, path, body, status=422, **expected)
+        return {fault["field"]: fault["message"] for fault in problem["errors"]}
+
     async def raw(
         self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None, **more: Any
     ) -> aiohttp.ClientResponse:

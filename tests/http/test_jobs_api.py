@@ -177,7 +177,8 @@ async def test_a_shared_job_is_not_cancelled_by_one_of_its_callers(house: Any) -
 
 async def test_an_ended_job_can_be_retried_and_a_waiting_one_can_not(house: Any) -> None:
     job_id = await house.submit()
-    await house.call("POST", f"/api/jobs/{job_id}/retry", status=409)
+    problem = await house.call("POST", f"/api/jobs/{job_id}/retry", status=409)
+    assert job_id in problem["detail"] and "it is queued" in problem["detail"]
     await house.settle(job_id, BROKEN)
     assert await house.call("POST", f"/api/jobs/{job_id}/retry") == {"jobId": job_id, "status": "queued"}
 

@@ -52,9 +52,10 @@ async def test_both_ways_give_the_same_answer(build: Any, path: str, version: st
 @pytest.mark.parametrize("settings", [{"api_key": KEY}, {"api_key": KEY} | LONG])
 async def test_both_ways_stand_behind_the_same_door(build: Any, settings: dict[str, Any]) -> None:
     house = await build(**settings)
-    for path in ("/api/jobs", "/api/jobs/batch"):
+    for path, missing in (("/api/jobs", {"type", "payload"}), ("/api/jobs/batch", {"jobs"})):
         await house.call("POST", path, IDLE, status=401)
-        await house.call("POST", path, {"odd": 1}, status=422, headers={"X-API-Key": KEY})
+        faults = await house.refused("POST", path, {"odd": 1}, headers={"X-API-Key": KEY})
+        assert faults.keys() == {"odd"} | missing and faults["odd"] == "unknown field"
     assert [seen[1:] for seen in house.metrics.observed] == [
         ("/api/jobs", 401), ("/api/jobs", 422), ("/api/jobs/batch", 401), ("/api/jobs/batch", 422),
     ]  # fmt: skip
@@ -91,7 +92,8 @@ async def test_a_large_body_is_parsed_beside_the_loop(house: Any) -> None:
     assert len(json.dumps(jobs)) > json_bodies.PARSED_ON_LOOP
     answer = await house.call("POST", "/api/jobs/batch", {"jobs": jobs}, status=201)
     assert len(answer["jobs"]) == 500
-    await house.call("POST", "/api/jobs/batch", {"jobs": jobs, "more": "\ud800"}, status=400)
+    problem = await house.call("POST", "/api/jobs/batch", {"jobs": jobs, "more": "\ud800"}, status=400)
+    assert problem["detail"] == "more holds half a surrogate pair"
 
 
 @pytest.mark.parametrize(("depth", "taken"), [(64, True), (65, False)])

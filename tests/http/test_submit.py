@@ -184,7 +184,9 @@ async def test_a_batch_sent_twice_under_one_key_is_taken_once(house: Any) -> Non
     key = {"Idempotency-Key": "once"}
     first = await house.call("POST", "/api/jobs/batch", {"jobs": [IDLE, IDLE]}, status=201, headers=key)
     assert await house.call("POST", "/api/jobs/batch", {"jobs": [IDLE, IDLE]}, status=200, headers=key) == first
-    await house.call("POST", "/api/jobs/batch", {"jobs": [IDLE, IDLE, IDLE]}, status=409, headers=key)
+    more = {"jobs": [IDLE, IDLE, IDLE]}
+    problem = await house.call("POST", "/api/jobs/batch", more, status=409, headers=key)
+    assert first["jobs"][0]["jobId"] in problem["detail"] and "another body" in problem["detail"]
     assert (await house.store.counts()).queued == {"idle": 2}
 
 

@@ -144,7 +144,7 @@ async def test_what_is_known_is_answered_while_nothing_new_can_be_made(guide: Gu
     await guide.end((await guide.ask())["job_id"])
     other = {"url": URL, "params": {"language": "fr"}}
     guide.house.queue.draining = True
-    await guide.ask(503, **other)
+    assert "shutting down" in (await guide.ask(503, **other))["detail"]
     guide.missing = "set GEMINI_API_KEY"
     assert (await guide.ask(200))["cached"] is True
     assert (await guide.house.call("GET", PLACES))["routes"] == [ROUTE]
@@ -216,9 +216,20 @@ async def test_the_present_strategy_comes_before_the_latest_and_a_named_one_befo
     await guide.house.call("GET", f"{PLACES}?strategy=00000000", status=404)
 
 
-@pytest.mark.parametrize("query", ["strategy=latest", "strategy=", "by=00000000"])
-async def test_a_strategy_that_is_none_is_refused(guide: Guide, query: str) -> None:
-    await guide.house.call("GET", f"{PLACES}?{query}", status=422)
+@pytest.mark.parametrize(
+    ("query", "field", "says"),
+    [
+        ("strategy=latest", "strategy", "should match"),
+        ("strategy=", "strategy", "should match"),
+        ("strategy=0000000G", "strategy", "should match"),
+        (f"strategy={NOW}0", "strategy", "should match"),
+        ("by=00000000", "by", "unknown field"),
+    ],
+)
+async def test_a_strategy_that_is_none_is_refused_by_its_name(guide: Guide, query: str, field: str, says: str) -> None:
+    await guide.end((await guide.ask())["job_id"])
+    faults = await guide.house.refused("GET", f"{PLACES}?{query}")
+    assert list(faults) == [field] and says in faults[field]
 
 
 async def test_what_failed_is_tried_again_by_the_job_that_made_the_result(guide: Guide) -> None:
@@ -266,12 +277,16 @@ async def test_a_retry_joins_the_twin_that_does_the_same_work(guide: Guide) -> N
 
 
 async def test_a_box_that_does_not_serve_the_type_refuses(house: Any) -> None:
-    await house.call("POST", ANALYZE, {"url": URL}, status=422)
-    await house.call("POST", f"{PLACES}/retry", status=422)
+    for path, body in ((ANALYZE, {"url": URL}), (f"{PLACES}/retry", None)):
+        faults = await house.refused("POST", path, body)
+        assert faults == {"type": "unknown job type 'locations'; known are clip, idle, paid"}
+    assert (await house.store.counts()).queued == {}
 
 
 async def test_there_is_nothing_to_retry_of_a_video_that_is_not_known(guide: Guide) -> None:
-    await guide.house.call("POST", f"{PLACES}/retry", status=404)
+    problem = await guide.house.call("POST", f"{PLACES}/retry", status=404)
+    assert VIDEO in problem["detail"] and ANALYZE in problem["detail"]
+    assert await guide.jobs() == 0
 
 
 async def test_the_job_is_shown_in_the_words_of_those_who_asked(guide: Guide) -> None:

@@ -31,7 +31,7 @@ def configure(format: str, level: str, secrets: Collection[str], stream: TextIO 
     """Send everything that is logged, by us and by libraries, to `stream`; `format` is "auto", "console" or "json"."""
     console = stream.isatty() if format == "auto" else format == "console"
     ending = [_named, _for_people(secrets, stream.isatty()) if console else _for_machines(secrets)]
-    handler = logging.StreamHandler(stream)
+    handler = _LibraryLines(stream)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_shared(), processors=ending))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -66,6 +66,15 @@ class _Sink:
             self._stream.flush()
 
     debug = info = warning = error = critical = msg
+
+
+class _LibraryLines(logging.StreamHandler[TextIO]):
+    """Writes lines of libraries; of one that can't be put together it says where it comes from, and nothing in it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Python's own would print the line's arguments, secrets among them, and raise where stderr is closed."""
+        told = f"a line of {record.name} at {record.pathname}:{record.lineno} can't be written"
+        get(__name__).error("log.broken", message=told)
 
 
 def _shared() -> list[Processor]:

@@ -205,8 +205,9 @@ async def test_partial_data_goes_to_live_readers_as_json() -> None:
     ctx = await runs.begin()
     await ctx.partial({"places": ("a", "b")})
     assert [(e.name, e.data, e.seq) for e in runs.told[-1:]] == [("data", {"places": ["a", "b"]}, 0)]
-    with pytest.raises(Deterministic):
+    with pytest.raises(Deterministic, match="JSON"):
         await ctx.partial({1, 2})
+    assert [e.name for e in runs.told].count("data") == 1
 
 
 async def test_figures_are_stored_with_the_job() -> None:
@@ -474,9 +475,9 @@ async def test_a_doubt_that_comes_after_the_retry_counts_again() -> None:
     with pytest.raises(Unanswered):
         await (await runs.claimed()).step("s", work, paid="fail")
     await runs.clock.advance(1)
-    with pytest.raises(Deterministic):
+    with pytest.raises(Deterministic) as caught:
         await (await runs.begin()).step("s", work, paid="fail")
-    assert work.done == 2
+    assert (caught.value.type, work.done) == ("in_doubt", 2)
 
 
 @pytest.mark.parametrize("paid", [None, "repeat"])

@@ -356,8 +356,12 @@ async def test_progress_under_a_lost_lease_ends_the_run() -> None:
     one = One(run)
     execution, task = await one.running()
     await one.change(execution.job.id, state.recover, one.clock.now())
+    assert not task.done()
+    before = await one.job(execution.job.id)
     await one.clock.advance(1)
     await task
+    assert await one.job(execution.job.id) == before and before.progress < 0.2
+    assert one.folders.closed == [(before.id, 1, False)]
 
 
 async def test_a_full_disk_delays_the_end_until_there_is_room() -> None:

@@ -63,10 +63,13 @@ async def test_what_a_caller_asks_for_is_stored() -> None:
     assert (job.timeout, job.source, job.labels) == (timedelta(seconds=9), "x", {"a": "b"})
 
 
-@pytest.mark.parametrize("wrong", [Submission("hls", {"m": 1}), Submission("nope", {})])
-async def test_a_batch_with_one_bad_job_stores_none(wrong: Submission) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "refusal", "says"),
+    [(Submission("hls", {"m": 1}), BadPayload, "payload.m"), (Submission("nope", {}), UnknownType, "nope")],
+)
+async def test_a_batch_with_one_bad_job_stores_none(wrong: Submission, refusal: type[Exception], says: str) -> None:
     rig = Rig(hls())
-    with pytest.raises((BadPayload, UnknownType)):
+    with pytest.raises(refusal, match=says):
         await rig.queue.submit_all([asked(), asked(), wrong])
     assert await everything(rig) == []
 
@@ -158,7 +161,7 @@ async def test_a_queue_that_takes_nothing_still_answers_known_keys(refusal: type
 async def test_a_bad_request_is_told_so_even_while_draining() -> None:
     rig = Rig(hls())
     rig.queue.draining = True
-    with pytest.raises(BadPayload):
+    with pytest.raises(BadPayload, match=r"payload\.m"):
         await rig.queue.submit(Submission("hls", {"m": 1}))
 
 
@@ -173,17 +176,27 @@ async def test_a_batch_that_would_overfill_the_queue_is_refused_whole() -> None:
 
 async def test_a_full_queue_takes_work_again_once_there_is_room() -> None:
     rig = Rig(hls(), max_queued=1)
-    job, _ = await rig.queue.submit(asked())
+    job, _ = await rig.queue.submit(asked(1))
+    with pytest.raises(Saturated):
+        await rig.queue.submit(asked(2))
     await rig.queue.cancel(job.id)
     await rig.clock.advance(COUNT_EVERY + 0.1)
-    await rig.queue.submit(asked())
+    taken, created = await rig.queue.submit(asked(3))
+    assert created and taken.status is Status.QUEUED
+    assert [job.payload["n"] for job in await everything(rig)] == [3, 1]
+    with pytest.raises(Saturated):
+        await rig.queue.submit(asked(4))
 
 
 async def test_repeated_requests_take_no_room() -> None:
     rig = Rig(hls(), max_queued=3)
-    for _ in range(10):
-        await rig.queue.submit(asked(idempotency=KEY))
-    await rig.queue.submit_all([asked(), asked()])
+    answers = [await rig.queue.submit(asked(idempotency=KEY)) for _ in range(10)]
+    assert {job.id for job, _ in answers} == {answers[0][0].id}
+    assert [created for _, created in answers] == [True] + [False] * 9
+    two = await rig.queue.submit_all([asked(1), asked(2)])
+    assert [created for _, created in two] == [True, True] and len(await everything(rig)) == 3
+    with pytest.raises(Saturated):
+        await rig.queue.submit(asked(3))
 
 
 async def test_a_full_disk_refuses_a_submit_and_stores_nothing() -> None:
@@ -192,9 +205,12 @@ async def test_a_full_disk_refuses_a_submit_and_stores_nothing() -> None:
     async def add(changes: Any) -> Any:
         raise StoreFull("full")
 
-    rig.store.add = add  # type: ignore[method-assign]
+    plain, rig.store.add = rig.store.add, add  # type: ignore[method-assign]
     with pytest.raises(StoreFull):
         await rig.queue.submit(asked())
+    assert await everything(rig) == []
+    rig.store.add = plain  # type: ignore[method-assign]
+    assert (await rig.queue.submit(asked()))[1], "it takes work as soon as there is room"
 
 
 async def test_a_queued_job_is_cancelled_at_once() -> None:

@@ -84,8 +84,9 @@ async def test_a_step_whose_result_is_not_json_is_refused(ctx: FakeContext) -> N
     async def wrong() -> object:
         return {"when": Path("x")}
 
-    with pytest.raises(Deterministic):
+    with pytest.raises(Deterministic, match="JSON"):
         await ctx.step("find", wrong)
+    assert ctx.steps == {}
 
 
 async def test_a_finished_step_is_not_run_again(ctx: FakeContext) -> None:
@@ -127,12 +128,16 @@ async def test_a_paid_step_without_an_answer_is_sent_so_often(ctx: FakeContext, 
 
 
 async def test_a_paid_step_that_was_refused_was_not_charged(ctx: FakeContext) -> None:
+    sent: list[int] = []
+
     async def call() -> None:
+        sent.append(1)
         raise Transient("busy")
 
     for _ in range(5):
-        with pytest.raises(Transient):
+        with pytest.raises(Transient, match="busy"):
             await ctx.step("ask", call, paid="fail")
+    assert len(sent) == 5
 
 
 async def test_it_keeps_what_the_run_published(ctx: FakeContext) -> None:

@@ -55,6 +55,8 @@ async def fields_of_form(request: web.Request, known: Collection[str], limit: in
         return {str(part.name): await text_of(part) async for part in parts_of(request, known)}
     try:
         form = await request.clone(client_max_size=limit).post()
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLarge(f"this call takes bodies of up to {limit} bytes") from None
     except UNREADABLE as error:
         raise BrokenForm(f"the form can't be read: {error}") from None
     seen: set[str] = set()

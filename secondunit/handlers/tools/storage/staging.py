@@ -25,6 +25,7 @@ from secondunit.handlers.tools.storage.safe_open import Opener
 from secondunit.queue.outcome import Deterministic
 
 PUBLIC_FILE, PRIVATE_FOLDER = 0o644, 0o700
+NO_FILE = {errno.ELOOP: "a symbolic link", errno.ENXIO: "not a file"}  # what open(2) says of a link, and of a socket
 NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
 CANT_EXCHANGE = (errno.EINVAL, errno.ENOSYS)
 
@@ -133,7 +134,12 @@ def _finish_tree(folder: int) -> None:
 
 def _finish_file(name: str, folder: int) -> int:
     """Make one file public and durable; its size in bytes."""
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in NO_FILE:
+            raise
+        raise Deterministic(f"an output is {NO_FILE[error.errno]}: {name}", type="not_a_file") from None
     try:
         made = os.fstat(fd)
         if not stat.S_ISREG(made.st_mode):

@@ -43,12 +43,20 @@ async def test_the_newest_of_ours_stay_and_nothing_else_is_touched(store: Sqlite
 
 async def test_a_backup_never_takes_the_place_of_the_database_or_its_parts(store: SqliteStore, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(store.path.parent)
-    for target in (store.path, store.path.with_name("queue.db-wal"), tmp_path / "link" / "queue.db"):
-        with pytest.raises(BadPayload):
-            await to_thread(take, store.path, target, None, NOW)
-    for target, keep in ((Path("relative.db"), None), (tmp_path / "no" / "folder.db", None), (tmp_path / "file.db", 2)):
-        with pytest.raises(BadPayload):
+    files = sorted(store.path.parent.iterdir())
+    for target, keep, field, says in (
+        (store.path, None, "path", "is the database"),
+        (store.path.with_name("queue.db-wal"), None, "path", "named like its parts"),
+        (tmp_path / "link" / "queue.db", None, "path", "is the database"),
+        (Path("relative.db"), None, "path", "is not absolute"),
+        (tmp_path / "no" / "folder.db", None, "path", "is no folder"),
+        (tmp_path / "file.db", 2, "keep", "only a folder holds more than one"),
+    ):
+        with pytest.raises(BadPayload) as refused:
             await to_thread(take, store.path, target, keep, NOW)
+        [fault] = refused.value.errors
+        assert fault.field == field and says in fault.message
+    assert sorted(store.path.parent.iterdir()) == files and not (tmp_path / "file.db").exists()
 
 
 async def test_a_backup_holds_what_was_committed_and_replaces_an_older_one(store: SqliteStore, tmp_path: Path) -> None:

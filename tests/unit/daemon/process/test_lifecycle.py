@@ -5,7 +5,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -66,9 +67,50 @@ def test_systemd_hears_states_on_its_socket(tmp_path: Path, abstract: bool) -> N
         assert systemd.recv(1000) == b"READY=1\nSTATUS=serving"
 
 
-def test_nobody_to_tell_is_no_trouble(tmp_path: Path) -> None:
-    Notifier(None).send(READY=1)
-    Notifier(str(tmp_path / "gone")).send(READY=1)
+@pytest.mark.parametrize("address", [None, ""])
+def test_without_an_address_no_socket_is_opened(monkeypatch: pytest.MonkeyPatch, address: str | None) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr(socket, "socket", lambda *kind: opened.append(kind))
+    Notifier(address).send(READY=1)
+    assert opened == []
+
+
+def test_a_listener_that_is_gone_is_heard_again_when_it_is_back(tmp_path: Path) -> None:
+    address, notifier = tmp_path / "notify", Notifier(str(tmp_path / "notify"))
+    before = descriptors()
+    notifier.send(READY=1)
+    assert not address.exists() and descriptors() == before
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(address))
+        notifier.send(WATCHDOG=1)
+        assert systemd.recv(1000) == b"WATCHDOG=1"
+
+
+def test_a_listener_that_reads_nothing_is_not_waited_for(tmp_path: Path) -> None:
+    notifier = Notifier(str(tmp_path / "notify"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        for beat in range(QUEUE_LENGTH + 100):
+            notifier.send(WATCHDOG=beat)
+        systemd.setblocking(False)
+        heard = list(drained(systemd))
+    assert heard == [f"WATCHDOG={beat}".encode() for beat in range(len(heard))], "what did not fit was not sent"
+    assert 0 < len(heard) <= QUEUE_LENGTH + 1
+
+
+QUEUE_LENGTH = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text())
+
+
+def descriptors() -> int:
+    """How many this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def drained(listener: socket.socket) -> Iterator[bytes]:
+    """What waits at a socket."""
+    with suppress(BlockingIOError):
+        while True:
+            yield listener.recv(1000)
 
 
 def test_the_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:

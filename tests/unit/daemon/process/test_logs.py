@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from datetime import UTC, datetime
 from typing import Any
 
@@ -156,6 +157,38 @@ def test_a_secret_is_found_however_a_line_quotes_it(stream: io.StringIO, secret:
 
 
 def test_a_log_that_nobody_reads_any_more_stops_nothing(stream: io.StringIO) -> None:
-    log = structlog.get_logger("here")
-    stream.close()
-    log.info("a")
+    ours, theirs, complaints = structlog.get_logger("here"), logging.getLogger("library"), io.StringIO()
+    with redirect_stderr(complaints):
+        ours.info("a", message="heard")
+        assert [line["message"] for line in lines(stream)] == ["heard"]
+        stream.close()
+        ours.info("b", message="lost")
+        theirs.warning("lost too")
+    assert complaints.getvalue() == "", "the one place for complaints is the one that is gone"
+    again = io.StringIO()
+    logs.configure("json", "debug", [SECRET], again)
+    structlog.get_logger("here").info("c", message="heard again")
+    assert [line["message"] for line in lines(again)] == ["heard again"]
+
+
+def test_a_library_whose_line_does_not_fit_together_gives_no_secret_away(stream: io.StringIO) -> None:
+    complaints = io.StringIO()
+    logs.configure("json", "debug", [SECRET], stream)  # pytest's own handler, which raises, is not among them
+    with redirect_stderr(complaints):
+        logging.getLogger("library").warning("a number %d", SECRET)
+    [line] = lines(stream)
+    assert (line["event"], line["level"]) == ("log.broken", "error")
+    assert "library" in line["message"] and "test_logs.py" in line["message"]
+    assert "hunter" not in stream.getvalue() + complaints.getvalue()
+
+
+class Broken(io.StringIO):
+    """A pipe whose reader left, or a disk without room."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_reader_that_left_is_no_error_of_the_one_who_writes() -> None:
+    sink = logs._Sink(Broken())
+    assert [method("line") for method in (sink.debug, sink.info, sink.warning, sink.error, sink.critical)] == [None] * 5

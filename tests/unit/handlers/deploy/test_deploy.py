@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.queue.outcome import Deterministic, Postponed, Transient
+from secondunit.queue.outcome import Deterministic, Postponed
 from secondunit.testing.processes import gone, until
 
 pytestmark = pytest.mark.slow  # each starts programs
@@ -90,8 +90,9 @@ async def test_a_release_that_is_not_healthy_gives_way_to_the_former(site: Any) 
 
 async def test_a_first_release_that_is_not_healthy_is_not_served(site: Any) -> None:
     site.entry["health_command"] = ["false"]
-    with pytest.raises(Deterministic):
+    with pytest.raises(Deterministic) as error:
         await site.deploy()
+    assert error.value.type == "health_failed"
     assert not site.current.is_symlink() and not site.current.exists()
 
 
@@ -205,10 +206,12 @@ async def test_a_shell_runs_only_what_the_operator_wrote_for_one(site: Any) -> N
 
 def test_two_deploys_of_one_project_never_run_together(site: Any) -> None:
     site.spec()
+    held: list[str] = []
     with site.made.turn("site"), pytest.raises(Postponed), site.made.turn("site"):
-        pass
+        held.append("site twice")
     with site.made.turn("site"), site.made.turn("other"):
-        pass
+        held.append("another beside it")
+    assert held == ["another beside it"]
 
 
 async def test_a_deploy_gives_way_to_one_that_was_submitted_later(site: Any) -> None:
@@ -227,8 +230,9 @@ async def test_a_branch_that_is_not_there_is_told_by_its_name(site: Any) -> None
 
 async def test_a_repository_that_is_not_there_is_told(site: Any) -> None:
     site.entry["repo_url"] = f"file://{site.folder}/nowhere"
-    with pytest.raises((Deterministic, Transient), match="nowhere"):
+    with pytest.raises(Deterministic, match="nowhere can't be fetched from") as error:
         await site.deploy()
+    assert error.value.type == "repository_refused" and not site.home.exists()
 
 
 async def test_a_folder_in_the_place_of_current_is_not_touched(site: Any) -> None:

@@ -38,7 +38,25 @@ def test_a_project_that_is_not_listed_is_refused(site: Any) -> None:
 def test_a_payload_that_says_what_the_table_says_is_taken(site: Any) -> None:
     site.entry |= {"branches": ["main", "release/*"], "build_command": ["npm", "run", "build"]}
     url, home = site.entry["repo_url"], site.entry["directory"]
-    site.check(repoUrl=url, branch="release/2", directory=f"{home}/", buildCommand="npm run build")
+    said = {"repoUrl": url, "branch": "release/2", "directory": f"{home}/", "buildCommand": "npm run build"}
+    site.check(**said)
+    for field, value in said.items():
+        other = said | {field: "releases/2" if field == "branch" else f"{value}x"}
+        assert refused(site, **other) == {f"payload.{field}"}, "each of the four is looked at"
+    assert refused(site, **{field: f"{value}/x" for field, value in said.items() if field != "branch"}) == {
+        "payload.repoUrl", "payload.directory", "payload.buildCommand",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("written", [["npm", "run", "build"], "npm run build"])
+async def test_what_a_payload_may_say_is_what_is_built(site: Any, written: Any) -> None:
+    site.repository.git("checkout", "--quiet", "-b", "release/2")
+    commit = site.repository.commit({"index.html": "two"})
+    build = ["sh", "-c", "cp index.html built"] if isinstance(written, list) else "cp index.html built"
+    site.entry |= {"branches": ["main", "release/*"], "build_command": build}
+    said = "sh -c 'cp index.html built'" if isinstance(written, list) else "cp index.html built"
+    result = await site.deploy(branch="release/2", directory=f"{site.home}/", buildCommand=said)
+    assert result["commit"] == commit and site.serves("built") == "two"
 
 
 def test_the_body_of_the_work_platform_is_taken_as_it_is(site: Any) -> None:
@@ -48,12 +66,16 @@ def test_the_body_of_the_work_platform_is_taken_as_it_is(site: Any) -> None:
         "directory": "/path/to/project",
         "build_command": "npm run build",
     }
-    site.check(
-        repoUrl="https://github.com/user/repo.git",
-        branch="master",
-        directory="/path/to/project",
-        buildCommand="npm run build",
-    )
+    body = {
+        "repoUrl": "https://github.com/user/repo.git",
+        "branch": "master",
+        "directory": "/path/to/project",
+        "buildCommand": "npm run build",
+    }
+    site.check(**body)
+    assert refused(site, **dict.fromkeys(body, "main")) == {f"payload.{field}" for field in body}
+    [project] = site.made.projects.values()
+    assert (project.branches, project.build) == (("master",), ("npm", "run", "build"))
 
 
 @pytest.mark.parametrize(
@@ -91,31 +113,34 @@ def test_no_pattern_lets_a_name_through_that_git_would_misread(site: Any, name: 
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "says"),
     [
-        {"repo_url": "ext::sh -c id"},
-        {"repo_url": "git@git.test:site.git"},
-        {"repo_url": "git://git.test/site.git"},
-        {"repo_url": "https://user:word@git.test/site.git"},
-        {"repo_url": "ssh://-oProxyCommand=id/site"},
-        {"repo_url": "file://host/site"},
-        {"repo_url": "https://git.test/a b"},
-        {"directory": "srv/site"},
-        {"directory": "/srv/../etc"},
-        {"directory": "/"},
-        {"branches": []},
-        {"branches": ["release/*"]},
-        {"branches": ["--upload-pack=x"]},
-        {"build_command": "npm ci && npm run build"},
-        {"environment": {"A=B": "c"}},
-        {"keep": 0},
-        {"buildcommand": "make"},
+        ({"repo_url": "ext::sh -c id"}, "https, http, ssh or file"),
+        ({"repo_url": "git@git.test:site.git"}, "https, http, ssh or file"),
+        ({"repo_url": "git://git.test/site.git"}, "https, http, ssh or file"),
+        ({"repo_url": "https://user:word@git.test/site.git"}, "`authorization`"),
+        ({"repo_url": "ssh://-oProxyCommand=id/site"}, "no host"),
+        ({"repo_url": "file://host/site"}, "file:///PATH"),
+        ({"repo_url": "https://git.test/a b"}, "https, http, ssh or file"),
+        ({"directory": "srv/site"}, "not an absolute path"),
+        ({"directory": "/srv/../etc"}, "not an absolute path"),
+        ({"directory": "/"}, "not an absolute path"),
+        ({"branches": []}, "at least 1"),
+        ({"branches": ["release/*"]}, "the first of branches"),
+        ({"branches": ["--upload-pack=x"]}, "the first of branches"),
+        ({"build_command": "npm ci && npm run build"}, "`shell = true`"),
+        ({"environment": {"A=B": "c"}}, "'A=B' is not the name of a variable"),
+        ({"keep": 0}, "greater than or equal to 1"),
+        ({"buildcommand": "make"}, "not permitted"),
     ],
 )
-def test_a_table_that_can_not_be_meant_is_refused(change: dict[str, Any]) -> None:
-    Project.model_validate(ENTRY)
-    with pytest.raises(ValidationError):
+def test_a_table_that_can_not_be_meant_is_refused_and_told_why(change: dict[str, Any], says: str) -> None:
+    assert Project.model_validate(ENTRY).branches == ("main",)
+    with pytest.raises(ValidationError) as refused:
         Project.model_validate(ENTRY | change)
+    [fault] = refused.value.errors()
+    assert says in fault["msg"] and fault["loc"][:1] in ((), tuple(change))
+    assert "word@" not in str(refused.value)
 
 
 def test_a_command_in_words_needs_no_shell() -> None:

@@ -182,8 +182,9 @@ async def test_what_can_be_seen_to_be_wrong_is_refused_at_submit(
 
 @pytest.mark.parametrize("fields", [{"maxBytes": 0}, {"sha256": "abc"}, {"mode": "ftp"}, {"extra": 1}])
 async def test_fields_outside_of_the_contract_do_not_fit(desk: Desk, fields: Mapping[str, Any]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError) as refused:
         desk.payload("http://127.0.0.1/", **fields)
+    assert [fault["loc"] for fault in refused.value.errors()] == [tuple(fields)]
 
 
 @pytest.mark.parametrize("fields", [{"usePuppeteer": True}, {"mode": "browser"}])

@@ -377,21 +377,22 @@ async def test_without_a_result_cache_a_job_still_ends(journey: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    "payload",
+    ("payload", "field"),
     [
-        {},
-        {"videoUrl": 3},
-        {"videoUrl": URL, "language": "en"},
-        {"videoUrl": URL, "params": {"language": "not a language"}},
-        {"videoUrl": URL, "params": {"model": "../files"}},
-        {"videoUrl": URL, "params": {"model": "a?b"}},
-        {"videoUrl": URL, "params": {"model": "a..b"}},
-        {"videoUrl": URL, "params": {"frames": 3}},
+        ({}, "videoUrl"),
+        ({"videoUrl": 3}, "videoUrl"),
+        ({"videoUrl": URL, "language": "en"}, "language"),
+        ({"videoUrl": URL, "params": {"language": "not a language"}}, "params.language"),
+        ({"videoUrl": URL, "params": {"model": "../files"}}, "params.model"),
+        ({"videoUrl": URL, "params": {"model": "a?b"}}, "params.model"),
+        ({"videoUrl": URL, "params": {"model": "a..b"}}, "params.model"),
+        ({"videoUrl": URL, "params": {"frames": 3}}, "params.frames"),
     ],
 )
-def test_a_payload_that_does_not_fit_is_refused(journey: Make, payload: Any) -> None:
-    with pytest.raises(BadPayload):
+def test_a_payload_that_does_not_fit_is_refused_by_field(journey: Make, payload: Any, field: str) -> None:
+    with pytest.raises(BadPayload) as refused:
         validated(locations.build(journey().tools), payload)
+    assert [error.field for error in refused.value.errors] == [f"payload.{field}"]
 
 
 def test_a_wrong_address_and_a_missing_key_are_refused_at_submit(journey: Make) -> None:

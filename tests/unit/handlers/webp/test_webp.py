@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageCms, ImageDraw  # noqa: TID253 - the judge of what was made
+from PIL import Image, ImageCms, ImageDraw, ImageStat  # noqa: TID253 - the judge of what was made
 from pydantic import ValidationError
 
 from secondunit.handlers.tools.media.ffmpeg import MediaMissing
@@ -132,8 +132,34 @@ async def test_usual_formats_are_converted_whatever_their_name(convert: Converte
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
 async def test_every_kind_of_png_is_converted(convert: Converter, mode: str) -> None:
-    image = Image.new(mode, (20, 20)) if mode == "I;16" else halves(mode)
-    await convert(encoded(image, "PNG"))
+    image = of_kind(mode)
+    shown = (halves("L") if mode == "I;16" else image).convert("RGB")
+    _, made = await convert(encoded(image, "PNG"), lossless=True)
+
+    assert made.size == image.size and made.mode == ("RGBA" if mode.endswith("A") else "RGB")
+    for half in ((0, 0, 40, 40), (40, 0, 80, 40)):
+        assert near(tones(made, half), tones(shown, half), 1)
+    if mode.endswith("A"):
+        alpha = made.getchannel("A")
+        assert (alpha.getpixel((10, 20)), alpha.getpixel((70, 20))) == (128, 255)
+
+
+def of_kind(mode: str) -> Image.Image:
+    """The halves as this kind of picture: half transparent on the left if it can be, in 16 bits if it is deep."""
+    if mode == "I;16":
+        grey = halves("L")
+        return Image.frombytes(mode, grey.size, bytes(byte for tone in grey.tobytes() for byte in (tone, tone)))
+    image = halves(mode)
+    if mode.endswith("A"):
+        alpha = Image.new("L", image.size, 255)
+        alpha.paste(128, (0, 0, 40, 40))
+        image.putalpha(alpha)
+    return image
+
+
+def tones(image: Image.Image, part: tuple[int, int, int, int]) -> Any:
+    """The mean of red, green and blue in a part of a picture."""
+    return ImageStat.Stat(image.convert("RGB").crop(part)).mean
 
 
 async def test_deep_grey_keeps_its_tones(convert: Converter) -> None:
@@ -142,9 +168,9 @@ async def test_deep_grey_keeps_its_tones(convert: Converter) -> None:
         for y in range(20):
             image.putpixel((x, y), x // 20 * 32767)
     _, made = await convert(encoded(image, "PNG"))
-    tones = [made.convert("L").getpixel((x, 10)) for x in (10, 30, 50)]
+    greys = [made.convert("L").getpixel((x, 10)) for x in (10, 30, 50)]
 
-    assert near(tones, (0, 127, 255), 6)
+    assert near(greys, (0, 127, 255), 6)
 
 
 async def test_a_picture_is_turned_as_its_exif_says(convert: Converter) -> None:
@@ -307,7 +333,13 @@ async def test_what_is_no_picture_is_unreadable_whatever_its_name(convert: Conve
 
 
 async def test_odd_names_are_no_trouble(convert: Converter) -> None:
-    await convert(encoded(halves(), "PNG"), '-it\'s 100%d\n"映画".png')
+    name = '-it\'s 100%d\n"映画".png'
+    content = encoded(halves(), "PNG")
+    _, made = await convert(content, name)
+
+    assert near(made.convert("RGB").getpixel((10, 20)), RED) and near(made.convert("RGB").getpixel((70, 20)), BLUE)
+    assert sorted(path.name for path in convert.root.iterdir() if path.is_file()) == sorted([name, "out.webp"])
+    assert (convert.root / name).read_bytes() == content
 
 
 def test_the_payload_is_checked_field_by_field() -> None:

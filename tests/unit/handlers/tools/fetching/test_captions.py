@@ -192,5 +192,10 @@ async def test_subtitles_never_cost_the_video(
 
 
 def test_an_address_is_judged_before_a_job_is_queued(ytdlp: YtDlp) -> None:
-    with pytest.raises(BadPayload):
-        WebSubtitles(AddressRule(), ytdlp).check("videoUrl", "file:///etc/passwd")
+    subtitles = WebSubtitles(AddressRule(), ytdlp)
+    subtitles.check("videoUrl", "https://8.8.8.8/film")
+    for url, says in (("file:///etc/passwd", "http://"), ("http://10.0.0.1/film", "ALLOW_PRIVATE_ADDRESSES")):
+        with pytest.raises(BadPayload) as refused:
+            subtitles.check("videoUrl", url)
+        [fault] = refused.value.errors
+        assert fault.field == "videoUrl" and says in fault.message

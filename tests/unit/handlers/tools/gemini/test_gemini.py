@@ -96,11 +96,21 @@ async def test_a_question_arrives_as_it_was_meant_and_its_answer_comes_back_whol
     assert (answer.usage, answer.blocked, answer.cut) == (Usage(1000, 200, 50, 1250), None, False)
 
 
-@pytest.mark.parametrize("behaviour", ["close", "half", "status:500", "status:503", "rate:3", "daily", "key"])
-async def test_the_client_never_asks_again_by_itself(behaviour: str) -> None:
+@pytest.mark.parametrize(
+    ("behaviour", "means"),
+    [
+        ("close", Unanswered),
+        ("half", Unanswered),
+        ("status:500", Transient),
+        ("status:503", Transient),
+        ("rate:3", Postponed),
+        ("daily", Postponed),
+        ("key", Deterministic),
+    ],
+)
+async def test_the_client_never_asks_again_by_itself(behaviour: str, means: type[Exception]) -> None:
     async with bench(behaviour) as b:
-        with pytest.raises((Transient, Postponed, Deterministic)):
-            await b.ask()
+        await b.refused(means)
         assert len(b.stand_in.asked) == 1
 
 

@@ -5,10 +5,12 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from yarl import URL
 
 from secondunit.handlers.tools.network.addresses import LONGEST_URL, AddressRule, check_url, url_fault
 from secondunit.queue.errors import BadPayload
 
+LONGEST_FAULT = 500
 PUBLIC_ONLY = AddressRule()
 HOME = AddressRule((ip_network("192.168.0.0/16"), ip_network("127.0.0.0/8")))
 
@@ -179,8 +181,14 @@ def test_a_private_literal_in_any_spelling_is_refused_naming_the_setting(host: s
         "http://localhost:3000/",
     ],
 )
-def test_an_ordinary_url_passes(url: str) -> None:
+def test_an_ordinary_url_passes_and_with_a_name_and_password_does_not(url: str) -> None:
     check_url("url", url, PUBLIC_ONLY)
+    assert url_fault(url, PUBLIC_ONLY) is None
+    scheme, _, rest = url.partition("://")
+    with pytest.raises(BadPayload) as refusal:
+        check_url("url", f"{scheme}://user:word@{rest}", PUBLIC_ONLY)
+    (error,) = refusal.value.errors
+    assert error.field == "url" and "password" in error.message and "word@" not in error.message
 
 
 @pytest.mark.parametrize(
@@ -226,4 +234,8 @@ def test_an_allowed_private_literal_passes() -> None:
 @given(st.text(max_size=60))
 def test_no_text_whatever_breaks_the_check(text: str) -> None:
     for url in (text, f"http://{text}", f"http://{text}/x", f"http://a:{text}@b/"):
-        url_fault(url, PUBLIC_ONLY)
+        fault = url_fault(url, PUBLIC_ONLY)
+        assert fault is None or (fault and fault.isprintable() and len(fault) < LONGEST_FAULT)
+        if fault is None:
+            parsed = URL(url)
+            assert parsed.scheme in ("http", "https") and parsed.raw_host and not parsed.raw_user

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.handlers.tools.storage.roots import Roots
 from secondunit.handlers.tools.storage.safe_open import Opener
 from secondunit.queue.errors import BadPayload
 from secondunit.queue.outcome import Deterministic
@@ -68,6 +69,8 @@ def test_this_kernel_has_openat2() -> None:
 @pytest.mark.parametrize("name", ODD_NAMES)
 def test_names_may_hold_anything(files: LocalFiles, root: Path, name: str) -> None:
     files.check("inputPath", f"{root}/{name}/{name}.mp4")
+    place = Roots([root]).locate(f"{root}/{name}/{name}.mp4")
+    assert (place.root, place.names) == (root, (name, f"{name}.mp4")), "no part of a name is taken for anything else"
 
 
 def test_what_cannot_be_right_is_refused_by_name(files: LocalFiles, root: Path) -> None:
@@ -106,7 +109,11 @@ def test_a_folder_that_holds_an_input_or_a_root_is_refused(root: Path) -> None:
 
 
 def test_an_input_that_is_refused_itself_is_not_the_folders_fault(files: LocalFiles, root: Path) -> None:
-    files.check_folder("outputDir", f"{root}/out", ["/etc/passwd"])
+    files.check_folder("outputDir", f"{root}/out", ["/etc/passwd", f"{root}/../out", "out", f"{root}/out\0"])
+    with pytest.raises(BadPayload) as caught:
+        files.check_folder("outputDir", f"{root}/out", ["/etc/passwd", f"{root}/out/clip.mp4"])
+    [error] = caught.value.errors
+    assert error.field == "outputDir" and "clip.mp4" in error.message and "passwd" not in error.message
 
 
 def test_the_most_specific_root_counts(root: Path) -> None:

@@ -3,10 +3,11 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import chdir, suppress
 from pathlib import Path
 
 import pytest
@@ -223,12 +224,21 @@ async def test_files_that_appear_meanwhile_are_not_replaced(files: LocalFiles, r
     assert (root / "film" / "precious").exists()
 
 
-async def test_a_link_is_not_published(files: LocalFiles, root: Path, ctx: FakeContext) -> None:
-    for target in ("/etc/passwd", "/etc"):
-        async with files.folder(f"{root}/film", ctx) as staged:
-            (staged.path / "link").symlink_to(target)
-            with pytest.raises((Deterministic, OSError)):
-                await staged.publish({})
+@pytest.mark.parametrize("odd", ["/etc/passwd", "/etc", "nowhere", "socket", "pipe"])
+async def test_what_is_neither_file_nor_folder_is_not_published(
+    files: LocalFiles, root: Path, ctx: FakeContext, odd: str
+) -> None:
+    async with files.folder(f"{root}/film", ctx) as staged:
+        if odd == "socket":
+            with socket.socket(socket.AF_UNIX) as listener, chdir(staged.path):
+                listener.bind("odd")
+        elif odd == "pipe":
+            os.mkfifo(staged.path / "odd")
+        else:
+            (staged.path / "odd").symlink_to(odd)
+        with pytest.raises(Deterministic, match=r"not a file: odd|a symbolic link: odd") as refused:
+            await staged.publish({})
+        assert refused.value.type == "not_a_file", "the same would come of trying again"
 
     assert not (root / "film").exists()
 

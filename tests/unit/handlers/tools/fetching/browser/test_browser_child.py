@@ -45,3 +45,6 @@ async def test_busy_frames_do_not_prolong_the_wait() -> None:
     watch: Any = SimpleNamespace(download=asyncio.get_running_loop().create_future())
     async with asyncio.timeout(30):
         await browser_child.wait({"waits": 0.05}, context, watch)
+    assert not watch.download.done() and len(asyncio.all_tasks()) == 1, (
+        "what was asked of the frames is not left behind"
+    )

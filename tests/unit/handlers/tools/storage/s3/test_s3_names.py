@@ -7,6 +7,7 @@ from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.router import Storage
 from secondunit.handlers.tools.storage.s3.client import S3
 from secondunit.handlers.tools.storage.s3.files import Buckets
+from secondunit.handlers.tools.storage.s3.urls import Allowed
 from secondunit.queue.errors import BadPayload
 
 KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
@@ -24,9 +25,19 @@ def refusal(files: Storage, path: str) -> str:
     return error.message
 
 
-@pytest.mark.parametrize("path", ["s3://films/in/a.mp4", "s3://films/in/x/ü 映%20+&=?#'\".mp4", "s3://other/a"])
-def test_what_lies_inside_media_buckets_is_taken(path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "bucket", "key"),
+    [
+        ("s3://films/in/a.mp4", "films", "in/a.mp4"),
+        ("s3://films/in/x/ü 映%20+&=?#'\".mp4", "films", "in/x/ü 映%20+&=?#'\".mp4"),
+        ("s3://other/a", "other", "a"),
+        ("s3://other/" + "ü" * 512, "other", "ü" * 512),
+    ],
+)
+def test_what_lies_inside_media_buckets_is_taken_letter_by_letter(path: str, bucket: str, key: str) -> None:
     storage("films/in", "other").check("inputPath", path)
+    spot = Allowed(["films/in", "other"]).locate(path)
+    assert (spot.bucket, spot.key, str(spot)) == (bucket, key, path)
 
 
 @pytest.mark.parametrize("path", ["s3://films/out/a", "s3://films/inside/a", "s3://films/in", "s3://elsewhere/in/a"])
@@ -89,8 +100,12 @@ def test_a_folder_is_no_entry_of_media_buckets_and_holds_no_input(folder: str, i
 
 
 def test_a_folder_may_end_in_a_slash_and_lie_beside_its_input() -> None:
-    files = storage("films/in")
-    files.check_folder("outputDir", "s3://films/in/a/", ["s3://films/in/ab.mp4", "/local", "s3://nowhere/a"])
+    files, beside = storage("films/in"), ["s3://films/in/ab.mp4", "/local", "s3://nowhere/a"]
+    for folder in ("s3://films/in/a/", "s3://films/in/a"):
+        files.check_folder("outputDir", folder, beside)
+        assert Allowed(["films/in"]).locate_folder(folder, beside).key == "in/a"
+        with pytest.raises(BadPayload, match=r"outputDir.*contains the input 's3://films/in/a/b\.mp4'"):
+            files.check_folder("outputDir", folder, [*beside, "s3://films/in/a/b.mp4"])
 
 
 @pytest.mark.parametrize("entry", ["s3://films/in", "Films", "f", "films//in", "films/../in", "films/./in", "/films"])

@@ -1,0 +1,130 @@
+"""Tests that could not fail: without a check, content with any error, or with an answer that nobody looks at."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FILES = [file for part in ("tests", "secondunit/testing") for file in sorted((ROOT / part).rglob("*.py"))]
+TREES = {str(file.relative_to(ROOT)): ast.parse(file.read_text()) for file in FILES if "node_modules" not in file.parts}
+
+ANY_ERROR = {"Exception", "BaseException"}
+# These are raised for a hundred reasons: which it was stands in their fields or their message.
+OF_MANY_REASONS = {"BadPayload", "BadConfig", "ValidationError"}
+# Statuses that have one reason each; what another was for stands in its problem document.
+OF_ONE_REASON = {401, 403, 404, 405, 429}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions(tree: ast.AST) -> Iterator[Function]:
+    """Every function and method."""
+    return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+    """Every call, with the last part of what is called."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func).rpartition(".")[2], node
+
+
+def asserts(function: Function) -> bool:
+    """Whether it says itself what must hold: an assert, an error that must come, or a wait that must end."""
+    if any(isinstance(node, ast.Assert) for node in ast.walk(function)):
+        return True
+    return any(name == "raises" or ast.unparse(call.func) == "asyncio.timeout" for name, call in calls(function))
+
+
+def unchecked(trees: Mapping[str, ast.AST]) -> list[str]:
+    """Tests that neither assert anything nor call, directly, something of ours that does."""
+    checking = {name for tree in trees.values() for name in _checking(tree)}
+    return [
+        f"{file}::{function.name}"
+        for file, tree in trees.items()
+        for function in functions(tree)
+        if function.name.startswith("test_") and not asserts(function)
+        if not any(name in checking for name, _ in calls(function))
+    ]
+
+
+def _checking(tree: ast.AST) -> set[str]:
+    """The names of what asserts something, and of the methods that leave it to another of their object's."""
+    own = {function.name for function in functions(tree) if asserts(function)}
+    through = {f"self.{name}" for name in own}
+    return own | {
+        function.name
+        for function in functions(tree)
+        if any(ast.unparse(call.func) in through for _, call in calls(function))
+    }
+
+
+def easily_pleased(trees: Mapping[str, ast.AST]) -> list[str]:
+    """Where any error will do, or one that has many reasons is not looked at."""
+    found = []
+    for file, tree in trees.items():
+        looked_at = {
+            item.context_expr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.With | ast.AsyncWith)
+            for item in node.items
+            if item.optional_vars is not None
+        }
+        for name, call in calls(tree):
+            if name != "raises" or not call.args:
+                continue
+            kinds = call.args[0].elts if isinstance(call.args[0], ast.Tuple) else [call.args[0]]
+            named = {ast.unparse(kind).rpartition(".")[2] for kind in kinds}
+            blind = call not in looked_at and not call.keywords
+            if named & ANY_ERROR or (blind and named & OF_MANY_REASONS):
+                found.append(f"{file}:{call.lineno}")
+    return found
+
+
+def unread(trees: Mapping[str, ast.AST]) -> list[str]:
+    """Where a refusal is expected by a status that has many reasons, and its problem document is thrown away."""
+    return [
+        f"{file}:{call.lineno}"
+        for file, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr)
+        for _, call in calls(node)
+        for keyword in call.keywords
+        if keyword.arg == "status" and isinstance(keyword.value, ast.Constant)
+        if isinstance(status := keyword.value.value, int) and status >= 400 and status not in OF_ONE_REASON
+    ]
+
+
+def test_every_test_checks_something() -> None:
+    assert unchecked(TREES) == []
+
+
+def test_no_test_is_content_with_any_error() -> None:
+    assert easily_pleased(TREES) == [], "say which: `match=`, or look at its fields"
+
+
+def test_what_a_refusal_says_is_looked_at() -> None:
+    assert unread(TREES) == [], "any 422 will do? look at the fields of the problem"
+
+
+PLANTED = """
+def helper(): assert True
+def test_a(): helper()
+def test_b(): print("fine")
+def test_c():
+    with pytest.raises(Exception, match="x"): pass
+    with pytest.raises((BadPayload, OSError)): pass
+    with pytest.raises(BadPayload) as refused: pass
+    with pytest.raises(JobNotFound): pass
+async def test_d(house):
+    await house.call("GET", "/", status=422)
+    await house.call("GET", "/", status=404)
+    assert (await house.call("GET", "/", status=422))["errors"]
+"""
+
+
+def test_tests_that_could_not_fail_are_found() -> None:
+    planted = {"planted.py": ast.parse(PLANTED)}
+    assert unchecked(planted) == ["planted.py::test_b"]
+    assert easily_pleased(planted) == ["planted.py:6", "planted.py:7"]
+    assert unread(planted) == ["planted.py:11"]

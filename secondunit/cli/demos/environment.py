@@ -69,7 +69,7 @@ def free_port() -> int:
 
 def examples(*names: str) -> Path:
     """The folder `examples` that holds all these files."""
-    package = Path(__file__).resolve().parents[1]
+    package = Path(__file__).resolve().parents[2]
     for folder in (package.parent / "examples", package / "examples"):
         if all((folder / name).is_file() for name in names):
             return folder
@@ -87,7 +87,7 @@ def daemon(environment: DemoEnvironment, port: int, more: Mapping[str, str]) -> 
         "LOG_FORMAT": "console",
         "SECONDUNIT_CONFIG": os.devnull,
         "PYTHONSAFEPATH": "1",
-        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
     }
     argv = [sys.executable, "-m", "secondunit", "run"]
     with program(argv, environment.folder, environment.log, {**mine, **settings, **more}) as process:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from secondunit.cli import output
+from secondunit.cli.demos import environment
 from secondunit.cli.main import COMMANDS, secondunit
 from secondunit.cli.submit import Payload
 
@@ -136,3 +137,8 @@ def test_a_list_shows_the_end_of_what_a_job_works_on(payload: object, shown: str
 def test_an_age_is_told_in_the_largest_unit_that_counts_two(seconds: float, age: str) -> None:
     created = datetime.now(UTC) - timedelta(seconds=seconds + 0.3)
     assert output._age(created.isoformat()) == age
+
+
+def test_the_demos_find_their_examples_in_a_checkout() -> None:
+    found = environment.examples("media/clip.mp4", "backend/server.mjs")
+    assert (found / "media" / "still.jpg").is_file()

@@ -99,11 +99,9 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
         queue, _box(world, found), clock, metrics.degraded,
         disk=disk, poller=poller, gemini=gemini, geocoder=geocoder,
     )  # fmt: skip
-    partial_retrier = PartialRetrier(
-        clock, lambda: geocoder.trouble if geocoder else None, world.joblog.partial_retried
-    )
+    partial_retrier = PartialRetrier(clock, found.specs, world.joblog.partial_retried)
     poisoned = Poisoned(clock)
-    uploads = Uploads(settings.uploads, settings.max_upload_mb << 20, clock)
+    uploads = Uploads(settings.uploads, settings.max_upload_mb << 20, clock, found.known)
     api = Api(
         queue=queue,
         rule=AddressRule(settings.allow_private_addresses),
@@ -116,7 +114,7 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
         version=VERSION,
         settings=http_settings(settings),
         analyses=_analyses(world, uploads, disk),
-        artifacts=JobArtifacts(world.tools.files, world.work.log_of, world.tools.buckets),
+        artifacts=JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets),
         locations=_locations(world),
     )
     store.listen(hub.publish)

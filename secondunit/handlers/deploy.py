@@ -71,7 +71,7 @@ def _project(tools: Tools, payload: DeployPayload) -> tuple[Deployments, Project
 
 
 async def _yield_to_newer(deployments: Deployments, ctx: JobContext, id: str) -> None:
-    if newer := await deployments.others.newer(ctx.job_id, id):
+    if newer := await deployments.others.newer(ctx.job_id, "projectId"):
         raise Deterministic(f"{newer} deploys {id} and was submitted later", type="superseded")
 
 

@@ -81,14 +81,47 @@ class JobContext(Protocol):
         ...
 
 
+def output_file(result: Any) -> Mapping[str, str]:
+    """What most types write: the file at `outputPath` of the result, under its own name."""
+    path = result.get("outputPath") if isinstance(result, Mapping) else None
+    return {path.rpartition("/")[2]: path} if isinstance(path, str) else {}
+
+
+def no_folder(_: Any) -> str | None:
+    """The result tells of no folder."""
+    return None
+
+
+def no_trouble() -> str | None:
+    """Nothing holds the type back."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class HandlerSpec:
-    """One job type.
+    """One job type: how it runs, and all that others must know of it. Nobody else names a type.
 
-    `payload` is the model its payloads must fit (strictly; unknown fields are refused whatever the model says); `run`
-    gets the context and a validated payload and returns a JSON value or `Partial`. `check` refuses at submit what a
-    model can't see, by raising `BadPayload` or `TypeUnavailable`; it must not block. `secrets` names payload
-    fields that are never shown.
+    How it runs. `payload` is the model its payloads must fit (strictly; unknown fields are refused whatever the model
+    says); `run` gets the context and a validated payload and returns a JSON value or `Partial`. `check` refuses at
+    submit what a model can't see, by raising `BadPayload` or `TypeUnavailable`; it must not block. `secrets` names
+    payload fields that are never shown. `priority` is that of a job that says none.
+
+    What the operator may change: `concurrency` (CONCURRENCY_<TYPE>: how many run at once), `timeout` (TIMEOUT_<TYPE>:
+    one attempt's limit), `stall` (STALL_SECONDS: the longest time without progress), `retry` ([types.T.retry]).
+
+    `paid`: runs ask Gemini, through `tools.gemini`, in paid steps. Without GEMINI_API_KEY its jobs are refused and
+    /health says so; once GEMINI_DAILY_TOKENS are used up its jobs wait for the next day.
+
+    The rest are questions about what is stored: JSON that may be of an older version. They are quick and don't block.
+
+    - `artifacts(result)`: the files that a job with this result wrote, by the names they are listed and served under;
+      paths are read beneath MEDIA_ROOTS and MEDIA_BUCKETS only.
+    - `folder(result)`: the folder that it published through `Files.folder`; what else lies there is served, unlisted,
+      under its path from the folder.
+    - `uploads(payload)`: the paths of uploads that the payload names; they stay until the job has completed.
+    - `retry_partial(job)`: whether what this partial job missed may be found when it is run again: it is then queued
+      again by itself, after 15 minutes, 1, 4 and 12 hours. `trouble()` says why no such run can succeed just now, if
+      that is known: then one job at a time is tried.
     """
 
     type: str
@@ -101,6 +134,12 @@ class HandlerSpec:
     priority: int = DEFAULT_PRIORITY
     check: Callable[[Any], None] | None = None
     secrets: Collection[str] = ()
+    paid: bool = False
+    artifacts: Callable[[Any], Mapping[str, str]] = output_file
+    folder: Callable[[Any], str | None] = no_folder
+    uploads: Callable[[Mapping[str, Any]], Collection[str]] | None = None
+    retry_partial: Callable[[Job], bool] | None = None
+    trouble: Callable[[], str | None] = no_trouble
 
 
 class Workspaces(Protocol):

@@ -51,6 +51,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
 CATCHES_EVERYTHING = {
     "queue/execution.py": "a run: what a handler raised becomes its outcome",
     "daemon/config/job_types.py": "somebody else's code at import: the daemon and its other job types go on without it",
+    "daemon/config/plugin_guard.py": "somebody else's code, asked by the daemon's loops: a fault would end them",
     "daemon/http/server.py": "the HTTP middleware: what a request raised becomes a problem",
     "daemon/main.py": "the process ends: what ended it becomes its exit code",
     "queue/stores/sqlite/writer.py": "the writer's thread: what a decision raised is raised again in its caller's task",

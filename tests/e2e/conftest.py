@@ -1,5 +1,6 @@
 """Daemons as processes of their own, each reaped by its id whatever a test does."""
 
+import asyncio
 import json
 import os
 import signal
@@ -10,17 +11,18 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socketserver import BaseServer
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 READY_WITHIN = 30.0
+T = TypeVar("T")
 PLUGIN = """
 import asyncio
 from datetime import timedelta
@@ -58,6 +60,25 @@ def served(server: BaseServer) -> Iterator[None]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def beside(opened: Callable[[AsyncExitStack], Awaitable[T]]) -> Iterator[T]:
+    """What this opens, served by an event loop in a thread of its own for as long as this is open."""
+    loop, stack = asyncio.new_event_loop(), AsyncExitStack()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield asyncio.run_coroutine_threadsafe(_awaited(opened(stack)), loop).result(10)
+    finally:
+        asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _awaited(opening: Awaitable[T]) -> T:
+    return await opening
 
 
 @dataclass(frozen=True)

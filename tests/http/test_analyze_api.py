@@ -2,7 +2,7 @@ import asyncio
 import errno
 import hashlib
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -50,6 +50,10 @@ def check(payload: Payload) -> None:
         raise BadPayload(FieldError("videoUrl", "10.0.0.1 is a private address (ALLOW_PRIVATE_ADDRESSES)"))
 
 
+def _uploads(payload: Mapping[str, Any]) -> Sequence[str]:
+    return [payload["videoPath"]] if "videoPath" in payload else []
+
+
 class Kitchen:
     """A daemon whose analyses are made by a stand-in: each waits until it is `told` how to end."""
 
@@ -65,10 +69,10 @@ class Kitchen:
     @property
     def spec(self) -> HandlerSpec:
         day = timedelta(days=1)
-        return HandlerSpec("analyze", Payload, self._run, 3, day, day, RetryPolicy(0), check=check)
+        return HandlerSpec("analyze", Payload, self._run, 3, day, day, RetryPolicy(0), check=check, uploads=_uploads)
 
     def analyses(self, house: Any) -> Analyses:
-        self.uploads = Uploads(self.folder, LIMIT, house.clock)
+        self.uploads = Uploads(self.folder, LIMIT, house.clock, {"analyze": self.spec, **house.queue.registry})
         house.hub.tap(self.uploads.hear)
         self.results = CachedResults(house.store.cache, house.clock, timedelta(hours=1))
         return Analyses(self.uploads, self.results, "gemini-test", WAIT, self._admit)

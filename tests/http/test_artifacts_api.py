@@ -8,12 +8,22 @@ import pytest
 from yarl import URL
 
 from secondunit.daemon.files.artifacts import JobArtifacts
+from secondunit.handlers.hls import outputs
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.workspace import WorkFolders
+from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Completed
+from secondunit.testing.rig import spec
 
 SEGMENT = bytes(range(256)) * 8
 MANIFEST = '{"madeBy": "secondunit", "files": {"1080p/index.m3u8": 7, "1080p/seg_0.m4s": 2048}}'
+
+
+async def _never(ctx: JobContext, payload: Any) -> None:
+    raise AssertionError("nothing runs here")
+
+
+FILM = spec("film", _never, artifacts=outputs.playlists, folder=outputs.folder)
 
 
 class Shelf:
@@ -28,9 +38,9 @@ class Shelf:
         path.write_bytes(content)
         return path
 
-    async def job(self, result: Any, log: str | None = None) -> str:
+    async def job(self, result: Any, log: str | None = None, type: str = "idle") -> str:
         """An ended job with this result; its id."""
-        job_id = str(await self.house.submit())
+        job_id = str(await self.house.submit(type))
         if log is not None:
             path = self.work.log_of(job_id)
             path.parent.mkdir(parents=True)
@@ -50,7 +60,7 @@ class Shelf:
             self.write(name, content)
         home = self.root / "film"
         rendition = {"name": "1080p", "path": f"{home}/1080p/index.m3u8"}
-        return await self.job({"masterPath": f"{home}/master.m3u8", "renditions": [rendition]})
+        return await self.job({"masterPath": f"{home}/master.m3u8", "renditions": [rendition]}, type="film")
 
     async def get(self, job_id: str, name: str, method: str = "GET", **headers: str) -> Any:
         return await self.house.raw(method, f"/api/jobs/{job_id}/artifacts/{name}", headers=headers)
@@ -65,7 +75,7 @@ class Shelf:
 async def shelf(build: Callable[..., Awaitable[Any]], tmp_path: Path) -> AsyncIterator[Shelf]:
     (tmp_path / "media").mkdir()
     files, work = LocalFiles([tmp_path / "media"]), WorkFolders(tmp_path / "data")
-    house = await build(artifacts=JobArtifacts(files, work.log_of))
+    house = await build(artifacts=JobArtifacts(files, work.log_of, {"film": FILM}), specs=[FILM])
     yield Shelf(house, tmp_path, work)
     files.close()
 

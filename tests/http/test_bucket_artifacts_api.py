@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from secondunit.daemon.files.artifacts import JobArtifacts
+from secondunit.handlers.hls import outputs
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.router import Storage
 from secondunit.handlers.tools.storage.s3.client import S3, ObjectInfo
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.handlers.tools.storage.workspace import WorkFolders
+from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Completed, Transient
+from secondunit.testing.rig import spec
 
 KEYS = {
     "AWS_ACCESS_KEY_ID": "a-key",
@@ -22,6 +25,13 @@ KEYS = {
 HOME = "s3://films/out/a film"
 RENDITION = {"path": f"{HOME}/v-job_a-1/1080p/index.m3u8"}
 STREAM = {"masterPath": f"{HOME}/master.m3u8", "renditions": [RENDITION]}
+
+
+async def _never(ctx: JobContext, payload: Any) -> None:
+    raise AssertionError("nothing runs here")
+
+
+FILM = spec("film", _never, artifacts=outputs.playlists, folder=outputs.folder)
 
 
 class Shelf(S3):
@@ -45,7 +55,7 @@ class House:
         self.house = house
 
     async def job(self, result: Any) -> str:
-        job_id = str(await self.house.submit())
+        job_id = str(await self.house.submit("film" if "masterPath" in result else "idle"))
         await self.house.settle(job_id, Completed(result))
         return job_id
 
@@ -65,7 +75,8 @@ def built(build: Callable[..., Awaitable[Any]], tmp_path: Path) -> Built:
     async def over(sizes: dict[str, int] | None = None) -> House:
         buckets = Buckets(Shelf(sizes), ["films/out"], 1)
         files = Storage(LocalFiles([]), buckets)
-        return House(await build(artifacts=JobArtifacts(files, WorkFolders(tmp_path).log_of, buckets)))
+        artifacts = JobArtifacts(files, WorkFolders(tmp_path).log_of, {"film": FILM}, buckets)
+        return House(await build(artifacts=artifacts, specs=[FILM]))
 
     return over
 

@@ -1,15 +1,15 @@
-"""Looks again, by itself and later, for the places that failed for a passing reason: a partial job is queued again."""
+"""Partial retries: a job that missed something for a passing reason is queued again later, by itself."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import JobNotFound, NotAllowed, StoreFull
+from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.model import Event, Filter, Job, JobId, Status
 from secondunit.queue.service import Queue
 
-TYPE = "locations"
 WAITS = tuple(timedelta(minutes=minutes) for minutes in (15, 60, 240, 720))
 EVERY = 30.0
 
@@ -22,46 +22,47 @@ class DueRetry:
     at: datetime
 
 
-def next_retry(job: Job) -> DueRetry | None:
+def next_retry(job: Job, may_help: Callable[[Job], bool]) -> DueRetry | None:
     """When to look again for what this job missed; None when that would not help, or was done often enough.
 
     Each run that ended in part stands in the job's history, which outlives the daemon; one that somebody asked for
     counts, too.
     """
-    if job.type != TYPE or job.status is not Status.PARTIAL or job.finished_at is None:
-        return None
-    if not isinstance(job.result, Mapping) or job.result.get("retryable") is not True:
+    if job.status is not Status.PARTIAL or job.finished_at is None or not may_help(job):
         return None
     number = sum(run.outcome == "partial" for run in job.runs)
     return DueRetry(number, job.finished_at + WAITS[number - 1]) if 1 <= number <= len(WAITS) else None
 
 
 class PartialRetrier:
-    """The loop. `trouble` says why no place can be found now; `on_retry` hears of each job that is queued again.
+    """The loop, for the types with a `retry_partial`; `on_retry` hears of each job that is queued again.
 
-    While there is trouble one job at a time goes, to learn when it is over: nothing else might ask the geocoder.
+    While a type has trouble one job of it at a time goes, to learn when that is over: nothing else might ask.
     """
 
-    def __init__(self, clock: Clock, trouble: Callable[[], str | None], on_retry: Callable[[Job, int], None]) -> None:
+    def __init__(self, clock: Clock, specs: Iterable[HandlerSpec], on_retry: Callable[[Job, int], None]) -> None:
         self._clock = clock
-        self._trouble = trouble
         self._on_retry = on_retry
-        self._due: dict[JobId, datetime] = {}
+        self._may_help = {spec.type: spec.retry_partial for spec in specs if spec.retry_partial}
+        self._trouble = {spec.type: spec.trouble for spec in specs}
+        self._due: dict[JobId, _Due] = {}
         self._heard: set[JobId] = set()
-        self._scout: JobId | None = None
+        self._scouts: dict[str, JobId] = {}
 
     def hear(self, events: Sequence[Event]) -> None:
         """A tap of the hub: what ended in part may be due one day."""
         for event in events:
-            if event.job_type == TYPE and event.status.ended:
+            if event.job_type in self._may_help and event.status.ended:
                 if event.status is Status.PARTIAL:
                     self._heard.add(event.job_id)
-                if event.job_id == self._scout:
-                    self._scout = None
+                if event.job_id == self._scouts.get(event.job_type):
+                    del self._scouts[event.job_type]
 
     async def run(self, queue: Queue) -> None:
         """Queue again for ever what is due; first of all find what an earlier life of the daemon left."""
-        async for job in queue.each(Filter([Status.PARTIAL], [TYPE])):
+        if not self._may_help:
+            return
+        async for job in queue.each(Filter([Status.PARTIAL], list(self._may_help))):
             self._note(job)
         while True:
             await self._round(queue)
@@ -72,23 +73,23 @@ class PartialRetrier:
         for job_id in heard:
             if job := await _found(queue, job_id):
                 self._note(job)
-        for job_id, at in sorted(self._due.items(), key=lambda due: due[1]):
-            waits = self._trouble() is not None and self._scout is not None
-            if at > self._clock.now() or waits or queue.draining:
+        for job_id, due in sorted(self._due.items(), key=lambda due: due[1].at):
+            if due.at > self._clock.now() or queue.draining:
                 return
-            await self._try(queue, job_id)
+            if due.type not in self._scouts or self._trouble[due.type]() is None:
+                await self._try(queue, job_id)
 
     def _note(self, job: Job) -> None:
-        if due := next_retry(job):
-            self._due[job.id] = due.at
+        if due := next_retry(job, self._may_help[job.type]):
+            self._due[job.id] = _Due(job.type, due.at)
         else:
             self._due.pop(job.id, None)
 
     async def _try(self, queue: Queue, job_id: JobId) -> None:
         """Queue the job again, unless it has moved since it was noted."""
-        del self._due[job_id]
+        noted = self._due.pop(job_id)
         job = await _found(queue, job_id)
-        due = next_retry(job) if job else None
+        due = next_retry(job, self._may_help[job.type]) if job else None
         if job is None or due is None:
             return
         try:
@@ -96,10 +97,16 @@ class PartialRetrier:
         except (NotAllowed, JobNotFound):
             return  # it, or another job for the same places, is live again
         except StoreFull:
-            self._due[job_id] = due.at
+            self._due[job_id] = noted
             return
-        self._scout = job_id
+        self._scouts[job.type] = job_id
         self._on_retry(job, due.number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    type: str
+    at: datetime
 
 
 async def _found(queue: Queue, job_id: JobId) -> Job | None:

@@ -1,21 +1,19 @@
-"""Finds job types: the modules of secondunit.handlers, then entry points of other distributions, by one signature."""
+"""Job types, built from their sources by one signature, as the settings want them."""
 
-import importlib
-import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from functools import partial
 
-from secondunit import handlers
+from pydantic import BaseModel
+
 from secondunit.daemon.config.loader import BadConfig
+from secondunit.daemon.config.plugin_guard import guarded
 from secondunit.daemon.config.settings import Settings
+from secondunit.daemon.config.sources import JobTypeSource, installed
 from secondunit.handlers.tools.toolbox import Tools
+from secondunit.queue.errors import TypeUnavailable
 from secondunit.queue.handler import HandlerSpec
-
-GROUP = "secondunit.handlers"
-NO_JOB_TYPES = ("tools",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +26,11 @@ class BrokenJobType:
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredJobTypes:
-    """The job types there are, as the settings want them, and what could not be loaded."""
+    """The job types that are served, as the settings want them; all that are known; and what could not be loaded."""
 
     specs: Sequence[HandlerSpec]
     broken: Sequence[BrokenJobType]
-
-
-@dataclass(frozen=True, slots=True)
-class JobTypeSource:
-    """A place that may define a job type: `load` gives its `build`."""
-
-    name: str
-    load: Callable[[], Any]
+    known: Mapping[str, HandlerSpec]
 
 
 def discover(tools: Tools, settings: Settings, sources: Iterable[JobTypeSource] | None = None) -> DiscoveredJobTypes:
@@ -59,21 +50,11 @@ def discover(tools: Tools, settings: Settings, sources: Iterable[JobTypeSource] 
             )
         else:
             owners[built.type] = source.name
-            specs.append(configured(built, settings))
+            specs.append(guarded(_with_key(configured(built, settings), tools)))
     if faults:
         raise BadConfig(faults)
     served = [spec for spec in specs if not settings.types or spec.type in settings.types]
-    return DiscoveredJobTypes(served, broken)
-
-
-def installed() -> Iterator[JobTypeSource]:
-    """Our own modules, then what other distributions announce, by name."""
-    for module in sorted(pkgutil.iter_modules(handlers.__path__), key=lambda module: module.name):
-        if module.name not in NO_JOB_TYPES and not module.name.startswith("_"):
-            name = f"{handlers.__name__}.{module.name}" + (".handler" if module.ispkg else "")
-            yield JobTypeSource(name, _module_loader(name))
-    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
-        yield JobTypeSource(_title(point), point.load)
+    return DiscoveredJobTypes(served, broken, {spec.type: spec for spec in specs})
 
 
 def configured(spec: HandlerSpec, settings: Settings) -> HandlerSpec:
@@ -90,8 +71,13 @@ def configured(spec: HandlerSpec, settings: Settings) -> HandlerSpec:
     )
 
 
-def _module_loader(name: str) -> Callable[[], Any]:
-    return lambda: importlib.import_module(name).build
+def _with_key(spec: HandlerSpec, tools: Tools) -> HandlerSpec:
+    """A paid type is refused while there is no key, whatever it checks itself."""
+    return replace(spec, check=partial(_refuse, spec.type)) if spec.paid and tools.gemini is None else spec
+
+
+def _refuse(type: str, _: BaseModel) -> None:
+    raise TypeUnavailable(type, "set GEMINI_API_KEY to a key for the Gemini API")
 
 
 def _build(source: JobTypeSource, tools: Tools) -> HandlerSpec | BrokenJobType:
@@ -102,8 +88,3 @@ def _build(source: JobTypeSource, tools: Tools) -> HandlerSpec | BrokenJobType:
     if not isinstance(spec, HandlerSpec):
         return BrokenJobType(source.name, f"build() returned {type(spec).__name__}, not a HandlerSpec")
     return spec
-
-
-def _title(point: EntryPoint) -> str:
-    owner = f" of {point.dist.name}" if point.dist else ""
-    return f"{point.value}{owner}"

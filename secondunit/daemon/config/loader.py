@@ -9,13 +9,15 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from secondunit.daemon.config.settings import BUILT_IN, RetryTable, Settings, is_loopback
-from secondunit.handlers.tools.deployment.projects import Project
+from secondunit.daemon.config.settings import RetryTable, Settings, Tables, is_loopback
+from secondunit.daemon.config.sources import installed
 
 DEFAULT_FILE = Path("/etc/secondunit/config.toml")
 PER_TYPE = ("concurrency", "timeout")
-TABLES = ("deploy", "schedule", "types", "retry")
-NEAR = 0.84
+TABLES = {
+    name: mark for name, info in Settings.model_fields.items() for mark in info.metadata if isinstance(mark, Tables)
+}
+NEAR, SUSPECT = 0.84, 0.7
 SHORT_KEY = 20
 REPLACED = {
     "UVICORN_WORKERS": "one process does all the work; MAX_CONCURRENT_JOBS and CONCURRENCY_<TYPE> say how much at once",
@@ -151,7 +153,7 @@ def _from_credentials(environ: Mapping[str, str], given: _Gathered) -> None:
 def _from_environment(environ: Mapping[str, str], given: _Gathered) -> None:
     for variable, value in environ.items():
         name = variable.lower()
-        known = name in Settings.model_fields and name not in (*PER_TYPE, *TABLES[:2], "retry")
+        known = name in Settings.model_fields and name not in (*PER_TYPE, *TABLES, "retry")
         if variable.isupper() and value and (known or _per_type(name)[1]):
             given.add(name, value, "environment")
 
@@ -186,8 +188,8 @@ def _fault(detail: Any, origins: Mapping[str, str]) -> Iterator[str]:
     elif location[0] == "retry":
         name = ".".join(["types", *location[1:2], "retry", *location[2:]])
         allowed = _retry_allowed(location[2:]) or allowed
-    elif location[0] == "deploy" and len(location) > 1:
-        name, value, allowed = ".".join(location), None, ", ".join(Project.model_fields)
+    elif location[0] in TABLES and len(location) > 1:
+        name, value, allowed = ".".join(location), None, TABLES[location[0]].keys
     if detail["type"] == "value_error":
         wrong = str(detail["msg"]).removeprefix("Value error, ")
     else:
@@ -223,19 +225,29 @@ def _warnings(environ: Mapping[str, str], settings: Settings, origins: Mapping[s
     for name, instead in REPLACED.items():
         if name in environ:
             yield f"{name} is not used: {instead}"
-    names = [name.upper() for name in Settings.model_fields if name not in ("retry", "deploy", "schedule", *PER_TYPE)]
-    names += [f"{setting}_{type}".upper() for setting in PER_TYPE for type in BUILT_IN]
+    yield from _near_misses(environ)
+    if settings.api_key and len(settings.api_key.get_secret_value()) < SHORT_KEY:
+        yield f"API_KEY is short enough to be guessed; {SHORT_KEY} random characters are safe"
+    if settings.processor_mode == "active" and "backend_api_url" not in origins:
+        yield f"BACKEND_API_URL is not set: active mode polls {settings.backend_api_url}"
+
+
+def _near_misses(environ: Mapping[str, str]) -> Iterator[str]:
+    names = [name.upper() for name in Settings.model_fields if name not in ("retry", *TABLES, *PER_TYPE)]
     for variable in environ:
         if variable in names or _per_type(variable.lower())[1] or variable in REPLACED or len(variable) < 4:
             continue
         if variable.startswith("AWS_"):  # obstore knows many more of them
             continue
-        if near := difflib.get_close_matches(variable, names, 1, NEAR):
+        if near := difflib.get_close_matches(variable, [*names, *_per_type_names(variable)], 1, NEAR):
             yield f"{variable} is not a setting; {near[0]}, perhaps?"
-    if settings.api_key and len(settings.api_key.get_secret_value()) < SHORT_KEY:
-        yield f"API_KEY is short enough to be guessed; {SHORT_KEY} random characters are safe"
-    if settings.processor_mode == "active" and "backend_api_url" not in origins:
-        yield f"BACKEND_API_URL is not set: active mode polls {settings.backend_api_url}"
+
+
+def _per_type_names(variable: str) -> Sequence[str]:
+    """The settings of each type there is, for a variable that might mean one: to look for types takes 20 ms."""
+    if not difflib.get_close_matches(variable.partition("_")[0].lower(), PER_TYPE, 1, SUSPECT):
+        return ()
+    return [f"{setting}_{source.type}".upper().replace("-", "_") for setting in PER_TYPE for source in installed()]
 
 
 def unserved(settings: Settings, served: Sequence[str]) -> Iterator[str]:

@@ -21,11 +21,9 @@ from pydantic import (
     SecretStr,
 )
 
-from secondunit.handlers.tools.deployment.projects import Projects
+from secondunit.handlers.tools.deployment.projects import Project, Projects
 from secondunit.handlers.tools.storage.s3.urls import entry_of
 from secondunit.queue.retry import RetryPolicy
-
-BUILT_IN = ("hls", "thumbnail", "download", "webp", "deploy", "analyze", "locations")
 
 
 def _separated(by: str) -> BeforeValidator:
@@ -109,6 +107,13 @@ class Database:
 
     path: Path
     synchronous: Literal["full", "normal"] = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Marks a setting that only the file can hold, as tables with these keys; no value of theirs is ever shown."""
+
+    keys: str = ""
 
 
 class RetryTable(BaseModel):
@@ -206,8 +211,8 @@ class Settings(BaseModel):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())] = (
         Field("info", description="debug, info, warning or error")
     )
-    deploy: Projects = Field({}, description="tables [deploy.ID]")
-    schedule: Sequence[Mapping[str, Any]] = Field((), description="tables [[schedule]]")
+    deploy: Annotated[Projects, Tables(", ".join(Project.model_fields))] = Field({}, description="tables [deploy.ID]")
+    schedule: Annotated[Sequence[Mapping[str, Any]], Tables()] = Field((), description="tables [[schedule]]")
 
     @property
     def database(self) -> Database:

@@ -1,12 +1,13 @@
-"""What a job wrote, by name: its log, its output, and of a stream the playlists and all that they lead to.
+"""What a job wrote, by name: its log, the files that its type finds in its result, and what a folder of it holds.
 
-The names come from the job's result and, of files here, from the manifest beside a stream; files are opened beneath
-MEDIA_ROOTS, and objects signed inside MEDIA_BUCKETS, as a job's own are, so that neither can lead anywhere else.
+The names come from the type's `artifacts(result)` and, below its `folder(result)`, from the manifest there; files are
+opened beneath MEDIA_ROOTS, and objects signed inside MEDIA_BUCKETS, as a job's own are, so that neither can lead
+anywhere else.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +21,7 @@ from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.handlers.tools.storage.s3.folder import GENERATION
 from secondunit.handlers.tools.storage.s3.urls import SCHEME
 from secondunit.handlers.tools.storage.workspace import open_kept
+from secondunit.queue.handler import HandlerSpec, no_folder, output_file
 from secondunit.queue.model import Job
 from secondunit.queue.outcome import Deterministic, Transient
 
@@ -45,17 +47,24 @@ class ArtifactFile:
 
 
 class JobArtifacts:
-    """The files of jobs; `log_of` says where a job's log lies."""
+    """The files of jobs of these types; `log_of` says where a job's log lies."""
 
-    def __init__(self, files: Files, log_of: Callable[[str], Path], buckets: Buckets | None = None) -> None:
+    def __init__(
+        self,
+        files: Files,
+        log_of: Callable[[str], Path],
+        types: Mapping[str, HandlerSpec],
+        buckets: Buckets | None = None,
+    ) -> None:
         self._files = files
         self._log_of = log_of
+        self._types = types
         self._buckets = buckets
 
     async def of(self, job: Job) -> Sequence[ArtifactFile]:
         """What is there now, the log first; a stream's segments are left out, its playlists lead to them."""
         found = []
-        for name, path in {LOG: "", **_named(job.result)}.items():
+        for name, path in {LOG: "", **self._named(job)}.items():
             try:
                 found.append(ArtifactFile(name, await self._size(job, name, path)))
             except NoSuchArtifact:
@@ -64,7 +73,7 @@ class JobArtifacts:
 
     async def link(self, job: Job, name: str) -> str | None:
         """The URL by which an object can be read for an hour; None for what lies here."""
-        path = _named(job.result).get(name) or _in_generation(job.result, name)
+        path = self._named(job).get(name) or self._in_generation(job, name)
         if name == LOG or path is None or not path.startswith(SCHEME) or self._buckets is None:
             return None
         async with _asked():
@@ -93,14 +102,23 @@ class JobArtifacts:
     async def _source(self, job: Job, name: str) -> AbstractAsyncContextManager[Source]:
         if name == LOG:
             return open_kept(self._log_of(job.id), LOG)
-        path = _named(job.result).get(name) or await self._part_of_stream(job.result, name)
+        path = self._named(job).get(name) or await self._in_folder(job, name)
         if path is None or path.startswith(SCHEME):
             raise NoSuchArtifact(f"{job.id} wrote nothing named {name!r}")
         return self._files.source(path)
 
-    async def _part_of_stream(self, result: Any, name: str) -> str | None:
-        """A segment's path, if the manifest of the stream's folder names it."""
-        home = _home(result)
+    def _named(self, job: Job) -> Mapping[str, str]:
+        """The paths that the result tells of, by the names they are served under; a type that is gone had the usual."""
+        spec = self._types.get(job.type)
+        return {} if job.result is None else (spec.artifacts if spec else output_file)(job.result)
+
+    def _folder(self, job: Job) -> str | None:
+        spec = self._types.get(job.type)
+        return None if job.result is None else (spec.folder if spec else no_folder)(job.result)
+
+    async def _in_folder(self, job: Job, name: str) -> str | None:
+        """The path of a file of the folder, if the manifest there names it."""
+        home = self._folder(job)
         if home is None or home.startswith(SCHEME):
             return None
         async with self._files.source(f"{home}/{MANIFEST}") as source:
@@ -109,41 +127,14 @@ class JobArtifacts:
         ours = manifest.get(MADE_BY) == US and isinstance(files, Mapping) and name in files
         return f"{home}/{name}" if ours else None
 
-
-def _named(result: Any) -> Mapping[str, str]:
-    """The paths that a result tells of, by the names they are served under."""
-    if not isinstance(result, Mapping):
-        return {}
-    output, home = result.get("outputPath"), _home(result)
-    named = {output.rpartition("/")[2]: output} if isinstance(output, str) else {}
-    if home is not None:
-        named |= {path.removeprefix(f"{home}/"): path for path in _playlists(result, home)}
-    return named
-
-
-def _home(result: Any) -> str | None:
-    """The folder of a stream."""
-    master = result.get("masterPath") if isinstance(result, Mapping) else None
-    return master.rpartition("/")[0] if isinstance(master, str) else None
-
-
-def _playlists(result: Mapping[str, Any], home: str) -> Iterator[str]:
-    yield result["masterPath"]
-    renditions = result.get("renditions")
-    for rendition in renditions if isinstance(renditions, list) else ():
-        path = rendition.get("path") if isinstance(rendition, Mapping) else None
-        if isinstance(path, str) and path.startswith(f"{home}/"):
-            yield path
-
-
-def _in_generation(result: Any, name: str) -> str | None:
-    """The object of this name in a bucket, if it lies in the folder that this job's run alone has written to."""
-    home = _home(result)
-    if home is None or not home.startswith(SCHEME):
-        return None
-    ours = {path.removeprefix(f"{home}/").partition("/")[0] for path in _playlists(result, home)}
-    generation, slash, _ = name.partition("/")
-    return f"{home}/{name}" if slash and generation in ours and GENERATION.fullmatch(generation) else None
+    def _in_generation(self, job: Job, name: str) -> str | None:
+        """The object of this name in a bucket, if it lies in the folder that this job's run alone has written to."""
+        home = self._folder(job)
+        if home is None or not home.startswith(SCHEME):
+            return None
+        ours = {path.removeprefix(f"{home}/").partition("/")[0] for path in self._named(job).values()}
+        generation, slash, _ = name.partition("/")
+        return f"{home}/{name}" if slash and generation in ours and GENERATION.fullmatch(generation) else None
 
 
 @asynccontextmanager

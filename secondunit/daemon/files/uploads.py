@@ -6,21 +6,21 @@ import hashlib
 import os
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from secondunit.daemon.config.plugin_guard import every_text
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import JobNotFound, StoreFull
-from secondunit.queue.model import Event, Filter, JobId, Status
+from secondunit.queue.handler import HandlerSpec
+from secondunit.queue.model import Event, Filter, Job, JobId, Status
 from secondunit.queue.service import Queue
 
 INCOMING = ".incoming-"
-TYPE = "analyze"
-# What has not completed can be run, or retried.
-NEEDY = Filter(statuses=[status for status in Status if status is not Status.COMPLETED], types=[TYPE])
+NEEDY = [status for status in Status if status is not Status.COMPLETED]  # such a job can be run, or retried
 SWEEP_EVERY = 600.0
 
 
@@ -38,12 +38,17 @@ class Upload:
 
 
 class Uploads:
-    """The folder of uploads; `limit` is in bytes. An upload goes when no job that has not completed names it."""
+    """The folder of uploads; `limit` is in bytes. An upload goes when no job that has not completed names it.
 
-    def __init__(self, folder: Path, limit: int, clock: Clock) -> None:
+    `types` are all that are known; a job of another may need whatever its payload mentions.
+    """
+
+    def __init__(self, folder: Path, limit: int, clock: Clock, types: Mapping[str, HandlerSpec]) -> None:
         self.folder = folder
         self.limit = limit
         self._clock = clock
+        self._types = types
+        self._names = {type: spec.uploads for type, spec in types.items() if spec.uploads}
         self._arriving: set[Path] = set()
         self._held: Counter[Path] = Counter()
         self._held_lately: set[Path] = set()
@@ -67,9 +72,9 @@ class Uploads:
             await asyncio.to_thread(incoming.unlink, missing_ok=True)
 
     def hear(self, events: Sequence[Event]) -> None:
-        """A tap of the hub: an analysis that completed no longer needs its upload."""
+        """A tap of the hub: a job that completed no longer needs its uploads."""
         for event in events:
-            if event.job_type == TYPE and event.status is Status.COMPLETED:
+            if event.job_type in self._names and event.status is Status.COMPLETED:
                 self._let_go.put_nowait(event.job_id)
 
     async def run(self, queue: Queue) -> None:
@@ -118,14 +123,15 @@ class Uploads:
             self._let_go.put_nowait(path)
 
     async def _consider(self, queue: Queue, what: Path | JobId) -> None:
-        if not isinstance(what, Path):
+        if isinstance(what, Path):
+            paths = {what}
+        else:
             try:
-                job = await queue.get(what)
+                paths = self._named_by(await queue.get(what))
             except JobNotFound:
                 return
-            what = Path(str(job.payload.get("videoPath", "")))
-        if what.parent == self.folder:
-            await self._remove(queue, [what])
+        if ours := [path for path in paths if path.parent == self.folder]:
+            await self._remove(queue, ours)
 
     async def _sweep(self, queue: Queue) -> None:
         await self._remove(queue, await asyncio.to_thread(lambda: list(self.folder.iterdir())))
@@ -133,16 +139,23 @@ class Uploads:
     async def _remove(self, queue: Queue, paths: Collection[Path]) -> None:
         """Remove those that nobody needs; what is handed in while the jobs are looked through is spared."""
         self._held_lately = set(self._held)
-        needed = await _named_by_jobs(queue)
+        needed = await self._named_by_jobs(queue)
         async with self._moving:
             spared = needed | self._held_lately | self._arriving
             for path in paths:
                 if path not in spared:
                     await asyncio.to_thread(path.unlink, missing_ok=True)
 
+    async def _named_by_jobs(self, queue: Queue) -> set[Path]:
+        counts = await queue.counts()
+        types = self._names.keys() | {*counts.queued, *counts.running, *counts.ended} - self._types.keys()
+        if not types:
+            return set()
+        return {path async for job in queue.each(Filter(NEEDY, sorted(types))) for path in self._named_by(job)}
 
-async def _named_by_jobs(queue: Queue) -> set[Path]:
-    return {Path(str(job.payload.get("videoPath", ""))) async for job in queue.each(NEEDY)}
+    def _named_by(self, job: Job) -> set[Path]:
+        names = self._names.get(job.type)
+        return {Path(path) for path in (names(job.payload) if names else every_text(job.payload))}
 
 
 @contextmanager

@@ -21,12 +21,12 @@ from secondunit.handlers.tools.geocoding.client import Geocoder
 from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import StoreBroken
+from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.model import Counts, Filter, Job, Status
 from secondunit.queue.service import Queue
 
 LEAST_FREE = 512 * 1024 * 1024
 RUNNING_LOOKED_AT = 1000
-PAID_TYPES = ("analyze", "locations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +168,15 @@ class Checkup:
         }
 
 
-def standing(box: Box, registry: Mapping[str, Any]) -> Sequence[Reason]:
+def standing(box: Box, registry: Mapping[str, HandlerSpec]) -> Sequence[Reason]:
     """What was wrong at start and stays so until a restart."""
     reasons = [Reason("plugin_broken", f"{broken.source} can't be used: {broken.why}") for broken in box.broken]
     if isinstance(box.media, MediaMissing):
         reasons.append(Reason("ffmpeg_missing", box.media.remedy))
-    if not box.gemini and (box.mode == "active" or any(type in registry for type in PAID_TYPES)):
-        text = f"set GEMINI_API_KEY; without it {' and '.join(PAID_TYPES)} are refused"
-        reasons.append(Reason("gemini_key_missing", text + (" and nothing is polled" if box.mode == "active" else "")))
+    paid = sorted(type for type, spec in registry.items() if spec.paid)
+    refused = [f"{' and '.join(paid)} {'are' if len(paid) > 1 else 'is'} refused"] if paid else []
+    if not box.gemini and (without := refused + ["nothing is polled"] * (box.mode == "active")):
+        reasons.append(Reason("gemini_key_missing", f"set GEMINI_API_KEY; without it {' and '.join(without)}"))
     return reasons
 
 

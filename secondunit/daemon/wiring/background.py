@@ -4,7 +4,6 @@ from collections.abc import Coroutine, Iterator
 from datetime import timedelta
 from typing import Any
 
-from secondunit.daemon.automation import partial_retry
 from secondunit.daemon.process.lifecycle import Systemd, watch
 from secondunit.daemon.wiring.components import Components, World
 from secondunit.queue import leases, retention
@@ -28,8 +27,7 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
     yield store.watch(clock)
     yield components.disk.run()
     yield components.uploads.run(components.queue)
-    if partial_retry.TYPE in components.queue.registry:
-        yield components.partial_retrier.run(components.queue)
+    yield components.partial_retrier.run(components.queue)
     yield watch(alive, components.metrics.observe_lag, systemd)
     if components.poller:
         yield components.poller.run()

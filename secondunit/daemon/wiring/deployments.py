@@ -8,7 +8,6 @@ from secondunit.handlers.tools.programs.ports import Programs
 from secondunit.queue.model import Filter, Job, Status
 from secondunit.queue.store import Store, each
 
-TYPE = "deploy"
 LIVE = (Status.QUEUED, Status.RUNNING)
 
 
@@ -19,18 +18,18 @@ def deployments_of(settings: Settings, programs: Programs, egress: Egress, store
 
 
 class QueuedDeploys:
-    """The live deploys in a store."""
+    """The live jobs in a store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def newer(self, job_id: str, project_id: str) -> str | None:
-        """The last job submitted after this one that deploys the project, and does not wait for a time of its own."""
-        mine = (await self._store.get(job_id)).seq
-        async for job in each(self._store, Filter(statuses=LIVE, types=(TYPE,))):
-            if job.seq <= mine:
+    async def newer(self, job_id: str, field: str) -> str | None:
+        """The last job like this one that was submitted after it, and does not wait for a time of its own."""
+        mine = await self._store.get(job_id)
+        async for job in each(self._store, Filter(statuses=LIVE, types=(mine.type,))):
+            if job.seq <= mine.seq:
                 break
-            if job.payload.get("projectId") == project_id and not _for_later(job):
+            if job.payload.get(field) == mine.payload.get(field) and not _for_later(job):
                 return job.id
         return None
 

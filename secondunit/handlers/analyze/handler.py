@@ -1,7 +1,7 @@
 """Job type `analyze`: the recipe that a cooking video shows."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,7 +76,14 @@ def build(tools: Tools) -> HandlerSpec:
     async def run(ctx: JobContext, payload: AnalyzePayload) -> Json:
         return await Analysis(tools, _required(tools), ctx, payload).run()
 
-    return HandlerSpec(type="analyze", payload=AnalyzePayload, run=run, check=check, concurrency=3)
+    return HandlerSpec(
+        type="analyze", payload=AnalyzePayload, run=run, check=check, concurrency=3, paid=True, uploads=_uploads
+    )
+
+
+def _uploads(payload: Json) -> Sequence[str]:
+    path = payload.get("videoPath")
+    return [path] if isinstance(path, str) else []
 
 
 def _required(tools: Tools) -> AnalysisTools:

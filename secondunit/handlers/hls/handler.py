@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
+from secondunit.handlers.hls import outputs
 from secondunit.handlers.hls.encode import hls_argv
 from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, HlsPlan, plan, quality_fault
 from secondunit.handlers.hls.playlists import Playlist, Unfinished, Variant, master, read, variants
@@ -56,7 +57,15 @@ def build(tools: Tools) -> HandlerSpec:
     async def run(ctx: JobContext, payload: HlsPayload) -> Mapping[str, Any]:
         return await _transcode(tools, ctx, payload)
 
-    return HandlerSpec(type="hls", payload=HlsPayload, run=run, check=check, priority=3)
+    return HandlerSpec(
+        type="hls",
+        payload=HlsPayload,
+        run=run,
+        check=check,
+        priority=3,
+        artifacts=outputs.playlists,
+        folder=outputs.folder,
+    )
 
 
 async def _transcode(tools: Tools, ctx: JobContext, payload: HlsPayload) -> Mapping[str, Any]:

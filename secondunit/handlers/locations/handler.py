@@ -95,7 +95,16 @@ def build(tools: Tools) -> HandlerSpec:
     async def run(ctx: JobContext, payload: LocationsPayload) -> Json | Partial:
         return await Search(tools, _required(tools), ctx, payload).run()
 
-    return HandlerSpec(type="locations", payload=LocationsPayload, run=run, check=check, concurrency=2)
+    return HandlerSpec(
+        type="locations",
+        payload=LocationsPayload,
+        run=run,
+        check=check,
+        concurrency=2,
+        paid=True,
+        retry_partial=made.retryable,
+        trouble=lambda: tools.geocoder.trouble if tools.geocoder else None,
+    )
 
 
 def _required(tools: Tools) -> LocationTools:

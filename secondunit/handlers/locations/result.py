@@ -9,6 +9,7 @@ from secondunit.handlers.locations.search import LookupAnswer
 from secondunit.handlers.tools.gemini.responses import Usage
 from secondunit.handlers.tools.geocoding.matching import GeocodingHit
 from secondunit.handlers.tools.subtitles.timecodes import timecode
+from secondunit.queue.model import Job
 from secondunit.queue.outcome import Partial
 
 ATTRIBUTION = "Places: © OpenStreetMap contributors, ODbL 1.0, https://www.openstreetmap.org/copyright"
@@ -59,6 +60,11 @@ def result(
 def outcome(result: Mapping[str, Any]) -> Mapping[str, Any] | Partial:
     """How a job with this result ends."""
     return Partial(result, missing=result["failed"]) if result["failed"] else result
+
+
+def retryable(job: Job) -> bool:
+    """Whether a partial job missed a place for a passing reason."""
+    return isinstance(job.result, Mapping) and job.result.get("retryable") is True
 
 
 def routes_of(stored: Mapping[str, Any] | None, places: Sequence[Place]) -> Mapping[int, Route]:

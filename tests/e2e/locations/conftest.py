@@ -16,7 +16,7 @@ from aiohttp import web
 from secondunit.testing.fakes.gemini import StandIn
 from secondunit.testing.fakes.nominatim import Nominatim
 from secondunit.testing.fakes.website import Site, serving
-from tests.e2e.conftest import Answer, Daemon
+from tests.e2e.conftest import Answer, Daemon, beside
 
 ANALYZE = "/api/videos/analyze"
 
@@ -76,12 +76,8 @@ class Town:
 @pytest.fixture(scope="module")
 def town() -> Iterator[Town]:
     """The servers, until the module's tests are over."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    stack = AsyncExitStack()
 
-    async def opened() -> Town:
+    async def opened(stack: AsyncExitStack) -> Town:
         gemini, nominatim = StandIn(), Nominatim()
         site = await stack.enter_async_context(serving())
         environ = {
@@ -92,13 +88,8 @@ def town() -> Iterator[Town]:
         }
         return Town(site, gemini, nominatim, environ)
 
-    try:
-        yield asyncio.run_coroutine_threadsafe(opened(), loop).result(10)
-    finally:
-        asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    with beside(opened) as town:
+        yield town
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ RECHECK_AFTER = timedelta(seconds=5)
 class OtherDeploys(Protocol):
     """The other jobs of the queue."""
 
-    async def newer(self, job_id: str, project_id: str) -> str | None:
-        """A job that deploys the same project, was submitted later, and waits or runs."""
+    async def newer(self, job_id: str, field: str) -> str | None:
+        """A job of the same type, with the same value of this payload field, submitted later, that waits or runs."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Places that failed for a passing reason, looked for again later: when, how often, and what holds it back."""
+"""What a job missed for a passing reason, looked for again later: when, how often, and what holds it back."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from secondunit.daemon.automation.partial_retry import WAITS, DueRetry, PartialRetrier, next_retry
+from secondunit.handlers.locations.result import retryable
 from secondunit.queue import state
 from secondunit.queue.handler import JobContext
 from secondunit.queue.model import JobId, Status
@@ -26,10 +27,12 @@ async def never(ctx: JobContext, payload: Any) -> None:
 
 
 class Post:
-    """A queue with `locations` jobs, and the loop that looks after them."""
+    """A queue with jobs of a type that helps itself later, and the loop that looks after them."""
 
     def __init__(self) -> None:
-        self.rig = Rig(spec("locations", never), spec("analyze", never))
+        helps = {"retry_partial": retryable, "trouble": lambda: self.trouble}
+        self.specs = [spec("map", never, **helps), spec("plain", never), spec("other", never, retry_partial=retryable)]
+        self.rig = Rig(*self.specs)
         self.trouble: str | None = None
         self.told: list[tuple[JobId, int]] = []
 
@@ -37,7 +40,7 @@ class Post:
     async def watching(self) -> AsyncIterator[None]:
         """The loop runs, as in one life of the daemon."""
         partial_retrier = PartialRetrier(
-            self.rig.clock, lambda: self.trouble, lambda job, number: self.told.append((job.id, number))
+            self.rig.clock, self.specs, lambda job, number: self.told.append((job.id, number))
         )
         self.rig.hub.tap(partial_retrier.hear)
         task = asyncio.create_task(partial_retrier.run(self.rig.queue))
@@ -49,7 +52,7 @@ class Post:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def ended(self, outcome: Outcome = RETRYABLE, type: str = "locations", **fields: Any) -> JobId:
+    async def ended(self, outcome: Outcome = RETRYABLE, type: str = "map", **fields: Any) -> JobId:
         """A job that ended so."""
         job_id = await self.rig.submit(type, **fields)
         await self.end(job_id, outcome)
@@ -110,8 +113,8 @@ async def test_what_came_due_while_the_daemon_was_away_is_tried_at_once(post: Po
 
 @pytest.mark.parametrize(
     ("outcome", "type"),
-    [(HOPELESS, "locations"), (Completed({"retryable": True}), "locations"), (RETRYABLE, "analyze"),
-     (Partial("text", ["x"]), "locations"), (Partial({"retryable": "yes"}, ["x"]), "locations")],
+    [(HOPELESS, "map"), (Completed({"retryable": True}), "map"), (RETRYABLE, "plain"),
+     (Partial("text", ["x"]), "map"), (Partial({"retryable": "yes"}, ["x"]), "map")],
 )  # fmt: skip
 async def test_what_trying_again_cannot_help_is_left_alone(post: Post, outcome: Outcome, type: str) -> None:
     async with post.watching():
@@ -137,7 +140,7 @@ async def test_a_job_that_somebody_retried_meanwhile_waits_for_its_own_time(post
 async def test_a_twin_that_is_live_stands_for_it(post: Post) -> None:
     async with post.watching():
         job_id = await post.ended(dedupe_key="taipei")
-        await post.rig.submit("locations", dedupe_key="taipei")
+        await post.rig.submit("map", dedupe_key="taipei")
         await post.rig.clock.leap(HOUR)
     assert post.told == []
     assert await post.status(job_id) is Status.PARTIAL
@@ -155,6 +158,16 @@ async def test_in_trouble_one_at_a_time_goes_to_learn_when_it_is_over(post: Post
         post.trouble = None
         await post.rig.clock.leap(MINUTE)
     assert sorted(job_id for job_id, _ in post.told) == sorted(jobs)
+
+
+async def test_the_trouble_of_one_type_holds_no_other_back(post: Post) -> None:
+    for type in ("map", "map", "other", "other"):
+        await post.ended(type=type)
+    post.trouble = "geocoder_down"
+    async with post.watching():
+        await post.rig.clock.leap(HOUR)
+    jobs = [await post.rig.job(job_id) for job_id, _ in post.told]
+    assert sorted(job.type for job in jobs) == ["map", "other", "other"]
 
 
 async def test_a_drain_and_a_full_disk_only_put_it_off(post: Post) -> None:
@@ -181,4 +194,6 @@ async def test_only_runs_that_ended_in_part_count(post: Post, number: int) -> No
         await post.end(job_id)
     job = await post.rig.job(job_id)
     assert job.finished_at is not None
-    assert next_retry(job) == (DueRetry(number, job.finished_at + WAITS[number - 1]) if number <= len(WAITS) else None)
+    assert next_retry(job, retryable) == (
+        DueRetry(number, job.finished_at + WAITS[number - 1]) if number <= len(WAITS) else None
+    )

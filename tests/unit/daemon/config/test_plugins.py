@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel
 
-from secondunit.daemon.config.job_types import JobTypeSource, discover, installed
+from secondunit.daemon.config.job_types import discover
 from secondunit.daemon.config.loader import BadConfig, load
 from secondunit.daemon.config.settings import Settings
+from secondunit.daemon.config.sources import JobTypeSource, installed
 from secondunit.handlers.tools.toolbox import Tools
+from secondunit.queue.errors import TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.validation import validated
 
 TOOLS = cast(Tools, object())
 
@@ -76,9 +80,32 @@ def test_without_settings_a_type_stays_as_it_is() -> None:
     assert (spec.concurrency, spec.timeout, spec.stall, spec.retry) == tuple(own.values())
 
 
-def test_a_box_may_serve_some_types_only() -> None:
+def test_a_box_may_serve_some_types_only_and_knows_the_others() -> None:
     found = discover(TOOLS, settings(TYPES="b"), [defines("a"), defines("b")])
     assert [spec.type for spec in found.specs] == ["b"]
+    assert found.known.keys() == {"a", "b"}
+
+
+def test_a_paid_type_is_refused_without_a_key_whatever_it_checks_itself() -> None:
+    checked: list[Any] = []
+    tools = cast(Tools, SimpleNamespace(gemini=None))
+    found = discover(tools, settings(), [defines("dear", paid=True, check=checked.append), defines("free")])
+    dear, free = found.specs
+    with pytest.raises(TypeUnavailable, match="set GEMINI_API_KEY"):
+        validated(dear, {"n": 1})
+    validated(free, {"n": 1})
+    assert not checked
+    tools = cast(Tools, SimpleNamespace(gemini="a way to Gemini"))
+    [dear] = discover(tools, settings(), [defines("dear", paid=True, check=checked.append)]).specs
+    assert validated(dear, {"n": 1}) == Payload(n=1) and checked == [Payload(n=1)]
+
+
+def test_a_type_whose_answers_fail_takes_nothing_down() -> None:
+    def fails(_: Any) -> Any:
+        raise KeyError("no such field")
+
+    [spec] = discover(TOOLS, settings(), [defines("own", artifacts=fails)]).specs
+    assert spec.artifacts({}) == {}
 
 
 def test_every_module_among_the_handlers_is_a_source() -> None:

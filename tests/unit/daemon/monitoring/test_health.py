@@ -10,8 +10,10 @@ from secondunit.daemon.automation.poller import Polling
 from secondunit.daemon.config.job_types import BrokenJobType
 from secondunit.daemon.monitoring.health import LEAST_FREE, Box, QueueInspection, facing, passing, standing
 from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
+from secondunit.queue.handler import JobContext
 from secondunit.queue.model import Counts
 from secondunit.testing.clock import START
+from secondunit.testing.rig import spec
 
 FFMPEG = Media("/bin/ffmpeg", "/bin/ffprobe", "9", frozenset(), frozenset(), scale_tonemaps=True)
 IDLE = Counts({}, {}, {}, None)
@@ -32,6 +34,14 @@ def box(**changed: Any) -> Box:
     return Box(**usual | changed)
 
 
+async def never(ctx: JobContext, payload: Any) -> None:
+    raise AssertionError("nothing runs here")
+
+
+FREE = spec("hls", never)
+PAID = spec("asks", never, paid=True)
+
+
 def words(reasons: Any) -> list[str]:
     return [reason.word for reason in reasons]
 
@@ -45,11 +55,11 @@ def words(reasons: Any) -> list[str]:
     ],
 )
 def test_what_is_missing_at_start_is_a_reason(changed: dict[str, Any], word: str) -> None:
-    assert words(standing(box(**changed), {"hls": 1, "analyze": 1})) == [word]
+    assert words(standing(box(**changed), {"hls": FREE, "asks": PAID})) == [word]
 
 
 def test_a_box_that_has_everything_has_no_reason() -> None:
-    assert not standing(box(), {"hls": 1, "analyze": 1})
+    assert not standing(box(), {"hls": FREE, "asks": PAID})
     assert not passing(QueueInspection(IDLE, [], {}, LEAST_FREE), {}, disk_full=False)
     assert not facing(None) and not facing(Polling())
 
@@ -64,11 +74,15 @@ def test_a_geocoder_that_does_not_answer_is_a_reason() -> None:
 
 
 def test_a_gemini_key_is_missed_only_where_something_needs_it() -> None:
-    assert not standing(box(gemini=False), {"hls": 1})
+    assert not standing(box(gemini=False), {"hls": FREE})
+    [reason] = standing(box(gemini=False), {"hls": FREE, "asks": PAID})
+    assert reason.text == "set GEMINI_API_KEY; without it asks is refused"
+    [reason] = standing(box(gemini=False), {"asks": PAID, "begs": PAID})
+    assert reason.text == "set GEMINI_API_KEY; without it asks and begs are refused"
 
 
 def test_active_mode_without_a_gemini_key_says_that_nothing_is_polled() -> None:
-    [reason] = standing(box(gemini=False, mode="active"), {"hls": 1})
+    [reason] = standing(box(gemini=False, mode="active"), {"hls": FREE})
     assert reason.word == "gemini_key_missing" and "nothing is polled" in reason.text
 
 

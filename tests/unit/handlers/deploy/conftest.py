@@ -68,7 +68,7 @@ class NoOtherDeploys:
 
     job_id: str | None = None
 
-    async def newer(self, job_id: str, project_id: str) -> str | None:
+    async def newer(self, job_id: str, field: str) -> str | None:
         return self.job_id
 
 

@@ -1,0 +1,134 @@
+"""A job type of one's own says on its spec what ours do: it has artefacts, a budget, and partial retries."""
+
+import sqlite3
+import textwrap
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secondunit.testing.fakes.gemini import StandIn
+from tests.e2e.conftest import Daemon, beside, installed_plugin
+
+pytestmark = pytest.mark.e2e
+
+PLUGIN = textwrap.dedent("""
+    from pathlib import Path
+
+    from pydantic import BaseModel
+    from secondunit.handlers.tools.gemini.conversation import Talk
+    from secondunit.handlers.tools.gemini.transport import Question
+    from secondunit.queue.handler import HandlerSpec, JobContext
+    from secondunit.queue.outcome import Partial
+
+
+    class Payload(BaseModel):
+        question: str
+        path: str
+
+
+    def build(tools) -> HandlerSpec:
+        def check(payload: Payload) -> None:
+            tools.files.check("path", payload.path)
+
+        async def run(ctx: JobContext, payload: Payload):
+            question = Question("Be brief.", [payload.question], {"type": "object"}, 1000)
+            said = await Talk(tools.gemini, tools.clock, ctx).understand("ask", question, str)
+            async with tools.files.target(payload.path, ctx) as target:
+                target.path.write_text(said)
+                await target.publish()
+            result = {"written": payload.path, "soon": payload.question.endswith("?")}
+            return Partial(result, ["the rest"]) if ctx.epoch == 1 else result
+
+        return HandlerSpec(
+            type="oracle",
+            payload=Payload,
+            run=run,
+            check=check,
+            paid=True,
+            artifacts=lambda result: {"answer.json": result["written"]},
+            retry_partial=lambda job: job.result["soon"],
+        )
+""")
+
+
+class Oracle:
+    """Daemons that serve it, one after the other, and a stand-in for Gemini."""
+
+    def __init__(self, start: Any, folder: Path, gemini: StandIn, url: str) -> None:
+        self._start = start
+        self.folder = folder
+        self.gemini = gemini
+        self.key = {"GEMINI_API_KEY": "no-key", "GEMINI_BASE_URL": url}
+        installed_plugin(folder / "plugins", "oracle", PLUGIN)
+
+    def daemon(self, **environ: str) -> Daemon:
+        daemon: Daemon = self._start(**environ).ready()
+        return daemon
+
+    def ask(self, daemon: Daemon, question: str) -> Any:
+        path = self.folder / "data" / "media" / "answer.txt"
+        body = {"type": "oracle", "payload": {"question": question, "path": str(path)}}
+        return daemon.call("POST", "/api/jobs", body)
+
+    def pass_by(self, minutes: int) -> None:
+        """What ended did so this much earlier."""
+        with closing(sqlite3.connect(self.folder / "data" / "queue.db")) as database, database:
+            database.execute("update jobs set finished_at = finished_at - ?", (minutes * 60_000_000,))
+
+
+@pytest.fixture
+def oracle(start: Any, tmp_path: Path) -> Iterator[Oracle]:
+    stand_in = StandIn()
+    with beside(lambda stack: stack.enter_async_context(stand_in.serving())) as url:
+        yield Oracle(start, tmp_path, stand_in, url)
+
+
+def test_what_it_wrote_is_listed_and_served_under_the_name_it_says(oracle: Oracle) -> None:
+    daemon = oracle.daemon(**oracle.key)
+    job_id = oracle.ask(daemon, "What is it").body["jobId"]
+    daemon.until(job_id, "partial")
+    listed = daemon.call("GET", f"/api/jobs/{job_id}/artifacts").body["artifacts"]
+    assert [row["name"] for row in listed if row["name"] != "job.log"] == ["answer.json"]
+    assert daemon.call("GET", f"/api/jobs/{job_id}/artifacts/answer.json").body["name"] == "Stand-in soup"
+    assert daemon.call("GET", f"/api/jobs/{job_id}/artifacts/answer.txt").status == 404
+
+
+def test_without_a_key_it_is_refused_and_health_names_it(oracle: Oracle) -> None:
+    daemon = oracle.daemon()
+    refused = oracle.ask(daemon, "What is it")
+    assert refused.status == 422 and "GEMINI_API_KEY" in refused.body["detail"]
+    [reason] = [r for r in daemon.call("GET", "/health").body["reasons"] if r.startswith("gemini_key_missing")]
+    assert "oracle" in reason
+
+
+def test_its_paid_steps_spend_the_days_budget_and_wait_for_the_next_day_when_it_is_used_up(oracle: Oracle) -> None:
+    daemon = oracle.daemon(**oracle.key, GEMINI_DAILY_TOKENS="1000")
+    daemon.until(oracle.ask(daemon, "What is it").body["jobId"], "partial")
+    waiting = oracle.ask(daemon, "And what is that").body["jobId"]
+    job = daemon.job(waiting)
+    while job["runAt"] is None:
+        job = daemon.until(waiting, "queued")
+    assert "budget_used_up" in job["message"]
+    assert job["attempt"] == 1 and {run["outcome"] for run in job["attempts"]} == {"postponed"}
+    assert len(oracle.gemini.asked) == 1
+
+
+@pytest.mark.parametrize(("question", "again"), [("What is missing?", True), ("Nothing is missing.", False)])
+def test_what_it_missed_is_looked_for_again_if_it_says_so(oracle: Oracle, question: str, again: bool) -> None:
+    daemon = oracle.daemon(**oracle.key)
+    job_id = oracle.ask(daemon, question).body["jobId"]
+    assert daemon.until(job_id, "partial")["missing"] == ["the rest"]
+    daemon.process.kill()
+    daemon.process.wait()
+    oracle.pass_by(minutes=16)
+    later = oracle.daemon(**oracle.key)
+    if again:
+        assert later.until(job_id, "completed")["missing"] is None
+        assert len(oracle.gemini.asked) == 1, "the paid step's answer was stored"
+    else:
+        other = oracle.ask(later, "Is it").body["jobId"]
+        later.until(other, "partial")
+        assert later.job(job_id)["status"] == "partial"

@@ -132,17 +132,17 @@ class Reader:
         return [await self.next() for _ in range(count)]
 
 
-class House:
+class ApiHarness:
     """One API and all that it stands on; `specs` are more job types, `analyses` what their endpoints need."""
 
     def __init__(
         self,
         specs: Sequence[HandlerSpec] = (),
-        analyses: Callable[["House"], Analyses] | None = None,
+        analyses: Callable[["ApiHarness"], Analyses] | None = None,
         **settings: Any,
     ) -> None:
         self.clock = ManualClock()
-        self.chance = random.Random(7)
+        self.rng = random.Random(7)
         self.store = MemoryStore("g1")
         self.hub = Hub()
         self.store.listen(self.hub.publish)
@@ -150,7 +150,7 @@ class House:
         self.health = HealthReport("ok", ["all is well"], {"queueDepth": 3})
         self.interrupted: list[str] = []
         registry = Registry([*SPECS, *specs])
-        self.queue = Queue(self.store, registry, self.hub, self.clock, self.chance, interrupt=self.interrupted.append)
+        self.queue = Queue(self.store, registry, self.hub, self.clock, self.rng, interrupt=self.interrupted.append)
         self.stopping = asyncio.Event()
         trusted = settings.pop("trusted", False)
         rule = AddressRule(settings.pop("allowed", ()))
@@ -223,7 +223,7 @@ class House:
         """End the job's run, started first if need be."""
         lease = await self.start(job_id)
         now = self.clock.now()
-        return await self.store.change(job_id, lambda job: state.settle(job, outcome, self.chance, now), lease=lease)
+        return await self.store.change(job_id, lambda job: state.settle(job, outcome, self.rng, now), lease=lease)
 
     @asynccontextmanager
     async def listen(self, path: str, **headers: str) -> AsyncIterator["Reader"]:
@@ -272,26 +272,26 @@ def _route(method: str, path: str) -> ApiRoute | None:
     return None
 
 
-Build = Callable[..., Awaitable[House]]
+Build = Callable[..., Awaitable[ApiHarness]]
 
 
 @pytest.fixture
 async def build() -> AsyncIterator[Build]:
-    """Opens houses with settings of their own, and closes them."""
+    """Opens harnesses with settings of their own, and closes them."""
     async with AsyncExitStack() as stack:
 
-        async def opened(**settings: Any) -> House:
-            house = House(**settings)
-            server = Server(build_app(house.api))
-            house.client = await stack.enter_async_context(TestClient(server))
+        async def opened(**settings: Any) -> ApiHarness:
+            harness = ApiHarness(**settings)
+            server = Server(build_app(harness.api))
+            harness.client = await stack.enter_async_context(TestClient(server))
             express(cast(web.AppRunner, server.runner))
-            stack.callback(house.stopping.set)
-            return house
+            stack.callback(harness.stopping.set)
+            return harness
 
         yield opened
 
 
 @pytest.fixture
-async def house(build: Build) -> House:
+async def harness(build: Build) -> ApiHarness:
     """A daemon without a key."""
     return await build()

@@ -8,27 +8,27 @@ from secondunit.queue.value import replace
 NOWHERE = "job_" + "a" * 26
 
 
-async def test_deliveries_are_shown_and_can_be_sent_again(house: Any) -> None:
-    job_id = await house.submit(callback="https://example.com/done")
-    assert await house.call("GET", f"/api/jobs/{job_id}/deliveries") == {"deliveries": []}
-    await house.settle(job_id)
-    [delivery] = (await house.call("GET", f"/api/jobs/{job_id}/deliveries"))["deliveries"]
+async def test_deliveries_are_shown_and_can_be_sent_again(harness: Any) -> None:
+    job_id = await harness.submit(callback="https://example.com/done")
+    assert await harness.call("GET", f"/api/jobs/{job_id}/deliveries") == {"deliveries": []}
+    await harness.settle(job_id)
+    [delivery] = (await harness.call("GET", f"/api/jobs/{job_id}/deliveries"))["deliveries"]
     assert (delivery["kind"], delivery["url"], delivery["status"]) == (
         "callback",
         "https://example.com/done",
         "pending",
     )
-    await house.clock.advance(60)
-    again = await house.call("POST", f"/api/deliveries/{delivery['id']}/retry")
+    await harness.clock.advance(60)
+    again = await harness.call("POST", f"/api/deliveries/{delivery['id']}/retry")
     assert again == delivery | {"nextAt": "2030-01-01T00:01:00.000Z"}
-    await house.call("POST", "/api/deliveries/nowhere/retry", status=404)
+    await harness.call("POST", "/api/deliveries/nowhere/retry", status=404)
 
 
-async def test_a_delivery_never_shows_the_key_of_another_kind_of_target(house: Any) -> None:
-    job_id = await house.submit()
-    await house.store.change(job_id, lambda job: Change(_with_target(job)))
-    await house.settle(job_id)
-    [delivery] = (await house.call("GET", f"/api/jobs/{job_id}/deliveries"))["deliveries"]
+async def test_a_delivery_never_shows_the_key_of_another_kind_of_target(harness: Any) -> None:
+    job_id = await harness.submit()
+    await harness.store.change(job_id, lambda job: Change(_with_target(job)))
+    await harness.settle(job_id)
+    [delivery] = (await harness.call("GET", f"/api/jobs/{job_id}/deliveries"))["deliveries"]
     assert (delivery["kind"], delivery["url"]) == ("backend", "analysis-7")
 
 
@@ -36,33 +36,33 @@ def _with_target(job: Job) -> Job:
     return replace(job, target=Target("backend", "analysis-7"))
 
 
-async def test_a_paused_type_says_so_and_an_unknown_one_is_refused(house: Any) -> None:
-    assert await house.call("POST", "/api/types/idle/pause") == {"type": "idle", "paused": True}
-    assert await house.store.paused() == {"idle"}
-    assert await house.call("POST", "/api/types/idle/resume") == {"type": "idle", "paused": False}
-    assert await house.store.paused() == frozenset()
-    assert "known are clip, idle, paid" in (await house.refused("POST", "/api/types/cooking/pause"))["type"]
-    assert await house.store.paused() == frozenset()
+async def test_a_paused_type_says_so_and_an_unknown_one_is_refused(harness: Any) -> None:
+    assert await harness.call("POST", "/api/types/idle/pause") == {"type": "idle", "paused": True}
+    assert await harness.store.paused() == {"idle"}
+    assert await harness.call("POST", "/api/types/idle/resume") == {"type": "idle", "paused": False}
+    assert await harness.store.paused() == frozenset()
+    assert "known are clip, idle, paid" in (await harness.refused("POST", "/api/types/cooking/pause"))["type"]
+    assert await harness.store.paused() == frozenset()
 
 
-async def test_stuck_jobs_are_those_without_movement_or_with_a_lease_that_ran_out(house: Any) -> None:
-    quiet, busy = await house.submit(), await house.submit()
-    await house.start(quiet)
-    await house.clock.advance(3600)
-    await house.start(busy)
-    answer = await house.call("GET", "/api/admin/stuck")
+async def test_stuck_jobs_are_those_without_movement_or_with_a_lease_that_ran_out(harness: Any) -> None:
+    quiet, busy = await harness.submit(), await harness.submit()
+    await harness.start(quiet)
+    await harness.clock.advance(3600)
+    await harness.start(busy)
+    answer = await harness.call("GET", "/api/admin/stuck")
     [found] = answer["jobs"]
     assert (found["jobId"], found["source"], found["stuckSeconds"]) == (quiet, "api", 3600)
-    assert len((await house.call("GET", "/api/admin/stuck?timeout=0"))["jobs"]) == 2
-    assert "integer" in (await house.refused("GET", "/api/admin/stuck?timeout=soon"))["timeout"]
+    assert len((await harness.call("GET", "/api/admin/stuck?timeout=0"))["jobs"]) == 2
+    assert "integer" in (await harness.refused("GET", "/api/admin/stuck?timeout=soon"))["timeout"]
 
 
-async def test_recovering_stops_the_old_run_and_queues_the_job(house: Any) -> None:
-    job_id, waiting = await house.submit(), await house.submit()
-    epoch = (await house.start(job_id)).epoch
-    answer = await house.call("POST", "/api/admin/recover", {"ids": [job_id, waiting, NOWHERE]})
+async def test_recovering_stops_the_old_run_and_queues_the_job(harness: Any) -> None:
+    job_id, waiting = await harness.submit(), await harness.submit()
+    epoch = (await harness.start(job_id)).epoch
+    answer = await harness.call("POST", "/api/admin/recover", {"ids": [job_id, waiting, NOWHERE]})
     assert answer["done"] == 1
     assert [refusal["jobId"] for refusal in answer["refused"]] == [waiting, NOWHERE]
-    job = await house.store.get(job_id)
-    assert (job.status, job.epoch > epoch, house.interrupted) == ("queued", True, [job_id])
-    assert "at least 1" in (await house.refused("POST", "/api/admin/recover", {"ids": []}))["ids"]
+    job = await harness.store.get(job_id)
+    assert (job.status, job.epoch > epoch, harness.interrupted) == ("queued", True, [job_id])
+    assert "at least 1" in (await harness.refused("POST", "/api/admin/recover", {"ids": []}))["ids"]

@@ -62,7 +62,7 @@ class Kitchen:
         self.started: list[tuple[str, Payload]] = []
         self.endings: asyncio.Queue[Any] = asyncio.Queue()
         self.refusal: Exception | None = None
-        self.house: Any = None
+        self.harness: Any = None
         self.uploads: Any = None
         self.worker: Any = None
 
@@ -71,10 +71,10 @@ class Kitchen:
         day = timedelta(days=1)
         return HandlerSpec("analyze", Payload, self._run, 3, day, day, RetryPolicy(0), check=check, uploads=_uploads)
 
-    def analyses(self, house: Any) -> Analyses:
-        self.uploads = Uploads(self.folder, LIMIT, house.clock, {"analyze": self.spec, **house.queue.registry})
-        house.hub.tap(self.uploads.hear)
-        self.results = CachedResults(house.store.cache, house.clock, timedelta(hours=1))
+    def analyses(self, harness: Any) -> Analyses:
+        self.uploads = Uploads(self.folder, LIMIT, harness.clock, {"analyze": self.spec, **harness.queue.registry})
+        harness.hub.tap(self.uploads.hear)
+        self.results = CachedResults(harness.store.cache, harness.clock, timedelta(hours=1))
         return Analyses(self.uploads, self.results, "gemini-test", WAIT, self._admit)
 
     async def _run(self, ctx: JobContext, payload: Payload) -> Any:
@@ -97,7 +97,7 @@ class Kitchen:
     async def post(self, path: str = "/analyze", *, status: int = 200, data: Any = None, **more: Any) -> Any:
         """The JSON of an answer, held to its status and to the document."""
         form = video() if data is None and "json" not in more else data
-        return await self.house.answered(await self.house.raw("POST", path, data=form, **more), path, status)
+        return await self.harness.answered(await self.harness.raw("POST", path, data=form, **more), path, status)
 
     def asking(self, path: str = "/analyze", **more: Any) -> asyncio.Task[Any]:
         """A caller that waits."""
@@ -105,13 +105,13 @@ class Kitchen:
 
     async def running(self, count: int = 1) -> None:
         """Return once so many runs have begun."""
-        await self.house.until(lambda: len(self.started) >= count)
+        await self.harness.until(lambda: len(self.started) >= count)
 
     async def settled(self, status: Status) -> Job:
         """The one job there is, once it has this status."""
         async with asyncio.timeout(30):
             while True:
-                jobs: Sequence[Job] = (await self.house.store.find(ANY, None, 10)).jobs
+                jobs: Sequence[Job] = (await self.harness.store.find(ANY, None, 10)).jobs
                 if len(jobs) == 1 and jobs[0].status is status:
                     return jobs[0]
                 await asyncio.sleep(0.002)
@@ -139,14 +139,14 @@ async def open_kitchen(build: Any, tmp_path: Path) -> AsyncIterator[Open]:
 
         async def opened(working: bool = True) -> Kitchen:
             kitchen = Kitchen(tmp_path)
-            house = kitchen.house = await build(specs=[kitchen.spec], analyses=kitchen.analyses)
+            harness = kitchen.harness = await build(specs=[kitchen.spec], analyses=kitchen.analyses)
             if working:
-                runs = Runs(house.store, house.hub, house.clock, SteadyRandom(), RecordedFolders(), Hooks())
+                runs = Runs(harness.store, harness.hub, harness.clock, SteadyRandom(), RecordedFolders(), Hooks())
                 worker = kitchen.worker = Worker(
-                    runs, house.queue.registry, boot="boot", ttl=timedelta(hours=9), most=5
+                    runs, harness.queue.registry, boot="boot", ttl=timedelta(hours=9), most=5
                 )
                 await stack.enter_async_context(running(worker.run()))
-                await stack.enter_async_context(running(kitchen.uploads.run(house.queue)))
+                await stack.enter_async_context(running(kitchen.uploads.run(harness.queue)))
             return kitchen
 
         yield opened
@@ -177,7 +177,7 @@ async def test_an_upload_is_answered_with_its_recipe(kitchen: Kitchen) -> None:
     [(job_id, payload)] = kitchen.started
     assert answer == {"jobId": job_id, "recipe": RECIPE, "metadata": {"cached": False, "language": "de"}}
     assert payload.video_path == str(kitchen.folder / hashlib.sha256(VIDEO).hexdigest())
-    job = await kitchen.house.call("GET", f"/api/jobs/{job_id}")
+    job = await kitchen.harness.call("GET", f"/api/jobs/{job_id}")
     assert (job["type"], job["priority"], job["status"]) == ("analyze", 0, "completed")
 
 
@@ -215,7 +215,7 @@ async def test_an_upload_is_streamed_to_disk_and_never_held_whole(open_kitchen: 
 async def test_an_upload_is_on_the_disk_before_its_job_is(kitchen: Kitchen, synced: list[str]) -> None:
     caller = kitchen.asking()
     await kitchen.running()
-    [job] = (await kitchen.house.store.find(ANY, None, 10)).jobs
+    [job] = (await kitchen.harness.store.find(ANY, None, 10)).jobs
     upload = Path(job.payload["videoPath"])
     assert [Path(path) == upload.parent for path in synced if path.startswith(str(upload.parent))] == [False, True], (
         "the content first, then the name that promises it"
@@ -239,7 +239,7 @@ async def test_an_upload_that_turns_out_to_be_too_large_is_refused_and_gone(kitc
         assert "MAX_UPLOAD_MB" in problem["detail"]
     except aiohttp.ClientConnectionError:
         pass  # it was still sending when the door was shut
-    await kitchen.house.until(lambda: kitchen.kept() == [])
+    await kitchen.harness.until(lambda: kitchen.kept() == [])
     assert kitchen.started == []
 
 
@@ -261,7 +261,7 @@ async def test_a_form_that_does_not_fit_is_refused_by_field(
     problem = await kitchen.post(data=form, status=422)
     [fault] = problem["errors"]
     assert fault["field"] == field and says in fault["message"]
-    await kitchen.house.until(lambda: kitchen.kept() == [])
+    await kitchen.harness.until(lambda: kitchen.kept() == [])
 
 
 async def test_two_videos_in_one_form_are_refused(kitchen: Kitchen) -> None:
@@ -269,7 +269,7 @@ async def test_two_videos_in_one_form_are_refused(kitchen: Kitchen) -> None:
     form.add_field("video", b"another", filename="b.mp4")
     problem = await kitchen.post(data=form, status=422)
     assert problem["errors"] == [{"field": "video", "message": "stands twice in the form"}]
-    await kitchen.house.until(lambda: kitchen.kept() == [])
+    await kitchen.harness.until(lambda: kitchen.kept() == [])
 
 
 @pytest.mark.parametrize(
@@ -357,15 +357,15 @@ BROKEN = {
 async def test_a_broken_form_is_refused_and_leaves_nothing(kitchen: Kitchen, says: str, kind: str, body: bytes) -> None:
     problem = await kitchen.post(data=body, headers={"Content-Type": kind}, status=400)
     assert problem["type"].endswith(":broken-form") and says in problem["detail"]
-    await kitchen.house.until(lambda: kitchen.kept() == [])
+    await kitchen.harness.until(lambda: kitchen.kept() == [])
     assert kitchen.started == []
 
 
 async def test_a_caller_that_leaves_amid_an_upload_leaves_nothing(kitchen: Kitchen) -> None:
     async with raw_request(kitchen, "Content-Length: 100000") as (_, writer):
         writer.write(b'--a\r\nContent-Disposition: form-data; name="video"; filename="v"\r\n\r\nhalf of i')
-        await kitchen.house.until(lambda: len(kitchen.kept()) == 1)
-    await kitchen.house.until(lambda: kitchen.kept() == [])
+        await kitchen.harness.until(lambda: len(kitchen.kept()) == 1)
+    await kitchen.harness.until(lambda: kitchen.kept() == [])
     assert kitchen.started == []
 
 
@@ -374,7 +374,7 @@ class raw_request:  # noqa: N801
 
     def __init__(self, kitchen: Kitchen, *headers: str, path: str = "/analyze") -> None:
         self.path = path
-        self.port = kitchen.house.client.port
+        self.port = kitchen.harness.client.port
         self.headers = ["Host: localhost", "Content-Type: multipart/form-data; boundary=a", *headers]
 
     async def __aenter__(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -399,12 +399,12 @@ async def test_who_prefers_not_to_wait_gets_the_job(kitchen: Kitchen) -> None:
 async def test_patience_ends_with_the_job_still_running(kitchen: Kitchen) -> None:
     caller = kitchen.asking()
     await kitchen.running()
-    await kitchen.house.clock.advance(WAIT - 1)
+    await kitchen.harness.clock.advance(WAIT - 1)
     assert not caller.done()
     caller.cancel()
     other = kitchen.asking(status=202)
-    await kitchen.house.until(lambda: kitchen.house.readers >= 2)
-    await kitchen.house.clock.advance(WAIT)
+    await kitchen.harness.until(lambda: kitchen.harness.readers >= 2)
+    await kitchen.harness.clock.advance(WAIT)
     assert (await other) == {"jobId": kitchen.started[0][0], "status": "running"}
 
 
@@ -429,8 +429,8 @@ async def test_a_cancelled_analysis_says_so(kitchen: Kitchen) -> None:
     caller = kitchen.asking("/analyze-from-url", json={"video_url": URL}, status=409)
     await kitchen.running()
     [job_id] = [job_id for job_id, _ in kitchen.started]
-    cancelling = asyncio.ensure_future(kitchen.house.queue.cancel(job_id))
-    await kitchen.house.until(lambda: kitchen.house.interrupted)
+    cancelling = asyncio.ensure_future(kitchen.harness.queue.cancel(job_id))
+    await kitchen.harness.until(lambda: kitchen.harness.interrupted)
     kitchen.worker.stop_job(job_id)
     await cancelling
     assert (await caller)["jobId"] == job_id
@@ -439,10 +439,10 @@ async def test_a_cancelled_analysis_says_so(kitchen: Kitchen) -> None:
 async def test_a_drain_answers_those_who_wait_and_takes_no_new_body(kitchen: Kitchen) -> None:
     caller = kitchen.asking(status=503)
     await kitchen.running()
-    kitchen.house.queue.draining = True
+    kitchen.harness.queue.draining = True
     async with raw_request(kitchen, "Content-Length: 100000") as (reader, _):
         assert b" 503 " in await reader.readline()
-    kitchen.house.stopping.set()
+    kitchen.harness.stopping.set()
     problem = await caller
     assert problem["jobId"] == kitchen.started[0][0] and problem["error"] is None
     assert len(kitchen.kept()) == 1
@@ -452,7 +452,7 @@ async def test_twins_share_one_job_and_go_when_they_like(kitchen: Kitchen) -> No
     first = kitchen.asking()
     await kitchen.running()
     second, third = kitchen.asking(), kitchen.asking()
-    await kitchen.house.until(lambda: kitchen.house.readers >= 3)
+    await kitchen.harness.until(lambda: kitchen.harness.readers >= 3)
     first.cancel()
     with suppress(asyncio.CancelledError):
         await first
@@ -492,26 +492,26 @@ async def test_an_upload_goes_when_its_job_completed(kitchen: Kitchen) -> None:
     assert kitchen.kept() == [hashlib.sha256(VIDEO).hexdigest()]
     kitchen.endings.put_nowait("well")
     await caller
-    await kitchen.house.until(lambda: kitchen.kept() == [])
+    await kitchen.harness.until(lambda: kitchen.kept() == [])
 
 
 async def test_an_upload_that_was_not_needed_goes_at_once(kitchen: Kitchen) -> None:
     kitchen.endings.put_nowait("well")
     await kitchen.post()
     assert (await kitchen.post())["metadata"]["cached"] is True
-    await kitchen.house.until(lambda: kitchen.kept() == [])
+    await kitchen.harness.until(lambda: kitchen.kept() == [])
 
 
 async def test_the_upload_of_a_failed_job_stays_for_its_retry_until_the_job_is_forgotten(kitchen: Kitchen) -> None:
     kitchen.endings.put_nowait(Deterministic("no"))
     problem = await kitchen.post(status=422)
     assert problem["error"]["message"] == "no"
-    await kitchen.house.clock.advance(SWEEP_EVERY)
+    await kitchen.harness.clock.advance(SWEEP_EVERY)
     await asyncio.sleep(0.05)
     assert len(kitchen.kept()) == 1
-    await kitchen.house.call("POST", f"/api/jobs/{problem['jobId']}/retry")
+    await kitchen.harness.call("POST", f"/api/jobs/{problem['jobId']}/retry")
     kitchen.endings.put_nowait("well")
-    await kitchen.house.until(lambda: kitchen.kept() == [])
+    await kitchen.harness.until(lambda: kitchen.kept() == [])
 
 
 async def test_what_an_earlier_life_left_is_swept(open_kitchen: Open, tmp_path: Path) -> None:
@@ -520,16 +520,16 @@ async def test_what_an_earlier_life_left_is_swept(open_kitchen: Open, tmp_path: 
     (tmp_path / ("b" * 64)).touch()
     needed.touch()
     kitchen = await open_kitchen(working=False)
-    await kitchen.house.queue.submit(Submission("analyze", {"videoPath": str(needed)}))
-    async with running(kitchen.uploads.run(kitchen.house.queue)):
-        await kitchen.house.until(lambda: len(kitchen.kept()) == 1)
+    await kitchen.harness.queue.submit(Submission("analyze", {"videoPath": str(needed)}))
+    async with running(kitchen.uploads.run(kitchen.harness.queue)):
+        await kitchen.harness.until(lambda: len(kitchen.kept()) == 1)
     assert kitchen.kept() == [needed.name]
 
 
 async def test_a_sweep_spares_what_is_handed_in_meanwhile(open_kitchen: Open) -> None:
     kitchen = await open_kitchen(working=False)
     looked, go_on = asyncio.Event(), asyncio.Event()
-    find = kitchen.house.store.find
+    find = kitchen.harness.store.find
 
     async def slow_find(*arguments: Any) -> Any:
         page = await find(*arguments)
@@ -541,11 +541,11 @@ async def test_a_sweep_spares_what_is_handed_in_meanwhile(open_kitchen: Open) ->
         yield VIDEO
 
     (kitchen.folder / hashlib.sha256(VIDEO).hexdigest()).touch()
-    kitchen.house.store.find = slow_find
-    async with running(kitchen.uploads.run(kitchen.house.queue)):
+    kitchen.harness.store.find = slow_find
+    async with running(kitchen.uploads.run(kitchen.harness.queue)):
         await looked.wait()
         async with kitchen.uploads.received(chunks()) as upload:
-            await kitchen.house.queue.submit(Submission("analyze", {"videoPath": str(upload.path)}))
+            await kitchen.harness.queue.submit(Submission("analyze", {"videoPath": str(upload.path)}))
         go_on.set()
         await asyncio.sleep(0.05)
         assert await asyncio.to_thread(upload.path.read_bytes) == VIDEO
@@ -568,7 +568,7 @@ async def test_a_disk_that_is_known_to_be_full_takes_no_body(kitchen: Kitchen) -
 
 
 async def test_without_a_key_for_gemini_the_refusal_names_it(build: Any, tmp_path: Path) -> None:
-    house = await build(specs=[Kitchen(tmp_path).spec])
+    harness = await build(specs=[Kitchen(tmp_path).spec])
     for path in ("/analyze", "/analyze-from-url"):
-        problem = await house.answered(await house.raw("POST", path, data=video()), path, 422)
+        problem = await harness.answered(await harness.raw("POST", path, data=video()), path, 422)
         assert "GEMINI_API_KEY" in problem["detail"]

@@ -27,10 +27,10 @@ FILM = spec("film", _never, artifacts=outputs.playlists, folder=outputs.folder)
 
 
 class Shelf:
-    """A house with a media root and a data folder."""
+    """A harness with a media root and a data folder."""
 
-    def __init__(self, house: Any, folder: Path, work: WorkFolders) -> None:
-        self.house, self.root, self.work = house, folder / "media", work
+    def __init__(self, harness: Any, folder: Path, work: WorkFolders) -> None:
+        self.harness, self.root, self.work = harness, folder / "media", work
 
     def write(self, name: str, content: bytes) -> Path:
         path = self.root / name
@@ -40,12 +40,12 @@ class Shelf:
 
     async def job(self, result: Any, log: str | None = None, type: str = "idle") -> str:
         """An ended job with this result; its id."""
-        job_id = str(await self.house.submit(type))
+        job_id = str(await self.harness.submit(type))
         if log is not None:
             path = self.work.log_of(job_id)
             path.parent.mkdir(parents=True)
             path.write_text(log)
-        await self.house.settle(job_id, Completed(result))
+        await self.harness.settle(job_id, Completed(result))
         return job_id
 
     async def stream(self) -> str:
@@ -63,27 +63,27 @@ class Shelf:
         return await self.job({"masterPath": f"{home}/master.m3u8", "renditions": [rendition]}, type="film")
 
     async def get(self, job_id: str, name: str, method: str = "GET", **headers: str) -> Any:
-        return await self.house.raw(method, f"/api/jobs/{job_id}/artifacts/{name}", headers=headers)
+        return await self.harness.raw(method, f"/api/jobs/{job_id}/artifacts/{name}", headers=headers)
 
     async def get_encoded(self, job_id: str, name: str) -> Any:
         """The answer to a URL that is sent as it is written."""
-        url = URL(f"{self.house.client.make_url('/')}api/jobs/{job_id}/artifacts/{name}", encoded=True)
-        return await self.house.client.session.get(url)
+        url = URL(f"{self.harness.client.make_url('/')}api/jobs/{job_id}/artifacts/{name}", encoded=True)
+        return await self.harness.client.session.get(url)
 
 
 @pytest.fixture
 async def shelf(build: Callable[..., Awaitable[Any]], tmp_path: Path) -> AsyncIterator[Shelf]:
     (tmp_path / "media").mkdir()
     files, work = LocalFiles([tmp_path / "media"]), WorkFolders(tmp_path / "data")
-    house = await build(artifacts=JobArtifacts(files, work.log_of, {"film": FILM}), specs=[FILM])
-    yield Shelf(house, tmp_path, work)
+    harness = await build(artifacts=JobArtifacts(files, work.log_of, {"film": FILM}), specs=[FILM])
+    yield Shelf(harness, tmp_path, work)
     files.close()
 
 
 async def test_a_job_lists_its_log_and_its_output(shelf: Shelf) -> None:
     path = shelf.write("thumb.webp", b"RIFF")
     job_id = await shelf.job({"outputPath": str(path)}, log="$ ffmpeg\n")
-    answer = await shelf.house.call("GET", f"/api/jobs/{job_id}/artifacts")
+    answer = await shelf.harness.call("GET", f"/api/jobs/{job_id}/artifacts")
     assert answer == {
         "artifacts": [
             {"name": "job.log", "size": 9, "contentType": "text/plain; charset=utf-8"},
@@ -96,19 +96,19 @@ async def test_a_job_lists_its_log_and_its_output(shelf: Shelf) -> None:
 
 async def test_a_job_that_wrote_nothing_lists_nothing(shelf: Shelf) -> None:
     job_id = await shelf.job({"outputPath": str(shelf.root / "gone.mp4")})
-    assert await shelf.house.call("GET", f"/api/jobs/{job_id}/artifacts") == {"artifacts": []}
+    assert await shelf.harness.call("GET", f"/api/jobs/{job_id}/artifacts") == {"artifacts": []}
     assert (await shelf.get(job_id, "gone.mp4")).status == 404
-    await shelf.house.call("GET", f"/api/jobs/{job_id}/artifacts/job.log", status=404)
+    await shelf.harness.call("GET", f"/api/jobs/{job_id}/artifacts/job.log", status=404)
 
 
 async def test_a_job_that_is_not_there_has_no_artefacts(shelf: Shelf) -> None:
-    await shelf.house.call("GET", f"/api/jobs/job_{'a' * 26}/artifacts", status=404)
-    await shelf.house.call("GET", f"/api/jobs/job_{'a' * 26}/artifacts/job.log", status=404)
+    await shelf.harness.call("GET", f"/api/jobs/job_{'a' * 26}/artifacts", status=404)
+    await shelf.harness.call("GET", f"/api/jobs/job_{'a' * 26}/artifacts/job.log", status=404)
 
 
 async def test_a_stream_can_be_played_from_its_artefacts(shelf: Shelf) -> None:
     job_id = await shelf.stream()
-    answer = await shelf.house.call("GET", f"/api/jobs/{job_id}/artifacts")
+    answer = await shelf.harness.call("GET", f"/api/jobs/{job_id}/artifacts")
     assert [row["name"] for row in answer["artifacts"]] == ["master.m3u8", "1080p/index.m3u8"]
     kinds = {row["contentType"] for row in answer["artifacts"]}
     assert kinds == {"application/vnd.apple.mpegurl"}
@@ -174,7 +174,7 @@ async def test_a_result_can_not_name_a_file_outside_of_the_roots(shelf: Shelf, t
     (shelf.root / "link.png").symlink_to(tmp_path / "secret")
     for path in (str(tmp_path / "secret"), str(shelf.root / "link.png"), "secret", "", "/", 5, None):
         job_id = await shelf.job({"outputPath": path})
-        assert await shelf.house.call("GET", f"/api/jobs/{job_id}/artifacts") == {"artifacts": []}
+        assert await shelf.harness.call("GET", f"/api/jobs/{job_id}/artifacts") == {"artifacts": []}
         assert (await shelf.get(job_id, Path(str(path)).name or "x")).status == 404
 
 
@@ -205,6 +205,6 @@ async def test_what_a_browser_might_run_is_data(shelf: Shelf, name: str) -> None
 
 
 async def test_a_key_with_the_scope_to_read_is_needed(build: Any) -> None:
-    house = await build(api_key="k" * 32)
-    await house.call("GET", f"/api/jobs/job_{'a' * 26}/artifacts", status=401)
-    await house.call("GET", f"/api/jobs/job_{'a' * 26}/artifacts/job.log", status=401)
+    harness = await build(api_key="k" * 32)
+    await harness.call("GET", f"/api/jobs/job_{'a' * 26}/artifacts", status=401)
+    await harness.call("GET", f"/api/jobs/job_{'a' * 26}/artifacts/job.log", status=401)

@@ -38,32 +38,32 @@ MIB = 1024 * 1024
         (b'{"a":' * 150_000, "nested deeper"),
     ],
 )
-async def test_what_is_not_strict_json_is_refused_with_the_reason(house: Any, raw: bytes, says: str) -> None:
+async def test_what_is_not_strict_json_is_refused_with_the_reason(harness: Any, raw: bytes, says: str) -> None:
     for path in ("/api/jobs", "/api/jobs/batch", "/api/jobs/cancel"):
-        response = await house.raw("POST", path, headers=JSON, data=raw)
+        response = await harness.raw("POST", path, headers=JSON, data=raw)
         problem = await response.json()
         assert (response.status, response.content_type) == (400, "application/problem+json")
         assert says in problem["detail"]
 
 
 @pytest.mark.parametrize("content", ['"\\ud83c\\udf72"', '"🍲"', '"\\u0000"', "[" * 60 + "]" * 60])
-async def test_whole_unicode_and_reasonable_depth_are_taken(house: Any, content: str) -> None:
+async def test_whole_unicode_and_reasonable_depth_are_taken(harness: Any, content: str) -> None:
     raw = f'{{"type": "clip", "payload": {{"inputPath": {content}}}}}'
-    response = await house.raw("POST", "/api/jobs", headers=JSON, data=raw.encode())
+    response = await harness.raw("POST", "/api/jobs", headers=JSON, data=raw.encode())
     assert response.status == (422 if content.startswith("[") else 201)
 
 
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
 )
-async def test_a_body_that_does_not_say_it_is_json_is_refused(house: Any, kind: str) -> None:
-    response = await house.raw("POST", "/api/jobs", headers={"Content-Type": kind}, data=b"{}")
+async def test_a_body_that_does_not_say_it_is_json_is_refused(harness: Any, kind: str) -> None:
+    response = await harness.raw("POST", "/api/jobs", headers={"Content-Type": kind}, data=b"{}")
     assert response.status == 415
 
 
-async def test_json_may_come_with_a_charset(house: Any) -> None:
+async def test_json_may_come_with_a_charset(harness: Any) -> None:
     kind = {"Content-Type": "application/json; charset=utf-8"}
-    response = await house.raw("POST", "/api/jobs", headers=kind, data=b'{"type": "idle", "payload": {}}')
+    response = await harness.raw("POST", "/api/jobs", headers=kind, data=b'{"type": "idle", "payload": {}}')
     assert response.status == 201
 
 
@@ -74,40 +74,40 @@ async def _chunks(count: int) -> Any:
 
 @pytest.mark.parametrize(("path", "limit"), [("/api/jobs", 1), ("/api/jobs/batch", 16)])
 async def test_a_body_beyond_the_limit_is_refused_whether_its_length_is_told_or_not(
-    house: Any, path: str, limit: int
+    harness: Any, path: str, limit: int
 ) -> None:
     for data in (io.BytesIO(b" " * (limit * MIB + 1)), _chunks(limit + 1)):
-        response = await house.raw("POST", path, headers=JSON, data=data)
+        response = await harness.raw("POST", path, headers=JSON, data=data)
         problem = await response.json()
         assert (response.status, problem["status"]) == (413, 413)
         assert str(limit * MIB) in problem["detail"]
 
 
-async def test_a_caller_that_leaves_in_the_middle_of_its_body_is_no_fault_of_ours(house: Any) -> None:
+async def test_a_caller_that_leaves_in_the_middle_of_its_body_is_no_fault_of_ours(harness: Any) -> None:
     head = (
         b"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
     )
     with capture_logs() as logs:
-        _, writer = await asyncio.open_connection("127.0.0.1", house.client.port)
+        _, writer = await asyncio.open_connection("127.0.0.1", harness.client.port)
         writer.write(head)
         await writer.drain()
         await asyncio.sleep(0.05)
         writer.close()
-        await house.until(lambda: house.metrics.observed)
-    assert (house.metrics.observed, logs) == ([("POST", "/api/jobs", 400)], [])
+        await harness.until(lambda: harness.metrics.observed)
+    assert (harness.metrics.observed, logs) == ([("POST", "/api/jobs", 400)], [])
 
 
-async def test_a_body_of_just_the_limit_is_read(house: Any) -> None:
-    response = await house.raw("POST", "/api/jobs", headers=JSON, data=b"{}".ljust(MIB))
+async def test_a_body_of_just_the_limit_is_read(harness: Any) -> None:
+    response = await harness.raw("POST", "/api/jobs", headers=JSON, data=b"{}".ljust(MIB))
     assert response.status == 422
 
 
-async def test_a_compressed_body_counts_unpacked(house: Any) -> None:
+async def test_a_compressed_body_counts_unpacked(harness: Any) -> None:
     packed = gzip.compress(b"{}".ljust(2 * MIB))
-    response = await house.raw("POST", "/api/jobs", headers=JSON | {"Content-Encoding": "gzip"}, data=packed)
+    response = await harness.raw("POST", "/api/jobs", headers=JSON | {"Content-Encoding": "gzip"}, data=packed)
     assert response.status == 413
 
 
-async def test_a_broken_compressed_body_is_refused(house: Any) -> None:
-    response = await house.raw("POST", "/api/jobs", headers=JSON | {"Content-Encoding": "gzip"}, data=b"not gzip")
+async def test_a_broken_compressed_body_is_refused(harness: Any) -> None:
+    response = await harness.raw("POST", "/api/jobs", headers=JSON | {"Content-Encoding": "gzip"}, data=b"not gzip")
     assert response.status == 400

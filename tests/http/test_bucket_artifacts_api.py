@@ -48,43 +48,43 @@ class Shelf(S3):
         return None if size is None else ObjectInfo(size, '"x"')
 
 
-class House:
+class ApiHarness:
     """A daemon's API over such a shelf."""
 
-    def __init__(self, house: Any) -> None:
-        self.house = house
+    def __init__(self, harness: Any) -> None:
+        self.harness = harness
 
     async def job(self, result: Any) -> str:
-        job_id = str(await self.house.submit("film" if "masterPath" in result else "idle"))
-        await self.house.settle(job_id, Completed(result))
+        job_id = str(await self.harness.submit("film" if "masterPath" in result else "idle"))
+        await self.harness.settle(job_id, Completed(result))
         return job_id
 
     async def get(self, job_id: str, name: str, method: str = "GET") -> Any:
         path = f"/api/jobs/{job_id}/artifacts/{name}"
-        return await self.house.raw(method, path, allow_redirects=False)
+        return await self.harness.raw(method, path, allow_redirects=False)
 
     async def listed(self, job_id: str, status: int = 200) -> Any:
-        return await self.house.call("GET", f"/api/jobs/{job_id}/artifacts", status=status)
+        return await self.harness.call("GET", f"/api/jobs/{job_id}/artifacts", status=status)
 
 
-Built = Callable[..., Awaitable[House]]
+Built = Callable[..., Awaitable[ApiHarness]]
 
 
 @pytest.fixture
 def built(build: Callable[..., Awaitable[Any]], tmp_path: Path) -> Built:
-    async def over(sizes: dict[str, int] | None = None) -> House:
+    async def over(sizes: dict[str, int] | None = None) -> ApiHarness:
         buckets = Buckets(Shelf(sizes), ["films/out"], 1)
         files = Storage(LocalFiles([]), buckets)
         artifacts = JobArtifacts(files, WorkFolders(tmp_path).log_of, {"film": FILM}, buckets)
-        return House(await build(artifacts=artifacts, specs=[FILM]))
+        return ApiHarness(await build(artifacts=artifacts, specs=[FILM]))
 
     return over
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_an_object_is_found_by_a_url_that_is_good_for_an_hour(built: Built, method: str) -> None:
-    house = await built()
-    answer = await house.get(await house.job({"outputPath": "s3://films/out/a b.webp"}), "a b.webp", method)
+    harness = await built()
+    answer = await harness.get(await harness.job({"outputPath": "s3://films/out/a b.webp"}), "a b.webp", method)
     assert answer.status == 302 and answer.headers["Cache-Control"] == "no-store"
     url = answer.headers["Location"]
     assert url.startswith("http://127.0.0.1:1/films/out/a%20b.webp?X-Amz-Algorithm=")
@@ -93,8 +93,8 @@ async def test_an_object_is_found_by_a_url_that_is_good_for_an_hour(built: Built
 
 @pytest.mark.parametrize("name", ["master.m3u8", "v-job_a-1/1080p/index.m3u8", "v-job_a-1/1080p/00000.m4s"])
 async def test_all_of_a_stream_is_found_by_the_names_its_playlists_use(built: Built, name: str) -> None:
-    house = await built()
-    answer = await house.get(await house.job(STREAM), name)
+    harness = await built()
+    answer = await harness.get(await harness.job(STREAM), name)
     assert answer.status == 302
     assert answer.headers["Location"].startswith(f"http://127.0.0.1:1/films/out/a%20film/{name}?")
 
@@ -111,26 +111,26 @@ async def test_all_of_a_stream_is_found_by_the_names_its_playlists_use(built: Bu
     ],
 )
 async def test_nothing_else_in_the_bucket_is_signed(built: Built, name: str) -> None:
-    house = await built()
-    assert (await house.get(await house.job(STREAM), name)).status == 404
+    harness = await built()
+    assert (await harness.get(await harness.job(STREAM), name)).status == 404
 
 
 @pytest.mark.parametrize("path", ["s3://films/a.png", "s3://other/out/a.png", "s3://films/out/../a.png", "s3://a.png"])
 async def test_a_result_can_not_name_an_object_outside_of_media_buckets(built: Built, path: str) -> None:
-    house = await built({"a.png": 1, "out/a.png": 1})
-    job_id = await house.job({"outputPath": path})
-    assert (await house.get(job_id, "a.png")).status == 404
-    assert await house.listed(job_id) == {"artifacts": []}
+    harness = await built({"a.png": 1, "out/a.png": 1})
+    job_id = await harness.job({"outputPath": path})
+    assert (await harness.get(job_id, "a.png")).status == 404
+    assert await harness.listed(job_id) == {"artifacts": []}
 
 
 async def test_a_list_tells_the_sizes_of_what_is_there(built: Built) -> None:
-    house = await built({"out/a film/master.m3u8": 7})
-    assert await house.listed(await house.job(STREAM)) == {
+    harness = await built({"out/a film/master.m3u8": 7})
+    assert await harness.listed(await harness.job(STREAM)) == {
         "artifacts": [{"name": "master.m3u8", "size": 7, "contentType": "application/vnd.apple.mpegurl"}]
     }
 
 
 async def test_while_s3_is_away_a_list_says_so(built: Built) -> None:
-    house = await built(None)
-    answer = await house.listed(await house.job(STREAM), status=502)
+    harness = await built(None)
+    answer = await harness.listed(await harness.job(STREAM), status=502)
     assert answer["title"] == "S3 can't be asked just now"

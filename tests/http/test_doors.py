@@ -29,9 +29,9 @@ IDLE = {"type": "idle", "payload": {}}
     ],
 )
 async def test_a_valid_key_opens_every_call(build: Any, headers: dict[str, str]) -> None:
-    house = await build(api_key=KEY)
-    await house.call("POST", "/api/jobs", IDLE, status=201, headers=headers)
-    await house.call("GET", "/api/admin/stuck", headers=headers)
+    harness = await build(api_key=KEY)
+    await harness.call("POST", "/api/jobs", IDLE, status=201, headers=headers)
+    await harness.call("GET", "/api/admin/stuck", headers=headers)
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ async def test_a_valid_key_opens_every_call(build: Any, headers: dict[str, str])
     ],
 )
 async def test_without_a_valid_key_every_guarded_route_gives_the_same_401(build: Any, headers: dict[str, str]) -> None:
-    house = await build(api_key=KEY, rate_limit=None)
+    harness = await build(api_key=KEY, rate_limit=None)
     expected = None
     for route in ROUTES:
         if route.scope is None:
             continue
-        response = await house.raw(route.method, re.sub(r"{\w+}", "x", route.path), headers=headers)
+        response = await harness.raw(route.method, re.sub(r"{\w+}", "x", route.path), headers=headers)
         assert response.status == 401, route.path
         assert response.headers["WWW-Authenticate"].startswith("Bearer")
         expected = expected or await response.read()
@@ -62,36 +62,36 @@ async def test_without_a_valid_key_every_guarded_route_gives_the_same_401(build:
 
 
 async def test_a_key_in_the_url_counts_on_event_streams_only(build: Any) -> None:
-    house = await build(api_key=KEY)
-    job_id = (await house.call("POST", "/api/jobs", IDLE, status=201, headers=BEARER))["jobId"]
-    await house.call("GET", f"/api/jobs?token={KEY}", status=401)
-    await house.call("GET", f"/api/jobs/{job_id}?token={KEY}", status=401)
-    await house.call("GET", "/metrics?token=x", status=401)
+    harness = await build(api_key=KEY)
+    job_id = (await harness.call("POST", "/api/jobs", IDLE, status=201, headers=BEARER))["jobId"]
+    await harness.call("GET", f"/api/jobs?token={KEY}", status=401)
+    await harness.call("GET", f"/api/jobs/{job_id}?token={KEY}", status=401)
+    await harness.call("GET", "/metrics?token=x", status=401)
     for path in ("/api/events", f"/api/jobs/{job_id}/stream"):
-        assert (await house.raw("HEAD", f"{path}?token={KEY}")).status == 200
-        assert (await house.raw("HEAD", f"{path}?token=wrong")).status == 401
+        assert (await harness.raw("HEAD", f"{path}?token={KEY}")).status == 200
+        assert (await harness.raw("HEAD", f"{path}?token=wrong")).status == 401
 
 
 async def test_health_and_the_documents_are_open(build: Any) -> None:
-    house = await build(api_key=KEY)
+    harness = await build(api_key=KEY)
     for path in ("/health", "/api/openapi.json", "/docs", "/docs/swagger-ui.css"):
-        assert (await house.raw("GET", path)).status == 200
-        assert (await house.raw("GET", path, headers={"X-API-Key": "wrong"})).status == 200
+        assert (await harness.raw("GET", path)).status == 200
+        assert (await harness.raw("GET", path, headers={"X-API-Key": "wrong"})).status == 200
 
 
 async def test_health_tells_its_figures_to_key_holders_only(build: Any) -> None:
-    house = await build(api_key=KEY)
-    assert await house.call("GET", "/health") == {"status": "ok"}
-    assert await house.call("GET", "/health", headers={"X-API-Key": "wrong"}) == {"status": "ok"}
-    told = await house.call("GET", "/health", headers=BEARER)
+    harness = await build(api_key=KEY)
+    assert await harness.call("GET", "/health") == {"status": "ok"}
+    assert await harness.call("GET", "/health", headers={"X-API-Key": "wrong"}) == {"status": "ok"}
+    told = await harness.call("GET", "/health", headers=BEARER)
     assert told == {"status": "ok", "reasons": ["all is well"], "queueDepth": 3}
 
 
 async def test_the_control_socket_asks_for_nothing(build: Any) -> None:
-    house = await build(api_key=KEY, trusted=True, rate_limit="1/hour")
+    harness = await build(api_key=KEY, trusted=True, rate_limit="1/hour")
     for _ in range(3):
-        await house.call("GET", "/api/admin/stuck", headers={"Host": "anything", "X-Forwarded-For": "1.2.3.4"})
-    assert "reasons" in await house.call("GET", "/health")
+        await harness.call("GET", "/api/admin/stuck", headers={"Host": "anything", "X-Forwarded-For": "1.2.3.4"})
+    assert "reasons" in await harness.call("GET", "/health")
 
 
 class ReadOnly:
@@ -103,8 +103,8 @@ class ReadOnly:
         return Caller(presented, frozenset({"read"}))
 
 
-async def test_a_key_reaches_no_further_than_its_scopes(house: Any) -> None:
-    admission = Admission(house.api, ReadOnly())
+async def test_a_key_reaches_no_further_than_its_scopes(harness: Any) -> None:
+    admission = Admission(harness.api, ReadOnly())
     by_scope = {route.scope: route for route in ROUTES if route.scope}
     request = make_mocked_request("GET", "/", headers={"X-API-Key": "k"})
     assert await admission.admit(request, by_scope["read"]) == Caller("k", frozenset({"read"}))
@@ -129,10 +129,10 @@ async def test_a_key_reaches_no_further_than_its_scopes(house: Any) -> None:
         ("", 421),
     ],
 )
-async def test_a_keyless_daemon_answers_to_its_own_names_only(house: Any, host: str, status: int) -> None:
-    response = await house.raw("GET", "/api/jobs", headers={"Host": host})
+async def test_a_keyless_daemon_answers_to_its_own_names_only(harness: Any, host: str, status: int) -> None:
+    response = await harness.raw("GET", "/api/jobs", headers={"Host": host})
     assert response.status == status
-    assert (await house.raw("GET", "/health", headers={"Host": host})).status == status
+    assert (await harness.raw("GET", "/health", headers={"Host": host})).status == status
 
 
 async def test_other_names_can_be_allowed_and_a_key_makes_all_names_good(build: Any) -> None:
@@ -147,8 +147,8 @@ async def test_other_names_can_be_allowed_and_a_key_makes_all_names_good(build: 
     "header", ["X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Host", "Forwarded", "X-Real-IP"]
 )
 async def test_a_keyless_daemon_is_not_reached_through_a_proxy(build: Any, header: str) -> None:
-    house = await build()
-    problem = await house.call("GET", "/api/jobs", status=403, headers={header: "for=1.2.3.4"})
+    harness = await build()
+    problem = await harness.call("GET", "/api/jobs", status=403, headers={header: "for=1.2.3.4"})
     assert "API_KEY" in problem["detail"]
     keyed = await build(api_key=KEY)
     await keyed.call("GET", "/api/jobs", headers=BEARER | {header: "for=1.2.3.4"})
@@ -156,42 +156,42 @@ async def test_a_keyless_daemon_is_not_reached_through_a_proxy(build: Any, heade
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example"])
 async def test_a_foreign_page_can_not_change_anything_on_a_keyless_daemon(build: Any, origin: str) -> None:
-    house = await build(cors_origins=("https://good.example",))
-    job_id = await house.submit()
-    await house.call("POST", "/api/types/idle/pause", status=403, headers={"Origin": origin})
-    await house.call("DELETE", f"/api/jobs/{job_id}", status=403, headers={"Origin": origin})
-    await house.call("GET", "/api/jobs", headers={"Origin": origin})
-    own = f"http://{house.client.host}:{house.client.port}"
+    harness = await build(cors_origins=("https://good.example",))
+    job_id = await harness.submit()
+    await harness.call("POST", "/api/types/idle/pause", status=403, headers={"Origin": origin})
+    await harness.call("DELETE", f"/api/jobs/{job_id}", status=403, headers={"Origin": origin})
+    await harness.call("GET", "/api/jobs", headers={"Origin": origin})
+    own = f"http://{harness.client.host}:{harness.client.port}"
     for good in ("https://good.example", own):
-        await house.call("POST", "/api/types/idle/pause", headers={"Origin": good})
+        await harness.call("POST", "/api/types/idle/pause", headers={"Origin": good})
 
 
 async def test_a_key_holder_over_its_rate_is_told_when_to_come_back(build: Any) -> None:
-    house = await build(api_key=KEY, rate_limit="2/minute")
+    harness = await build(api_key=KEY, rate_limit="2/minute")
     for _ in range(2):
-        await house.call("GET", "/api/jobs", headers=BEARER)
-    response = await house.raw("GET", "/api/jobs", headers=BEARER)
+        await harness.call("GET", "/api/jobs", headers=BEARER)
+    response = await harness.raw("GET", "/api/jobs", headers=BEARER)
     assert (response.status, response.headers["Retry-After"]) == (429, "30")
     for path in ("/health", "/metrics"):
-        assert (await house.raw("GET", path, headers=BEARER)).status == 200
-    await house.clock.advance(30)
-    await house.call("GET", "/api/jobs", headers=BEARER)
-    await house.call("GET", "/api/jobs", status=429, headers=BEARER)
+        assert (await harness.raw("GET", path, headers=BEARER)).status == 200
+    await harness.clock.advance(30)
+    await harness.call("GET", "/api/jobs", headers=BEARER)
+    await harness.call("GET", "/api/jobs", status=429, headers=BEARER)
 
 
 async def test_guessing_keys_is_limited_by_address_and_does_not_touch_the_key_holder(build: Any) -> None:
-    house = await build(api_key=KEY, rate_limit="3/minute")
+    harness = await build(api_key=KEY, rate_limit="3/minute")
     for guess in range(3):
-        await house.call("GET", "/api/jobs", status=401, headers={"X-API-Key": f"guess {guess}"})
-    await house.call("GET", "/api/jobs", status=429, headers={"X-API-Key": "another"})
-    await house.call("GET", "/nowhere", status=429)
-    await house.call("GET", "/api/jobs", headers=BEARER)
+        await harness.call("GET", "/api/jobs", status=401, headers={"X-API-Key": f"guess {guess}"})
+    await harness.call("GET", "/api/jobs", status=429, headers={"X-API-Key": "another"})
+    await harness.call("GET", "/nowhere", status=429)
+    await harness.call("GET", "/api/jobs", headers=BEARER)
 
 
 async def test_a_keyless_daemon_does_not_limit_its_own_machine(build: Any) -> None:
-    house = await build(rate_limit="1/day")
+    harness = await build(rate_limit="1/day")
     for _ in range(5):
-        await house.call("GET", "/api/jobs")
+        await harness.call("GET", "/api/jobs")
 
 
 @pytest.mark.parametrize(
@@ -201,14 +201,14 @@ async def test_a_keyless_daemon_does_not_limit_its_own_machine(build: Any) -> No
 async def test_addresses_from_a_proxy_count_only_if_the_proxy_is_trusted(
     build: Any, proxies: tuple[str, ...], limited: bool
 ) -> None:
-    house = await build(api_key=KEY, rate_limit="1/hour", trusted_proxies=tuple(map(ip_network, proxies)))
+    harness = await build(api_key=KEY, rate_limit="1/hour", trusted_proxies=tuple(map(ip_network, proxies)))
     through = ", 10.9.9.9" if len(proxies) > 1 else ""
     first = {"X-Forwarded-For": f"1.1.1.1, 2.2.2.2{through}"}
     second = {"X-Forwarded-For": f"1.1.1.1, 3.3.3.3{through}"}
     forged = {"X-Forwarded-For": f"9.9.9.9, 2.2.2.2{through}"}
-    await house.call("GET", "/api/jobs", status=401, headers=first)
-    await house.call("GET", "/api/jobs", status=429 if limited else 401, headers=second)
-    await house.call("GET", "/api/jobs", status=429, headers=forged)
+    await harness.call("GET", "/api/jobs", status=401, headers=first)
+    await harness.call("GET", "/api/jobs", status=429 if limited else 401, headers=second)
+    await harness.call("GET", "/api/jobs", status=429, headers=forged)
 
 
 async def test_a_budget_is_spent_at_once_and_comes_back_evenly() -> None:

@@ -19,8 +19,8 @@ createdAt updatedAt startedAt finishedAt duration runAt dependsOn attempts""".sp
 NOWHERE = "job_" + "a" * 26
 
 
-async def test_a_fresh_job_has_every_field_and_null_where_nothing_is_known(house: Any) -> None:
-    job = await house.call("GET", f"/api/jobs/{await house.submit()}")
+async def test_a_fresh_job_has_every_field_and_null_where_nothing_is_known(harness: Any) -> None:
+    job = await harness.call("GET", f"/api/jobs/{await harness.submit()}")
     assert sorted(job) == sorted(FIELDS)
     unknown = [name for name, value in job.items() if value is None]
     assert unknown == [
@@ -29,12 +29,12 @@ async def test_a_fresh_job_has_every_field_and_null_where_nothing_is_known(house
     assert (job["progress"], job["attempt"], job["maxAttempts"], job["attempts"]) == (0, 1, 6, [])
 
 
-async def test_a_completed_job_shows_its_result_times_and_runs(house: Any) -> None:
-    job_id = await house.submit()
-    await house.start(job_id)
-    await house.clock.advance(2.0625)
-    await house.settle(job_id, Completed({"size": 12345}))
-    job = await house.call("GET", f"/api/jobs/{job_id}")
+async def test_a_completed_job_shows_its_result_times_and_runs(harness: Any) -> None:
+    job_id = await harness.submit()
+    await harness.start(job_id)
+    await harness.clock.advance(2.0625)
+    await harness.settle(job_id, Completed({"size": 12345}))
+    job = await harness.call("GET", f"/api/jobs/{job_id}")
     assert (job["status"], job["progress"], job["result"]) == ("completed", 100, {"size": 12345})
     assert (job["startedAt"], job["finishedAt"]) == ("2030-01-01T00:00:00.000Z", "2030-01-01T00:00:02.062Z")
     assert job["duration"] == 2062
@@ -42,69 +42,69 @@ async def test_a_completed_job_shows_its_result_times_and_runs(house: Any) -> No
     assert (run["attempt"], run["outcome"], run["error"]) == (1, "completed", None)
 
 
-async def test_a_job_in_backoff_is_queued_with_its_time_and_its_error(house: Any) -> None:
-    job_id = await house.submit()
-    await house.settle(job_id, FLAKY)
-    job = await house.call("GET", f"/api/jobs/{job_id}")
+async def test_a_job_in_backoff_is_queued_with_its_time_and_its_error(harness: Any) -> None:
+    job_id = await harness.submit()
+    await harness.settle(job_id, FLAKY)
+    job = await harness.call("GET", f"/api/jobs/{job_id}")
     assert (job["status"], job["attempt"]) == ("queued", 2)
     assert job["runAt"].startswith("2030-01-01T00:00:")
     assert job["error"] == {"class": "transient", "type": "flaky", "message": "try again"}
     assert job["attempts"][0]["error"] == job["error"]
 
 
-async def test_a_partial_job_names_what_is_missing(house: Any) -> None:
-    job_id = await house.submit()
-    await house.settle(job_id, Partial({"routes": []}, [{"raw": "Shilin", "reason": "not_found"}]))
-    job = await house.call("GET", f"/api/jobs/{job_id}")
+async def test_a_partial_job_names_what_is_missing(harness: Any) -> None:
+    job_id = await harness.submit()
+    await harness.settle(job_id, Partial({"routes": []}, [{"raw": "Shilin", "reason": "not_found"}]))
+    job = await harness.call("GET", f"/api/jobs/{job_id}")
     assert (job["status"], job["missing"]) == ("partial", [{"raw": "Shilin", "reason": "not_found"}])
 
 
 @pytest.mark.parametrize(("fraction", "shown"), [(0.5, 50), (1 / 3, 33.3), (0.999, 99.9), (1.0, 100), (0.0, 0)])
 async def test_progress_counts_to_a_hundred_and_is_whole_where_it_can_be(
-    house: Any, fraction: float, shown: float
+    harness: Any, fraction: float, shown: float
 ) -> None:
-    job_id = await house.submit()
-    lease = await house.start(job_id)
-    now = house.clock.now()
-    await house.store.change(job_id, lambda job: state.progress(job, fraction, "so far", "encode", now), lease=lease)
-    response = await house.raw("GET", f"/api/jobs/{job_id}")
+    job_id = await harness.submit()
+    lease = await harness.start(job_id)
+    now = harness.clock.now()
+    await harness.store.change(job_id, lambda job: state.progress(job, fraction, "so far", "encode", now), lease=lease)
+    response = await harness.raw("GET", f"/api/jobs/{job_id}")
     text = await response.text()
     assert f'"progress":{shown},"phase":"encode","message":"so far"' in text
 
 
-async def test_secrets_are_struck_out_and_names_of_headers_stay(house: Any) -> None:
+async def test_secrets_are_struck_out_and_names_of_headers_stay(harness: Any) -> None:
     payload = {"inputPath": "/a", "headers": {"Authorization": "Bearer x", "Referer": "y"}, "cookies": "sid=1"}
-    job = await house.call("GET", f"/api/jobs/{await house.submit('clip', payload)}")
+    job = await harness.call("GET", f"/api/jobs/{await harness.submit('clip', payload)}")
     assert job["payload"] == {
         "inputPath": "/a",
         "headers": {"Authorization": "***", "Referer": "***"},
         "cookies": "***",
     }
-    response = await house.raw("GET", "/api/jobs")
+    response = await harness.raw("GET", "/api/jobs")
     assert "Bearer" not in await response.text()
 
 
-async def test_of_a_payload_whose_type_is_gone_only_the_names_are_shown(house: Any) -> None:
-    await submit(house.store, NOWHERE, type="gone", payload={"password": "x", "none": None})
-    job = await house.call("GET", f"/api/jobs/{NOWHERE}")
+async def test_of_a_payload_whose_type_is_gone_only_the_names_are_shown(harness: Any) -> None:
+    await submit(harness.store, NOWHERE, type="gone", payload={"password": "x", "none": None})
+    job = await harness.call("GET", f"/api/jobs/{NOWHERE}")
     assert job["payload"] == {"password": "***", "none": None}
 
 
 @pytest.mark.parametrize("move", [("GET", ""), ("DELETE", ""), ("POST", "/retry"), ("GET", "/deliveries")])
 @pytest.mark.parametrize("job_id", [NOWHERE, "1", "%00", "job_x'--"])
-async def test_an_unknown_job_is_not_found(house: Any, move: tuple[str, str], job_id: str) -> None:
-    await house.call(move[0], f"/api/jobs/{job_id}{move[1]}", status=404)
+async def test_an_unknown_job_is_not_found(harness: Any, move: tuple[str, str], job_id: str) -> None:
+    await harness.call(move[0], f"/api/jobs/{job_id}{move[1]}", status=404)
 
 
-async def test_jobs_are_listed_newest_first_in_pages_that_do_not_shift(house: Any) -> None:
-    ids = [await house.submit() for _ in range(5)]
-    first = await house.call("GET", "/api/jobs?limit=2")
+async def test_jobs_are_listed_newest_first_in_pages_that_do_not_shift(harness: Any) -> None:
+    ids = [await harness.submit() for _ in range(5)]
+    first = await harness.call("GET", "/api/jobs?limit=2")
     assert [job["jobId"] for job in first["jobs"]] == ids[:2:-1]
     assert (first["total"], first["queued"], first["running"]) == (5, 5, 0)
-    await house.submit()
-    second = await house.call("GET", f"/api/jobs?limit=2&cursor={first['nextCursor']}")
+    await harness.submit()
+    second = await harness.call("GET", f"/api/jobs?limit=2&cursor={first['nextCursor']}")
     assert [job["jobId"] for job in second["jobs"]] == ids[2:0:-1]
-    last = await house.call("GET", f"/api/jobs?limit=2&cursor={second['nextCursor']}")
+    last = await harness.call("GET", f"/api/jobs?limit=2&cursor={second['nextCursor']}")
     assert [job["jobId"] for job in last["jobs"]] == ids[:1]
     assert last["nextCursor"] is None
 
@@ -123,11 +123,11 @@ async def test_jobs_are_listed_newest_first_in_pages_that_do_not_shift(house: An
         ("status=", 3),
     ],
 )
-async def test_a_list_can_be_narrowed_and_counts_what_matches(house: Any, query: str, found: int) -> None:
-    await house.settle(await house.submit())
-    await house.submit()
-    await house.submit("clip", {"inputPath": "/a"})
-    answer = await house.call("GET", f"/api/jobs?{query}")
+async def test_a_list_can_be_narrowed_and_counts_what_matches(harness: Any, query: str, found: int) -> None:
+    await harness.settle(await harness.submit())
+    await harness.submit()
+    await harness.submit("clip", {"inputPath": "/a"})
+    answer = await harness.call("GET", f"/api/jobs?{query}")
     assert (len(answer["jobs"]), answer["total"], answer["queued"]) == (found, found, 2)
 
 
@@ -146,54 +146,54 @@ async def test_a_list_can_be_narrowed_and_counts_what_matches(house: Any, query:
         ("state=failed", "state"),
     ],
 )
-async def test_a_query_that_makes_no_sense_is_refused_by_name(house: Any, query: str, field: str) -> None:
-    problem = await house.call("GET", f"/api/jobs?{query}", status=422)
+async def test_a_query_that_makes_no_sense_is_refused_by_name(harness: Any, query: str, field: str) -> None:
+    problem = await harness.call("GET", f"/api/jobs?{query}", status=422)
     assert [error["field"] for error in problem["errors"]] == [field]
 
 
-async def test_a_waiting_job_is_cancelled_at_once_and_only_once(house: Any) -> None:
-    job_id = await house.submit()
-    assert await house.call("DELETE", f"/api/jobs/{job_id}") == {"jobId": job_id, "status": "cancelled"}
-    problem = await house.call("DELETE", f"/api/jobs/{job_id}", status=409)
+async def test_a_waiting_job_is_cancelled_at_once_and_only_once(harness: Any) -> None:
+    job_id = await harness.submit()
+    assert await harness.call("DELETE", f"/api/jobs/{job_id}") == {"jobId": job_id, "status": "cancelled"}
+    problem = await harness.call("DELETE", f"/api/jobs/{job_id}", status=409)
     assert "cancelled already" in problem["detail"]
 
 
-async def test_cancelling_a_running_job_answers_when_its_run_is_over(house: Any) -> None:
-    job_id = await house.submit()
-    await house.start(job_id)
-    answer = asyncio.create_task(house.call("DELETE", f"/api/jobs/{job_id}"))
-    await house.until(lambda: house.interrupted)
+async def test_cancelling_a_running_job_answers_when_its_run_is_over(harness: Any) -> None:
+    job_id = await harness.submit()
+    await harness.start(job_id)
+    answer = asyncio.create_task(harness.call("DELETE", f"/api/jobs/{job_id}"))
+    await harness.until(lambda: harness.interrupted)
     assert not answer.done()
-    await house.settle(job_id, FLAKY)
+    await harness.settle(job_id, FLAKY)
     assert (await answer)["status"] == "cancelled"
 
 
-async def test_a_shared_job_is_not_cancelled_by_one_of_its_callers(house: Any) -> None:
-    job_id = await house.submit()
-    await house.store.change(job_id, lambda job: state.share(job, house.clock.now()))
-    problem = await house.call("DELETE", f"/api/jobs/{job_id}", status=409)
+async def test_a_shared_job_is_not_cancelled_by_one_of_its_callers(harness: Any) -> None:
+    job_id = await harness.submit()
+    await harness.store.change(job_id, lambda job: state.share(job, harness.clock.now()))
+    problem = await harness.call("DELETE", f"/api/jobs/{job_id}", status=409)
     assert "share" in problem["detail"]
 
 
-async def test_an_ended_job_can_be_retried_and_a_waiting_one_can_not(house: Any) -> None:
-    job_id = await house.submit()
-    problem = await house.call("POST", f"/api/jobs/{job_id}/retry", status=409)
+async def test_an_ended_job_can_be_retried_and_a_waiting_one_can_not(harness: Any) -> None:
+    job_id = await harness.submit()
+    problem = await harness.call("POST", f"/api/jobs/{job_id}/retry", status=409)
     assert job_id in problem["detail"] and "it is queued" in problem["detail"]
-    await house.settle(job_id, BROKEN)
-    assert await house.call("POST", f"/api/jobs/{job_id}/retry") == {"jobId": job_id, "status": "queued"}
+    await harness.settle(job_id, BROKEN)
+    assert await harness.call("POST", f"/api/jobs/{job_id}/retry") == {"jobId": job_id, "status": "queued"}
 
 
-async def test_many_jobs_are_retried_or_cancelled_by_a_filter(house: Any) -> None:
-    failed = await house.submit()
-    await house.settle(failed, BROKEN)
-    waiting = await house.submit()
-    answer = await house.call("POST", "/api/jobs/retry", {"filter": {"status": ["failed"]}})
+async def test_many_jobs_are_retried_or_cancelled_by_a_filter(harness: Any) -> None:
+    failed = await harness.submit()
+    await harness.settle(failed, BROKEN)
+    waiting = await harness.submit()
+    answer = await harness.call("POST", "/api/jobs/retry", {"filter": {"status": ["failed"]}})
     assert answer == {"done": 1, "refused": []}
-    answer = await house.call("POST", "/api/jobs/cancel", {"filter": {"ids": [failed]}})
+    answer = await harness.call("POST", "/api/jobs/cancel", {"filter": {"ids": [failed]}})
     assert answer == {"done": 1, "refused": []}
-    answer = await house.call("POST", "/api/jobs/cancel", {"filter": {"type": "idle"}})
+    answer = await harness.call("POST", "/api/jobs/cancel", {"filter": {"type": "idle"}})
     assert answer == {"done": 1, "refused": [{"jobId": failed, "message": "it is cancelled"}]}
-    assert (await house.store.get(waiting)).status == "cancelled"
+    assert (await harness.store.get(waiting)).status == "cancelled"
 
 
 @pytest.mark.parametrize(
@@ -209,12 +209,12 @@ async def test_many_jobs_are_retried_or_cancelled_by_a_filter(house: Any) -> Non
 )
 @pytest.mark.parametrize("move", ["retry", "cancel"])
 async def test_a_filter_that_says_nothing_or_nonsense_moves_nothing(
-    house: Any, move: str, body: Any, field: str
+    harness: Any, move: str, body: Any, field: str
 ) -> None:
-    job_id = await house.submit()
-    problem = await house.call("POST", f"/api/jobs/{move}", body, status=422)
+    job_id = await harness.submit()
+    problem = await harness.call("POST", f"/api/jobs/{move}", body, status=422)
     assert [error["field"] for error in problem["errors"]] == [field]
-    assert (await house.store.get(job_id)).status == "queued"
+    assert (await harness.store.get(job_id)).status == "queued"
 
 
 @pytest.mark.parametrize(
@@ -222,30 +222,30 @@ async def test_a_filter_that_says_nothing_or_nonsense_moves_nothing(
     [(StoreFull("no space left"), 507), (StoreBroken("the disk failed"), 503), (Saturated("full"), 503)],
 )
 async def test_a_store_that_can_not_write_answers_with_patience(
-    house: Any, error: Exception, status: int, monkeypatch: pytest.MonkeyPatch
+    harness: Any, error: Exception, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(changes: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(house.store, "add", refuse)
-    response = await house.raw("POST", "/api/jobs", {"type": "idle", "payload": {}})
+    monkeypatch.setattr(harness.store, "add", refuse)
+    response = await harness.raw("POST", "/api/jobs", {"type": "idle", "payload": {}})
     assert response.status == status
     assert int(response.headers["Retry-After"]) > 0
 
 
-async def test_a_fault_of_our_own_is_a_500_that_tells_nothing(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_of_our_own_is_a_500_that_tells_nothing(harness: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(job_id: str) -> Job:
         raise RuntimeError("secret of the inside")
 
-    monkeypatch.setattr(house.store, "get", broken)
+    monkeypatch.setattr(harness.store, "get", broken)
     with capture_logs() as logs:
-        problem = await house.call("GET", f"/api/jobs/{NOWHERE}", status=500)
+        problem = await harness.call("GET", f"/api/jobs/{NOWHERE}", status=500)
     assert "secret" not in str(problem)
     assert [(entry["event"], entry["exc_info"]) for entry in logs] == [("http.failed", True)]
 
 
-async def test_a_name_that_is_no_unicode_does_not_break_an_answer(house: Any) -> None:
-    job_id = await house.submit()
-    await house.settle(job_id, Completed({"outputPath": b"/a\xff".decode("utf-8", "surrogateescape")}))
-    job = await house.call("GET", f"/api/jobs/{job_id}")
+async def test_a_name_that_is_no_unicode_does_not_break_an_answer(harness: Any) -> None:
+    job_id = await harness.submit()
+    await harness.settle(job_id, Completed({"outputPath": b"/a\xff".decode("utf-8", "surrogateescape")}))
+    job = await harness.call("GET", f"/api/jobs/{job_id}")
     assert job["result"]["outputPath"] == "/a?"

@@ -15,29 +15,41 @@ from secondunit.queue import errors
 
 ORIGIN = "chrome-extension://abcdefghijklmnop"
 ASKED = "authorization,x-api-key,content-type,idempotency-key,last-event-id,prefer"
+CALLS = """
+    admin.backup admin.check analyze.from_url analyze.upload artifacts.of_job artifacts.serve deliveries.of_job
+    deliveries.retry docs.asset docs.document docs.page events.follow jobs.cancel jobs.cancel_all jobs.find
+    jobs.retry jobs.retry_all jobs.show jobs.submit jobs.submit_batch ops.health ops.metrics ops.pause
+    ops.resume recover.recover recover.stuck stream.follow videos.analyze videos.locations videos.retry
+"""
+SHAPES = """
+    Accepted Analysis AnyJob Artifact Artifacts Attempt Backup BackupAsk Batch BatchAsk Bulk BulkAsk Check
+    Deliveries Delivery Document FailedPlace Failure FieldFault FilterAsk Health Job Jobs MapVisualization Moved
+    Problem Recipe RecoverAsk Refusal RetryAsk Route Stuck StuckJob SubmitAsk TypeState UnderWay UploadAsk
+    UrlAsk VideoAccepted VideoAsk VideoJob VideoMoved VideoParams VideoStats
+"""
 
 
 @pytest.mark.parametrize(("status", "code"), [("ok", 200), ("degraded", 200), ("draining", 503), ("failing", 503)])
-async def test_health_says_how_it_is_in_a_word_and_a_status(house: Any, status: Any, code: int) -> None:
-    house.health = HealthReport(status, ["why"], {"diskFree": 1})
-    answer = await house.call("GET", "/health", status=code)
+async def test_health_says_how_it_is_in_a_word_and_a_status(harness: Any, status: Any, code: int) -> None:
+    harness.health = HealthReport(status, ["why"], {"diskFree": 1})
+    answer = await harness.call("GET", "/health", status=code)
     assert answer == {"status": status, "reasons": ["why"], "diskFree": 1}
 
 
-async def test_metrics_are_text_of_their_own_kind(house: Any) -> None:
-    response = await house.raw("GET", "/metrics")
+async def test_metrics_are_text_of_their_own_kind(harness: Any) -> None:
+    response = await harness.raw("GET", "/metrics")
     assert response.headers["Content-Type"] == "text/plain; version=1.0.0; charset=utf-8"
     assert await response.text() == "secondunit_up 1\n"
 
 
-async def test_requests_are_measured_by_route_and_streams_are_not(house: Any) -> None:
-    job_id = await house.submit()
-    await house.call("GET", f"/api/jobs/{job_id}")
-    await house.call("GET", "/api/jobs/job_x", status=404)
-    await house.call("GET", "/nowhere", status=404)
-    async with house.listen("/api/events"):
+async def test_requests_are_measured_by_route_and_streams_are_not(harness: Any) -> None:
+    job_id = await harness.submit()
+    await harness.call("GET", f"/api/jobs/{job_id}")
+    await harness.call("GET", "/api/jobs/job_x", status=404)
+    await harness.call("GET", "/nowhere", status=404)
+    async with harness.listen("/api/events"):
         pass
-    assert house.metrics.observed == [
+    assert harness.metrics.observed == [
         ("POST", "/api/jobs", 201),
         ("GET", "/api/jobs/{id}", 200),
         ("GET", "/api/jobs/{id}", 404),
@@ -45,34 +57,34 @@ async def test_requests_are_measured_by_route_and_streams_are_not(house: Any) ->
 
 
 @pytest.mark.parametrize("path", ["/", "/api", "/api/jobs/", "/api/jobs/x/y/z", "/docs/../secret", "/docs/nothing.js"])
-async def test_nothing_is_a_problem_document_too(house: Any, path: str) -> None:
-    await house.call("GET", path, status=404)
+async def test_nothing_is_a_problem_document_too(harness: Any, path: str) -> None:
+    await harness.call("GET", path, status=404)
 
 
-async def test_a_wrong_method_is_told_the_right_ones(house: Any) -> None:
-    response = await house.raw("PUT", "/api/jobs")
+async def test_a_wrong_method_is_told_the_right_ones(harness: Any) -> None:
+    response = await harness.raw("PUT", "/api/jobs")
     problem = await response.json()
     assert (response.status, response.content_type) == (405, "application/problem+json")
     assert set(response.headers["Allow"].split(",")) == {"GET", "HEAD", "POST"}
     assert "POST" in problem["detail"]
 
 
-async def test_head_answers_for_every_get_without_a_body(house: Any) -> None:
-    job_id = await house.submit()
+async def test_head_answers_for_every_get_without_a_body(harness: Any) -> None:
+    job_id = await harness.submit()
     for route in ROUTES:
         if route.method != "GET" or "{name}" in route.path or "{video_id}" in route.path:  # their own tests have some
             continue
         path = route.path.replace("{id}", job_id).replace("{asset}", "start.js")
-        response = await house.raw("HEAD", path)
+        response = await harness.raw("HEAD", path)
         assert (response.status, await response.read()) == (200, b""), path
         if not route.stream:
-            full = await house.raw("GET", path)
+            full = await harness.raw("GET", path)
             assert response.headers["Content-Type"] == full.headers["Content-Type"]
 
 
-async def test_answers_beyond_a_kibibyte_are_compressed_for_those_who_ask(house: Any) -> None:
+async def test_answers_beyond_a_kibibyte_are_compressed_for_those_who_ask(harness: Any) -> None:
     for _ in range(5):
-        await house.submit()
+        await harness.submit()
     async with aiohttp.ClientSession(auto_decompress=False) as session:
         for asked, packed in [
             ("gzip, deflate, br", True),
@@ -84,39 +96,39 @@ async def test_answers_beyond_a_kibibyte_are_compressed_for_those_who_ask(house:
             ("x-gzip2", False),
             ("", False),
         ]:
-            response = await session.get(house.client.make_url("/api/jobs"), headers={"Accept-Encoding": asked})
+            response = await session.get(harness.client.make_url("/api/jobs"), headers={"Accept-Encoding": asked})
             body = await response.read()
             assert (response.headers.get("Content-Encoding") == "gzip") is packed, asked
             assert response.headers["Vary"] == "Accept-Encoding"
             assert len(json.loads(gzip.decompress(body) if packed else body)["jobs"]) == 5
-        response = await session.get(house.client.make_url("/health"), headers={"Accept-Encoding": "gzip"})
+        response = await session.get(harness.client.make_url("/health"), headers={"Accept-Encoding": "gzip"})
         assert "Content-Encoding" not in response.headers
 
 
-async def test_json_is_compact_and_in_utf_8(house: Any) -> None:
-    job_id = await house.submit("clip", {"inputPath": "/夜市"})
-    body = await (await house.raw("GET", f"/api/jobs/{job_id}")).read()
+async def test_json_is_compact_and_in_utf_8(harness: Any) -> None:
+    job_id = await harness.submit("clip", {"inputPath": "/夜市"})
+    body = await (await harness.raw("GET", f"/api/jobs/{job_id}")).read()
     assert '"payload":{"inputPath":"/夜市"}'.encode() in body
 
 
 @pytest.mark.parametrize("path", ["/api/jobs", "/api/jobs/job_x", "/api/events", "/health"])
 async def test_an_allowed_origin_may_ask_with_its_headers_and_read_the_answer(build: Any, path: str) -> None:
-    house = await build(api_key="k", cors_origins=(ORIGIN, "http://localhost:3000"))
+    harness = await build(api_key="k", cors_origins=(ORIGIN, "http://localhost:3000"))
     preflight = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": ASKED}
-    response = await house.raw("OPTIONS", path, headers=preflight)
+    response = await harness.raw("OPTIONS", path, headers=preflight)
     assert response.status == 200
     assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
     assert set(response.headers["Access-Control-Allow-Headers"].lower().split(",")) == set(ASKED.split(","))
     for key in ("k", "wrong"):
-        answer = await house.raw("GET", path, headers={"Origin": ORIGIN, "X-API-Key": key})
+        answer = await harness.raw("GET", path, headers={"Origin": ORIGIN, "X-API-Key": key})
         assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
         assert "Origin" in answer.headers.getall("Vary")
         answer.close()
 
 
 async def test_a_submit_from_an_allowed_origin_reads_its_location(build: Any) -> None:
-    house = await build(cors_origins=(ORIGIN,))
-    response = await house.raw("POST", "/api/jobs", {"type": "idle", "payload": {}}, headers={"Origin": ORIGIN})
+    harness = await build(cors_origins=(ORIGIN,))
+    response = await harness.raw("POST", "/api/jobs", {"type": "idle", "payload": {}}, headers={"Origin": ORIGIN})
     assert response.status == 201
     assert "Location" in response.headers["Access-Control-Expose-Headers"]
 
@@ -130,27 +142,27 @@ async def test_a_submit_from_an_allowed_origin_reads_its_location(build: Any) ->
     ],
 )
 async def test_other_origins_methods_and_headers_are_not_allowed(build: Any, changed: dict[str, str]) -> None:
-    house = await build(cors_origins=(ORIGIN,))
+    harness = await build(cors_origins=(ORIGIN,))
     preflight = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"} | changed
-    response = await house.raw("OPTIONS", "/api/jobs", headers=preflight)
+    response = await harness.raw("OPTIONS", "/api/jobs", headers=preflight)
     assert (response.status, response.content_type) == (403, "application/problem+json")
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
-async def test_without_origins_there_is_no_preflight(house: Any) -> None:
+async def test_without_origins_there_is_no_preflight(harness: Any) -> None:
     preflight = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
-    response = await house.raw("OPTIONS", "/api/jobs", headers=preflight)
+    response = await harness.raw("OPTIONS", "/api/jobs", headers=preflight)
     assert response.status == 405
     assert (
-        "Access-Control-Allow-Origin" not in (await house.raw("GET", "/api/jobs", headers={"Origin": ORIGIN})).headers
+        "Access-Control-Allow-Origin" not in (await harness.raw("GET", "/api/jobs", headers={"Origin": ORIGIN})).headers
     )
 
 
-async def test_every_route_of_the_application_is_in_the_document(house: Any) -> None:
-    document = await house.call("GET", "/api/openapi.json")
+async def test_every_route_of_the_application_is_in_the_document(harness: Any) -> None:
+    document = await harness.call("GET", "/api/openapi.json")
     served = {
         (route.method.lower(), route.resource.canonical)
-        for route in house.client.app.router.routes()
+        for route in harness.client.app.router.routes()
         if route.method not in ("HEAD", "OPTIONS")
     }
     described = {(method, path) for path, methods in document["paths"].items() for method in methods}
@@ -158,8 +170,8 @@ async def test_every_route_of_the_application_is_in_the_document(house: Any) -> 
     assert document["info"]["version"] == "1.2.3"
 
 
-async def test_the_document_refers_to_nothing_that_is_not_in_it_and_describes_every_call(house: Any) -> None:
-    document = await house.call("GET", "/api/openapi.json")
+async def test_the_document_refers_to_nothing_that_is_not_in_it_and_describes_every_call(harness: Any) -> None:
+    document = await harness.call("GET", "/api/openapi.json")
     schemas = document["components"]["schemas"]
     for name in re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)):
         assert name in schemas
@@ -175,11 +187,19 @@ async def test_the_document_refers_to_nothing_that_is_not_in_it_and_describes_ev
     }  # fmt: skip
 
 
-async def test_the_page_loads_nothing_from_anywhere_else(house: Any) -> None:
-    page = await (await house.raw("GET", "/docs")).text()
+async def test_the_names_that_clients_are_generated_from_stay(harness: Any) -> None:
+    """A method or a class of a generated client is named after them: a module may be renamed, these may not."""
+    document = await harness.call("GET", "/api/openapi.json")
+    calls = {operation["operationId"] for methods in document["paths"].values() for operation in methods.values()}
+    assert set(CALLS.split()) - calls == set()
+    assert set(SHAPES.split()) - set(document["components"]["schemas"]) == set()
+
+
+async def test_the_page_loads_nothing_from_anywhere_else(harness: Any) -> None:
+    page = await (await harness.raw("GET", "/docs")).text()
     assert "://" not in page
     for asset in re.findall(r'(?:src|href)="([^"]+)"', page):
-        response = await house.raw("GET", f"/{asset}")
+        response = await harness.raw("GET", f"/{asset}")
         assert response.status == 200
         assert len(await response.read()) > 50
 

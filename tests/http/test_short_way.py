@@ -17,9 +17,9 @@ KEY = "k" * 32
 NAMES = "Host: localhost\nContent-Type: application/json"
 
 
-async def exchange(house: Any, head: str, body: bytes) -> tuple[str, dict[str, str], bytes]:
+async def exchange(harness: Any, head: str, body: bytes) -> tuple[str, dict[str, str], bytes]:
     """Status line, headers and body of the last answer to a request as it stands, on a connection of its own."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", house.client.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", harness.client.port)
     writer.write(head.replace("\n", "\r\n").encode() + b"\r\n\r\n" + body)
     lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     if " 100 " in lines[0]:
@@ -51,30 +51,30 @@ async def test_both_ways_give_the_same_answer(build: Any, path: str, version: st
 
 @pytest.mark.parametrize("settings", [{"api_key": KEY}, {"api_key": KEY} | LONG])
 async def test_both_ways_stand_behind_the_same_door(build: Any, settings: dict[str, Any]) -> None:
-    house = await build(**settings)
+    harness = await build(**settings)
     for path, missing in (("/api/jobs", {"type", "payload"}), ("/api/jobs/batch", {"jobs"})):
-        await house.call("POST", path, IDLE, status=401)
-        faults = await house.refused("POST", path, {"odd": 1}, headers={"X-API-Key": KEY})
+        await harness.call("POST", path, IDLE, status=401)
+        faults = await harness.refused("POST", path, {"odd": 1}, headers={"X-API-Key": KEY})
         assert faults.keys() == {"odd"} | missing and faults["odd"] == "unknown field"
-    assert [seen[1:] for seen in house.metrics.observed] == [
+    assert [seen[1:] for seen in harness.metrics.observed] == [
         ("/api/jobs", 401), ("/api/jobs", 422), ("/api/jobs/batch", 401), ("/api/jobs/batch", 422),
     ]  # fmt: skip
 
 
-async def test_answers_follow_each_other_on_one_connection(house: Any) -> None:
+async def test_answers_follow_each_other_on_one_connection(harness: Any) -> None:
     body = json.dumps(IDLE).encode()
     head = f"POST /api/jobs HTTP/1.1\n{NAMES}\nContent-Length: {len(body)}\n\n".replace("\n", "\r\n")
     request = head.encode() + body
-    reader, writer = await asyncio.open_connection("127.0.0.1", house.client.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", harness.client.port)
     writer.write(request * 3)
     answers = [(await reader.readuntil(b"}")).partition(b"\r\n\r\n")[2] for _ in range(3)]
     assert len({json.loads(answer)["jobId"] for answer in answers}) == 3
     writer.close()
 
 
-async def test_a_body_that_comes_in_pieces_is_read_whole(house: Any) -> None:
+async def test_a_body_that_comes_in_pieces_is_read_whole(harness: Any) -> None:
     body = json.dumps(IDLE).encode()
-    reader, writer = await asyncio.open_connection("127.0.0.1", house.client.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", harness.client.port)
     head = (
         f"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     )
@@ -87,12 +87,12 @@ async def test_a_body_that_comes_in_pieces_is_read_whole(house: Any) -> None:
     writer.close()
 
 
-async def test_a_large_body_is_parsed_beside_the_loop(house: Any) -> None:
+async def test_a_large_body_is_parsed_beside_the_loop(harness: Any) -> None:
     jobs = [{"type": "clip", "payload": {"inputPath": "/a" * 400}}] * 500
     assert len(json.dumps(jobs)) > json_bodies.PARSED_ON_LOOP
-    answer = await house.call("POST", "/api/jobs/batch", {"jobs": jobs}, status=201)
+    answer = await harness.call("POST", "/api/jobs/batch", {"jobs": jobs}, status=201)
     assert len(answer["jobs"]) == 500
-    problem = await house.call("POST", "/api/jobs/batch", {"jobs": jobs, "more": "\ud800"}, status=400)
+    problem = await harness.call("POST", "/api/jobs/batch", {"jobs": jobs, "more": "\ud800"}, status=400)
     assert problem["detail"] == "more holds half a surrogate pair"
 
 

@@ -49,10 +49,10 @@ class Payload(BaseModel):
 
 
 class Guide:
-    """A house that serves `locations`, whose runs the tests make themselves."""
+    """A harness that serves `locations`, whose runs the tests make themselves."""
 
     def __init__(self) -> None:
-        self.house: Any = None
+        self.harness: Any = None
         self.missing: str | None = None
 
     @property
@@ -70,7 +70,7 @@ class Guide:
 
     async def ask(self, status: int = 202, **body: Any) -> Any:
         """The answer to the question for a video's places."""
-        return await self.house.call("POST", ANALYZE, body or {"url": URL}, status=status)
+        return await self.harness.call("POST", ANALYZE, body or {"url": URL}, status=status)
 
     async def end(self, job_id: str, *failed: Mapping[str, Any], strategy: str = NOW) -> None:
         """Let the job end with one place found and these failed, its result stored as the job type does it."""
@@ -84,23 +84,23 @@ class Guide:
             "stats": STATS,
             "attribution": "OpenStreetMap contributors",
         }
-        results = self.house.api.locations.results
-        lease = await self.house.start(job_id)
+        results = self.harness.api.locations.results
+        lease = await self.harness.start(job_id)
         await results.put(locations_key(VIDEO, strategy), result, job_id)
         await results.put(latest_key(VIDEO), {"strategy": strategy}, job_id)
-        now = self.house.clock.now()
-        await self.house.store.change(job_id, lambda job: state.with_stats(job, STATS, now), lease=lease)
-        await self.house.settle(job_id, Partial(result, failed) if failed else Completed(result))
+        now = self.harness.clock.now()
+        await self.harness.store.change(job_id, lambda job: state.with_stats(job, STATS, now), lease=lease)
+        await self.harness.settle(job_id, Partial(result, failed) if failed else Completed(result))
 
     async def jobs(self) -> int:
         """How many jobs there are."""
-        return int((await self.house.queue.find(Filter())).total)
+        return int((await self.harness.queue.find(Filter())).total)
 
 
 @pytest.fixture
 async def guide(build: Any) -> Guide:
     guide = Guide()
-    guide.house = await build(specs=[guide.spec])
+    guide.harness = await build(specs=[guide.spec])
     return guide
 
 
@@ -108,7 +108,7 @@ async def guide(build: Any) -> Guide:
 async def test_a_video_is_taken_under_either_name(guide: Guide, field: str) -> None:
     body: dict[str, Any] = {field: URL}
     answer = await guide.ask(**body)
-    job = await guide.house.queue.get(answer["job_id"])
+    job = await guide.harness.queue.get(answer["job_id"])
     assert answer == {"job_id": job.id, "video_id": VIDEO, "status": "queued", "cached": False}
     assert (job.type, job.payload) == ("locations", {"videoUrl": URL})
 
@@ -120,9 +120,9 @@ async def test_another_address_is_named_by_its_digest(guide: Guide) -> None:
 
 async def test_parameters_are_handed_on(guide: Guide) -> None:
     answer = await guide.ask(url=URL, params={"language": "de", "model": "gemini-other"})
-    job = await guide.house.queue.get(answer["job_id"])
+    job = await guide.harness.queue.get(answer["job_id"])
     assert job.payload["params"] == {"language": "de", "model": "gemini-other"}
-    shown = await guide.house.call("GET", f"/api/jobs/{job.id}")
+    shown = await guide.harness.call("GET", f"/api/jobs/{job.id}")
     assert shown["strategy_version"] == location_strategy("gemini-other", "de")
 
 
@@ -143,18 +143,18 @@ async def test_a_partial_result_is_known_as_partial(guide: Guide) -> None:
 async def test_what_is_known_is_answered_while_nothing_new_can_be_made(guide: Guide) -> None:
     await guide.end((await guide.ask())["job_id"])
     other = {"url": URL, "params": {"language": "fr"}}
-    guide.house.queue.draining = True
+    guide.harness.queue.draining = True
     assert "shutting down" in (await guide.ask(503, **other))["detail"]
     guide.missing = "set GEMINI_API_KEY"
     assert (await guide.ask(200))["cached"] is True
-    assert (await guide.house.call("GET", PLACES))["routes"] == [ROUTE]
+    assert (await guide.harness.call("GET", PLACES))["routes"] == [ROUTE]
     assert "GEMINI_API_KEY" in (await guide.ask(422, **other))["detail"]
 
 
 async def test_a_live_twin_stands_for_all_who_ask(guide: Guide) -> None:
     first = await guide.ask()
     assert await guide.ask() == first
-    await guide.house.start(first["job_id"])
+    await guide.harness.start(first["job_id"])
     assert await guide.ask(video_url=f"{URL}&t=3") == first | {"status": "running"}
     other = await guide.ask(url=URL, params={"language": "de"})
     assert other["job_id"] != first["job_id"]
@@ -184,22 +184,22 @@ async def test_a_live_twin_stands_for_all_who_ask(guide: Guide) -> None:
 async def test_what_does_not_fit_is_refused_under_the_callers_own_name(
     guide: Guide, body: dict[str, Any], field: str
 ) -> None:
-    problem = await guide.house.call("POST", ANALYZE, body, status=422)
+    problem = await guide.harness.call("POST", ANALYZE, body, status=422)
     assert [fault["field"] for fault in problem["errors"]] == [field]
     assert await guide.jobs() == 0
 
 
 async def test_a_result_is_read_as_a_map(guide: Guide) -> None:
-    await guide.house.call("GET", PLACES, status=404)
+    await guide.harness.call("GET", PLACES, status=404)
     await guide.end((await guide.ask())["job_id"])
-    assert await guide.house.call("GET", PLACES) == {"video_id": VIDEO, "routes": [ROUTE]}
-    head = await guide.house.raw("HEAD", PLACES)
+    assert await guide.harness.call("GET", PLACES) == {"video_id": VIDEO, "routes": [ROUTE]}
+    head = await guide.harness.raw("HEAD", PLACES)
     assert (head.status, await head.read()) == (200, b"")
 
 
 async def test_a_partial_result_names_what_failed(guide: Guide) -> None:
     await guide.end((await guide.ask())["job_id"], SHILIN)
-    assert await guide.house.call("GET", PLACES) == {
+    assert await guide.harness.call("GET", PLACES) == {
         "video_id": VIDEO, "routes": [ROUTE], "failed": [SHILIN], "retryable": True, "last_updated": LAST_UPDATED,
     }  # fmt: skip
 
@@ -207,13 +207,13 @@ async def test_a_partial_result_names_what_failed(guide: Guide) -> None:
 async def test_the_present_strategy_comes_before_the_latest_and_a_named_one_before_both(guide: Guide) -> None:
     german = location_strategy(MODEL, "de")
     await guide.end((await guide.ask(url=URL, params={"language": "de"}))["job_id"], SHILIN, strategy=german)
-    assert "failed" in await guide.house.call("GET", PLACES)
-    await guide.house.call("GET", f"{PLACES}?strategy={NOW}", status=404)
+    assert "failed" in await guide.harness.call("GET", PLACES)
+    await guide.harness.call("GET", f"{PLACES}?strategy={NOW}", status=404)
     await guide.end((await guide.ask())["job_id"])
-    await guide.house.store.cache.drop(latest_key(VIDEO))
-    assert "failed" not in await guide.house.call("GET", PLACES)
-    assert "failed" in await guide.house.call("GET", f"{PLACES}?strategy={german}")
-    await guide.house.call("GET", f"{PLACES}?strategy=00000000", status=404)
+    await guide.harness.store.cache.drop(latest_key(VIDEO))
+    assert "failed" not in await guide.harness.call("GET", PLACES)
+    assert "failed" in await guide.harness.call("GET", f"{PLACES}?strategy={german}")
+    await guide.harness.call("GET", f"{PLACES}?strategy=00000000", status=404)
 
 
 @pytest.mark.parametrize(
@@ -228,128 +228,128 @@ async def test_the_present_strategy_comes_before_the_latest_and_a_named_one_befo
 )
 async def test_a_strategy_that_is_none_is_refused_by_its_name(guide: Guide, query: str, field: str, says: str) -> None:
     await guide.end((await guide.ask())["job_id"])
-    faults = await guide.house.refused("GET", f"{PLACES}?{query}")
+    faults = await guide.harness.refused("GET", f"{PLACES}?{query}")
     assert list(faults) == [field] and says in faults[field]
 
 
 async def test_what_failed_is_tried_again_by_the_job_that_made_the_result(guide: Guide) -> None:
     maker = (await guide.ask())["job_id"]
     await guide.end(maker, SHILIN)
-    assert await guide.house.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "queued"}
-    await guide.house.start(maker)
-    assert await guide.house.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "running"}
+    assert await guide.harness.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "queued"}
+    await guide.harness.start(maker)
+    assert await guide.harness.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "running"}
     await guide.end(maker)
-    problem = await guide.house.call("POST", f"{PLACES}/retry", status=409)
+    problem = await guide.harness.call("POST", f"{PLACES}/retry", status=409)
     assert "no place failed" in problem["detail"]
 
 
 async def test_a_retry_that_failed_as_a_whole_can_be_retried(guide: Guide) -> None:
     maker = (await guide.ask())["job_id"]
     await guide.end(maker, SHILIN)
-    await guide.house.call("POST", f"{PLACES}/retry", status=202)
-    await guide.house.settle(maker, Failed(JobError("deterministic", "broken", "it broke")))
-    assert (await guide.house.call("GET", PLACES))["failed"] == [SHILIN]
-    assert await guide.house.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "queued"}
+    await guide.harness.call("POST", f"{PLACES}/retry", status=202)
+    await guide.harness.settle(maker, Failed(JobError("deterministic", "broken", "it broke")))
+    assert (await guide.harness.call("GET", PLACES))["failed"] == [SHILIN]
+    assert await guide.harness.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "queued"}
 
 
 async def test_two_who_ask_for_a_retry_at_once_get_the_same_one(guide: Guide) -> None:
     maker = (await guide.ask())["job_id"]
     await guide.end(maker, SHILIN)
-    asked = [guide.house.call("POST", f"{PLACES}/retry", status=202) for _ in range(5)]
+    asked = [guide.harness.call("POST", f"{PLACES}/retry", status=202) for _ in range(5)]
     assert {answer["job_id"] for answer in await asyncio.gather(*asked)} == {maker}
-    assert (await guide.house.queue.counts()).queued == {"locations": 1}
+    assert (await guide.harness.queue.counts()).queued == {"locations": 1}
 
 
 async def test_what_a_job_made_by_hand_missed_is_tried_again_too(guide: Guide) -> None:
-    maker = await guide.house.submit("locations", {"videoUrl": URL})
+    maker = await guide.harness.submit("locations", {"videoUrl": URL})
     await guide.end(maker, SHILIN)
     for _ in range(2):
-        assert await guide.house.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "queued"}
+        assert await guide.harness.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "queued"}
 
 
 async def test_a_retry_joins_the_twin_that_does_the_same_work(guide: Guide) -> None:
     maker = (await guide.ask())["job_id"]
     await guide.end(maker, SHILIN)
-    key = (await guide.house.queue.get(maker)).dedupe_key
-    twin, _ = await guide.house.queue.submit(Submission("locations", {"videoUrl": URL}, dedupe_key=key))
-    answer = await guide.house.call("POST", f"{PLACES}/retry", status=202)
+    key = (await guide.harness.queue.get(maker)).dedupe_key
+    twin, _ = await guide.harness.queue.submit(Submission("locations", {"videoUrl": URL}, dedupe_key=key))
+    answer = await guide.harness.call("POST", f"{PLACES}/retry", status=202)
     assert answer == {"job_id": twin.id, "status": "queued"}
 
 
-async def test_a_box_that_does_not_serve_the_type_refuses(house: Any) -> None:
+async def test_a_box_that_does_not_serve_the_type_refuses(harness: Any) -> None:
     for path, body in ((ANALYZE, {"url": URL}), (f"{PLACES}/retry", None)):
-        faults = await house.refused("POST", path, body)
+        faults = await harness.refused("POST", path, body)
         assert faults == {"type": "unknown job type 'locations'; known are clip, idle, paid"}
-    assert (await house.store.counts()).queued == {}
+    assert (await harness.store.counts()).queued == {}
 
 
 async def test_there_is_nothing_to_retry_of_a_video_that_is_not_known(guide: Guide) -> None:
-    problem = await guide.house.call("POST", f"{PLACES}/retry", status=404)
+    problem = await guide.harness.call("POST", f"{PLACES}/retry", status=404)
     assert VIDEO in problem["detail"] and ANALYZE in problem["detail"]
     assert await guide.jobs() == 0
 
 
 async def test_the_job_is_shown_in_the_words_of_those_who_asked(guide: Guide) -> None:
     job_id = (await guide.ask())["job_id"]
-    shown = await guide.house.call("GET", f"/api/jobs/{job_id}")
+    shown = await guide.harness.call("GET", f"/api/jobs/{job_id}")
     assert shown["stats"] == {"tokens_in": 0, "tokens_out": 0, "locations_found": 0}
     expected = {"job_id": job_id, "jobId": job_id, "video_id": VIDEO, "strategy_version": NOW, "status": "queued"}
     assert expected.items() <= shown.items()
-    assert shown["created_at"] == shown["updated_at"] == int(guide.house.clock.now().timestamp())
+    assert shown["created_at"] == shown["updated_at"] == int(guide.harness.clock.now().timestamp())
     await guide.end(job_id)
-    shown = await guide.house.call("GET", f"/api/jobs/{job_id}")
+    shown = await guide.harness.call("GET", f"/api/jobs/{job_id}")
     assert (shown["status"], shown["progress"]) == ("done", 100)
     assert shown["stats"] == STATS
 
 
 async def test_a_cancelled_job_is_spelled_as_trailtag_does(guide: Guide) -> None:
     job_id = (await guide.ask())["job_id"]
-    await guide.house.call("DELETE", f"/api/jobs/{job_id}")
-    assert (await guide.house.call("GET", f"/api/jobs/{job_id}"))["status"] == "canceled"
+    await guide.harness.call("DELETE", f"/api/jobs/{job_id}")
+    assert (await guide.harness.call("GET", f"/api/jobs/{job_id}"))["status"] == "canceled"
 
 
 async def test_lists_and_jobs_made_elsewhere_keep_the_usual_words(guide: Guide) -> None:
     asked = (await guide.ask())["job_id"]
     await guide.end(asked)
-    other = await guide.house.submit("locations", {"videoUrl": URL})
-    await guide.house.settle(other)
-    listed = await guide.house.call("GET", "/api/jobs")
+    other = await guide.harness.submit("locations", {"videoUrl": URL})
+    await guide.harness.settle(other)
+    listed = await guide.harness.call("GET", "/api/jobs")
     assert {job["jobId"]: job["status"] for job in listed["jobs"]} == {asked: "completed", other: "completed"}
-    shown = await guide.house.call("GET", f"/api/jobs/{other}")
+    shown = await guide.harness.call("GET", f"/api/jobs/{other}")
     assert shown["status"] == "completed" and "job_id" not in shown and shown["stats"] is None
 
 
 async def test_the_command_line_is_told_in_the_usual_words(build: Any) -> None:
     guide = Guide()
-    guide.house = await build(specs=[guide.spec], trusted=True)
+    guide.harness = await build(specs=[guide.spec], trusted=True)
     job_id = (await guide.ask())["job_id"]
     await guide.end(job_id)
-    shown = await guide.house.call("GET", f"/api/jobs/{job_id}")
+    shown = await guide.harness.call("GET", f"/api/jobs/{job_id}")
     assert shown["status"] == "completed" and "job_id" not in shown
 
 
 async def test_what_a_job_made_by_hand_found_is_known_here(guide: Guide) -> None:
-    maker = await guide.house.submit("locations", {"videoUrl": URL})
+    maker = await guide.harness.submit("locations", {"videoUrl": URL})
     await guide.end(maker)
     assert await guide.ask(200) == {"job_id": maker, "video_id": VIDEO, "status": "done", "cached": True}
 
 
 async def test_ten_videos_are_taken_as_one_batch(guide: Guide) -> None:
     jobs = [{"type": "locations", "payload": {"videoUrl": f"https://videos.example/{n}"}} for n in range(10)]
-    stored = await guide.house.call("POST", "/api/jobs/batch", {"jobs": jobs}, status=201)
+    stored = await guide.harness.call("POST", "/api/jobs/batch", {"jobs": jobs}, status=201)
     assert len({job["jobId"] for job in stored["jobs"]}) == 10
 
 
 async def test_calls_need_the_scopes_of_their_neighbours(build: Any) -> None:
     guide = Guide()
-    guide.house = await build(specs=[guide.spec], api_key="s3cret")
+    guide.harness = await build(specs=[guide.spec], api_key="s3cret")
     for method, path in (("POST", ANALYZE), ("GET", PLACES), ("POST", f"{PLACES}/retry")):
-        await guide.house.call(method, path, {"url": URL} if path == ANALYZE else None, status=401)
-    await guide.house.call("POST", ANALYZE, {"url": URL}, status=202, headers=KEY)
+        await guide.harness.call(method, path, {"url": URL} if path == ANALYZE else None, status=401)
+    await guide.harness.call("POST", ANALYZE, {"url": URL}, status=202, headers=KEY)
 
 
 async def test_a_job_that_ended_is_not_joined(guide: Guide) -> None:
     first = (await guide.ask())["job_id"]
-    await guide.house.settle(first, Failed(JobError("deterministic", "no_subtitles", "it has none")))
+    await guide.harness.settle(first, Failed(JobError("deterministic", "no_subtitles", "it has none")))
     second = await guide.ask()
-    assert second["job_id"] != first and (await guide.house.queue.get(first)).status is Status.FAILED
+    assert second["job_id"] != first and (await guide.harness.queue.get(first)).status is Status.FAILED

@@ -23,55 +23,64 @@ KEY = ("Idempotency-Key",)
 
 SUBMITTING = (
     ApiRoute(
-        "POST", "/api/jobs", jobs.submit, "submit", responses.Accepted, (201, 200), (*BODY, 409, *STORE),
+        "jobs.submit", "POST", "/api/jobs", jobs.submit, "submit", responses.Accepted, (201, 200), (*BODY, 409, *STORE),
         body=requests.SubmitAsk, headers=KEY, hot=True,
     ),
     ApiRoute(
-        "POST", "/api/jobs/batch", jobs.submit_batch, "submit", responses.Batch, (201, 200), (*BODY, 409, *STORE),
-        body=requests.BatchAsk, headers=KEY, hot=True,
+        "jobs.submit_batch", "POST", "/api/jobs/batch", jobs.submit_batch, "submit", responses.Batch, (201, 200),
+        (*BODY, 409, *STORE), body=requests.BatchAsk, headers=KEY, hot=True,
     ),
 )  # fmt: skip
 
 JOBS = (
-    ApiRoute("GET", "/api/jobs", jobs.find, "read", responses.Jobs, problems=(422, 503), query=requests.ListQuery),
-    ApiRoute("GET", "/api/jobs/{id}", jobs.show, "read", trailtag_responses.AnyJob, problems=(404, 503)),
-    ApiRoute("DELETE", "/api/jobs/{id}", jobs.cancel, "submit", responses.Moved, problems=(404, 409, *STORE)),
-    ApiRoute("POST", "/api/jobs/{id}/retry", jobs.retry, "submit", responses.Moved, problems=(404, 409, *STORE)),
     ApiRoute(
-        "POST", "/api/jobs/retry", jobs.retry_all, "submit", responses.Bulk, (200,), (*BODY, *STORE), requests.BulkAsk
+        "jobs.find", "GET", "/api/jobs", jobs.find, "read", responses.Jobs, problems=(422, 503),
+        query=requests.ListQuery,
+    ),
+    ApiRoute("jobs.show", "GET", "/api/jobs/{id}", jobs.show, "read", trailtag_responses.AnyJob, problems=(404, 503)),
+    ApiRoute(
+        "jobs.cancel", "DELETE", "/api/jobs/{id}", jobs.cancel, "submit", responses.Moved, problems=(404, 409, *STORE),
     ),
     ApiRoute(
-        "POST", "/api/jobs/cancel", jobs.cancel_all, "submit", responses.Bulk, (200,), (*BODY, *STORE), requests.BulkAsk
-    ),
-    ApiRoute("GET", "/api/jobs/{id}/deliveries", deliveries.of_job, "read", responses.Deliveries, problems=(404, 503)),
-    ApiRoute(
-        "GET", "/api/jobs/{id}/artifacts", artifacts.of_job, "read", responses.Artifacts, problems=(404, 502, 503)
+        "jobs.retry", "POST", "/api/jobs/{id}/retry", jobs.retry, "submit", responses.Moved,
+        problems=(404, 409, *STORE),
     ),
     ApiRoute(
-        "GET",
-        "/api/jobs/{id}/artifacts/{name}",
-        artifacts.serve,
-        "read",
-        None,
-        (200, 206, 302, 304),
-        (404, 412, 416, 502, 503),
-        media="*/*",
+        "jobs.retry_all", "POST", "/api/jobs/retry", jobs.retry_all, "submit", responses.Bulk, (200,), (*BODY, *STORE),
+        requests.BulkAsk,
     ),
     ApiRoute(
-        "POST", "/api/deliveries/{id}/retry", deliveries.retry, "admin", responses.Delivery, problems=(404, *STORE)
+        "jobs.cancel_all", "POST", "/api/jobs/cancel", jobs.cancel_all, "submit", responses.Bulk, (200,),
+        (*BODY, *STORE), requests.BulkAsk,
     ),
-)
+    ApiRoute(
+        "deliveries.of_job", "GET", "/api/jobs/{id}/deliveries", deliveries.of_job, "read", responses.Deliveries,
+        problems=(404, 503),
+    ),
+    ApiRoute(
+        "artifacts.of_job", "GET", "/api/jobs/{id}/artifacts", artifacts.of_job, "read", responses.Artifacts,
+        problems=(404, 502, 503),
+    ),
+    ApiRoute(
+        "artifacts.serve", "GET", "/api/jobs/{id}/artifacts/{name}", artifacts.serve, "read", None,
+        (200, 206, 302, 304), (404, 412, 416, 502, 503), media="*/*",
+    ),
+    ApiRoute(
+        "deliveries.retry", "POST", "/api/deliveries/{id}/retry", deliveries.retry, "admin", responses.Delivery,
+        problems=(404, *STORE),
+    ),
+)  # fmt: skip
 
 FORM = "multipart/form-data"
 ANALYSIS = (400, 409, 413, 415, 422, 502, *STORE)
 ANALYSES = (
     ApiRoute(
-        "POST", "/analyze", analyses.upload, "submit", responses.Analysis, (200, 202), ANALYSIS,
+        "analyze.upload", "POST", "/analyze", analyses.upload, "submit", responses.Analysis, (200, 202), ANALYSIS,
         body=requests.UploadAsk, takes=(FORM,), headers=("Prefer",),
     ),
     ApiRoute(
-        "POST", "/analyze-from-url", analyses.from_url, "submit", responses.Analysis, (200, 202), ANALYSIS,
-        body=requests.UrlAsk, takes=(FORM, "application/x-www-form-urlencoded", "application/json"),
+        "analyze.from_url", "POST", "/analyze-from-url", analyses.from_url, "submit", responses.Analysis, (200, 202),
+        ANALYSIS, body=requests.UrlAsk, takes=(FORM, "application/x-www-form-urlencoded", "application/json"),
         headers=("Prefer",),
     ),
 )  # fmt: skip
@@ -79,70 +88,57 @@ ANALYSES = (
 VIDEO = "/api/videos/{video_id}/locations"
 VIDEOS = (
     ApiRoute(
-        "POST", "/api/videos/analyze", videos.analyze, "submit", trailtag_responses.VideoAccepted, (200, 202),
-        (*BODY, *STORE), body=requests.VideoAsk,
+        "videos.analyze", "POST", "/api/videos/analyze", videos.analyze, "submit", trailtag_responses.VideoAccepted,
+        (200, 202), (*BODY, *STORE), body=requests.VideoAsk,
     ),
     ApiRoute(
-        "GET", VIDEO, videos.locations, "read", trailtag_responses.MapVisualization, problems=(404, 422, 503),
-        query=requests.StrategyQuery,
+        "videos.locations", "GET", VIDEO, videos.locations, "read", trailtag_responses.MapVisualization,
+        problems=(404, 422, 503), query=requests.StrategyQuery,
     ),
     ApiRoute(
-        "POST", f"{VIDEO}/retry", videos.retry, "submit", trailtag_responses.VideoMoved, (202,),
+        "videos.retry", "POST", f"{VIDEO}/retry", videos.retry, "submit", trailtag_responses.VideoMoved, (202,),
         (404, 409, 422, *STORE), query=requests.StrategyQuery,
     ),
 )  # fmt: skip
 
 EVENTS = (
     ApiRoute(
-        "GET", "/api/events", events.follow, "read", None, (200,), (422, 503),
+        "events.follow", "GET", "/api/events", events.follow, "read", None, (200,), (422, 503),
         query=requests.EventsQuery, headers=("Last-Event-ID",), media=SSE, stream=True,
     ),
     ApiRoute(
-        "GET", "/api/jobs/{id}/stream", job_stream.follow, "read", None, (200,), (404, 503), media=SSE, stream=True,
-        query=requests.StreamQuery,
+        "stream.follow", "GET", "/api/jobs/{id}/stream", job_stream.follow, "read", None, (200,), (404, 503), media=SSE,
+        stream=True, query=requests.StreamQuery,
     ),
 )  # fmt: skip
 
 OPERATING = (
-    ApiRoute("POST", "/api/types/{type}/pause", operations.pause, "admin", responses.TypeState, problems=(422, *STORE)),
     ApiRoute(
-        "POST", "/api/types/{type}/resume", operations.resume, "admin", responses.TypeState, problems=(422, *STORE)
+        "ops.pause", "POST", "/api/types/{type}/pause", operations.pause, "admin", responses.TypeState,
+        problems=(422, *STORE),
     ),
     ApiRoute(
-        "GET",
-        "/api/admin/stuck",
-        operations.stuck,
-        "admin",
-        responses.Stuck,
-        problems=(422, 503),
+        "ops.resume", "POST", "/api/types/{type}/resume", operations.resume, "admin", responses.TypeState,
+        problems=(422, *STORE),
+    ),
+    ApiRoute(
+        "recover.stuck", "GET", "/api/admin/stuck", operations.stuck, "admin", responses.Stuck, problems=(422, 503),
         query=requests.StuckQuery,
     ),
     ApiRoute(
-        "POST",
-        "/api/admin/recover",
-        operations.recover,
-        "admin",
-        responses.Bulk,
-        (200,),
-        (*BODY, *STORE),
-        requests.RecoverAsk,
+        "recover.recover", "POST", "/api/admin/recover", operations.recover, "admin", responses.Bulk, (200,),
+        (*BODY, *STORE), requests.RecoverAsk,
     ),
-    ApiRoute("GET", "/api/admin/check", operations.check, "admin", responses.Check, problems=(503,)),
+    ApiRoute("admin.check", "GET", "/api/admin/check", operations.check, "admin", responses.Check, problems=(503,)),
     ApiRoute(
-        "POST",
-        "/api/admin/backup",
-        operations.backup,
-        "admin",
-        responses.Backup,
-        (200,),
-        (*BODY, 403, *STORE),
-        requests.BackupAsk,
+        "admin.backup", "POST", "/api/admin/backup", operations.backup, "admin", responses.Backup, (200,),
+        (*BODY, 403, *STORE), requests.BackupAsk,
     ),
-    ApiRoute("GET", "/health", operations.health, None, responses.Health, (200, 503), limited=False),
-    ApiRoute("GET", "/metrics", operations.metrics, "read", None, media=TEXT, limited=False),
-    ApiRoute("GET", "/api/openapi.json", documentation.document, None, responses.Document),
-    ApiRoute("GET", "/docs", documentation.page, None, media=PAGE),
-    ApiRoute("GET", "/docs/{asset}", documentation.asset, None, problems=(404,), media="*/*"),
-)
+    ApiRoute("ops.health", "GET", "/health", operations.health, None, responses.Health, (200, 503), limited=False),
+    ApiRoute("ops.metrics", "GET", "/metrics", operations.metrics, "read", None, media=TEXT, limited=False),
+    ApiRoute("docs.document", "GET", "/api/openapi.json", documentation.document, None, responses.Document),
+    ApiRoute("docs.page", "GET", "/docs", documentation.page, None, media=PAGE),
+    ApiRoute("docs.asset", "GET", "/docs/{asset}", documentation.asset, None, problems=(404,), media="*/*"),
+)  # fmt: skip
 
 ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *VIDEOS, *EVENTS, *OPERATING)

@@ -58,7 +58,7 @@ def _schemas(routes: Sequence[ApiRoute]) -> Mapping[str, Any]:
 def _operation(route: ApiRoute) -> dict[str, Any]:
     summary, _, description = (getdoc(route.handler) or "").partition("\n\n")
     operation: dict[str, Any] = {
-        "operationId": f"{route.handler.__module__.rpartition('.')[2]}.{route.handler.__name__}",
+        "operationId": route.id,
         "summary": summary.rstrip("."),
         "parameters": _parameters(route),
         "responses": _responses(route),

@@ -16,12 +16,14 @@ Handler = Callable[[Api, web.Request], Awaitable[web.StreamResponse]]
 class ApiRoute:
     """One call; its handler's docstring describes it.
 
+    `id` is its operationId: clients that are made from the document name their calls by it, so it never changes.
     `scope` None: open to all. `success` are the statuses of `answer` (None: not JSON but `media`), `problems` the rest.
     `headers` names those it reads, `takes` the media types of `body`. `stream`: it sends events, and the key may stand
     in its URL. `limited`: it counts against the caller's rate. `hot`: it comes by the thousand, and takes the short way
     (see `server.express`).
     """
 
+    id: str
     method: str
     path: str
     handler: Handler

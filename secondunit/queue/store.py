@@ -88,7 +88,7 @@ class Outbox(Protocol):
     async def due(self, now: datetime, limit: int, *, except_for: Sequence[str] = ()) -> Sequence[Delivery]:
         """Pending deliveries whose time has come, oldest first, at most the oldest pending one of a job.
 
-        `except_for` lists delivery ids that are in flight already.
+        `except_for` lists delivery ids that are in flight, or wait for it, already.
         """
         ...
 

@@ -127,11 +127,13 @@ class BackendSender:
         """All results go to one backend."""
         return self._backend.url
 
+    def tells(self, delivery: Delivery) -> bool:
+        """Of an analysis that failed here the backend has its failure already."""
+        return delivery.notice.status is Status.COMPLETED
+
     async def send(self, delivery: Delivery) -> Sent:
         """Try once."""
         notice = delivery.notice
-        if notice.status is not Status.COMPLETED:
-            return Delivered(None)
         if not isinstance(notice.result, dict):
             return Gone(f"the result of {notice.job_id} is no analysis")
         body = {"recipe": notice.result.get("recipe"), "metadata": notice.result.get("metadata")}

@@ -1,12 +1,12 @@
 """Sends the outbox: each delivery at least once, in order per job, until its receiver has it or it is given up."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from secondunit.daemon.delivery.host_limits import HostLimits
-from secondunit.daemon.delivery.policy import Sender, Sent, TryLater, expire, receiver_works, resent, settle
+from secondunit.daemon.delivery.policy import Delivered, Sender, Sent, TryLater, expire, receiver_works, resent, settle
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.store import Delivery, Outbox
@@ -50,21 +50,25 @@ class Deliverer:
         self._woken = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._news = True
+        self._looked_at = 0.0
 
     def wake(self) -> None:
         """There may be something new in the outbox."""
+        self._news = True
         self._woken.set()
 
     def stop(self) -> None:
         """Start what is due at this moment, and nothing after it; `run` returns within the grace time."""
         self._stopping = True
-        self._woken.set()
+        self.wake()
 
     async def retry(self, delivery_id: str) -> Delivery:
         """Make a delivery due now with a new lifetime, also a delivered one (its receiver lost it); or KeyError."""
         now = self._clock.now()
         delivery = await self._outbox.change(delivery_id, lambda found: resent(found, now))
-        self._limits.prefer(self._host(delivery), delivery_id)
+        end = delivery.created_at + self._lifetime(delivery)
+        self._limits.prefer(self._host(delivery), delivery_id, end)
         self.wake()
         return delivery
 
@@ -79,36 +83,54 @@ class Deliverer:
             await self._end(sends)
 
     async def _look(self, sends: asyncio.TaskGroup) -> datetime:
-        """Start what may be sent now; returns the time that "due" was measured by."""
+        """Start what may be sent now; returns the time that "due" was measured by.
+
+        What waits for its host's turn waits in memory, so that a crash costs it nothing.
+        """
         now, monotonic = self._clock.now(), self._clock.monotonic()
         self._start_waiting(sends)
-        page = await self._outbox.due(now, PAGE, except_for=tuple(self._limits.running))
-        held_up = []
-        for delivery in page:
-            host = self._host(delivery)
-            if self._limits.admit(host, delivery.id, monotonic):
-                self._start(sends, self._send(host, delivery))
-            else:
-                held_up.append((delivery, now + timedelta(seconds=self._limits.put_off(host, monotonic))))
-        put_off = await asyncio.gather(*(self._put_off(delivery, until, now) for delivery, until in held_up))
-        if len(page) == PAGE and (any(put_off) or len(held_up) < PAGE):
+        page: Sequence[Delivery] = ()
+        if self._news or monotonic - self._looked_at >= RECHECK:
+            self._news, self._looked_at = False, monotonic
+            page = await self._outbox.due(now, PAGE, except_for=tuple(self._limits.held))
+        taken = await asyncio.gather(*(self._take(sends, delivery, now, monotonic) for delivery in page))
+        await asyncio.gather(*(self._record(id, lambda found: expire(found, now)) for id in self._limits.overdue(now)))
+        if len(page) == PAGE and any(taken):
             self.wake()
         return now
 
-    async def _put_off(self, delivery: Delivery, until: datetime, now: datetime) -> bool:
-        # Written down, not skipped: a crowd that waits for one host must not fill every page of what is due.
-        end = delivery.created_at + self._lifetime(delivery)
+    async def _take(self, sends: asyncio.TaskGroup, delivery: Delivery, now: datetime, monotonic: float) -> bool:
+        """Send it, have it wait, or say what became of it; whether the outbox does not show it any more."""
+        sender, lifetime = self._senders.get(delivery.notice.target.kind), self._lifetime(delivery)
+        if sender and not sender.tells(delivery):
+            done = Delivered(None)
+            return await self._record(delivery.id, lambda found: settle(found, done, lifetime, self._random, now))
+        host, end = self._host(delivery), delivery.created_at + lifetime
+        match self._limits.admit(host, delivery.id, monotonic, end):
+            case "send":
+                self._start(sends, self._send(host, delivery))
+            case "full":  # on disk, for want of room: a crowd must not fill every page of what is due
+                until = min(now + timedelta(seconds=self._limits.put_off(host, monotonic)), end)
+                return await self._record(
+                    delivery.id, lambda found: replace(found, next_at=until) if now < end else expire(found, now)
+                )
+        return True
 
-        def decide(found: Delivery) -> Delivery:
-            return replace(found, next_at=min(until, end)) if now < end else expire(found, now)
-
+    async def _record(self, delivery_id: str, decide: Callable[[Delivery], Delivery]) -> bool:
+        """Write down what becomes of one without a try; False when the disk is full."""
         try:
-            after = await self._outbox.change(delivery.id, decide)
+            after = await self._outbox.change(delivery_id, decide)
         except StoreFull:
             return False
-        if after.state == "dead":
+        if after.state != "pending":
             self._tell(after)
+            await self._follow(after)
         return True
+
+    async def _follow(self, ended: Delivery) -> None:
+        """Have the job's next delivery looked for: it was not due while this one was pending."""
+        if any(row.state == "pending" for row in await self._outbox.of_job(ended.notice.job_id)):
+            self.wake()
 
     def _host(self, delivery: Delivery) -> str:
         kind = delivery.notice.target.kind
@@ -141,8 +163,10 @@ class Deliverer:
         now, lifetime = self._clock.now(), self._lifetime(delivery)
         after = await self._write(delivery.id, lambda found: settle(found, sent, lifetime, self._random, now))
         self._limits.done(host, delivery.id, alive=receiver_works(sent), now=self._clock.monotonic())
-        self.wake()
+        self._woken.set()
         self._tell(after)
+        if after.state != "pending":
+            await self._follow(after)
 
     async def _try(self, delivery: Delivery) -> Sent:
         sender = self._senders.get(delivery.notice.target.kind)

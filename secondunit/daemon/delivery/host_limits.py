@@ -1,7 +1,9 @@
 """Who may be sent to now: a lane per host, narrow until it proves itself, closed for a while when it keeps failing."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
 
 BREAK_AFTER = 5
 LONGEST_BREAK = 300.0
@@ -20,8 +22,8 @@ class Widths:
 
 @dataclass(slots=True)
 class _HostLimit:
-    # Ids in the order they came: a dict, because one may be taken out of the middle.
-    waiting: dict[str, None] = field(default_factory=dict)
+    # Ids in the order they came, and until when each may wait: a dict, because one may be taken out of the middle.
+    waiting: dict[str, datetime] = field(default_factory=dict)
     running: int = 0
     proven: bool = False
     failures: int = 0
@@ -41,16 +43,32 @@ class HostLimits:
         """The ids that are being sent."""
         return self._running
 
-    def admit(self, host: str, delivery_id: str, now: float) -> bool:
-        """Whether to send this one now; if not, its id waits here for its turn."""
+    @property
+    def held(self) -> Collection[str]:
+        """The ids that are being sent, or wait here for their turn."""
+        return self._running.union(*(limit.waiting for limit in self._limits.values()))
+
+    def admit(self, host: str, delivery_id: str, now: float, until: datetime) -> Literal["send", "wait", "full"]:
+        """Whether to send this one now; if not, its id waits here for its turn, until then, if there is room for it."""
         limit = self._limits.setdefault(host, _HostLimit())
         if self._open(limit, now):
             limit.waiting.pop(delivery_id, None)
             self._begin(limit, delivery_id)
-            return True
-        if len(limit.waiting) < self._widths.waiting:
-            limit.waiting.setdefault(delivery_id)
-        return False
+            return "send"
+        if delivery_id not in limit.waiting and len(limit.waiting) >= self._widths.waiting:
+            return "full"
+        limit.waiting.setdefault(delivery_id, until)
+        return "wait"
+
+    def overdue(self, now: datetime) -> Sequence[str]:
+        """Those that have waited for as long as they may; they wait no longer."""
+        over = []
+        for limit in self._limits.values():
+            ids = [id for id, until in limit.waiting.items() if until <= now]
+            over += ids
+            for id in ids:
+                del limit.waiting[id]
+        return over
 
     def next(self, now: float) -> tuple[str, str] | None:
         """The host and id of a waiting one that is to be sent now, hosts taking turns."""
@@ -77,7 +95,7 @@ class HostLimits:
         self._forget_idle(now)
 
     def put_off(self, host: str, now: float) -> float:
-        """For how many seconds the outbox need not show one that waits here."""
+        """For how many seconds the outbox need not show one that has no room here."""
         return max(PUT_OFF, self._limits[host].closed_until - now)
 
     def opens_in(self, now: float) -> float | None:
@@ -87,12 +105,12 @@ class HostLimits:
         )
         return min(closed, default=None)
 
-    def prefer(self, host: str, delivery_id: str) -> None:
+    def prefer(self, host: str, delivery_id: str, until: datetime) -> None:
         """Let this one through next, as a probe if its host has been failing."""
         limit = self._limits.get(host)
         if limit is not None:
             limit.closed_until = 0.0
-            limit.waiting = {delivery_id: None, **limit.waiting}
+            limit.waiting = {delivery_id: until, **limit.waiting}
 
     def _open(self, limit: _HostLimit, now: float) -> bool:
         # An unknown or failing host gets one at a time, so that a crowd of hanging ones can't take every place.

@@ -50,6 +50,10 @@ class Sender(Protocol):
         """Names what fails and recovers as one, and so shares a lane."""
         ...
 
+    def tells(self, delivery: Delivery) -> bool:
+        """Whether the receiver is to be told of this; if not, it is done without a try, and nobody's turn is used."""
+        ...
+
     async def send(self, delivery: Delivery) -> Sent:
         """Try once, within a bounded time; what goes wrong on the way is an answer, not an exception."""
         ...
@@ -87,6 +91,8 @@ def resent(delivery: Delivery, now: datetime) -> Delivery:
     return replace(delivery, state="pending", attempts=0, created_at=now, next_at=now, finished_at=None)
 
 
-def receiver_works(sent: Sent) -> bool:
-    """Whether the receiver works, as far as we know, whatever it thought of this delivery."""
-    return isinstance(sent, Gone) or (sent.status is not None and sent.status < 500 and sent.status != 429)
+def receiver_works(sent: Sent) -> bool | None:
+    """Whether the receiver works, whatever it thought of this delivery; None when it was not asked."""
+    if sent.status is None:
+        return False if isinstance(sent, TryLater) else None
+    return isinstance(sent, Gone) or (sent.status < 500 and sent.status != 429)

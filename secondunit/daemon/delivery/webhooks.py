@@ -45,6 +45,10 @@ class CallbackSender:
         except ValueError:
             return delivery.notice.target.address
 
+    def tells(self, _: Delivery) -> bool:
+        """Every end is told."""
+        return True
+
     async def send(self, delivery: Delivery) -> Sent:
         """Try once; a refused address counts as not delivered yet, for the name or the setting may change."""
         notice = delivery.notice

@@ -10,7 +10,7 @@ import pytest
 
 from secondunit.daemon.delivery.dispatcher import Deliverer
 from secondunit.daemon.delivery.host_limits import BREAK_AFTER, HostLimits, Widths
-from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater, backoff, resent, settle
+from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater, backoff, receiver_works, resent, settle
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.model import Notice, Status, Target
 from secondunit.queue.store import Delivery
@@ -57,6 +57,9 @@ class FakeSender:
 
     def host(self, delivery: Delivery) -> str:
         return delivery.notice.target.address
+
+    def tells(self, delivery: Delivery) -> bool:
+        return delivery.notice.status is not Status.FAILED
 
     def hang(self, host: str) -> asyncio.Event:
         self.hanging[host] = asyncio.Event()
@@ -347,6 +350,73 @@ async def test_a_burst_to_a_slow_host_goes_at_its_pace_and_with_few_writes() -> 
     assert outbox.writes < 500
 
 
+async def test_those_that_wait_for_their_turn_are_due_at_once_after_a_crash() -> None:
+    sender = FakeSender()
+    sender.hang("a")
+    scene = Scene(sender)
+    async with running(scene):
+        await scene.ended(*(f"j{n}" for n in range(300)))
+        await scene.clock.advance(30)
+        rows = [row for n in range(300) for row in await scene.outbox.of_job(f"j{n}")]
+        assert {(row.state, row.next_at) for row in rows} == {("pending", START)}
+    sender.hanging.clear()
+    before = scene.clock.now()
+    async with running(scene, scene.another()):
+        for _ in range(100):
+            await scene.clock.settle()
+        assert await scene.outbox.counts() == {"delivered": 300}
+    assert scene.clock.now() == before
+
+
+async def test_a_crowd_for_which_memory_has_no_room_is_sent_all_the_same() -> None:
+    sender = FakeSender()
+    gate = sender.hang("a")
+    async with running(Scene(sender, limits=HostLimits(Widths(waiting=10)))) as scene:
+        await scene.ended(*(f"j{n}" for n in range(300)))
+        await scene.ended("other", host="b")
+        assert await scene.state("other") == "delivered"
+        sender.hanging.clear()
+        gate.set()
+        for _ in range(60):
+            await scene.clock.advance(60)
+        assert await scene.outbox.counts() == {"delivered": 301}
+    assert len(sender.tries) == 301
+
+
+async def test_what_needs_no_telling_is_done_without_a_try_and_closes_no_lane() -> None:
+    async with running(Scene(FakeSender())) as scene:
+        for n in range(60):
+            scene.outbox.add(replace(notice(f"dead{n}"), status=Status.FAILED))
+        await scene.ended("good")
+        assert await scene.outbox.counts() == {"delivered": 61}
+        assert scene.sender.tries == ["good-1"] and scene.clock.now() == START
+
+
+async def test_what_needs_no_telling_does_not_wait_for_a_host_that_is_down() -> None:
+    async with running(Scene(FakeSender(a=[DOWN]))) as scene:
+        await scene.ended(*(f"j{n}" for n in range(60)))
+        scene.outbox.add(replace(notice("dead"), status=Status.FAILED))
+        await scene.ended("later", host="b")
+        assert await scene.state("dead") == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("sent", "works"),
+    [
+        (OK, True),
+        (BUSY, False),
+        (DOWN, False),
+        (TryLater("answered 429", 429), False),
+        (TryLater("answered 404", 404), True),
+        (Gone("gone", 410), True),
+        (Gone("can't be written as JSON"), None),
+        (Delivered(None), None),
+    ],
+)
+def test_only_an_answer_or_its_lack_says_whether_a_receiver_works(sent: Sent, works: bool | None) -> None:
+    assert receiver_works(sent) is works
+
+
 # The breaker
 
 
@@ -415,17 +485,17 @@ async def test_a_broken_host_does_not_close_the_lane_of_another() -> None:
 
 def test_one_that_waited_and_was_then_seen_in_the_outbox_is_not_sent_twice() -> None:
     limits = HostLimits()
-    assert limits.admit("a", "first", 0.0)
-    assert not limits.admit("a", "second", 0.0)
+    assert limits.admit("a", "first", 0.0, START) == "send"
+    assert limits.admit("a", "second", 0.0, START) == "wait"
     limits.done("a", "first", alive=True, now=1.0)
-    assert limits.admit("a", "second", 1.0)
+    assert limits.admit("a", "second", 1.0, START) == "send"
     assert limits.next(1.0) is None
 
 
 def test_lanes_of_hosts_that_are_long_forgotten_take_no_room() -> None:
     limits = HostLimits()
     for n in range(5000):
-        assert limits.admit(f"host{n}", f"d{n}", float(n))
+        assert limits.admit(f"host{n}", f"d{n}", float(n), START) == "send"
         limits.done(f"host{n}", f"d{n}", alive=False, now=float(n))
     assert len(limits._limits) <= 1001
 

@@ -1,5 +1,6 @@
 """The outbox in SQLite: deliveries that were written in the transaction of the end they tell of."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
@@ -23,7 +24,10 @@ where state = 'pending' and next_at <= ?
   and not exists (
     select 1
     from deliveries earlier
-    where earlier.job = d.job and earlier.seq < d.seq and earlier.state = 'pending')"""
+    where earlier.job = d.job and earlier.seq < d.seq and earlier.state = 'pending')
+  and id not in (select value from json_each(?))
+order by next_at
+limit ?"""
 COUNTS = """
 select 'pending', count(*) from deliveries where state = 'pending'
 union all
@@ -53,9 +57,7 @@ class SqliteOutbox:
         return [delivery_from(row) for row in await self._readers.fetch(OF_JOB, (job_id,))]
 
     async def due(self, now: datetime, limit: int, *, except_for: Sequence[str] = ()) -> Sequence[Delivery]:
-        marks = ", ".join("?" * len(except_for))
-        sql = f"{DUE} and id not in ({marks}) order by next_at limit ?"
-        rows = await self._readers.fetch(sql, (micros(now), *except_for, limit))
+        rows = await self._readers.fetch(DUE, (micros(now), json.dumps(except_for), limit))
         return [delivery_from(row) for row in rows]
 
     async def next_due(self) -> datetime | None:

@@ -46,7 +46,7 @@ class Bench:
     def fill(self) -> None:
         """Copy what the runs need."""
         shutil.copytree(ROOT / "secondunit", self.folder / "secondunit")
-        for part in ("contract", "http", "unit", "property"):
+        for part in ("arch", "contract", "http", "unit", "property"):
             shutil.copytree(ROOT / "tests" / part, self.folder / "tests" / part)
         shutil.copy2(ROOT / "tests" / "conftest.py", self.folder / "tests")
         shutil.copy2(ROOT / "pyproject.toml", self.folder)

@@ -5,7 +5,7 @@ import binascii
 import ipaddress
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -35,9 +35,9 @@ def _separated(by: str) -> BeforeValidator:
     return BeforeValidator(split)
 
 
-def _matching(pattern: str) -> AfterValidator:
+def _matching(matches: Callable[[str], object]) -> AfterValidator:
     def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
+        if not matches(value):
             raise ValueError(f"{value!r} has another form")
         return value
 
@@ -88,8 +88,10 @@ def _callback_secret(value: SecretStr) -> SecretStr:
 Words = Annotated[tuple[str, ...], _separated(",")]
 Networks = Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], _separated(",")]
 HttpUrl = Annotated[str, AfterValidator(_http_url), Field(description="an http or https URL without query")]
-TypeName = Annotated[str, _matching(r"[a-z][a-z0-9_-]{0,63}")]
-Origin = Annotated[str, _matching(r"[a-z][a-z0-9+.-]*://[^/\s*]+")]
+RATE = re.compile(r"off|[1-9]\d{0,8}/(second|minute|hour|day)")
+TYPE_NAME, ORIGIN = re.compile(r"[a-z][a-z0-9_-]{0,63}"), re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*]+")
+TypeName = Annotated[str, _matching(TYPE_NAME.fullmatch)]
+Origin = Annotated[str, _matching(ORIGIN.fullmatch)]
 Bucket = Annotated[str, AfterValidator(_bucket)]
 
 
@@ -181,7 +183,7 @@ class Settings(BaseModel):
     max_upload_mb: int = _count(2048, 1, 10**6, "MiB")
     max_download_mb: int = _count(8192, 1, 10**6, "MiB")
     analyze_wait_seconds: int = _count(900, 0, 86_400, "seconds")
-    rate_limit: Annotated[str, _matching(r"off|[1-9]\d{0,8}/(second|minute|hour|day)")] = Field(
+    rate_limit: Annotated[str, _matching(RATE.fullmatch)] = Field(
         "600/minute", description="N/second, N/minute, N/hour, N/day, or off"
     )
     cors_origins: Annotated[tuple[Origin, ...], _separated(",")] = Field(

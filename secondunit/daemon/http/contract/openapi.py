@@ -14,6 +14,7 @@ from secondunit.daemon.http.transport import problems
 from secondunit.daemon.http.transport.route import ApiRoute
 
 REF = "#/components/schemas/{model}"
+IN_PATH = re.compile(r"{(\w+)}")
 ALWAYS = (500,)
 GUARDED = (401, 403, 421, 429)
 HEADERS = {
@@ -75,7 +76,7 @@ def _operation(route: ApiRoute) -> dict[str, Any]:
 def _parameters(route: ApiRoute) -> list[dict[str, Any]]:
     in_path = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in re.findall(r"{(\w+)}", route.path)
+        for name in IN_PATH.findall(route.path)
     ]
     in_headers = [
         {"name": name, "in": "header", "description": HEADERS[name], "schema": {"type": "string"}}

@@ -38,7 +38,7 @@ GUARDS = (
 )
 NO_REF = re.compile(r"couldn't find remote ref|not our ref|no such remote ref", re.IGNORECASE)
 REFUSED = re.compile(
-    r"authentication failed|could not read (username|password)|repository .*not found|error: 40[134]"
+    r"authentication failed|could not read (?:username|password)|repository .{0,300}not found|error: 40[134]"
     r"|does not appear to be a git repository|permission denied|dubious ownership|not allowed",
     re.IGNORECASE,
 )

@@ -29,6 +29,7 @@ SCHEMES = ("https", "http", "ssh", "file")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
 NEVER_IN_BRANCHES = re.compile(r"\.\.|//|/\.|\.lock(/|$)|[/.]$")
+VISIBLE, VARIABLE = re.compile(r"[\x21-\x7e]+"), re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 SHELL_ONLY = re.compile(r"[;&|<>$`()*?~#\n\\]")
 SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
 WITH_PASSWORD = re.compile(r"://[^/\s]*@")
@@ -37,7 +38,7 @@ TABLE = "[deploy.{id}]"
 
 def _repository(value: str) -> str:
     parts = urlsplit(f"file://{value}" if value.startswith("/") else value)
-    if parts.scheme not in SCHEMES or not re.fullmatch(r"[\x21-\x7e]+", value):
+    if parts.scheme not in SCHEMES or not VISIBLE.fullmatch(value):
         raise ValueError("it is not an https, http, ssh or file URL")
     if parts.scheme != "file" and (not parts.hostname or parts.hostname.startswith("-")):
         raise ValueError("it names no host")
@@ -59,7 +60,7 @@ def _directory(value: Path) -> Path:
 
 
 def _variable(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+    if not VARIABLE.fullmatch(value):
         raise ValueError(f"{value!r} is not the name of a variable")
     return value
 

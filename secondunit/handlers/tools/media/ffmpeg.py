@@ -26,9 +26,9 @@ VERSION = re.compile(r"^ffmpeg version (\S+)")
 
 
 UNREADABLE = re.compile(
-    r"Invalid data found|moov atom not found|not on whitelist|Protocol .* not (?:found|on whitelist)"
-    r"|[Dd]ecoder .*not found|no decoder found|[Uu]nknown decoder|Could not find codec parameters"
-    r"|Decode error rate|does not contain any stream|Picture size .* is invalid|[Uu]nsupported codec|max_pixels"
+    r"Invalid data found|moov atom not found|not on whitelist|Protocol .{1,100} not (?:found|on whitelist)"
+    r"|[Dd]ecoder .{0,100}not found|no decoder found|[Uu]nknown decoder|Could not find codec parameters"
+    r"|Decode error rate|does not contain any stream|Picture size .{1,40} is invalid|[Uu]nsupported codec|max_pixels"
     r"|End of file|Error opening input"
 )
 

@@ -15,13 +15,15 @@ STATUSES = {
     451: ("forbidden", "may not give us the page, for legal reasons"),
 }
 PASSING = (408, 425, 429)
-NET_ERROR = re.compile(r"net::ERR_([A-Z0-9_]+)")
+NET_ERROR = re.compile(r"net::ERR_([A-Z0-9_]{1,80})")
+# Parts of the browser's words for its errors.
 FINAL = (
-    (r"CERT_|SSL_", "bad_certificate", "no safe connection"),
-    (r"TOO_MANY_REDIRECTS", "too_many_redirects", "it redirects without an end"),
-    (r"UNSAFE_REDIRECT|INVALID_REDIRECT|DISALLOWED_URL_SCHEME|UNKNOWN_URL_SCHEME|INVALID_URL", "bad_redirect",
-     "it redirects to what is not fetched"),
+    (("CERT_", "SSL_"), "bad_certificate", "no safe connection"),
+    (("TOO_MANY_REDIRECTS",), "too_many_redirects", "it redirects without an end"),
+    (("UNSAFE_REDIRECT", "INVALID_REDIRECT", "DISALLOWED_URL_SCHEME", "UNKNOWN_URL_SCHEME", "INVALID_URL"),
+     "bad_redirect", "it redirects to what is not fetched"),
 )  # fmt: skip
+MOST_HEARD = 2000  # characters of what the browser said; a page may have a part in that
 SANDBOX = re.compile(r"no usable sandbox|namespace sandbox|setuid sandbox", re.IGNORECASE)
 NO_SANDBOX = (
     "Chromium finds no sandbox here: it needs user namespaces, which the system or the service's unit forbids"
@@ -67,13 +69,14 @@ def _by_status(status: int, url: str, asked: str | None, now: datetime) -> Trans
 
 
 def _by_words(message: str, url: str) -> Transient | Deterministic:
+    message = message[:MOST_HEARD]
     if SANDBOX.search(message):
         return Deterministic(NO_SANDBOX, type="capability_missing")
     words = message.strip().partition("\n")[0][:300]
     found = NET_ERROR.search(message)
     if found is None:
         return Transient(f"{url}: the browser failed: {words}", type="browser_failed")
-    for pattern, type, meaning in FINAL:
-        if re.search(pattern, found[1]):
+    for parts, type, meaning in FINAL:
+        if any(part in found[1] for part in parts):
             return Deterministic(f"{url}: {meaning} ({found[1]})", type=type)
     return Transient(f"{url}: the browser can't open the page ({found[1]})", type="connection_failed")

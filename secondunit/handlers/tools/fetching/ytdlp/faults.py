@@ -12,29 +12,34 @@ from secondunit.queue.outcome import Deterministic, Transient
 BOT_WAIT, RATE_WAIT, SERVER_WAIT = timedelta(hours=1), timedelta(minutes=15), timedelta(minutes=1)
 LONGEST_WAIT = timedelta(days=1)
 LONGEST = 300
+MOST_HEARD = 2000  # characters of what was said; a site writes these, and a reason phrase may have 64 KB
 OUT_OF_TWO = 2
 
 # In this order: the first that fits says what it is. Sites word these in their own ways; yt-dlp passes the words on.
-SAID: tuple[tuple[str, str, str], ...] = (
-    (r"not a bot|captcha|unusual traffic", "bot_check", "the site took us for a robot"),
-    (r"rate.?limit|too many requests", "rate_limited", "the site asks for fewer requests"),
-    (r"private (video|playlist)|(video|post|account) is private", "private_video", "the video is private"),
-    (r"members.only|join this channel|available to .*(members|subscribers)|premium|purchase|\brent", "members_only",
-     "the video is for members or buyers only"),
-    (r"in your (country|location|region)|geo.?(block|restrict)|from your location", "geo_blocked",
-     "the video is not offered in this country"),
-    (r"sign in|log ?in|logged.in|confirm your age|age.restricted|authenticat", "forbidden", "the site wants a login"),
-    (r"\bdrm\b", "unsupported_url", "the video is protected against copying (DRM)"),
-    (r"removed|deleted|terminated|no longer (available|exists)|unavailable|does not exist|isn.t available",
-     "video_removed", "the video is gone"),
-    (r"unsupported url|no video( formats)? (could be )?found|no media found|there.s no video", "unsupported_url",
-     "no video was found there"),
+SAID: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), type, meaning)
+    for pattern, type, meaning in (
+        (r"not a bot|captcha|unusual traffic", "bot_check", "the site took us for a robot"),
+        (r"rate.?limit|too many requests", "rate_limited", "the site asks for fewer requests"),
+        (r"private (?:video|playlist)|(?:video|post|account) is private", "private_video", "the video is private"),
+        (r"members.only|join this channel|available to .{0,80}(?:members|subscribers)|premium|purchase|\brent",
+         "members_only", "the video is for members or buyers only"),
+        (r"in your (?:country|location|region)|geo.?(?:block|restrict)|from your location", "geo_blocked",
+         "the video is not offered in this country"),
+        (r"sign in|log ?in|logged.in|confirm your age|age.restricted|authenticat", "forbidden",
+         "the site wants a login"),
+        (r"\bdrm\b", "unsupported_url", "the video is protected against copying (DRM)"),
+        (r"removed|deleted|terminated|no longer (?:available|exists)|unavailable|does not exist|isn.t available",
+         "video_removed", "the video is gone"),
+        (r"unsupported url|no video(?: formats)? (?:could be )?found|no media found|there.s no video",
+         "unsupported_url", "no video was found there"),
+    )
 )  # fmt: skip
 WAITS = {"bot_check": BOT_WAIT, "rate_limited": RATE_WAIT}
-PREFIX = re.compile(r"^(\s*ERROR:\s*)?(\[[^\]]*\]\s*)?")
+PREFIX = re.compile(r"(?:\s*ERROR:)?\s*(?:\[[^\]]*\])?")
 URLS = re.compile(r"https?://\S+")
 STATUS = re.compile(r"HTTP Error (\d{3})")
-APPENDIX = re.compile(r";? *(please report this issue|\(caused by|See +https?://|Use --|Confirm you are).*", re.DOTALL)
+APPENDIX = re.compile(r"please report this issue|\(caused by|See {1,4}https?://|Use --|Confirm you are")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,16 @@ class YtDlpFault:
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "YtDlpFault":
-        """From the child's JSON."""
-        return cls(**{**told, "names": tuple(told["names"])})
+        """From the child's JSON, cut to what anybody reads of it."""
+        asked = told["retry_after"]
+        return cls(
+            names=tuple(told["names"]),
+            message=str(told["message"])[:MOST_HEARD],
+            refused=told["refused"],
+            status=told["status"],
+            retry_after=None if asked is None else str(asked)[:LONGEST],
+            errno=told["errno"],
+        )
 
 
 def judge(fault: YtDlpFault, url: str, attempt: int) -> Transient | Deterministic:
@@ -72,7 +85,12 @@ def judge(fault: YtDlpFault, url: str, attempt: int) -> Transient | Deterministi
 
 def clean(message: str) -> str:
     """The words without what yt-dlp says to its own users."""
-    return APPENDIX.sub("", PREFIX.sub("", message.replace("\r", ""))).strip()[:LONGEST] or "no reason given"
+    said = message[:MOST_HEARD].replace("\r", "")
+    if prefix := PREFIX.match(said):
+        said = said[prefix.end() :]
+    if appendix := APPENDIX.search(said):
+        said = said[: appendix.start()].rstrip(" ").removesuffix(";")
+    return said.strip()[:LONGEST] or "no reason given"
 
 
 def _by_words(fault: YtDlpFault, url: str, words: str) -> Transient | Deterministic | None:
@@ -84,7 +102,7 @@ def _by_words(fault: YtDlpFault, url: str, words: str) -> Transient | Determinis
         return Deterministic(f"{url}: no video was found there", type="unsupported_url")
     said = URLS.sub("", fault.message)
     for pattern, type, meaning in SAID:
-        if re.search(pattern, said, re.IGNORECASE):
+        if pattern.search(said):
             message = f"{url}: {meaning} ({words})"
             if type in WAITS:
                 return Transient(message, type=type, delay=_asked(fault) or WAITS[type])

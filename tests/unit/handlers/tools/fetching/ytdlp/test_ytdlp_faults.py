@@ -8,6 +8,7 @@ from secondunit.handlers.tools.fetching.host_pauses import HostPauses
 from secondunit.handlers.tools.fetching.ytdlp.faults import YtDlpFault, clean, judge
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
 from secondunit.testing.clock import ManualClock
+from tests.arch.redos import limited
 
 URL = "https://video.example/watch?v=1"
 
@@ -104,3 +105,21 @@ async def test_a_closed_gate_postpones_all_jobs_of_the_host_until_it_opens() -> 
     assert caught.value.delay == timedelta(minutes=14)
     await clock.advance(14 * 60)
     pauses.pass_through("video.example")
+
+
+@pytest.mark.parametrize(
+    "piece", [" ", "; ", "[", "ERROR: ", "See ", "(caused by", "https://a ", "available to ", "Use", "\r"]
+)
+def test_a_reason_phrase_of_any_length_is_judged_at_once(piece: str) -> None:
+    said = "ERROR: [site] 1: HTTP Error 404: " + (piece * 24_000)[:64_000] + "x"
+    with limited(0.05):
+        error = judge(fault(said), URL, 1)
+        clean(said)
+    assert error.type == "not_found" and len(str(error)) < 1000
+
+
+def test_what_a_child_tells_of_a_fault_is_cut_to_what_anybody_reads() -> None:
+    told = {"names": ["DownloadError"], "message": "x" * 60_000, "refused": None, "status": 503, "errno": None}
+    heard = YtDlpFault.of({**told, "retry_after": "9" * 60_000})
+    assert len(heard.message) == 2000 and len(heard.retry_after or "") == 300
+    assert judge(heard, URL, 1).type == "server_error"

@@ -1,6 +1,5 @@
 """Looks into the queue where no daemon runs: under the database's lock, through the store, as the API would answer."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,14 +10,14 @@ from secondunit.daemon.config.settings import Database
 from secondunit.daemon.files.backups import take
 from secondunit.daemon.http.contract import serialize
 from secondunit.daemon.process.clock import SystemClock
-from secondunit.daemon.process.lock import Locked, box_lock
+from secondunit.daemon.process.lock import Locked
+from secondunit.daemon.wiring.database import locked, missing, store_of
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, NotAllowed, QueueError
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Filter, Status
 from secondunit.queue.service import Bulk
 from secondunit.queue.store import Store, each
-from secondunit.queue.stores.sqlite.store import open_store
 
 # Nothing says which fields of a payload are secret while no job type is loaded, so none is shown.
 NO_TYPES = Registry([])
@@ -69,25 +68,20 @@ async def recover(database: Database, ids: Sequence[str]) -> Any:
 
 async def back_up(database: Database, target: Path, keep: int | None) -> Any:
     """What POST /api/admin/backup answers."""
-    async with opened(database):
-        snapshot = await asyncio.to_thread(take, database.path, target, keep, SystemClock().now())
+    async with opened(database) as store:
+        snapshot = await take(store.engine, target, keep, SystemClock().now())
     return {"path": str(snapshot.path), "bytes": snapshot.size, "jobs": snapshot.jobs}
 
 
 @asynccontextmanager
 async def opened(database: Database) -> AsyncIterator[Store]:
     """The store, under its lock; Refused when it can't be had."""
-    if not await asyncio.to_thread(database.path.exists):
-        raise DaemonRefused(
-            f"no daemon runs, and there is no queue at {database.path}; start one with `secondunit run`"
-        )
+    if where := await missing(database):
+        raise DaemonRefused(f"no daemon runs, and there is no queue at {where}; start one with `secondunit run`")
     try:
-        with box_lock(database.path):
-            store = await open_store(database.path, synchronous=database.synchronous)
-            try:
+        with locked(database):
+            async with store_of(database) as store:
                 yield store
-            finally:
-                await store.close()
     except Locked as error:
         raise DaemonRefused(f"the daemon does not answer: {error}") from None
     except QueueError as error:

@@ -19,28 +19,25 @@ def restore(file: Path, yes: bool) -> None:
     run again; jobs submitted since then are gone.
     """
     from secondunit.cli.config import loaded
-    from secondunit.daemon.process.lock import Locked, box_lock
+    from secondunit.daemon.process.lock import Locked
+    from secondunit.daemon.wiring.database import check, locked
+    from secondunit.daemon.wiring.database import restore as put_back
     from secondunit.queue.errors import QueueError
-    from secondunit.queue.stores.sqlite.backup import check
-    from secondunit.queue.stores.sqlite.backup import restore as put_back
 
-    database = loaded().settings.database.path
+    database = loaded().settings.database
     os.umask(0o077)
     try:
         found = check(file)
-        database.parent.mkdir(parents=True, exist_ok=True)
-        aside = database.with_name(f"{database.name}.before-restore-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-        kept = database.exists()
-        with box_lock(database):  # held while it asks, so that what was agreed to is what is done
+        with locked(database):  # held while it asks, so that what was agreed to is what is done
             if not yes:
                 click.confirm(f"Put {file} ({found.jobs} jobs) in the place of {database}?", abort=True)
-            put_back(file, database, aside)
+            aside = put_back(file, database, datetime.now(UTC))
     except Locked as error:
         fail(f"stop the daemon first: {error}")
     except (QueueError, OSError) as error:
         fail(f"nothing was restored: {error}")
     click.echo(
-        f"{database} is the backup now, with {found.jobs} jobs" + (f"; what stood there is {aside}" if kept else "")
+        f"{database} is the backup now, with {found.jobs} jobs" + (f"; what stood there is {aside}" if aside else "")
     )
     click.echo(
         "next: start the daemon (`secondunit run`, or systemctl start secondunit); it queues what was running then"

@@ -28,7 +28,7 @@ from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.context import Analyses, Api, Locations
 from secondunit.daemon.http.listeners import http_settings, listening
 from secondunit.daemon.monitoring.alerts import AlertHook, Alerts, Limits, Poisoned
-from secondunit.daemon.monitoring.disk_guard import DiskGuard
+from secondunit.daemon.monitoring.disk_guard import DiskGuard, NoReserve
 from secondunit.daemon.monitoring.health import Box, Checkup
 from secondunit.daemon.monitoring.job_log import JobLog, mode_lines
 from secondunit.daemon.monitoring.metrics import Metrics
@@ -39,18 +39,19 @@ from secondunit.daemon.process.randomness import StockedRandom
 from secondunit.daemon.wiring.backend import backend_of, poller_of
 from secondunit.daemon.wiring.background import loops
 from secondunit.daemon.wiring.components import Components, World
-from secondunit.daemon.wiring.resources import VERSION, sessions_of, store_of, tools_of
+from secondunit.daemon.wiring.database import store_of
+from secondunit.daemon.wiring.resources import VERSION, sessions_of, tools_of
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue import leases
 from secondunit.queue.context import Hooks
+from secondunit.queue.engine import Snapshot
 from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.model import Job
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Delivery
-from secondunit.queue.stores.sqlite.backup import Snapshot
 from secondunit.queue.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -64,7 +65,7 @@ async def serve(config: Config, systemd: Systemd) -> None:
         log.warning("config.odd", message=warning)
     with stop_on_signals() as stop:
         async with (
-            store_of(settings) as store,
+            store_of(settings.database) as store,
             tools_of(settings, clock, store) as tools,
             sessions_of(settings) as (session, operators),
         ):
@@ -85,7 +86,7 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     registry, hub, random = Registry(found.specs), Hub(), StockedRandom()
     metrics = Metrics(store, tuple(registry), clock)
     worker = _worker(world, registry, hub, metrics)
-    disk = DiskGuard(store.ballast, clock)
+    disk = DiskGuard(store.engine.reserve or NoReserve(settings.data_dir), clock)
     queue = Queue(
         store, registry, hub, clock, random,
         interrupt=worker.stop_job, coming=worker.look, admit=disk.admit, max_queued=settings.max_queued_jobs,
@@ -151,7 +152,7 @@ def _worker(world: World, registry: Registry, hub: Hub, metrics: Metrics) -> Wor
 
 def _backup(world: World) -> Callable[[Path, int | None], Awaitable[Snapshot]]:
     async def backup(target: Path, keep: int | None) -> Snapshot:
-        return await asyncio.to_thread(take, world.store.path, target, keep, world.clock.now())
+        return await take(world.store.engine, target, keep, world.clock.now())
 
     return backup
 
@@ -196,6 +197,7 @@ def _alerts(world: World, checkup: Checkup, poisoned: Poisoned) -> Alerts | None
 def _box(world: World, found: DiscoveredJobTypes) -> Box:
     return Box(
         version=VERSION,
+        engine=world.store.engine.versions,
         boot=world.boot,
         name=world.settings.box,
         mode=world.settings.processor_mode,

@@ -10,12 +10,13 @@ import uvloop
 
 from secondunit.daemon.app import serve
 from secondunit.daemon.config.loader import BadConfig, Config, load
+from secondunit.daemon.config.settings import Database
 from secondunit.daemon.process import logs
 from secondunit.daemon.process.lifecycle import Systemd
-from secondunit.daemon.process.lock import Locked, box_lock
+from secondunit.daemon.process.lock import Locked
 from secondunit.daemon.process.systemd import Notifier
+from secondunit.daemon.wiring.database import locked, lost
 from secondunit.queue.errors import StoreBroken, StoreFull
-from secondunit.queue.stores.sqlite.connection import removed
 
 DRAINED, LOOP_DIED, STORE_FAILED, ANOTHER_HAS_IT, MISCONFIGURED = 0, 70, 74, 75, 78
 OURS_ALONE = 0o077
@@ -43,18 +44,17 @@ def run(environ: Mapping[str, str]) -> int:
 
 def _locked(config: Config, systemd: Systemd) -> int:
     settings = config.settings
-    database = settings.database.path
-    for folder in (settings.data_dir, settings.uploads, database.parent, *_default_roots(config)):
+    for folder in (settings.data_dir, settings.uploads, *_default_roots(config)):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with box_lock(database):
+    with locked(settings.database):
         try:
             uvloop.run(serve(config, systemd))
         except Exception as error:  # noqa: BLE001  the process ends here: its exit code says of what
-            return _died(error, database)
+            return _died(error, settings.database)
     return DRAINED
 
 
-def _died(error: Exception, database: Path) -> int:
+def _died(error: Exception, database: Database) -> int:
     causes = list(_leaves(error))
     faults = [fault for cause in causes if isinstance(cause, BadConfig) for fault in cause.faults]
     broken = [cause for cause in causes if isinstance(cause, StoreBroken | StoreFull)]
@@ -62,8 +62,8 @@ def _died(error: Exception, database: Path) -> int:
         return _told(MISCONFIGURED, "config.fault", *faults)
     if broken:
         return _told(STORE_FAILED, "store.failed", *map(str, broken))
-    if not database.exists():  # whatever stumbled over it first
-        return _told(STORE_FAILED, "store.failed", removed(database))
+    if why := lost(database):  # whatever stumbled over it first
+        return _told(STORE_FAILED, "store.failed", why)
     log.error("daemon.died", message=f"a part that must not end has died: {causes[0]!r}", exc_info=error)
     return LOOP_DIED
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from secondunit.queue.durable_files import Marks
+from secondunit.queue.engine import Engine
 from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Notice, Page
 from secondunit.queue.value import Value
 
@@ -137,6 +138,11 @@ class Store(Protocol):
 
     @property
     def cache(self) -> Cache: ...
+
+    @property
+    def engine(self) -> Engine:
+        """The database beneath, for its operator."""
+        ...
 
     @property
     def generation(self) -> str:

@@ -18,6 +18,7 @@ import pytest
 from secondunit.testing.contract.add import AddContract
 from secondunit.testing.contract.change import ChangeContract
 from secondunit.testing.contract.claim import ClaimContract
+from secondunit.testing.contract.engine import EngineContract
 from secondunit.testing.contract.events import EventContract
 from secondunit.testing.contract.find import FindContract, PruneContract
 from secondunit.testing.contract.leases import LeaseContract
@@ -36,6 +37,7 @@ class StoreContract(
     CacheContract,
     FindContract,
     PruneContract,
+    EngineContract,
 ):
     """Every promise of the ports in `secondunit.queue.store`, as a test each."""
 

@@ -91,6 +91,13 @@ def test_handlers_see_only_the_ports_and_values_of_the_queue() -> None:
     assert {file: names - HANDLERS_MAY_SEE for file, names in seen.items() if names - HANDLERS_MAY_SEE} == {}
 
 
+def test_one_place_knows_which_database_keeps_the_queue() -> None:
+    naming = {f for f, tree in TREES.items() if imported_below("secondunit.queue.stores.sqlite", tree)}
+    assert {file for file in naming if not file.startswith("queue/stores/sqlite/")} == {"daemon/wiring/database.py"}
+    rest = {file for file, tree in TREES.items() if imported_below("secondunit.queue.stores", tree)} - naming
+    assert {file for file in rest if not file.startswith(("queue/stores/", "testing/"))} == set()
+
+
 def test_a_job_type_knows_no_other_job_type() -> None:
     types = {f: tree for f, tree in TREES.items() if f.startswith("handlers/") and not f.startswith("handlers/tools/")}
     known = {f: imported_below("secondunit.handlers.", tree) - {"tools", f.split("/")[1]} for f, tree in types.items()}

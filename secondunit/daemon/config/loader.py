@@ -95,7 +95,7 @@ def shown(settings: Settings) -> Mapping[str, Any]:
     """The settings in effect by their variables' names, as JSON values, secrets as `***`."""
     values = settings.model_dump(mode="json")
     values["media_roots"] = [str(root) for root in settings.roots]
-    values["queue_url"] = settings.queue_url or f"sqlite:///{settings.database.path}"
+    values["queue_url"] = settings.queue_url or settings.database.url
     secret = {name for name in values if isinstance(getattr(settings, name), SecretStr)}
     return {name.upper(): "***" if name in secret else value for name, value in values.items()}
 

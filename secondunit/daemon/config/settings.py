@@ -110,6 +110,15 @@ class Database:
     path: Path
     synchronous: Literal["full", "normal"] = "full"
 
+    def __str__(self) -> str:
+        """Where it lies, for people."""
+        return str(self.path)
+
+    @property
+    def url(self) -> str:
+        """The QUEUE_URL that means it."""
+        return f"sqlite:///{self.path}"
+
 
 @dataclass(frozen=True, slots=True)
 class Tables:

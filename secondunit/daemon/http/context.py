@@ -12,9 +12,9 @@ from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.handlers.tools.network.addresses import AddressRule, Network
 from secondunit.handlers.tools.ports import Results
 from secondunit.queue.clock import Clock
+from secondunit.queue.engine import Snapshot
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Delivery
-from secondunit.queue.stores.sqlite.backup import Snapshot
 
 MIB = 1024 * 1024
 

@@ -1,12 +1,14 @@
 """Room on the disk: new work is refused before there is none left for what was promised, and taken again by itself."""
 
 import asyncio
+import shutil
+from pathlib import Path
 
 import structlog
 
 from secondunit.queue.clock import Clock
+from secondunit.queue.engine import DiskReserve
 from secondunit.queue.errors import StoreFull
-from secondunit.queue.stores.sqlite.ballast import Ballast, free_bytes
 
 LOOK_EVERY = 2.0
 FLOOR = 8 << 20
@@ -17,20 +19,20 @@ log = structlog.get_logger(__name__)
 class DiskGuard:
     """Watches the disk of the database.
 
-    It is full while less than 8 MiB are free (less than the ballast on a small disk), or the ballast, given up so that
-    running jobs can settle, can't be taken back.
+    It is full while less than 8 MiB are free (less than the reserve on a small disk), or the reserve, given up so that
+    running jobs can settle, can't be set aside again.
     """
 
-    def __init__(self, ballast: Ballast, clock: Clock) -> None:
+    def __init__(self, reserve: DiskReserve, clock: Clock) -> None:
         self.free = 0
         self.full = False
-        self._ballast = ballast
+        self._reserve = reserve
         self._clock = clock
 
     @property
     def closed(self) -> bool:
         """Whether new work must not be taken."""
-        return self.full or not self._ballast.held
+        return self.full or not self._reserve.held
 
     def admit(self) -> None:
         """StoreFull while new work must not be taken."""
@@ -49,6 +51,23 @@ class DiskGuard:
             await self._clock.sleep(LOOK_EVERY)
 
     def _look(self) -> bool:
-        held = self._ballast.fill()
-        self.free = free_bytes(self._ballast.path.parent)
-        return not held or self.free < min(FLOOR, self._ballast.size)
+        held = self._reserve.fill()
+        self.free = self._reserve.free()
+        return not held or self.free < min(FLOOR, self._reserve.size)
+
+
+class NoReserve:
+    """For a database whose disk is not ours to guard: nothing is set aside, and the disk of `folder` is watched."""
+
+    held, size = True, FLOOR
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def fill(self) -> bool:
+        """There is nothing that could be missing."""
+        return True
+
+    def free(self) -> int:
+        """What the folder's disk still has."""
+        return shutil.disk_usage(self._folder).free

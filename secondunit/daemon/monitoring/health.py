@@ -3,7 +3,6 @@
 import asyncio
 import platform
 import shutil
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -42,6 +41,7 @@ class Box:
     """What stays the same while the daemon runs."""
 
     version: str
+    engine: Mapping[str, str]
     boot: str
     name: str
     mode: str
@@ -142,7 +142,7 @@ class Checkup:
             "versions": {
                 "secondunit": self._box.version,
                 "python": platform.python_version(),
-                "sqlite": sqlite3.sqlite_version,
+                **self._box.engine,
                 "ffmpeg": self._box.media.describe(),
                 "browser": self._box.browser,
             },

@@ -17,14 +17,14 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
 
     async def alive() -> bool:
         """The writer answers, and the worker has come round."""
-        await store.ping()
+        await store.engine.ping()
         return clock.monotonic() - components.worker.ticked < WORKER_COMES_ROUND
 
     kept, failed_kept = timedelta(hours=settings.retention_hours), timedelta(hours=settings.retention_failed_hours)
     yield leases.keep(components.worker, store, clock, clock_was_set=clock.was_set, on_reclaim=world.joblog.reclaimed)
     yield retention.forget(store, clock, kept, failed_kept, world.work.forget)
     yield retention.age(store, clock)
-    yield store.watch(clock)
+    yield store.engine.watch(clock)
     yield components.disk.run()
     yield components.uploads.run(components.queue)
     yield components.partial_retrier.run(components.queue)

@@ -18,7 +18,7 @@ from secondunit.daemon.process.clock import SystemClock
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.service import Queue
-from secondunit.queue.stores.sqlite.store import SqliteStore
+from secondunit.queue.store import Store
 from secondunit.queue.worker import Worker
 
 
@@ -32,7 +32,7 @@ class World:
     settings: Settings
     clock: SystemClock
     boot: str
-    store: SqliteStore
+    store: Store
     tools: Tools
     work: WorkFolders
     session: ClientSession

@@ -33,22 +33,10 @@ from secondunit.handlers.tools.storage.s3.client import S3
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.store import Store
-from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
 
 CALLBACK_CONNECTIONS = 100
 VERSION = version("secondunit")
 USER_AGENT = f"secondunit/{VERSION}"
-
-
-@asynccontextmanager
-async def store_of(settings: Settings) -> AsyncIterator[SqliteStore]:
-    """The queue's store, open."""
-    database = settings.database
-    store = await open_store(database.path, synchronous=database.synchronous)
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 @asynccontextmanager

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
 
 from secondunit.queue import state
+from secondunit.queue.engine import Engine
 from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
 from secondunit.queue.model import HIGHEST_PRIORITY, Change, Counts, Event, Filter, Job, JobId, Lease, Page, Status
 from secondunit.queue.store import Cache, Decide, Listener, Outbox, Prune, Steps
-from secondunit.queue.stores.memory_ports import MemoryCache, MemoryOutbox, MemorySteps
+from secondunit.queue.stores.memory_ports import MemoryCache, MemoryEngine, MemoryOutbox, MemorySteps
 from secondunit.queue.value import Value, replace
 
 KEY_LIFE = timedelta(hours=24)
@@ -37,6 +38,7 @@ class MemoryStore:
     steps: Steps
     outbox: Outbox
     cache: Cache
+    engine: Engine
 
     def __init__(self, generation: str = "memory") -> None:
         self._generation = generation
@@ -53,6 +55,7 @@ class MemoryStore:
         self.steps = self._steps = MemorySteps(self.change)
         self.outbox = self._outbox = MemoryOutbox()
         self.cache = self._cache = MemoryCache()
+        self.engine = MemoryEngine()
 
     @property
     def generation(self) -> str:

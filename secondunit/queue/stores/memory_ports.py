@@ -1,11 +1,15 @@
-"""Steps, outbox and cache of the reference store."""
+"""Steps, outbox, cache and engine of the reference store."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
+from secondunit.queue.clock import Clock
 from secondunit.queue.durable_files import Marks
+from secondunit.queue.engine import Snapshot
+from secondunit.queue.errors import StoreBroken
 from secondunit.queue.model import Change, Job, JobId, Lease, Notice
 from secondunit.queue.store import CacheEntry, Decide, Delivery, Step
 from secondunit.queue.value import replace
@@ -126,3 +130,23 @@ class MemoryCache:
     def makers(self) -> set[JobId]:
         """The jobs whose results are in the cache."""
         return {entry.job_id for entry in self._rows.values()}
+
+
+class MemoryEngine:
+    """Nothing lies beneath: nothing can fail, and nothing can be copied."""
+
+    versions: Mapping[str, str] = {}
+    reserve = None
+
+    async def ping(self) -> None:
+        """It is there."""
+
+    async def watch(self, clock: Clock) -> None:
+        while True:
+            await clock.sleep(timedelta(days=1).total_seconds())
+
+    def owns(self, path: Path) -> bool:  # noqa: ARG002  it is the port's
+        return False
+
+    async def snapshot(self, target: Path) -> Snapshot:
+        raise StoreBroken(f"{target}: a store in memory can't be copied")

@@ -2,24 +2,14 @@
 
 import secrets
 import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 
+from secondunit.queue.engine import Snapshot
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.stores.sqlite.connection import APPLICATION_ID, newest_schema, sync, translated
 
 EPOCHS_APART = 2**32
 SIDE_FILES = ("-wal", "-shm")
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What a copy holds."""
-
-    path: Path
-    size: int
-    schema: int
-    jobs: int
 
 
 def back_up(database: Path, target: Path) -> Snapshot:

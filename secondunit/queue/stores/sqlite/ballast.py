@@ -22,6 +22,10 @@ class Ballast:
         self.held = self.path.exists() or self._taken()
         return self.held
 
+    def free(self) -> int:
+        """What the disk still has for us."""
+        return free_bytes(self.path.parent)
+
     def release(self) -> bool:
         """Give the room back to the disk; False when there was none left."""
         self.held = False
@@ -32,7 +36,7 @@ class Ballast:
         return True
 
     def _taken(self) -> bool:
-        if free_bytes(self.path.parent) < 2 * self.size:
+        if self.free() < 2 * self.size:
             return False
         filling = self.path.with_name(self.path.name + ".filling")
         try:

@@ -1,7 +1,6 @@
 """The SQLite store: one connection writes on a thread of its own, aiosqlite serves every read."""
 
 import asyncio
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -9,12 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from secondunit.queue.clock import Clock
-from secondunit.queue.errors import JobNotFound, StoreBroken
+from secondunit.queue.errors import JobNotFound
 from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Page
 from secondunit.queue.store import Decide, Listener, Prune
 from secondunit.queue.stores.sqlite.ballast import Ballast
-from secondunit.queue.stores.sqlite.connection import removed
+from secondunit.queue.stores.sqlite.engine import SqliteEngine
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.rows import job_from, micros, moment_or_none, moving_values
 from secondunit.queue.stores.sqlite.tables import jobs, pruning
@@ -26,7 +24,6 @@ from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 
 READERS = 3
-WATCH_EVERY = 10.0
 
 
 async def open_store(path: Path, *, synchronous: str = "full") -> "SqliteStore":
@@ -55,8 +52,7 @@ class SqliteStore:
         generation: str,
         paused: frozenset[str],
     ) -> None:
-        self.path = path
-        self.ballast = ballast
+        self.engine = SqliteEngine(path, writer, ballast)
         self.steps = SqliteSteps(writer, readers)
         self.outbox = SqliteOutbox(writer, readers)
         self.cache = SqliteCache(writer, readers)
@@ -155,34 +151,9 @@ class SqliteStore:
     async def prune(self, what: Prune) -> Sequence[JobId]:
         return await self._writer.run(lambda tx: pruning.prune(tx, what))
 
-    async def watch(self, clock: Clock) -> None:
-        """Return never; raise StoreBroken once the database failed, or is no longer the file that was opened."""
-        opened = await asyncio.to_thread(self.path.stat)
-        while True:
-            timer: asyncio.Future[None] = asyncio.ensure_future(clock.sleep(WATCH_EVERY))
-            waits: list[asyncio.Future[Any]] = [timer, self._writer.failure]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            timer.cancel()
-            if self._writer.failure.done():
-                raise self._writer.failure.result()
-            await asyncio.to_thread(_same_file, self.path, opened)
-
-    async def ping(self) -> None:
-        """Return once the writer has answered."""
-        await self._writer.run(lambda tx: None)
-
     async def close(self) -> None:
         await self._readers.close()
         await self._writer.close()
-
-
-def _same_file(path: Path, opened: os.stat_result) -> None:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        raise StoreBroken(removed(path)) from None
-    if (found.st_dev, found.st_ino) != (opened.st_dev, opened.st_ino):
-        raise StoreBroken(f"{path} was replaced by another file while it was open; start again")
 
 
 def _generation(tx: Transaction) -> str:

@@ -31,7 +31,7 @@ async def test_the_newest_of_ours_stay_and_nothing_else_is_touched(store: Sqlite
     for name in ("secondunit.db", "secondunit-20200101T000000Z.db.old", "zzz"):
         (folder / name).touch()
     for hour in range(5):
-        await to_thread(take, store.path, folder, 2, NOW + timedelta(hours=hour))
+        await take(store.engine, folder, 2, NOW + timedelta(hours=hour))
     assert sorted(file.name for file in folder.iterdir()) == [
         "secondunit-20200101T000000Z.db.old",
         "secondunit-20300101T030000.000Z.db",
@@ -42,29 +42,29 @@ async def test_the_newest_of_ours_stay_and_nothing_else_is_touched(store: Sqlite
 
 
 async def test_a_backup_never_takes_the_place_of_the_database_or_its_parts(store: SqliteStore, tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(store.path.parent)
-    files = sorted(store.path.parent.iterdir())
+    (tmp_path / "link").symlink_to(store.engine.path.parent)
+    files = sorted(store.engine.path.parent.iterdir())
     for target, keep, field, says in (
-        (store.path, None, "path", "is the database"),
-        (store.path.with_name("queue.db-wal"), None, "path", "named like its parts"),
+        (store.engine.path, None, "path", "is the database"),
+        (store.engine.path.with_name("queue.db-wal"), None, "path", "named like its parts"),
         (tmp_path / "link" / "queue.db", None, "path", "is the database"),
         (Path("relative.db"), None, "path", "is not absolute"),
         (tmp_path / "no" / "folder.db", None, "path", "is no folder"),
         (tmp_path / "file.db", 2, "keep", "only a folder holds more than one"),
     ):
         with pytest.raises(BadPayload) as refused:
-            await to_thread(take, store.path, target, keep, NOW)
+            await take(store.engine, target, keep, NOW)
         [fault] = refused.value.errors
         assert fault.field == field and says in fault.message
-    assert sorted(store.path.parent.iterdir()) == files and not (tmp_path / "file.db").exists()
+    assert sorted(store.engine.path.parent.iterdir()) == files and not (tmp_path / "file.db").exists()
 
 
 async def test_a_backup_holds_what_was_committed_and_replaces_an_older_one(store: SqliteStore, tmp_path: Path) -> None:
     target = tmp_path / "copy.db"
     await submit(store, "a")
-    assert (await to_thread(back_up, store.path, target)).jobs == 1
+    assert (await to_thread(back_up, store.engine.path, target)).jobs == 1
     await submit(store, "b")
-    assert (await to_thread(back_up, store.path, target)).jobs == 2
+    assert (await to_thread(back_up, store.engine.path, target)).jobs == 2
     assert (await to_thread(check, target)).jobs == 2
     assert set(await to_thread(os.listdir, tmp_path)) == {"data", "copy.db"}
 
@@ -89,7 +89,7 @@ def test_what_is_no_backup_is_refused_and_the_database_stays(tmp_path: Path, con
 
 async def test_a_copy_that_is_damaged_or_another_programs_is_refused(store: SqliteStore, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
-    await to_thread(back_up, store.path, copy)
+    await to_thread(back_up, store.engine.path, copy)
     whole = copy.read_bytes()
     other = bytearray(whole)
     other[68:72] = b"else"  # the application id
@@ -103,15 +103,15 @@ async def test_a_copy_that_is_damaged_or_another_programs_is_refused(store: Sqli
 async def test_after_a_restore_no_lease_from_after_the_backup_can_write(store: SqliteStore, tmp_path: Path) -> None:
     copy, generation = tmp_path / "copy.db", store.generation
     await submit(store, "a")
-    await to_thread(back_up, store.path, copy)
+    await to_thread(back_up, store.engine.path, copy)
     lease = held((await claim(store))[0])
     await submit(store, "b")
     await store.close()
-    await to_thread(restore, copy, store.path, tmp_path / "aside.db")
+    await to_thread(restore, copy, store.engine.path, tmp_path / "aside.db")
     with sqlite3.connect(tmp_path / "aside.db") as aside:
         assert aside.execute("select count(*) from jobs").fetchone() == (2,)
     aside.close()
-    again = await open_store(store.path)
+    again = await open_store(store.engine.path)
     try:
         assert (await again.find(ALL, None, 10)).total == 1
         [job] = await claim(again)

@@ -1,6 +1,7 @@
 """Room on the disk: the ballast, who may spend it, and the guard that refuses new work."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -76,6 +77,18 @@ async def test_the_guard_refuses_while_the_ballast_is_gone_and_admits_once_it_is
     running.cancel()
 
 
+def test_where_nothing_is_set_aside_the_guard_watches_the_disk_of_the_folder(tmp_path: Path) -> None:
+    reserve = disk_guard.NoReserve(tmp_path)
+    assert reserve.fill() and reserve.held
+    assert abs(reserve.free() - shutil.disk_usage(tmp_path).free) < 1 << 30
+    guard = DiskGuard(reserve, ManualClock())
+    guard.admit()
+    reserve.free = lambda: reserve.size - 1  # type: ignore[method-assign]
+    assert guard._look()
+    reserve.free = lambda: reserve.size  # type: ignore[method-assign]
+    assert not guard._look()
+
+
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     opened = await open_store(tmp_path / "queue.db")
@@ -100,7 +113,7 @@ async def test_on_a_full_disk_new_work_is_refused_and_does_not_spend_the_ballast
     await _filled_up(store)
     with pytest.raises(StoreFull):
         await submit(store, *(f"job-{n}" for n in range(500)))
-    assert store.ballast.held
+    assert store.engine.reserve.held
     ended = await store.change("runs", settled(Completed("x" * 10)), lease=held(job))
     assert ended.status.ended
 
@@ -111,7 +124,7 @@ async def test_the_end_of_a_run_spends_the_ballast_before_it_is_refused(store: S
     await _filled_up(store)
     with pytest.raises(StoreFull):
         await store.change("runs", settled(Completed("x" * 1_000_000)), lease=held(job))
-    assert not store.ballast.held
+    assert not store.engine.reserve.held
     assert (await store.get("runs")).status == "running"
     assert await store.extend([held(job)], NOW + TTL, NOW)
 

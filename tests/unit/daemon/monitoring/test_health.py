@@ -22,6 +22,7 @@ IDLE = Counts({}, {}, {}, None)
 def box(**changed: Any) -> Box:
     usual: dict[str, Any] = {
         "version": "1",
+        "engine": {"sqlite": "3"},
         "boot": "b",
         "name": "box",
         "mode": "passive",

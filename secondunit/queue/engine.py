@@ -1,0 +1,72 @@
+"""Database engine port: what an operator needs of the database beneath a store, beside what the queue does with it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from secondunit.queue.clock import Clock
+from secondunit.queue.value import Value
+
+
+class Snapshot(Value, frozen=True):
+    """A copy of the database, whole and checked: `size` in bytes, `schema` the number of its last migration."""
+
+    path: Path
+    size: int
+    schema: int
+    jobs: int
+
+
+class DiskReserve(Protocol):
+    """Room set aside on the database's disk, so that there is some to record how running jobs end once it is full."""
+
+    @property
+    def held(self) -> bool:
+        """Whether the room is set aside; not once it was given up."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How much room that is, in bytes."""
+        ...
+
+    def fill(self) -> bool:
+        """Set the room aside again, if twice of it is free; False when it is not. Blocks."""
+        ...
+
+    def free(self) -> int:
+        """What the disk still has for us, in bytes. Blocks."""
+        ...
+
+
+class Engine(Protocol):
+    """The database beneath a store."""
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The versions of the programs it consists of, by their names."""
+        ...
+
+    @property
+    def reserve(self) -> DiskReserve | None:
+        """The room set aside for it; None when its disk is not ours to guard."""
+        ...
+
+    async def ping(self) -> None:
+        """Return once what writes has answered."""
+        ...
+
+    async def watch(self, clock: Clock) -> None:
+        """Return never; raise StoreBroken once the database failed, or is no longer the one that was opened."""
+        ...
+
+    def owns(self, path: Path) -> bool:
+        """Whether a file of this name is, or might become, a part of the database. Blocks."""
+        ...
+
+    async def snapshot(self, target: Path) -> Snapshot:
+        """Copy the database, which may be in use, to `target`: whole or not at all.
+
+        Raises StoreBroken or StoreFull, and then leaves `target` as it was.
+        """
+        ...

@@ -30,14 +30,7 @@ async def find(
     """What GET /api/jobs answers, payloads struck out."""
     async with opened(database) as store:
         page = await store.find(Filter([Status(word) for word in statuses], types), cursor, limit)
-        counts = await store.counts()
-        return {
-            "jobs": [serialize.detail(job, NO_TYPES) for job in page.jobs],
-            "total": page.total,
-            "queued": sum(counts.queued.values()),
-            "running": sum(counts.running.values()),
-            "nextCursor": None if page.next_cursor is None else str(page.next_cursor),
-        }
+        return serialize.page(page, await store.counts(), NO_TYPES)
 
 
 async def show(database: Database, job_id: str) -> Any:
@@ -50,7 +43,7 @@ async def running(database: Database) -> Any:
     """What GET /api/admin/stuck answers: every running job, since without a daemon none of them moves."""
     now = SystemClock().now()
     async with opened(database) as store:
-        return {"jobs": [serialize.stuck(job, now) async for job in each(store, RUNNING)]}
+        return serialize.stuck([job async for job in each(store, RUNNING)], now)
 
 
 async def recover(database: Database, ids: Sequence[str]) -> Any:
@@ -70,7 +63,7 @@ async def back_up(database: Database, target: Path, keep: int | None) -> Any:
     """What POST /api/admin/backup answers."""
     async with opened(database) as store:
         snapshot = await take(store.engine, target, keep, SystemClock().now())
-    return {"path": str(snapshot.path), "bytes": snapshot.size, "jobs": snapshot.jobs}
+    return serialize.backup(snapshot)
 
 
 @asynccontextmanager

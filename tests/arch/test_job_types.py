@@ -14,8 +14,8 @@ TYPES = sorted(source.type for source in installed() if source.name.startswith("
 WORD = re.compile(rf"(?<![\w/.-])({'|'.join(TYPES)})(?![\w.-])", re.IGNORECASE)
 ROOM = re.compile(rf"secondunit\.handlers\.({'|'.join(TYPES)})\b")
 
-# What each of these does is done for one type: the wire has calls of its own for it.
-MAY = ("http/endpoints/", "automation/poller.py")
+# What each of these does is done for one type: the wire has calls of its own for it, TrailTag a field
+MAY = ("http/endpoints/", "http/contract/trailtag.py", "automation/poller.py")
 
 
 def named_types(tree: ast.Module) -> Iterator[str]:

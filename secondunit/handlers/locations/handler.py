@@ -32,6 +32,7 @@ from secondunit.handlers.locations.places import (
 from secondunit.handlers.locations.search import LookupAnswer, PlaceLookup
 from secondunit.handlers.locations.strategy import (
     TEMPERATURE,
+    latest,
     latest_key,
     location_strategy,
     locations_key,
@@ -138,7 +139,7 @@ class Search:
                 return await self._taken(stored, maker)
             result = await self._made(video, how, stored)
             await self.required.results.put(key, result, self.ctx.job_id)
-            await self.required.results.put(latest_key(video), {"strategy": how}, self.ctx.job_id)
+            await self.required.results.put(latest_key(video), latest(how), self.ctx.job_id)
             return made.outcome(result)
 
     @property

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from secondunit.handlers.tools.fetching.video_urls import canonical, youtube_id
 
@@ -37,5 +39,15 @@ def locations_key(video_id: str, strategy: str) -> str:
 
 
 def latest_key(video_id: str) -> str:
-    """Where it is kept which strategy made the video's latest result: {"strategy": ...}."""
+    """Where it is kept which strategy made the video's latest result."""
     return f"latest-locations:{video_id}"
+
+
+def latest(strategy: str) -> Mapping[str, str]:
+    """What is kept there."""
+    return {"strategy": strategy}
+
+
+def latest_strategy(kept: Mapping[str, Any]) -> str:
+    """The strategy that `latest` kept."""
+    return str(kept["strategy"])

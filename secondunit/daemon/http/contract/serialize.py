@@ -6,8 +6,11 @@ from typing import Any
 
 from secondunit.daemon.files.artifacts import ArtifactFile
 from secondunit.daemon.formats import instant, milliseconds, percent
+from secondunit.daemon.monitoring.health_report import HealthReport
+from secondunit.handlers.tools.storage.content_types import content_type_of
+from secondunit.queue.engine import Snapshot
 from secondunit.queue.handler import Registry
-from secondunit.queue.model import Event, Job, Run
+from secondunit.queue.model import Counts, Event, Job, Page, Run
 from secondunit.queue.outcome import JobError
 from secondunit.queue.service import Bulk
 from secondunit.queue.store import Delivery
@@ -22,6 +25,11 @@ def accepted(jobs: Iterable[Job]) -> Iterator[str]:
         if job.created_at is not at:  # those that came together have one time
             at, created = job.created_at, instant(job.created_at)
         yield f'{{"jobId":"{job.id}","status":"{job.status.value}","createdAt":"{created}"}}'
+
+
+def batch(jobs: Iterable[Job]) -> str:
+    """The jobs of a batch as their submitter hears of them, in JSON already."""
+    return f'{{"jobs":[{",".join(accepted(jobs))}]}}'
 
 
 def moved(job: Job) -> dict[str, Any]:
@@ -65,6 +73,17 @@ def detail(job: Job, registry: Registry) -> dict[str, Any]:
     }
 
 
+def page(found: Page, counts: Counts, registry: Registry) -> dict[str, Any]:
+    """A page of the list of jobs, and how busy the queue is."""
+    return {
+        "jobs": [detail(job, registry) for job in found.jobs],
+        "total": found.total,
+        "queued": sum(counts.queued.values()),
+        "running": sum(counts.running.values()),
+        "nextCursor": None if found.next_cursor is None else str(found.next_cursor),
+    }
+
+
 def masked(payload: Mapping[str, Any], secrets: Collection[str]) -> dict[str, Any]:
     """The payload with its secrets struck out; of a mapping (headers, cookies) the names stay."""
     return {name: _struck(value) if name in secrets else value for name, value in payload.items()}
@@ -95,10 +114,31 @@ def message(event: Event) -> dict[str, Any]:
     return content
 
 
+def reset(jobs: Iterable[Job]) -> dict[str, Any]:
+    """What a reader is told whose missed events are no longer kept: how the jobs stand now."""
+    return {"type": "reset", "jobs": [summary(job) for job in jobs]}
+
+
+def recipe(job_id: str, result: Mapping[str, Any], *, cached: bool = False) -> dict[str, Any]:
+    """The result of the job `analyze` that made it; `cached` if it was there already."""
+    metadata = {**result["metadata"], **({"cached": True} if cached else {})}
+    return {"jobId": job_id, "recipe": result["recipe"], "metadata": metadata}
+
+
+def without_recipe(job: Job) -> dict[str, Any]:
+    """Which job a problem is about, and its error."""
+    return {"jobId": job.id, "error": failure(job.error)}
+
+
 def bulk(outcome: Bulk) -> dict[str, Any]:
     """How many jobs a move reached, and which it did not."""
     refused = [{"jobId": job_id, "message": why} for job_id, why in outcome.refused]
     return {"done": len(outcome.done), "refused": refused}
+
+
+def deliveries(rows: Iterable[Delivery]) -> dict[str, Any]:
+    """The deliveries of a job."""
+    return {"deliveries": [delivery(row) for row in rows]}
 
 
 def delivery(row: Delivery) -> dict[str, Any]:
@@ -117,7 +157,12 @@ def delivery(row: Delivery) -> dict[str, Any]:
     }
 
 
-def stuck(job: Job, now: datetime) -> dict[str, Any]:
+def stuck(jobs: Iterable[Job], now: datetime) -> dict[str, Any]:
+    """Running jobs that do not move, in the order given."""
+    return {"jobs": [_stuck(job, now) for job in jobs]}
+
+
+def _stuck(job: Job, now: datetime) -> dict[str, Any]:
     """A running job that does not move, as an operator looks at it."""
     return {
         "jobId": job.id,
@@ -132,7 +177,15 @@ def stuck(job: Job, now: datetime) -> dict[str, Any]:
     }
 
 
-def under_way(job: Job, paid: Sequence[str], now: datetime) -> dict[str, Any]:
+def restart_check(under_way: Iterable[tuple[Job, Sequence[str]]], now: datetime) -> dict[str, Any]:
+    """Whether a restart disturbs nothing: what runs, with its unanswered paid steps, and when the last may be done."""
+    jobs = [_under_way(job, paid, now) for job, paid in under_way]
+    left = [job["remainingSeconds"] for job in jobs]
+    known = [seconds for seconds in left if seconds is not None]
+    return {"safe": not jobs, "running": jobs, "seconds": None if len(known) < len(left) else max(known, default=0)}
+
+
+def _under_way(job: Job, paid: Sequence[str], now: datetime) -> dict[str, Any]:
     """A running job, with a guess from its progress at how many seconds are left, and its unanswered paid steps."""
     elapsed = max((now - (job.started_at or now)).total_seconds(), 0.0)
     remaining = elapsed * (1 - job.progress) / job.progress if job.progress > 0 else None
@@ -147,9 +200,29 @@ def under_way(job: Job, paid: Sequence[str], now: datetime) -> dict[str, Any]:
     }
 
 
-def artifact(artifact: ArtifactFile, kind: str) -> dict[str, Any]:
-    """A file that a job wrote."""
-    return {"name": artifact.name, "size": artifact.size, "contentType": kind}
+def artifacts(files: Iterable[ArtifactFile]) -> dict[str, Any]:
+    """The files that a job wrote."""
+    return {
+        "artifacts": [
+            {"name": file.name, "size": file.size, "contentType": content_type_of(file.name)} for file in files
+        ]
+    }
+
+
+def type_state(type: str, *, paused: bool) -> dict[str, Any]:
+    """Whether jobs of a type are started."""
+    return {"type": type, "paused": paused}
+
+
+def health(report: HealthReport, *, whole: bool) -> dict[str, Any]:
+    """How the daemon is; its reasons and figures only if all may be told."""
+    figures = {"reasons": list(report.reasons), **(report.figures or {})} if whole else {}
+    return {"status": report.status, **figures}
+
+
+def backup(snapshot: Snapshot) -> dict[str, Any]:
+    """Where a copy of the database lies, and what it holds."""
+    return {"path": str(snapshot.path), "bytes": snapshot.size, "jobs": snapshot.jobs}
 
 
 def _duration(job: Job) -> timedelta | None:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from secondunit.daemon.formats import percent
 from secondunit.daemon.http.contract import serialize
 from secondunit.queue.handler import Registry
-from secondunit.queue.model import Job, Status
+from secondunit.queue.model import Event, Job, Status
 
 SOURCE = "videos"
 VIDEO, STRATEGY = "video_id", "strategy_version"  # the labels of a job that was asked for here
@@ -40,6 +41,11 @@ def moved(job: Job) -> dict[str, Any]:
     return {"job_id": job.id, "status": word(job.status)}
 
 
+def anything_failed(result: Mapping[str, Any]) -> bool:
+    """Whether places of a stored result could not be found."""
+    return bool(result["failed"])
+
+
 def visualization(result: Mapping[str, Any]) -> dict[str, Any]:
     """A video's places on their way; of a partial result also what failed, and since when."""
     more = ("failed", "retryable", "last_updated") if result["failed"] else ()
@@ -60,3 +66,42 @@ def detail(job: Job, registry: Registry) -> dict[str, Any]:
         "updated_at": seconds(job.updated_at),
         "stats": {**UNKNOWN_YET, **(job.stats or {})},
     }
+
+
+def heartbeat(job_id: str, status: Status, now: datetime) -> dict[str, Any]:
+    """The message that only says that the job is still there."""
+    return {"job_id": job_id, "status": word(status), "ts": seconds(now)}
+
+
+def phase_update(of: Job | Event, at: datetime) -> dict[str, Any]:
+    """The message that says how far a run is."""
+    return {
+        "job_id": of.id if isinstance(of, Job) else of.job_id,
+        "status": word(of.status),
+        "phase": of.phase,
+        "progress": percent(of.progress),
+        "message": of.message,
+        "ts": seconds(at),
+    }
+
+
+def partial_locations(event: Event) -> dict[str, Any]:
+    """The message that brings places as they are found."""
+    part = event.data if isinstance(event.data, Mapping) else {"locations": event.data}
+    return {**part, "job_id": event.job_id, "progress": percent(event.progress), "ts": seconds(event.at)}
+
+
+def last_message(job: Job, now: datetime) -> tuple[str, dict[str, Any]]:
+    """The last message and its name; a partial result is a completed job that names what failed."""
+    content = {
+        "job_id": job.id,
+        "status": word(job.status),
+        "progress": percent(job.progress),
+        "ts": seconds(job.finished_at or now),
+    }
+    match job.status:
+        case Status.COMPLETED:
+            return "completed", content
+        case Status.PARTIAL:
+            return "completed", content | {"failed": job.missing}
+    return "error", content | {"error": serialize.failure(job.error)}

@@ -11,6 +11,16 @@ from aiohttp import BodyPartReader, web
 from secondunit.daemon.files.uploads import Upload, UploadTooLarge
 from secondunit.daemon.http.context import Analyses, Api
 from secondunit.daemon.http.contract import serialize
+from secondunit.daemon.http.contract.video_requests import (
+    LANGUAGE,
+    URL_FIELDS,
+    VIDEO,
+    AnalysisRequest,
+    addressed,
+    given,
+    upload_payload,
+    uploaded,
+)
 from secondunit.daemon.http.transport.forms import (
     CHUNK,
     MULTIPART,
@@ -24,14 +34,11 @@ from secondunit.daemon.http.transport.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import ProblemType, TooLarge, WrongForm, problem
 from secondunit.daemon.http.transport.replies import reply
 from secondunit.handlers.analyze.strategy import cache_key, strategy
-from secondunit.handlers.tools.fetching.video_urls import url_identity
 from secondunit.queue.errors import BadPayload, Draining, FieldError, TypeUnavailable
 from secondunit.queue.model import HIGHEST_PRIORITY, Job, Status
 from secondunit.queue.service import Submission
 from secondunit.queue.validation import validated
 
-FILE_FIELDS = ("video", "language")
-URL_FIELDS = ("video_url", "language")
 ENDED_WITHOUT_RECIPE: Mapping[str, ProblemType] = {
     "deterministic": ProblemType(422, "analysis-failed", "The video can't be analysed"),
     "transient": ProblemType(502, "analysis-unavailable", "The analysis failed, and so did trying it again"),
@@ -39,15 +46,6 @@ ENDED_WITHOUT_RECIPE: Mapping[str, ProblemType] = {
     "cancelled": ProblemType(409, "analysis-cancelled", "The analysis was cancelled"),
 }
 DRAINED = ProblemType(503, "draining", "The daemon shuts down; the job goes on once it is back", retry_after=10)
-
-
-@dataclass(frozen=True, slots=True)
-class AnalysisRequest:
-    """A video to be analysed: `identity` is the same for the same video."""
-
-    payload: Mapping[str, str]
-    identity: str
-    language: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,37 +68,29 @@ async def upload(api: Api, request: web.Request) -> web.Response:
 async def from_url(api: Api, request: web.Request) -> web.Response:
     """Take a video's address as `video_url` and answer with its recipe."""
     desk = _desk(api)
-    fields = await _url_fields(api, request)
-    url = fields.get("video_url")
-    if not isinstance(url, str) or not url:
-        raise BadPayload(FieldError("video_url", "is required: the http(s) address of a video"))
-    try:
-        identity = url_identity(url)
-    except ValueError as error:
-        raise BadPayload(FieldError("video_url", f"is no address: {error}")) from None
-    found = await _known_or_submitted(api, desk, AnalysisRequest({"videoUrl": url}, identity, fields.get("language")))
+    wanted = addressed(await _url_fields(api, request))
+    found = await _known_or_submitted(api, desk, wanted)
     return await _answer(api, request, desk, found)
 
 
 async def _known_or_submitted(api: Api, desk: Analyses, wanted: AnalysisRequest) -> CachedAnalysis | Job:
     """The stored result, or the job that makes it: a new one, or the one that lives for others who asked here."""
-    payload = {**wanted.payload, **({} if wanted.language is None else {"language": wanted.language})}
     try:
-        validated(api.queue.registry["analyze"], payload)
+        validated(api.queue.registry["analyze"], wanted.payload)
     except BadPayload as error:
-        raise BadPayload(*(_as_field(fault) for fault in error.errors)) from None
+        raise BadPayload(*(wanted.fault(fault) for fault in error.errors)) from None
     key = cache_key(wanted.identity, strategy(desk.model, None, wanted.language))
     if stored := await desk.results.get(key):
         result, maker = stored
         return CachedAnalysis(maker, result)
-    asked = Submission("analyze", payload, HIGHEST_PRIORITY, dedupe_key=f"asked {key}", source="analyze")
+    asked = Submission("analyze", wanted.payload, HIGHEST_PRIORITY, dedupe_key=f"asked {key}", source="analyze")
     job, _ = await api.queue.submit(asked)
     return job
 
 
 async def _answer(api: Api, request: web.Request, desk: Analyses, found: CachedAnalysis | Job) -> web.Response:
     if isinstance(found, CachedAnalysis):
-        return _recipe(found.job_id, found.result, cached=True)
+        return reply(serialize.recipe(found.job_id, found.result, cached=True))
     if "respond-async" in request.headers.get("Prefer", "").lower():
         return _accepted(found)
     return await _waited(api, desk, found)
@@ -125,30 +115,25 @@ async def _waited(api: Api, desk: Analyses, job: Job) -> web.Response:
 
 def _ended(job: Job) -> web.Response:
     if job.status is Status.COMPLETED:
-        return _recipe(job.id, job.result)
+        return reply(serialize.recipe(job.id, job.result))
     why = "cancelled" if job.status is Status.CANCELLED or job.error is None else job.error.kind
     return _refusal(ENDED_WITHOUT_RECIPE[why], job.error.message if job.error else f"{job.id} is {job.status}", job)
 
 
-def _recipe(job_id: str, result: Mapping[str, Any], *, cached: bool = False) -> web.Response:
-    metadata = {**result["metadata"], **({"cached": True} if cached else {})}
-    return reply({"jobId": job_id, "recipe": result["recipe"], "metadata": metadata})
-
-
 def _accepted(job: Job) -> web.Response:
-    return reply({"jobId": job.id, "status": job.status.value}, 202, {"Location": f"/api/jobs/{job.id}"})
+    return reply(serialize.moved(job), 202, {"Location": f"/api/jobs/{job.id}"})
 
 
 def _refusal(kind: ProblemType, detail: str, job: Job) -> web.Response:
     headers = {} if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
-    return problem(kind, detail, headers=headers, more={"jobId": job.id, "error": serialize.failure(job.error)})
+    return problem(kind, detail, headers=headers, more=serialize.without_recipe(job))
 
 
 def _check_upload(api: Api, request: web.Request, desk: Analyses) -> None:
     """Refuse, before the body is read, what could not be taken after it."""
     if request.content_type != MULTIPART:
         raise WrongForm(f"the Content-Type is {request.content_type}; send {MULTIPART} with a file field video")
-    validated(api.queue.registry["analyze"], {"videoPath": str(desk.uploads.folder / "video")})
+    validated(api.queue.registry["analyze"], upload_payload(desk.uploads.folder / VIDEO))
     if request.content_length is not None and request.content_length > desk.uploads.limit + CHUNK:
         raise TooLarge(f"videos of up to {desk.uploads.limit >> 20} MiB are taken (MAX_UPLOAD_MB)")
 
@@ -159,37 +144,32 @@ async def _received(request: web.Request, desk: Analyses) -> AsyncIterator[Analy
     stored: Upload | None = None
     language: str | None = None
     async with AsyncExitStack() as stack:
-        async for part in parts_of(request, FILE_FIELDS):
-            if part.name == "video":
+        async for part in parts_of(request, (VIDEO, LANGUAGE)):
+            if part.name == VIDEO:
                 stored = await _stored(stack, desk, part)
             else:
                 language = (await text_of(part)).strip() or None
         if stored is None:
-            raise BadPayload(FieldError("video", "is required: a file field with the video's content"))
-        yield AnalysisRequest({"videoPath": str(stored.path)}, f"sha256:{stored.digest}", language)
+            raise BadPayload(FieldError(VIDEO, "is required: a file field with the video's content"))
+        yield uploaded(stored.path, stored.digest, language)
 
 
 async def _stored(stack: AsyncExitStack, desk: Analyses, part: BodyPartReader) -> Upload:
     if part.filename is None:
-        raise BadPayload(FieldError("video", "is a text field; send the file's content (curl: -F video=@FILE)"))
+        raise BadPayload(FieldError(VIDEO, "is a text field; send the file's content (curl: -F video=@FILE)"))
     try:
         stored = await stack.enter_async_context(desk.uploads.received(chunks_of(part)))
     except UploadTooLarge as error:
         raise TooLarge(str(error)) from None
     if stored.size == 0:
-        raise BadPayload(FieldError("video", "is empty"))
+        raise BadPayload(FieldError(VIDEO, "is empty"))
     return stored
 
 
 async def _url_fields(api: Api, request: web.Request) -> Mapping[str, Any]:
     if request.content_type in (MULTIPART, URLENCODED):
-        fields = await fields_of_form(request, URL_FIELDS, api.settings.max_body)
-        return {name: value for name, value in fields.items() if value or name == "video_url"}
-    fields = await read_object(request, api.settings.max_body)
-    unknown = [FieldError(name, f"unknown field; known are {', '.join(URL_FIELDS)}") for name in fields]
-    if faults := [fault for fault in unknown if fault.field not in URL_FIELDS]:
-        raise BadPayload(*faults)
-    return fields
+        return given(await fields_of_form(request, URL_FIELDS, api.settings.max_body))
+    return await read_object(request, api.settings.max_body)
 
 
 def _desk(api: Api) -> Analyses:
@@ -201,8 +181,3 @@ def _desk(api: Api) -> Analyses:
         raise TypeUnavailable("analyze", "set GEMINI_API_KEY to a key for the Gemini API")
     api.analyses.admit()
     return api.analyses
-
-
-def _as_field(fault: FieldError) -> FieldError:
-    names = {"payload.videoUrl": "video_url", "payload.videoPath": "video", "payload.language": "language"}
-    return FieldError(names.get(fault.field, fault.field), fault.message)

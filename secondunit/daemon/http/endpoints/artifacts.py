@@ -37,7 +37,7 @@ async def of_job(api: Api, request: web.Request) -> web.Response:
     """
     job = await api.queue.get(request.match_info["id"])
     found = await api.artifacts.of(job) if api.artifacts else ()
-    return reply({"artifacts": [serialize.artifact(artifact, content_type_of(artifact.name)) for artifact in found]})
+    return reply(serialize.artifacts(found))
 
 
 async def serve(api: Api, request: web.Request) -> web.StreamResponse:

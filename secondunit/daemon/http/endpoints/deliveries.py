@@ -11,8 +11,7 @@ from secondunit.daemon.http.transport.replies import reply
 async def of_job(api: Api, request: web.Request) -> web.Response:
     """The deliveries of a job, oldest first."""
     job = await api.queue.get(request.match_info["id"])
-    rows = await api.queue.deliveries_of(job.id)
-    return reply({"deliveries": [serialize.delivery(row) for row in rows]})
+    return reply(serialize.deliveries(await api.queue.deliveries_of(job.id)))
 
 
 async def retry(api: Api, request: web.Request) -> web.Response:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from aiohttp import web
 
@@ -39,8 +38,8 @@ async def _feed(api: Api, channel: Channel, filter: Filter, after: int | None, m
     make = partial(_block, generation)
     async with api.queue.follow(filter, after, on_drop=channel.abort) as follow:
         if follow.missed:
-            reset = {"type": "reset", "jobs": await _snapshot(api, filter)}
-            await channel.send(block(encoded(reset).decode(), id=f"{generation}-{follow.after}", retry=RETRY))
+            reset = encoded(serialize.reset(await _snapshot(api, filter)))
+            await channel.send(block(reset.decode(), id=f"{generation}-{follow.after}", retry=RETRY))
         else:
             # No message, but the position of a new reader: cut off before its first message, it misses nothing.
             await channel.send(block(retry=RETRY, id=f"{generation}-{follow.after}" if after is None else None))
@@ -61,10 +60,10 @@ def _block(generation: str, event: Event) -> bytes:
     return block(encoded(serialize.message(event)).decode(), id=f"{generation}-{event.seq}" if event.seq else None)
 
 
-async def _snapshot(api: Api, filter: Filter) -> Sequence[dict[str, Any]]:
+async def _snapshot(api: Api, filter: Filter) -> Sequence[Job]:
     """Live jobs and the most recent ones, newest first."""
     jobs: dict[str, Job] = {}
     for statuses in ([Status.RUNNING], [Status.QUEUED], []):
         page = await api.queue.find(Filter(statuses, filter.types, filter.ids), None, SNAPSHOT)
         jobs |= {job.id: job for job in page.jobs}
-    return [serialize.summary(job) for job in sorted(jobs.values(), key=lambda job: job.seq, reverse=True)]
+    return sorted(jobs.values(), key=lambda job: job.seq, reverse=True)

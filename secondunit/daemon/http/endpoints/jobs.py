@@ -1,7 +1,6 @@
 """Jobs: submit, look, list, cancel, retry."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from aiohttp import web
 
@@ -40,8 +39,7 @@ async def submit_batch(api: Api, request: web.Request) -> web.Response:
     except (BadPayload, UnknownType, TypeUnavailable):
         raise BadPayload(*_faults(api, submissions)) from None
     created = any(new for _, new in stored)
-    content = f'{{"jobs":[{",".join(serialize.accepted(job for job, _ in stored))}]}}'
-    return reply_encoded(content.encode(), 201 if created else 200)
+    return reply_encoded(serialize.batch(job for job, _ in stored).encode(), 201 if created else 200)
 
 
 async def show(api: Api, request: web.Request) -> web.Response:
@@ -55,15 +53,7 @@ async def find(api: Api, request: web.Request) -> web.Response:
     """Jobs newest first."""
     ask = requests.query(requests.ListQuery, request.query)
     page = await api.queue.find(requests.filter_of(ask), ask.cursor, ask.limit)
-    counts = await api.queue.counts()
-    answer: dict[str, Any] = {
-        "jobs": [serialize.detail(job, api.queue.registry) for job in page.jobs],
-        "total": page.total,
-        "queued": sum(counts.queued.values()),
-        "running": sum(counts.running.values()),
-        "nextCursor": None if page.next_cursor is None else str(page.next_cursor),
-    }
-    return reply(answer)
+    return reply(serialize.page(page, await api.queue.counts(), api.queue.registry))
 
 
 async def cancel(api: Api, request: web.Request) -> web.Response:

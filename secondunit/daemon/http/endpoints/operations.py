@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
@@ -22,9 +21,7 @@ RUNNING = Filter(statuses=[Status.RUNNING])
 async def health(api: Api, request: web.Request) -> web.Response:
     """How the daemon is: 503 while it drains or fails; reasons and figures for callers with a key."""
     found = await api.health()
-    answer: dict[str, Any] = {"status": found.status}
-    if CALLER in request:
-        answer |= {"reasons": list(found.reasons), **(found.figures or {})}
+    answer = serialize.health(found, whole=CALLER in request)
     return reply(answer, 503 if found.status in ("draining", "failing") else 200)
 
 
@@ -38,14 +35,14 @@ async def pause(api: Api, request: web.Request) -> web.Response:
     """Start no more jobs of a type; running ones go on."""
     type = request.match_info["type"]
     await api.queue.pause(type)
-    return reply({"type": type, "paused": True})
+    return reply(serialize.type_state(type, paused=True))
 
 
 async def resume(api: Api, request: web.Request) -> web.Response:
     """Start jobs of a type again."""
     type = request.match_info["type"]
     await api.queue.resume(type)
-    return reply({"type": type, "paused": False})
+    return reply(serialize.type_state(type, paused=False))
 
 
 async def stuck(api: Api, request: web.Request) -> web.Response:
@@ -57,7 +54,7 @@ async def stuck(api: Api, request: web.Request) -> web.Response:
         async for job in api.queue.each(RUNNING)
         if (job.lease is not None and job.lease.until < now) or now - job.updated_at >= limit
     ]
-    return reply({"jobs": [serialize.stuck(job, now) for job in sorted(jobs, key=lambda job: job.updated_at)]})
+    return reply(serialize.stuck(sorted(jobs, key=lambda job: job.updated_at), now))
 
 
 async def recover(api: Api, request: web.Request) -> web.Response:
@@ -76,17 +73,12 @@ async def recover(api: Api, request: web.Request) -> web.Response:
 
 async def check(api: Api, _: web.Request) -> web.Response:
     """Whether it is safe to restart now, what runs, and how long that will take."""
-    now = api.clock.now()
-    jobs = []
+    running = []
     async for job in api.queue.each(RUNNING):
         steps = await api.queue.steps_of(job.id)
         paid = [step.name for step in steps if not step.done and step.sends]
-        jobs.append(serialize.under_way(job, paid, now))
-    left = [job["remainingSeconds"] for job in jobs]
-    known = [seconds for seconds in left if seconds is not None]
-    return reply(
-        {"safe": not jobs, "running": jobs, "seconds": None if len(known) < len(left) else max(known, default=0)}
-    )
+        running.append((job, paid))
+    return reply(serialize.restart_check(running, api.clock.now()))
 
 
 async def backup(api: Api, request: web.Request) -> web.Response:
@@ -95,4 +87,4 @@ async def backup(api: Api, request: web.Request) -> web.Response:
         raise ScopeTooSmall("backups are taken on the box itself: `secondunit backup`")
     ask = requests.taken(requests.BackupAsk, await read_object(request, api.settings.max_body))
     snapshot = await api.backup(Path(ask.path), ask.keep)
-    return reply({"path": str(snapshot.path), "bytes": snapshot.size, "jobs": snapshot.jobs})
+    return reply(serialize.backup(snapshot))

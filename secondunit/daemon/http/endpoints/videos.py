@@ -1,37 +1,28 @@
 """The places of a video, for TrailTag's clients: asked for, read from what is stored, and what failed tried again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from secondunit.daemon.http.context import Api, Locations
 from secondunit.daemon.http.contract import requests, trailtag
+from secondunit.daemon.http.contract.video_requests import LocationsRequest, located
 from secondunit.daemon.http.transport.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import NoSuchLocations
 from secondunit.daemon.http.transport.replies import reply
-from secondunit.handlers.locations.strategy import latest_key, location_strategy, locations_key, video_id
+from secondunit.handlers.locations.strategy import (
+    latest_key,
+    latest_strategy,
+    location_strategy,
+    locations_key,
+    video_id,
+)
 from secondunit.queue.errors import BadPayload, FieldError, NotAllowed, TypeUnavailable
 from secondunit.queue.model import Job
 from secondunit.queue.service import Submission
 
 TYPE = "locations"
-
-
-@dataclass(frozen=True, slots=True)
-class LocationsRequest:
-    """A video whose places are wanted; `field` is what the caller called its address."""
-
-    field: str
-    video: str
-    strategy: str
-    payload: Mapping[str, Any]
-
-    @property
-    def key(self) -> str:
-        """Where the result is kept."""
-        return locations_key(self.video, self.strategy)
 
 
 async def analyze(api: Api, request: web.Request) -> web.Response:
@@ -41,16 +32,19 @@ async def analyze(api: Api, request: web.Request) -> web.Response:
     202 with the job that looks for them, which is shared by all who ask for the same meanwhile.
     """
     desk = _desk(api)
-    wanted = _wanted(desk, requests.taken(requests.VideoAsk, await read_object(request, api.settings.max_body)))
-    if stored := await desk.results.get(wanted.key):
+    ask = requests.taken(requests.VideoAsk, await read_object(request, api.settings.max_body))
+    wanted = located(ask)
+    video, strategy = _named(desk, wanted)
+    key = locations_key(video, strategy)
+    if stored := await desk.results.get(key):
         result, maker = stored
         return reply(trailtag.known(maker, result))
-    labels = {trailtag.VIDEO: wanted.video, trailtag.STRATEGY: wanted.strategy}
-    asked = Submission(TYPE, wanted.payload, dedupe_key=f"asked {wanted.key}", source=trailtag.SOURCE, labels=labels)
+    labels = {trailtag.VIDEO: video, trailtag.STRATEGY: strategy}
+    asked = Submission(TYPE, wanted.payload, dedupe_key=f"asked {key}", source=trailtag.SOURCE, labels=labels)
     try:
         job, _ = await api.queue.submit(asked)
     except BadPayload as error:
-        raise BadPayload(*(_as_written(fault, wanted.field) for fault in error.errors)) from None
+        raise BadPayload(*(wanted.fault(fault) for fault in error.errors)) from None
     return reply(trailtag.submitted(job), 202, {"Location": f"/api/jobs/{job.id}"})
 
 
@@ -67,7 +61,7 @@ async def retry(api: Api, request: web.Request) -> web.Response:
     """Look again for the places that failed, and only for those; the job that made the result does so."""
     api.queue.registry[TYPE]
     result, maker = await _stored(_desk(api), request)
-    if not result["failed"]:
+    if not trailtag.anything_failed(result):
         raise NotAllowed(maker, "no place failed; there is nothing to be tried again")
     job = await _requeued(api, await api.queue.get(maker))  # which is there: a result that is kept keeps its job
     return reply(trailtag.moved(job), 202, {"Location": f"/api/jobs/{job.id}"})
@@ -88,31 +82,19 @@ async def _stored(desk: Locations, request: web.Request) -> tuple[Mapping[str, A
     named = requests.query(requests.StrategyQuery, request.query).strategy
     found = await desk.results.get(locations_key(video, named or location_strategy(desk.model, None)))
     if found is None and named is None and (latest := await desk.results.get(latest_key(video))):
-        found = await desk.results.get(locations_key(video, str(latest[0]["strategy"])))
+        found = await desk.results.get(locations_key(video, latest_strategy(latest[0])))
     if found is None:
         raise NoSuchLocations(video, named)
     return found
 
 
-def _wanted(desk: Locations, ask: requests.VideoAsk) -> LocationsRequest:
-    field = "url" if ask.video_url is None else "video_url"
-    if ask.url is not None and ask.video_url is not None:
-        raise BadPayload(FieldError("video_url", "is another word for url; give one of them"))
-    url = ask.url or ask.video_url
-    if not url:
-        raise BadPayload(FieldError(field, "is required: the http(s) address of a video"))
+def _named(desk: Locations, wanted: LocationsRequest) -> tuple[str, str]:
+    """The video's name, and that of how its places are found."""
     try:
-        video = video_id(url)
+        video = video_id(wanted.url)
     except ValueError as error:
-        raise BadPayload(FieldError(field, f"is no address: {error}")) from None
-    params = ask.params.model_dump(exclude_none=True) if ask.params else {}
-    strategy = location_strategy(params.get("model", desk.model), params.get("language"))
-    return LocationsRequest(field, video, strategy, {"videoUrl": url, **({"params": params} if params else {})})
-
-
-def _as_written(fault: FieldError, field: str) -> FieldError:
-    name = fault.field.removeprefix("payload.")
-    return FieldError(field if name == "videoUrl" else name, fault.message)
+        raise BadPayload(FieldError(wanted.field, f"is no address: {error}")) from None
+    return video, location_strategy(wanted.model(desk.model), wanted.language)
 
 
 def _desk(api: Api) -> Locations:

@@ -1,0 +1,102 @@
+"""Requests about a video, by their fields' names: what they mean to the job types that answer them, and back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from secondunit.daemon.http.contract.requests import VideoAsk
+from secondunit.handlers.tools.fetching.video_urls import url_identity
+from secondunit.queue.errors import BadPayload, FieldError
+
+VIDEO, LANGUAGE = "video", "language"  # the fields of a form with a file
+URL_FIELDS = ("video_url", LANGUAGE)  # of a form, or a body, with an address
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisRequest:
+    """A video to be analysed: `identity` is the same for the same video."""
+
+    video: Mapping[str, str]
+    identity: str
+    language: Any = None
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """Of the job `analyze`."""
+        return {**self.video, **({} if self.language is None else {"language": self.language})}
+
+    @staticmethod
+    def fault(fault: FieldError) -> FieldError:
+        """A fault of the payload under the name of the request's own field."""
+        names = {"payload.videoUrl": "video_url", "payload.videoPath": VIDEO, "payload.language": LANGUAGE}
+        return FieldError(names.get(fault.field, fault.field), fault.message)
+
+
+def uploaded(path: Path, digest: str, language: str | None) -> AnalysisRequest:
+    """A file that came with the request."""
+    return AnalysisRequest(upload_payload(path), f"sha256:{digest}", language)
+
+
+def upload_payload(path: Path) -> Mapping[str, str]:
+    """The payload of the job `analyze` for a file."""
+    return {"videoPath": str(path)}
+
+
+def given(form: Mapping[str, str]) -> Mapping[str, str]:
+    """The fields of a form that hold something; the address in any case, so that it is missed by name."""
+    return {name: value for name, value in form.items() if value or name == "video_url"}
+
+
+def addressed(fields: Mapping[str, Any]) -> AnalysisRequest:
+    """A video by its address."""
+    unknown = [name for name in fields if name not in URL_FIELDS]
+    if unknown:
+        raise BadPayload(*(FieldError(name, f"unknown field; known are {', '.join(URL_FIELDS)}") for name in unknown))
+    url = fields.get("video_url")
+    if not isinstance(url, str) or not url:
+        raise BadPayload(FieldError("video_url", "is required: the http(s) address of a video"))
+    try:
+        identity = url_identity(url)
+    except ValueError as error:
+        raise BadPayload(FieldError("video_url", f"is no address: {error}")) from None
+    return AnalysisRequest({"videoUrl": url}, identity, fields.get(LANGUAGE))
+
+
+@dataclass(frozen=True, slots=True)
+class LocationsRequest:
+    """A video whose places are wanted; `field` is what the caller called its address."""
+
+    field: str
+    url: str
+    params: Mapping[str, Any]
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """Of the job that looks for them."""
+        return {"videoUrl": self.url, **({"params": self.params} if self.params else {})}
+
+    @property
+    def language(self) -> str | None:
+        """Of the subtitles and of the answer, where the caller names one."""
+        return self.params.get("language")
+
+    def model(self, usual: str) -> str:
+        """The one that is asked."""
+        return str(self.params.get("model", usual))
+
+    def fault(self, fault: FieldError) -> FieldError:
+        """A fault of the payload under the name that the caller wrote."""
+        name = fault.field.removeprefix("payload.")
+        return FieldError(self.field if name == "videoUrl" else name, fault.message)
+
+
+def located(ask: VideoAsk) -> LocationsRequest:
+    """What is asked for."""
+    field = "url" if ask.video_url is None else "video_url"
+    if ask.url is not None and ask.video_url is not None:
+        raise BadPayload(FieldError("video_url", "is another word for url; give one of them"))
+    url = ask.url or ask.video_url
+    if not url:
+        raise BadPayload(FieldError(field, "is required: the http(s) address of a video"))
+    return LocationsRequest(field, url, ask.params.model_dump(exclude_none=True) if ask.params else {})

@@ -17,16 +17,19 @@ import uvloop
 from pydantic import BaseModel
 from rows import fill
 
+from secondunit.daemon.automation.backend_results import BackendResults
+from secondunit.daemon.monitoring.alerts import Poisoned
+from secondunit.daemon.monitoring.delivery_log import DeliveryLog
 from secondunit.daemon.monitoring.job_log import JobLog
 from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.daemon.process import logs
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.randomness import StockedRandom
 from secondunit.handlers.tools.storage.workspace import WorkFolders
-from secondunit.queue.context import Hooks
 from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.hub import Hub
+from secondunit.queue.instrumentation import Sinks
 from secondunit.queue.model import Event
 from secondunit.queue.service import Queue, Submission
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
@@ -49,7 +52,7 @@ async def noop(ctx: JobContext, payload: Payload) -> dict[str, int]:
 
 @dataclass(slots=True)
 class Bench:
-    """A queue and its worker, with the daemon's log and metrics listening."""
+    """A queue and its worker, with what the daemon has listening."""
 
     store: SqliteStore
     queue: Queue
@@ -159,15 +162,16 @@ async def measure(what: str, n: int, synchronous: str, folder: Path, ended: int)
     path = folder / "queue.db"
     await (await open_store(path, synchronous=synchronous)).close()
     fill(path, ended=ended, delayed=100_000 if what == "claim" else 0)
-    clock, hub, random = SystemClock(), Hub(), StockedRandom()
+    clock, random = SystemClock(), StockedRandom()
+    emit = Sinks(JobLog(clock), DeliveryLog(), Metrics(clock), Poisoned(clock), BackendResults())
+    hub = Hub(emit)
     store = await open_store(path, synchronous=synchronous)
     registry = Registry([HandlerSpec("noop", Payload, noop, concurrency=10)])
-    runtime = Runtime(store, hub, clock, random, WorkFolders(folder), Hooks())
+    runtime = Runtime(store, hub, clock, random, WorkFolders(folder), emit)
     worker = Worker(runtime, registry, boot="bench", ttl=TTL, most=10)
     bench = Bench(store, Queue(store, registry, hub, clock, random, coming=worker.look), worker, {})
     store.listen(hub.publish)
-    for tap in (JobLog(clock), Metrics(store, tuple(registry), clock), bench.hear):
-        hub.tap(tap)
+    hub.tap(bench.hear)
     if what == "drain":
         await batches(bench, n)
     await store.ping()

@@ -12,8 +12,8 @@ import structlog
 
 from secondunit.daemon.automation.backend import KIND as BACKEND
 from secondunit.daemon.automation.backend import Backend, BackendSender
+from secondunit.daemon.automation.backend_results import BackendResults
 from secondunit.daemon.automation.partial_retry import PartialRetrier
-from secondunit.daemon.automation.poller import Ears, Poller
 from secondunit.daemon.config.job_types import DiscoveredJobTypes, discover
 from secondunit.daemon.config.loader import Config, unserved
 from secondunit.daemon.config.settings import Settings
@@ -28,7 +28,9 @@ from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.context import Analyses, Api, Locations
 from secondunit.daemon.http.listeners import http_settings, listening
 from secondunit.daemon.monitoring.alerts import AlertHook, Alerts, Limits, Poisoned
+from secondunit.daemon.monitoring.delivery_log import DeliveryLog
 from secondunit.daemon.monitoring.disk_guard import DiskGuard, NoReserve
+from secondunit.daemon.monitoring.exposition import Exposition
 from secondunit.daemon.monitoring.health import Box, Checkup
 from secondunit.daemon.monitoring.job_log import JobLog, mode_lines
 from secondunit.daemon.monitoring.metrics import Metrics
@@ -38,20 +40,18 @@ from secondunit.daemon.process.lifecycle import Stop, Systemd, drain, stop_on_si
 from secondunit.daemon.process.randomness import StockedRandom
 from secondunit.daemon.wiring.backend import backend_of, poller_of
 from secondunit.daemon.wiring.background import loops
-from secondunit.daemon.wiring.components import Components, World
+from secondunit.daemon.wiring.components import Components, Watchers, World
 from secondunit.daemon.wiring.database import store_of
 from secondunit.daemon.wiring.resources import VERSION, sessions_of, tools_of
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue import leases
-from secondunit.queue.context import Hooks
 from secondunit.queue.engine import Snapshot
 from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
-from secondunit.queue.model import Job
+from secondunit.queue.instrumentation import Sinks
 from secondunit.queue.service import Queue
-from secondunit.queue.store import Delivery
 from secondunit.queue.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -63,19 +63,21 @@ async def serve(config: Config, systemd: Systemd) -> None:
     clock, boot = SystemClock(), secrets.token_hex(8)
     for warning in config.warnings:
         log.warning("config.odd", message=warning)
+    watchers = Watchers(Metrics(clock), Poisoned(clock), BackendResults())
+    emit = Sinks(JobLog(clock), DeliveryLog(), watchers.metrics, watchers.poisoned, watchers.results)
     with stop_on_signals() as stop:
         async with (
             store_of(settings.database) as store,
-            tools_of(settings, clock, store) as tools,
+            tools_of(settings, clock, store, emit) as tools,
             sessions_of(settings) as (session, operators),
         ):
-            work, joblog = WorkFolders(settings.data_dir), JobLog(clock)
-            freed = await leases.reclaim(store, clock, boot, joblog.reclaimed)
+            work = WorkFolders(settings.data_dir)
+            freed = await leases.reclaim(store, clock, boot, emit)
             log.info("daemon.starting", message=f"starting as boot {boot}; {freed} jobs of an earlier one run again")
             await tidy(store, work, settings.roots)
             found = discover(tools, settings)
             _report(found, settings)
-            world = World(settings, clock, boot, store, tools, work, session, operators, joblog)
+            world = World(settings, clock, boot, store, tools, work, session, operators, watchers, emit)
             components = _compose(world, found)
             async with asyncio.TaskGroup() as group:
                 await _run(group, world, components, stop, systemd)
@@ -83,31 +85,30 @@ async def serve(config: Config, systemd: Systemd) -> None:
 
 def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     settings, clock, store = world.settings, world.clock, world.store
-    registry, hub, random = Registry(found.specs), Hub(), StockedRandom()
-    metrics = Metrics(store, tuple(registry), clock)
-    worker = _worker(world, registry, hub, metrics)
+    emit, watchers = world.emit, world.watchers
+    registry, hub, random = Registry(found.specs), Hub(emit), StockedRandom()
+    worker = _worker(world, registry, hub)
     disk = DiskGuard(store.engine.reserve or NoReserve(settings.data_dir), clock)
     queue = Queue(
         store, registry, hub, clock, random,
         interrupt=worker.stop_job, coming=worker.look, admit=disk.admit, max_queued=settings.max_queued_jobs,
     )  # fmt: skip
     backend = backend_of(settings, world.operators, clock)
-    ears = Ears(metrics.observe_poll, metrics.observe_backend_jobs)
-    poller = poller_of(settings, backend, queue, store.cache, clock, random, ears)
-    deliverer = Deliverer(store.outbox, _senders(world, backend), clock, random, log, on_sent=_on_sent(metrics, poller))
+    poller = poller_of(settings, backend, queue, store.cache, clock, random, results=watchers.results, emit=emit)
+    deliverer = Deliverer(store.outbox, _senders(world, backend), clock, random, emit=emit)
     gemini, geocoder = world.tools.gemini, world.tools.geocoder
     checkup = Checkup(
-        queue, _box(world, found), clock, metrics.degraded,
+        queue, _box(world, found), clock, watchers.metrics.degraded,
         disk=disk, poller=poller, gemini=gemini, geocoder=geocoder,
     )  # fmt: skip
-    partial_retrier = PartialRetrier(clock, found.specs, world.joblog.partial_retried)
-    poisoned = Poisoned(clock)
+    partial_retrier = PartialRetrier(clock, found.specs, emit)
     uploads = Uploads(settings.uploads, settings.max_upload_mb << 20, clock, found.known)
     api = Api(
         queue=queue,
         rule=AddressRule(settings.allow_private_addresses),
         clock=clock,
-        metrics=metrics,
+        metrics=Exposition(watchers.metrics.registry, store, tuple(registry), clock),
+        emit=emit,
         health=checkup,
         retry_delivery=deliverer.retry,
         backup=_backup(world),
@@ -119,30 +120,18 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
         locations=_locations(world),
     )
     store.listen(hub.publish)
-    hub.tap(world.joblog)
-    hub.tap(metrics)
-    hub.tap(poisoned)
     hub.tap(uploads.hear)
     hub.tap(partial_retrier.hear)
     if poller:
         hub.tap(poller.hear)
     hub.tap(lambda events: deliverer.wake() if any(event.status.ended for event in events) else None)
-    alerts = _alerts(world, checkup, poisoned)
-    return Components(worker, queue, metrics, deliverer, disk, poller, alerts, uploads, partial_retrier, api)
+    alerts = _alerts(world, checkup)
+    return Components(worker, queue, deliverer, disk, poller, alerts, uploads, partial_retrier, api)
 
 
-def _worker(world: World, registry: Registry, hub: Hub, metrics: Metrics) -> Worker:
-    def in_doubt(job: Job, step: str, sends: int) -> None:
-        metrics.observe_doubt()
-        world.joblog.in_doubt(job, step, sends)
-
-    hooks = Hooks(metrics.observe_phase, in_doubt)
-    if world.tools.gemini:
-        world.tools.gemini.listen(metrics.observe_tokens)
-    if world.tools.geocoder:
-        world.tools.geocoder.listen(metrics.observe_geocode)
+def _worker(world: World, registry: Registry, hub: Hub) -> Worker:
     return Worker(
-        Runtime(world.store, hub, world.clock, SystemRandom(), world.work, hooks, world.joblog.raised),
+        Runtime(world.store, hub, world.clock, SystemRandom(), world.work, world.emit),
         registry,
         boot=world.boot,
         ttl=timedelta(seconds=world.settings.lease_seconds),
@@ -176,22 +165,13 @@ def _senders(world: World, backend: Backend | None) -> Mapping[str, Sender]:
     return senders if backend is None else senders | {BACKEND: BackendSender(backend)}
 
 
-def _on_sent(metrics: Metrics, poller: Poller | None) -> Callable[[Delivery, str], None]:
-    def on_sent(delivery: Delivery, outcome: str) -> None:
-        metrics.observe_delivery(delivery.notice.target.kind, outcome)
-        if poller:
-            poller.told(delivery, outcome)
-
-    return on_sent
-
-
-def _alerts(world: World, checkup: Checkup, poisoned: Poisoned) -> Alerts | None:
+def _alerts(world: World, checkup: Checkup) -> Alerts | None:
     settings = world.settings
     if settings.alert_url is None:
         return None
     hook = AlertHook(world.operators, settings.alert_url.get_secret_value())
     limits = Limits(settings.alert_failed_jobs, timedelta(minutes=settings.alert_after_minutes))
-    return Alerts(partial(checkup.sight, poisoned), hook, limits, world.clock, settings.box)
+    return Alerts(partial(checkup.sight, world.watchers.poisoned), hook, limits, world.clock, settings.box)
 
 
 def _box(world: World, found: DiscoveredJobTypes) -> Box:

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +13,7 @@ from secondunit.queue.durable_files import Marks, intact, secure
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.handler import Workspace
 from secondunit.queue.hub import Hub
+from secondunit.queue.instrumentation import PhaseEnded, Sink, StepInDoubt
 from secondunit.queue.json_text import load
 from secondunit.queue.model import Change, Event, Job, Lease
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered
@@ -29,19 +29,11 @@ FULL_DISK_PAUSE = 1.0
 ENCODE = json.JSONEncoder(allow_nan=False).encode
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """What the daemon wants to hear of runs: a phase's seconds, and a paid call that was found in doubt."""
-
-    phase_ended: Callable[[str, str, float], None] = lambda type, phase, seconds: None
-    found_in_doubt: Callable[[Job, str, int], None] = lambda job, step, sends: None
-
-
 class RunContext:
     """The JobContext of one lease."""
 
     def __init__(
-        self, job: Job, lease: Lease, workspace: Workspace, store: Store, hub: Hub, clock: Clock, hooks: Hooks
+        self, job: Job, lease: Lease, workspace: Workspace, store: Store, hub: Hub, clock: Clock, emit: Sink
     ) -> None:
         self._job = job
         self._lease = lease
@@ -49,7 +41,7 @@ class RunContext:
         self._store = store
         self._hub = hub
         self._clock = clock
-        self._hooks = hooks
+        self._emit = emit
         self._fraction = 0.0
         self._message: str | None = None
         self._phase: str | None = None
@@ -98,7 +90,7 @@ class RunContext:
             yield
             self._note(end, None, name)
         finally:
-            self._hooks.phase_ended(self._job.type, name, self._clock.monotonic() - began)
+            self._emit(PhaseEnded(self._job.type, name, self._clock.monotonic() - began))
             self._phase, _, self._weight, self._end = outer
             self._floor = end
 
@@ -162,7 +154,7 @@ class RunContext:
     ) -> T:
         sends = await self._in_doubt(stored) if stored and not stored.done else 0
         if sends:
-            self._hooks.found_in_doubt(self._job, name, sends)
+            self._emit(StepInDoubt(self._job, name, sends))
             await self._show_doubt(name, sends)
         if sends >= SENDS or (sends and policy == "fail"):
             raise Deterministic(

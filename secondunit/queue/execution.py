@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from secondunit.queue import state
 from secondunit.queue.clock import Clock, Random
-from secondunit.queue.context import FLUSH_EVERY, Hooks, RunContext, clean, to_json, with_room
+from secondunit.queue.context import FLUSH_EVERY, RunContext, clean, to_json, with_room
 from secondunit.queue.errors import BadPayload, JobNotFound, LeaseLost, StoreBroken, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, Workspace, Workspaces
 from secondunit.queue.hub import Hub
+from secondunit.queue.instrumentation import HandlerRaised, Sink, unheard
 from secondunit.queue.model import Change, Job, Lease
 from secondunit.queue.outcome import (
     Completed,
@@ -41,8 +42,7 @@ class Runtime:
     clock: Clock
     random: Random
     workspaces: Workspaces
-    hooks: Hooks = field(default_factory=Hooks)
-    on_error: Callable[[Job, BaseException], None] = lambda job, error: None
+    emit: Sink = unheard
 
 
 class Execution:
@@ -103,13 +103,13 @@ class Execution:
         try:
             workspace = await self._runtime.workspaces.open(self.job)
         except Exception as error:  # noqa: BLE001  part of the run's boundary: without its folders it fails, not the daemon
-            self._runtime.on_error(self.job, error)
+            self._runtime.emit(HandlerRaised(self.job, error))
             return _cleaned(classify(error))
         return self._judged(await self._worked(workspace))
 
     async def _worked(self, workspace: Workspace) -> asyncio.Task[Outcome]:
         runtime = self._runtime
-        ctx = RunContext(self.job, self.lease, workspace, runtime.store, runtime.hub, runtime.clock, runtime.hooks)
+        ctx = RunContext(self.job, self.lease, workspace, runtime.store, runtime.hub, runtime.clock, runtime.emit)
         self._work = work = asyncio.create_task(self._handle(ctx))
         if self._verdict is not None:
             self._tell()
@@ -163,7 +163,7 @@ class Execution:
         except TypeUnavailable as error:
             return Postpone(UNAVAILABLE_PAUSE, clean(str(error)))
         except Exception as error:  # noqa: BLE001  a run's boundary: what a handler raises is an outcome, not a crash
-            self._runtime.on_error(self.job, error)
+            self._runtime.emit(HandlerRaised(self.job, error))
             return _cleaned(classify(error))
 
     async def _watch(self, ctx: RunContext) -> None:

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from secondunit.queue.instrumentation import JobsMoved, Sink, unheard
 from secondunit.queue.model import Event, Filter, JobId
 
 Tap = Callable[[Sequence[Event]], None]
@@ -77,9 +78,10 @@ class Subscription:
 
 
 class Hub:
-    """Passes events on to taps (parts of the daemon) and subscriptions (readers)."""
+    """Passes events on to subscriptions (readers), to taps (parts that act on them), and as a fact to who watches."""
 
-    def __init__(self) -> None:
+    def __init__(self, emit: Sink = unheard) -> None:
+        self._emit = emit
         self._taps: list[Tap] = []
         self._subscriptions: set[Subscription] = set()
         self._by_job: dict[JobId, set[Subscription]] = {}
@@ -118,3 +120,5 @@ class Hub:
                 subscription.offer((event,))
         for tap in self._taps:
             tap(events)
+        if events:
+            self._emit(JobsMoved(events))

@@ -6,7 +6,7 @@ from datetime import timedelta
 from secondunit.queue import state
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import JobNotFound, LeaseLost, StoreFull
-from secondunit.queue.model import Job
+from secondunit.queue.instrumentation import RunReclaimed, Sink, unheard
 from secondunit.queue.store import Store
 from secondunit.queue.worker import Worker
 
@@ -14,15 +14,16 @@ AT_ONCE = 500
 NO_SHIFT = timedelta(0)
 
 
-async def reclaim(store: Store, clock: Clock, boot: str, on_reclaim: Callable[[Job], None] = lambda job: None) -> int:
+async def reclaim(store: Store, clock: Clock, boot: str, emit: Sink = unheard) -> int:
     """Free every lease that ran out or that another boot held; how many there were."""
     freed = 0
     while leases := await store.expired(clock.now(), boot, AT_ONCE):
         for lease in leases:
             try:
-                on_reclaim(await store.change(lease.job_id, lambda job: state.expire(job, clock.now()), lease=lease))
+                job = await store.change(lease.job_id, lambda job: state.expire(job, clock.now()), lease=lease)
             except (LeaseLost, JobNotFound):
                 continue  # it ended, or was freed, since it was listed
+            emit(RunReclaimed(job))
             freed += 1
     return freed
 
@@ -33,7 +34,7 @@ async def keep(
     clock: Clock,
     *,
     clock_was_set: Callable[[], timedelta] = lambda: NO_SHIFT,
-    on_reclaim: Callable[[Job], None] = lambda job: None,
+    emit: Sink = unheard,
 ) -> None:
     """Beat for ever, at a third of the lease.
 
@@ -49,7 +50,7 @@ async def keep(
                 await store.shift(shift)
                 shift = NO_SHIFT
             await _beat(worker, store, clock, forgiving=unwritten)
-            await reclaim(store, clock, worker.boot, on_reclaim)
+            await reclaim(store, clock, worker.boot, emit)
             unwritten = False
         except StoreFull:
             unwritten = True

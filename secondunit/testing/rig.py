@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from secondunit.queue.context import Hooks
 from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry, Workspace
 from secondunit.queue.hub import Hub
+from secondunit.queue.instrumentation import Fact, HandlerRaised
 from secondunit.queue.model import Change, Filter, Job, JobId
 from secondunit.queue.service import Queue, Submission
 from secondunit.queue.worker import Worker
@@ -19,6 +19,7 @@ from secondunit.testing.clock import ManualClock
 from secondunit.testing.faulty_store import FaultyStore
 from secondunit.testing.jobs import BOOT, TTL
 
+F = TypeVar("F", bound=Fact)
 Run = Callable[[JobContext, Any], Awaitable[Any]]
 
 
@@ -73,12 +74,12 @@ class RecordedFolders:
 class Rig:
     """The parts, put together as the daemon does it."""
 
-    def __init__(self, *specs: HandlerSpec, most: int = 5, max_queued: int = 1_000, hooks: Hooks | None = None) -> None:
+    def __init__(self, *specs: HandlerSpec, most: int = 5, max_queued: int = 1_000) -> None:
         self.clock = ManualClock()
         self.store = FaultyStore()
-        self.hub = Hub()
+        self.facts: list[Fact] = []
+        self.hub = Hub(self.facts.append)
         self.folders = RecordedFolders()
-        self.errors: list[BaseException] = []
         self.store.listen(self.hub.publish)
         self.registry = Registry(specs)
         rng = SteadyRandom()
@@ -88,8 +89,7 @@ class Rig:
             self.clock,
             rng,
             self.folders,
-            hooks or Hooks(),
-            lambda job, error: self.errors.append(error),
+            self.facts.append,
         )
         self.worker = Worker(self.runtime, self.registry, boot=BOOT, ttl=TTL, most=most)
         self.queue = Queue(
@@ -102,6 +102,15 @@ class Rig:
             coming=self.worker.look,
             max_queued=max_queued,
         )
+
+    @property
+    def errors(self) -> list[BaseException]:
+        """What handlers raised."""
+        return [fact.error for fact in self.facts if isinstance(fact, HandlerRaised)]
+
+    def heard(self, kind: type[F]) -> list[F]:
+        """The facts of this kind that were announced."""
+        return [fact for fact in self.facts if isinstance(fact, kind)]
 
     async def submit(self, type: str, n: int = 0, **fields: Any) -> JobId:
         """A new job's id."""

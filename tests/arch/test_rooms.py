@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "secondunit"
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
 
-HANDLERS_MAY_SEE = {"handler", "outcome", "errors", "model", "clock", "retry"}
+HANDLERS_MAY_SEE = {"handler", "outcome", "errors", "model", "clock", "retry", "instrumentation"}
 
 # Who may import which library; where a path ends in "/", everything below it.
 OWNERS: dict[str, tuple[str, ...]] = {
@@ -54,6 +54,7 @@ CATCHES_EVERYTHING = {
     "daemon/config/plugin_guard.py": "somebody else's code, asked by the daemon's loops: a fault would end them",
     "daemon/http/server.py": "the HTTP middleware: what a request raised becomes a problem",
     "daemon/main.py": "the process ends: what ended it becomes its exit code",
+    "queue/instrumentation.py": "a sink: what watches a run, a request or a loop must not be able to end it",
     "queue/stores/sqlite/writer.py": "the writer's thread: what a decision raised is raised again in its caller's task",
 }
 

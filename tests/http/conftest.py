@@ -24,12 +24,14 @@ from secondunit.daemon.http.server import build_app, express
 from secondunit.daemon.http.transport.problems import MEDIA_TYPE
 from secondunit.daemon.http.transport.route import ApiRoute
 from secondunit.daemon.monitoring.health_report import HealthReport
+from secondunit.daemon.monitoring.http_requests import RequestAnswered
 from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.queue import state, value
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.hub import Hub
+from secondunit.queue.instrumentation import Fact
 from secondunit.queue.model import Event, Job, Lease
 from secondunit.queue.outcome import Completed, Outcome
 from secondunit.queue.retry import RetryPolicy
@@ -83,8 +85,10 @@ class FakeMetrics:
     content_type: str = "text/plain; version=1.0.0; charset=utf-8"
     observed: list[tuple[str, str, int]] = field(default_factory=list)
 
-    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        self.observed.append((method, route, status))
+    def hear(self, fact: Fact) -> None:
+        """Keep which requests were answered."""
+        if isinstance(fact, RequestAnswered):
+            self.observed.append((fact.method, fact.route, fact.status))
 
     async def render(self) -> bytes:
         return b"secondunit_up 1\n"
@@ -159,6 +163,7 @@ class ApiHarness:
             rule=rule,
             clock=self.clock,
             metrics=self.metrics,
+            emit=self.metrics.hear,
             health=self._health,
             retry_delivery=self._retry_delivery,
             stopping=self.stopping,

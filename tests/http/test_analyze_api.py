@@ -19,7 +19,6 @@ from secondunit.daemon.files.uploads import SWEEP_EVERY, Uploads
 from secondunit.daemon.http.context import Analyses
 from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.handlers.analyze.strategy import cache_key, strategy
-from secondunit.queue.context import Hooks
 from secondunit.queue.errors import BadPayload, FieldError, StoreFull
 from secondunit.queue.execution import Runtime as Runs
 from secondunit.queue.handler import HandlerSpec, JobContext
@@ -141,7 +140,7 @@ async def open_kitchen(build: Any, tmp_path: Path) -> AsyncIterator[Open]:
             kitchen = Kitchen(tmp_path)
             harness = kitchen.harness = await build(specs=[kitchen.spec], analyses=kitchen.analyses)
             if working:
-                runs = Runs(harness.store, harness.hub, harness.clock, SteadyRandom(), RecordedFolders(), Hooks())
+                runs = Runs(harness.store, harness.hub, harness.clock, SteadyRandom(), RecordedFolders())
                 worker = kitchen.worker = Worker(
                     runs, harness.queue.registry, boot="boot", ttl=timedelta(hours=9), most=5
                 )

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import JobNotFound, NotAllowed, StoreFull
 from secondunit.queue.handler import HandlerSpec
+from secondunit.queue.instrumentation import Fact, Sink
 from secondunit.queue.model import Event, Filter, Job, JobId, Status
 from secondunit.queue.service import Queue
 
@@ -34,15 +35,22 @@ def next_retry(job: Job, may_help: Callable[[Job], bool]) -> DueRetry | None:
     return DueRetry(number, job.finished_at + WAITS[number - 1]) if 1 <= number <= len(WAITS) else None
 
 
+class RetriedByItself(Fact, frozen=True):
+    """A job that ended in part is queued again by itself, for the `number`-th time; the job as it ended."""
+
+    job: Job
+    number: int
+
+
 class PartialRetrier:
-    """The loop, for the types with a `retry_partial`; `on_retry` hears of each job that is queued again.
+    """The loop, for the types with a `retry_partial`.
 
     While a type has trouble one job of it at a time goes, to learn when that is over: nothing else might ask.
     """
 
-    def __init__(self, clock: Clock, specs: Iterable[HandlerSpec], on_retry: Callable[[Job, int], None]) -> None:
+    def __init__(self, clock: Clock, specs: Iterable[HandlerSpec], emit: Sink) -> None:
         self._clock = clock
-        self._on_retry = on_retry
+        self._emit = emit
         self._may_help = {spec.type: spec.retry_partial for spec in specs if spec.retry_partial}
         self._trouble = {spec.type: spec.trouble for spec in specs}
         self._due: dict[JobId, _Due] = {}
@@ -100,7 +108,7 @@ class PartialRetrier:
             self._due[job_id] = noted
             return
         self._scouts[job.type] = job_id
-        self._on_retry(job, due.number)
+        self._emit(RetriedByItself(job, due.number))
 
 
 @dataclass(frozen=True, slots=True)

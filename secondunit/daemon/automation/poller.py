@@ -1,6 +1,6 @@
 """Active mode: polls the backend for analyses that failed online, and submits them here as any caller would."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,12 +8,14 @@ from typing import Any
 import structlog
 
 from secondunit.daemon.automation.backend import KIND, Backend, BackendTrouble, FailedAnalysis
+from secondunit.daemon.automation.backend_results import BackendResults
 from secondunit.daemon.formats import instant
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import JobNotFound, QueueError
+from secondunit.queue.instrumentation import Fact, Sink, unheard
 from secondunit.queue.model import Event, Filter, Job, JobId, Status, Target
 from secondunit.queue.service import Queue, Submission
-from secondunit.queue.store import Cache, CacheEntry, Delivery
+from secondunit.queue.store import Cache, CacheEntry
 
 LONGEST_BACKOFF = timedelta(minutes=15)
 LONGEST_COOLDOWN = timedelta(days=1)
@@ -33,7 +35,6 @@ class Polling:
     found: int = 0
     waiting: int = 0
     taken: int = 0
-    delivered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,17 @@ class Terms:
         return 2 * max(LONGEST_COOLDOWN, self.cooldown) + timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Ears:
-    """Who hears of polls ("ok", "error", "refused") and of jobs ("found", "taken" or "delivered", and how many)."""
+class Polled(Fact, frozen=True):
+    """The backend was polled: "ok", "error" or "refused"."""
 
-    poll: Callable[[str], None] = lambda outcome: None
-    jobs: Callable[[str, int], None] = lambda what, n: None
+    outcome: str
+
+
+class BackendJobs(Fact, frozen=True):
+    """So many analyses were "found" in its list, or "taken" on."""
+
+    what: str
+    number: int
 
 
 @dataclass(slots=True)
@@ -86,7 +92,9 @@ class Poller:
         terms: Terms,
         clock: Clock,
         random: Random,
-        ears: Ears = Ears(),
+        *,
+        results: BackendResults,
+        emit: Sink = unheard,
     ) -> None:
         self.state = Polling()
         self._queue = queue
@@ -95,7 +103,8 @@ class Poller:
         self._terms = terms
         self._clock = clock
         self._random = random
-        self._ears = ears
+        self._results = results
+        self._emit = emit
         self._live = _Live()
         self._failures = 0
 
@@ -116,14 +125,14 @@ class Poller:
         except BackendTrouble as trouble:
             return self._failed(trouble, now)
         self._failures = 0
-        self._ears.poll("ok")
+        self._emit(Polled("ok"))
         if self.state.down_since:
             log.info("backend.back", message=f"[Active Mode] {self._backend.url} answers again")
         for row in bad:
             log.warning("backend.bad_row", message=f"[Active Mode] row {row.index} of the list is skipped: {row.why}")
         if found:
             log.info("backend.found", message=f"[Active Mode] Found {len(found)} failed jobs", found=len(found))
-        self._ears.jobs("found", len(found))
+        self._emit(BackendJobs("found", len(found)))
         waiting = await self._take_on(found)
         well = replace(self.state, answered_at=now, trouble=None, refused=False, down_since=None)
         self.state = replace(well, found=len(found), waiting=waiting + len(bad))
@@ -148,19 +157,23 @@ class Poller:
                     message = f"[Active Mode] Submitting result for job {analysis.id}"
                     log.info("backend.submitting", message=message, **facts)
 
-    def told(self, delivery: Delivery, outcome: str) -> None:
-        """What became of a try to deliver."""
-        notice = delivery.notice
-        if notice.target.kind == KIND and outcome == "delivered" and notice.status is Status.COMPLETED:
-            self.state = replace(self.state, delivered=self.state.delivered + 1)
-            self._ears.jobs("delivered", 1)
-            id = notice.target.address
-            message = f"[Active Mode] ✅ Job {id} completed successfully"
-            log.info("backend.completed", message=message, analysis_id=id, job_id=notice.job_id)
+    def figures(self) -> Mapping[str, Any]:
+        """How it goes, as /health shows it."""
+        state = self.state
+        return {
+            "lastPoll": instant(state.polled_at),
+            "lastAnswer": instant(state.answered_at),
+            "trouble": state.trouble,
+            "downSince": instant(state.down_since),
+            "found": state.found,
+            "coolingDown": state.waiting,
+            "taken": state.taken,
+            "delivered": self._results.delivered,
+        }
 
     def _failed(self, trouble: BackendTrouble, now: datetime) -> timedelta:
         self._failures += 1
-        self._ears.poll("refused" if trouble.refused else "error")
+        self._emit(Polled("refused" if trouble.refused else "error"))
         down_since = self.state.down_since or now
         self.state = replace(self.state, trouble=str(trouble), refused=trouble.refused, down_since=down_since)
         log.warning("backend.trouble", message=f"[Active Mode] {self._backend.url}: {trouble}", failures=self._failures)
@@ -208,7 +221,7 @@ class Poller:
         self.hear(early)
         if created:
             self.state = replace(self.state, taken=self.state.taken + 1)
-            self._ears.jobs("taken", 1)
+            self._emit(BackendJobs("taken", 1))
         failures = known.failures + 1 if known and known.job.status is Status.FAILED else 0
         memory = {"job_id": job.id, "failures": failures}
         entry = CacheEntry(self._key(analysis.id), memory, job.id, now, now + self._terms.memory)
@@ -251,17 +264,3 @@ class _Known:
         """Whether it ended here, but its result is on its way or its growing cool-down is not over."""
         ended = self.job.finished_at
         return ended is not None and (self.delivering or now < ended + terms.pause(self.failures))
-
-
-def figures(state: Polling) -> Mapping[str, Any]:
-    """The state of the takeover as /health shows it."""
-    return {
-        "lastPoll": instant(state.polled_at),
-        "lastAnswer": instant(state.answered_at),
-        "trouble": state.trouble,
-        "downSince": instant(state.down_since),
-        "found": state.found,
-        "coolingDown": state.waiting,
-        "taken": state.taken,
-        "delivered": state.delivered,
-    }

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from secondunit.daemon.delivery.host_limits import HostLimits
 from secondunit.daemon.delivery.policy import Delivered, Sender, Sent, TryLater, expire, receiver_works, resent, settle
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import StoreFull
+from secondunit.queue.instrumentation import Fact, Sink, unheard
 from secondunit.queue.store import Delivery, Outbox
 from secondunit.queue.value import replace
 
@@ -19,11 +20,19 @@ RECHECK = 1.0
 DISK_RECHECK = 5.0
 
 
-class Deliverer:
-    """The loop over the outbox. A crash between a send and its record sends that delivery once more, under the same id.
+class DeliveryTried(Fact, frozen=True):
+    """A delivery after a try, or after it ended without one."""
 
-    `on_sent(delivery, outcome)` hears of every try ("delivered", "later", "dead"), `on_dead` of every one given up.
-    """
+    delivery: Delivery
+
+    @property
+    def outcome(self) -> Literal["delivered", "later", "dead"]:
+        """What the try led to."""
+        return "later" if self.delivery.state == "pending" else self.delivery.state
+
+
+class Deliverer:
+    """The loop over the outbox. A crash between a send and its record sends it once more, under the same id."""
 
     def __init__(
         self,
@@ -31,10 +40,8 @@ class Deliverer:
         senders: Mapping[str, Sender],
         clock: Clock,
         random: Random,
-        log: Any,
         *,
-        on_sent: Callable[[Delivery, str], None] = lambda delivery, outcome: None,
-        on_dead: Callable[[Delivery], None] = lambda delivery: None,
+        emit: Sink = unheard,
         grace: timedelta = timedelta(seconds=10),
         limits: HostLimits | None = None,
     ) -> None:
@@ -42,9 +49,7 @@ class Deliverer:
         self._senders = senders
         self._clock = clock
         self._random = random
-        self._log = log
-        self._on_sent = on_sent
-        self._on_dead = on_dead
+        self._emit = emit
         self._grace = grace
         self._limits = limits or HostLimits()
         self._woken = asyncio.Event()
@@ -123,7 +128,7 @@ class Deliverer:
         except StoreFull:
             return False
         if after.state != "pending":
-            self._tell(after)
+            self._emit(DeliveryTried(after))
             await self._follow(after)
         return True
 
@@ -164,7 +169,7 @@ class Deliverer:
         after = await self._write(delivery.id, lambda found: settle(found, sent, lifetime, self._random, now))
         self._limits.done(host, delivery.id, alive=receiver_works(sent), now=self._clock.monotonic())
         self._woken.set()
-        self._tell(after)
+        self._emit(DeliveryTried(after))
         if after.state != "pending":
             await self._follow(after)
 
@@ -181,24 +186,6 @@ class Deliverer:
             except StoreFull:
                 # It has been sent: forgetting that would send it again, so it is held until there is room to say so.
                 await self._clock.sleep(DISK_RECHECK)
-
-    def _tell(self, delivery: Delivery) -> None:
-        kind = delivery.notice.target.kind
-        outcome = "later" if delivery.state == "pending" else delivery.state
-        write = {"delivered": self._log.info, "later": self._log.warning, "dead": self._log.error}[outcome]
-        write(
-            f"delivery.{outcome}",
-            message=sentence(delivery),
-            job_id=delivery.notice.job_id,
-            delivery_id=delivery.id,
-            kind=kind,
-            attempt=delivery.attempts,
-            status=delivery.last_status,
-            error=delivery.last_error,
-        )
-        self._on_sent(delivery, outcome)
-        if outcome == "dead":
-            self._on_dead(delivery)
 
     async def _rest(self, sends: asyncio.TaskGroup, looked_at: datetime) -> None:
         """Wait for news, for the next delivery that becomes due, or ten minutes."""
@@ -232,16 +219,3 @@ class Deliverer:
             self._start_waiting(sends)
         for task in self._running:
             task.cancel()
-
-
-def sentence(delivery: Delivery) -> str:
-    """What became of a delivery, as a person would tell it."""
-    what = f"{delivery.notice.target.kind} of job {delivery.notice.job_id}"
-    match delivery.state:
-        case "delivered":
-            return f"{what} delivered, attempt {delivery.attempts}"
-        case "dead":
-            return f"{what} given up after attempt {delivery.attempts}: {delivery.last_error}"
-        case "pending":
-            when = f" at {delivery.next_at:%H:%M:%S}" if delivery.next_at else ""
-            return f"{what} failed and is tried again{when}: {delivery.last_error}"

@@ -13,22 +13,19 @@ from secondunit.handlers.tools.network.addresses import AddressRule, Network
 from secondunit.handlers.tools.ports import Results
 from secondunit.queue.clock import Clock
 from secondunit.queue.engine import Snapshot
+from secondunit.queue.instrumentation import Sink, unheard
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Delivery
 
 MIB = 1024 * 1024
 
 
-class RequestMetrics(Protocol):
-    """Where request durations go, and the text that is scraped."""
+class MetricsText(Protocol):
+    """The text that is scraped."""
 
     @property
     def content_type(self) -> str:
         """The media type of what `render` gives."""
-        ...
-
-    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One answered request; `route` is the path's template, so that ids make no series of their own."""
         ...
 
     async def render(self) -> bytes:
@@ -85,11 +82,12 @@ class Api:
     queue: Queue
     rule: AddressRule
     clock: Clock
-    metrics: RequestMetrics
+    metrics: MetricsText
     health: Callable[[], Awaitable[HealthReport]]
     retry_delivery: Callable[[str], Awaitable[Delivery]]
     stopping: asyncio.Event
     version: str
+    emit: Sink = unheard
     settings: HttpSettings = HttpSettings()
     trusted: bool = False
     backup: Callable[[Path, int | None], Awaitable[Snapshot]] | None = None

@@ -19,6 +19,7 @@ from secondunit.daemon.http.transport.event_streams import STREAMS, Streams
 from secondunit.daemon.http.transport.problems import UNEXPECTED, problem, problem_of
 from secondunit.daemon.http.transport.replies import compress
 from secondunit.daemon.http.transport.route import ApiRoute
+from secondunit.daemon.monitoring.http_requests import RequestAnswered
 
 CORS_HEADERS = ("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer")
 EXPOSED_HEADERS = ("Location", "Retry-After")
@@ -103,7 +104,7 @@ class Boundary:
         compress(request, response)
         if route is not None and not route.stream:
             seconds = self._api.clock.monotonic() - started
-            self._api.metrics.observe_request(request.method, route.path, response.status, seconds)
+            self._api.emit(RequestAnswered(request.method, route.path, response.status, seconds))
         return response
 
 

@@ -9,7 +9,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from secondunit.daemon.automation.poller import Polling
 from secondunit.queue.clock import Clock
-from secondunit.queue.model import Event
+from secondunit.queue.instrumentation import Fact, JobsMoved
 
 LOOK_EVERY = 30.0
 TIMEOUT = ClientTimeout(total=15)
@@ -62,15 +62,15 @@ def judged(sight: Sight, limits: Limits, now: datetime) -> Mapping[str, str]:
 
 
 class Poisoned:
-    """A tap of the hub that remembers jobs that failed as poison within the last hour."""
+    """A sink that remembers jobs that failed as poison within the last hour."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._found: dict[str, datetime] = {}
 
-    def __call__(self, events: Sequence[Event]) -> None:
+    def __call__(self, fact: Fact) -> None:
         """Hear of them."""
-        for event in events:
+        for event in fact.events if isinstance(fact, JobsMoved) else ():
             if event.error and event.error.type == "poison":
                 self._found[event.job_id] = event.at
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from secondunit.daemon.automation.poller import Poller, Polling, figures
+from secondunit.daemon.automation.poller import Poller, Polling
 from secondunit.daemon.config.job_types import BrokenJobType
 from secondunit.daemon.formats import instant
 from secondunit.daemon.monitoring.alerts import Poisoned, Sight
@@ -161,7 +161,7 @@ class Checkup:
             "types": sorted(self._queue.registry),
             "stuckJobs": found.stuck,
             "lastPoll": instant(polling.polled_at) if polling else None,
-            "backend": figures(polling) if polling else None,
+            "backend": self._poller.figures() if self._poller else None,
             "undeliveredCallbacks": found.deliveries.get("pending", 0),
             "deadDeliveries": found.deliveries.get("dead", 0),
             "diskFreeBytes": found.free,

@@ -6,8 +6,10 @@ from typing import Any
 
 import structlog
 
+from secondunit.daemon.automation.partial_retry import RetriedByItself
 from secondunit.daemon.config.settings import Settings
 from secondunit.queue.clock import Clock
+from secondunit.queue.instrumentation import Fact, HandlerRaised, JobsMoved, RunReclaimed, SinkBroke, StepInDoubt
 from secondunit.queue.model import Event, Job, JobId
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
 
@@ -16,21 +18,32 @@ SETTLED = ("completed", "partial", "failed", "cancelled")
 
 
 class JobLog:
-    """A tap of the hub that logs each job's life."""
+    """An instrumentation sink that logs each job's life."""
 
     def __init__(self, clock: Clock) -> None:
         self._log = structlog.get_logger(__name__).bind()  # which the proxy would do anew for each event
         self._clock = clock
         self._started: dict[JobId, float] = {}
 
-    def __call__(self, events: Sequence[Event]) -> None:
-        """Log these events."""
-        for event in events:
-            if event.name != "data":
-                self._write(event)
+    def __call__(self, fact: Fact) -> None:
+        """Log what happened, if it happened to a job."""
+        match fact:
+            case JobsMoved():
+                for event in fact.events:
+                    if event.name != "data":
+                        self._write(event)
+            case RunReclaimed():
+                self._reclaimed(fact.job)
+            case StepInDoubt():
+                self._in_doubt(fact.job, fact.step, fact.sends)
+            case RetriedByItself():
+                self._partial_retried(fact.job, fact.number)
+            case HandlerRaised():
+                self._raised(fact.job, fact.error)
+            case SinkBroke():
+                self._sink_broke(fact)
 
-    def reclaimed(self, job: Job) -> None:
-        """A run was taken from a daemon that died, or from a loop that hung."""
+    def _reclaimed(self, job: Job) -> None:
         self._log.warning(
             "job.reclaimed",
             message=f"the run of {job.type} job {job.id} was lost ({job.reclaims} so far); it is {job.status} now",
@@ -40,8 +53,7 @@ class JobLog:
             reclaims=job.reclaims,
         )
 
-    def in_doubt(self, job: Job, step: str, sends: int) -> None:
-        """A paid call was cut off by the end of a run: it may have been charged, though no answer is there."""
+    def _in_doubt(self, job: Job, step: str, sends: int) -> None:
         sent = "once" if sends == 1 else f"{sends} times"
         self._log.warning(
             "job.in_doubt",
@@ -52,8 +64,7 @@ class JobLog:
             sends=sends,
         )
 
-    def partial_retried(self, job: Job, number: int) -> None:
-        """A job that ended in part is queued again by itself, for the `number`-th time."""
+    def _partial_retried(self, job: Job, number: int) -> None:
         self._log.info(
             "job.again",
             message=f"{job.type} job {job.id} looks again for what it missed for a passing reason (time {number})",
@@ -63,11 +74,16 @@ class JobLog:
             number=number,
         )
 
-    def raised(self, job: Job, error: BaseException) -> None:
-        """A handler raised this; those that say what they mean need no traceback."""
+    def _raised(self, job: Job, error: BaseException) -> None:
+        # Those that say what they mean need no traceback.
         if not isinstance(error, Transient | Deterministic | Postponed | TimeoutError):
             message = f"{job.type} job {job.id} raised {type(error).__name__}"
             self._log.warning("job.raised", message=message, job_id=job.id, type=job.type, exc_info=error)
+
+    def _sink_broke(self, fault: SinkBroke) -> None:
+        # By its kind only: to write down what an error says may be what it broke at.
+        sink, fact, error = (type(value).__name__ for value in (fault.sink, fault.fact, fault.error))
+        self._log.error("sink.broke", message=f"{sink} could not take {fact}: {error}", sink=sink, fact=fact)
 
     def _write(self, event: Event) -> None:
         elapsed = self._elapsed(event)

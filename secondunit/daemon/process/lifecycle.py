@@ -12,6 +12,7 @@ from typing import Protocol
 import structlog
 
 from secondunit.daemon.process.systemd import Notifier
+from secondunit.queue.instrumentation import Fact, Sink
 
 EXTEND_EVERY = 5.0
 EXTEND_BY = 20.0
@@ -117,7 +118,13 @@ async def _within(worker: Drains, grace: float) -> bool:
     return True
 
 
-async def watch(alive: Callable[[], Awaitable[bool]], observe_lag: Callable[[float], None], systemd: Systemd) -> None:
+class LoopLagged(Fact, frozen=True):
+    """So many seconds too late the event loop ran what was due; told each second."""
+
+    seconds: float
+
+
+async def watch(alive: Callable[[], Awaitable[bool]], emit: Sink, systemd: Systemd) -> None:
     """Measure the event loop's lag, and tell systemd that we live: if the loop does not lag and `alive` says so."""
     loop = asyncio.get_running_loop()
     told = loop.time() - systemd.every
@@ -125,7 +132,7 @@ async def watch(alive: Callable[[], Awaitable[bool]], observe_lag: Callable[[flo
         begun = loop.time()
         await asyncio.sleep(MEASURE_EVERY)
         lag = loop.time() - begun - MEASURE_EVERY
-        observe_lag(max(lag, 0.0))
+        emit(LoopLagged(max(lag, 0.0)))
         if lag > LARGEST_LAG:
             log.warning("loop.lagged", message=f"the event loop stood still for {lag:.1f} s", lag_seconds=round(lag, 3))
         elif loop.time() - told >= systemd.every and await alive():

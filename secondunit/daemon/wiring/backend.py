@@ -7,9 +7,11 @@ from datetime import timedelta
 from aiohttp import ClientSession, DummyCookieJar
 
 from secondunit.daemon.automation.backend import Backend
-from secondunit.daemon.automation.poller import Ears, Poller, Terms
+from secondunit.daemon.automation.backend_results import BackendResults
+from secondunit.daemon.automation.poller import Poller, Terms
 from secondunit.daemon.config.settings import Settings
 from secondunit.queue.clock import Clock, Random
+from secondunit.queue.instrumentation import Sink
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Cache
 
@@ -32,7 +34,15 @@ def backend_of(settings: Settings, session: ClientSession, clock: Clock) -> Back
 
 
 def poller_of(
-    settings: Settings, backend: Backend | None, queue: Queue, memory: Cache, clock: Clock, random: Random, ears: Ears
+    settings: Settings,
+    backend: Backend | None,
+    queue: Queue,
+    memory: Cache,
+    clock: Clock,
+    random: Random,
+    *,
+    results: BackendResults,
+    emit: Sink,
 ) -> Poller | None:
     """The poll loop of active mode; without a key for Gemini, what it took on could only fail, so nothing is polled."""
     if backend is None or settings.processor_mode == "passive" or settings.gemini_api_key is None:
@@ -42,4 +52,4 @@ def poller_of(
         limit=settings.poll_limit,
         cooldown=timedelta(minutes=settings.backend_cooldown_minutes),
     )
-    return Poller(queue, memory, backend, terms, clock, random, ears)
+    return Poller(queue, memory, backend, terms, clock, random, results=results, emit=emit)

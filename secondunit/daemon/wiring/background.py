@@ -21,14 +21,14 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
         return clock.monotonic() - components.worker.ticked < WORKER_COMES_ROUND
 
     kept, failed_kept = timedelta(hours=settings.retention_hours), timedelta(hours=settings.retention_failed_hours)
-    yield leases.keep(components.worker, store, clock, clock_was_set=clock.was_set, on_reclaim=world.joblog.reclaimed)
+    yield leases.keep(components.worker, store, clock, clock_was_set=clock.was_set, emit=world.emit)
     yield retention.forget(store, clock, kept, failed_kept, world.work.forget)
     yield retention.age(store, clock)
     yield store.engine.watch(clock)
     yield components.disk.run()
     yield components.uploads.run(components.queue)
     yield components.partial_retrier.run(components.queue)
-    yield watch(alive, components.metrics.observe_lag, systemd)
+    yield watch(alive, world.emit, systemd)
     if components.poller:
         yield components.poller.run()
     if components.alerts:

@@ -10,13 +10,14 @@ from secondunit.daemon.wiring.caches import CachedSpending
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.gemini.transport import GoogleTransport
 from secondunit.queue.clock import Clock
+from secondunit.queue.instrumentation import Sink
 from secondunit.queue.store import Store
 
 ANSWERS_WITHIN = timedelta(minutes=5)
 
 
 @asynccontextmanager
-async def gemini_of(settings: Settings, clock: Clock, store: Store) -> AsyncIterator[Gemini | None]:
+async def gemini_of(settings: Settings, clock: Clock, store: Store, emit: Sink) -> AsyncIterator[Gemini | None]:
     """The one Gemini of this daemon, or None without a key; its budget is remembered in the store."""
     if settings.gemini_api_key is None:
         yield None
@@ -29,6 +30,7 @@ async def gemini_of(settings: Settings, clock: Clock, store: Store) -> AsyncIter
         random=SystemRandom(),
         spending=CachedSpending(store.cache),
         daily_tokens=settings.gemini_daily_tokens,
+        emit=emit,
     )
     try:
         yield gemini

@@ -32,6 +32,7 @@ from secondunit.handlers.tools.storage.router import Storage
 from secondunit.handlers.tools.storage.s3.client import S3
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.handlers.tools.toolbox import Tools
+from secondunit.queue.instrumentation import Sink
 from secondunit.queue.store import Store
 
 CALLBACK_CONNECTIONS = 100
@@ -40,7 +41,7 @@ USER_AGENT = f"secondunit/{VERSION}"
 
 
 @asynccontextmanager
-async def tools_of(settings: Settings, clock: SystemClock, store: Store) -> AsyncIterator[Tools]:
+async def tools_of(settings: Settings, clock: SystemClock, store: Store, emit: Sink) -> AsyncIterator[Tools]:
     """What job types work with, ready for use."""
     programs = ProcessRunner(sys.executable)
     try:
@@ -54,8 +55,8 @@ async def tools_of(settings: Settings, clock: SystemClock, store: Store) -> Asyn
         async with (
             Egress(rule) as egress,
             _downloads(rule) as session,
-            gemini_of(settings, clock, store) as gemini,
-            geocoder_of(settings, clock, store, USER_AGENT) as geocoder,
+            gemini_of(settings, clock, store, emit) as gemini,
+            geocoder_of(settings, clock, store, USER_AGENT, emit) as geocoder,
         ):
             transfer = Transfer(session, rule, clock)
             ytdlp = YtDlp(programs, egress, clock, media, sys.executable)

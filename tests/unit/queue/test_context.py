@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from secondunit.queue.context import FULL_DISK_PAUSE, LARGEST_JSON, LONGEST_MESSAGE, Hooks, RunContext, clean, to_json
+from secondunit.queue.context import FULL_DISK_PAUSE, LARGEST_JSON, LONGEST_MESSAGE, RunContext, clean, to_json
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.handler import Workspace
+from secondunit.queue.instrumentation import PhaseEnded, StepInDoubt
 from secondunit.queue.model import Event, JobId, Status
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered, classify
 from secondunit.queue.state import expire, retry, settle
@@ -37,8 +38,8 @@ class Work:
 class Runs(Rig):
     """One job, and the contexts of its runs."""
 
-    def __init__(self, hooks: Hooks | None = None) -> None:
-        super().__init__(hooks=hooks)
+    def __init__(self) -> None:
+        super().__init__()
         self.told: list[Event] = []
         self.hub.tap(self.told.extend)
 
@@ -53,7 +54,7 @@ class Runs(Rig):
     async def claimed(self) -> RunContext:
         [job] = await claim(self.store, 1, at=self.clock.now())
         space = Workspace(Path("run"), Path("kept"), Path("log"))
-        return RunContext(job, held(job), space, self.store, self.hub, self.clock, self.runtime.hooks)
+        return RunContext(job, held(job), space, self.store, self.hub, self.clock, self.runtime.emit)
 
     async def fail_in_doubt(self, ctx: RunContext, work: Work) -> None:
         """The run meets the doubt and fails for it; then somebody retries the job."""
@@ -190,14 +191,13 @@ async def test_a_failing_phase_is_not_reported_as_done() -> None:
 
 
 async def test_the_seconds_of_each_phase_are_reported() -> None:
-    heard: list[tuple[str, str, float]] = []
-    runs = Runs(Hooks(phase_ended=lambda *phase: heard.append(phase)))
+    runs = Runs()
     ctx = await runs.begin()
     async with ctx.phase("one", 0.5):
         await runs.clock.advance(3)
     with pytest.raises(RuntimeError):
         await failing_phase(runs, ctx)
-    assert heard == [("hls", "one", 3.0), ("hls", "two", 4.0)]
+    assert runs.heard(PhaseEnded) == [PhaseEnded("hls", "one", 3.0), PhaseEnded("hls", "two", 4.0)]
 
 
 async def test_partial_data_goes_to_live_readers_as_json() -> None:
@@ -432,16 +432,18 @@ async def test_a_refusal_is_put_on_record_once_the_disk_has_room() -> None:
 
 @pytest.mark.parametrize("cut", [Unanswered("no answer"), RuntimeError("crash"), asyncio.CancelledError()])
 async def test_a_call_that_was_cut_off_is_in_doubt_and_sent_at_most_twice(cut: BaseException) -> None:
-    found: list[tuple[JobId, str, int]] = []
-    runs = Runs(Hooks(found_in_doubt=lambda job, step, sends: found.append((job.id, step, sends))))
-    work = Work(cut)
+    runs, work = Runs(), Work(cut)
+
+    def found() -> list[tuple[JobId, str, int]]:
+        return [(doubt.job.id, doubt.step, doubt.sends) for doubt in runs.heard(StepInDoubt)]
+
     for _ in range(2):
         with pytest.raises(type(cut)):
             await (await runs.begin()).step("s", work, paid="repeat")
-    assert found == [("a", "s", 1)]
+    assert found() == [("a", "s", 1)]
     with pytest.raises(Deterministic) as caught:
         await (await runs.begin()).step("s", work, paid="repeat")
-    assert (caught.value.type, work.done, found) == ("in_doubt", 2, [("a", "s", 1), ("a", "s", 2)])
+    assert (caught.value.type, work.done, found()) == ("in_doubt", 2, [("a", "s", 1), ("a", "s", 2)])
     assert (await runs.store.get("a")).stats == {"in_doubt": {"s": 2}}
 
 

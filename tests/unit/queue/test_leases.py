@@ -11,6 +11,7 @@ import pytest
 from secondunit.queue import state
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.handler import JobContext
+from secondunit.queue.instrumentation import RunReclaimed
 from secondunit.queue.leases import AT_ONCE, keep, reclaim
 from secondunit.queue.model import ENDED, Change, Filter, Job, JobId, Status
 from secondunit.queue.value import replace
@@ -30,11 +31,10 @@ class Kept(Rig):
     def __init__(self) -> None:
         super().__init__(spec("hls", forever, concurrency=3, timeout=timedelta(days=9), stall=timedelta(days=9)))
         self.set_by = timedelta()
-        self.reclaimed: list[Job] = []
 
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[asyncio.Task[None]]:
-        loop = keep(self.worker, self.store, self.clock, clock_was_set=self._was_set, on_reclaim=self.reclaimed.append)
+        loop = keep(self.worker, self.store, self.clock, clock_was_set=self._was_set, emit=self.facts.append)
         async with self.working():
             task = asyncio.create_task(loop)
             await self.clock.settle()
@@ -44,6 +44,10 @@ class Kept(Rig):
                 task.cancel()
                 with suppress(asyncio.CancelledError, StoreBroken):
                     await task
+
+    @property
+    def reclaimed(self) -> list[Job]:
+        return [fact.job for fact in self.heard(RunReclaimed)]
 
     async def jump(self, delta: timedelta) -> None:
         """Somebody sets the clock."""
@@ -185,11 +189,10 @@ async def test_a_broken_store_ends_the_beats() -> None:
 
 async def test_a_new_boot_frees_all_leases_of_earlier_ones_at_once() -> None:
     rig, many = Rig(), 2 * AT_ONCE + 3
-    heard: list[Job] = []
     await submit(rig.store, *(f"job{n}" for n in range(many)))
     assert len(await claim(rig.store, many, boot="earlier")) == many
     mine = await start(rig.store, "mine", type="webp")
-    assert await reclaim(rig.store, rig.clock, BOOT, heard.append) == many == len(heard)
+    assert await reclaim(rig.store, rig.clock, BOOT, rig.facts.append) == many == len(rig.heard(RunReclaimed))
     assert (await rig.queue.counts()).queued == {"hls": many}
     assert (await rig.job("mine")).lease == mine
     assert await reclaim(rig.store, rig.clock, BOOT) == 0

@@ -1,6 +1,5 @@
 """Gemini as all jobs share it: a gate for each model, one budget of tokens a day, one state of trouble."""
 
-from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
@@ -9,6 +8,7 @@ from secondunit.handlers.tools.gemini.responses import Usage
 from secondunit.handlers.tools.gemini.transport import GeminiHttpError, GeminiTransport, Question
 from secondunit.handlers.tools.waiting import pause
 from secondunit.queue.clock import Clock, Random
+from secondunit.queue.instrumentation import Fact, Sink, unheard
 from secondunit.queue.outcome import Postponed, Transient
 
 # Leaves room for the rest of the step in the 4 MiB that its stored result may have.
@@ -27,6 +27,12 @@ class Spending(Protocol):
     async def add(self, day: date, tokens: int) -> None: ...
 
 
+class TokensUsed(Fact, frozen=True):
+    """The tokens of one answer of a language model."""
+
+    usage: Usage
+
+
 class Gemini:
     """Asks `model`, or the one that a question names.
 
@@ -42,6 +48,7 @@ class Gemini:
         random: Random,
         spending: Spending,
         daily_tokens: int | None = None,
+        emit: Sink = unheard,
     ) -> None:
         self.model = model
         self._wrong: str | None = None
@@ -52,7 +59,7 @@ class Gemini:
         self._random = random
         self._spending = spending
         self._daily_tokens = daily_tokens
-        self._told: Callable[[str, int], None] = lambda direction, tokens: None
+        self._emit = emit
         self._closed: dict[str, tuple[datetime, str]] = {}
 
     @property
@@ -65,10 +72,6 @@ class Gemini:
         if self._wrong or (until and self._clock.now() < until):
             return self._wrong or why
         return self._failure if self._failures >= DOWN_AFTER else None
-
-    def listen(self, told: Callable[[str, int], None]) -> None:
-        """Tell `told` the tokens of each answer, by direction: "in" and "out"."""
-        self._told = told
 
     async def admit(self, model: str | None = None) -> None:
         """Return if a question may be asked now; else Postponed until it may, with the reason."""
@@ -109,8 +112,7 @@ class Gemini:
 
     async def count(self, usage: Usage) -> None:
         """Take the tokens of an answer off the day's budget."""
-        self._told("in", usage.prompt)
-        self._told("out", usage.answered)
+        self._emit(TokensUsed(usage))
         await self._spending.add(self._clock.now().date(), usage.total)
 
     async def close(self) -> None:

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from aiolimiter import AsyncLimiter
 
@@ -12,14 +12,13 @@ from secondunit.handlers.tools.geocoding.matching import GeocodingHit, Missing, 
 from secondunit.handlers.tools.geocoding.nominatim import Declined, GeocoderTransport, Limited, Unreached
 from secondunit.handlers.tools.waiting import pause
 from secondunit.queue.clock import Clock
+from secondunit.queue.instrumentation import Fact, Sink, unheard
 from secondunit.queue.outcome import Postponed, Transient
 
 FOUND_DAYS, MISSING_DAYS = 90, 7
 # So many failures one after the other are not the places' fault: everybody waits, and longer each time.
 DOWN_AFTER = 5
 UNTOLD_WAIT = timedelta(seconds=5)
-
-Told = Callable[[str], None]
 
 
 class PlaceCache(Protocol):
@@ -30,17 +29,29 @@ class PlaceCache(Protocol):
     async def put(self, key: str, value: Any, days: int) -> None: ...
 
 
+class PlaceSought(Fact, frozen=True):
+    """The geocoder was asked for a place."""
+
+    outcome: Literal["found", "not_found", "failed"]
+
+
 class Geocoder:
     """Finds places. `trouble` says why it can't be used now, until it answers again."""
 
     def __init__(
-        self, transport: GeocoderTransport, *, clock: Clock, cache: PlaceCache, every: timedelta = timedelta(seconds=1)
+        self,
+        transport: GeocoderTransport,
+        *,
+        clock: Clock,
+        cache: PlaceCache,
+        every: timedelta = timedelta(seconds=1),
+        emit: Sink = unheard,
     ) -> None:
         self._transport = transport
         self._clock = clock
         self._cache = cache
         self._pace = AsyncLimiter(1, every.total_seconds())
-        self._told: Told = lambda outcome: None
+        self._emit = emit
         self._closed: tuple[datetime, str] | None = None
         self._failures = 0
         self._limits = 0
@@ -52,10 +63,6 @@ class Geocoder:
         if self._failures >= DOWN_AFTER:
             return self._why
         return self._closed[1] if self._closed and self._clock.now() < self._closed[0] else None
-
-    def listen(self, told: Told) -> None:
-        """Tell `told` how each question ended: "found", "not_found" or "failed"."""
-        self._told = told
 
     def admit(self) -> None:
         """Return if a place may be looked for now; else Postponed until it may, with the reason."""
@@ -98,7 +105,7 @@ class Geocoder:
         except Unreached as error:
             raise self._failed(error) from error
         self._failures = self._limits = 0
-        self._told("found" if isinstance(answer, GeocodingHit) else "not_found")
+        self._emit(PlaceSought("found" if isinstance(answer, GeocodingHit) else "not_found"))
         return answer
 
     def _limited(self, limited: Limited) -> Postponed:
@@ -112,7 +119,7 @@ class Geocoder:
         return Postponed(why, delay=wait)
 
     def _failed(self, error: Unreached) -> Transient:
-        self._told("failed")
+        self._emit(PlaceSought("failed"))
         self._failures = max(self._failures + 1, DOWN_AFTER if error.refused else 0)
         self._why = f"geocoder_down: {error}"
         if self._failures >= DOWN_AFTER:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.automation.partial_retry import WAITS, DueRetry, PartialRetrier, next_retry
+from secondunit.daemon.automation.partial_retry import WAITS, DueRetry, PartialRetrier, RetriedByItself, next_retry
 from secondunit.handlers.locations.result import retryable
 from secondunit.queue import state
 from secondunit.queue.handler import JobContext
+from secondunit.queue.instrumentation import Fact
 from secondunit.queue.model import JobId, Status
 from secondunit.queue.outcome import Completed, Outcome, Partial
 from secondunit.testing.rig import Rig, spec
@@ -39,9 +40,7 @@ class Post:
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """The loop runs, as in one life of the daemon."""
-        partial_retrier = PartialRetrier(
-            self.rig.clock, self.specs, lambda job, number: self.told.append((job.id, number))
-        )
+        partial_retrier = PartialRetrier(self.rig.clock, self.specs, self._hear)
         self.rig.hub.tap(partial_retrier.hear)
         task = asyncio.create_task(partial_retrier.run(self.rig.queue))
         await self.rig.clock.settle()
@@ -51,6 +50,10 @@ class Post:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+    def _hear(self, fact: Fact) -> None:
+        assert isinstance(fact, RetriedByItself)
+        self.told.append((fact.job.id, fact.number))
 
     async def ended(self, outcome: Outcome = RETRYABLE, type: str = "map", **fields: Any) -> JobId:
         """A job that ended so."""

@@ -9,18 +9,22 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import structlog
 from aiohttp import ClientTimeout, web
 from aiohttp.test_utils import TestServer
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
 from secondunit.daemon.automation.backend import KIND, REFUSED_PAUSE, Backend, BackendSender
-from secondunit.daemon.automation.poller import LONGEST_BACKOFF, Ears, Poller, Terms, figures
+from secondunit.daemon.automation.backend_results import BackendResults
+from secondunit.daemon.automation.poller import LONGEST_BACKOFF, BackendJobs, Polled, Poller, Terms
+from secondunit.daemon.delivery.dispatcher import DeliveryTried
 from secondunit.daemon.delivery.policy import Delivered, Gone, TryLater
 from secondunit.daemon.wiring.backend import operators_session
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import HandlerSpec, Registry
 from secondunit.queue.hub import Hub
+from secondunit.queue.instrumentation import Fact
 from secondunit.queue.model import Filter, Job, Status
 from secondunit.queue.outcome import Completed
 from secondunit.queue.service import Queue
@@ -112,18 +116,25 @@ class Box:
         self.queue = Queue(self.store, Registry([ANALYZE]), self.hub, self.clock, random.Random(1))
         self.polls: list[str] = []
         self.counted: dict[str, int] = {}
+        self.results = BackendResults()
         self.poller = self.another()
 
     def another(self) -> Poller:
         """A poller of the daemon's next life."""
-        ears = Ears(self.polls.append, self._count)
         terms = Terms(EVERY, LIMIT, COOLDOWN)
-        poller = Poller(self.queue, self.store.cache, self.backend, terms, self.clock, NoJitter(), ears)
+        cache, results = self.store.cache, self.results
+        poller = Poller(
+            self.queue, cache, self.backend, terms, self.clock, NoJitter(), results=results, emit=self._hear
+        )
         self.hub.tap(poller.hear)
         return poller
 
-    def _count(self, what: str, number: int) -> None:
-        self.counted[what] = self.counted.get(what, 0) + number
+    def _hear(self, fact: Fact) -> None:
+        match fact:
+            case Polled():
+                self.polls.append(fact.outcome)
+            case BackendJobs():
+                self.counted[fact.what] = self.counted.get(fact.what, 0) + fact.number
 
     async def jobs(self) -> dict[str, Job]:
         """The newest job of each analysis."""
@@ -418,8 +429,8 @@ async def test_of_a_failed_job_the_backend_is_told_nothing(box: Box) -> None:
     await box.end(BROKEN)
     [delivery] = await box.store.outbox.due(box.clock.now(), 10)
     assert not BackendSender(box.backend).tells(delivery)
-    box.poller.told(delivery, "delivered")
-    assert not box.online.puts and box.poller.state.delivered == 0
+    box.results(DeliveryTried(replace(delivery, state="delivered")))
+    assert not box.online.puts and box.results.delivered == 0
 
 
 async def test_a_result_that_is_no_analysis_is_given_up_not_sent(box: Box) -> None:
@@ -450,10 +461,12 @@ async def test_the_operator_sees_how_the_takeover_goes(box: Box) -> None:
     await box.poller.poll()
     await box.end()
     [delivery] = await box.store.outbox.due(box.clock.now(), 10)
-    box.poller.told(delivery, "later")
-    box.poller.told(delivery, "delivered")
-    shown = figures(box.poller.state)
+    box.results(DeliveryTried(delivery))
+    with structlog.testing.capture_logs() as lines:
+        box.results(DeliveryTried(replace(delivery, state="delivered")))
+    assert [line["message"] for line in lines] == ["[Active Mode] ✅ Job a completed successfully"]
+    shown = box.poller.figures()
     assert shown["lastPoll"] == shown["lastAnswer"] == "2030-01-01T00:00:00.000Z"
     assert (shown["found"], shown["taken"], shown["delivered"], shown["trouble"]) == (1, 1, 1, None)
-    assert box.counted == {"found": 1, "taken": 1, "delivered": 1}
+    assert box.counted == {"found": 1, "taken": 1}
     json.dumps(shown)

@@ -15,12 +15,13 @@ from aiohttp import ClientTimeout, web
 from aiohttp.test_utils import TestServer
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from secondunit.daemon.delivery.dispatcher import Deliverer
+from secondunit.daemon.delivery.dispatcher import Deliverer, DeliveryTried
 from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater, receiver_works
 from secondunit.daemon.delivery.webhooks import CallbackSender, callback_body, signer
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.network.resolver import AddrInfo
 from secondunit.handlers.tools.network.session import guarded_session
+from secondunit.queue.instrumentation import Fact
 from secondunit.queue.model import Notice, Status, Target
 from secondunit.queue.outcome import JobError
 from secondunit.queue.store import Delivery
@@ -284,9 +285,12 @@ class Loop:
             {"callback": sender},
             clock,
             NoJitter(),
-            _Silent(),
-            on_sent=lambda _, how: tries.put_nowait(how),
+            emit=self._hear,
         )
+
+    def _hear(self, fact: Fact) -> None:
+        assert isinstance(fact, DeliveryTried)
+        self._tries.put_nowait(fact.outcome)
 
     async def tried(self) -> str:
         async with asyncio.timeout(30):
@@ -295,13 +299,6 @@ class Loop:
     async def only(self) -> Delivery:
         [row] = await self.outbox.of_job("job_1")
         return row
-
-
-class _Silent:
-    def write(self, event: str, **_keys: object) -> None:
-        pass
-
-    info = warning = error = write
 
 
 @asynccontextmanager

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from secondunit.daemon.delivery.dispatcher import Deliverer
+from secondunit.daemon.delivery.dispatcher import Deliverer, DeliveryTried
 from secondunit.daemon.delivery.host_limits import BREAK_AFTER, HostLimits, Widths
 from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater, backoff, receiver_works, resent, settle
 from secondunit.queue.errors import StoreFull
+from secondunit.queue.instrumentation import Fact
 from secondunit.queue.model import Notice, Status, Target
 from secondunit.queue.store import Delivery
 from secondunit.queue.stores.memory_ports import MemoryOutbox
@@ -81,18 +82,6 @@ class FakeSender:
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
 
-class FakeLog:
-    """Keeps the names of what is logged."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def write(self, event: str, **_keys: object) -> None:
-        self.names.append(event)
-
-    info = warning = error = write
-
-
 class Scene:
     """A deliverer over a memory outbox, on a clock that stands still."""
 
@@ -102,9 +91,7 @@ class Scene:
         self.sender = sender
         self.outbox = outbox or MemoryOutbox()
         self.clock = ManualClock()
-        self.log = FakeLog()
-        self.dead: list[str] = []
-        self.outcomes: list[tuple[str, str]] = []
+        self.tries: list[DeliveryTried] = []
         self.deliverer = self.another(limits)
 
     def another(self, limits: HostLimits | None = None) -> Deliverer:
@@ -113,11 +100,21 @@ class Scene:
             {"fake": self.sender},
             self.clock,
             NoJitter(),
-            self.log,
-            on_sent=lambda delivery, outcome: self.outcomes.append((delivery.notice.target.kind, outcome)),
-            on_dead=lambda delivery: self.dead.append(delivery.id),
+            emit=self._hear,
             limits=limits,
         )
+
+    def _hear(self, fact: Fact) -> None:
+        assert isinstance(fact, DeliveryTried)
+        self.tries.append(fact)
+
+    @property
+    def outcomes(self) -> list[tuple[str, str]]:
+        return [(tried.delivery.notice.target.kind, tried.outcome) for tried in self.tries]
+
+    @property
+    def dead(self) -> list[str]:
+        return [tried.delivery.id for tried in self.tries if tried.outcome == "dead"]
 
     async def ended(self, *job_ids: str, host: str = "a", kind: str = "fake") -> None:
         for job_id in job_ids:
@@ -218,7 +215,6 @@ async def test_a_failed_one_is_tried_again_after_1_2_and_4_seconds_under_the_sam
             assert scene.sender.tries == ["j-1"] * tries
         assert await scene.state("j") == "delivered"
     assert [outcome for _, outcome in scene.outcomes] == ["later"] * 3 + ["delivered"]
-    assert scene.log.names == ["delivery.later"] * 3 + ["delivery.delivered"]
 
 
 async def test_a_receiver_that_never_answers_well_is_given_up_after_a_day_and_that_is_seen() -> None:
@@ -233,7 +229,7 @@ async def test_a_receiver_that_never_answers_well_is_given_up_after_a_day_and_th
         await scene.clock.advance(DAY.total_seconds())
         assert len(scene.sender.tries) == tries
     assert scene.dead == ["j-1"]
-    assert scene.log.names[-1] == "delivery.dead" and scene.outcomes[-1] == ("fake", "dead")
+    assert scene.outcomes[-1] == ("fake", "dead")
 
 
 async def test_a_jobs_second_delivery_waits_until_its_first_has_arrived() -> None:

@@ -23,6 +23,7 @@ from secondunit.daemon.monitoring.alerts import (
 )
 from secondunit.daemon.wiring.backend import operators_session
 from secondunit.queue import value
+from secondunit.queue.instrumentation import JobsMoved
 from secondunit.queue.model import Event, Status
 from secondunit.queue.outcome import JobError
 from secondunit.testing.clock import START, ManualClock
@@ -112,7 +113,8 @@ async def test_a_poisoned_job_is_remembered_for_an_hour() -> None:
     clock = ManualClock()
     poisoned = Poisoned(clock)
     end = Event("job_a", "hls", "failed", clock.now(), Status.FAILED, error=JobError("deterministic", "poison", "x"))
-    poisoned([end, value.replace(end, job_id="job_b", error=JobError("deterministic", "bad_payload", "x"))])
+    other = value.replace(end, job_id="job_b", error=JobError("deterministic", "bad_payload", "x"))
+    poisoned(JobsMoved([end, other]))
     assert poisoned.recent() == ["job_a"]
     await clock.advance(POISON_TOLD_FOR.total_seconds())
     assert poisoned.recent() == []

@@ -2,11 +2,21 @@
 
 from datetime import UTC, datetime, timedelta
 from math import isnan
-from typing import Any, cast
+from typing import Any, Literal, cast
 
+from secondunit.daemon.automation.poller import BackendJobs, Polled
+from secondunit.daemon.delivery.dispatcher import DeliveryTried
+from secondunit.daemon.monitoring.exposition import Exposition
+from secondunit.daemon.monitoring.http_requests import RequestAnswered
 from secondunit.daemon.monitoring.metrics import Metrics
-from secondunit.queue.model import Counts, Event, EventName, Status
-from secondunit.queue.store import Store
+from secondunit.daemon.process.lifecycle import LoopLagged
+from secondunit.handlers.tools.gemini.client import TokensUsed
+from secondunit.handlers.tools.gemini.responses import Usage
+from secondunit.handlers.tools.geocoding.client import PlaceSought
+from secondunit.queue import state
+from secondunit.queue.instrumentation import Fact, JobsMoved, PhaseEnded, StepInDoubt
+from secondunit.queue.model import Counts, Event, EventName, NewJob, Notice, Status, Target
+from secondunit.queue.store import Delivery, Store
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -40,21 +50,29 @@ class Counted:
 NOTHING = Counts({}, {}, {}, None)
 
 
-def event(name: EventName, status: Status, at: datetime = NOW, **more: Any) -> Event:
-    return Event("job_a", "hls", name, at, status, **more)
+class Subject:
+    """Metrics, and the page on which they are scraped."""
+
+    def __init__(self, counts: Counts = NOTHING) -> None:
+        self.clock, self.store = Ticks(), Counted(counts)
+        self.hear = Metrics(self.clock)
+        self._page = Exposition(self.hear.registry, cast(Store, self.store), ["hls", "webp"], self.clock)
+
+    def moved(self, name: EventName, status: Status, **more: Any) -> None:
+        self.hear(JobsMoved([Event("job_a", "hls", name, NOW, status, **more)]))
+
+    async def scraped(self) -> dict[str, float]:
+        lines = (await self._page.render()).decode().splitlines()
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
 
-def metrics(counts: Counts = NOTHING, clock: Ticks | None = None) -> Metrics:
-    return Metrics(cast(Store, Counted(counts)), ["hls", "webp"], clock or Ticks())
-
-
-async def scraped(of: Metrics) -> dict[str, float]:
-    lines = (await of.render()).decode().splitlines()
-    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+def tried(kind: str, state: Literal["pending", "delivered", "dead"], status: Status = Status.COMPLETED) -> Fact:
+    notice = Notice(Target(kind, "x"), "job_a", "hls", status, 1, NOW, None, None, None, "api", {})
+    return DeliveryTried(Delivery("job_a-1", notice, state, 1, NOW, NOW))
 
 
 async def test_every_metric_has_our_prefix_and_idle_types_show_zero() -> None:
-    values = await scraped(metrics())
+    values = await Subject().scraped()
     assert all(name.startswith("secondunit_") for name in values)
     assert values['secondunit_jobs_queued{type="webp"}'] == 0
     assert values["secondunit_queue_oldest_seconds"] == 0
@@ -62,28 +80,26 @@ async def test_every_metric_has_our_prefix_and_idle_types_show_zero() -> None:
 
 
 async def test_the_queue_is_asked_at_each_scrape() -> None:
-    store = Counted(Counts({"hls": 3}, {"hls": 1}, {}, NOW - timedelta(seconds=90)))
-    subject = Metrics(cast(Store, store), ["hls"], Ticks())
-    values = await scraped(subject)
+    subject = Subject(Counts({"hls": 3}, {"hls": 1}, {}, NOW - timedelta(seconds=90)))
+    values = await subject.scraped()
     assert values['secondunit_jobs_queued{type="hls"}'] == 3 and values['secondunit_jobs_running{type="hls"}'] == 1
     assert values["secondunit_queue_oldest_seconds"] == 90
-    store.now = NOTHING
-    assert (await scraped(subject))['secondunit_jobs_queued{type="hls"}'] == 0
+    subject.store.now = NOTHING
+    assert (await subject.scraped())['secondunit_jobs_queued{type="hls"}'] == 0
 
 
 async def test_a_run_is_counted_with_the_time_it_waited_and_took() -> None:
-    clock = Ticks()
-    subject = metrics(clock=clock)
-    subject([event("queued", Status.QUEUED)])
-    await clock.sleep(3)
-    subject([event("started", Status.RUNNING)])
-    await clock.sleep(20)
-    subject([event("retrying", Status.QUEUED, run_at=clock.time + timedelta(seconds=1))])
-    await clock.sleep(5)
-    subject([event("started", Status.RUNNING)])
-    await clock.sleep(7)
-    subject([event("completed", Status.COMPLETED)])
-    values = await scraped(subject)
+    subject = Subject()
+    subject.moved("queued", Status.QUEUED)
+    await subject.clock.sleep(3)
+    subject.moved("started", Status.RUNNING)
+    await subject.clock.sleep(20)
+    subject.moved("retrying", Status.QUEUED, run_at=subject.clock.time + timedelta(seconds=1))
+    await subject.clock.sleep(5)
+    subject.moved("started", Status.RUNNING)
+    await subject.clock.sleep(7)
+    subject.moved("completed", Status.COMPLETED)
+    values = await subject.scraped()
     assert values['secondunit_jobs_total{status="completed",type="hls"}'] == 1
     assert values['secondunit_job_wait_seconds_sum{type="hls"}'] == 3 + 4
     assert values['secondunit_job_duration_seconds_sum{type="hls"}'] == 20 + 7
@@ -91,54 +107,73 @@ async def test_a_run_is_counted_with_the_time_it_waited_and_took() -> None:
 
 
 async def test_a_run_that_began_before_this_process_is_not_timed() -> None:
-    subject = metrics()
-    subject([event("failed", Status.FAILED)])
-    values = await scraped(subject)
+    subject = Subject()
+    subject.moved("failed", Status.FAILED)
+    values = await subject.scraped()
     assert values['secondunit_jobs_total{status="failed",type="hls"}'] == 1
     assert not any(name.startswith("secondunit_job_duration_seconds_count") for name in values)
 
 
 async def test_reasons_come_and_go() -> None:
-    subject = metrics()
-    subject.degraded(["disk_low", "unknown_type"])
-    subject.degraded(["unknown_type"])
-    degraded = [name for name in await scraped(subject) if "degraded" in name]
+    subject = Subject()
+    subject.hear.degraded(["disk_low", "unknown_type"])
+    subject.hear.degraded(["unknown_type"])
+    degraded = [name for name in await subject.scraped() if "degraded" in name]
     assert degraded == ['secondunit_degraded{reason="unknown_type"}']
 
 
 async def test_the_share_of_places_found_is_of_those_asked_for() -> None:
-    subject = metrics()
-    assert isnan((await scraped(subject))["secondunit_geocode_success_ratio"])
-    for outcome in ("found", "not_found", "found", "failed"):
-        subject.observe_geocode(outcome)
-    values = await scraped(subject)
+    subject = Subject()
+    assert isnan((await subject.scraped())["secondunit_geocode_success_ratio"])
+    outcomes: tuple[Literal["found", "not_found", "failed"], ...] = ("found", "not_found", "found", "failed")
+    for outcome in outcomes:
+        subject.hear(PlaceSought(outcome))
+    values = await subject.scraped()
     assert values["secondunit_geocode_success_ratio"] == 0.5
     assert values['secondunit_geocoded_total{outcome="found"}'] == 2
 
 
-async def test_requests_deliveries_phases_and_lag_are_observed() -> None:
-    subject = metrics()
-    subject.observe_request("GET", "/api/jobs/{id}", 200, 0.02)
-    subject.observe_delivery("callback", "delivered")
-    subject.observe_phase("locations", "geocode", 2.0)
-    subject.observe_lag(0.25)
-    values = await scraped(subject)
+async def test_requests_phases_and_lag_are_observed() -> None:
+    subject = Subject()
+    subject.hear(RequestAnswered("GET", "/api/jobs/{id}", 200, 0.02))
+    subject.hear(PhaseEnded("locations", "geocode", 2.0))
+    subject.hear(LoopLagged(0.25))
+    values = await subject.scraped()
     route = 'secondunit_http_request_duration_seconds_count{method="GET",route="/api/jobs/{id}",status="200"}'
     assert values[route] == 1
-    assert values['secondunit_deliveries_total{kind="callback",outcome="delivered"}'] == 1
     assert values['secondunit_phase_duration_seconds_sum{phase="geocode",type="locations"}'] == 2
     assert values["secondunit_event_loop_lag_seconds"] == 0.25
 
 
-async def test_polls_tokens_and_doubts_are_observed() -> None:
-    of = metrics()
-    of.observe_poll("ok")
-    of.observe_backend_jobs("found", 3)
-    of.observe_tokens("in", 700)
-    of.observe_doubt()
-    of.observe_doubt()
-    values = await scraped(of)
+async def test_polls_and_deliveries_are_observed_and_only_a_result_counts_as_given_back() -> None:
+    subject = Subject()
+    subject.hear(Polled("ok"))
+    subject.hear(BackendJobs("found", 3))
+    subject.hear(tried("callback", "delivered"))
+    subject.hear(tried("backend", "pending"))
+    subject.hear(tried("backend", "delivered"))
+    subject.hear(tried("backend", "delivered", Status.FAILED))
+    subject.hear(tried("backend", "dead"))
+    values = await subject.scraped()
     assert values['secondunit_poll_total{outcome="ok"}'] == 1
     assert values['secondunit_backend_jobs_total{what="found"}'] == 3
+    assert values['secondunit_backend_jobs_total{what="delivered"}'] == 1
+    deliveries = {name: n for name, n in values.items() if name.startswith("secondunit_deliveries_total")}
+    assert deliveries == {
+        'secondunit_deliveries_total{kind="callback",outcome="delivered"}': 1,
+        'secondunit_deliveries_total{kind="backend",outcome="later"}': 1,
+        'secondunit_deliveries_total{kind="backend",outcome="delivered"}': 2,
+        'secondunit_deliveries_total{kind="backend",outcome="dead"}': 1,
+    }
+
+
+async def test_tokens_and_doubts_are_observed() -> None:
+    subject = Subject()
+    job = state.submit(NewJob("analyze", {}), "job_a", NOW).job
+    subject.hear(TokensUsed(Usage(prompt=700, output=20, thoughts=10, total=730)))
+    subject.hear(StepInDoubt(job, "gemini", 1))
+    subject.hear(StepInDoubt(job, "gemini", 2))
+    values = await subject.scraped()
     assert values['secondunit_llm_tokens_total{direction="in"}'] == 700
+    assert values['secondunit_llm_tokens_total{direction="out"}'] == 30
     assert values["secondunit_llm_maybe_charged_total"] == 2

@@ -14,6 +14,7 @@ import structlog
 from secondunit.daemon.config.loader import load
 from secondunit.daemon.monitoring import job_log
 from secondunit.daemon.process import logs
+from secondunit.queue.instrumentation import JobsMoved, SinkBroke
 from secondunit.queue.model import Event, EventName, Status
 from secondunit.queue.outcome import JobError
 
@@ -102,12 +103,12 @@ def test_console_lines_are_for_people(stream: io.StringIO) -> None:
 
 def test_a_job_is_logged_from_its_start_to_its_end_with_the_time_it_took(stream: io.StringIO) -> None:
     clock = Ticks()
-    tap = job_log.JobLog(clock)
-    tap([event("queued", Status.QUEUED), event("started", Status.RUNNING)])
+    sink = job_log.JobLog(clock)
+    sink(JobsMoved([event("queued", Status.QUEUED), event("started", Status.RUNNING)]))
     clock.seconds = 1.5
     error = JobError("deterministic", "unreadable", "no such thing")
-    tap([event("progress", Status.RUNNING, progress=0.5, phase="encode")])
-    tap([event("failed", Status.FAILED, attempt=3, error=error)])
+    sink(JobsMoved([event("progress", Status.RUNNING, progress=0.5, phase="encode")]))
+    sink(JobsMoved([event("failed", Status.FAILED, attempt=3, error=error)]))
     told = lines(stream)
     assert [line["event"] for line in told] == ["job.queued", "job.started", "job.progress", "job.settled"]
     settled = told[-1]
@@ -115,6 +116,17 @@ def test_a_job_is_logged_from_its_start_to_its_end_with_the_time_it_took(stream:
     assert (settled["job_id"], settled["type"], settled["event_type"]) == ("job_a", "hls", "job:failed")
     assert settled["message"] == "hls job job_a failed after 1.5 s: no such thing" and settled["level"] == "error"
     assert told[2]["phase"] == "encode"
+
+
+def test_the_log_says_that_a_sink_broke_and_never_writes_down_the_error_itself(stream: io.StringIO) -> None:
+    class Unspeakable(Exception):
+        def __str__(self) -> str:
+            raise SystemExit(3)
+
+    job_log.JobLog(Ticks())(SinkBroke(job_log, JobsMoved([]), Unspeakable()))
+    [line] = lines(stream)
+    assert (line["event"], line["level"], line["fact"]) == ("sink.broke", "error", "JobsMoved")
+    assert line["message"] == "module could not take JobsMoved: Unspeakable"
 
 
 def test_the_lines_that_operators_watch_for_are_as_they_were() -> None:

@@ -14,10 +14,10 @@ from secondunit.handlers.analyze import handler as analyze
 from secondunit.handlers.tools.gemini.transport import GeminiHttpError
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue import leases
-from secondunit.queue.context import Hooks
 from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
+from secondunit.queue.instrumentation import Fact, StepInDoubt
 from secondunit.queue.model import Job, JobId, Status
 from secondunit.queue.outcome import Unanswered
 from secondunit.queue.service import Queue, Submission
@@ -48,14 +48,17 @@ class Box:
         """Another life: what the last one held is free at once."""
         self.boots += 1
         boot, clock, hub = f"boot-{self.boots}", self.kitchen.clock, Hub()
-        hooks = Hooks(found_in_doubt=lambda job, step, sends: self.doubts.append((step, sends)))
         registry = Registry([analyze.build(self.kitchen.tools)])
-        runtime = Runtime(self.store, hub, clock, SteadyRandom(), WorkFolders(self.folder), hooks)
+        runtime = Runtime(self.store, hub, clock, SteadyRandom(), WorkFolders(self.folder), self._hear)
         worker = Worker(runtime, registry, boot=boot, ttl=TTL, most=5)
         self.queue = Queue(self.store, registry, hub, clock, SteadyRandom())
         self.store.listen(hub.publish)
         await leases.reclaim(self.store, clock, boot)
         self.working = asyncio.create_task(worker.run())
+
+    def _hear(self, fact: Fact) -> None:
+        if isinstance(fact, StepInDoubt):
+            self.doubts.append((fact.step, fact.sends))
 
     async def kill(self) -> None:
         """The process is gone; what it did not write is lost."""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from secondunit.handlers.locations import handler as locations
 from secondunit.handlers.tools.fetching.ports import Captions
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.gemini.transport import Question
-from secondunit.handlers.tools.geocoding.client import Geocoder
+from secondunit.handlers.tools.geocoding.client import Geocoder, PlaceSought
 from secondunit.handlers.tools.geocoding.matching import GeocodingHit
 from secondunit.handlers.tools.geocoding.nominatim import Limited, Unreached
 from secondunit.handlers.tools.media.ffmpeg import MediaMissing
@@ -22,6 +22,7 @@ from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import JobContext
+from secondunit.queue.instrumentation import Fact
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.validation import validated
 from secondunit.testing.clock import ManualClock
@@ -144,7 +145,12 @@ class Journey:
     atlas: Atlas
     drawer: Drawer
     tools: Tools
-    told: list[str] = field(default_factory=list)
+    facts: list[Fact]
+
+    @property
+    def told(self) -> list[str]:
+        """How each question to the geocoder ended."""
+        return [fact.outcome for fact in self.facts if isinstance(fact, PlaceSought)]
 
     async def find(self, ctx: Any, url: str = URL, **params: Any) -> Any:
         spec = locations.build(self.tools)
@@ -178,7 +184,8 @@ def made(root: Path, *script: str | BaseException, model: str = "gemini-x", **op
     clock, reader, store = ManualClock(), Reader(*script), MemoryStore()
     spoken, atlas, drawer = Spoken(), Atlas(), Drawer()
     gemini = Gemini(reader, model, clock=clock, random=SteadyRandom(), spending=CachedSpending(store.cache), **options)
-    geocoder = Geocoder(atlas, clock=clock, cache=drawer, every=timedelta(milliseconds=1))
+    facts: list[Fact] = []
+    geocoder = Geocoder(atlas, clock=clock, cache=drawer, every=timedelta(milliseconds=1), emit=facts.append)
     tools = Tools(
         clock=clock,
         programs=None,  # type: ignore[arg-type]  # nothing here runs a program
@@ -190,6 +197,4 @@ def made(root: Path, *script: str | BaseException, model: str = "gemini-x", **op
         results=CachedResults(store.cache, clock, timedelta(hours=168)),
         subtitled=spoken,
     )
-    journey = Journey(root, clock, reader, spoken, atlas, drawer, tools)
-    geocoder.listen(journey.told.append)
-    return journey
+    return Journey(root, clock, reader, spoken, atlas, drawer, tools, facts)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from secondunit.handlers.analyze.recipe import SCHEMA, recipe_from
-from secondunit.handlers.tools.gemini.client import LONGEST_BODY, Gemini
+from secondunit.handlers.tools.gemini.client import LONGEST_BODY, Gemini, TokensUsed
 from secondunit.handlers.tools.gemini.responses import Usage, read
 from secondunit.handlers.tools.gemini.transport import GoogleTransport, Question
+from secondunit.queue.instrumentation import Fact
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.fakes.gemini import StandIn
@@ -44,7 +45,7 @@ class Bench:
         self.clock = ManualClock(NOON)
         self.stand_in = stand_in
         self.purse = Purse()
-        self.heard: list[tuple[str, int]] = []
+        self.facts: list[Fact] = []
         transport = GoogleTransport("key-1", "gemini-x", self.clock, base_url=url, limit=timedelta(seconds=limit))
         self.gemini = Gemini(
             transport,
@@ -52,9 +53,9 @@ class Bench:
             clock=self.clock,
             random=SteadyRandom(),
             spending=self.purse,
+            emit=self.facts.append,
             **options,
         )
-        self.gemini.listen(lambda direction, tokens: self.heard.append((direction, tokens)))
 
     async def ask(self) -> str:
         return await self.gemini.ask(QUESTION)
@@ -282,10 +283,11 @@ async def test_a_used_up_budget_waits_for_the_next_day() -> None:
         assert (b.purse.days, len(b.stand_in.asked)) == ({NOON.date(): 2500}, 3)
 
 
-async def test_tokens_are_reported_by_direction_with_thoughts_as_output() -> None:
+async def test_tokens_are_announced_with_thoughts_as_output() -> None:
     async with bench() as b:
         await b.gemini.count(read(await b.ask()).usage)
-        assert b.heard == [("in", 1000), ("out", 250)]
+        [used] = b.facts
+        assert isinstance(used, TokensUsed) and (used.usage.prompt, used.usage.answered) == (1000, 250)
 
 
 async def test_an_endless_answer_is_kept_only_in_part() -> None:

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from secondunit.handlers.tools.geocoding.client import Geocoder
+from secondunit.handlers.tools.geocoding.client import Geocoder, PlaceSought
 from secondunit.handlers.tools.geocoding.matching import GeocodingHit, PlaceQuery, chosen, kilometres
 from secondunit.handlers.tools.geocoding.nominatim import Declined, Unreached
+from secondunit.queue.instrumentation import Fact
 from secondunit.queue.outcome import Postponed, Transient
 from secondunit.testing.clock import ManualClock
 from tests.unit.handlers.locations.journey import Atlas, Drawer, limited, unreached
@@ -19,8 +20,12 @@ class Desk:
     def __init__(self) -> None:
         self.clock, self.atlas, self.drawer = ManualClock(), Atlas(), Drawer()
         self.told: list[str] = []
-        self.geocoder = Geocoder(self.atlas, clock=self.clock, cache=self.drawer, every=timedelta(milliseconds=1))
-        self.geocoder.listen(self.told.append)
+        every = timedelta(milliseconds=1)
+        self.geocoder = Geocoder(self.atlas, clock=self.clock, cache=self.drawer, every=every, emit=self._hear)
+
+    def _hear(self, fact: Fact) -> None:
+        assert isinstance(fact, PlaceSought)
+        self.told.append(fact.outcome)
 
     async def find(self, query: str = "Taipei 101", *, since: datetime | None = None, language: str = "en") -> object:
         return await self.geocoder.find(PlaceQuery(query, settled=False), language, since=since)

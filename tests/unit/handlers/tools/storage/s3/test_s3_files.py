@@ -12,9 +12,10 @@ import pytest
 from secondunit.handlers.tools.storage.s3 import upload as s3_upload
 from secondunit.handlers.tools.storage.s3.client import S3, ObjectInfo
 from secondunit.handlers.tools.storage.s3.files import Buckets
-from secondunit.queue.context import Hooks, RunContext
+from secondunit.queue.context import RunContext
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.handler import Workspace
+from secondunit.queue.instrumentation import unheard
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.queue.state import expire
 from secondunit.testing.handler_kit import FakeContext
@@ -105,7 +106,7 @@ async def test_the_look_at_the_lease_is_a_fenced_write_of_nothing(tmp_path: Path
     await submit(rig.store, "a")
     (job,) = await claim(rig.store)
     workspace = Workspace(tmp_path, tmp_path, tmp_path / "log")
-    ctx = RunContext(job, held(job), workspace, rig.store, rig.hub, rig.clock, Hooks())
+    ctx = RunContext(job, held(job), workspace, rig.store, rig.hub, rig.clock, unheard)
     await s3_upload.still_held(ctx)
     assert (await rig.store.get("a")).stats in (None, {})
     await rig.change("a", expire, rig.clock.now())

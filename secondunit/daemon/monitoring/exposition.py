@@ -1,0 +1,40 @@
+"""Prometheus exposition: what was counted, and what stands in the queue at the moment of the scrape."""
+
+import asyncio
+from collections.abc import Collection
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from secondunit.daemon.monitoring.metrics import PREFIX
+from secondunit.queue.clock import Clock
+from secondunit.queue.store import Store
+
+
+class Exposition:
+    """The text that is scraped; idle `types` show zero."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self, registry: CollectorRegistry, store: Store, types: Collection[str], clock: Clock) -> None:
+        self._registry = registry
+        self._store = store
+        self._types = types
+        self._clock = clock
+        self._running = self._gauge("jobs_running", "Jobs that are being worked on.", "type")
+        self._queued = self._gauge("jobs_queued", "Jobs that wait, those in backoff among them.", "type")
+        self._oldest = self._gauge("queue_oldest_seconds", "How long the oldest job that could run has been waiting.")
+
+    async def render(self) -> bytes:
+        """All metrics as Prometheus text."""
+        counts = await self._store.counts()
+        for gauge, numbers in ((self._queued, counts.queued), (self._running, counts.running)):
+            gauge.clear()
+            for type in {*self._types, *numbers}:
+                gauge.labels(type).set(numbers.get(type, 0))
+        oldest = counts.oldest_ready
+        self._oldest.set(max((self._clock.now() - oldest).total_seconds(), 0) if oldest else 0)
+        return await asyncio.to_thread(generate_latest, self._registry)  # it reads figures of the process from /proc
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, namespace=PREFIX, registry=self._registry)

@@ -1,0 +1,12 @@
+"""Instrumentation fact: an answered HTTP request, as the middleware announces it to who watches."""
+
+from secondunit.queue.instrumentation import Fact
+
+
+class RequestAnswered(Fact, frozen=True):
+    """One answered request; `route` is the path's template, so that ids make no series of their own."""
+
+    method: str
+    route: str
+    status: int
+    seconds: float

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.deployment.archive import extract
+from secondunit.handlers.tools.deployment.archive import unpack
 from secondunit.handlers.tools.deployment.commands import run_command
 from secondunit.handlers.tools.deployment.deployments import Deployments
 from secondunit.handlers.tools.deployment.projects import Project, disagreements
@@ -111,7 +111,7 @@ async def _build(
     await deployments.git.archive(id, project, commit, archive, ctx)
     folder = await in_thread(releases.begin, tools.clock.now(), commit)
     try:
-        await in_thread(extract, archive, folder)
+        await unpack(tools.programs, tools.python, ctx, archive, folder, tools.max_download)
         await in_thread(archive.unlink)
         if project.build:
             await run_command(tools.programs, ctx, project, "build", project.build, folder, project.limit)

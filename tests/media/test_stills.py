@@ -15,6 +15,7 @@ from secondunit.handlers.analyze.stills import Still, moments, take_stills, tell
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.gemini.transport import GoogleTransport
 from secondunit.handlers.tools.media.frames import Camera
+from secondunit.handlers.tools.media.pictures import PictureWriter
 from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.queue.outcome import Deterministic
 from secondunit.queue.stores.memory import MemoryStore
@@ -36,7 +37,8 @@ async def camera(studio: Any, clip: Path) -> AsyncIterator[tuple[Camera, float |
 
 async def stills(studio: Any, clip: Path, wanted: int | None = None) -> Any:
     async with camera(studio, clip) as (looking, duration):
-        return await take_stills(looking, duration, wanted, looking.ctx.workspace.kept / "frames")
+        writer = PictureWriter(looking.programs, studio.tools.python, looking.ctx)
+        return await take_stills(looking, writer, duration, wanted, looking.ctx.workspace.kept / "frames")
 
 
 def look(path: Path) -> tuple[str | None, tuple[int, int]]:
@@ -64,10 +66,18 @@ async def test_many_pictures_are_key_frames_with_their_times(studio: Any, clips:
 @pytest.mark.parametrize(("every", "times"), [(0.3, 24), (0.5, 24), (0.9, 12), (5.0, 3)])
 async def test_key_frames_are_thinned(studio: Any, clips: Callable[[str], Path], every: float, times: int) -> None:
     async with camera(studio, clips("keys.mp4")) as (looking, duration):
-        taken = await looking.take_key_frames((64, 36), every, duration or 0.0)
+        taken = await looking.take_key_frames((64, 36), every, 100, duration or 0.0)
     apart = 12 / times if times > 3 else 5.0
     assert [at for at, _ in taken] == [i * apart for i in range(times)]
     assert all(frame.path.exists() and not frame.black for _, frame in taken)
+
+
+async def test_a_source_that_is_longer_than_it_says_gives_no_more_key_frames_than_were_asked_for(
+    studio: Any, clips: Callable[[str], Path]
+) -> None:
+    async with camera(studio, clips("keys.mp4")) as (looking, _):
+        taken = await looking.take_key_frames((64, 36), 0.01, 5, 0.1)
+    assert len(taken) == 5 == len(list(looking.ctx.workspace.run.glob("key-*.ppm")))
 
 
 @pytest.mark.parametrize(("clip", "size"), [("portrait.mp4", (432, 768)), ("tiny.mp4", (176, 144))])

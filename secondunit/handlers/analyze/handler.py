@@ -19,6 +19,7 @@ from secondunit.handlers.tools.fetching.video_urls import url_identity
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.media.ffmpeg import require
 from secondunit.handlers.tools.media.frames import Camera
+from secondunit.handlers.tools.media.pictures import PictureWriter
 from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.handlers.tools.payload import PAYLOAD, LanguageTag
 from secondunit.handlers.tools.ports import Results
@@ -195,8 +196,9 @@ class Analysis:
         found = await probe(self.tools.programs, media, source, self.ctx.workspace.run, self.ctx.attempt)
         video = pictures(found, source.name)
         camera = Camera(self.tools.programs, media, source, video, self.ctx)
+        writer = PictureWriter(self.tools.programs, self.tools.python, self.ctx)
         folder = self.ctx.workspace.kept / "frames"
-        stills = await take_stills(camera, found.duration, self.payload.frames, folder)
+        stills = await take_stills(camera, writer, found.duration, self.payload.frames, folder)
         across, down = video.display
         info = {"duration": found.duration, "width": round(across), "height": round(down)}
         return {"info": info, "stills": [[still.at, str(still.path)] for still in stills]}

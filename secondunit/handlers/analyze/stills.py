@@ -10,6 +10,7 @@ from pathlib import Path
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.frames import Camera, Frame, size
 from secondunit.handlers.tools.media.graphs import Shot
+from secondunit.handlers.tools.media.pictures import Picture, PictureWriter
 from secondunit.queue.outcome import Deterministic
 
 MOST, MOST_SEEKS = 120, 30
@@ -17,6 +18,7 @@ FEWEST_BY_ITSELF, SECONDS_A_FRAME = 4, 4.0
 LONGEST_SIDE = 768
 AT_A_TIME = 2
 QUALITY = 80
+MOST_BYTES = 8 << 20  # of all of them: they are one question, which is put together in the daemon's memory
 BLIND_STEP = 2.0  # seconds between frames when nobody knows how long the video is
 ALIKE = 3  # bits of 64
 
@@ -40,56 +42,58 @@ def moments(duration: float | None, wanted: int | None) -> Sequence[float]:
     return [round((i + 0.5) * duration / count, 3) for i in range(count)]
 
 
-async def take_stills(camera: Camera, duration: float | None, wanted: int | None, folder: Path) -> Sequence[Still]:
+async def take_stills(
+    camera: Camera, writer: PictureWriter, duration: float | None, wanted: int | None, folder: Path
+) -> Sequence[Still]:
     """Pictures of the video in `folder`, in order; Deterministic("no_decodable_frame") when there is none.
 
     Seeking to each is quicker than reading on, up to 30; for more, the key frames are read in one go.
     """
-    film = _Film(camera, _fitted(camera), folder)
+    film = _Film(camera, _fitted(camera))
     await in_thread(folder.mkdir, exist_ok=True)
     if wanted and wanted > MOST_SEEKS and duration:
-        stills = await film.key_frames(duration / wanted, duration)
+        taken = await camera.take_key_frames(film.size, duration / wanted, MOST, duration)
     else:
-        stills = await film.sought(moments(duration, wanted))
-    if not stills:
-        stills = [still for still in [await film.take(None)] if still]
-    if not stills:
+        taken = await film.sought(moments(duration, wanted))
+    if not taken and (first := await camera.take(Shot(None, *film.size))):
+        taken = [(0.0, first)]
+    if not taken:
         raise Deterministic(f"no picture of {camera.source.name} could be decoded", type="no_decodable_frame")
-    return telling(stills)
+    return telling(await _kept(writer, taken, folder))
 
 
 @dataclass(frozen=True, slots=True)
 class _Film:
     camera: Camera
     size: tuple[int, int]
-    folder: Path
 
-    async def sought(self, times: Sequence[float]) -> Sequence[Still]:
+    async def sought(self, times: Sequence[float]) -> Sequence[tuple[float, Frame]]:
         room, done = asyncio.Semaphore(AT_A_TIME), 0
 
-        async def take(at: float) -> Still | None:
+        async def take(at: float) -> Frame | None:
             nonlocal done
             async with room:
-                still = await self.take(at)
+                frame = await self.camera.take(Shot(at, *self.size))
             done += 1
             await self.camera.ctx.progress(done / (len(times) + 1), f"{done} of {len(times)} frames")
-            return still
+            return frame
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(take(at)) for at in times]
-        return [still for task in tasks if (still := task.result())]
+        return [(at, frame) for at, task in zip(times, tasks, strict=True) if (frame := task.result())]
 
-    async def take(self, at: float | None) -> Still | None:
-        frame = await self.camera.take(Shot(at, *self.size))
-        return await self._kept(at or 0.0, frame) if frame else None
 
-    async def key_frames(self, every: float, duration: float) -> Sequence[Still]:
-        frames = await self.camera.take_key_frames(self.size, every, duration)
-        return [await self._kept(at, frame) for at, frame in frames]
-
-    async def _kept(self, at: float, frame: Frame) -> Still:
-        path = self.folder / f"{round(at * 1000):09d}.jpg"
-        return Still(at, path, await in_thread(_keep, frame.path, path), frame.black, frame.average)
+async def _kept(writer: PictureWriter, taken: Sequence[tuple[float, Frame]], folder: Path) -> Sequence[Still]:
+    """The frames as JPEG files; the frames themselves are dropped."""
+    paths = [folder / f"{round(at * 1000):09d}.jpg" for at, _ in taken]
+    jpegs = [Picture(frame.path, path, ".jpg", QUALITY) for (_, frame), path in zip(taken, paths, strict=True)]
+    looks = await writer.write(jpegs, most_bytes=MOST_BYTES // len(taken))
+    for _, frame in taken:
+        await in_thread(frame.path.unlink, missing_ok=True)
+    return [
+        Still(at, path, look, frame.black, frame.average)
+        for (at, frame), path, look in zip(taken, paths, looks, strict=True)
+    ]
 
 
 def telling(stills: Sequence[Still]) -> Sequence[Still]:
@@ -104,16 +108,3 @@ def telling(stills: Sequence[Still]) -> Sequence[Still]:
 def _fitted(camera: Camera) -> tuple[int, int]:
     across, down = camera.video.display
     return size(camera.video, max(1, int(across * min(Fraction(1), Fraction(LONGEST_SIDE) / max(across, down)))))
-
-
-def _keep(frame: Path, target: Path) -> int:
-    """Write the JPEG, drop the frame; the picture's hash: in 8 rows 8 steps each, brighter or not. Blocking."""
-    from PIL import Image
-
-    with Image.open(frame) as picture:
-        picture.save(target, "JPEG", quality=QUALITY)
-        small = picture.convert("L").resize((9, 8), Image.Resampling.BOX)
-    frame.unlink()
-    row = small.tobytes()
-    bits = [row[y * 9 + x] < row[y * 9 + x + 1] for y in range(8) for x in range(8)]
-    return sum(bit << i for i, bit in enumerate(bits))

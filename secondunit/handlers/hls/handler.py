@@ -12,18 +12,20 @@ from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, HlsPlan, plan, qu
 from secondunit.handlers.hls.playlists import Playlist, Unfinished, Variant, master, read, variants
 from secondunit.handlers.hls.verify import verify
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.media.ffmpeg import Media, failure, require, url
+from secondunit.handlers.tools.media.ffmpeg import Media, failure, limits, require, url
 from secondunit.handlers.tools.media.probe import MediaInfo, pictures, probe
 from secondunit.handlers.tools.media.progress import follow
 from secondunit.handlers.tools.payload import PAYLOAD
-from secondunit.handlers.tools.programs.ports import Limits
 from secondunit.handlers.tools.storage.ports import MASTER, Source, StagedFolder
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic, Transient
 
 ENCODERS, FILTERS = ("libx264", "aac"), ("scale", "split", "fps", "format", "setsar", "aresample", "yadif")
-ADDRESS_SPACE = 64 << 30
+# Bombs end by these. The slowest real encode (4K at 60 frames a second, tone-mapped, on old cores) takes a fifth of it.
+CPU_A_SECOND, LEAST_CPU, LONGEST_SECONDS = 400, 3600, 24 * 3600
+SLOWEST_BYTES = 20_000  # a second; a file that is larger than its declared length explains is longer than that
+LARGEST_SEGMENT = 2 << 30
 RECIPE = 1
 
 
@@ -93,12 +95,18 @@ async def _encode(
         hls_argv(media, url(source), todo),
         cwd=folder,
         log=ctx.workspace.log,
-        limits=Limits(address_space=ADDRESS_SPACE),
+        limits=limits(cpu_seconds(info, source.size), LARGEST_SEGMENT),
         on_line=follow(ctx.progress, None if info.estimated else info.duration),
         pass_fds=(source.fd,),
     )
     if finished.returncode != 0:
         raise failure("ffmpeg", finished, source, ctx.attempt)
+
+
+def cpu_seconds(info: MediaInfo, size: int) -> int:
+    """The CPU time that the encode of a file of `size` bytes may take."""
+    seconds = LONGEST_SECONDS if info.duration is None else max(info.duration, size / SLOWEST_BYTES)
+    return max(LEAST_CPU, round(CPU_A_SECOND * min(seconds, LONGEST_SECONDS)))
 
 
 def _finish(name: str, info: MediaInfo, todo: HlsPlan, staged: StagedFolder) -> dict[str, Any]:

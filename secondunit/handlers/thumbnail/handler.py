@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, field_validator
 
 from secondunit.handlers.thumbnail.timestamps import moments, parse
-from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.ffmpeg import require
-from secondunit.handlers.tools.media.frames import SAVE, Camera, Frame, save, size
+from secondunit.handlers.tools.media.frames import Camera, Frame, size
 from secondunit.handlers.tools.media.graphs import Shot
+from secondunit.handlers.tools.media.pictures import FORMATS, Picture, PictureWriter
 from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.handlers.tools.payload import PAYLOAD
 from secondunit.handlers.tools.toolbox import Tools
@@ -48,8 +48,8 @@ def build(tools: Tools) -> HandlerSpec:
         require(tools.media, "thumbnail", ENCODERS, FILTERS)
         tools.files.check("videoPath", payload.video_path)
         tools.files.check("outputPath", payload.output_path)
-        if _suffix(payload.output_path) not in SAVE:
-            names = ", ".join(SAVE)
+        if _suffix(payload.output_path) not in FORMATS:
+            names = ", ".join(FORMATS)
             raise BadPayload(FieldError("outputPath", f"the name must end in one of {names}: it says the format"))
 
     async def run(ctx: JobContext, payload: ThumbnailPayload) -> Mapping[str, Any]:
@@ -72,7 +72,8 @@ async def _shoot(tools: Tools, ctx: JobContext, payload: ThumbnailPayload) -> Ma
         camera = Camera(tools.programs, media, source, video, ctx)
         at, frame = await _best(camera, [Shot(seconds, width, height) for seconds in tries])
         await ctx.progress(0.8, f"taken at {at:.1f} s")
-        await in_thread(save, frame.path, target.path, _suffix(payload.output_path), payload.quality)
+        picture = Picture(frame.path, target.path, _suffix(payload.output_path), payload.quality)
+        await PictureWriter(tools.programs, tools.python, ctx).write([picture])
         written = await target.publish()
         return {
             "outputPath": payload.output_path,

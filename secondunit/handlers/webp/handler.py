@@ -16,7 +16,7 @@ from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic
 
 IMAGING = Path(__file__).parent / "converter_child.py"
-LIMITS = Limits(address_space=2 * 1024**3, cpu_seconds=60)
+LIMITS = Limits(address_space=2 << 30, cpu_seconds=60, file_size=512 << 20)
 WIDEST = 16383
 
 

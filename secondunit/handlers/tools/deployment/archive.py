@@ -1,65 +1,35 @@
-"""Takes the files of a commit out of git's archive, so that nothing in it can reach out of its folder. Blocking.
+"""Takes the files of a commit out of git's archive, in a program of its own under limits (`archive_child.py`)."""
 
-Symbolic links are made last: while files are written there is none that could lead one of them elsewhere.
-"""
+import json
+from pathlib import Path
 
-import os
-import tarfile
-from pathlib import Path, PurePosixPath
-
+from secondunit.handlers.tools.programs.failures import failure
+from secondunit.handlers.tools.programs.ports import Limits, Programs
+from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
 
-FOLDER, FILE, PROGRAM = 0o755, 0o644, 0o755
-PIECE = 1 << 20
-NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+CHILD = Path(__file__).parent / "archive_child.py"
+ADDRESS_SPACE, CPU_SECONDS = 1 << 30, 1800
 
 
-def extract(archive: Path, folder: Path) -> None:
-    """Fill an empty `folder`; Deterministic("unsafe_tree") for a tree that no honest commit has."""
-    links: list[tuple[Path, str]] = []
-    try:
-        with tarfile.open(archive, "r:") as tar:
-            for member in tar:
-                path = folder / _safe(member.name)
-                if member.isdir():
-                    path.mkdir(FOLDER, parents=True, exist_ok=True)
-                elif member.issym():
-                    links.append((path, member.linkname))
-                elif member.isreg():
-                    _write(tar, member, path)
-                else:
-                    raise Deterministic(f"{member.name} is neither a file, a folder nor a link", type="unsafe_tree")
-        for path, target in links:
-            path.parent.mkdir(FOLDER, parents=True, exist_ok=True)
-            path.symlink_to(target)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise Deterministic(f"{error.filename} is in the commit twice", type="unsafe_tree") from None
-    _refuse_escapes(folder, links)
+async def unpack(
+    programs: Programs, python: str, ctx: JobContext, archive: Path, folder: Path, most_bytes: int
+) -> None:
+    """Fill an empty `folder` with files of at most so many bytes; Deterministic("unsafe_tree") for no honest commit."""
+    answers: list[str] = []
 
+    async def on_line(line: str) -> None:
+        answers.append(line)
 
-def _safe(name: str) -> PurePosixPath:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise Deterministic(f"{name!r} is no name that may be in a commit", type="unsafe_tree")
-    return path
-
-
-def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
-    path.parent.mkdir(FOLDER, parents=True, exist_ok=True)
-    mode = PROGRAM if member.mode & 0o100 else FILE
-    content = tar.extractfile(member)
-    if content is None:
-        raise Deterministic(f"{member.name} has no content", type="unsafe_tree")
-    with content, os.fdopen(os.open(path, NEW, mode), "wb") as file:
-        while piece := content.read(PIECE):
-            file.write(piece)
-        os.fchmod(file.fileno(), mode)
-
-
-def _refuse_escapes(folder: Path, links: list[tuple[Path, str]]) -> None:
-    """What is published could be read through a link that leads outside, by a web server for one."""
-    home = folder.resolve()
-    for path, target in links:
-        if not Path(os.path.realpath(path)).is_relative_to(home):
-            name = path.relative_to(folder)
-            raise Deterministic(f"the link {name} leads out of the repository, to {target}", type="unsafe_tree")
+    finished = await programs.run(
+        [python, "-I", str(CHILD), str(archive), str(folder)],
+        cwd=ctx.workspace.run,
+        log=ctx.workspace.log,
+        limits=Limits(address_space=ADDRESS_SPACE, cpu_seconds=CPU_SECONDS, file_size=most_bytes),
+        on_line=on_line,
+    )
+    if finished.returncode != 0:
+        raise failure("taking the commit's files out", finished, ctx.attempt)
+    if answers:
+        told = json.loads(answers[-1])
+        raise Deterministic(told["message"], type=told["error"])

@@ -7,6 +7,7 @@ no option can come out of a name: names are checked before, and stand behind --e
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.deployment.masking import masked
 from secondunit.handlers.tools.deployment.projects import COMMIT, Project
 from secondunit.handlers.tools.network.proxy import Egress, Permit
-from secondunit.handlers.tools.programs.failures import last_words
-from secondunit.handlers.tools.programs.ports import Finished, Programs
+from secondunit.handlers.tools.programs.failures import failure, last_words
+from secondunit.handlers.tools.programs.ports import Finished, Limits, Programs
 from secondunit.handlers.tools.programs.runner import SEARCH_PATH
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic, Transient
 
 FETCH_LIMIT, SHORT_LIMIT = timedelta(minutes=30), timedelta(minutes=10)
+CPU_SECONDS, OWN_MEMORY = 3600, 3 << 30
 REFS = "refs/deploy/"
 # Files are taken out as they were committed, byte by byte: attributes in the repository would have a say in that.
 ATTRIBUTES = "* -export-subst -export-ignore -filter -ident -text -working-tree-encoding\n"
@@ -52,6 +54,8 @@ class Git:
         self._egress = egress
         self._folder = folder
         self._most_bytes = most_bytes
+        # A small pack may hold a tree of a billion files, or one file of many gigabytes.
+        self._limits = Limits(cpu_seconds=CPU_SECONDS, file_size=4 * most_bytes, own_memory=OWN_MEMORY)
 
     async def fetch(self, id: str, project: Project, branch: str, ctx: JobContext) -> str:
         """The commit that a branch stands at now, fetched; only what is new travels."""
@@ -71,8 +75,9 @@ class Git:
 
     async def archive(self, id: str, project: Project, commit: str, target: Path, ctx: JobContext) -> None:
         """Write the files of a commit as a tar archive."""
-        argv = ["archive", "--format=tar", f"--output={target}", commit]
-        await self._must(ctx, self._argv(self._mirror(id), argv), project)
+        argv = self._argv(self._mirror(id), ["archive", "--format=tar", f"--output={target}", commit])
+        bounded = replace(self._limits, file_size=self._most_bytes)
+        _demand_success(await self._run(ctx, argv, project, {}, SHORT_LIMIT, bounded), project, ctx.attempt)
 
     async def _fetch(
         self, mirror: Path, project: Project, refspec: str, ctx: JobContext
@@ -98,19 +103,32 @@ class Git:
 
         environment = _environment(ctx.workspace.run, project.scheme, {})
         finished = await self._programs.run(
-            self._argv(mirror, argv), cwd=ctx.workspace.run, env=environment, on_line=keep, timeout=SHORT_LIMIT
+            self._argv(mirror, argv),
+            cwd=ctx.workspace.run,
+            env=environment,
+            limits=self._limits,
+            on_line=keep,
+            timeout=SHORT_LIMIT,
         )
-        _demand_success(finished, project)
+        _demand_success(finished, project, ctx.attempt)
         return "\n".join(lines)
 
     async def _must(self, ctx: JobContext, argv: Sequence[str], project: Project) -> None:
-        _demand_success(await self._run(ctx, argv, project, {}, SHORT_LIMIT), project)
+        _demand_success(await self._run(ctx, argv, project, {}, SHORT_LIMIT), project, ctx.attempt)
 
     async def _run(
-        self, ctx: JobContext, argv: Sequence[str], project: Project, private: Mapping[str, str], limit: timedelta
+        self,
+        ctx: JobContext,
+        argv: Sequence[str],
+        project: Project,
+        private: Mapping[str, str],
+        limit: timedelta,
+        limits: Limits | None = None,
     ) -> Finished:
         environment = _environment(ctx.workspace.run, project.scheme, private)
-        return await self._programs.run(argv, cwd=ctx.workspace.run, env=environment, timeout=limit)
+        return await self._programs.run(
+            argv, cwd=ctx.workspace.run, env=environment, limits=limits or self._limits, timeout=limit
+        )
 
     def _argv(self, mirror: Path, argv: Sequence[str], scheme: str | None = None) -> Sequence[str]:
         allowed = [f"protocol.{scheme}.allow=always"] if scheme else []
@@ -168,7 +186,9 @@ def _private(project: Project, permit: Permit | None) -> Mapping[str, str]:
     return settings
 
 
-def _demand_success(finished: Finished, project: Project) -> None:
+def _demand_success(finished: Finished, project: Project, attempt: int) -> None:
+    if finished.returncode < 0:
+        raise failure("git", finished, attempt)
     if finished.returncode != 0:
         raise Transient(f"git failed: {masked(last_words(finished), project.secrets())}", type="git_failed")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from secondunit.handlers.tools.programs import failures
-from secondunit.handlers.tools.programs.ports import Finished, Programs
+from secondunit.handlers.tools.programs.ports import Finished, Limits, Programs
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.errors import TypeUnavailable
 from secondunit.queue.outcome import Deterministic, Transient
@@ -23,7 +24,8 @@ REMEDY = "install ffmpeg (Debian: apt install ffmpeg), or set FFMPEG_PATH and FF
 ANSWERS_WITHIN = timedelta(seconds=30)
 LISTED = re.compile(r"^ [A-Z.|]{2,8} (\w+)\s")
 VERSION = re.compile(r"^ffmpeg version (\S+)")
-
+# 4K and 8K pictures took at most 1.6 GiB with two cores; each further core is a thread more with frames of its own.
+ADDRESS_SPACE = (4 << 30) + (os.cpu_count() or 1) * (256 << 20)
 
 UNREADABLE = re.compile(
     r"Invalid data found|moov atom not found|not on whitelist|Protocol .{1,100} not (?:found|on whitelist)"
@@ -84,6 +86,11 @@ def require(media: Media | MediaMissing, type: str, encoders: Iterable[str], fil
     if lacking:
         raise TypeUnavailable(type, f"{media.ffmpeg} was built without {', '.join(lacking)}; {REMEDY}")
     return media
+
+
+def limits(cpu_seconds: int, file_size: int) -> Limits:
+    """What one ffmpeg or ffprobe may have: media of any kind in real sizes, and no bomb."""
+    return Limits(address_space=ADDRESS_SPACE, cpu_seconds=cpu_seconds, file_size=file_size)
 
 
 def url(source: Source) -> str:

@@ -1,34 +1,26 @@
-"""Takes one picture out of a video, and writes it in the format of its file's name."""
+"""Takes pictures out of a video, with ffmpeg, as PPM files."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.media.ffmpeg import Media, failure, url
+from secondunit.handlers.tools.media.ffmpeg import Media, failure, limits, url
 from secondunit.handlers.tools.media.graphs import Shot, frame_argv, key_frames_argv
 from secondunit.handlers.tools.media.probe import Video
-from secondunit.handlers.tools.programs.ports import Finished, Limits, Programs
+from secondunit.handlers.tools.programs.ports import Finished, Programs
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
 
 STATISTICS = ("YAVG", "YMIN", "YMAX")
-STATISTIC = re.compile(r"lavfi\.signalstats\.(YAVG|YMIN|YMAX)=([\d.]+)")
-MOMENT = re.compile(r"^frame:\d+ .*pts_time:([\d.]+)")
+STATISTIC = re.compile(r"lavfi\.signalstats\.(YAVG|YMIN|YMAX)=(\d{1,9}(?:\.\d{1,9})?)")
+MOMENT = re.compile(r"^frame:\d+ .*pts_time:(\d{1,9}(?:\.\d{1,9})?)")
 DARK_AVERAGE, FLAT_RANGE = 24.0, 30.0
-ADDRESS_SPACE = 64 << 30
 LIMIT = timedelta(minutes=10)
-SAVE: Mapping[str, Mapping[str, Any]] = {
-    ".webp": {"format": "WEBP", "quality": 80, "method": 4},
-    ".avif": {"format": "AVIF", "quality": 65, "speed": 8},
-    ".jpg": {"format": "JPEG", "quality": 85, "optimize": True},
-    ".jpeg": {"format": "JPEG", "quality": 85, "optimize": True},
-    ".png": {"format": "PNG", "optimize": True},
-}
+CPU_SECONDS, LARGEST_FRAME = 1800, 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +60,7 @@ class Camera:
             frame_argv(self.media, url(self.source), self.video, shot, path.name),
             cwd=path.parent,
             log=self.ctx.workspace.log,
-            limits=Limits(address_space=ADDRESS_SPACE),
+            limits=limits(CPU_SECONDS, LARGEST_FRAME),
             on_line=note,
             pass_fds=(self.source.fd,),
             timeout=LIMIT,
@@ -79,13 +71,18 @@ class Camera:
         return None
 
     async def take_key_frames(
-        self, size: tuple[int, int], every: float, duration: float
+        self, size: tuple[int, int], every: float, most: int, duration: float
     ) -> Sequence[tuple[float, Frame]]:
-        """Key frames at least `every` seconds apart with their times, as far as the source can be decoded."""
+        """At most so many key frames, at least `every` seconds apart, with their times.
+
+        There are as many as the source can be decoded for; how long it says it is need not be true.
+        """
         folder = self.ctx.workspace.run
         found: list[tuple[float, dict[str, float]]] = []
 
         async def note(line: str) -> None:
+            if len(found) > most:
+                return
             if match := MOMENT.search(line):
                 found.append((float(match[1]), {}))
                 await self.ctx.progress(min(found[-1][0] / duration, 1.0), f"{len(found)} frames")
@@ -93,10 +90,10 @@ class Camera:
                 found[-1][1][match[1]] = float(match[2])
 
         finished = await self.programs.run(
-            key_frames_argv(self.media, url(self.source), self.video, size, every, "key-%d.ppm"),
+            key_frames_argv(self.media, url(self.source), self.video, size, every, most, "key-%d.ppm"),
             cwd=folder,
             log=self.ctx.workspace.log,
-            limits=Limits(address_space=ADDRESS_SPACE),
+            limits=limits(CPU_SECONDS, LARGEST_FRAME),
             on_line=note,
             pass_fds=(self.source.fd,),
             timeout=LIMIT,
@@ -127,14 +124,3 @@ def size(video: Video, width: int) -> tuple[int, int]:
     across, down = video.display
     wide = max(1, min(width, int(across)))
     return wide, max(2, min(2 * round(down * wide / across / 2), 2 * int(down / 2)))
-
-
-def save(frame: Path, target: Path, suffix: str, quality: int | None) -> None:
-    """Write the picture in the format that `suffix` names; blocking."""
-    from PIL import Image
-
-    options = dict(SAVE[suffix])
-    if quality is not None and "quality" in options:
-        options["quality"] = quality
-    with Image.open(frame) as image:
-        image.save(target, **options)

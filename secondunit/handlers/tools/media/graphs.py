@@ -43,13 +43,15 @@ def frame_argv(media: Media, url: str, video: Video, shot: Shot, output: str) ->
 
 
 def key_frames_argv(
-    media: Media, url: str, video: Video, size: tuple[int, int], every: float, output: str
+    media: Media, url: str, video: Video, size: tuple[int, int], every: float, most: int, output: str
 ) -> list[str]:
-    """Take key frames that lie at least `every` seconds apart, numbered by the %d of `output`, as `frame_argv` does."""
+    """Take at most so many key frames, at least `every` seconds apart, numbered by the %d of `output`."""
     picture = ffmpeg.input(url, **INPUT, skip_frame="nokey")[str(video.index)]
     apart = f"isnan(prev_selected_t)+gte(t-prev_selected_t,{every:.3f})"
     looked_at = _looked_at(media, picture.filter("select", apart), video, *size)
-    return compile_argv(media, ffmpeg.output(looked_at, output, **PICTURES, fps_mode="passthrough"), ())
+    return compile_argv(
+        media, ffmpeg.output(looked_at, output, **PICTURES, **{"fps_mode": "passthrough", "frames:v": most}), ()
+    )
 
 
 def _looked_at(media: Media, picture: Any, video: Video, width: int, height: int) -> Any:

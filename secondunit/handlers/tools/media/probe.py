@@ -8,8 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media, failure, url
-from secondunit.handlers.tools.programs.ports import Limits, Programs
+from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media, failure, limits, url
+from secondunit.handlers.tools.programs.ports import Programs
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.outcome import Deterministic
 
@@ -28,7 +28,7 @@ ENTRIES = (
     ":stream_disposition=attached_pic,still_image,timed_thumbnails"
     ":stream_side_data=rotation"
 )
-LARGEST_REPORT = 4_000_000
+LARGEST_REPORT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ async def probe(programs: Programs, media: Media, source: Source, cwd: Path, att
     finished = await programs.run(
         [*argv, "-i", url(source)],
         cwd=cwd,
-        limits=Limits(cpu_seconds=120),
+        limits=limits(cpu_seconds=120, file_size=0),
         on_line=keep,
         pass_fds=(source.fd,),
         timeout=timedelta(minutes=5),

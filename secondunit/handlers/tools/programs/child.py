@@ -161,7 +161,7 @@ def _input(data: bytes | None) -> int:
 
 def _arguments(lifeline: int, command: Command) -> Sequence[str]:
     limits = command.limits
-    allowed = (limits.address_space, limits.cpu_seconds, limits.file_size)
+    allowed = (limits.address_space, limits.cpu_seconds, limits.file_size, limits.own_memory)
     return (
         str(lifeline),
         ",".join(map(str, command.pass_fds)),

@@ -8,6 +8,7 @@ from secondunit.queue.outcome import Deterministic, Transient
 
 DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 NO_MEMORY = re.compile(r"cannot allocate memory|out of memory|memoryerror", re.IGNORECASE)
+FILE_TOO_LARGE = re.compile(r"file too large", re.IGNORECASE)
 BY_LIMIT = {signal.SIGXCPU: ("cpu_limit", "CPU time"), signal.SIGXFSZ: ("file_too_large", "file size")}
 # Likely the input's fault, yet possibly that of a machine under pressure: worth a second try, not a third.
 ONCE = (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
@@ -23,7 +24,9 @@ def failure(program: str, finished: Finished, attempt: int) -> Transient | Deter
     if DISK_FULL.search(finished.stderr):
         return Transient(message, type="disk_full")
     if NO_MEMORY.search(finished.stderr):
-        return _once(message, "out_of_memory", attempt)
+        return _once(f"{message} (it needed more memory than it may have)", "out_of_memory", attempt)
+    if FILE_TOO_LARGE.search(finished.stderr):
+        return _past_limit(program, signal.SIGXFSZ)
     return Transient(message, type=UNKNOWN)
 
 
@@ -35,10 +38,14 @@ def last_words(finished: Finished) -> str:
 
 def _killed(program: str, number: int, attempt: int) -> Transient | Deterministic:
     if number in BY_LIMIT:
-        type, limit = BY_LIMIT[signal.Signals(number)]
-        return Deterministic(f"{program} needed more {limit} than it may have", type=type)
+        return _past_limit(program, signal.Signals(number))
     message = f"{program} was ended by {_name(number)}"
     return _once(message, "killed", attempt) if number in ONCE else Transient(message, type="killed")
+
+
+def _past_limit(program: str, limit: signal.Signals) -> Deterministic:
+    type, what = BY_LIMIT[limit]
+    return Deterministic(f"{program} needed more {what} than it may have", type=type)
 
 
 def _once(message: str, type: str, attempt: int) -> Transient | Deterministic:

@@ -83,12 +83,13 @@ def yield_to_others() -> None:
         pass
 
 
-def restrict(address_space: int | None, cpu_seconds: int | None, file_size: int | None) -> None:
+def restrict(address_space: int | None, cpu_seconds: int | None, file_size: int | None, own_memory: int | None) -> None:
     """Set the kernel's limits; a core dump is never wanted."""
     lower(resource.RLIMIT_CORE, 0)
     lower(resource.RLIMIT_AS, address_space)
     lower(resource.RLIMIT_CPU, cpu_seconds)
     lower(resource.RLIMIT_FSIZE, file_size)
+    lower(resource.RLIMIT_DATA, own_memory)
 
 
 def lower(kind: int, value: int | None) -> None:

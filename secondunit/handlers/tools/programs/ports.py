@@ -9,11 +9,15 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the kernel allows a child: bytes of address space, seconds of CPU, bytes of one file."""
+    """What the kernel allows a child: bytes of address space, seconds of CPU, bytes of one file, bytes of own memory.
+
+    `own_memory` is for programs that reserve much more address space than they use (V8 does, git maps its packs).
+    """
 
     address_space: int | None = None
     cpu_seconds: int | None = None
     file_size: int | None = None
+    own_memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ EXTRA = "install the extra browser (pip install 'secondunit[browser]')"
 PACKAGE = "install Chromium (Debian: apt install chromium libatomic1)"
 # The program that drives Chromium comes with Playwright and brings no libraries along; a bare Debian lacks one.
 NO_LIBRARY = re.compile(r"error while loading shared libraries: ([\w.+-]+)")
+CPU_SECONDS, OWN_MEMORY = 3600, 4 << 30  # of each of its processes
 SPARE = 256 << 20  # what pages bring along, and a browser's own files
 STALL = timedelta(minutes=5)
 TELLS_EVERY = 30.0
@@ -184,7 +185,7 @@ class Browser:
             cwd=folder,
             log=ctx.workspace.log,
             env=_environment(str(folder)),
-            limits=Limits(file_size=wish.most_bytes + SPARE),
+            limits=Limits(file_size=wish.most_bytes + SPARE, cpu_seconds=CPU_SECONDS, own_memory=OWN_MEMORY),
             on_line=on_line,
             stdin=json.dumps(self._told(wish, permit, folder)).encode(),
             stall=STALL,

@@ -29,6 +29,7 @@ from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic, Transient
 
 CHILD = Path(__file__).parent / "child.py"
+CPU_SECONDS, OWN_MEMORY = 4 * 3600, 3 << 30  # of each of its processes; V8 alone reserves 50 GB of addresses
 SPARE = 32 * 1024 * 1024  # pages, playlists, what a container adds
 MOST_SUBTITLES = 8 * 1024 * 1024
 SUBTITLES = "subtitles"
@@ -159,7 +160,7 @@ class YtDlp:
             cwd=folder,
             log=ctx.workspace.log,
             env=self._environment(ctx.workspace.run),
-            limits=Limits(file_size=order["most_bytes"] + SPARE),
+            limits=Limits(file_size=order["most_bytes"] + SPARE, cpu_seconds=CPU_SECONDS, own_memory=OWN_MEMORY),
             on_line=on_line,
             stdin=json.dumps(told).encode(),
             stall=STALL,

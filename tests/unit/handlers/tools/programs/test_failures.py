@@ -42,6 +42,12 @@ def test_want_of_memory_is_worth_one_more_try() -> None:
     assert isinstance(failure("ffmpeg", said, attempt=2), Deterministic)
 
 
+def test_a_file_that_grew_past_its_limit_will_do_so_again() -> None:
+    failed = failure("the image converter", Finished(1, "OSError: [Errno 27] File too large\n"), attempt=1)
+
+    assert isinstance(failed, Deterministic) and failed.type == "file_too_large"
+
+
 def test_the_message_holds_the_last_lines_in_bounds() -> None:
     failed = failure("tool", Finished(1, "first\n\nlast but two\nlast but one \n" + "x" * 5000), attempt=1)
 

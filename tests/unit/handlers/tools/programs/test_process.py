@@ -92,6 +92,7 @@ async def test_limits_are_effective(runner: ProcessRunner, tmp_path: Path) -> No
     spin = python("while True: pass")
 
     assert "refused" in (await runner.run(memory, cwd=tmp_path, limits=Limits(address_space=1 << 29))).stderr
+    assert "refused" in (await runner.run(memory, cwd=tmp_path, limits=Limits(own_memory=1 << 29))).stderr
     assert (await runner.run(write, cwd=tmp_path, limits=Limits(file_size=50_000))).returncode == -signal.SIGXFSZ
     assert (tmp_path / "big").stat().st_size == 50_000
     assert (await runner.run(spin, cwd=tmp_path, limits=Limits(cpu_seconds=1))).returncode == -signal.SIGXCPU

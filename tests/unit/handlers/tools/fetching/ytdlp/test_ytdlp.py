@@ -207,8 +207,8 @@ else:
         ("os.system('true')", "PermissionError"),
         ("os.execv('/bin/true', ['true'])", "PermissionError"),
         ("os.posix_spawn('/bin/sh', ['sh'], {})", "PermissionError"),
-        ("subprocess.run(['/opt/ffmpeg', '-i', 'http://127.0.0.1:PORT/'])", "Refusal"),
-        ("subprocess.run(['/opt/ffmpeg', '-i', 'file:/x', '-i', 'http://127.0.0.1:PORT/'])", "Refusal"),
+        ("subprocess.run(['/opt/ffmpeg', '-i', 'http://127.0.0.1:PORT/'])", "DownloadRefused"),
+        ("subprocess.run(['/opt/ffmpeg', '-i', 'file:/x', '-i', 'http://127.0.0.1:PORT/'])", "DownloadRefused"),
         ("subprocess.run(['/bin/true'])", "free"),
     ],
 )

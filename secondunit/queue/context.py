@@ -1,32 +1,29 @@
 """What a run sees of its job: progress, phases, steps. Every write carries the lease; a run that lost it fails here."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from secondunit.queue import state
+from secondunit.queue import arguments, state
+from secondunit.queue.arguments import to_json
 from secondunit.queue.clock import Clock
 from secondunit.queue.durable_files import Marks, intact, secure
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.handler import Workspace
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import PhaseEnded, Sink, StepInDoubt
-from secondunit.queue.json_text import load
 from secondunit.queue.model import Change, Event, Job, Lease
-from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered
+from secondunit.queue.outcome import Deterministic, HandlerBroke, Postponed, Transient, Unanswered
 from secondunit.queue.store import Decide, Step, Store
 
 T = TypeVar("T")
 FLUSH_EVERY = 0.5
-LONGEST_MESSAGE = 2000
-LARGEST_JSON = 4 << 20
 SENDS = 2
 IN_DOUBT = "in_doubt"
 FULL_DISK_PAUSE = 1.0
-ENCODE = json.JSONEncoder(allow_nan=False).encode
+PAID = (None, "repeat", "fail")
 
 
 class RunContext:
@@ -73,13 +70,17 @@ class RunContext:
         return self._job.labels
 
     async def progress(self, fraction: float, message: str = "") -> None:
-        within = min(max(fraction, 0.0), 1.0)
-        self._note(min(self._floor + self._weight * within, self._end), clean(message) or None, self._phase)
+        within = min(max(arguments.number(fraction, "progress"), 0.0), 1.0)
+        message = arguments.words(message or "", "a progress message")
+        self._note(min(self._floor + self._weight * within, self._end), message or None, self._phase)
         if self._clock.monotonic() - self._flushed >= FLUSH_EVERY:
             await self.flush()
 
     @asynccontextmanager
     async def phase(self, name: str, weight: float) -> AsyncIterator[None]:
+        name, weight = arguments.name(name, "the name of a phase"), arguments.number(weight, f"the weight of {name}")
+        if not 0 <= weight <= 1:
+            raise HandlerBroke(f"the weight of phase {name} is a number from 0 to 1, not {weight:g}")
         outer = self._phase, self._floor, self._weight, self._end
         began = self._clock.monotonic()
         self._phase, self._weight = name, self._weight * weight
@@ -102,11 +103,14 @@ class RunContext:
         paid: Literal["repeat", "fail"] | None = None,
         keeps: Callable[[T], Iterable[Path]] | None = None,
     ) -> T:
+        name = arguments.name(name, "the name of a step")
+        if paid not in PAID:
+            raise HandlerBroke(f'`paid` of step {name} is "repeat", "fail" or None')
         stored = await self._store.steps.get(self.job_id, name)
         if stored and stored.done and await _usable(stored, keeps):
             self._move()
             return stored.result  # type: ignore[no-any-return]  # what the work returned, as JSON gives it back
-        result = await (self._paid(name, work, stored, paid) if paid else work())
+        result = await (self._paid(name, work, stored, paid) if paid else _begun(name, work))
         as_json = to_json(result, f"the result of step {name}")
         files = await asyncio.to_thread(secure, list(keeps(as_json))) if keeps else None
         await _kept_up(self._finish(name, as_json, files))
@@ -124,7 +128,13 @@ class RunContext:
 
     async def stats(self, **figures: Any) -> None:
         figures = to_json(figures, "stats")
-        await self._change(lambda job: state.with_stats(job, figures, self._clock.now()))
+
+        def told(job: Job) -> Change:
+            change = state.with_stats(job, figures, self._clock.now())
+            to_json(change.job.stats, "all stats together")
+            return change
+
+        await self._change(told)
 
     async def flush(self) -> None:
         """Store and publish how far the run is, if that changed."""
@@ -164,7 +174,7 @@ class RunContext:
             )
         await self._store.steps.intend(self._lease, name, self._clock.now())
         try:
-            return await work()
+            return await _begun(name, work)
         except Unanswered:
             raise
         except (Transient, Deterministic, Postponed):
@@ -212,20 +222,8 @@ async def with_room(clock: Clock, write: Callable[[], Awaitable[T]]) -> T:
             await clock.sleep(FULL_DISK_PAUSE)
 
 
-def to_json(value: Any, what: str) -> Any:
-    """The value as JSON gives it back; Deterministic when it is none, or larger than 4 MiB."""
-    try:
-        text = ENCODE(value)
-    except (TypeError, ValueError) as error:
-        raise Deterministic(f"{what} is not JSON: {error}", type="not_json") from error
-    if len(text) > LARGEST_JSON:
-        raise Deterministic(f"{what} has {len(text)} bytes of JSON; {LARGEST_JSON} are allowed", type="too_large")
-    return load(text)
-
-
-def clean(text: str) -> str:
-    """Text that fits a row and a reader: no lone surrogates, no NUL, at most 2,000 characters."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "")[:LONGEST_MESSAGE]
+def _begun(name: str, work: Callable[[], Awaitable[T]]) -> Awaitable[T]:
+    return arguments.begun(work, f"the work of step {name}")
 
 
 async def _kept_up(write: Coroutine[Any, Any, None]) -> None:

@@ -8,6 +8,7 @@ QueueError
 ├── UnknownType          no handler serves this job type
 ├── TypeUnavailable      the type is known, but lacks something here (a key, a program)
 ├── BadPayload           fields of a payload that were refused, each with its reason
+├── TypeBroken           the type's own code failed while it judged a payload
 ├── Saturated            the queue holds as many jobs as it may
 ├── Draining             the daemon takes no new work
 ├── StoreFull            the disk has no room; what was asked for is not on it
@@ -90,6 +91,15 @@ class BadPayload(QueueError):
     def __init__(self, *errors: FieldError) -> None:
         super().__init__("; ".join(f"{e.field}: {e.message}" for e in errors))
         self.errors = errors
+
+
+class TypeBroken(QueueError):
+    """The type's own model or check failed while it judged a payload, and said nothing of the payload: `why`."""
+
+    def __init__(self, type: str, why: str) -> None:
+        super().__init__(f"{type} can't judge this payload, which is a fault of the job type; the log has the cause")
+        self.type = type
+        self.why = why
 
 
 class Saturated(QueueError):

@@ -7,23 +7,26 @@ from datetime import timedelta
 from typing import Any
 
 from secondunit.queue import state
+from secondunit.queue.arguments import begun, clean, to_json
 from secondunit.queue.clock import Clock, Random
-from secondunit.queue.context import FLUSH_EVERY, RunContext, clean, to_json, with_room
-from secondunit.queue.errors import BadPayload, JobNotFound, LeaseLost, StoreBroken, TypeUnavailable
+from secondunit.queue.context import FLUSH_EVERY, RunContext, with_room
+from secondunit.queue.errors import BadPayload, JobNotFound, LeaseLost, StoreBroken, TypeBroken, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, Workspace, Workspaces
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import HandlerRaised, Sink, unheard
 from secondunit.queue.model import Change, Job, Lease
 from secondunit.queue.outcome import (
     Completed,
-    Deterministic,
     Failed,
+    HandlerBroke,
     JobError,
     Outcome,
     Partial,
     Postpone,
     Released,
+    broke,
     classify,
+    name_of,
 )
 from secondunit.queue.store import Store
 from secondunit.queue.validation import validated
@@ -31,6 +34,7 @@ from secondunit.queue.value import replace
 
 UNAVAILABLE_PAUSE = timedelta(minutes=5)
 INSIST_EVERY = 15.0
+INSIST_TIMES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Execution:
     """The run of one lease. `stop` ends it early with a given outcome, `lose` without writing anything.
 
     `on_settling` is called, and `settling` set, once the handler is gone and its outcome is on its way to the store.
+    `left` is the handler if it went on although it was told to stop, and told again: nothing but the end of the process
+    can end it, so it is left to itself.
     """
 
     def __init__(
@@ -69,7 +75,9 @@ class Execution:
         self._verdict: Outcome | None = None
         self._lost = False
         self._work: asyncio.Task[Outcome] | None = None
+        self._told = 0
         self._told_at = 0.0
+        self.left: asyncio.Task[Outcome] | None = None
         self.gone = asyncio.Event()
 
     def stop(self, outcome: Outcome) -> None:
@@ -82,6 +90,11 @@ class Execution:
         """The lease is gone: stop the handler and write nothing more."""
         self._lost = True
         self.stop(Released("the lease was lost"))
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the handler was left to itself and is still there."""
+        return self.left is not None and not self.left.done()
 
     async def run(self) -> None:
         """Run to the end; when this returns, nothing of the run is left but what it published."""
@@ -103,8 +116,7 @@ class Execution:
         try:
             workspace = await self._runtime.workspaces.open(self.job)
         except Exception as error:  # noqa: BLE001  part of the run's boundary: without its folders it fails, not the daemon
-            self._runtime.emit(HandlerRaised(self.job, error))
-            return _cleaned(classify(error))
+            return self._fault(error)
         return self._judged(await self._worked(workspace))
 
     async def _worked(self, workspace: Workspace) -> asyncio.Task[Outcome]:
@@ -133,8 +145,13 @@ class Execution:
             watch.result()
 
     def _judged(self, work: asyncio.Task[Outcome]) -> Outcome:
+        if self.left:
+            span = INSIST_EVERY * INSIST_TIMES
+            goes_on = broke(f"the handler went on for {span:g} s after it was told to stop; a restart ends it")
+            self._raised(HandlerBroke(goes_on.error.message))
+            return self._verdict if isinstance(self._verdict, Released) else goes_on
         if work.cancelled():
-            return self._verdict or Failed(JobError("transient", "unexpected", "the handler cancelled itself"))
+            return self._verdict or broke("the handler cancelled itself")
         outcome = work.result()
         if self._verdict is not None and isinstance(outcome, Failed | Postpone):
             return self._verdict  # the handler turned its being stopped into an error of its own
@@ -143,28 +160,50 @@ class Execution:
     def _tell(self) -> None:
         self._told_at = self._runtime.clock.monotonic()
         if self._work:
+            self._told += 1
             self._work.cancel()
 
     async def _end(self, work: asyncio.Task[Outcome]) -> None:
-        while not work.done():
-            work.cancel()
-            pause = asyncio.create_task(self._runtime.clock.sleep(INSIST_EVERY))
-            await asyncio.wait([work, pause], return_when=asyncio.FIRST_COMPLETED)
-            pause.cancel()
+        """Return once the handler is gone; or is left to itself, as it goes on although it was told to stop."""
+        clock = self._runtime.clock
+        while not work.done() and self.left is None:
+            if self._told == 0:
+                self._tell()
+            pause = asyncio.create_task(clock.sleep(self._told_at + INSIST_EVERY - clock.monotonic()))
+            try:
+                await asyncio.wait([work, pause], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                pause.cancel()
+            if not work.done() and self._told < INSIST_TIMES:
+                self._tell()
+            elif not work.done():
+                self.left = work
 
     async def _handle(self, ctx: RunContext) -> Outcome:
         try:
             payload = validated(self._spec, self.job.payload)
-            return _finished(await self._spec.run(ctx, payload))
-        except (LeaseLost, StoreBroken, JobNotFound):
-            raise
+            return _finished(await begun(self._spec.run, f"`run` of {self.type}", ctx, payload))
+        except (LeaseLost, StoreBroken, JobNotFound) as error:
+            # Where it is true, nothing can be settled; where a handler made it up, this will be.
+            return _cleaned(broke(f"the handler raised {name_of(error)}, which is the queue's to raise"))
         except BadPayload as error:
             return Failed(JobError("deterministic", "bad_payload", clean(str(error))))
         except TypeUnavailable as error:
             return Postpone(UNAVAILABLE_PAUSE, clean(str(error)))
-        except Exception as error:  # noqa: BLE001  a run's boundary: what a handler raises is an outcome, not a crash
-            self._runtime.emit(HandlerRaised(self.job, error))
-            return _cleaned(classify(error))
+        except TypeBroken as error:
+            self._raised(error)
+            return _cleaned(broke(f"the model or the check of {self.type} failed: {error.why}"))
+        except BaseException as error:  # a run's boundary: whatever a handler raises is an outcome, not a crash
+            if self._told and issubclass(type(error), asyncio.CancelledError):
+                raise
+            return self._fault(error)
+
+    def _fault(self, error: BaseException) -> Outcome:
+        self._raised(error)
+        return _cleaned(classify(error))
+
+    def _raised(self, error: BaseException) -> None:
+        self._runtime.emit(HandlerRaised(self.job, error))
 
     async def _watch(self, ctx: RunContext) -> None:
         clock, spec = self._runtime.clock, self._spec
@@ -178,9 +217,8 @@ class Execution:
                 self.lose()
             now = clock.monotonic()
             if self._verdict is not None:
-                if now - self._told_at >= INSIST_EVERY:
-                    self._tell()  # it went on in spite of the first time
-            elif now - began > limit.total_seconds():
+                return
+            if now - began > limit.total_seconds():
                 self.stop(_overdue("timeout", f"the attempt took longer than {limit.total_seconds():g} s"))
             elif now - ctx.moved > spec.stall.total_seconds():
                 self.stop(_overdue("stalled", f"no progress for {spec.stall.total_seconds():g} s"))
@@ -197,12 +235,11 @@ class Execution:
 
 
 def _finished(value: Any) -> Outcome:
-    try:
-        if isinstance(value, Partial):
-            return Partial(to_json(value.result, "the result"), to_json(list(value.missing), "what is missing"))
+    if not isinstance(value, Partial):
         return Completed(to_json(value, "the result"))
-    except Deterministic as error:
-        return _cleaned(classify(error))
+    if not isinstance(value.missing, list | tuple):
+        raise HandlerBroke(f"what is missing is a list, not a {type(value.missing).__name__}")
+    return Partial(to_json(value.result, "the result"), to_json(list(value.missing), "what is missing"))
 
 
 def _cleaned(outcome: Failed | Postpone) -> Outcome:

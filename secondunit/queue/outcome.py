@@ -1,13 +1,19 @@
 """How a run ended, and the exceptions by which a handler says so."""
 
 import errno
-from collections.abc import Sequence
+from asyncio import CancelledError
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Literal
 
 from secondunit.queue.value import Value
 
 ErrorClass = Literal["transient", "deterministic", "timeout", "cancelled"]
+LONGEST_WAIT = timedelta(days=366)
+MEMBERS_READ = 100_000
+LONGEST_WORD = 100
+HANDLER_BROKE = "handler_broke"
+CLASS_NAME = type.__dict__["__name__"].__get__
 
 
 class JobError(Value, frozen=True):
@@ -19,12 +25,12 @@ class JobError(Value, frozen=True):
 
 
 class Transient(Exception):
-    """Raise when trying again may help; `delay` asks for a wait longer than the retry policy's."""
+    """Raise when trying again may help; `delay`, a timedelta or seconds, is a wait longer than the retry policy's."""
 
-    def __init__(self, message: str, *, type: str = "transient", delay: timedelta | None = None) -> None:
+    def __init__(self, message: str, *, type: str = "transient", delay: timedelta | float | None = None) -> None:
         super().__init__(message)
         self.type = type
-        self.delay = delay
+        self.delay = None if delay is None else wait_of(delay)
 
 
 class Unanswered(Transient):
@@ -42,12 +48,22 @@ class Deterministic(Exception):
         self.type = type
 
 
-class Postponed(Exception):
-    """Raise when the job must wait `delay` for somebody else (a quota, a gate); costs no attempt."""
+class HandlerBroke(Deterministic):
+    """Raised where a handler asks of the queue what no handler may: a step without a name, a wait without an end."""
 
-    def __init__(self, message: str, *, delay: timedelta) -> None:
+    def __init__(self, message: str) -> None:
+        super().__init__(message, type=HANDLER_BROKE)
+
+
+class Postponed(Exception):
+    """Raise when the job must wait for somebody else (a quota, a gate); costs no attempt.
+
+    `delay` is a timedelta or seconds, from 0 to 366 days.
+    """
+
+    def __init__(self, message: str, *, delay: timedelta | float) -> None:
         super().__init__(message)
-        self.delay = delay
+        self.delay = wait_of(delay)
 
 
 class Completed(Value, frozen=True):
@@ -95,25 +111,87 @@ class Stopped(Value, frozen=True):
 Outcome = Completed | Partial | Failed | Postpone | Released | Stopped
 
 
+def wait_of(delay: timedelta | float) -> timedelta:
+    """A wait as handlers give it, a timedelta or seconds; HandlerBroke for what is none, negative or over a year."""
+    try:
+        wait = delay if isinstance(delay, timedelta) else timedelta(seconds=delay)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise HandlerBroke(f"a delay is a timedelta, or seconds as a number; of this one: {error}") from None
+    if not timedelta(0) <= wait <= LONGEST_WAIT:
+        raise HandlerBroke(f"a delay goes from 0 to {LONGEST_WAIT.days} days; this one is {wait}")
+    return wait
+
+
+def broke(why: str) -> Failed:
+    """The run failed for good, because its handler broke the rules."""
+    return Failed(JobError("deterministic", HANDLER_BROKE, why))
+
+
 def classify(exception: BaseException) -> Failed | Postpone:
-    """Turn what a handler raised into the outcome it means.
+    """Turn what a handler raised into the outcome it means; whatever that was, there is one.
 
     A group counts as deterministic as soon as one of its members is; an exception nobody named is transient, under its
-    class's name, because a retry is bounded and a lost job is not.
+    class's name, because a retry is bounded and a lost job is not. What is no Exception at all (SystemExit, a
+    cancellation nobody asked for), or can't even be told, is the handler's own fault, for good.
     """
-    if isinstance(exception, BaseExceptionGroup):
-        return min((classify(member) for member in exception.exceptions), key=_gravity)
+    try:
+        return min(map(_meaning, _members(exception)), key=_gravity)
+    except HandlerBroke as error:
+        return broke(str(error))
+    except BaseException as error:  # noqa: BLE001  it was made by the handler, and so were its __str__ and its `delay`
+        return broke(f"the handler raised {name_of(exception)}, of which nothing can be told ({name_of(error)})")
+
+
+def told(error: BaseException) -> str:
+    """An exception as text, its class and what it says; whatever its `__str__` does."""
+    try:
+        return f"{name_of(error)}: {error}"
+    except BaseException as another:  # noqa: BLE001  as above
+        return f"{name_of(error)}, whose text raises {name_of(another)}"
+
+
+def name_of(error: BaseException) -> str:
+    """The name of an exception's class, whatever its class does to hide it."""
+    return str(CLASS_NAME(type(error)))
+
+
+def _members(exception: BaseException) -> Iterator[BaseException]:
+    """The exceptions that a group holds, however deep; of very many, the first ones."""
+    left = [exception]
+    for _ in range(MEMBERS_READ):
+        if not left:
+            return
+        member = left.pop()
+        if isinstance(member, BaseExceptionGroup):
+            left += reversed(member.exceptions)
+        else:
+            yield member
+
+
+def _meaning(exception: BaseException) -> Failed | Postpone:
+    said = str.__str__(str(exception))
     if isinstance(exception, Postponed):
-        return Postpone(exception.delay, str(exception))
+        return Postpone(wait_of(exception.delay), said)
     if isinstance(exception, Deterministic):
-        return Failed(JobError("deterministic", exception.type, str(exception)))
+        return Failed(JobError("deterministic", _word(exception.type), said))
     if isinstance(exception, Transient):
-        return Failed(JobError("transient", exception.type, str(exception)), exception.delay)
+        delay = None if exception.delay is None else wait_of(exception.delay)
+        return Failed(JobError("transient", _word(exception.type), said), delay)
     if isinstance(exception, TimeoutError):
-        return Failed(JobError("timeout", "timeout", str(exception) or "the operation timed out"))
+        return Failed(JobError("timeout", "timeout", said or "the operation timed out"))
     if isinstance(exception, OSError) and exception.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Failed(JobError("transient", "disk_full", str(exception)))
-    return Failed(JobError("transient", "unexpected", f"{type(exception).__name__}: {exception}"))
+        return Failed(JobError("transient", "disk_full", said))
+    if isinstance(exception, Exception):
+        return Failed(JobError("transient", "unexpected", f"{name_of(exception)}: {said}"))
+    if isinstance(exception, CancelledError):
+        return broke("the handler raised CancelledError, and nobody had stopped it")
+    return broke(f"the handler raised {name_of(exception)}" + (f": {said}" if said else ""))
+
+
+def _word(type: object) -> str:
+    if isinstance(type, str) and 0 < len(type) <= LONGEST_WORD and type.isprintable():
+        return str.__str__(type)
+    raise HandlerBroke(f"an error's type is a word of at most {LONGEST_WORD} characters")
 
 
 def _gravity(outcome: Failed | Postpone) -> int:

@@ -7,12 +7,25 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
-from secondunit.queue.errors import BadPayload, FieldError
+from secondunit.queue.errors import BadPayload, FieldError, TypeBroken, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec
+from secondunit.queue.outcome import Deterministic, Postponed, Transient, told
 
 
 def validated(spec: HandlerSpec, payload: Mapping[str, Any]) -> BaseModel:
-    """The payload as the type's model, or BadPayload naming every field at fault."""
+    """The payload as the type's model, or BadPayload naming every field at fault.
+
+    TypeBroken when the model or the check fails otherwise: a validator may be anybody's code, and raise anything.
+    """
+    try:
+        return _judged(spec, payload)
+    except (BadPayload, TypeUnavailable, Transient, Deterministic, Postponed):
+        raise
+    except BaseException as error:  # a sys.exit in a validator must end neither a request nor the daemon
+        raise TypeBroken(spec.type, told(error)) from error
+
+
+def _judged(spec: HandlerSpec, payload: Mapping[str, Any]) -> BaseModel:
     try:
         model = spec.payload.model_validate_json(_as_json(payload), strict=True, extra="forbid")
     except ValidationError as error:

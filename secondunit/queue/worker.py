@@ -9,10 +9,12 @@ from secondunit.queue.errors import StoreFull
 from secondunit.queue.execution import Execution, Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Event, JobId, Lease
-from secondunit.queue.outcome import Released
+from secondunit.queue.outcome import Released, broke
 
 LONGEST_NAP = 5.0
 STOPPED_ON_REQUEST = Released("stopped on request")
+LEFT_AT_MOST = 8
+STILL_THERE = broke("an earlier run of this job goes on and can't be stopped; restart the daemon, then retry the job")
 
 
 class Worker:
@@ -26,6 +28,7 @@ class Worker:
         self._registry = registry
         self._most = most
         self._running: list[Execution] = []
+        self._left: list[Execution] = []
         self._draining = False
         self._stopped: Released | None = None
         self._stopped_early: set[JobId] = set()
@@ -96,6 +99,9 @@ class Worker:
         if len(running) >= self._most:
             return {}
         busy = Counter(execution.type for execution in running)
+        self._left = [execution for execution in self._left if execution.goes_on]
+        for type, left in Counter(execution.type for execution in self._left).items():
+            busy[type] += max(0, left - LEFT_AT_MOST)  # so that a type that can't be stopped stops itself
         paused = await self._runtime.store.paused()
         room = {type: spec.concurrency - busy[type] for type, spec in self._registry.items() if type not in paused}
         return {type: free for type, free in room.items() if free > 0}
@@ -128,8 +134,12 @@ class Worker:
         try:
             for other in before:  # a run that lost its lease may not be gone yet; no job runs twice at once
                 await other.gone.wait()
+            if any(other.job.id == execution.job.id and other.goes_on for other in self._left):
+                execution.stop(STILL_THERE)
             await execution.run()
         finally:
+            if execution.left:
+                self._left.append(execution)
             self._running.remove(execution)
             self._wake.set()
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from secondunit.queue.context import SENDS, to_json
+from secondunit.queue.arguments import to_json
+from secondunit.queue.context import SENDS
 from secondunit.queue.handler import Workspace
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered
 

@@ -50,6 +50,8 @@ OWNERS: dict[str, tuple[str, ...]] = {
 # The boundaries at which any exception becomes a value; everywhere else an error is named or let through.
 CATCHES_EVERYTHING = {
     "queue/execution.py": "a run: what a handler raised becomes its outcome",
+    "queue/outcome.py": "what a handler raised is looked at, and its __str__ and __class__ are the handler's own code",
+    "queue/validation.py": "a type's model and check: a sys.exit in a validator ends neither a request nor the daemon",
     "daemon/config/job_types.py": "somebody else's code at import: the daemon and its other job types go on without it",
     "daemon/config/plugin_guard.py": "somebody else's code, asked by the daemon's loops: a fault would end them",
     "daemon/http/server.py": "the HTTP middleware: what a request raised becomes a problem",

@@ -244,6 +244,18 @@ async def test_a_fault_of_our_own_is_a_500_that_tells_nothing(harness: Any, monk
     assert [(entry["event"], entry["exc_info"]) for entry in logs] == [("http.failed", True)]
 
 
+@pytest.mark.parametrize("batch", [False, True])
+async def test_a_check_that_would_end_the_process_is_a_500_and_the_log_has_the_cause(harness: Any, batch: bool) -> None:
+    job = {"type": "clip", "payload": {"inputPath": "/exits"}}
+    path, body = ("/api/jobs/batch", {"jobs": [job]}) if batch else ("/api/jobs", job)
+    with capture_logs() as logs:
+        problem = await harness.call("POST", path, body, status=500)
+    assert problem["type"] == "urn:secondunit:problem:type-broken"
+    assert "clip" in problem["detail"] and "secret" not in str(problem)
+    assert [(entry["event"], entry["exc_info"]) for entry in logs] == [("http.failed", True)]
+    await harness.submit()
+
+
 async def test_a_name_that_is_no_unicode_does_not_break_an_answer(harness: Any) -> None:
     job_id = await harness.submit()
     await harness.settle(job_id, Completed({"outputPath": b"/a\xff".decode("utf-8", "surrogateescape")}))

@@ -8,12 +8,13 @@ from functools import partial
 from pydantic import BaseModel
 
 from secondunit.daemon.config.loader import BadConfig
-from secondunit.daemon.config.plugin_guard import guarded
+from secondunit.daemon.config.plugin_guard import guarded, misshapen
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.config.sources import JobTypeSource, installed
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import TypeUnavailable
 from secondunit.queue.handler import HandlerSpec
+from secondunit.queue.outcome import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,9 @@ def _refuse(type: str, _: BaseModel) -> None:
 def _build(source: JobTypeSource, tools: Tools) -> HandlerSpec | BrokenJobType:
     try:
         spec = source.load()(tools)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a plugin does, the other job types go on
-        return BrokenJobType(source.name, f"{type(error).__name__}: {error}")
-    if not isinstance(spec, HandlerSpec):
-        return BrokenJobType(source.name, f"build() returned {type(spec).__name__}, not a HandlerSpec")
-    return spec
+        if not isinstance(spec, HandlerSpec):
+            return BrokenJobType(source.name, f"build() returned {type(spec).__name__}, not a HandlerSpec")
+        fault = misshapen(spec)
+    except BaseException as error:  # noqa: BLE001  whatever a plugin does, the other job types go on
+        return BrokenJobType(source.name, told(error))
+    return BrokenJobType(source.name, f"in its HandlerSpec, {fault}") if fault else spec

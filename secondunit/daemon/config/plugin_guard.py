@@ -1,16 +1,23 @@
 """A bulkhead around what job types answer: a fault in somebody else's code costs its type an answer, not the daemon."""
 
+import re
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
+from pydantic import BaseModel
 
 from secondunit.queue.handler import HandlerSpec, no_folder
-from secondunit.queue.model import Job
+from secondunit.queue.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Job
+from secondunit.queue.retry import RetryPolicy
 
 A = TypeVar("A")
 T = TypeVar("T")
+MOST_RETRIES = 1000
+TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}")
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +34,32 @@ def guarded(spec: HandlerSpec) -> HandlerSpec:
         retry_partial=may_help and _safe(spec, "retry_partial", lambda job: bool(may_help(job)), _no),
         trouble=lambda: trouble(None),
     )
+
+
+def misshapen(spec: HandlerSpec) -> str | None:
+    """What is wrong with the values of a spec, if one is not of its kind: nothing checks what a plugin puts there."""
+    values: dict[str, Any] = {name: getattr(spec, name) for name in spec.__slots__}
+    retry, secrets = values["retry"], values["secrets"]
+    rules = {
+        "type must be a word of letters, digits, and -_.:": _word(values["type"]),
+        "payload must be a pydantic model": isinstance(values["payload"], type)
+        and issubclass(values["payload"], BaseModel),
+        "run must be an async function": callable(values["run"]),
+        "concurrency must be a whole number from 1 up": _whole(values["concurrency"], 1),
+        "timeout must be a timedelta above 0": _longer(values["timeout"]),
+        "stall must be a timedelta above 0": _longer(values["stall"]),
+        "priority must be a whole number from 0 to 4": _whole(values["priority"], HIGHEST_PRIORITY, LOWEST_PRIORITY),
+        "retry must be a RetryPolicy, of whole max_retries from 0 up and a timedelta initial_delay": type(retry)
+        is RetryPolicy
+        and _whole(retry.max_retries, 0, MOST_RETRIES)
+        and (_longer(retry.initial_delay) or retry.initial_delay == timedelta(0))
+        and retry.backoff in ("exponential", "fixed"),
+        "check must be a function": values["check"] is None or callable(values["check"]),
+        "secrets must be the names of payload fields": isinstance(secrets, Collection)
+        and not isinstance(secrets, str)
+        and all(isinstance(name, str) for name in secrets),
+    }
+    return next((rule for rule, holds in rules.items() if not holds), None)
 
 
 def every_text(payload: Any) -> Collection[str]:
@@ -47,11 +80,23 @@ def _safe(spec: HandlerSpec, question: str, answer: Callable[[A], T], otherwise:
     def asked(about: A) -> T:
         try:
             return answer(about)
-        except Exception:  # whatever a plugin does, the daemon's loops go on
+        except BaseException:  # whatever a plugin does, sys.exit too, the daemon's loops go on
             log.exception("plugin.failed", message=f"{question} of job type {spec.type} failed", type=spec.type)
             return otherwise(about)
 
     return asked
+
+
+def _word(value: object) -> bool:
+    return isinstance(value, str) and TYPE.fullmatch(value) is not None
+
+
+def _whole(value: object, least: int, most: int = sys.maxsize) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+def _longer(value: object) -> bool:
+    return isinstance(value, timedelta) and value > timedelta(0)
 
 
 def _no(_: Job) -> bool:

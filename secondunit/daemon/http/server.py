@@ -20,6 +20,7 @@ from secondunit.daemon.http.transport.problems import UNEXPECTED, problem, probl
 from secondunit.daemon.http.transport.replies import compress
 from secondunit.daemon.http.transport.route import ApiRoute
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
+from secondunit.queue.errors import TypeBroken
 
 CORS_HEADERS = ("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer")
 EXPOSED_HEADERS = ("Location", "Retry-After")
@@ -98,7 +99,7 @@ class Boundary:
             response = await handler(request)
         except Exception as error:  # a caller gets an answer whatever broke, and the log the cause
             known = problem_of(error)
-            if known is None:
+            if known is None or isinstance(error, TypeBroken):
                 log.exception("http.failed", method=request.method, path=request.path)
             response = known or problem(UNEXPECTED, "this is a fault of the daemon; its log has the cause")
         compress(request, response)

@@ -11,9 +11,10 @@ from secondunit.daemon.config.settings import Settings
 from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Fact, HandlerRaised, JobsMoved, RunReclaimed, SinkBroke, StepInDoubt
 from secondunit.queue.model import Event, Job, JobId
-from secondunit.queue.outcome import Deterministic, Postponed, Transient
+from secondunit.queue.outcome import Deterministic, HandlerBroke, Postponed, Transient, name_of, told
 
 LEVELS = {"progress": logging.DEBUG, "failed": logging.ERROR, "retrying": logging.WARNING}
+MEANT = Transient | Deterministic | Postponed | TimeoutError
 SETTLED = ("completed", "partial", "failed", "cancelled")
 
 
@@ -75,15 +76,19 @@ class JobLog:
         )
 
     def _raised(self, job: Job, error: BaseException) -> None:
-        # Those that say what they mean need no traceback.
-        if not isinstance(error, Transient | Deterministic | Postponed | TimeoutError):
-            message = f"{job.type} job {job.id} raised {type(error).__name__}"
+        # Those that say what they mean need no traceback, but one that broke a rule does.
+        if isinstance(error, HandlerBroke) or not isinstance(error, MEANT):
+            message = f"{job.type} job {job.id} raised {told(error)}"
             self._log.warning("job.raised", message=message, job_id=job.id, type=job.type, exc_info=error)
 
     def _sink_broke(self, fault: SinkBroke) -> None:
         # By its kind only: to write down what an error says may be what it broke at.
         sink, fact, error = (type(value).__name__ for value in (fault.sink, fault.fact, fault.error))
-        self._log.error("sink.broke", message=f"{sink} could not take {fact}: {error}", sink=sink, fact=fact)
+        about: dict[str, Any] = {}
+        if isinstance(fault.fact, HandlerRaised):
+            about = {"job_id": fault.fact.job.id, "raised": name_of(fault.fact.error)}
+        message = f"{sink} could not take {fact}: {error}"
+        self._log.error("sink.broke", message=message, sink=sink, fact=fact, **about)
 
     def _write(self, event: Event) -> None:
         elapsed = self._elapsed(event)

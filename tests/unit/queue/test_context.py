@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from secondunit.queue.context import FULL_DISK_PAUSE, LARGEST_JSON, LONGEST_MESSAGE, RunContext, clean, to_json
+from secondunit.queue.arguments import LARGEST_JSON, LONGEST_MESSAGE, clean, to_json
+from secondunit.queue.context import FULL_DISK_PAUSE, RunContext
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.handler import Workspace
 from secondunit.queue.instrumentation import PhaseEnded, StepInDoubt

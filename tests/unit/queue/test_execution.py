@@ -312,12 +312,6 @@ async def test_a_handler_that_goes_on_after_being_stopped_is_stopped_again() -> 
     assert (await one.job(execution.job.id)).status is Status.QUEUED
 
 
-async def test_a_handler_that_cancels_itself_has_failed_and_is_not_run_for_ever() -> None:
-    one = One(raising(asyncio.CancelledError()))
-    job = await one.ended(await one.begin())
-    assert (job.status, job.attempt) == (Status.QUEUED, 2)
-
-
 async def test_a_lost_lease_stops_the_run_which_then_writes_nothing() -> None:
     one = One(wait_for_ever)
     execution, task = await one.running()

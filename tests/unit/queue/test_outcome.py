@@ -1,11 +1,13 @@
 """What a handler raised, as the outcome it means."""
 
+import asyncio
 import errno
 from datetime import timedelta
 
 import pytest
 
 from secondunit.queue.outcome import (
+    HANDLER_BROKE,
     Deterministic,
     Failed,
     JobError,
@@ -76,3 +78,35 @@ def test_a_group_is_retried_only_if_all_of_it_is() -> None:
 def test_a_group_is_postponed_only_if_all_of_it_is() -> None:
     assert classify(ExceptionGroup("g", [QUOTA, QUOTA])) == classify(QUOTA)
     assert classify(ExceptionGroup("g", [QUOTA, BUSY])) == classify(BUSY)
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError()])
+def test_what_is_no_exception_is_the_handlers_fault(error: BaseException) -> None:
+    outcome = failed(classify(BaseExceptionGroup("g", [BUSY, error])))
+    assert (outcome.error.kind, outcome.error.type, outcome.retryable) == ("deterministic", HANDLER_BROKE, False)
+    assert type(error).__name__ in outcome.error.message
+
+
+def test_a_group_however_deep_is_told_by_what_is_in_it() -> None:
+    error: Exception = BUSY
+    for _ in range(5000):
+        error = ExceptionGroup("g", [error])
+    assert classify(error) == classify(BUSY)
+
+
+def test_a_wait_may_be_seconds() -> None:
+    assert Postponed("x", delay=1.5).delay == Transient("x", delay=1.5).delay == timedelta(seconds=1.5)
+    assert Transient("x").delay is None
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+def test_an_error_whose_text_raises_is_the_handlers_fault() -> None:
+    try:
+        outcome = classify(Mute())
+    except SystemExit:
+        pytest.fail("its text ended the process")
+    assert failed(outcome).error.type == HANDLER_BROKE

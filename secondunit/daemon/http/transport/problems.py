@@ -111,6 +111,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     errors.BadPayload: ProblemType(422, "bad-fields", "Some fields were refused"),
     errors.UnknownType: ProblemType(422, "unknown-type", "No such job type"),
     errors.TypeUnavailable: ProblemType(422, "type-unavailable", "This job type can't run here"),
+    errors.TypeBroken: ProblemType(500, "type-broken", "The job type's own code failed"),
     TooMany: ProblemType(429, "too-many-requests", "Too many requests"),
     StorageAway: ProblemType(502, "storage-away", "S3 can't be asked just now", retry_after=10),
     errors.Saturated: ProblemType(503, "saturated", "The queue is full", retry_after=30),
@@ -165,7 +166,7 @@ def fields_of(error: Exception) -> Sequence[FieldError]:
     match error:
         case errors.BadPayload():
             return error.errors
-        case errors.UnknownType() | errors.TypeUnavailable():
+        case errors.UnknownType() | errors.TypeUnavailable() | errors.TypeBroken():
             return (FieldError("type", str(error)),)
     return ()
 

@@ -119,4 +119,5 @@ class _Folders(Workspace):
 
 def _remove(folders: Iterable[Path]) -> None:
     for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(RecursionError):  # folders in folders, a thousand deep: what is left goes at later sweeps
+            shutil.rmtree(folder, ignore_errors=True)

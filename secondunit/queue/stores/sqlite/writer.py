@@ -40,7 +40,7 @@ class _Entry:
     def settle(self) -> None:
         if self.future.cancelled():
             return
-        if isinstance(self.outcome, Exception):
+        if isinstance(self.outcome, BaseException):
             self.future.set_exception(self.outcome)
         else:
             self.future.set_result(self.outcome)
@@ -253,7 +253,7 @@ def _done(transaction: Transaction, entry: _Entry, *, whole: bool = False) -> bo
         entry.outcome = error
     except sqlite3.Error:
         raise  # the disk or the file failed: the whole transaction with it
-    except Exception as error:  # noqa: BLE001  the decision's own error belongs to its caller, not to this thread
+    except BaseException as error:  # noqa: BLE001  the decision's own error belongs to its caller, not to this thread
         entry.outcome = error
     else:
         return True

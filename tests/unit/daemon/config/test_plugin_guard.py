@@ -51,7 +51,12 @@ def test_a_type_that_says_nothing_stays_silent() -> None:
     assert own.artifacts({"outputPath": "/m/x.png"}) == {"x.png": "/m/x.png"} and own.folder({}) is None
 
 
-def test_what_raises_is_answered_with_caution() -> None:
+def exiting(*_: Any) -> Any:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize("failing", [failing, exiting])
+def test_what_raises_is_answered_with_caution(failing: Callable[..., Any]) -> None:
     own = guarded(
         spec("own", never, artifacts=failing, folder=failing, uploads=failing, retry_partial=failing, trouble=failing)
     )

@@ -53,11 +53,52 @@ def test_a_source_that_does_not_import_is_told_and_the_others_serve() -> None:
     assert [(broken.source, broken.why) for broken in found.broken] == [("broken", "ImportError: no such module")]
 
 
-def test_a_source_that_would_end_the_process_or_builds_nothing_is_broken_too() -> None:
-    sources = [JobTypeSource("exits", failing(SystemExit(3))), JobTypeSource("empty", lambda: lambda tools: None)]
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), BaseException(), Mute()])
+def test_a_source_that_would_end_the_process_is_broken_and_the_others_serve(error: BaseException) -> None:
+    sources = [
+        JobTypeSource("loads", failing(error)),
+        JobTypeSource("builds", lambda: lambda tools: failing(error)()),
+        defines("t"),
+    ]
     found = discover(TOOLS, settings(), sources)
-    assert not found.specs
-    assert [broken.source for broken in found.broken] == ["exits", "empty"]
+    assert [spec.type for spec in found.specs] == ["t"]
+    assert [broken.source for broken in found.broken] == ["loads", "builds"]
+    assert all(type(error).__name__ in broken.why for broken in found.broken)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("concurrency", value) for value in (0, -1, 1.5, "2", True, None)),
+        *(("timeout", value) for value in (60, timedelta(0), timedelta(seconds=-1), None)),
+        *(("stall", value) for value in (60, timedelta(0), None)),
+        *(("priority", value) for value in (5, -1, "high", None)),
+        *(("retry", value) for value in (3, None, RetryPolicy(-1), RetryPolicy(1, "never"), RetryPolicy(10**9))),  # type: ignore[arg-type]
+        ("retry", RetryPolicy(initial_delay=timedelta(seconds=-1))),
+        *(("type", value) for value in (5, "", "a b", "../x", "x" * 101, None)),
+        *(("payload", value) for value in (dict, Payload(), None)),
+        *(("run", value) for value in ("run", None)),
+        *(("check", value) for value in ("check", 5)),
+        *(("secrets", value) for value in ("headers", 5, [5])),
+    ],
+)
+def test_a_spec_whose_values_are_not_of_their_kind_is_broken_and_says_which(field: str, value: Any) -> None:
+    values = {"type": "t", "payload": Payload, "run": _run, field: value}
+    odd = JobTypeSource("odd", lambda: lambda tools: HandlerSpec(**values))
+    found = discover(TOOLS, settings(), [odd, defines("good")])
+    assert [spec.type for spec in found.specs] == ["good"]
+    [broken] = found.broken
+    assert broken.source == "odd" and broken.why.startswith(f"in its HandlerSpec, {field} must")
+
+
+def test_a_source_that_builds_nothing_is_broken_too() -> None:
+    found = discover(TOOLS, settings(), [JobTypeSource("empty", lambda: lambda tools: None)])
+    assert ([broken.source for broken in found.broken], found.specs) == (["empty"], [])
 
 
 def test_two_sources_for_one_type_are_a_fault_that_names_both() -> None:

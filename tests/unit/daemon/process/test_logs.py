@@ -14,8 +14,9 @@ import structlog
 from secondunit.daemon.config.loader import load
 from secondunit.daemon.monitoring import job_log
 from secondunit.daemon.process import logs
-from secondunit.queue.instrumentation import JobsMoved, SinkBroke
-from secondunit.queue.model import Event, EventName, Status
+from secondunit.queue import state
+from secondunit.queue.instrumentation import HandlerRaised, JobsMoved, SinkBroke, Sinks
+from secondunit.queue.model import Event, EventName, NewJob, Status
 from secondunit.queue.outcome import JobError
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -116,6 +117,18 @@ def test_a_job_is_logged_from_its_start_to_its_end_with_the_time_it_took(stream:
     assert (settled["job_id"], settled["type"], settled["event_type"]) == ("job_a", "hls", "job:failed")
     assert settled["message"] == "hls job job_a failed after 1.5 s: no such thing" and settled["level"] == "error"
     assert told[2]["phase"] == "encode"
+
+
+def test_an_error_that_can_not_be_written_down_is_told_by_its_class_and_its_job(stream: io.StringIO) -> None:
+    class Unspeakable(Exception):
+        @property  # type: ignore[misc]
+        def __class__(self) -> type:
+            raise SystemExit(3)
+
+    job = state.submit(NewJob("own", {}), "job_a", NOW).job
+    Sinks(job_log.JobLog(Ticks()))(HandlerRaised(job, Unspeakable()))
+    [line] = lines(stream)
+    assert (line["event"], line["job_id"], line["raised"]) == ("sink.broke", "job_a", "Unspeakable")
 
 
 def test_the_log_says_that_a_sink_broke_and_never_writes_down_the_error_itself(stream: io.StringIO) -> None:

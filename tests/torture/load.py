@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,9 +13,11 @@ import aiohttp
 
 from tests.torture.evidence import Ack
 
-TYPES = ("steps", "steps", "steps", "tree", "file", "flaky")
+TYPES = ("steps", "steps", "steps", "tree", "file", "flaky", "piecemeal")
+CRASHES = 150  # one in so many jobs takes the daemon down
 PATIENCE = aiohttp.ClientTimeout(total=15)
 ALIVE_AT_MOST = 60
+WAIT = (0, 503, 507)  # no answer, draining, or a full disk: ask again
 LOST = (aiohttp.ClientError, TimeoutError, ConnectionError)
 
 
@@ -24,6 +27,7 @@ class Clients:
     def __init__(self, url: str, receiver: str, folder: Path, chance: Random) -> None:
         self.acks: list[Ack] = []
         self.unanswered: set[str] = set()
+        self.batches: list[list[str]] = []
         self.cancelled: list[str] = []
         self.retried: Counter[str] = Counter()
         self.maybe_retried: Counter[str] = Counter()
@@ -41,14 +45,17 @@ class Clients:
 
     async def close(self) -> None:
         """After everything else."""
-        assert self._session is not None
-        await self._session.close()
+        if self._session is not None:
+            await self._session.close()
 
     async def submit_for_ever(self) -> None:
         """One job after the other, each asked for until it is answered; waits while many are alive."""
         while True:
             self._submitted += 1
-            await self._submit(self._submitted)
+            if self._chance.random() < 0.05:
+                await self._submit_batch(self._submitted)
+            else:
+                await self._submit(self._submitted)
             if self._submitted % 10 == 0:
                 while await self.alive() > ALIVE_AT_MOST:
                     await asyncio.sleep(0.1)
@@ -61,10 +68,21 @@ class Clients:
             if not self.acks:
                 continue
             job = self.acks[-1 - min(int(self._chance.expovariate(1 / 30)), len(self.acks) - 1)].job
-            if self._chance.random() < 0.5:
+            fate = self._chance.random()
+            if fate < 0.4:
                 await self._cancel(job)
-            else:
+            elif fate < 0.8:
                 await self._retry(job)
+            elif fate < 0.95:
+                await self._ask("POST", "/api/admin/recover", {"ids": [job]})
+            else:
+                await self._hold(self._chance.choice(TYPES))
+
+    async def resume_all(self) -> None:
+        """Whatever was held, start it again."""
+        for type in TYPES:
+            while (await self._ask("POST", f"/api/types/{type}/resume"))[0] != 200:
+                await asyncio.sleep(0.1)
 
     async def alive(self) -> int:
         """How many jobs have not ended; many while the daemon does not say."""
@@ -86,17 +104,8 @@ class Clients:
         return found
 
     async def _submit(self, n: int) -> None:
-        kind = self._chance.choice(TYPES)
-        payload: dict[str, Any] = {"seed": self._chance.randrange(2**31), "log": str(self._folder / "diary.jsonl")}
-        if kind == "file":
-            payload["output"] = str(self._folder / "outputs" / f"{n}.bin")
-        body: dict[str, Any] = {
-            "type": kind,
-            "payload": payload,
-            "retryPolicy": {"maxRetries": self._chance.randint(0, 3), "initialDelay": 50},
-        }
-        if callback := self._chance.random() < 0.7:
-            body["callback"] = self._receiver
+        body = self._job(str(n))
+        kind, callback = body["type"], "callback" in body
         key = f"key-{n}"
         self.unanswered.add(key)
         while True:
@@ -107,8 +116,45 @@ class Clients:
                 if status == 200 or self._chance.random() < 0.9:
                     return
                 continue  # ask once more for what was answered already
-            if status not in (0, 503):
+            if status not in WAIT:
                 raise AssertionError(f"submitting was answered {status}: {answer}")
+            await asyncio.sleep(0.05)
+
+    async def _submit_batch(self, n: int) -> None:
+        """Once: a batch has no key, so one whose answer was lost may be there or not, but not in part."""
+        bodies = [self._job(f"{n}-{m}") for m in range(self._chance.randint(2, 5))]
+        status, answer = await self._ask("POST", "/api/jobs/batch", {"jobs": bodies})
+        if status == 201:
+            jobs = [row["jobId"] for row in answer["jobs"]]
+            self.batches.append(jobs)
+            self.acks += [
+                Ack(job, "", body["type"], "callback" in body) for job, body in zip(jobs, bodies, strict=True)
+            ]
+        elif status not in WAIT:
+            raise AssertionError(f"a batch was answered {status}: {answer}")
+
+    def _job(self, name: str) -> dict[str, Any]:
+        chance = self._chance
+        kind = "crash" if chance.random() < 1 / CRASHES else chance.choice(TYPES)
+        payload: dict[str, Any] = {"seed": chance.randrange(2**31), "log": str(self._folder / "diary.jsonl")}
+        if kind == "file":
+            payload["output"] = str(self._folder / "outputs" / f"{name}.bin")
+        retry = {"maxRetries": chance.randint(0, 3), "initialDelay": 50}
+        body: dict[str, Any] = {"type": kind, "payload": payload, "retryPolicy": retry}
+        if chance.random() < 0.7:
+            body["callback"] = self._receiver
+        if chance.random() < 0.3:
+            body["priority"] = chance.randint(0, 4)
+        if chance.random() < 0.15:
+            at = datetime.now(UTC) + timedelta(seconds=chance.uniform(0, 1.5))
+            body["runAt"] = at.isoformat()
+        return body
+
+    async def _hold(self, type: str) -> None:
+        """Pause a type for a moment."""
+        if (await self._ask("POST", f"/api/types/{type}/pause"))[0] == 200:
+            await asyncio.sleep(self._chance.uniform(0, 0.5))
+        while (await self._ask("POST", f"/api/types/{type}/resume"))[0] != 200:
             await asyncio.sleep(0.05)
 
     async def _cancel(self, job: str) -> None:

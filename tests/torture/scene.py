@@ -5,8 +5,11 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from tests.torture.evidence import Span
 
 Row = dict[str, Any]
 JSON_COLUMNS = ("payload", "result", "error", "runs", "notice")
@@ -31,6 +34,15 @@ def database(path: Path) -> dict[str, Any]:
 def diary(path: Path) -> Sequence[Row]:
     """The lines of the side-effect log, in order."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def lags(log: Path, lease: float) -> Iterator[Span]:
+    """When the daemon says that its loop stood still: on a busy machine leases run out by that, at no fault of its."""
+    for line in log.read_text(errors="replace").splitlines():
+        if '"loop.lagged"' in line:
+            told = json.loads(line)
+            at = datetime.fromisoformat(told["timestamp"]).timestamp()
+            yield Span("lag", at - told["lag_seconds"] - lease, at + lease)
 
 
 def whole(path: Path) -> str | None:

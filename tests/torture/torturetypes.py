@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from secondunit.queue.handler import HandlerSpec, JobContext
-from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.queue.outcome import Deterministic, Partial, Transient
 from secondunit.queue.retry import RetryPolicy
 
 CHILD = Path(__file__).with_name("torturechild.py")
+TYPES = ("steps", "tree", "file", "flaky", "piecemeal", "crash")
 BLOCKS, BLOCK = 16, 16 * 1024
 
 
@@ -132,12 +134,36 @@ def flaky(tools: Any) -> HandlerSpec:
     return HandlerSpec("flaky", Payload, run, concurrency=3, retry=policy)
 
 
+def piecemeal(tools: Any) -> HandlerSpec:
+    """Does all of it, or a part and says what is missing."""
+
+    async def run(ctx: JobContext, payload: Payload) -> Any:
+        Diary(ctx, payload).note("run")
+        chance = random.Random(payload.seed * 31 + ctx.epoch)
+        await ctx.partial({"half": True})
+        await asyncio.sleep(chance.uniform(0, 0.2))
+        return Partial({"half": True}, ["the rest"]) if chance.random() < 0.5 else {"whole": True}
+
+    return HandlerSpec("piecemeal", Payload, run, concurrency=3)
+
+
+def crash(tools: Any) -> HandlerSpec:
+    """Takes the daemon down with it, each time; its neighbours must not pay for that."""
+
+    async def run(ctx: JobContext, payload: Payload) -> Any:
+        Diary(ctx, payload).note("run")
+        await asyncio.sleep(random.Random(payload.seed).uniform(0, 0.3))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return HandlerSpec("crash", Payload, run)
+
+
 def installed(folder: Path) -> Path:
     """This file as a distribution in `folder`, laid out as an installer would."""
     info = folder / "torturetypes-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: torturetypes\nVersion: 1.0\n")
-    names = "\n".join(f"{name} = torturetypes:{name}" for name in ("steps", "tree", "file", "flaky"))
+    names = "\n".join(f"{name} = torturetypes:{name}" for name in TYPES)
     (info / "entry_points.txt").write_text(f"[secondunit.handlers]\n{names}\n")
     for name in ("torturetypes.py", "torturechild.py"):
         (folder / name).write_text(Path(__file__).with_name(name).read_text())

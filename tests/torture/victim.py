@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -20,6 +22,9 @@ NO_CHILD_AFTER = 0.5
 FORGOTTEN_AFTER = 3.0
 DRAIN_SECONDS, LEASE_SECONDS = 3, 2
 KINDS = ("kill", "kill", "kill", "kill", "kill", "early kill", "term", "term and kill", "term twice", "stop", "nap")
+FILLER = "filler"
+CLOCK_MOVES = 2.0
+FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 
 
 class Victim:
@@ -30,12 +35,28 @@ class Victim:
         self.exits: list[tuple[str, int]] = []
         self.alive: list[str] = []
         self.starts = 0
+        self.clock_moves = 0.0
         self.slowest_start = 0.0
         self.slowest_burial = 0.0
         self._folder = folder
         self._environment = environment
         self._url = url
+        self._disk: Path | None = None
+        self._looked_at = time.time()
         self._process: asyncio.subprocess.Process | None = None
+        self.crashes = 0
+        self.kinds: list[str] = list(KINDS)
+        if FAKETIME:
+            self.kinds.append("clock")
+            self.clock_moves = CLOCK_MOVES
+            self._set_clock(0)
+            self._environment = {
+                **environment,
+                "LD_PRELOAD": str(FAKETIME[0]),
+                "FAKETIME_TIMESTAMP_FILE": str(folder / "faketime"),
+                "FAKETIME_CACHE_DURATION": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            }
 
     @property
     def process(self) -> asyncio.subprocess.Process:
@@ -50,25 +71,65 @@ class Victim:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "secondunit", "run", cwd=self._folder, env=self._environment, stderr=log
             )
-        if wait:
-            self.slowest_start = max(self.slowest_start, await self._ready())
+        if wait and (took := await self._ready()) is not None:
+            self.slowest_start = max(self.slowest_start, took)
+        elif wait:  # a job took it down before it answered
+            await self.revive()
+
+    async def revive(self) -> None:
+        """Start it again if a job of type `crash` took it down."""
+        if self.process.returncode == -signal.SIGKILL:
+            self.crashes += 1
+            self.spans.append(Span("crash", self._looked_at, time.time()))
+            await self._bury("crash")
+            await self.start()
+        self._looked_at = time.time()
+
+    def small_disk(self, folder: Path) -> bool:
+        """Put the daemon's data on a file system of its own that can be filled; False where that can't be had."""
+        folder.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=512m,mode=0700", "tmpfs", str(folder)]
+        if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+            return False
+        self._disk = folder
+        self.kinds.append("full")
+        return True
+
+    async def give_up(self) -> None:
+        """End it, however it stands."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    def free_disk(self) -> None:
+        """Give the small disk back, but for the database: it is evidence."""
+        if self._disk:
+            for file in self._disk.glob("queue.db*"):
+                if not file.name.endswith(".ballast"):
+                    shutil.copy(file, self._folder)
+            subprocess.run(["umount", "--lazy", str(self._disk)], check=True)
 
     async def torment(self, kind: str, chance: Random) -> None:
         """Do one of KINDS to it, and have it run again."""
         begin = time.time()
         match kind:
             case "stop" | "nap":
-                self.process.send_signal(signal.SIGSTOP)
+                self._signal(signal.SIGSTOP)
                 await asyncio.sleep(LEASE_SECONDS + chance.uniform(0.5, 2) if kind == "stop" else chance.uniform(0, 1))
-                self.process.send_signal(signal.SIGCONT)
+                self._signal(signal.SIGCONT)
+            case "clock":
+                self._set_clock(chance.uniform(-CLOCK_MOVES, CLOCK_MOVES))
+            case "full":
+                assert self._disk is not None
+                kind = await self._fill(self._disk / FILLER, chance)
             case "term":
                 await self._ends("term", signal.SIGTERM)
             case "term twice":
-                self.process.send_signal(signal.SIGTERM)
+                self._signal(signal.SIGTERM)
                 await asyncio.sleep(chance.uniform(0.05, 0.5))
                 await self._ends("term twice", signal.SIGTERM)
             case "term and kill":
-                self.process.send_signal(signal.SIGTERM)
+                self._signal(signal.SIGTERM)
                 await asyncio.sleep(chance.uniform(0, DRAIN_SECONDS))
                 await self._killed()
             case "early kill":
@@ -87,17 +148,38 @@ class Victim:
         await self._ends("the last term", signal.SIGTERM)
 
     async def _ends(self, how: str, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            self.process.send_signal(number)
+        self._signal(number)
         try:
             code = await asyncio.wait_for(self.process.wait(), DRAIN_SECONDS + 25)
         except TimeoutError:
             self.exits.append((f"{how} (killed after {DRAIN_SECONDS + 25} s)", -1))
             await self._killed()
             return
-        if code != 0:
+        if code not in (0, -signal.SIGKILL):  # a job of type `crash` may have been faster
             self.exits.append((how, code))
         await self._bury(how)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+    def _set_clock(self, seconds: float) -> None:
+        draft = self._folder / "faketime.new"
+        draft.write_text(f"{seconds:+.3f}")
+        draft.rename(self._folder / "faketime")
+
+    async def _fill(self, filler: Path, chance: Random) -> str:
+        """Leave no room for a while; sometimes the daemon is killed and started meanwhile."""
+        killed = chance.random() < 0.3
+        try:
+            await asyncio.to_thread(_take_all, filler)
+            await asyncio.sleep(chance.uniform(0.2, 2))
+            if killed:
+                await self._killed()
+                await self.start()
+        finally:
+            await asyncio.to_thread(filler.unlink, missing_ok=True)
+        return "kill" if killed else "full"
 
     async def _killed(self) -> None:
         with suppress(ProcessLookupError):
@@ -118,10 +200,13 @@ class Victim:
             await asyncio.sleep(0.02)
         self.slowest_burial = max(self.slowest_burial, time.monotonic() - begin)
 
-    async def _ready(self) -> float:
+    async def _ready(self) -> float | None:
+        """The seconds until it answered; None when a job took it down before that."""
         begin = time.monotonic()
         async with aiohttp.ClientSession() as session:
             while time.monotonic() - begin < READY_WITHIN:
+                if self.process.returncode == -signal.SIGKILL:
+                    return None
                 if self.process.returncode is not None:
                     raise RuntimeError(f"the daemon ended at its start with {self.process.returncode}")
                 with suppress(aiohttp.ClientError, TimeoutError):
@@ -129,6 +214,14 @@ class Victim:
                         return time.monotonic() - begin
                 await asyncio.sleep(0.02)
         raise RuntimeError(f"the daemon did not answer within {READY_WITHIN:g} s")
+
+
+def _take_all(filler: Path) -> None:
+    with filler.open("wb", buffering=0) as file:
+        for size in (1 << 20, 4096, 1):
+            with suppress(OSError):
+                while file.write(b"x" * size):
+                    pass
 
 
 def living(folder: Path) -> dict[int, str]:

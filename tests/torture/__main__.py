@@ -10,6 +10,7 @@ how long they wait, not how the machine schedules it.
 import argparse
 import asyncio
 import json
+import math
 import shutil
 import sys
 import tempfile
@@ -28,7 +29,7 @@ from tests.torture.load import Clients
 from tests.torture.reader import Reader
 from tests.torture.receiver import Receiver
 from tests.torture.torturetypes import installed
-from tests.torture.victim import DRAIN_SECONDS, LEASE_SECONDS, Victim
+from tests.torture.victim import DRAIN_SECONDS, LEASE_SECONDS, Victim, slowness
 
 REST_WITHIN = 90.0
 USUAL_START = 3.0  # seconds; a machine that is slower is given more time, in proportion
@@ -55,9 +56,12 @@ async def torture(folder: Path, seconds: float, seed: int) -> Evidence:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     (folder / "outputs").mkdir()
+    slower = await asyncio.to_thread(slowness)
+    lease = math.ceil(LEASE_SECONDS * slower)
+    print(f"this machine is {slower:.1f} times slower than usual: leases of {lease} s")
     environment = environment_of(folder / "data", installed(folder / "plugins")) | {
         "PORT": str(port),
-        "LEASE_SECONDS": str(LEASE_SECONDS),
+        "LEASE_SECONDS": str(lease),
         "DRAIN_SECONDS": str(DRAIN_SECONDS),
         "MAX_CONCURRENT_JOBS": "10",
         "MEDIA_ROOTS": str(folder / "outputs"),
@@ -65,7 +69,7 @@ async def torture(folder: Path, seconds: float, seed: int) -> Evidence:
     }
     cast = Cast(
         folder,
-        Victim(folder, environment, url),
+        Victim(folder, environment, url, lease),
         Clients(url, callback, folder, Random(f"clients {seed}")),
         receiver,
         [Reader("of all", url), Reader("of steps", url, "steps")],
@@ -78,7 +82,7 @@ async def torture(folder: Path, seconds: float, seed: int) -> Evidence:
         await cast.victim.start()
         await cast.clients.open()
         await _play(cast, seconds, Random(f"fate {seed}"))
-        return _evidence(cast)
+        return _evidence(cast, lease)
     finally:
         await cast.victim.give_up()
         await cast.clients.close()
@@ -154,7 +158,7 @@ async def _watch_outputs(cast: Cast) -> None:
         await asyncio.sleep(0.05)
 
 
-def _evidence(cast: Cast) -> Evidence:
+def _evidence(cast: Cast, lease: float) -> Evidence:
     clients, victim, folder = cast.clients, cast.victim, cast.folder
     database = scene.database(folder / "data" / "queue.db")
     return Evidence(
@@ -163,7 +167,7 @@ def _evidence(cast: Cast) -> Evidence:
         diary=scene.diary(folder / "diary.jsonl"),
         arrivals=cast.receiver.arrivals,
         readings=[reader.reading for reader in cast.readers],
-        spans=[*victim.spans, *scene.lags(folder / "daemon.log", LEASE_SECONDS)],
+        spans=[*victim.spans, *scene.lags(folder / "daemon.log", lease)],
         retried=dict(clients.retried),
         maybe_retried=dict(clients.maybe_retried),
         cancelled=clients.cancelled,

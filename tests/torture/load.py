@@ -14,7 +14,7 @@ import aiohttp
 from tests.torture.evidence import Ack
 
 TYPES = ("steps", "steps", "steps", "tree", "file", "flaky", "piecemeal")
-CRASHES = 150  # one in so many jobs takes the daemon down
+CRASHES = 300  # one in so many jobs takes the daemon down
 PATIENCE = aiohttp.ClientTimeout(total=15)
 ALIVE_AT_MOST = 60
 WAIT = (0, 503, 507)  # no answer, draining, or a full disk: ask again

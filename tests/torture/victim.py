@@ -21,6 +21,7 @@ NO_CHILD_AFTER = 0.5
 # The machine may be busy: a child that is gone by then was killed, one that is not has been forgotten.
 FORGOTTEN_AFTER = 3.0
 DRAIN_SECONDS, LEASE_SECONDS = 3, 2
+USUAL_IMPORT = 0.6
 KINDS = ("kill", "kill", "kill", "kill", "kill", "early kill", "term", "term and kill", "term twice", "stop", "nap")
 FILLER = "filler"
 CLOCK_MOVES = 2.0
@@ -30,7 +31,7 @@ FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 class Victim:
     """One daemon at a time; `spans` says when it was not itself, `exits` which of its ends were wrong."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], url: str) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], url: str, lease: int) -> None:
         self.spans: list[Span] = []
         self.exits: list[tuple[str, int]] = []
         self.alive: list[str] = []
@@ -41,6 +42,7 @@ class Victim:
         self._folder = folder
         self._environment = environment
         self._url = url
+        self._lease = lease
         self._disk: Path | None = None
         self._looked_at = time.time()
         self._process: asyncio.subprocess.Process | None = None
@@ -115,7 +117,7 @@ class Victim:
         match kind:
             case "stop" | "nap":
                 self._signal(signal.SIGSTOP)
-                await asyncio.sleep(LEASE_SECONDS + chance.uniform(0.5, 2) if kind == "stop" else chance.uniform(0, 1))
+                await asyncio.sleep(self._lease + chance.uniform(0.5, 2) if kind == "stop" else chance.uniform(0, 1))
                 self._signal(signal.SIGCONT)
             case "clock":
                 self._set_clock(chance.uniform(-CLOCK_MOVES, CLOCK_MOVES))
@@ -214,6 +216,13 @@ class Victim:
                         return time.monotonic() - begin
                 await asyncio.sleep(0.02)
         raise RuntimeError(f"the daemon did not answer within {READY_WITHIN:g} s")
+
+
+def slowness() -> float:
+    """How many times slower than usual this machine is just now, 1 at least: bounds and leases are stretched by it."""
+    begin = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import aiohttp"], check=True)
+    return max(1.0, (time.monotonic() - begin) / USUAL_IMPORT)
 
 
 def _take_all(filler: Path) -> None:

@@ -42,7 +42,7 @@ async def run_command(
     if finished.returncode < 0:
         raise failure(masked(argv[0], secrets), finished, ctx.attempt)
     if finished.returncode != 0:
-        name = masked(shlex.join(argv), secrets)
+        name = shlex.join(masked(word, secrets) for word in argv)  # quoted, a secret may look otherwise
         words = _last_lines(finished, secrets)
         raise Deterministic(
             f"the {what} command {name} ended with {finished.returncode}: {words}", type=f"{what}_failed"

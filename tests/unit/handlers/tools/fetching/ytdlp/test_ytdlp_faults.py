@@ -94,6 +94,17 @@ def test_an_endless_message_is_cut() -> None:
     assert len(clean("x" * 10_000)) == 300
 
 
+@pytest.mark.parametrize(
+    "advice", ["please report this issue on GitHub", "(caused by <X>)", "See  https://x", "Use --x"]
+)
+def test_advice_for_users_of_yt_dlp_is_cut_off_with_what_leads_to_it(advice: str) -> None:
+    assert clean(f"ERROR: [youtube] abc: it is gone;  {advice}\nand more") == "abc: it is gone"
+
+
+def test_a_message_that_a_site_made_to_be_slow_is_not() -> None:
+    assert clean("x" + " " * 500_000 + "y" + ";" * 500_000).split() == ["x"]
+
+
 async def test_a_closed_gate_postpones_all_jobs_of_the_host_until_it_opens() -> None:
     clock = ManualClock()
     pauses = HostPauses(clock)

@@ -1,0 +1,104 @@
+"""Answers as bytes: strict JSON, compressed for whom it is worth it, and the short way that says the same."""
+
+import json
+from typing import Any
+
+import pytest
+from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.test_utils import make_mocked_request
+
+from secondunit.daemon.http.context import HttpSettings
+from secondunit.daemon.http.transport.fast_replies import written
+from secondunit.daemon.http.transport.replies import WORTH_COMPRESSING, compress, encoded, reply
+
+LARGE = {"text": "x" * WORTH_COMPRESSING}
+
+
+@pytest.mark.parametrize(
+    ("content", "bytes_"),
+    [
+        ({"b": 1, "a": [None, True, 1.5]}, b'{"b":1,"a":[null,true,1.5]}'),
+        ("ü 映", '"ü 映"'.encode()),
+        ("half \ud800 a pair", b'"half ? a pair"'),
+        ("\u2028\x00", b'"\xe2\x80\xa8\\u0000"'),
+    ],
+)
+def test_json_is_compact_and_always_utf_8(content: Any, bytes_: bytes) -> None:
+    assert encoded(content) == bytes_
+    answer = reply(content, 201, {"Location": "/x"})
+    assert (answer.body, answer.status, answer.headers["Location"]) == (bytes_, 201, "/x")
+    assert answer.headers["Content-Type"].startswith("application/json")
+
+
+def request(accepts: str | None = None, **more: Any) -> web.Request:
+    headers = {} if accepts is None else {"Accept-Encoding": accepts}
+    return make_mocked_request("GET", "/", headers=headers, **more)
+
+
+@pytest.mark.parametrize(
+    ("accepts", "compressed"),
+    [
+        ("gzip", True),
+        ("GZIP", True),
+        ("deflate, gzip;q=1.0", True),
+        ("br, gzip ; q=0.5", True),
+        ("*", True),
+        ("gzip;q=0", False),
+        ("gzip;q=0.0, br", False),
+        ("xgzip", False),
+        ("gzipped", False),
+        ("br", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_an_answer_is_compressed_for_who_takes_gzip(accepts: str | None, compressed: bool) -> None:
+    answer = reply(LARGE)
+    compress(request(accepts), answer)
+    assert answer.compression is compressed
+    assert answer.headers["Vary"] == "Accept-Encoding", "caches keep both apart, whichever this was"
+
+
+def test_what_is_small_or_a_part_or_a_stream_stays_as_it_is() -> None:
+    small = reply({"text": "x" * (WORTH_COMPRESSING - len(encoded({"text": ""})))})
+    assert isinstance(small.body, bytes) and len(small.body) == WORTH_COMPRESSING
+    part, stream = web.Response(body=b"x" * 5000, status=206), web.StreamResponse()
+    for answer in (small, part, stream, web.Response(status=204)):
+        compress(request("gzip"), answer)
+        assert not answer.compression and "Vary" not in answer.headers
+
+
+class Shop:
+    """As much of an Api as the short way looks at."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = HttpSettings(**settings)
+
+
+def short(api: Any, request: web.Request) -> Any:
+    return written(api, request, 201, b'{"jobId":"a"}', "/api/jobs/a")
+
+
+def test_the_short_way_says_what_the_long_one_says() -> None:
+    whole = short(Shop(), request(version=HttpVersion11))._whole
+    head, _, body = whole.partition(b"\r\n\r\n")
+    status, *lines = head.decode("ascii").split("\r\n")
+    fields = dict(line.split(": ", 1) for line in lines)
+    assert status == "HTTP/1.1 201 Created"
+    assert fields.keys() == {"Location", "Content-Type", "Content-Length", "Date", "Server"}
+    assert (fields["Location"], fields["Content-Type"]) == ("/api/jobs/a", "application/json")
+    assert int(fields["Content-Length"]) == len(body) and json.loads(body) == {"jobId": "a"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "more"),
+    [
+        ({"cors_origins": ("https://x",)}, {"version": HttpVersion11}),
+        ({}, {"version": HttpVersion10}),
+        ({}, {"version": HttpVersion11, "closing": True}),
+    ],
+)
+def test_what_is_not_like_all_others_goes_the_long_way(settings: Any, more: Any) -> None:
+    answer = short(Shop(**settings), request(**more))
+    assert isinstance(answer, web.Response) and answer.body == b'{"jobId":"a"}'
+    assert (answer.status, answer.headers["Location"]) == (201, "/api/jobs/a")

@@ -1,0 +1,55 @@
+"""The daemon's clock: steady, and set only where it is told to follow."""
+
+import time
+from datetime import UTC, timedelta
+
+import pytest
+
+from secondunit.daemon.process.clock import SET_NOT_DRIFTED, SystemClock
+
+
+class Machine:
+    """The system's two clocks, as a test sets them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.wall, self.since_boot = 1_893_456_000.0, 5000.0
+        monkeypatch.setattr(time, "time", lambda: self.wall)
+        monkeypatch.setattr(time, "monotonic", lambda: self.since_boot)
+
+    def pass_by(self, seconds: float) -> None:
+        self.wall += seconds
+        self.since_boot += seconds
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(monkeypatch)
+
+
+def test_it_tells_the_time_in_utc_and_goes_on_with_the_machine(machine: Machine) -> None:
+    clock = SystemClock()
+    assert clock.now().tzinfo is UTC and clock.now().timestamp() == machine.wall
+    before, began = clock.now(), clock.monotonic()
+    machine.pass_by(7.5)
+    assert clock.now() - before == timedelta(seconds=7.5) and clock.monotonic() - began == 7.5
+
+
+@pytest.mark.parametrize("jump", [3600.0, -86_400.0])
+def test_a_clock_that_was_set_does_not_jump_until_somebody_looks(machine: Machine, jump: float) -> None:
+    clock = SystemClock()
+    before = clock.now()
+    machine.wall += jump
+    assert clock.now() == before
+    assert clock.was_set() == timedelta(seconds=jump)
+    assert clock.now() - before == timedelta(seconds=jump)
+    assert clock.was_set() == timedelta(0), "told once"
+
+
+def test_slow_drift_is_nothing_until_it_is_much(machine: Machine) -> None:
+    clock = SystemClock()
+    for _ in range(10):
+        machine.wall += SET_NOT_DRIFTED / 11
+        assert clock.was_set() == timedelta(0)
+    machine.wall += SET_NOT_DRIFTED / 11 * 2
+    assert clock.was_set() > timedelta(seconds=SET_NOT_DRIFTED)
+    assert clock.now().timestamp() == pytest.approx(machine.wall, abs=1e-5)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from secondunit.queue import state
-from secondunit.queue.model import NewJob
+from secondunit.queue.model import Submission
 from secondunit.queue.outcome import Completed
 from secondunit.queue.stores.sqlite.store import open_store
 
@@ -57,7 +57,7 @@ async def _one(path: Path) -> None:
     """A no-op job's whole life, by the store."""
     at = datetime.now(UTC) - FIRST_AGO
     store = await open_store(path)
-    await store.add([state.submit(NewJob("noop", {"n": 1}), f"job_{1:026}", at)])
+    await store.add([state.submit(Submission("noop", {"n": 1}), f"job_{1:026}", at)])
     [job] = await store.claim({"noop": 1}, 1, "earlier", TTL, at)
     await store.change(job.id, lambda job: state.settle(job, Completed({"n": 1}), _NoChance(), at), lease=job.lease)
     await store.close()

@@ -30,8 +30,8 @@ from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Sinks
-from secondunit.queue.model import Event
-from secondunit.queue.service import Queue, Submission
+from secondunit.queue.model import Event, Submission
+from secondunit.queue.service import Queue
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
 from secondunit.queue.worker import Worker
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from secondunit.queue import state
-from secondunit.queue.model import Job, NewJob
+from secondunit.queue.model import Job, Submission
 from secondunit.queue.outcome import Completed
 from secondunit.queue.stores.sqlite.rows import fixed_values, moving_values
 from secondunit.queue.stores.sqlite.transaction import COUNT, INSERT_JOBS
@@ -44,10 +44,10 @@ def fill(path: Path, *, ended: int, delayed: int) -> None:
 
 
 def _delayed() -> Job:
-    return state.submit(NewJob("noop", {"n": 1}, run_at=FAR), "", START).job
+    return state.submit(Submission("noop", {"n": 1}, run_at=FAR), "", START).job
 
 
 def _ended() -> Job:
-    queued = state.submit(NewJob("noop", {"n": 1}), "", START).job
+    queued = state.submit(Submission("noop", {"n": 1}), "", START).job
     running = state.start(queued, "earlier", timedelta(seconds=30), START).job
     return state.settle(running, Completed({"n": 1}), _NoChance(), START).job

@@ -46,8 +46,8 @@ class Target(Value, frozen=True):
     address: str
 
 
-class NewJob(Value, frozen=True):
-    """A job as it was asked for, already checked.
+class Submission(Value, frozen=True):
+    """A job as it is asked for; a priority or a retry policy that is None comes from its type.
 
     `dedupe_key` lets one live job stand for all who ask for the same work; `source` says who asked ("api", "backend").
     `labels` are the asker's own facts about the job (a video's id), kept and given back, never read here.
@@ -55,11 +55,11 @@ class NewJob(Value, frozen=True):
 
     type: str
     payload: Mapping[str, Any]
-    priority: int = DEFAULT_PRIORITY
-    retry: RetryPolicy = RetryPolicy()
+    priority: int | None = None
+    target: Target | None = None
+    retry: RetryPolicy | None = None
     timeout: timedelta | None = None
     run_at: datetime | None = None
-    target: Target | None = None
     idempotency: Idempotency | None = None
     dedupe_key: str | None = None
     source: str = "api"
@@ -86,25 +86,22 @@ class Run(Value, frozen=True):
     error: JobError | None = None
 
 
-class Job(Value, frozen=True):
-    """A job as it stands.
+class Job(Submission, frozen=True, kw_only=True):
+    """A job as it stands: what was asked for, and what became of it.
 
     `attempt` numbers the current or next attempt, from 1. `reclaims` counts runs the daemon died under since the last
     finished step, `interruptions` runs that were stopped at no cost. `progress` is 0 to 1. `seq` is the order of
-    submission, 0 until stored. `sharers` counts the callers that one deduplicated job serves.
+    submission, 0 until stored. `sharers` counts the callers that one deduplicated job serves. `run_at` is when the next
+    attempt may start.
     """
 
     id: JobId
-    type: str
-    payload: Mapping[str, Any]
-    priority: int
     status: Status
+    priority: int
+    retry: RetryPolicy
     created_at: datetime
     updated_at: datetime
-    retry: RetryPolicy
     seq: int = 0
-    timeout: timedelta | None = None
-    run_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     attempt: int = 1
@@ -120,12 +117,7 @@ class Job(Value, frozen=True):
     missing: Sequence[Any] | None = None
     error: JobError | None = None
     stats: Mapping[str, Any] | None = None
-    target: Target | None = None
-    idempotency: Idempotency | None = None
-    dedupe_key: str | None = None
     sharers: int = 1
-    source: str = "api"
-    labels: Mapping[str, str] = {}
     runs: Sequence[Run] = ()
 
 

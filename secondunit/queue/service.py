@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from secondunit.queue import state
 from secondunit.queue.clock import Clock, Random
@@ -13,32 +12,11 @@ from secondunit.queue.follow import Follow
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub, Subscription
 from secondunit.queue.ids import new_job_id
-from secondunit.queue.model import Change, Counts, Filter, Idempotency, Job, JobId, NewJob, Page, Status, Target
-from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.model import Change, Counts, Filter, Job, JobId, Page, Status, Submission
 from secondunit.queue.store import Delivery, Step, Store, each
 from secondunit.queue.validation import validated
-from secondunit.queue.value import Value
 
 COUNT_EVERY = 1.0
-
-
-class Submission(Value, frozen=True):
-    """A job as a caller asks for it; what is None is filled in from its type.
-
-    `dedupe_key`: when a live job has it, that job is shared instead of a new one being made.
-    """
-
-    type: str
-    payload: Mapping[str, Any]
-    priority: int | None = None
-    target: Target | None = None
-    retry: RetryPolicy | None = None
-    timeout: timedelta | None = None
-    run_at: datetime | None = None
-    idempotency: Idempotency | None = None
-    dedupe_key: str | None = None
-    source: str = "api"
-    labels: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +72,7 @@ class Queue:
         if refusal := await self._refusal(len(submissions)):
             return [await self._known_or(submission, refusal) for submission in submissions]
         now = self._clock.now()
-        changes = [
-            state.submit(self._new(submission), new_job_id(now, self._random), now) for submission in submissions
-        ]
+        changes = [self._new(submission, now) for submission in submissions]
         self._coming()
         stored = await self._store.add(changes)
         self._queued += sum(created for _, created in stored)
@@ -202,21 +178,9 @@ class Queue:
         await self._store.pause(type, paused)
         self.hub.publish(())  # no event, but the worker's tap looks again
 
-    def _new(self, submission: Submission) -> NewJob:
+    def _new(self, submission: Submission, now: datetime) -> Change:
         spec = self.registry[submission.type]
-        return NewJob(
-            type=submission.type,
-            payload=submission.payload,
-            priority=spec.priority if submission.priority is None else submission.priority,
-            retry=submission.retry or spec.retry,
-            timeout=submission.timeout,
-            run_at=submission.run_at,
-            target=submission.target,
-            idempotency=submission.idempotency,
-            dedupe_key=submission.dedupe_key,
-            source=submission.source,
-            labels=submission.labels,
-        )
+        return state.submit(submission, new_job_id(now, self._random), now, spec.priority, spec.retry)
 
     async def _shared(self, job: Job, submission: Submission, created: bool) -> tuple[Job, bool]:
         twin = submission.dedupe_key is not None and job.dedupe_key == submission.dedupe_key and not job.status.ended

@@ -7,36 +7,50 @@ ended --retry--> queued              running --recover--> queued, by an operator
 """
 
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, cast
 
 from secondunit.queue.clock import Random
 from secondunit.queue.errors import LeaseLost, NotAllowed
-from secondunit.queue.model import Change, Event, EventName, Job, JobId, Lease, NewJob, Notice, Run, Status
+from secondunit.queue.model import (
+    DEFAULT_PRIORITY,
+    Change,
+    Event,
+    EventName,
+    Job,
+    JobId,
+    Lease,
+    Notice,
+    Run,
+    Status,
+    Submission,
+)
 from secondunit.queue.outcome import Completed, Failed, JobError, Outcome, Partial, Postpone, Released, Stopped
+from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.value import replace
 
 POISON_AFTER = 3
 RUNS_KEPT = 50
+# The fields that a job takes over from its submission; what it declares itself is worked out in `submit`.
+_as_asked = attrgetter(*(name for name in Submission.__struct_fields__ if name not in Job.__annotations__))
 
 
-def submit(new: NewJob, job_id: JobId, now: datetime) -> Change:
-    """A new job, queued."""
+def submit(
+    asked: Submission,
+    job_id: JobId,
+    now: datetime,
+    priority: int = DEFAULT_PRIORITY,
+    retry: RetryPolicy = RetryPolicy(),
+) -> Change:
+    """A new job, queued; `priority` and `retry` are its type's, for what the submission leaves open."""
     job = Job(
+        *_as_asked(asked),
         id=job_id,
-        type=new.type,
-        payload=new.payload,
-        priority=new.priority,
         status=Status.QUEUED,
+        priority=priority if asked.priority is None else asked.priority,
+        retry=asked.retry or retry,
         created_at=now,
         updated_at=now,
-        retry=new.retry,
-        timeout=new.timeout,
-        run_at=new.run_at,
-        target=new.target,
-        idempotency=new.idempotency,
-        dedupe_key=new.dedupe_key,
-        source=new.source,
-        labels=new.labels,
     )
     return Change(job, _event(job, "queued", now))
 

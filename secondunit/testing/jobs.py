@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from secondunit.queue import state
-from secondunit.queue.model import Change, Event, Filter, Job, JobId, Lease, NewJob, Target
+from secondunit.queue.model import Change, Event, Filter, Job, JobId, Lease, Submission, Target
 from secondunit.queue.outcome import Completed, Failed, JobError, Outcome
 from secondunit.queue.store import Decide, Prune, Store
 from secondunit.testing.clock import START
@@ -39,7 +39,7 @@ def later(seconds: float) -> datetime:
 
 def new(job_id: JobId, *, type: str = "hls", at: datetime = NOW, **fields: Any) -> Change:
     """The submission of a job."""
-    return state.submit(NewJob(type, fields.pop("payload", {"n": 1}), **fields), job_id, at)
+    return state.submit(Submission(type, fields.pop("payload", {"n": 1}), **fields), job_id, at)
 
 
 def settled(outcome: Outcome, at: datetime = NOW) -> Decide:

@@ -12,8 +12,8 @@ from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry, Workspace
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Fact, HandlerRaised
-from secondunit.queue.model import Change, Filter, Job, JobId
-from secondunit.queue.service import Queue, Submission
+from secondunit.queue.model import Change, Filter, Job, JobId, Submission
+from secondunit.queue.service import Queue
 from secondunit.queue.worker import Worker
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.faulty_store import FaultyStore

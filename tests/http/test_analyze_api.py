@@ -22,10 +22,9 @@ from secondunit.handlers.analyze.strategy import cache_key, strategy
 from secondunit.queue.errors import BadPayload, FieldError, StoreFull
 from secondunit.queue.execution import Runtime as Runs
 from secondunit.queue.handler import HandlerSpec, JobContext
-from secondunit.queue.model import Filter, Job, Status
+from secondunit.queue.model import Filter, Job, Status, Submission
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.service import Submission
 from secondunit.queue.worker import Worker
 from secondunit.testing.rig import RecordedFolders, SteadyRandom
 

@@ -12,9 +12,8 @@ from secondunit.handlers.locations.strategy import latest_key, location_strategy
 from secondunit.queue import state
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext
-from secondunit.queue.model import Filter, Status
+from secondunit.queue.model import Filter, Status, Submission
 from secondunit.queue.outcome import Completed, Failed, JobError, Partial
-from secondunit.queue.service import Submission
 
 URL = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
 VIDEO = "dQw4w9WgXcQ"

@@ -16,10 +16,10 @@ from pydantic import BaseModel
 
 from secondunit.queue.errors import NotAllowed
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
-from secondunit.queue.model import Event, Job, Status, Target
+from secondunit.queue.model import Event, Job, Status, Submission, Target
 from secondunit.queue.outcome import Deterministic, Partial, Postponed, Transient
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.service import Queue, Submission
+from secondunit.queue.service import Queue
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.jobs import ALL

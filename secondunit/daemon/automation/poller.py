@@ -13,8 +13,8 @@ from secondunit.daemon.formats import instant
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import JobNotFound, QueueError
 from secondunit.queue.instrumentation import Fact, Sink, unheard
-from secondunit.queue.model import Event, Filter, Job, JobId, Status, Target
-from secondunit.queue.service import Queue, Submission
+from secondunit.queue.model import Event, Filter, Job, JobId, Status, Submission, Target
+from secondunit.queue.service import Queue
 from secondunit.queue.store import Cache, CacheEntry
 
 LONGEST_BACKOFF = timedelta(minutes=15)

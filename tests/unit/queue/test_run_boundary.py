@@ -14,9 +14,8 @@ from secondunit.queue.arguments import DEEPEST_JSON, LARGEST_JSON
 from secondunit.queue.errors import BadPayload, JobNotFound, LeaseLost, StoreBroken, TypeBroken
 from secondunit.queue.execution import INSIST_EVERY, INSIST_TIMES
 from secondunit.queue.handler import JobContext
-from secondunit.queue.model import Job, Status
+from secondunit.queue.model import Job, Status, Submission
 from secondunit.queue.outcome import HANDLER_BROKE, Partial, Postponed, Transient
-from secondunit.queue.service import Submission
 from secondunit.queue.worker import LEFT_AT_MOST
 from secondunit.testing.rig import Rig, Run, spec
 

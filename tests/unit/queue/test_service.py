@@ -18,10 +18,10 @@ from secondunit.queue.errors import (
     UnknownType,
 )
 from secondunit.queue.handler import HandlerSpec, JobContext
-from secondunit.queue.model import Filter, Idempotency, Job, JobId, Status
+from secondunit.queue.model import Filter, Idempotency, Job, JobId, Status, Submission
 from secondunit.queue.outcome import Completed
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.service import COUNT_EVERY, Submission
+from secondunit.queue.service import COUNT_EVERY
 from secondunit.queue.store import PAGE, Decide
 from secondunit.testing.jobs import ALL, FLAKY, NOW, claim_one, end, held, listened, settled, submit
 from secondunit.testing.rig import Rig, spec

@@ -8,10 +8,11 @@ import pytest
 
 from secondunit.queue import state
 from secondunit.queue.errors import LeaseLost, NotAllowed
-from secondunit.queue.model import Change, Job, Lease, Run, Status
+from secondunit.queue.model import Change, Job, Lease, Run, Status, Submission
 from secondunit.queue.outcome import Completed, Failed, JobError, Outcome, Partial, Postpone, Released, Stopped
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.value import replace
+from secondunit.testing.full_values import full
 from secondunit.testing.jobs import BOOT, BROKEN, CALLBACK, FLAKY, NOW, TTL, NoJitter, later, new
 
 MINUTE = timedelta(minutes=1)
@@ -55,6 +56,19 @@ def test_a_new_job_is_queued_and_says_so() -> None:
     assert (job.id, job.status, job.attempt, job.epoch, job.seq, job.lease) == ("a", Status.QUEUED, 1, 0, 0, None)
     assert (job.created_at, job.updated_at, job.run_at) == (NOW, NOW, later(9))
     assert (happened(change), change.notice) == ("queued", None)
+
+
+def test_a_new_job_has_everything_that_was_asked_for() -> None:
+    asked = full(Submission)
+    job = state.submit(asked, "a", NOW).job
+    wanted = {name: getattr(asked, name) for name in Submission.__struct_fields__}
+    assert {name: getattr(job, name) for name in wanted} == wanted
+    assert [name for name, value in wanted.items() if value == getattr(Submission("hls", {}), name)] == []
+
+
+def test_what_a_submission_leaves_open_comes_from_its_type() -> None:
+    job = state.submit(Submission("hls", {}), "a", NOW, 4, RetryPolicy(9)).job
+    assert (job.priority, job.retry) == (4, RetryPolicy(9))
 
 
 def test_a_start_gives_a_lease_under_a_new_epoch() -> None:

@@ -10,7 +10,7 @@ import pytest
 from secondunit.queue import state
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.handler import HandlerSpec, JobContext
-from secondunit.queue.model import JobId, NewJob, Status
+from secondunit.queue.model import JobId, Status, Submission
 from secondunit.queue.value import replace
 from secondunit.queue.worker import LONGEST_NAP
 from secondunit.testing.jobs import BOOT, TTL, later
@@ -127,7 +127,7 @@ async def test_a_failed_attempt_is_tried_again_after_its_delay() -> None:
 async def test_jobs_of_other_types_wait_for_whoever_serves_them() -> None:
     stage = Stage()
     rig = Rig(stage.spec("hls"))
-    await rig.store.add([state.submit(NewJob("other", {}), "x", rig.clock.now())])
+    await rig.store.add([state.submit(Submission("other", {}), "x", rig.clock.now())])
     async with rig.working():
         await rig.clock.advance(20)
     assert (await rig.job("x")).status is Status.QUEUED

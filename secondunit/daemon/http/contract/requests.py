@@ -14,9 +14,8 @@ from pydantic.alias_generators import to_camel
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import Registry
-from secondunit.queue.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Filter, Idempotency, Status, Target
+from secondunit.queue.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Filter, Idempotency, Status, Submission, Target
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.service import Submission
 
 M = TypeVar("M", bound=BaseModel)
 LARGEST_BATCH = 1000

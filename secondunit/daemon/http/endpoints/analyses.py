@@ -35,8 +35,7 @@ from secondunit.daemon.http.transport.problems import ProblemType, TooLarge, Wro
 from secondunit.daemon.http.transport.replies import reply
 from secondunit.handlers.analyze.strategy import cache_key, strategy
 from secondunit.queue.errors import BadPayload, Draining, FieldError, TypeUnavailable
-from secondunit.queue.model import HIGHEST_PRIORITY, Job, Status
-from secondunit.queue.service import Submission
+from secondunit.queue.model import HIGHEST_PRIORITY, Job, Status, Submission
 from secondunit.queue.validation import validated
 
 ENDED_WITHOUT_RECIPE: Mapping[str, ProblemType] = {

@@ -11,7 +11,7 @@ from secondunit.daemon.http.transport.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import fields_of
 from secondunit.daemon.http.transport.replies import reply, reply_encoded
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable, UnknownType
-from secondunit.queue.service import Submission
+from secondunit.queue.model import Submission
 from secondunit.queue.validation import validated
 
 

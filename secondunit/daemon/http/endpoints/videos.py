@@ -19,8 +19,7 @@ from secondunit.handlers.locations.strategy import (
     video_id,
 )
 from secondunit.queue.errors import BadPayload, FieldError, NotAllowed, TypeUnavailable
-from secondunit.queue.model import Job
-from secondunit.queue.service import Submission
+from secondunit.queue.model import Job, Submission
 
 TYPE = "locations"
 

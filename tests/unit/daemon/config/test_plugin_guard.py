@@ -8,7 +8,7 @@ import pytest
 from secondunit.daemon.config.plugin_guard import every_text, guarded
 from secondunit.queue import state
 from secondunit.queue.handler import JobContext
-from secondunit.queue.model import Job, NewJob
+from secondunit.queue.model import Job, Submission
 from secondunit.testing.clock import START
 from secondunit.testing.rig import spec
 
@@ -24,7 +24,7 @@ def failing(*_: Any) -> Any:
 
 
 def job() -> Job:
-    return state.submit(NewJob("own", {"video": PATH}), "job_a", START).job
+    return state.submit(Submission("own", {"video": PATH}), "job_a", START).job
 
 
 def test_right_answers_pass_through() -> None:

@@ -15,7 +15,7 @@ from secondunit.handlers.tools.gemini.responses import Usage
 from secondunit.handlers.tools.geocoding.client import PlaceSought
 from secondunit.queue import state
 from secondunit.queue.instrumentation import Fact, JobsMoved, PhaseEnded, StepInDoubt
-from secondunit.queue.model import Counts, Event, EventName, NewJob, Notice, Status, Target
+from secondunit.queue.model import Counts, Event, EventName, Notice, Status, Submission, Target
 from secondunit.queue.store import Delivery, Store
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -169,7 +169,7 @@ async def test_polls_and_deliveries_are_observed_and_only_a_result_counts_as_giv
 
 async def test_tokens_and_doubts_are_observed() -> None:
     subject = Subject()
-    job = state.submit(NewJob("analyze", {}), "job_a", NOW).job
+    job = state.submit(Submission("analyze", {}), "job_a", NOW).job
     subject.hear(TokensUsed(Usage(prompt=700, output=20, thoughts=10, total=730)))
     subject.hear(StepInDoubt(job, "gemini", 1))
     subject.hear(StepInDoubt(job, "gemini", 2))

@@ -16,7 +16,7 @@ from secondunit.daemon.monitoring import job_log
 from secondunit.daemon.process import logs
 from secondunit.queue import state
 from secondunit.queue.instrumentation import HandlerRaised, JobsMoved, SinkBroke, Sinks
-from secondunit.queue.model import Event, EventName, NewJob, Status
+from secondunit.queue.model import Event, EventName, Status, Submission
 from secondunit.queue.outcome import JobError
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -125,7 +125,7 @@ def test_an_error_that_can_not_be_written_down_is_told_by_its_class_and_its_job(
         def __class__(self) -> type:
             raise SystemExit(3)
 
-    job = state.submit(NewJob("own", {}), "job_a", NOW).job
+    job = state.submit(Submission("own", {}), "job_a", NOW).job
     Sinks(job_log.JobLog(Ticks()))(HandlerRaised(job, Unspeakable()))
     [line] = lines(stream)
     assert (line["event"], line["job_id"], line["raised"]) == ("sink.broke", "job_a", "Unspeakable")

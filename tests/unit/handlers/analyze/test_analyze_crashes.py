@@ -18,9 +18,9 @@ from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Fact, StepInDoubt
-from secondunit.queue.model import Job, JobId, Status
+from secondunit.queue.model import Job, JobId, Status, Submission
 from secondunit.queue.outcome import Unanswered
-from secondunit.queue.service import Queue, Submission
+from secondunit.queue.service import Queue
 from secondunit.queue.store import Store
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.stores.sqlite.store import open_store

@@ -16,9 +16,9 @@ from secondunit.queue import leases
 from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
-from secondunit.queue.model import Event, Job, JobId, Status
+from secondunit.queue.model import Event, Job, JobId, Status, Submission
 from secondunit.queue.outcome import Partial
-from secondunit.queue.service import Queue, Submission
+from secondunit.queue.service import Queue
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.worker import Worker
 from secondunit.testing.handler_kit import FakeContext

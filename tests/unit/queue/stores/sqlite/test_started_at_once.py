@@ -12,8 +12,8 @@ from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.leases import reclaim
-from secondunit.queue.model import Event, Filter, Idempotency, Status
-from secondunit.queue.service import Queue, Submission
+from secondunit.queue.model import Event, Filter, Idempotency, Status, Submission
+from secondunit.queue.service import Queue
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
 from secondunit.queue.worker import Worker
 from secondunit.testing.clock import ManualClock

@@ -16,6 +16,7 @@ from secondunit.handlers.tools.fetching.ports import FetchedVideo
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.gemini.transport import Question
 from secondunit.handlers.tools.media.ffmpeg import Media
+from secondunit.handlers.tools.media.pictures import CHILD
 from secondunit.handlers.tools.programs.ports import Finished
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.subtitles.cue import Cue
@@ -48,15 +49,21 @@ REPORT = {
 
 
 class Studio:
-    """Programs: an ffprobe that reports REPORT, and an ffmpeg whose every picture is another one."""
+    """Programs: an ffprobe that reports REPORT, an ffmpeg whose every picture is another one, the picture encoder."""
 
     def __init__(self) -> None:
         self.shot = 0
         self.complaint = ""
 
-    async def run(self, argv: Sequence[str], *, cwd: Path, on_line: Any = None, **_: Any) -> Finished:
+    async def run(
+        self, argv: Sequence[str], *, cwd: Path, on_line: Any = None, stdin: bytes | None = None, **_: Any
+    ) -> Finished:
         if self.complaint:
             return Finished(1, self.complaint)
+        if argv[-1] == str(CHILD):
+            for line in await asyncio.to_thread(encoded, stdin or b""):
+                await on_line(line)
+            return Finished(0, "")
         if argv[0] == "ffprobe":
             await on_line(json.dumps(REPORT))
             return Finished(0, "")
@@ -67,6 +74,14 @@ class Studio:
         [name] = [word for word in argv if word.endswith(".ppm")]
         await asyncio.to_thread(paint, cwd / name, self.shot)
         return Finished(0, "")
+
+
+def encoded(wish: bytes) -> list[str]:
+    """What the encoder's program does, here: each picture written, and what is said of it."""
+    from secondunit.handlers.tools.media.picture_child import answer
+
+    asked = json.loads(wish)
+    return [json.dumps(answer(picture, asked["most_bytes"])) for picture in asked["pictures"]]
 
 
 def paint(path: Path, seed: int) -> None:

@@ -29,9 +29,8 @@ from secondunit.daemon.http.contract.requests import (
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.queue.errors import BadPayload
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
-from secondunit.queue.model import Idempotency, Status, Target
+from secondunit.queue.model import Idempotency, Status, Submission, Target
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.service import Submission
 
 RULE = AddressRule()
 OF_TYPE = RetryPolicy(7, "fixed", timedelta(seconds=9))

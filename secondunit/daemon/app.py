@@ -15,7 +15,8 @@ from secondunit.daemon.automation.backend import Backend, BackendSender
 from secondunit.daemon.automation.backend_results import BackendResults
 from secondunit.daemon.automation.partial_retry import PartialRetrier
 from secondunit.daemon.config.job_types import DiscoveredJobTypes, discover
-from secondunit.daemon.config.loader import Config, unserved
+from secondunit.daemon.config.loader import Config
+from secondunit.daemon.config.oddities import unserved
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.delivery.dispatcher import Deliverer
 from secondunit.daemon.delivery.policy import Sender

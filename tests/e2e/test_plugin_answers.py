@@ -18,7 +18,7 @@ PLUGIN = textwrap.dedent("""
     from pathlib import Path
 
     from pydantic import BaseModel
-    from secondunit.handlers.tools.gemini.conversation import Talk
+    from secondunit.handlers.tools.gemini.conversation import Conversation
     from secondunit.handlers.tools.gemini.transport import Question
     from secondunit.queue.handler import HandlerSpec, JobContext
     from secondunit.queue.outcome import Partial
@@ -35,7 +35,7 @@ PLUGIN = textwrap.dedent("""
 
         async def run(ctx: JobContext, payload: Payload):
             question = Question("Be brief.", [payload.question], {"type": "object"}, 1000)
-            said = await Talk(tools.gemini, tools.clock, ctx).understand("ask", question, str)
+            said = await Conversation(tools.gemini, tools.clock, ctx).understand("ask", question, str)
             async with tools.files.target(payload.path, ctx) as target:
                 target.path.write_text(said)
                 await target.publish()

@@ -20,9 +20,10 @@ from pydantic.alias_generators import to_camel
 from secondunit.daemon.http.context import Analyses, Api, HttpSettings, Locations
 from secondunit.daemon.http.contract import responses
 from secondunit.daemon.http.routes import ROUTES
-from secondunit.daemon.http.server import build_app, express
+from secondunit.daemon.http.server import build_app
 from secondunit.daemon.http.transport.problems import MEDIA_TYPE
 from secondunit.daemon.http.transport.route import ApiRoute
+from secondunit.daemon.http.transport.short_way import express
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
 from secondunit.daemon.wiring.caches import CachedResults

@@ -4,11 +4,13 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
+import aiohttp
 import pytest
+from aiohttp import web
 
-from secondunit.daemon.http.transport import json_bodies
+from secondunit.daemon.http.transport import json_bodies, short_way
 from secondunit.daemon.http.transport.problems import NotJson
 
 LONG = {"cors_origins": ("https://page.example",)}
@@ -47,6 +49,23 @@ async def test_both_ways_give_the_same_answer(build: Any, path: str, version: st
     assert alike(short) == alike(long)
     assert short[0].endswith("201 Created")
     assert short[1].keys() | {"Vary"} == long[1].keys() | {"Vary"}
+
+
+def test_the_short_way_was_tried_with_the_version_of_aiohttp_that_is_installed() -> None:
+    told = "run this file with TRIED_WITH set to the new version, and look at `make bench ONLY=submit`"
+    assert aiohttp.__version__ == short_way.TRIED_WITH, told
+
+
+async def test_with_another_version_of_aiohttp_every_call_goes_the_long_way(harness: Any) -> None:
+    runner = cast(web.AppRunner, harness.client.server.runner)
+    server = runner.server
+    assert server is not None
+    short = server.request_handler
+    for version in ("3.14", "3.14.50", "3.15.0", "4.0.0"):
+        short_way.express(runner, version)
+        assert server.request_handler is short
+    short_way.express(runner, short_way.TRIED_WITH)
+    assert server.request_handler is not short
 
 
 @pytest.mark.parametrize("settings", [{"api_key": KEY}, {"api_key": KEY} | LONG])

@@ -9,21 +9,11 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from secondunit.daemon.config.settings import RetryTable, Settings, Tables, is_loopback
-from secondunit.daemon.config.sources import installed
+from secondunit.daemon.config.oddities import oddities
+from secondunit.daemon.config.settings import PER_TYPE, RetryTable, Settings, Tables, is_loopback, marked, type_of
 
 DEFAULT_FILE = Path("/etc/secondunit/config.toml")
-PER_TYPE = ("concurrency", "timeout")
-TABLES = {
-    name: mark for name, info in Settings.model_fields.items() for mark in info.metadata if isinstance(mark, Tables)
-}
-NEAR, SUSPECT = 0.84, 0.7
-SHORT_KEY = 20
-REPLACED = {
-    "UVICORN_WORKERS": "one process does all the work; MAX_CONCURRENT_JOBS and CONCURRENCY_<TYPE> say how much at once",
-    "QUEUE_TYPE": "the queue is always the durable one; QUEUE_URL says where it lies",
-    "REDIS_URL": "no Redis is needed; the queue lies in the database that QUEUE_URL names",
-}
+TABLES = marked(Tables)
 WORDS = {
     "int_parsing": "is not a whole number",
     "int_type": "is not a whole number",
@@ -64,7 +54,7 @@ class _Gathered:
 
     def add(self, name: str, value: Any, origin: str) -> None:
         """Take a value, over one that is there already; the value of one type goes into its setting's table."""
-        setting, type = _per_type(name)
+        setting, type = type_of(name)
         if type:
             self.values.setdefault(setting, {})[type] = value
         else:
@@ -88,7 +78,7 @@ def load(environ: Mapping[str, str], *, default_file: Path = DEFAULT_FILE) -> Co
     given.faults.extend(_exposed(given.values))
     if given.faults or settings is None:
         raise BadConfig(given.faults)
-    return Config(_absolute(settings), tuple(_warnings(environ, settings, given.origins)), given.origins)
+    return Config(_absolute(settings), tuple(oddities(environ, settings, given.origins)), given.origins)
 
 
 def shown(settings: Settings) -> Mapping[str, Any]:
@@ -118,7 +108,7 @@ def _from_file(environ: Mapping[str, str], default: Path, given: _Gathered) -> N
         del content["types"]
         _type_tables(types, str(path), given)
     for key, value in content.items():
-        if key in ("retry", *PER_TYPE) or (key not in Settings.model_fields and not _per_type(key)[1]):
+        if key in ("retry", *PER_TYPE) or (key not in Settings.model_fields and not type_of(key)[1]):
             known = [name for name in Settings.model_fields if name not in ("retry", *PER_TYPE)]
             given.faults.append(f"{key}: unknown key in {path}; allowed: {_suggestion(key, known)}")
         else:
@@ -154,7 +144,7 @@ def _from_environment(environ: Mapping[str, str], given: _Gathered) -> None:
     for variable, value in environ.items():
         name = variable.lower()
         known = name in Settings.model_fields and name not in (*PER_TYPE, *TABLES, "retry")
-        if variable.isupper() and value and (known or _per_type(name)[1]):
+        if variable.isupper() and value and (known or type_of(name)[1]):
             given.add(name, value, "environment")
 
 
@@ -165,11 +155,6 @@ def _exposed(values: Mapping[str, Any]) -> Iterator[str]:
             f"HOST: {host!r} can be reached from other machines, and there is no API key;"
             " allowed: a loopback address such as 127.0.0.1, or any once API_KEY is set"
         )
-
-
-def _per_type(name: str) -> tuple[str, str]:
-    setting, _, type = name.partition("_")
-    return (setting, type) if setting in PER_TYPE else (name, "")
 
 
 def _secret_names() -> Iterator[str]:
@@ -219,44 +204,3 @@ def _absolute(settings: Settings) -> Settings:
             "media_roots": tuple(root.absolute() for root in settings.media_roots),
         }
     )
-
-
-def _warnings(environ: Mapping[str, str], settings: Settings, origins: Mapping[str, str]) -> Iterator[str]:
-    for name, instead in REPLACED.items():
-        if name in environ:
-            yield f"{name} is not used: {instead}"
-    yield from _near_misses(environ)
-    if settings.api_key and len(settings.api_key.get_secret_value()) < SHORT_KEY:
-        yield f"API_KEY is short enough to be guessed; {SHORT_KEY} random characters are safe"
-    if settings.processor_mode == "active" and "backend_api_url" not in origins:
-        yield f"BACKEND_API_URL is not set: active mode polls {settings.backend_api_url}"
-
-
-def _near_misses(environ: Mapping[str, str]) -> Iterator[str]:
-    names = [name.upper() for name in Settings.model_fields if name not in ("retry", *TABLES, *PER_TYPE)]
-    for variable in environ:
-        if variable in names or _per_type(variable.lower())[1] or variable in REPLACED or len(variable) < 4:
-            continue
-        if variable.startswith("AWS_"):  # obstore knows many more of them
-            continue
-        if near := difflib.get_close_matches(variable, [*names, *_per_type_names(variable)], 1, NEAR):
-            yield f"{variable} is not a setting; {near[0]}, perhaps?"
-
-
-def _per_type_names(variable: str) -> Sequence[str]:
-    """The settings of each type there is, for a variable that might mean one: to look for types takes 20 ms."""
-    if not difflib.get_close_matches(variable.partition("_")[0].lower(), PER_TYPE, 1, SUSPECT):
-        return ()
-    return [f"{setting}_{source.type}".upper().replace("-", "_") for setting in PER_TYPE for source in installed()]
-
-
-def unserved(settings: Settings, served: Sequence[str]) -> Iterator[str]:
-    """Warnings for settings of job types that nothing here serves: CONCURRENCY_HSL."""
-    for setting in PER_TYPE:
-        for type in getattr(settings, setting):
-            if type not in {name.replace("-", "_") for name in served}:
-                near = difflib.get_close_matches(type, served, 1)
-                hint = f"{setting}_{near[0]}".upper() + ", perhaps?" if near else f"served are {', '.join(served)}"
-                yield f"{setting}_{type}".upper() + f": no such job type; {hint}"
-    for type in {*settings.retry, *settings.types} - set(served):
-        yield f"types.{type}: no such job type; served are {', '.join(served)}"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import (
@@ -55,7 +55,7 @@ def _addresses(url: SplitResult) -> bool:
 def _http_url(value: str) -> str:
     parts = urlsplit(value)
     if not _addresses(parts) or parts.query or parts.fragment:
-        raise ValueError(f"{value!r} is not an http or https URL")
+        raise ValueError("it is not an http or https URL without query")  # what it is may hold a password or a key
     return value.rstrip("/")
 
 
@@ -85,6 +85,8 @@ def _callback_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+M = TypeVar("M")
+PER_TYPE = ("concurrency", "timeout")
 Words = Annotated[tuple[str, ...], _separated(",")]
 Networks = Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], _separated(",")]
 HttpUrl = Annotated[str, AfterValidator(_http_url), Field(description="an http or https URL without query")]
@@ -125,6 +127,13 @@ class Tables:
     """Marks a setting that only the file can hold, as tables with these keys; no value of theirs is ever shown."""
 
     keys: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Marks a setting that is taken and does nothing yet: `so` is what its owner must know."""
+
+    so: str
 
 
 class RetryTable(BaseModel):
@@ -214,8 +223,8 @@ class Settings(BaseModel):
     aws_session_token: SecretStr | None = None
     ffmpeg_path: Path | None = Field(None, description="a program")
     ffprobe_path: Path | None = Field(None, description="a program")
-    sentry_dsn: SecretStr | None = None
-    otel_exporter_otlp_endpoint: HttpUrl | None = None
+    sentry_dsn: Annotated[SecretStr | None, Unread("errors go to the log, not to Sentry")] = None
+    otel_exporter_otlp_endpoint: Annotated[HttpUrl | None, Unread("no traces are sent")] = None
     types: Annotated[tuple[TypeName, ...], _separated(",")] = Field((), description="job types, comma-separated")
     box: str = Field(default_factory=socket.gethostname, min_length=1, description="a name")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="console or json")
@@ -223,7 +232,9 @@ class Settings(BaseModel):
         Field("info", description="debug, info, warning or error")
     )
     deploy: Annotated[Projects, Tables(", ".join(Project.model_fields))] = Field({}, description="tables [deploy.ID]")
-    schedule: Annotated[Sequence[Mapping[str, Any]], Tables()] = Field((), description="tables [[schedule]]")
+    schedule: Annotated[Sequence[Mapping[str, Any]], Tables(), Unread("no job is submitted by a schedule")] = Field(
+        (), description="tables [[schedule]]"
+    )
 
     @property
     def database(self) -> Database:
@@ -261,6 +272,17 @@ class Settings(BaseModel):
         values = (getattr(self, name) for name in type(self).model_fields)
         of_projects = (secret for project in self.deploy.values() for secret in project.secrets())
         return frozenset((*of_projects, *(v.get_secret_value() for v in values if isinstance(v, SecretStr))))
+
+
+def type_of(name: str) -> tuple[str, str]:
+    """The setting and the job type that a name like `concurrency_hls` means; no type, if it is none of a type."""
+    setting, _, type = name.partition("_")
+    return (setting, type) if setting in PER_TYPE else (name, "")
+
+
+def marked(kind: type[M]) -> Mapping[str, M]:
+    """The settings with a mark of this kind."""
+    return {name: mark for name, of in Settings.model_fields.items() for mark in of.metadata if isinstance(mark, kind)}
 
 
 def database_of(url: str) -> Database:

@@ -13,7 +13,8 @@ from aiohttp import web
 from secondunit.daemon.config.loader import BadConfig
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.http.context import Api, HttpSettings
-from secondunit.daemon.http.server import build_app, express
+from secondunit.daemon.http.server import build_app
+from secondunit.daemon.http.transport.short_way import express
 
 LONGEST_SOCKET_PATH = 107  # sun_path, less its closing NUL
 KEEPALIVE = 75.0

@@ -6,10 +6,10 @@ from aiohttp import web
 
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import requests, serialize, trailtag
-from secondunit.daemon.http.transport.fast_replies import written
 from secondunit.daemon.http.transport.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import fields_of
 from secondunit.daemon.http.transport.replies import reply, reply_encoded
+from secondunit.daemon.http.transport.short_way import written
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable, UnknownType
 from secondunit.queue.model import Submission
 from secondunit.queue.validation import validated
@@ -22,7 +22,7 @@ async def submit(api: Api, request: web.Request) -> web.StreamResponse:
     [idempotency] = requests.idempotency_keys(request.headers.get("Idempotency-Key"), body)
     job, created = await api.queue.submit(requests.submission(ask, api.queue.registry, api.rule, idempotency))
     [content] = serialize.accepted([job])
-    return written(api, request, 201 if created else 200, content.encode(), f"/api/jobs/{job.id}")
+    return written(request, 201 if created else 200, content.encode(), f"/api/jobs/{job.id}")
 
 
 async def submit_batch(api: Api, request: web.Request) -> web.Response:

@@ -20,7 +20,7 @@ class ApiRoute:
     `scope` None: open to all. `success` are the statuses of `answer` (None: not JSON but `media`), `problems` the rest.
     `headers` names those it reads, `takes` the media types of `body`. `stream`: it sends events, and the key may stand
     in its URL. `limited`: it counts against the caller's rate. `hot`: it comes by the thousand, and takes the short way
-    (see `server.express`).
+    (`short_way`).
     """
 
     id: str

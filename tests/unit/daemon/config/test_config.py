@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.daemon.config.loader import BadConfig, Config, load, shown, unserved
+from secondunit.daemon.config.loader import BadConfig, Config, load, shown
+from secondunit.daemon.config.oddities import unserved
 from secondunit.daemon.config.settings import Database, Settings
 
 NO_FILE = Path("/nonexistent/config.toml")
@@ -190,6 +191,34 @@ def test_near_misses_are_warned_of_and_strangers_are_not() -> None:
 def test_a_setting_of_a_type_that_nothing_serves_is_warned_of() -> None:
     [warning] = unserved(loaded(CONCURRENCY_HSL="2", CONCURRENCY_MY_TYPE="3").settings, ["hls", "my-type"])
     assert warning == "CONCURRENCY_HSL: no such job type; CONCURRENCY_HLS, perhaps?"
+
+
+def test_a_setting_that_nothing_reads_yet_is_warned_of_loudly(tmp_path: Path) -> None:
+    given = file(tmp_path, '[[schedule]]\nname = "nightly"\n')
+    dsn = "https://0123456789abcdef@sentry.example/1"
+    warnings = loaded(SENTRY_DSN=dsn, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:4318", **given).warnings
+    assert [warning.partition(":")[0] for warning in warnings] == [
+        "SENTRY_DSN IS NOT USED",
+        "OTEL_EXPORTER_OTLP_ENDPOINT IS NOT USED",
+        "[[schedule]] IS NOT USED",
+    ]
+    assert "no job is submitted" in warnings[2] and given["SECONDUNIT_CONFIG"] in warnings[2]
+    assert "0123456789abcdef" not in "".join(warnings)
+    assert not loaded(SENTRY_DSN="").warnings
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("CONCURRENCY_MY_TYP", "CONCURRENCY_MY_TYPE"), ("TIMEOUT_HSL", "TIMEOUT_HLS")]
+)
+def test_a_type_that_nothing_serves_is_answered_with_the_likely_variable(name: str, wanted: str) -> None:
+    [warning] = unserved(loaded(**{name: "2"}).settings, ["hls", "my-type"])
+    assert f"{wanted}, perhaps?" in warning
+
+
+@pytest.mark.parametrize("url", ["http://me:hunter2@box.example:0", "https://box.example/?key=hunter2"])
+def test_a_fault_of_an_address_does_not_show_what_it_may_hold(url: str) -> None:
+    [fault] = faults(BACKEND_API_URL=url)
+    assert "hunter2" not in fault and "; allowed: an http or https URL" in fault
 
 
 def test_active_mode_without_a_backend_is_warned_of() -> None:

@@ -1,0 +1,65 @@
+"""Warnings about settings: what is odd or without effect, but does not stop the start."""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+
+from secondunit.daemon.config.settings import PER_TYPE, Settings, Tables, Unread, marked, type_of
+from secondunit.daemon.config.sources import installed
+
+NEAR, SUSPECT = 0.84, 0.7
+SHORT_KEY = 20
+REPLACED = {
+    "UVICORN_WORKERS": "one process does all the work; MAX_CONCURRENT_JOBS and CONCURRENCY_<TYPE> say how much at once",
+    "QUEUE_TYPE": "the queue is always the durable one; QUEUE_URL says where it lies",
+    "REDIS_URL": "no Redis is needed; the queue lies in the database that QUEUE_URL names",
+}
+
+
+def oddities(environ: Mapping[str, str], settings: Settings, origins: Mapping[str, str]) -> Iterator[str]:
+    """Warnings for what was given by `environ` and by other `origins`."""
+    for name, instead in REPLACED.items():
+        if name in environ:
+            yield f"{name} is not used: {instead}"
+    for name, mark in marked(Unread).items():
+        if name in origins:
+            title = f"[[{name}]]" if name in marked(Tables) else name.upper()
+            yield f"{title} IS NOT USED: nothing reads it in this version, so {mark.so} (given by {origins[name]})"
+    yield from _near_misses(environ)
+    if settings.api_key and len(settings.api_key.get_secret_value()) < SHORT_KEY:
+        yield f"API_KEY is short enough to be guessed; {SHORT_KEY} random characters are safe"
+    if settings.processor_mode == "active" and "backend_api_url" not in origins:
+        yield f"BACKEND_API_URL is not set: active mode polls {settings.backend_api_url}"
+
+
+def _near_misses(environ: Mapping[str, str]) -> Iterator[str]:
+    names = [name.upper() for name in Settings.model_fields if name not in ("retry", *marked(Tables), *PER_TYPE)]
+    for variable in environ:
+        if variable in names or type_of(variable.lower())[1] or variable in REPLACED or len(variable) < 4:
+            continue
+        if variable.startswith("AWS_"):  # obstore knows many more of them
+            continue
+        if near := difflib.get_close_matches(variable, [*names, *_per_type_names(variable)], 1, NEAR):
+            yield f"{variable} is not a setting; {near[0]}, perhaps?"
+
+
+def _per_type_names(variable: str) -> Sequence[str]:
+    """The settings of each type there is, for a variable that might mean one: to look for types takes 20 ms."""
+    if not difflib.get_close_matches(variable.partition("_")[0].lower(), PER_TYPE, 1, SUSPECT):
+        return ()
+    return [_variable(setting, source.type) for setting in PER_TYPE for source in installed()]
+
+
+def _variable(setting: str, type: str) -> str:
+    return f"{setting}_{type}".upper().replace("-", "_")
+
+
+def unserved(settings: Settings, served: Sequence[str]) -> Iterator[str]:
+    """Warnings for settings of job types that nothing here serves: CONCURRENCY_HSL."""
+    for setting in PER_TYPE:
+        for type in getattr(settings, setting):
+            if type not in {name.replace("-", "_") for name in served}:
+                near = difflib.get_close_matches(type, served, 1)
+                hint = f"{_variable(setting, near[0])}, perhaps?" if near else f"served are {', '.join(served)}"
+                yield f"{setting}_{type}".upper() + f": no such job type; {hint}"
+    for type in {*settings.retry, *settings.types} - set(served):
+        yield f"types.{type}: no such job type; served are {', '.join(served)}"

@@ -1,4 +1,4 @@
-"""When a failed attempt is tried again: a pure function of the attempt's number."""
+"""Back-off: how long to wait after so many failures, and when a failed attempt is tried again; pure."""
 
 from datetime import timedelta
 from typing import Literal
@@ -8,6 +8,25 @@ from secondunit.queue.value import Value
 
 LONGEST_DELAY = timedelta(hours=6)
 JITTER = 0.2
+
+
+class Backoff(Value, frozen=True):
+    """Waits that double from `first` up to `longest`; jitter only adds, up to that share of the wait."""
+
+    first: timedelta
+    longest: timedelta
+    jitter: float = 0.0
+
+    def wait(self, times: int) -> timedelta:
+        """The wait after so many waits before it, without jitter."""
+        return timedelta(seconds=self._seconds(times))
+
+    def jittered(self, times: int, random: Random) -> timedelta:
+        """The same, and a little more by chance, so that those who wait don't all come back at once."""
+        return timedelta(seconds=self._seconds(times) * (1 + self.jitter * random.random()))
+
+    def _seconds(self, times: int) -> float:
+        return min(self.first.total_seconds() * 2.0 ** min(times, 64), self.longest.total_seconds())
 
 
 class RetryPolicy(Value, frozen=True):
@@ -24,6 +43,5 @@ class RetryPolicy(Value, frozen=True):
         """
         if attempt > self.max_retries:
             return None
-        factor = 2 ** min(attempt - 1, 32) if self.backoff == "exponential" else 1
-        seconds = min(self.initial_delay.total_seconds() * factor, LONGEST_DELAY.total_seconds())
-        return timedelta(seconds=seconds * (1 + JITTER * random.random()))
+        times = attempt - 1 if self.backoff == "exponential" else 0
+        return Backoff(self.initial_delay, LONGEST_DELAY, JITTER).jittered(times, random)

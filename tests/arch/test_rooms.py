@@ -104,6 +104,24 @@ def test_a_job_type_knows_no_other_job_type() -> None:
     assert {file: names for file, names in known.items() if names} == {}
 
 
+def grows_by_hand(tree: ast.AST) -> Iterator[int]:
+    """The lines in which a variable power of two is taken, as growing waits are."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow | ast.LShift):
+            base = 2 if isinstance(node.op, ast.Pow) else 1
+            variable = not isinstance(node.right, ast.Constant)
+            if variable and isinstance(node.left, ast.Constant) and node.left.value == base:
+                yield node.lineno
+
+
+def test_there_is_one_backoff() -> None:
+    found = {file: lines for file, tree in TREES.items() if (lines := list(grows_by_hand(tree)))}
+    assert found.keys() == {"queue/retry.py"}, "a wait that doubles is a queue.retry.Backoff"
+    planted = ["2 ** min(n, 8)", "2.0 ** n", "1 << min(n, 10)", "first * (1 << n)"]
+    assert all(list(grows_by_hand(ast.parse(code))) for code in planted)
+    assert not list(grows_by_hand(ast.parse("1 << 20\nx ** 2\n2**20")))
+
+
 def test_files_stay_small() -> None:
     lines = {file: (PACKAGE / file).read_text().count("\n") for file in TREES}
     assert {file: n for file, n in lines.items() if n > LONGEST_FILE} == {}, "is it still one thing?"

@@ -14,6 +14,7 @@ from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import JobNotFound, QueueError
 from secondunit.queue.instrumentation import Fact, Sink, unheard
 from secondunit.queue.model import Event, Filter, Job, JobId, Status, Submission, Target
+from secondunit.queue.retry import Backoff
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Cache, CacheEntry
 
@@ -47,8 +48,12 @@ class Terms:
 
     def pause(self, failures: int) -> timedelta:
         """How long an analysis that failed here so often (and once more) is left alone: doubling, up to a day."""
-        longest = max(LONGEST_COOLDOWN, self.cooldown)
-        return min(self.cooldown * float(1 << min(failures, 16)), longest)
+        return Backoff(self.cooldown, max(LONGEST_COOLDOWN, self.cooldown)).wait(failures)
+
+    @property
+    def backoff(self) -> Backoff:
+        """How long a backend in trouble is left alone: doubling, up to a quarter of an hour or 256 polls."""
+        return Backoff(self.every, min(max(LONGEST_BACKOFF, self.every), self.every * 256), jitter=0.2)
 
     @property
     def memory(self) -> timedelta:
@@ -177,9 +182,8 @@ class Poller:
         down_since = self.state.down_since or now
         self.state = replace(self.state, trouble=str(trouble), refused=trouble.refused, down_since=down_since)
         log.warning("backend.trouble", message=f"[Active Mode] {self._backend.url}: {trouble}", failures=self._failures)
-        wait = min(self._terms.every * 2 ** min(self._failures - 1, 8), max(LONGEST_BACKOFF, self._terms.every))
-        jittered: timedelta = wait * (1 + 0.2 * self._random.random())
-        return max(jittered, trouble.delay or wait)
+        wait = self._terms.backoff.jittered(self._failures - 1, self._random)
+        return max(wait, trouble.delay or wait)
 
     async def _take_on(self, found: Sequence[FailedAnalysis]) -> int:
         """Submit what is new, as far as there is room; how many of the rows must wait because of what happened here."""

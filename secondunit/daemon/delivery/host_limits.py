@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
+from secondunit.queue.retry import Backoff
+
 BREAK_AFTER = 5
-LONGEST_BREAK = 300.0
+BREAKS = Backoff(timedelta(seconds=1), timedelta(minutes=5))
 PUT_OFF = 60.0
 MOST_IDLE = 1000
 
@@ -91,7 +93,7 @@ class HostLimits:
         elif alive is not None:
             limit.failures += 1
             if limit.failures >= BREAK_AFTER:
-                limit.closed_until = now + min(2.0 ** min(limit.failures - BREAK_AFTER, 32), LONGEST_BREAK)
+                limit.closed_until = now + BREAKS.wait(limit.failures - BREAK_AFTER).total_seconds()
         self._forget_idle(now)
 
     def put_off(self, host: str, now: float) -> float:

@@ -5,12 +5,11 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from secondunit.queue.clock import Random
+from secondunit.queue.retry import Backoff
 from secondunit.queue.store import Delivery
 from secondunit.queue.value import replace
 
-FIRST_DELAY = timedelta(seconds=1)
-LONGEST_DELAY = timedelta(hours=1)
-JITTER = 0.2
+BACKOFF = Backoff(timedelta(seconds=1), timedelta(hours=1), jitter=0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def expire(delivery: Delivery, now: datetime) -> Delivery:
 
 def backoff(attempts: int, random: Random) -> timedelta:
     """How long to wait after this many tries: 1 s, doubling up to an hour, and up to a fifth more by chance."""
-    return min(FIRST_DELAY * 2.0 ** min(attempts - 1, 32), LONGEST_DELAY) * (1 + JITTER * random.random())
+    return BACKOFF.jittered(attempts - 1, random)
 
 
 def resent(delivery: Delivery, now: datetime) -> Delivery:

@@ -1,4 +1,4 @@
-"""Waiting for others: shown, so that a job is not taken for one that hangs, and longer each time that they fail."""
+"""Waiting for others, shown, so that a job is not taken for one that hangs; back-off from services that fail."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,14 +7,10 @@ from datetime import timedelta
 
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
+from secondunit.queue.retry import Backoff
 
 TELL_EVERY = 5.0
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=10)
-
-
-def pause(times: int) -> timedelta:
-    """How long everybody leaves a service alone that failed again after so many pauses: 10 s, doubling, to 10 min."""
-    return min(FIRST_PAUSE * (1 << min(times, 10)), LONGEST_PAUSE)
+PAUSES = Backoff(timedelta(seconds=10), timedelta(minutes=10))  # everybody leaves a service alone that keeps failing
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from typing import Literal
 
 import pytest
 
-from secondunit.queue.retry import JITTER, LONGEST_DELAY, RetryPolicy
+from secondunit.queue.retry import JITTER, LONGEST_DELAY, Backoff, RetryPolicy
 from secondunit.testing.jobs import NoJitter
 
 SECOND = timedelta(seconds=1)
@@ -57,3 +57,17 @@ def test_jitter_only_adds_and_at_most_a_fifth(backoff: Literal["exponential", "f
 
 def test_a_retry_may_follow_at_once() -> None:
     assert waits(RetryPolicy(2, initial_delay=timedelta(0)), 3) == [0, 0, None]
+
+
+def test_a_backoff_doubles_up_to_its_longest_however_often_it_is_asked() -> None:
+    backoff = Backoff(SECOND, 5 * SECOND)
+    assert [backoff.wait(times).total_seconds() for times in (0, 1, 2, 3, 10**9)] == [1, 2, 4, 5, 5]
+    assert Backoff(SECOND * 0, SECOND).wait(9) == SECOND * 0
+    assert Backoff(timedelta(days=1), timedelta(days=2)).wait(500) == timedelta(days=2), "nothing overflows"
+
+
+@pytest.mark.parametrize(("drawn", "seconds"), [(0.0, 4.0), (0.5, 4.4), (1.0, 4.8)])
+def test_jitter_only_adds_its_share(drawn: float, seconds: float) -> None:
+    backoff = Backoff(SECOND, 9 * SECOND, jitter=0.2)
+    assert backoff.jittered(2, Jitter(drawn)).total_seconds() == pytest.approx(seconds)
+    assert Backoff(SECOND, 9 * SECOND).jittered(2, Jitter(drawn)) == 4 * SECOND

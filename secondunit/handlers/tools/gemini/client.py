@@ -6,7 +6,7 @@ from typing import Protocol
 from secondunit.handlers.tools.gemini.errors import judge
 from secondunit.handlers.tools.gemini.responses import Usage
 from secondunit.handlers.tools.gemini.transport import GeminiHttpError, GeminiTransport, Question
-from secondunit.handlers.tools.waiting import pause
+from secondunit.handlers.tools.waiting import PAUSES
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.instrumentation import Fact, Sink, unheard
 from secondunit.queue.outcome import Postponed, Transient
@@ -124,7 +124,7 @@ class Gemini:
             self._failures += 1
             self._failure = f"gemini_down: {error}"
             if self._failures >= PARK_AFTER:
-                self._close(model, Postponed(self._failure, delay=pause(self._failures - PARK_AFTER)))
+                self._close(model, Postponed(self._failure, delay=PAUSES.wait(self._failures - PARK_AFTER)))
 
     def _close(self, model: str, asked: Postponed) -> Postponed:
         until = self._clock.now() + asked.delay

@@ -10,15 +10,17 @@ from aiolimiter import AsyncLimiter
 
 from secondunit.handlers.tools.geocoding.matching import GeocodingHit, Missing, PlaceQuery, chosen, normalised
 from secondunit.handlers.tools.geocoding.nominatim import Declined, GeocoderTransport, Limited, Unreached
-from secondunit.handlers.tools.waiting import pause
+from secondunit.handlers.tools.waiting import PAUSES
 from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Fact, Sink, unheard
 from secondunit.queue.outcome import Postponed, Transient
+from secondunit.queue.retry import Backoff
 
 FOUND_DAYS, MISSING_DAYS = 90, 7
 # So many failures one after the other are not the places' fault: everybody waits, and longer each time.
 DOWN_AFTER = 5
 UNTOLD_WAIT = timedelta(seconds=5)
+LIMITED = Backoff(UNTOLD_WAIT, UNTOLD_WAIT * 1024)
 
 
 class PlaceCache(Protocol):
@@ -112,7 +114,7 @@ class Geocoder:
         """The pause it asks for, and ever longer ones where it goes on asking."""
         wait = limited.wait or UNTOLD_WAIT
         if self._limits:
-            wait = max(wait, UNTOLD_WAIT * 2 ** min(self._limits, 10))
+            wait = max(wait, LIMITED.wait(self._limits))
         self._limits += 1
         why = f"geocoder_limited: the geocoder asks for a pause of {wait.total_seconds():g} s"
         self._shut(why, wait)
@@ -123,7 +125,7 @@ class Geocoder:
         self._failures = max(self._failures + 1, DOWN_AFTER if error.refused else 0)
         self._why = f"geocoder_down: {error}"
         if self._failures >= DOWN_AFTER:
-            self._shut(self._why, pause(self._failures - DOWN_AFTER))
+            self._shut(self._why, PAUSES.wait(self._failures - DOWN_AFTER))
         return Transient(str(error), type="geocoder_unavailable")
 
     def _shut(self, why: str, span: timedelta) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from random import SystemRandom
 
@@ -28,13 +27,15 @@ from secondunit.daemon.files.startup_cleanup import tidy
 from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.context import Analyses, Api, Locations
 from secondunit.daemon.http.listeners import http_settings, listening
-from secondunit.daemon.monitoring.alerts import AlertHook, Alerts, Limits, Poisoned
+from secondunit.daemon.monitoring.alerts import Alerts
 from secondunit.daemon.monitoring.delivery_log import DeliveryLog
 from secondunit.daemon.monitoring.disk_guard import DiskGuard, NoReserve
 from secondunit.daemon.monitoring.exposition import Exposition
-from secondunit.daemon.monitoring.health import Box, Checkup
+from secondunit.daemon.monitoring.health import Checkup
+from secondunit.daemon.monitoring.inspection import Box, Watched
 from secondunit.daemon.monitoring.job_log import JobLog, mode_lines
 from secondunit.daemon.monitoring.metrics import Metrics
+from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.process import garbage_collector as garbage
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.lifecycle import Stop, Systemd, drain, stop_on_signals
@@ -64,8 +65,8 @@ async def serve(config: Config, systemd: Systemd) -> None:
     clock, boot = SystemClock(), secrets.token_hex(8)
     for warning in config.warnings:
         log.warning("config.odd", message=warning)
-    watchers = Watchers(Metrics(clock), Poisoned(clock), BackendResults())
-    emit = Sinks(JobLog(clock), DeliveryLog(), watchers.metrics, watchers.poisoned, watchers.results)
+    watchers = _watchers(settings, clock)
+    emit = Sinks(JobLog(clock), DeliveryLog(), *watchers.sinks())
     with stop_on_signals() as stop:
         async with (
             store_of(settings.database) as store,
@@ -97,11 +98,8 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     backend = backend_of(settings, world.operators, clock)
     poller = poller_of(settings, backend, queue, store.cache, clock, random, results=watchers.results, emit=emit)
     deliverer = Deliverer(store.outbox, _senders(world, backend), clock, random, emit=emit)
-    gemini, geocoder = world.tools.gemini, world.tools.geocoder
-    checkup = Checkup(
-        queue, _box(world, found), clock, watchers.metrics.degraded,
-        disk=disk, poller=poller, gemini=gemini, geocoder=geocoder,
-    )  # fmt: skip
+    parts = Watched(disk, watchers.poisoned, poller, world.tools.gemini, world.tools.geocoder)
+    checkup = Checkup(queue, _box(world, found), parts, clock, emit)
     partial_retrier = PartialRetrier(clock, found.specs, emit)
     uploads = Uploads(settings.uploads, settings.max_upload_mb << 20, clock, found.known)
     api = Api(
@@ -126,8 +124,13 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     if poller:
         hub.tap(poller.hear)
     hub.tap(lambda events: deliverer.wake() if any(event.status.ended for event in events) else None)
-    alerts = _alerts(world, checkup)
-    return Components(worker, queue, deliverer, disk, poller, alerts, uploads, partial_retrier, api)
+    return Components(worker, queue, deliverer, disk, poller, checkup, uploads, partial_retrier, api)
+
+
+def _watchers(settings: Settings, clock: SystemClock) -> Watchers:
+    after = timedelta(minutes=settings.alert_after_minutes)
+    alerts = Alerts(after, clock, settings.box) if settings.alert_url else None
+    return Watchers(Metrics(clock), PoisonedJobs(clock), BackendResults(), alerts)
 
 
 def _worker(world: World, registry: Registry, hub: Hub) -> Worker:
@@ -166,15 +169,6 @@ def _senders(world: World, backend: Backend | None) -> Mapping[str, Sender]:
     return senders if backend is None else senders | {BACKEND: BackendSender(backend)}
 
 
-def _alerts(world: World, checkup: Checkup) -> Alerts | None:
-    settings = world.settings
-    if settings.alert_url is None:
-        return None
-    hook = AlertHook(world.operators, settings.alert_url.get_secret_value())
-    limits = Limits(settings.alert_failed_jobs, timedelta(minutes=settings.alert_after_minutes))
-    return Alerts(partial(checkup.sight, world.watchers.poisoned), hook, limits, world.clock, settings.box)
-
-
 def _box(world: World, found: DiscoveredJobTypes) -> Box:
     return Box(
         version=VERSION,
@@ -188,6 +182,7 @@ def _box(world: World, found: DiscoveredJobTypes) -> Box:
         broken=found.broken,
         gemini=world.settings.gemini_api_key is not None,
         stall=timedelta(seconds=world.settings.stall_seconds),
+        failed_jobs=world.settings.alert_failed_jobs,
     )
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from secondunit.queue.errors import StoreBroken, StoreFull
-from secondunit.queue.model import Job, JobId, Lease
+from secondunit.queue.model import Counts, Job, JobId, Lease
 from secondunit.queue.store import Decide
 from secondunit.queue.stores.memory import MemoryStore
 
@@ -22,6 +22,11 @@ class FaultyStore(MemoryStore):
         self.on_the_way = asyncio.Event()
         self.arrive = asyncio.Event()
         self.arrive.set()
+
+    async def counts(self) -> Counts:
+        if self.broken:
+            raise StoreBroken("the disk is gone")
+        return await super().counts()
 
     async def change(self, job_id: JobId, decide: Decide, *, lease: Lease | None = None) -> Job:
         self._judge()

@@ -1,122 +1,62 @@
-"""Tells the operator's ALERT_URL what is wrong: once when it begins, and once when it is over."""
+"""Alert dispatcher: tells the operator's ALERT_URL of conditions, once when one begins and once when it is over."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from secondunit.daemon.automation.poller import Polling
+from secondunit.daemon.monitoring.conditions import Condition, ConditionsSeen
 from secondunit.queue.clock import Clock
-from secondunit.queue.instrumentation import Fact, JobsMoved
+from secondunit.queue.instrumentation import Fact
 
-LOOK_EVERY = 30.0
 TIMEOUT = ClientTimeout(total=15)
-POISON_TOLD_FOR = timedelta(hours=1)
 
 log = structlog.get_logger(__name__)
+Send = Callable[[Mapping[str, str]], Awaitable[bool]]
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """What the alerts are judged by: the backend as last polled, running jobs that don't move, and so on."""
-
-    polling: Polling | None = None
-    stuck: Sequence[str] = ()
-    poisoned: Sequence[str] = ()
-    dead_deliveries: int = 0
-    disk_full: bool = False
-    store: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """From when on a number or a span is worth an alert."""
-
-    failed_jobs: int
-    unreachable: timedelta
-
-
-def judged(sight: Sight, limits: Limits, now: datetime) -> Mapping[str, str]:
-    """What is wrong, by a stable word, each with a sentence for a person."""
-    found: dict[str, str] = {}
-    polling = sight.polling
-    if polling and polling.found > limits.failed_jobs:
-        found["failed_jobs"] = f"the backend lists {polling.found} failed jobs, more than {limits.failed_jobs}"
-    if polling and polling.down_since and now - polling.down_since >= limits.unreachable:
-        since = polling.down_since.strftime("%Y-%m-%d %H:%M UTC")
-        found["backend_down"] = f"the backend has not been reached since {since}: {polling.trouble}"
-    if sight.stuck:
-        found["stuck_jobs"] = f"{len(sight.stuck)} jobs do not move: {', '.join(sight.stuck[:5])}; `secondunit recover`"
-    if sight.poisoned:
-        jobs = ", ".join(sight.poisoned[:5])
-        found["poison_jobs"] = f"the daemon died again and again under {jobs}; it is failed until it is retried by hand"
-    if sight.dead_deliveries:
-        found["dead_deliveries"] = f"{sight.dead_deliveries} deliveries were given up; `secondunit jobs deliveries JOB`"
-    if sight.disk_full:
-        found["disk_full"] = "the disk is full: no new jobs are taken until there is room"
-    if sight.store:
-        found["store_degraded"] = f"the database can't be used: {sight.store}"
-    return found
-
-
-class Poisoned:
-    """A sink that remembers jobs that failed as poison within the last hour."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._found: dict[str, datetime] = {}
-
-    def __call__(self, fact: Fact) -> None:
-        """Hear of them."""
-        for event in fact.events if isinstance(fact, JobsMoved) else ():
-            if event.error and event.error.type == "poison":
-                self._found[event.job_id] = event.at
-
-    def recent(self) -> Sequence[str]:
-        """Their ids."""
-        oldest = self._clock.now() - POISON_TOLD_FOR
-        self._found = {id: at for id, at in self._found.items() if at > oldest}
-        return list(self._found)
+def worth_telling(conditions: Sequence[Condition], after: timedelta, now: datetime) -> Sequence[Condition]:
+    """Those that an operator is called for: what may pass by itself, once it has lasted so long."""
+    return [condition for condition in conditions if not condition.passing or now - condition.since >= after]
 
 
 class Alerts:
-    """Looks now and then, and tells of what began and of what is over. A message that can't be sent is sent later."""
+    """An instrumentation sink that hears of conditions, and a loop that sends. What can't be sent is sent later."""
 
-    def __init__(
-        self,
-        look: Callable[[], Awaitable[Sight]],
-        send: Callable[[Mapping[str, str]], Awaitable[bool]],
-        limits: Limits,
-        clock: Clock,
-        box: str,
-    ) -> None:
-        self._look = look
-        self._send = send
-        self._limits = limits
+    def __init__(self, after: timedelta, clock: Clock, box: str) -> None:
+        self._after = after
         self._clock = clock
         self._box = box
-        self._told: dict[str, str] = {}
+        self._seen: Sequence[Condition] = ()
+        self._news = asyncio.Event()
+        self._told: dict[tuple[str, str], str] = {}
 
-    async def run(self) -> None:
-        """Look for ever."""
+    def __call__(self, fact: Fact) -> None:
+        """Take note of what is wrong now."""
+        if isinstance(fact, ConditionsSeen):
+            self._seen = fact.conditions
+            self._news.set()
+
+    async def run(self, send: Send) -> None:
+        """Tell for ever, after each look at the conditions."""
         while True:
-            await self.look()
-            await self._clock.sleep(LOOK_EVERY)
+            await self._news.wait()
+            self._news.clear()
+            await self._tell(send)
 
-    async def look(self) -> None:
-        """Look once, and tell what is new."""
-        found = judged(await self._look(), self._limits, self._clock.now())
-        for word, text in found.items():
-            if word not in self._told and await self._say(word, "firing", f"{self._box}: {text}"):
-                self._told[word] = text
-        for word, text in tuple(self._told.items()):
-            if word not in found and await self._say(word, "resolved", f"{self._box}: over: {text}"):
-                del self._told[word]
+    async def _tell(self, send: Send) -> None:
+        now = {(c.word, c.subject): c.sentence for c in worth_telling(self._seen, self._after, self._clock.now())}
+        for key, text in now.items():
+            if key not in self._told and await send(self._message(key[0], "firing", text)):
+                self._told[key] = text
+        for key, text in tuple(self._told.items()):
+            if key not in now and await send(self._message(key[0], "resolved", f"over: {text}")):
+                del self._told[key]
 
-    async def _say(self, word: str, state: str, text: str) -> bool:
-        return await self._send({"text": text, "alert": word, "state": state, "box": self._box})
+    def _message(self, word: str, state: str, text: str) -> Mapping[str, str]:
+        return {"text": f"{self._box}: {text}", "alert": word, "state": state, "box": self._box}
 
 
 class AlertHook:

@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import Collection
+from contextlib import suppress
+from math import nan
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from secondunit.daemon.monitoring.metrics import PREFIX
 from secondunit.queue.clock import Clock
+from secondunit.queue.errors import StoreBroken
+from secondunit.queue.model import Counts
 from secondunit.queue.store import Store
 
 
 class Exposition:
-    """The text that is scraped; idle `types` show zero."""
+    """The text that is scraped; idle `types` show zero, and figures of a queue that can't be read are missing."""
 
     content_type = CONTENT_TYPE_LATEST
 
@@ -27,14 +31,19 @@ class Exposition:
 
     async def render(self) -> bytes:
         """All metrics as Prometheus text."""
-        counts = await self._store.counts()
+        self._queued.clear()
+        self._running.clear()
+        self._oldest.set(nan)
+        with suppress(StoreBroken):  # what else is known is scraped all the same, and that it is broken
+            self._show(await self._store.counts())
+        return await asyncio.to_thread(generate_latest, self._registry)  # it reads figures of the process from /proc
+
+    def _show(self, counts: Counts) -> None:
         for gauge, numbers in ((self._queued, counts.queued), (self._running, counts.running)):
-            gauge.clear()
             for type in {*self._types, *numbers}:
                 gauge.labels(type).set(numbers.get(type, 0))
         oldest = counts.oldest_ready
         self._oldest.set(max((self._clock.now() - oldest).total_seconds(), 0) if oldest else 0)
-        return await asyncio.to_thread(generate_latest, self._registry)  # it reads figures of the process from /proc
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, namespace=PREFIX, registry=self._registry)

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from secondunit.daemon.automation.backend_results import brought_result
 from secondunit.daemon.automation.poller import BackendJobs, Polled
 from secondunit.daemon.delivery.dispatcher import DeliveryTried
+from secondunit.daemon.monitoring.conditions import ConditionsSeen
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
 from secondunit.daemon.process.lifecycle import LoopLagged
 from secondunit.handlers.tools.gemini.client import TokensUsed
@@ -111,13 +112,14 @@ class Metrics:
         lag = self._gauge("event_loop_lag_seconds", "How late the event loop last ran what was due.")
         self._on(LoopLagged, lambda fact: lag.set(fact.seconds))
 
-        self._degraded = self._gauge("degraded", "1 for each reason why the daemon is not well.", "reason")
+        degraded = self._gauge("degraded", "1 for each reason why the daemon is not well.", "reason")
 
-    def degraded(self, reasons: Sequence[str]) -> None:
-        """These reasons hold now, and no others."""
-        self._degraded.clear()
-        for reason in reasons:
-            self._degraded.labels(reason).set(1)
+        def seen(fact: ConditionsSeen) -> None:
+            degraded.clear()
+            for condition in fact.conditions:
+                degraded.labels(condition.word).set(1)
+
+        self._on(ConditionsSeen, seen)
 
     def _jobs_moved(self, fact: JobsMoved) -> None:
         now = self._clock.now()

@@ -4,6 +4,7 @@ from collections.abc import Coroutine, Iterator
 from datetime import timedelta
 from typing import Any
 
+from secondunit.daemon.monitoring.alerts import AlertHook
 from secondunit.daemon.process.lifecycle import Systemd, watch
 from secondunit.daemon.wiring.components import Components, World
 from secondunit.queue import leases, retention
@@ -31,5 +32,6 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
     yield watch(alive, world.emit, systemd)
     if components.poller:
         yield components.poller.run()
-    if components.alerts:
-        yield components.alerts.run()
+    yield components.checkup.run()
+    if world.watchers.alerts and settings.alert_url:
+        yield world.watchers.alerts.run(AlertHook(world.operators, settings.alert_url.get_secret_value()))

@@ -1,5 +1,6 @@
 """What the daemon is made of: what is there before anything runs, and what runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import ClientSession
@@ -11,9 +12,11 @@ from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.delivery.dispatcher import Deliverer
 from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.monitoring.alerts import Alerts, Poisoned
+from secondunit.daemon.monitoring.alerts import Alerts
 from secondunit.daemon.monitoring.disk_guard import DiskGuard
+from secondunit.daemon.monitoring.health import Checkup
 from secondunit.daemon.monitoring.metrics import Metrics
+from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.handlers.tools.toolbox import Tools
@@ -25,11 +28,16 @@ from secondunit.queue.worker import Worker
 
 @dataclass(frozen=True, slots=True)
 class Watchers:
-    """The sinks that somebody asks later for what they heard."""
+    """The sinks that somebody asks later for what they heard; no alerts where nobody wants them."""
 
     metrics: Metrics
-    poisoned: Poisoned
+    poisoned: PoisonedJobs
     results: BackendResults
+    alerts: Alerts | None
+
+    def sinks(self) -> Sequence[Sink]:
+        """All of them."""
+        return [self.metrics, self.poisoned, self.results, *([self.alerts] if self.alerts else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +61,14 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What runs; no poller where nothing is polled, no alerts where nobody wants them."""
+    """What runs; no poller where nothing is polled."""
 
     worker: Worker
     queue: Queue
     deliverer: Deliverer
     disk: DiskGuard
     poller: Poller | None
-    alerts: Alerts | None
+    checkup: Checkup
     uploads: Uploads
     partial_retrier: PartialRetrier
     api: Api

@@ -73,19 +73,26 @@ class Gemini:
             return self._wrong or why
         return self._failure if self._failures >= DOWN_AFTER else None
 
+    @property
+    def refused(self) -> bool:
+        """Whether the trouble is one that only the operator can end."""
+        return self._wrong is not None
+
     async def admit(self, model: str | None = None) -> None:
         """Return if a question may be asked now; else Postponed until it may, with the reason."""
         now = self._clock.now()
         self._closed = {name: gate for name, gate in self._closed.items() if now < gate[0]}
         if closed := self._closed.get(model or self.model):
             raise self._postponed(closed[1], closed[0] - now)
-        if self._daily_tokens is not None:
-            used = await self._spending.used(now.date())
-            if used >= self._daily_tokens:
-                why = (
-                    f"budget_used_up: {used} of GEMINI_DAILY_TOKENS={self._daily_tokens} are used; waiting for 0:00 UTC"
-                )
-                raise self._postponed(why, _tomorrow(now) - now)
+        if why := await self.used_up():
+            raise self._postponed(f"budget_used_up: {why}; waiting for 0:00 UTC", _tomorrow(now) - now)
+
+    async def used_up(self) -> str | None:
+        """Why nothing more is asked today; None while the budget lasts."""
+        if self._daily_tokens is None:
+            return None
+        used = await self._spending.used(self._clock.now().date())
+        return f"{used} of GEMINI_DAILY_TOKENS={self._daily_tokens} are used" if used >= self._daily_tokens else None
 
     async def ask(self, question: Question) -> str:
         """The body of the answer, at most 1 MiB of it, to be read by `gemini_answers.read`.

@@ -38,7 +38,7 @@ class PlaceSought(Fact, frozen=True):
 
 
 class Geocoder:
-    """Finds places. `trouble` says why it can't be used now, until it answers again."""
+    """Finds places. `trouble` says why it can't be used now, `refused` that it does not want us; until it answers."""
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Geocoder:
         self._failures = 0
         self._limits = 0
         self._why = ""
+        self.refused = False
 
     @property
     def trouble(self) -> str | None:
@@ -107,6 +108,7 @@ class Geocoder:
         except Unreached as error:
             raise self._failed(error) from error
         self._failures = self._limits = 0
+        self.refused = False
         self._emit(PlaceSought("found" if isinstance(answer, GeocodingHit) else "not_found"))
         return answer
 
@@ -123,6 +125,7 @@ class Geocoder:
     def _failed(self, error: Unreached) -> Transient:
         self._emit(PlaceSought("failed"))
         self._failures = max(self._failures + 1, DOWN_AFTER if error.refused else 0)
+        self.refused = error.refused
         self._why = f"geocoder_down: {error}"
         if self._failures >= DOWN_AFTER:
             self._shut(self._why, PAUSES.wait(self._failures - DOWN_AFTER))

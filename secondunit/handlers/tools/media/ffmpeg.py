@@ -69,9 +69,14 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class MediaMissing:
-    """No usable ffmpeg was found; `remedy` says what to do."""
+    """No usable ffmpeg was found, and why."""
 
-    remedy: str
+    why: str
+
+    @property
+    def remedy(self) -> str:
+        """The same, with what to do."""
+        return f"{self.why}; {REMEDY}"
 
     def describe(self) -> Mapping[str, object]:
         """What /health and `doctor` show."""
@@ -107,7 +112,7 @@ async def find_media(
     """
     ffmpeg, ffprobe = await asyncio.to_thread(_locate, configured_ffmpeg, configured_ffprobe, path)
     if ffmpeg is None or ffprobe is None:
-        return MediaMissing(f"no {'ffmpeg' if ffmpeg is None else 'ffprobe'} was found; {REMEDY}")
+        return MediaMissing(f"no {'ffmpeg' if ffmpeg is None else 'ffprobe'} was found")
     try:
         probed = await _answer(programs, [ffprobe, "-version"], scratch)
         version = await _answer(programs, [ffmpeg, "-version"], scratch)
@@ -115,10 +120,10 @@ async def find_media(
         filters = await _answer(programs, [ffmpeg, "-hide_banner", "-filters"], scratch)
         scale = "\n".join(await _answer(programs, [ffmpeg, "-hide_banner", "-h", "filter=scale"], scratch))
     except (Deterministic, TimeoutError) as error:
-        return MediaMissing(f"{error}; {REMEDY}")
+        return MediaMissing(str(error))
     match = VERSION.match(version[0]) if version else None
     if match is None or not probed:
-        return MediaMissing(f"{ffmpeg} and {ffprobe} do not answer like ffmpeg and ffprobe; {REMEDY}")
+        return MediaMissing(f"{ffmpeg} and {ffprobe} do not answer like ffmpeg and ffprobe")
     scale_tonemaps = "out_primaries" in scale and "-intent" in scale
     return Media(ffmpeg, ffprobe, match[1], _names(encoders), _names(filters), scale_tonemaps)
 

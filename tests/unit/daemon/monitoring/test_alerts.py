@@ -1,7 +1,8 @@
 """Alerts: what is worth one, told once when it begins and once when it is over, and never a secret in the log."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -10,115 +11,113 @@ import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from secondunit.daemon.automation.poller import Polling
-from secondunit.daemon.monitoring.alerts import (
-    LOOK_EVERY,
-    POISON_TOLD_FOR,
-    AlertHook,
-    Alerts,
-    Limits,
-    Poisoned,
-    Sight,
-    judged,
-)
+from secondunit.daemon.monitoring.alerts import AlertHook, Alerts, worth_telling
+from secondunit.daemon.monitoring.conditions import Condition, ConditionsSeen
 from secondunit.daemon.wiring.backend import operators_session
-from secondunit.queue import value
-from secondunit.queue.instrumentation import JobsMoved
-from secondunit.queue.model import Event, Status
-from secondunit.queue.outcome import JobError
+from secondunit.queue.instrumentation import PhaseEnded
 from secondunit.testing.clock import START, ManualClock
 
-LIMITS = Limits(failed_jobs=10, unreachable=timedelta(minutes=15))
-DOWN = Polling(down_since=START - timedelta(minutes=15), trouble="answered 500")
+AFTER = timedelta(minutes=15)
+FULL = Condition("disk_full", "the disk is full", START, "free some space")
+STUCK = Condition("stuck_jobs", "1 job does not move", START, "recover it")
+DOWN = Condition("backend_down", "answered 500", START, "see to it", passing=True)
 
 
 @pytest.mark.parametrize(
-    ("sight", "words"),
-    [
-        (Sight(), []),
-        (Sight(Polling(found=10)), []),
-        (Sight(Polling(found=11)), ["failed_jobs"]),
-        (Sight(DOWN), ["backend_down"]),
-        (Sight(replace(DOWN, down_since=START - timedelta(minutes=14))), []),
-        (Sight(stuck=["job_a"]), ["stuck_jobs"]),
-        (Sight(poisoned=["job_a"]), ["poison_jobs"]),
-        (Sight(dead_deliveries=1), ["dead_deliveries"]),
-        (Sight(disk_full=True), ["disk_full"]),
-        (Sight(store="it is gone"), ["store_degraded"]),
-        (Sight(DOWN, stuck=["job_a"], disk_full=True), ["backend_down", "stuck_jobs", "disk_full"]),
-    ],
+    ("minutes", "words"), [(0, ["disk_full"]), (14.9, ["disk_full"]), (15, ["disk_full", "backend_down"])]
 )
-def test_what_is_wrong_enough_is_found(sight: Sight, words: list[str]) -> None:
-    assert list(judged(sight, LIMITS, START)) == words
+def test_what_may_pass_is_worth_an_alert_once_it_has_lasted(minutes: float, words: list[str]) -> None:
+    told = worth_telling([FULL, DOWN], AFTER, START + timedelta(minutes=minutes))
+    assert [condition.word for condition in told] == words
 
 
 class Scene:
-    """Alerts that look at `sight`, and a receiver that keeps what it takes."""
+    """Alerts that hear of conditions, and a receiver that keeps what it takes."""
 
     def __init__(self) -> None:
-        self.sight = Sight()
         self.heard: list[tuple[str, str]] = []
         self.texts: list[str] = []
         self.takes = True
-        self.alerts = Alerts(self._look, self._send, LIMITS, ManualClock(), "box-1")
+        self.clock = ManualClock()
+        self.alerts = Alerts(AFTER, self.clock, "box-1")
 
-    async def _look(self) -> Sight:
-        return self.sight
-
-    async def _send(self, message: Mapping[str, str]) -> bool:
+    async def send(self, message: Mapping[str, str]) -> bool:
         if self.takes:
             self.heard.append((message["alert"], message["state"]))
             self.texts.append(message["text"])
         return self.takes
 
+    async def look(self, *conditions: Condition) -> None:
+        """The daemon looks at itself and sees these."""
+        self.alerts(ConditionsSeen(conditions))
+        await self.clock.settle()
+
+
+@asynccontextmanager
+async def scene() -> AsyncIterator[Scene]:
+    scene = Scene()
+    task = asyncio.create_task(scene.alerts.run(scene.send))
+    try:
+        yield scene
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
 
 async def test_an_alert_is_told_once_when_it_begins_and_once_when_it_is_over() -> None:
-    scene = Scene()
-    scene.sight = Sight(disk_full=True)
-    for _ in range(3):
-        await scene.alerts.look()
-    scene.sight = Sight()
-    for _ in range(3):
-        await scene.alerts.look()
-    assert scene.heard == [("disk_full", "firing"), ("disk_full", "resolved")]
-    assert all(text.startswith("box-1: ") for text in scene.texts)
-    scene.sight = Sight(disk_full=True)
-    await scene.alerts.look()
-    assert len(scene.heard) == 3
+    async with scene() as s:
+        for _ in range(3):
+            await s.look(FULL)
+        for _ in range(3):
+            await s.look()
+        assert s.heard == [("disk_full", "firing"), ("disk_full", "resolved")]
+        full = "the disk is full; free some space"
+        assert s.texts == [f"box-1: {full}", f"box-1: over: {full}"]
+        await s.look(FULL)
+        assert len(s.heard) == 3
+
+
+async def test_each_of_several_things_is_told_for_itself() -> None:
+    a, b = (Condition("plugin_broken", f"{name} is broken", START, "mend it", subject=name) for name in "ab")
+    async with scene() as s:
+        await s.look(a)
+        await s.look(a, b)
+        await s.look(b)
+        assert s.heard == [("plugin_broken", state) for state in ("firing", "firing", "resolved")]
+        assert "over: a is broken" in s.texts[-1]
 
 
 async def test_what_could_not_be_told_is_told_later() -> None:
-    scene = Scene()
-    scene.takes, scene.sight = False, Sight(stuck=["job_a"])
-    await scene.alerts.look()
-    scene.takes = True
-    await scene.alerts.look()
-    scene.takes, scene.sight = False, Sight()
-    await scene.alerts.look()
-    scene.takes = True
-    await scene.alerts.look()
-    assert scene.heard == [("stuck_jobs", "firing"), ("stuck_jobs", "resolved")]
+    async with scene() as s:
+        s.takes = False
+        await s.look(STUCK)
+        s.takes = True
+        await s.look(STUCK)
+        s.takes = False
+        await s.look()
+        s.takes = True
+        await s.look()
+        assert s.heard == [("stuck_jobs", "firing"), ("stuck_jobs", "resolved")]
 
 
 async def test_what_began_and_ended_untold_is_never_told() -> None:
-    scene = Scene()
-    scene.takes, scene.sight = False, Sight(dead_deliveries=1)
-    await scene.alerts.look()
-    scene.takes, scene.sight = True, Sight()
-    await scene.alerts.look()
-    assert not scene.heard
+    async with scene() as s:
+        s.takes = False
+        await s.look(STUCK)
+        s.takes = True
+        await s.look()
+        assert not s.heard
 
 
-async def test_a_poisoned_job_is_remembered_for_an_hour() -> None:
-    clock = ManualClock()
-    poisoned = Poisoned(clock)
-    end = Event("job_a", "hls", "failed", clock.now(), Status.FAILED, error=JobError("deterministic", "poison", "x"))
-    other = value.replace(end, job_id="job_b", error=JobError("deterministic", "bad_payload", "x"))
-    poisoned(JobsMoved([end, other]))
-    assert poisoned.recent() == ["job_a"]
-    await clock.advance(POISON_TOLD_FOR.total_seconds())
-    assert poisoned.recent() == []
-    assert timedelta(seconds=LOOK_EVERY) < POISON_TOLD_FOR
+async def test_other_facts_are_no_news() -> None:
+    async with scene() as s:
+        s.takes = False
+        await s.look(FULL)
+        s.takes = True
+        s.alerts(PhaseEnded("hls", "encode", 1.0))
+        await s.clock.settle()
+        assert not s.heard
 
 
 MESSAGE = {"text": "box-1: the disk is full", "alert": "disk_full", "state": "firing", "box": "box-1"}

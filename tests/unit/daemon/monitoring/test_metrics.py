@@ -6,6 +6,7 @@ from typing import Any, Literal, cast
 
 from secondunit.daemon.automation.poller import BackendJobs, Polled
 from secondunit.daemon.delivery.dispatcher import DeliveryTried
+from secondunit.daemon.monitoring.conditions import Condition, ConditionsSeen
 from secondunit.daemon.monitoring.exposition import Exposition
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
 from secondunit.daemon.monitoring.metrics import Metrics
@@ -14,6 +15,7 @@ from secondunit.handlers.tools.gemini.client import TokensUsed
 from secondunit.handlers.tools.gemini.responses import Usage
 from secondunit.handlers.tools.geocoding.client import PlaceSought
 from secondunit.queue import state
+from secondunit.queue.errors import StoreBroken
 from secondunit.queue.instrumentation import Fact, JobsMoved, PhaseEnded, StepInDoubt
 from secondunit.queue.model import Counts, Event, EventName, Notice, Status, Submission, Target
 from secondunit.queue.store import Delivery, Store
@@ -42,8 +44,11 @@ class Counted:
 
     def __init__(self, counts: Counts) -> None:
         self.now = counts
+        self.broken = False
 
     async def counts(self) -> Counts:
+        if self.broken:
+            raise StoreBroken("it is gone")
         return self.now
 
 
@@ -116,10 +121,21 @@ async def test_a_run_that_began_before_this_process_is_not_timed() -> None:
 
 async def test_reasons_come_and_go() -> None:
     subject = Subject()
-    subject.hear.degraded(["disk_low", "unknown_type"])
-    subject.hear.degraded(["unknown_type"])
+    low, unknown = (Condition(word, "x", NOW, "y") for word in ("disk_low", "unknown_type"))
+    subject.hear(ConditionsSeen([low, unknown]))
+    subject.hear(ConditionsSeen([unknown]))
     degraded = [name for name in await subject.scraped() if "degraded" in name]
     assert degraded == ['secondunit_degraded{reason="unknown_type"}']
+
+
+async def test_a_queue_that_can_not_be_read_is_missing_and_the_rest_is_scraped() -> None:
+    subject = Subject(Counts({"hls": 3}, {"hls": 1}, {}, NOW))
+    await subject.scraped()
+    subject.hear(Polled("ok"))
+    subject.store.broken = True
+    values = await subject.scraped()
+    assert values['secondunit_poll_total{outcome="ok"}'] == 1 and isnan(values["secondunit_queue_oldest_seconds"])
+    assert not any(name.startswith(("secondunit_jobs_queued", "secondunit_jobs_running")) for name in values)
 
 
 async def test_the_share_of_places_found_is_of_those_asked_for() -> None:

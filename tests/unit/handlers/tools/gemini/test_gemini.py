@@ -157,9 +157,9 @@ async def test_a_wrong_configuration_is_trouble_until_an_answer_comes(behaviour:
         error = await b.refused(Deterministic)
         assert error.type == type and word in str(error)
         await b.refused(Transient)
-        assert b.gemini.trouble == str(error), "a passing failure proves nothing"
+        assert b.gemini.trouble == str(error) and b.gemini.refused, "a passing failure proves nothing"
         await b.ask()
-        assert b.gemini.trouble is None
+        assert b.gemini.trouble is None and not b.gemini.refused
 
 
 async def test_a_service_that_fails_again_and_again_is_in_trouble_until_it_answers() -> None:
@@ -168,7 +168,7 @@ async def test_a_service_that_fails_again_and_again_is_in_trouble_until_it_answe
         await b.refused(Transient)
         assert b.gemini.trouble is None
         await b.refused(Unanswered)
-        assert "gemini_down" in str(b.gemini.trouble)
+        assert "gemini_down" in str(b.gemini.trouble) and not b.gemini.refused
         await b.ask()
         assert b.gemini.trouble is None
 
@@ -274,11 +274,14 @@ async def test_those_who_wait_do_not_all_come_back_at_once() -> None:
 
 async def test_a_used_up_budget_waits_for_the_next_day() -> None:
     async with bench(daily_tokens=2000) as b:
+        assert await b.gemini.used_up() is None
         for _ in range(2):
             await b.gemini.count(read(await b.ask()).usage)
         error = await b.refused(Postponed)
         assert error.delay == timedelta(hours=12) and "GEMINI_DAILY_TOKENS=2000" in str(error)
+        assert await b.gemini.used_up() == "2500 of GEMINI_DAILY_TOKENS=2000 are used"
         await b.clock.advance(12 * 3600)
+        assert await b.gemini.used_up() is None
         await b.ask()
         assert (b.purse.days, len(b.stand_in.asked)) == ({NOON.date(): 2500}, 3)
 

@@ -106,7 +106,7 @@ async def test_failures_in_a_row_close_the_gate_for_all_and_an_answer_opens_it()
         assert d.geocoder.trouble is None
         with pytest.raises(Transient):
             await d.find()
-    assert "503" in str(d.geocoder.trouble)
+    assert "503" in str(d.geocoder.trouble) and not d.geocoder.refused
     with pytest.raises(Postponed, match="503") as caught:
         await d.find("Longshan Temple")
     assert (len(d.atlas.asked), caught.value.delay) == (5, timedelta(seconds=10))
@@ -126,8 +126,12 @@ async def test_what_is_known_is_served_while_the_gate_is_closed() -> None:
     d.atlas.down = Unreached("403", refused=True)
     with pytest.raises(Transient):
         await d.find("Longshan Temple")
-    assert "403" in str(d.geocoder.trouble), "one refusal is enough"
+    assert "403" in str(d.geocoder.trouble) and d.geocoder.refused, "one refusal is enough"
     assert await d.find() == known
+    await d.clock.advance(10)
+    d.atlas.down = None
+    await d.find("Longshan Temple")
+    assert d.geocoder.trouble is None and not d.geocoder.refused
 
 
 async def test_pauses_grow_where_the_geocoder_goes_on_asking_for_them() -> None:

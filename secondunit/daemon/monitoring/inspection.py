@@ -1,0 +1,104 @@
+"""Inspection: what one look at the daemon shows; what conditions are judged by, and /health has figures of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+from secondunit.daemon.automation.poller import Polling
+from secondunit.daemon.config.job_types import BrokenJobType
+from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
+from secondunit.queue.handler import HandlerSpec
+from secondunit.queue.model import Counts, JobId
+
+
+class Guard(Protocol):
+    """The guard of the database's disk."""
+
+    @property
+    def closed(self) -> bool: ...
+
+
+class Takeover(Protocol):
+    """The poller of active mode."""
+
+    state: Polling
+
+    def figures(self) -> Mapping[str, Any]: ...
+
+
+class Provider(Protocol):
+    """A service outside that jobs ask: `trouble` says why it can't be used, `refused` that waiting won't help."""
+
+    @property
+    def trouble(self) -> str | None: ...
+
+    @property
+    def refused(self) -> bool: ...
+
+
+class Metered(Provider, Protocol):
+    """One that is paid for."""
+
+    async def used_up(self) -> str | None:
+        """Why nothing more may be spent today."""
+        ...
+
+
+class Poison(Protocol):
+    """The jobs under which the daemon died again and again."""
+
+    def recent(self) -> Sequence[JobId]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """What stays the same while the daemon runs; more than `failed_jobs` listed, or fewer bytes free, is wrong."""
+
+    version: str
+    engine: Mapping[str, str]
+    boot: str
+    name: str
+    mode: str
+    data_dir: Path
+    media: Media | MediaMissing
+    broken: Sequence[BrokenJobType]
+    gemini: bool
+    stall: timedelta
+    failed_jobs: int
+    least_free: int = 512 << 20
+    browser: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The parts that are asked how they are; None where there is no such part."""
+
+    disk: Guard
+    poisoned: Poison
+    poller: Takeover | None = None
+    gemini: Metered | None = None
+    geocoder: Provider | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueInspection:
+    """What the queue's store shows; `stuck` are running jobs that don't move, `used_up` says of a budget that it is."""
+
+    counts: Counts
+    stuck: Sequence[JobId]
+    deliveries: Mapping[str, int]
+    used_up: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """One look: the parts, the types that are served, bytes free on the disk, and the queue or why it can't be read."""
+
+    box: Box
+    parts: Watched
+    types: Mapping[str, HandlerSpec]
+    free: int
+    queue: QueueInspection | None
+    fault: str | None = None

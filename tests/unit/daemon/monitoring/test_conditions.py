@@ -1,0 +1,232 @@
+"""Conditions: each one known reaches /health, the metric and the alert alike, and says since when and what to do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secondunit.daemon.automation.poller import Polling
+from secondunit.daemon.config.job_types import BrokenJobType
+from secondunit.daemon.monitoring.conditions import KINDS
+from secondunit.daemon.monitoring.health import LOOK_EVERY
+from secondunit.handlers.tools.media.ffmpeg import MediaMissing
+from secondunit.queue.instrumentation import JobsMoved
+from secondunit.queue.model import Event, Status
+from secondunit.queue.outcome import JobError
+from secondunit.queue.value import replace
+from secondunit.testing.clock import START
+from secondunit.testing.jobs import CALLBACK, end, start, submit
+from tests.unit.daemon.monitoring.watched import AFTER, FREE, Watch
+
+DOCS = Path(__file__).parents[4] / "docs" / "conditions.md"
+Break = Callable[[Watch], Awaitable[None]]
+
+
+async def store_broken(watch: Watch) -> None:
+    watch.rig.store.broken = True
+
+
+async def boxed(watch: Watch, **changed: Any) -> None:
+    watch.box |= changed
+
+
+async def unknown_type(watch: Watch) -> None:
+    await submit(watch.rig.store, "job_a", type="gone")
+
+
+async def stuck_jobs(watch: Watch) -> None:
+    await start(watch.rig.store, "job_a")
+    await watch.clock.advance(FREE.stall.total_seconds() + 1)
+
+
+async def poison_jobs(watch: Watch) -> None:
+    error = JobError("deterministic", "poison", "it died")
+    watch.emit(JobsMoved([Event("job_a", "hls", "failed", watch.clock.now(), Status.FAILED, error=error)]))
+
+
+async def dead_deliveries(watch: Watch) -> None:
+    await end(watch.rig.store, "job_a", target=CALLBACK)
+    [due] = await watch.rig.store.outbox.due(watch.clock.now(), 10)
+    await watch.rig.store.outbox.change(due.id, lambda found: replace(found, state="dead"))
+
+
+async def disk_full(watch: Watch) -> None:
+    watch.disk.closed = True
+
+
+async def polled(watch: Watch, **changed: Any) -> None:
+    watch.poller.state = Polling(**changed)
+
+
+async def gemini_trouble(watch: Watch) -> None:
+    watch.gemini.trouble, watch.gemini.refused = "Gemini refused the key (403)", True
+
+
+async def budget_used_up(watch: Watch) -> None:
+    watch.gemini.spent = "2500 of GEMINI_DAILY_TOKENS=2000 are used"
+
+
+async def geocoder_trouble(watch: Watch) -> None:
+    watch.geocoder.trouble, watch.geocoder.refused = "geocoder_down: the geocoder refused us (403)", True
+
+
+BREAKS: dict[str, Break] = {
+    "store_broken": store_broken,
+    "plugin_broken": partial(boxed, broken=[BrokenJobType("a module", "ImportError: x")]),
+    "ffmpeg_missing": partial(boxed, media=MediaMissing("no ffmpeg was found")),
+    "gemini_key_missing": partial(boxed, gemini=False),
+    "unknown_type": unknown_type,
+    "stuck_jobs": stuck_jobs,
+    "poison_jobs": poison_jobs,
+    "dead_deliveries": dead_deliveries,
+    "disk_full": disk_full,
+    "disk_low": partial(boxed, least_free=1 << 62),
+    "failed_jobs": partial(polled, found=11),
+    "backend_refused": partial(polled, down_since=START, trouble="answered 403", refused=True),
+    "backend_down": partial(polled, down_since=START, trouble="answered 500"),
+    "gemini_trouble": gemini_trouble,
+    "budget_used_up": budget_used_up,
+    "geocoder_trouble": geocoder_trouble,
+}
+WORDS = [kind.word for kind in KINDS]
+
+
+@pytest.fixture
+def watch(tmp_path: Path) -> Watch:
+    return Watch(tmp_path)
+
+
+@asynccontextmanager
+async def watching(watch: Watch) -> AsyncIterator[Watch]:
+    """The daemon looks now and then, and tells of what it finds."""
+    loops = [asyncio.create_task(loop) for loop in (watch.checkup.run(), watch.alerts.run(watch.send))]
+    try:
+        yield watch
+    finally:
+        for task in loops:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+@pytest.mark.parametrize("word", WORDS)
+async def test_every_condition_reaches_health_the_metric_and_the_alert(watch: Watch, word: str) -> None:
+    assert word in BREAKS, "say here how it comes about"
+    await BREAKS[word](watch)
+    async with watching(watch):
+        await watch.clock.advance(AFTER.total_seconds() + 2 * LOOK_EVERY.total_seconds())
+        report = await watch.checkup()
+        [condition] = [condition for condition in watch.seen if condition.word == word]
+        assert condition.text and condition.remedy
+        assert f"{word}: {condition.text}; {condition.remedy}" in report.reasons
+        assert report.status == ("failing" if word == "store_broken" else "degraded")
+        assert word in await watch.degraded()
+        [alert] = [message for message in watch.taken if message["alert"] == word]
+        assert alert["state"] == "firing" and alert["text"] == f"box-1: {condition.sentence}"
+        assert set(watch.told) == {(reason.partition(":")[0], "firing") for reason in report.reasons}
+
+
+async def test_where_all_is_well_nothing_is_told_anywhere(watch: Watch) -> None:
+    async with watching(watch):
+        await watch.clock.advance(AFTER.total_seconds() + 60)
+        report = await watch.checkup()
+        assert (report.status, list(report.reasons), await watch.degraded(), watch.taken) == ("ok", [], set(), [])
+
+
+async def test_what_is_looked_at_because_somebody_asks_feeds_the_others_too(watch: Watch) -> None:
+    async with watching(watch):
+        await watch.clock.settle()
+        await disk_full(watch)
+        await watch.checkup()
+        assert await watch.degraded() == {"disk_full"}
+        await watch.clock.settle()
+        assert watch.told == [("disk_full", "firing")]
+        watch.disk.closed = False
+        await watch.checkup()
+        await watch.clock.settle()
+        assert (await watch.degraded(), watch.told[1:]) == (set(), [("disk_full", "resolved")])
+
+
+async def test_since_is_when_it_was_first_seen_and_starts_anew_once_it_was_over(watch: Watch) -> None:
+    watch.disk.closed = True
+    began = watch.clock.now()
+    await watch.checkup()
+    await watch.clock.advance(600)
+    await watch.checkup()
+    assert [condition.since for condition in watch.seen] == [began]
+    watch.disk.closed = False
+    await watch.checkup()
+    assert not watch.seen
+    watch.disk.closed = True
+    await watch.checkup()
+    assert [condition.since for condition in watch.seen] == [began + timedelta(seconds=600)]
+
+
+async def test_each_of_several_things_has_a_since_of_its_own(watch: Watch) -> None:
+    watch.box["broken"] = broken = [BrokenJobType("a", "x")]
+    await watch.checkup()
+    await watch.clock.advance(60)
+    broken.append(BrokenJobType("b", "y"))
+    await watch.checkup()
+    assert [(c.subject, c.since - START) for c in watch.seen] == [("a", timedelta(0)), ("b", timedelta(seconds=60))]
+    assert await watch.degraded() == {"plugin_broken"}
+
+
+async def test_a_backend_is_down_since_it_gave_no_list_not_since_somebody_looked(watch: Watch) -> None:
+    await watch.clock.advance(600)
+    await polled(watch, down_since=START, trouble="answered 500")
+    [reason] = (await watch.checkup()).reasons
+    assert watch.seen[0].since == START and "2030-01-01T00:00:00.000Z: answered 500" in reason
+
+
+async def test_a_broken_store_hides_what_stands_in_it_and_nothing_else(watch: Watch) -> None:
+    await unknown_type(watch)
+    await geocoder_trouble(watch)
+    await store_broken(watch)
+    report = await watch.checkup()
+    assert [condition.word for condition in watch.seen] == ["store_broken", "geocoder_trouble"]
+    assert (report.status, report.figures) == ("failing", {"version": "1"})
+
+
+async def test_a_gemini_key_is_missed_only_where_something_needs_it(watch: Watch) -> None:
+    watch.box |= {"gemini": False, "mode": "passive"}
+    [reason] = (await watch.checkup()).reasons
+    assert reason == "gemini_key_missing: without a key for Gemini asks is refused; set GEMINI_API_KEY and restart"
+    active = Watch(watch.box["data_dir"])
+    active.box["gemini"] = False
+    [reason] = (await active.checkup()).reasons
+    assert "asks is refused and nothing is polled" in reason
+    free = Watch(watch.box["data_dir"], FREE)
+    free.box |= {"gemini": False, "mode": "passive"}
+    assert not (await free.checkup()).reasons
+
+
+async def test_queued_jobs_of_unknown_types_are_named_and_others_are_not(watch: Watch) -> None:
+    await submit(watch.rig.store, "job_a", type="gone")
+    await submit(watch.rig.store, "job_b")
+    [reason] = (await watch.checkup()).reasons
+    assert "gone" in reason and "hls" not in reason
+
+
+async def test_a_full_disk_is_not_low_as_well(watch: Watch) -> None:
+    watch.box["least_free"] = 1 << 62
+    watch.disk.closed = True
+    await watch.checkup()
+    assert [condition.word for condition in watch.seen] == ["disk_full"]
+
+
+async def test_failed_jobs_of_the_backend_are_wrong_above_the_number_only(watch: Watch) -> None:
+    await polled(watch, found=10)
+    assert not (await watch.checkup()).reasons
+
+
+def test_a_condition_has_one_word_a_remedy_and_a_line_in_the_docs() -> None:
+    assert len(WORDS) == len(set(WORDS)) and set(BREAKS) == set(WORDS)
+    assert [kind.word for kind in KINDS if not kind.remedy.strip()] == []
+    listed = [line.split("`")[1] for line in DOCS.read_text().splitlines() if line.startswith("| `")]
+    assert listed == WORDS

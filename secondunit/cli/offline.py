@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,13 @@ async def running(database: Database) -> Any:
         return serialize.stuck([job async for job in each(store, RUNNING)], now)
 
 
-async def recover(database: Database, ids: Sequence[str]) -> Any:
+async def recover(database: Database, runs: Sequence[tuple[str, int]]) -> Any:
     """What POST /api/admin/recover answers."""
     now, done, refused = SystemClock().now(), list[str](), list[tuple[str, str]]()
     async with opened(database) as store:
-        for id in ids:
+        for id, epoch in runs:
             try:
-                await store.change(id, lambda job: state.recover(job, now))
+                await store.change(id, partial(state.recover, now=now, epoch=epoch))
                 done.append(id)
             except (JobNotFound, NotAllowed) as error:
                 refused.append((id, str(error)))

@@ -37,7 +37,7 @@ def recover(timeout: int, dry_run: bool, yes: bool, as_json: bool) -> None:
     wanted = bool(stuck) and not dry_run and (yes or (not as_json and click.confirm("Queue them again?")))
     done: dict[str, Any] = {"done": 0, "refused": []}
     if wanted:
-        done = _recovered([job["jobId"] for job in stuck])
+        done = _recovered(stuck)
     if as_json:
         output.printed({"stuck": stuck, "recovered": done["done"], "refused": done["refused"]})
     elif wanted:
@@ -46,16 +46,20 @@ def recover(timeout: int, dry_run: bool, yes: bool, as_json: bool) -> None:
             click.echo(f"not {refused['jobId']}: {refused['message']}", err=True)
 
 
-def _recovered(ids: list[str]) -> dict[str, Any]:
+def _recovered(stuck: list[dict[str, Any]]) -> dict[str, Any]:
+    # By its epoch: a run that began since the list was made is not stuck.
+    runs = [{"jobId": job["jobId"], "epoch": job["epoch"]} for job in stuck]
+
     async def with_daemon(client: Client) -> dict[str, Any]:
         done: dict[str, Any] = {"done": 0, "refused": []}
-        for start in range(0, len(ids), AT_ONCE):
-            part = await client.call("POST", "/api/admin/recover", body={"ids": ids[start : start + AT_ONCE]})
+        for start in range(0, len(runs), AT_ONCE):
+            part = await client.call("POST", "/api/admin/recover", body={"jobs": runs[start : start + AT_ONCE]})
             done = {"done": done["done"] + part["done"], "refused": done["refused"] + part["refused"]}
         return done
 
     async def without(settings: Settings) -> dict[str, Any]:
-        done: dict[str, Any] = await _offline().recover(settings.database, ids)
+        named = [(run["jobId"], run["epoch"]) for run in runs]
+        done: dict[str, Any] = await _offline().recover(settings.database, named)
         return done
 
     return ask(with_daemon, without)

@@ -93,7 +93,8 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     disk = DiskGuard(store.engine.reserve or NoReserve(settings.data_dir), clock)
     queue = Queue(
         store, registry, hub, clock, random,
-        interrupt=worker.stop_job, coming=worker.look, admit=disk.admit, max_queued=settings.max_queued_jobs,
+        stop=worker.stop_run, lose=worker.lose, coming=worker.look, admit=disk.admit,
+        max_queued=settings.max_queued_jobs,
     )  # fmt: skip
     backend = backend_of(settings, world.operators, clock)
     poller = poller_of(settings, backend, queue, store.cache, clock, random, results=watchers.results, emit=emit)

@@ -68,4 +68,4 @@ async def _beat(worker: Worker, store: Store, clock: Clock, *, forgiving: bool) 
         if job is None:
             worker.lose(lease)
         elif job.cancel_requested:
-            worker.stop_job(job.id)
+            worker.stop_run(lease)

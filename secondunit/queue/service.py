@@ -12,7 +12,7 @@ from secondunit.queue.follow import Follow
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub, Subscription
 from secondunit.queue.ids import new_job_id
-from secondunit.queue.model import Change, Counts, Filter, Job, JobId, Page, Status, Submission
+from secondunit.queue.model import Change, Counts, Filter, Job, JobId, Lease, Page, Status, Submission
 from secondunit.queue.store import Delivery, Step, Store, each
 from secondunit.queue.validation import validated
 
@@ -30,8 +30,8 @@ class Bulk:
 class Queue:
     """The durable queue.
 
-    `interrupt` makes a job's run in this process look at its job again at once; `coming` is told that jobs are about to
-    be stored; `admit` refuses new work for a reason of the box's own by raising a QueueError.
+    `stop` stops the run of a lease, if it runs in this process, and `lose` does so when the lease is gone; `coming` is
+    told that jobs are about to be stored; `admit` raises a QueueError to refuse new work for a reason of the box's own.
     """
 
     def __init__(
@@ -42,7 +42,8 @@ class Queue:
         clock: Clock,
         random: Random,
         *,
-        interrupt: Callable[[JobId], None] = lambda job_id: None,
+        stop: Callable[[Lease], None] = lambda lease: None,
+        lose: Callable[[Lease], None] = lambda lease: None,
         coming: Callable[[], None] = lambda: None,
         admit: Callable[[], None] = lambda: None,
         max_queued: int = 1_000_000,
@@ -53,7 +54,8 @@ class Queue:
         self._store = store
         self._clock = clock
         self._random = random
-        self._interrupt = interrupt
+        self._stop = stop
+        self._lose = lose
         self._coming = coming
         self._admit = admit
         self._max_queued = max_queued
@@ -122,8 +124,8 @@ class Queue:
         """Cancel the job; for a running one, return once its processes are gone. NotAllowed if it ends otherwise."""
         with self.hub.subscribe(Filter(ids=[job_id])) as live:
             job = await self._store.change(job_id, lambda job: state.cancel(job, self._clock.now()))
-            if job.status is Status.RUNNING:
-                self._interrupt(job_id)
+            if job.lease is not None:
+                self._stop(job.lease)
                 job = await self._ended(job, live)
         if job.status is not Status.CANCELLED:
             raise NotAllowed(job_id, f"it {job.status} before it could be cancelled")
@@ -133,10 +135,20 @@ class Queue:
         """Queue an ended job again with fresh attempts."""
         return await self._store.change(job_id, lambda job: state.retry(job, self._clock.now()))
 
-    async def recover(self, job_id: JobId) -> Job:
-        """Take a running job from its run, stop that, and queue the job again."""
-        job = await self._store.change(job_id, lambda job: state.recover(job, self._clock.now()))
-        self._interrupt(job_id)
+    async def recover(self, job_id: JobId, epoch: int | None = None) -> Job:
+        """Take a running job from its run, stop that run and none that comes after it, and queue the job again.
+
+        With an `epoch`, NotAllowed if it is not the run of that epoch any more.
+        """
+        taken: list[Lease | None] = []
+
+        def recovered(job: Job) -> Change:
+            taken[:] = [job.lease]
+            return state.recover(job, self._clock.now(), epoch)
+
+        job = await self._store.change(job_id, recovered)
+        for lease in filter(None, taken):
+            self._lose(lease)
         return job
 
     async def cancel_all(self, filter: Filter) -> Bulk:

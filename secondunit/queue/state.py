@@ -135,10 +135,12 @@ def expire(job: Job, now: datetime) -> Change:
     return _requeue(job, "queued", now, _run(job, "lost", now), "the daemon stopped under this run; it starts again")
 
 
-def recover(job: Job, now: datetime) -> Change:
-    """An operator takes a running job away from its run and queues it again."""
+def recover(job: Job, now: datetime, epoch: int | None = None) -> Change:
+    """An operator takes a running job away from its run, the one of `epoch` if that is said, and queues it again."""
     if job.lease is None:
         raise NotAllowed(job.id, f"it is {job.status}, not running")
+    if epoch not in (None, job.epoch):
+        raise NotAllowed(job.id, f"the run of epoch {epoch} is over, and the one of epoch {job.epoch} was not meant")
     if job.cancel_requested:
         return _cancelled(job, now)
     back = replace(job, epoch=job.epoch + 1, interruptions=job.interruptions + 1)

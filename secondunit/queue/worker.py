@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from secondunit.queue.errors import StoreFull
@@ -31,7 +31,7 @@ class Worker:
         self._left: list[Execution] = []
         self._draining = False
         self._stopped: Released | None = None
-        self._stopped_early: set[JobId] = set()
+        self._early: dict[tuple[JobId, int], Callable[[Execution], None]] = {}
         self._due: tuple[Collection[str], datetime | None] | None = None
         self._hungry = False
         self._wake = asyncio.Event()
@@ -72,12 +72,9 @@ class Worker:
             execution.stop(self._stopped)
         self._wake.set()
 
-    def stop_job(self, job_id: JobId) -> None:
-        """The job was cancelled, or taken away by an operator: stop its run if it runs here."""
-        self._stopped_early.add(job_id)
-        for execution in self._running:
-            if execution.job.id == job_id:
-                execution.stop(STOPPED_ON_REQUEST)  # what becomes of the job stands in its row
+    def stop_run(self, lease: Lease) -> None:
+        """The job of this lease is to be cancelled: stop the run, if it runs here."""
+        self._reach(lease, _stop)
 
     def look(self) -> None:
         """Jobs are about to be stored: a claim right behind them shares their transaction, and they start with it."""
@@ -86,13 +83,18 @@ class Worker:
 
     def lose(self, lease: Lease) -> None:
         """The lease no longer holds: its run must stop and write nothing."""
-        for execution in self._running:
-            if (execution.lease.job_id, execution.lease.epoch) == (lease.job_id, lease.epoch):
-                execution.lose()
+        self._reach(lease, Execution.lose)
 
     def leases(self) -> Sequence[Lease]:
         """The leases under which something runs here."""
         return [execution.lease for execution in self._running]
+
+    def _reach(self, lease: Lease, move: Callable[[Execution], None]) -> None:
+        """Move the run of this very lease, also one whose claim is on its way; never a later run of its job."""
+        self._early[_run_of(lease)] = move
+        for execution in self._running:
+            if _run_of(execution.lease) == _run_of(lease):
+                move(execution)
 
     async def _room(self) -> dict[str, int]:
         running = [execution for execution in self._running if not execution.settling]
@@ -112,7 +114,7 @@ class Worker:
         if self._draining or not room:
             return ()
         limit = self._most - sum(not execution.settling for execution in self._running)
-        self._stopped_early.clear()
+        self._early.clear()
         try:
             jobs = await runtime.store.claim(room, limit, self.boot, self.ttl, runtime.clock.now())
         except StoreFull:
@@ -124,8 +126,8 @@ class Worker:
             before = [other for other in self._running if other.job.id == job.id]
             self._running.append(execution)
             tasks.create_task(self._run(execution, before), name=f"run {job.id}")
-            if job.id in self._stopped_early:  # while the claim was on its way
-                execution.stop(STOPPED_ON_REQUEST)
+            if early := self._early.get(_run_of(job.lease)):  # while the claim was on its way
+                early(execution)
             if self._stopped:
                 execution.stop(self._stopped)
         return room
@@ -186,3 +188,11 @@ class Worker:
         """Whether the job is ready, or will be before the nap was to end."""
         due = self._due[1] if self._due else None
         return event.run_at is None or due is None or event.run_at < due
+
+
+def _run_of(lease: Lease) -> tuple[JobId, int]:
+    return lease.job_id, lease.epoch
+
+
+def _stop(execution: Execution) -> None:
+    execution.stop(STOPPED_ON_REQUEST)  # what becomes of the job stands in its row

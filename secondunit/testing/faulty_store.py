@@ -11,7 +11,10 @@ from secondunit.queue.stores.memory import MemoryStore
 
 
 class FaultyStore(MemoryStore):
-    """A store whose next writes can be refused (`full`, `broken`) and whose claims can be held on their way back."""
+    """A store whose next writes can be refused (`full`, `broken`) and whose answers can be held on their way back.
+
+    Claims wait for `arrive`, changes that no run makes for `answer`.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,6 +25,8 @@ class FaultyStore(MemoryStore):
         self.on_the_way = asyncio.Event()
         self.arrive = asyncio.Event()
         self.arrive.set()
+        self.answer = asyncio.Event()
+        self.answer.set()
 
     async def counts(self) -> Counts:
         if self.broken:
@@ -30,7 +35,10 @@ class FaultyStore(MemoryStore):
 
     async def change(self, job_id: JobId, decide: Decide, *, lease: Lease | None = None) -> Job:
         self._judge()
-        return await super().change(job_id, decide, lease=lease)
+        job = await super().change(job_id, decide, lease=lease)
+        if lease is None:
+            await self.answer.wait()
+        return job
 
     async def claim(self, *arguments: Any) -> Any:
         self.claims += 1

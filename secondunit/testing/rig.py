@@ -98,7 +98,8 @@ class Rig:
             self.hub,
             self.clock,
             rng,
-            interrupt=self.worker.stop_job,
+            stop=self.worker.stop_run,
+            lose=self.worker.lose,
             coming=self.worker.look,
             max_queued=max_queued,
         )

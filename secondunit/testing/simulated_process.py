@@ -52,8 +52,8 @@ class Process:
         store.listen(self.hub.publish)
         runtime = Runtime(self.link, self.hub, clock, rng, RecordedFolders())
         self.worker = Worker(runtime, registry, boot=boot, ttl=TTL, most=most)
-        look, stop = self.worker.look, self.worker.stop_job
-        self.queue = Queue(self.link, registry, self.hub, clock, rng, interrupt=stop, coming=look)
+        look, stop, lose = self.worker.look, self.worker.stop_run, self.worker.lose
+        self.queue = Queue(self.link, registry, self.hub, clock, rng, stop=stop, lose=lose, coming=look)
         self.clock = clock
         self.tasks: list[asyncio.Task[Any]] = []
 

@@ -155,9 +155,12 @@ class ApiHarness:
         self.store.listen(self.hub.publish)
         self.metrics = FakeMetrics()
         self.health = HealthReport("ok", ["all is well"], {"queueDepth": 3})
-        self.interrupted: list[str] = []
+        self.stopped: list[Lease] = []
+        self.lost: list[Lease] = []
         registry = Registry([*SPECS, *specs])
-        self.queue = Queue(self.store, registry, self.hub, self.clock, self.rng, interrupt=self.interrupted.append)
+        self.queue = Queue(
+            self.store, registry, self.hub, self.clock, self.rng, stop=self.stopped.append, lose=self.lost.append
+        )
         self.stopping = asyncio.Event()
         trusted = settings.pop("trusted", False)
         rule = AddressRule(settings.pop("allowed", ()))

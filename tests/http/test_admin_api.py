@@ -3,6 +3,7 @@
 from typing import Any
 
 from secondunit.queue.model import Change, Job, Target
+from secondunit.queue.outcome import Released
 from secondunit.queue.value import replace
 
 NOWHERE = "job_" + "a" * 26
@@ -64,5 +65,25 @@ async def test_recovering_stops_the_old_run_and_queues_the_job(harness: Any) -> 
     assert answer["done"] == 1
     assert [refusal["jobId"] for refusal in answer["refused"]] == [waiting, NOWHERE]
     job = await harness.store.get(job_id)
-    assert (job.status, job.epoch > epoch, harness.interrupted) == ("queued", True, [job_id])
+    assert (job.status, job.epoch > epoch) == ("queued", True)
+    assert [(lease.job_id, lease.epoch) for lease in harness.lost] == [(job_id, epoch)]
+    assert harness.stopped == []
     assert "at least 1" in (await harness.refused("POST", "/api/admin/recover", {"ids": []}))["ids"]
+    assert "at least 1" in str(await harness.refused("POST", "/api/admin/recover", {}))
+
+
+async def test_recovering_a_listed_run_leaves_a_later_one_alone(harness: Any) -> None:
+    job_id, other = await harness.submit(), await harness.submit()
+    await harness.start(job_id)
+    await harness.start(other)
+    listed = (await harness.call("GET", "/api/admin/stuck?timeout=0"))["jobs"]
+    assert {found["jobId"]: found["epoch"] for found in listed} == {job_id: 1, other: 1}
+    await harness.settle(job_id, Released("drain"))
+    again = await harness.start(job_id)
+    runs = [{"jobId": found["jobId"], "epoch": found["epoch"]} for found in listed]
+    answer = await harness.call("POST", "/api/admin/recover", {"jobs": runs})
+    assert answer["done"] == 1
+    [refusal] = answer["refused"]
+    assert refusal["jobId"] == job_id and "epoch 1 is over" in refusal["message"]
+    job = await harness.store.get(job_id)
+    assert (job.status, job.lease) == ("running", again)

@@ -428,8 +428,8 @@ async def test_a_cancelled_analysis_says_so(kitchen: Kitchen) -> None:
     await kitchen.running()
     [job_id] = [job_id for job_id, _ in kitchen.started]
     cancelling = asyncio.ensure_future(kitchen.harness.queue.cancel(job_id))
-    await kitchen.harness.until(lambda: kitchen.harness.interrupted)
-    kitchen.worker.stop_job(job_id)
+    await kitchen.harness.until(lambda: kitchen.harness.stopped)
+    kitchen.worker.stop_run(*kitchen.harness.stopped)
     await cancelling
     assert (await caller)["jobId"] == job_id
 

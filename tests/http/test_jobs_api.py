@@ -162,7 +162,7 @@ async def test_cancelling_a_running_job_answers_when_its_run_is_over(harness: An
     job_id = await harness.submit()
     await harness.start(job_id)
     answer = asyncio.create_task(harness.call("DELETE", f"/api/jobs/{job_id}"))
-    await harness.until(lambda: harness.interrupted)
+    await harness.until(lambda: harness.stopped)
     assert not answer.done()
     await harness.settle(job_id, FLAKY)
     assert (await answer)["status"] == "cancelled"

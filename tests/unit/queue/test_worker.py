@@ -324,7 +324,7 @@ async def test_an_interruption_that_reaches_the_wrong_run_cancels_nothing() -> N
     async with rig.working():
         job_id = await rig.submit("hls")
         await rig.clock.settle()
-        rig.worker.stop_job(job_id)
+        rig.worker.stop_run(*rig.worker.leases())
         await rig.clock.settle()
         job = await rig.job(job_id)
         assert (job.status, job.attempt, job.epoch) == (Status.RUNNING, 1, 2)

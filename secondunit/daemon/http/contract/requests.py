@@ -3,12 +3,12 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from multidict import MultiMapping
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
@@ -52,7 +52,8 @@ Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema({"type":
 Later = Annotated[None, BeforeValidator(_later)]
 TypeName = Annotated[str, Field(min_length=1, max_length=100)]
 StatusName = Literal["queued", "running", "completed", "partial", "failed", "cancelled"]
-Ids = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=LARGEST_BATCH)]
+Id = Annotated[str, Field(min_length=1, max_length=100)]
+Ids = Annotated[list[Id], Field(max_length=LARGEST_BATCH)]
 
 
 class Ask(BaseModel):
@@ -132,10 +133,29 @@ class BulkAsk(Ask):
     filter: FilterAsk
 
 
-class RecoverAsk(Ask):
-    """Running jobs to be taken from their runs."""
+class RunAsk(Ask):
+    """One run of a job, as the list of stuck ones names it."""
 
-    ids: Annotated[Ids, Field(min_length=1)]
+    job_id: Id
+    epoch: int = Field(ge=0)
+
+
+class RecoverAsk(Ask):
+    """Running jobs to be taken from their runs: `jobs` from those very runs, `ids` from whichever there is."""
+
+    ids: Annotated[Ids, Field(min_length=1)] | None = None
+    jobs: Annotated[list[RunAsk], Field(min_length=1, max_length=LARGEST_BATCH)] | None = None
+
+    def runs(self) -> Iterator[tuple[str, int | None]]:
+        """Each job, and the epoch of the run that is meant if it was said."""
+        yield from ((id, None) for id in self.ids or ())
+        yield from ((run.job_id, run.epoch) for run in self.jobs or ())
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.ids is None and self.jobs is None:
+            raise ValueError("name at least 1 job, in ids or in jobs")
+        return self
 
 
 class BackupAsk(Ask):

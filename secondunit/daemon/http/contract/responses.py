@@ -181,6 +181,7 @@ class StuckJob(Answer):
     """A running job that does not move, or whose lease ran out."""
 
     job_id: JobId
+    epoch: int
     type: str
     source: str
     attempt: int

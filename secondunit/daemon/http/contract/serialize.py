@@ -166,6 +166,7 @@ def _stuck(job: Job, now: datetime) -> dict[str, Any]:
     """A running job that does not move, as an operator looks at it."""
     return {
         "jobId": job.id,
+        "epoch": job.epoch,
         "type": job.type,
         "source": job.source,
         "attempt": job.attempt,

@@ -62,9 +62,9 @@ async def recover(api: Api, request: web.Request) -> web.Response:
     ask = requests.taken(requests.RecoverAsk, await read_object(request, api.settings.max_body))
     done: list[JobId] = []
     refused: list[tuple[JobId, str]] = []
-    for id in ask.ids:
+    for id, epoch in ask.runs():
         try:
-            await api.queue.recover(id)
+            await api.queue.recover(id, epoch)
             done.append(id)
         except (JobNotFound, NotAllowed) as error:
             refused.append((id, str(error)))

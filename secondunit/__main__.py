@@ -1,6 +1,19 @@
-"""`python -m secondunit` is the `secondunit` command."""
+"""The `secondunit` command, also as `python -m secondunit`; for the daemon, signal handlers stand before all else."""
 
-from secondunit.cli.main import main
+import sys
+
+from secondunit.daemon.process import signals
+
+
+def main() -> None:
+    """The console script."""
+    signals.streams_open()
+    if sys.argv[1:2] == ["run"]:
+        signals.stand()
+    from secondunit.cli.main import main as command
+
+    command()
+
 
 if __name__ == "__main__":
     main()

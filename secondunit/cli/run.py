@@ -2,24 +2,34 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+
+DIED = 70
 
 
 @click.command()
 def run() -> None:
     """Start the daemon; it stays in the foreground and logs to stderr.
 
-    SIGTERM drains: running jobs get DRAIN_SECONDS, then go back to the queue; a second signal stops at once.
-    Exit codes: 0 drained, 70 a part of it died, 74 the database or its disk failed, 75 another daemon has the database,
-    78 wrong settings.
+    SIGTERM, SIGINT and SIGHUP drain: running jobs get DRAIN_SECONDS, then go back to the queue; a second signal stops
+    at once. SIGQUIT writes what every thread does into the log. Exit codes: 0 drained, 70 a part of it died or stood
+    still, 74 the database or its disk failed, 75 another daemon has the database, 78 wrong settings.
     """
-    with _unseen("rich"):  # structlog takes it where it finds it, for 3.5 MiB that the daemon has no use for
-        from secondunit.daemon.main import run as run_daemon
+    code = DIED
+    try:
+        with _unseen("rich"):  # structlog takes it where it finds it, for 3.5 MiB that the daemon has no use for
+            from secondunit.daemon.main import run as run_daemon
 
-    sys.exit(run_daemon(os.environ))
+        code = run_daemon(os.environ)
+    except BaseException:  # noqa: BLE001  the process ends here, with a code that is documented
+        traceback.print_exc()
+    finally:
+        # Not sys.exit: Python would wait for threads that hang, and for the reader of what is left to be printed.
+        os._exit(code)
 
 
 @contextmanager

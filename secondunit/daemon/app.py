@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from random import SystemRandom
@@ -38,7 +39,18 @@ from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.process import garbage_collector as garbage
 from secondunit.daemon.process.clock import SystemClock
-from secondunit.daemon.process.lifecycle import Stop, Systemd, drain, stop_on_signals
+from secondunit.daemon.process.exit_codes import DRAINED
+from secondunit.daemon.process.lifecycle import (
+    LAST_WORDS,
+    Host,
+    Stop,
+    beat,
+    beside,
+    drain,
+    keep_lines,
+    stop_on_signals,
+    vital,
+)
 from secondunit.daemon.process.randomness import StockedRandom
 from secondunit.daemon.wiring.backend import backend_of, poller_of
 from secondunit.daemon.wiring.background import loops
@@ -59,30 +71,31 @@ from secondunit.queue.worker import Worker
 log = structlog.get_logger(__name__)
 
 
-async def serve(config: Config, systemd: Systemd) -> None:
+async def serve(config: Config, host: Host) -> None:
     """Be the daemon until a signal, and drain; an exception group if a part died that must not."""
     settings = config.settings
-    clock, boot = SystemClock(), secrets.token_hex(8)
-    for warning in config.warnings:
-        log.warning("config.odd", message=warning)
+    clock, boot, stop = SystemClock(), secrets.token_hex(8), Stop(host.leave)
     watchers = _watchers(settings, clock)
     emit = Sinks(JobLog(clock), DeliveryLog(), *watchers.sinks())
-    with stop_on_signals() as stop:
-        async with (
-            store_of(settings.database) as store,
-            tools_of(settings, clock, store, emit) as tools,
-            sessions_of(settings) as (session, operators),
-        ):
-            work = WorkFolders(settings.data_dir)
-            freed = await leases.reclaim(store, clock, boot, emit)
-            log.info("daemon.starting", message=f"starting as boot {boot}; {freed} jobs of an earlier one run again")
-            await tidy(store, work, settings.roots)
-            found = discover(tools, settings)
-            _report(found, settings)
-            world = World(settings, clock, boot, store, tools, work, session, operators, watchers, emit)
-            components = _compose(world, found)
-            async with asyncio.TaskGroup() as group:
-                await _run(group, world, components, stop, systemd)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(stop_on_signals(stop))
+        await stack.enter_async_context(beside(beat(host.switch), keep_lines(host.log, emit)))
+        for warning in config.warnings:
+            log.warning("config.odd", message=warning)
+        store = await stack.enter_async_context(store_of(settings.database))
+        tools = await stack.enter_async_context(tools_of(settings, clock, store, emit))
+        session, operators = await stack.enter_async_context(sessions_of(settings))
+        work = WorkFolders(settings.data_dir)
+        freed = await leases.reclaim(store, clock, boot, emit)
+        log.info("daemon.starting", message=f"starting as boot {boot}; {freed} jobs of an earlier one run again")
+        await tidy(store, work, settings.roots)
+        found = discover(tools, settings)
+        _report(found, settings)
+        world = World(host, settings, clock, boot, store, tools, work, session, operators, watchers, emit)
+        components = _compose(world, found)
+        async with asyncio.TaskGroup() as group:
+            await _run(group, world, components, stop, host)
+        host.leave(LAST_WORDS, DRAINED)
 
 
 def _compose(world: World, found: DiscoveredJobTypes) -> Components:
@@ -99,7 +112,8 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     backend = backend_of(settings, world.operators, clock)
     poller = poller_of(settings, backend, queue, store.cache, clock, random, results=watchers.results, emit=emit)
     deliverer = Deliverer(store.outbox, _senders(world, backend), clock, random, emit=emit)
-    parts = Watched(disk, watchers.poisoned, poller, world.tools.gemini, world.tools.geocoder)
+    providers = world.tools.gemini, world.tools.geocoder
+    parts = Watched(disk, world.host.log, watchers.poisoned, poller, *providers)
     checkup = Checkup(queue, _box(world, found), parts, clock, emit)
     partial_retrier = PartialRetrier(clock, found.specs, emit)
     uploads = Uploads(settings.uploads, settings.max_upload_mb << 20, clock, found.known)
@@ -187,12 +201,12 @@ def _box(world: World, found: DiscoveredJobTypes) -> Box:
     )
 
 
-async def _run(group: asyncio.TaskGroup, world: World, components: Components, stop: Stop, systemd: Systemd) -> None:
-    settings = world.settings
-    endless = [group.create_task(loop) for loop in loops(world, components, systemd)]
+async def _run(group: asyncio.TaskGroup, world: World, components: Components, stop: Stop, host: Host) -> None:
+    settings, systemd = world.settings, host.systemd
+    endless = [group.create_task(vital(loop, host.leave)) for loop in loops(world, components, systemd)]
     async with listening(components.api, settings.host, settings.port, settings.control) as port:
-        group.create_task(components.worker.run())
-        deliveries = group.create_task(components.deliverer.run())
+        group.create_task(vital(components.worker.run(), host.leave))
+        deliveries = group.create_task(vital(components.deliverer.run(), host.leave))
         garbage.settle()
         _announce(settings, port, components.queue)
         systemd.notifier.send(READY=1, STATUS=f"serving http://{settings.host}:{port}")

@@ -1,5 +1,6 @@
 """From an environment to an exit code: settings, log, lock, then the daemon itself."""
 
+import asyncio
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,60 +12,91 @@ import uvloop
 from secondunit.daemon.app import serve
 from secondunit.daemon.config.loader import BadConfig, Config, load
 from secondunit.daemon.config.settings import Database
-from secondunit.daemon.process import logs
-from secondunit.daemon.process.lifecycle import Systemd
+from secondunit.daemon.process import logs, signals
+from secondunit.daemon.process.dead_man_switch import DeadManSwitch, leave
+from secondunit.daemon.process.exit_codes import (
+    ANOTHER_HAS_IT,
+    DRAINED,
+    LOOP_DIED,
+    MISCONFIGURED,
+    STORE_FAILED,
+    causes,
+)
+from secondunit.daemon.process.lifecycle import LAST_WORDS, Host, Systemd
 from secondunit.daemon.process.lock import Locked
+from secondunit.daemon.process.log_sink import LogSink
+from secondunit.daemon.process.logs import Strays
 from secondunit.daemon.process.systemd import Notifier
 from secondunit.daemon.wiring.database import locked, lost
 from secondunit.queue.errors import StoreBroken, StoreFull
 
-DRAINED, LOOP_DIED, STORE_FAILED, ANOTHER_HAS_IT, MISCONFIGURED = 0, 70, 74, 75, 78
 OURS_ALONE = 0o077
+LAST_LINES = 1.0  # so long a slow reader of the log may take for them
+STDERR = 2
 
 log = structlog.get_logger(__name__)
 
 
 def run(environ: Mapping[str, str]) -> int:
     """Be the daemon until it is asked to stop; its exit code."""
+    sink = LogSink(STDERR if sys.stderr else None)
+    try:
+        return _configured(environ, sink)
+    except BaseException as error:
+        log.exception("daemon.died", message=f"the process can't go on: {error!r}")
+        return LOOP_DIED
+    finally:
+        sink.close(LAST_LINES)
+
+
+def _configured(environ: Mapping[str, str], sink: LogSink) -> int:
     try:
         config = load(environ)
     except BadConfig as error:
-        sys.stderr.write(f"{error}\n")
+        sink.write(f"{error}\n")
         return MISCONFIGURED
     settings = config.settings
-    logs.configure(settings.log_format, settings.log_level, settings.secrets())
+    sink.tell = logs.configure(settings.log_format, settings.log_level, settings.secrets(), sink)
+    sys.stderr = Strays()  # what a library prints must not wait for a reader either
     os.umask(OURS_ALONE)
+    switch = DeadManSwitch(settings.stuck_seconds, LOOP_DIED, sink.fileno(), signals.stand_again)
     try:
-        return _locked(config, _systemd(environ))
+        return _locked(config, Host(_systemd(environ), sink, switch, leave))
     except Locked as error:
         return _told(ANOTHER_HAS_IT, "daemon.locked", f"another daemon has the database: {error}")
     except OSError as error:
         return _told(STORE_FAILED, "daemon.failed", f"{settings.data_dir} can't be used: {error}")
 
 
-def _locked(config: Config, systemd: Systemd) -> int:
+def _locked(config: Config, host: Host) -> int:
     settings = config.settings
+    signals.stand().begin()
     for folder in (settings.data_dir, settings.uploads, *_default_roots(config)):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(settings.database):
+        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         try:
-            uvloop.run(serve(config, systemd))
-        except Exception as error:  # noqa: BLE001  the process ends here: its exit code says of what
-            return _died(error, settings.database)
-    return DRAINED
+            runner.run(serve(config, host))
+            code = DRAINED
+        except BaseException as error:  # noqa: BLE001  the process ends here: its exit code says of what
+            code = _died(error, settings.database)
+        host.switch.disarm()
+        host.leave(LAST_WORDS, code)  # a thread that hangs is waited for no longer
+        runner.close()
+    return code
 
 
-def _died(error: Exception, database: Database) -> int:
-    causes = list(_leaves(error))
-    faults = [fault for cause in causes if isinstance(cause, BadConfig) for fault in cause.faults]
-    broken = [cause for cause in causes if isinstance(cause, StoreBroken | StoreFull)]
+def _died(error: BaseException, database: Database) -> int:
+    ended = list(causes(error))
+    faults = [fault for cause in ended if isinstance(cause, BadConfig) for fault in cause.faults]
+    broken = [cause for cause in ended if isinstance(cause, StoreBroken | StoreFull)]
     if faults:
         return _told(MISCONFIGURED, "config.fault", *faults)
     if broken:
         return _told(STORE_FAILED, "store.failed", *map(str, broken))
     if why := lost(database):  # whatever stumbled over it first
         return _told(STORE_FAILED, "store.failed", why)
-    log.error("daemon.died", message=f"a part that must not end has died: {causes[0]!r}", exc_info=error)
+    log.error("daemon.died", message=f"a part that must not end has died: {ended[0]!r}", exc_info=error)
     return LOOP_DIED
 
 
@@ -72,14 +104,6 @@ def _told(code: int, event: str, *messages: str) -> int:
     for message in messages:
         log.error(event, message=message)
     return code
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for member in error.exceptions:
-            yield from _leaves(member)
-    else:
-        yield error
 
 
 def _default_roots(config: Config) -> Iterator[Path]:

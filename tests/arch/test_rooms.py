@@ -52,6 +52,7 @@ CATCHES_EVERYTHING = {
     "daemon/config/job_types.py": "somebody else's code at import: the daemon and its other job types go on without it",
     "daemon/config/plugin_guard.py": "somebody else's code, asked by the daemon's loops: a fault would end them",
     "daemon/http/server.py": "the HTTP middleware: what a request raised becomes a problem",
+    "cli/run.py": "the process ends, with a documented code whatever it could not even import",
     "daemon/main.py": "the process ends: what ended it becomes its exit code",
     "queue/instrumentation.py": "a sink: what watches a run, a request or a loop must not be able to end it",
     "queue/stores/sqlite/writer.py": "the writer's thread: what a decision raised is raised again in its caller's task",

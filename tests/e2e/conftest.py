@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +103,7 @@ class Daemon:
         """What it said so far."""
         return self._log.read_text()
 
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    def call(self, method: str, path: str, body: Any = None, within: float = 30, **headers: str) -> Answer:
         """One request; every status is an answer."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
         for name, value in headers.items():
@@ -112,7 +112,7 @@ class Daemon:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310  our own daemon's address
+            with urllib.request.urlopen(request, timeout=within) as response:  # noqa: S310  our own daemon's address
                 return Answer(response.status, _content(response.read()))
         except urllib.error.HTTPError as error:
             with error:
@@ -170,17 +170,21 @@ def start(tmp_path: Path) -> Iterator[StartDaemon]:
 
 @contextmanager
 def starting(folder: Path) -> Iterator[StartDaemon]:
-    """Start daemons that keep everything in this folder; all of them end with it."""
+    """Start daemons that keep everything in this folder; all of them end with it.
+
+    `stderr` is written to in place of the log, `under` a command that takes the daemon's as its arguments.
+    """
     started: list[Daemon] = []
     plugins = installed_plugin(folder / "plugins", "sleeper", PLUGIN)
 
-    def start(**environ: str) -> Daemon:
+    def start(*, stderr: int | None = None, under: Sequence[str] = (), **environ: str) -> Daemon:
         port = free_port()
         log = folder / f"daemon-{len(started)}.log"
         environment = environment_of(folder / "data", plugins) | {"PORT": str(port)} | environ
         with log.open("wb") as stream:
+            command = [*under, sys.executable, "-P", "-m", "secondunit", "run"]
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "secondunit", "run"], env=environment, cwd=folder, stderr=stream
+                command, env=environment, cwd=folder, stderr=stream if stderr is None else stderr
             )
         started.append(Daemon(process, port, folder / "data", log))
         return started[-1]

@@ -193,6 +193,7 @@ class Settings(BaseModel):
     retry: Mapping[TypeName, RetryTable] = Field({}, description="a table [types.T.retry]")
     lease_seconds: int = _count(30, 1, 3600, "seconds")
     drain_seconds: int = _count(300, 0, 86_400, "seconds")
+    stuck_seconds: int = _count(20, 0, 3600, "seconds, 0 for never")
     max_queued_jobs: int = _count(1_000_000, 1, 10**9)
 
     retention_hours: int = _count(24, 1, 87_600, "hours")

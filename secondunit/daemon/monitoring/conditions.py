@@ -144,6 +144,11 @@ def _room(seen: Inspection) -> str:
     return f"{seen.free >> 20} MiB are free on the disk of DATA_DIR"
 
 
+def _log_lost(seen: Inspection) -> Iterator[Finding]:
+    if seen.parts.log.losing:
+        yield Finding(f"{seen.parts.log.lost} lines of the log were lost: nobody takes what is written to stderr")
+
+
 def _failed_jobs(seen: Inspection) -> Iterator[Finding]:
     listed = seen.parts.poller.state.found if seen.parts.poller else 0
     if listed > seen.box.failed_jobs:
@@ -194,6 +199,7 @@ KINDS = (
     Kind("dead_deliveries", "`secondunit jobs deliveries JOB` says why; --retry sends them again", _dead_deliveries),
     Kind("disk_full", "free some space, it goes on by itself", _disk_full),
     Kind("disk_low", "free some space", _disk_low),
+    Kind("log_lost", "restart what reads the log; jobs go on without it", _log_lost),
     Kind("failed_jobs", "see what keeps them from being analysed online", _failed_jobs),
     Kind("backend_refused", "set INTERNAL_API_KEY to the key that the backend knows, and restart", _backend_refused),
     Kind("backend_down", "see to the backend, or to BACKEND_API_URL; polling goes on by itself", _backend_down),

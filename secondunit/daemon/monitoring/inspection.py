@@ -71,11 +71,21 @@ class Box:
     browser: Mapping[str, object] = field(default_factory=dict)
 
 
+class Lines(Protocol):
+    """The log: whether lines of it are being lost, and how many were."""
+
+    @property
+    def losing(self) -> bool: ...
+
+    lost: int
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """The parts that are asked how they are; None where there is no such part."""
 
     disk: Guard
+    log: Lines
     poisoned: Poison
     poller: Takeover | None = None
     gemini: Metered | None = None

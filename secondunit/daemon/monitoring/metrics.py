@@ -14,7 +14,7 @@ from secondunit.daemon.automation.poller import BackendJobs, Polled
 from secondunit.daemon.delivery.dispatcher import DeliveryTried
 from secondunit.daemon.monitoring.conditions import ConditionsSeen
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
-from secondunit.daemon.process.lifecycle import LoopLagged
+from secondunit.daemon.process.lifecycle import LogLinesLost, LoopLagged
 from secondunit.handlers.tools.gemini.client import TokensUsed
 from secondunit.handlers.tools.geocoding.client import PlaceSought
 from secondunit.queue.clock import Clock
@@ -111,6 +111,10 @@ class Metrics:
 
         lag = self._gauge("event_loop_lag_seconds", "How late the event loop last ran what was due.")
         self._on(LoopLagged, lambda fact: lag.set(fact.seconds))
+
+        lost = self._counter("log_lines_lost", "Lines of the log that nobody took.")
+        self._on(LogLinesLost, lambda fact: lost.labels().inc(fact.number))
+        lost.labels()
 
         degraded = self._gauge("degraded", "1 for each reason why the daemon is not well.", "reason")
 

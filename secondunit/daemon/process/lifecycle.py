@@ -1,28 +1,31 @@
 """From the first signal to the last: asking the daemon to stop, draining it, and telling systemd that it lives."""
 
 import asyncio
-import os
-import signal
-import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
+from secondunit.daemon.process import signals
+from secondunit.daemon.process.dead_man_switch import DeadManSwitch
+from secondunit.daemon.process.exit_codes import DRAINED, exit_code
+from secondunit.daemon.process.log_sink import LogSink
 from secondunit.daemon.process.systemd import Notifier
 from secondunit.queue.instrumentation import Fact, Sink
 
 EXTEND_EVERY = 5.0
 EXTEND_BY = 20.0
-TO_STOP = 6.0
+TO_STOP = 5.0
 LEAVE_AFTER = 9.0  # from the second signal on; ten are promised
-LAST_WORDS = 20.0
+LAST_WORDS = 5.0
 MEASURE_EVERY = 1.0
 LARGEST_LAG = 2.0
+PUSH_EVERY, PUSH_SOON = 1.0, 0.05
 
 log = structlog.get_logger(__name__)
+Leave = Callable[[float, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,26 @@ class Systemd:
     every: float
 
 
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The process around the daemon: who started it, where its log goes, the switch that ends it, and its last resort.
+
+    `leave(seconds, code)` ends the process so much later whatever still runs in it.
+    """
+
+    systemd: Systemd
+    log: LogSink
+    switch: DeadManSwitch
+    leave: Leave
+
+
 class Stop:
     """What was asked of the daemon: `asked` to drain, `pressed` to stop at once.
 
-    `leave(seconds)` ends the process so much later whatever still runs in it: a handler may ignore that it is stopped.
+    `leave` is the host's: a handler may ignore that it is stopped, a thread may hang.
     """
 
-    def __init__(self, leave: Callable[[float], None] = lambda seconds: None) -> None:
+    def __init__(self, leave: Leave = lambda seconds, code: None) -> None:
         self.asked = asyncio.Event()
         self.pressed = asyncio.Event()
         self.leave = leave
@@ -49,33 +65,72 @@ class Stop:
         if self.asked.is_set():
             log.warning("daemon.pressed", message=f"{by} again: stopping at once")
             self.pressed.set()
-            self.leave(LEAVE_AFTER)
+            self.leave(LEAVE_AFTER, DRAINED)
         else:
             log.info("daemon.asked", message=f"{by}: draining; once more stops at once")
             self.asked.set()
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[Stop]:
-    """Listen for SIGTERM and SIGINT."""
-    stop = Stop(leave_by_force)
-    loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
-        loop.add_signal_handler(number, stop.ask, number.name)
+def stop_on_signals(stop: Stop) -> Iterator[None]:
+    """Let signals ask `stop` while this is open, also those that came before; after it they do nothing more."""
+    loop, bell = asyncio.get_running_loop(), signals.stand()
+
+    def asked(by: str) -> None:
+        bell.heard()
+        stop.ask(by)
+
+    bell.listen(lambda by: loop.call_soon_threadsafe(asked, by), lambda: stop.leave(LEAVE_AFTER, DRAINED))
     try:
-        yield stop
+        yield
     finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_IGN)  # asked once more it must not look as if killed
+        signals.dismiss()
 
 
-def leave_by_force(seconds: float) -> None:
-    """End the process so much later, as `kill -9` would but with 0: children die, the next start frees the leases."""
-    timer = threading.Timer(seconds, os._exit, (0,))
-    timer.daemon = True
-    timer.start()
+@asynccontextmanager
+async def beside(*loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run these from now on until this is closed, whatever else begins, serves and ends meanwhile."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def beat(switch: DeadManSwitch) -> None:
+    """Keep the switch from ending the process, for as long as the loop turns."""
+    while True:
+        switch.beat()
+        await asyncio.sleep(switch.every)
+
+
+class LogLinesLost(Fact, frozen=True):
+    """So many lines of the log were lost since the last time."""
+
+    number: int
+
+
+async def keep_lines(log: LogSink, emit: Sink) -> None:
+    """Write what waits for the reader of the log, and announce what is lost."""
+    known = 0
+    while True:
+        log.push()
+        if log.lost > known:
+            emit(LogLinesLost(log.lost - known))
+            known = log.lost
+        await asyncio.sleep(PUSH_SOON if log.waiting else PUSH_EVERY)
+
+
+async def vital(part: Coroutine[Any, Any, None], leave: Leave) -> None:
+    """Run a part that must not end. If it dies the process ends soon, whatever the others make of being cancelled."""
+    try:
+        await part
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        leave(LAST_WORDS, exit_code(error))
+        raise
 
 
 class Drains(Protocol):
@@ -107,7 +162,7 @@ async def drain(worker: Drains, stop: Stop, notifier: Notifier, grace: float) ->
     worker.stop_all("the daemon was stopped; the job starts again with it")
     if not await _within(worker, TO_STOP):
         log.error("daemon.unstopped", message="some runs did not stop in time; the next start queues their jobs again")
-        stop.leave(LAST_WORDS)
+        stop.leave(LAST_WORDS, DRAINED)
 
 
 async def _within(worker: Drains, grace: float) -> bool:

@@ -1,15 +1,16 @@
 """Logs: events with keys, to stderr, as text for a person or JSON lines for a machine, and no secret in either."""
 
+import io
 import json
 import logging
-import sys
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from secondunit.daemon.process.visible_text import visible, visible_json
 
 KEYS = (
     "timestamp",
@@ -25,13 +26,31 @@ KEYS = (
 )
 QUIET = ("asyncio", "aiosqlite", "aiohttp", "PIL", "urllib3", "httpx")
 SHORTEST_SECRET = 4
+INDENTED = "    "
+
+log = structlog.get_logger(__name__)
 
 
-def configure(format: str, level: str, secrets: Collection[str], stream: TextIO = sys.stderr) -> None:
-    """Send everything that is logged, by us and by libraries, to `stream`; `format` is "auto", "console" or "json"."""
-    console = stream.isatty() if format == "auto" else format == "console"
-    ending = [_named, _for_people(secrets, stream.isatty()) if console else _for_machines(secrets)]
-    handler = _LibraryLines(stream)
+class Lines(Protocol):
+    """Takes lines."""
+
+    def write(self, text: str, /) -> object:
+        """Take whole lines, and never wait nor raise."""
+        ...
+
+    def isatty(self) -> bool:
+        """Whether a person reads."""
+        ...
+
+
+def configure(format: str, level: str, secrets: Collection[str], sink: Lines) -> Callable[[int], str]:
+    """Send everything that is logged, by us and by libraries, to `sink`; `format` is "auto", "console" or "json".
+
+    Gives what makes the line that says how many were lost.
+    """
+    console = sink.isatty() if format == "auto" else format == "console"
+    ending = [_named, _for_people(secrets, sink.isatty()) if console else _for_machines(secrets)]
+    handler = _LibraryLines(sink)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_shared(), processors=ending))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -40,11 +59,12 @@ def configure(format: str, level: str, secrets: Collection[str], stream: TextIO 
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.configure(
         processors=[*_shared(), *ending],
-        logger_factory=partial(_Sink, stream),
+        logger_factory=partial(_Logger, sink),
         # A line below the level costs a call; with the level judged by a processor, 33 us in place of 10.
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
+    return partial(_lost, [*_shared(), *ending])
 
 
 def get(name: str) -> Any:
@@ -52,29 +72,54 @@ def get(name: str) -> Any:
     return structlog.stdlib.get_logger(name)
 
 
-class _Sink:
+class _Logger:
     """Writes lines of one of our loggers; the way through a record of `logging` would double what a line costs."""
 
-    def __init__(self, stream: TextIO, name: str = "secondunit") -> None:
+    def __init__(self, sink: Lines, name: str = "secondunit") -> None:
         self.name = name
-        self._stream = stream
+        self._sink = sink
 
     def msg(self, line: str) -> None:
-        """Write a line, if there is still somebody to read it."""
-        with suppress(OSError, ValueError):
-            self._stream.write(f"{line}\n")
-            self._stream.flush()
+        """Write a line."""
+        self._sink.write(f"{line}\n")
 
     debug = info = warning = error = critical = msg
 
 
-class _LibraryLines(logging.StreamHandler[TextIO]):
+class _LibraryLines(logging.StreamHandler[Lines]):
     """Writes lines of libraries; of one that can't be put together it says where it comes from, and nothing in it."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Python's own would print the line's arguments, secrets among them, and raise where stderr is closed."""
+        """Python's own would print the line's arguments, secrets among them."""
         told = f"a line of {record.name} at {record.pathname}:{record.lineno} can't be written"
         get(__name__).error("log.broken", message=told)
+
+
+class Strays(io.TextIOBase):
+    """Takes the place of sys.stderr: what is printed there, warnings and last words of threads, are lines as well."""
+
+    def __init__(self) -> None:
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        """Log each line that is whole now."""
+        *lines, self._begun = f"{self._begun}{text}".split("\n")
+        for line in lines:
+            log.warning("stderr", message=line)
+        return len(text)
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+
+def _lost(processors: Sequence[Processor], number: int) -> str:
+    told = io.StringIO()
+    message = f"{number} lines of this log were lost: nobody took them"
+    anyway = structlog.make_filtering_bound_logger("debug")
+    teller = structlog.wrap_logger(_Logger(told, __name__), processors, wrapper_class=anyway)
+    teller.warning("log.lost", message=message, lines=number)
+    return told.getvalue()
 
 
 def _shared() -> list[Processor]:
@@ -106,8 +151,8 @@ def _for_machines(secrets: Collection[str]) -> Processor:
         try:
             line = _json(event)
         except TypeError:  # of a key that JSON does not take
-            return _json(_struck(event, forms))
-        return _json(_struck(event, forms)) if any(form in line for form in quoted) else line
+            return visible_json(_json(_struck(event, forms)))
+        return visible_json(_json(_struck(event, forms)) if any(form in line for form in quoted) else line)
 
     return rendered
 
@@ -124,7 +169,7 @@ def _for_people(secrets: Collection[str], colors: bool) -> Processor:
         if event.get("event_type") == event["event"]:
             event["event_type"] = None
         event["event"] = message or event["event"]
-        return render(logger, method, {key: value for key, value in event.items() if value is not None})
+        return render(logger, method, {key: _shown(key, value) for key, value in event.items() if value is not None})
 
     return readable
 
@@ -151,6 +196,15 @@ def _struck(event: EventDict, forms: Sequence[str]) -> dict[str, Any]:
         return text
 
     return {key: struck(value) for key, value in event.items()}
+
+
+def _shown(key: str, value: Any) -> Any:
+    """A value as a terminal may have it: on one line, and a traceback on lines that begin as no other line does."""
+    if not isinstance(value, str):
+        return value  # shown by repr()
+    if key == "exception":
+        return "\n".join(INDENTED + visible(line) for line in value.split("\n"))
+    return visible(value)
 
 
 def _plain(value: Any) -> Any:

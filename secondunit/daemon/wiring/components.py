@@ -18,6 +18,7 @@ from secondunit.daemon.monitoring.health import Checkup
 from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.process.clock import SystemClock
+from secondunit.daemon.process.lifecycle import Host
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.instrumentation import Sink
@@ -47,6 +48,7 @@ class World:
     `session` goes to addresses that callers choose, `operators` to those that the operator chose.
     """
 
+    host: Host
     settings: Settings
     clock: SystemClock
     boot: str

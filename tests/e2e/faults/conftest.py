@@ -6,10 +6,12 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import installed_plugin
+from tests.e2e.faults.mischief_plugin import PLUGIN as MISCHIEF
 
 NOTING = """
 import asyncio
@@ -100,3 +102,17 @@ def is_alive(pid: int) -> bool:
         os.kill(pid, 0)
         return True
     return False
+
+
+@pytest.fixture
+def mischief(tmp_path: Path) -> Callable[[Any, str], str]:
+    """A job type that does to its daemon what its payload names; submits such a job, its id."""
+    installed_plugin(tmp_path / "plugins", "mischief", MISCHIEF)
+
+    def submit(daemon: Any, how: str) -> str:
+        body = {"type": "mischief", "payload": {"how": how}, "retryPolicy": {"maxRetries": 0}}
+        answer = daemon.call("POST", "/api/jobs", body)
+        assert answer.status == 201, answer
+        return str(answer.body["jobId"])
+
+    return submit

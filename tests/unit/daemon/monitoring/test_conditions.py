@@ -59,6 +59,10 @@ async def disk_full(watch: Watch) -> None:
     watch.disk.closed = True
 
 
+async def log_lost(watch: Watch) -> None:
+    watch.log.losing, watch.log.lost = True, 7
+
+
 async def polled(watch: Watch, **changed: Any) -> None:
     watch.poller.state = Polling(**changed)
 
@@ -77,6 +81,7 @@ async def geocoder_trouble(watch: Watch) -> None:
 
 BREAKS: dict[str, Break] = {
     "store_broken": store_broken,
+    "log_lost": log_lost,
     "plugin_broken": partial(boxed, broken=[BrokenJobType("a module", "ImportError: x")]),
     "ffmpeg_missing": partial(boxed, media=MediaMissing("no ffmpeg was found")),
     "gemini_key_missing": partial(boxed, gemini=False),

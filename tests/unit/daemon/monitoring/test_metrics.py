@@ -10,7 +10,7 @@ from secondunit.daemon.monitoring.conditions import Condition, ConditionsSeen
 from secondunit.daemon.monitoring.exposition import Exposition
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
 from secondunit.daemon.monitoring.metrics import Metrics
-from secondunit.daemon.process.lifecycle import LoopLagged
+from secondunit.daemon.process.lifecycle import LogLinesLost, LoopLagged
 from secondunit.handlers.tools.gemini.client import TokensUsed
 from secondunit.handlers.tools.gemini.responses import Usage
 from secondunit.handlers.tools.geocoding.client import PlaceSought
@@ -149,16 +149,19 @@ async def test_the_share_of_places_found_is_of_those_asked_for() -> None:
     assert values['secondunit_geocoded_total{outcome="found"}'] == 2
 
 
-async def test_requests_phases_and_lag_are_observed() -> None:
+async def test_requests_phases_lag_and_lost_lines_are_observed() -> None:
     subject = Subject()
     subject.hear(RequestAnswered("GET", "/api/jobs/{id}", 200, 0.02))
     subject.hear(PhaseEnded("locations", "geocode", 2.0))
     subject.hear(LoopLagged(0.25))
+    assert (await subject.scraped())["secondunit_log_lines_lost_total"] == 0
+    subject.hear(LogLinesLost(7))
     values = await subject.scraped()
     route = 'secondunit_http_request_duration_seconds_count{method="GET",route="/api/jobs/{id}",status="200"}'
     assert values[route] == 1
     assert values['secondunit_phase_duration_seconds_sum{phase="geocode",type="locations"}'] == 2
     assert values["secondunit_event_loop_lag_seconds"] == 0.25
+    assert values["secondunit_log_lines_lost_total"] == 7
 
 
 async def test_polls_and_deliveries_are_observed_and_only_a_result_counts_as_given_back() -> None:

@@ -39,6 +39,14 @@ class FakeDisk:
 
 
 @dataclass
+class FakeLines:
+    """The log."""
+
+    losing: bool = False
+    lost: int = 0
+
+
+@dataclass
 class FakePoller:
     """The poller's state."""
 
@@ -82,6 +90,7 @@ class Watch:
             "failed_jobs": 10,
         }
         self.disk, self.poller, self.gemini, self.geocoder = FakeDisk(), FakePoller(), FakeProvider(), FakeProvider()
+        self.log = FakeLines()
         self.poisoned = PoisonedJobs(self.clock)
         self.metrics = Metrics(self.clock)
         self.alerts = Alerts(AFTER, self.clock, "box-1")
@@ -96,7 +105,7 @@ class Watch:
     def checkup(self) -> Checkup:
         """The health check; what stands in `box` is taken when it is first asked for."""
         if self._checkup is None:
-            parts = Watched(self.disk, self.poisoned, self.poller, self.gemini, self.geocoder)
+            parts = Watched(self.disk, self.log, self.poisoned, self.poller, self.gemini, self.geocoder)
             self._checkup = Checkup(self.rig.queue, Box(**self.box), parts, self.clock, self.emit)
         return self._checkup
 

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.daemon.process.lifecycle import Stop, drain
+from secondunit.daemon.process.lifecycle import LogLinesLost, Stop, beside, drain, keep_lines, vital
 from secondunit.daemon.process.lock import Locked, box_lock, lock_path
+from secondunit.daemon.process.log_sink import LogSink
 from secondunit.daemon.process.systemd import Notifier
+from secondunit.queue.errors import StoreBroken, StoreFull
+from secondunit.queue.instrumentation import Fact
 
 
 class Working:
@@ -24,11 +27,12 @@ class Working:
         self.graces: list[float] = []
         self.stopped: list[str] = []
         self.on_drain: Callable[[], None] = lambda: None
+        self.patience: float | None = None
 
     async def drain(self, grace: float) -> None:
         self.graces.append(grace)
         self.on_drain()
-        async with asyncio.timeout(grace):
+        async with asyncio.timeout(grace if self.patience is None else self.patience):
             await self.ended.wait()
 
     def stop_all(self, why: str) -> None:
@@ -137,3 +141,57 @@ def test_a_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     finally:
         child.kill()
         child.communicate()
+
+
+async def test_a_vital_part_that_dies_ends_the_process_soon_with_the_code_of_its_death() -> None:
+    left: list[tuple[float, int]] = []
+
+    async def dies(error: BaseException) -> None:
+        raise error
+
+    class Odd(BaseException):
+        """No Exception, as a plugin may raise it."""
+
+    for error in (ValueError("x"), StoreBroken("gone"), Odd("odd"), ExceptionGroup("both", [StoreFull("full")])):
+        with pytest.raises(type(error)):
+            await vital(dies(error), lambda seconds, code: left.append((seconds, code)))
+    assert [code for _, code in left] == [70, 74, 70, 74] and all(0 < seconds <= 10 for seconds, _ in left)
+
+
+async def test_a_vital_part_that_is_cancelled_or_ends_leaves_the_process_alone() -> None:
+    left: list[float] = []
+    task = asyncio.create_task(vital(asyncio.sleep(3600), lambda seconds, code: left.append(seconds)))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    await vital(asyncio.sleep(0), lambda seconds, code: left.append(seconds))
+    assert task.cancelled() and left == []
+
+
+async def test_runs_that_do_not_stop_are_left_soon_with_0() -> None:
+    left: list[tuple[float, int]] = []
+    worker, stop = Working(), Stop(lambda seconds, code: left.append((seconds, code)))
+    worker.stop_all = lambda why: None  # type: ignore[method-assign]
+    worker.patience = 0.0
+    await drain(worker, stop, Notifier(None), 0)
+    assert [code for _, code in left] == [0]
+
+
+async def test_what_the_reader_of_the_log_did_not_take_is_written_later_and_what_is_lost_is_announced() -> None:
+    facts: list[Fact] = []
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    sink = LogSink(write, lambda number: f"lost {number}\n")
+    sink.write("x" * (1 << 17) + "\n")
+    async with beside(keep_lines(sink, facts.append)):
+        while sink.waiting:
+            with suppress(BlockingIOError):
+                os.read(read, 1 << 20)
+            await asyncio.sleep(0.01)
+        sink.lost += 3
+        while not facts:
+            await asyncio.sleep(0.01)
+    assert facts == [LogLinesLost(3)]
+    sink.close(0)
+    for end in (read, write):
+        os.close(end)

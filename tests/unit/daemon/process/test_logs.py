@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr
 from datetime import UTC, datetime
@@ -181,21 +182,6 @@ def test_a_secret_is_found_however_a_line_quotes_it(stream: io.StringIO, secret:
     assert "key" not in text and "quoted" not in text
 
 
-def test_a_log_that_nobody_reads_any_more_stops_nothing(stream: io.StringIO) -> None:
-    ours, theirs, complaints = structlog.get_logger("here"), logging.getLogger("library"), io.StringIO()
-    with redirect_stderr(complaints):
-        ours.info("a", message="heard")
-        assert [line["message"] for line in lines(stream)] == ["heard"]
-        stream.close()
-        ours.info("b", message="lost")
-        theirs.warning("lost too")
-    assert complaints.getvalue() == "", "the one place for complaints is the one that is gone"
-    again = io.StringIO()
-    logs.configure("json", "debug", [SECRET], again)
-    structlog.get_logger("here").info("c", message="heard again")
-    assert [line["message"] for line in lines(again)] == ["heard again"]
-
-
 def test_a_library_whose_line_does_not_fit_together_gives_no_secret_away(stream: io.StringIO) -> None:
     complaints = io.StringIO()
     logs.configure("json", "debug", [SECRET], stream)  # pytest's own handler, which raises, is not among them
@@ -207,13 +193,43 @@ def test_a_library_whose_line_does_not_fit_together_gives_no_secret_away(stream:
     assert "hunter" not in stream.getvalue() + complaints.getvalue()
 
 
-class Broken(io.StringIO):
-    """A pipe whose reader left, or a disk without room."""
-
-    def write(self, text: str) -> int:
-        raise BrokenPipeError(32, "Broken pipe")
+FOREIGN = "film\n2026-01-01 [info] all is well\x1b]0;owned\x07\x9b31m\u202e.mp4"
 
 
-def test_a_reader_that_left_is_no_error_of_the_one_who_writes() -> None:
-    sink = logs._Sink(Broken())
-    assert [method("line") for method in (sink.debug, sink.info, sink.warning, sink.error, sink.critical)] == [None] * 5
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_foreign_text_forges_no_line_and_moves_no_terminal(stream: io.StringIO, format: str) -> None:
+    logs.configure(format, "info", [], stream)
+    log = structlog.get_logger("here")
+    log.info("a", message=f"got {FOREIGN}", path=FOREIGN, deep={"path": [FOREIGN]})
+    logging.getLogger("library").warning("got %s", FOREIGN)
+    text = stream.getvalue()
+    assert text.count("\n") == 2 and text.replace("\n", "").isprintable()
+
+
+def test_a_traceback_for_people_stands_back_from_the_lines(stream: io.StringIO) -> None:
+    logs.configure("console", "info", [], stream)
+    try:
+        raise ValueError(FOREIGN)
+    except ValueError:
+        structlog.get_logger("here").exception("a", message="it broke")
+    first, *others = stream.getvalue().splitlines()
+    assert "it broke" in first and others and all(line.startswith("    ") for line in others)
+    assert "".join(others).isprintable()
+
+
+def test_what_is_printed_to_stderr_is_a_line_of_the_log(stream: io.StringIO) -> None:
+    with redirect_stderr(logs.Strays()):
+        print("a warn", end="", file=sys.stderr)
+        print("ing\nand \x1b[31m another", file=sys.stderr)
+    assert [(line["event"], line["message"]) for line in lines(stream)] == [
+        ("stderr", "a warning"),
+        ("stderr", "and \x1b[31m another"),
+    ]
+
+
+def test_the_line_that_tells_of_lost_ones_looks_like_the_others(stream: io.StringIO) -> None:
+    tell = logs.configure("json", "error", [], stream)
+    told = json.loads(tell(7))
+    assert tuple(told)[: len(logs.KEYS)] == logs.KEYS
+    assert (told["event"], told["level"], told["lines"]) == ("log.lost", "warning", 7)
+    assert "7 lines" in told["message"] and stream.getvalue() == ""

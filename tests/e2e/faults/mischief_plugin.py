@@ -1,0 +1,97 @@
+"""A job type of another distribution that does to its daemon whatever its payload names."""
+
+PLUGIN = """
+import asyncio
+import collections
+import ctypes
+import itertools
+import re
+import sys
+import threading
+import time
+
+from pydantic import BaseModel
+from secondunit.queue.handler import HandlerSpec
+
+EVIL = "(a+)+$", "a" * 60 + "b"
+
+
+class Payload(BaseModel):
+    how: str
+
+
+async def pattern():
+    re.match(*EVIL)
+
+
+async def pattern_in_a_thread():
+    await asyncio.to_thread(re.match, *EVIL)
+
+
+async def extension_that_computes():
+    collections.deque(itertools.repeat(0), 0)
+
+
+async def extension_that_sleeps():
+    while True:
+        ctypes.PyDLL(None).usleep(ctypes.c_uint(10**8))
+
+
+async def blocking_call():
+    time.sleep(1000)
+
+
+async def endless_python():
+    while True:
+        pass
+
+
+async def exit_from_a_callback():
+    asyncio.get_running_loop().call_soon(sys.exit, 5)
+    await asyncio.sleep(1000)
+
+
+async def interrupt_from_a_callback():
+    def interrupt():
+        raise KeyboardInterrupt
+
+    asyncio.get_running_loop().call_soon(interrupt)
+    await asyncio.sleep(1000)
+
+
+async def thread_that_stays():
+    threading.Thread(target=time.sleep, args=(1000,)).start()
+
+
+async def thread_that_hangs():
+    await asyncio.to_thread(time.sleep, 1000)
+
+
+async def deaf():
+    while True:
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            pass
+
+
+async def nothing():
+    pass
+
+
+def build(tools):
+    async def run(ctx, payload):
+        await asyncio.sleep(0.2)
+        await globals()[payload.how]()
+
+    return HandlerSpec(type="mischief", payload=Payload, run=run, concurrency=50)
+"""
+
+STANDS_STILL = (
+    "pattern",
+    "pattern_in_a_thread",
+    "extension_that_computes",
+    "extension_that_sleeps",
+    "blocking_call",
+    "endless_python",
+)

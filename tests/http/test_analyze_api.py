@@ -312,6 +312,26 @@ async def test_a_form_with_an_address_is_no_way_to_send_much(kitchen: Kitchen) -
         assert b" 413 " in await reader.readline()
 
 
+@pytest.mark.parametrize("charset", ["punycode", "idna", "hex", "(", "", "utf-8", 'x"' * 3000])
+async def test_a_form_is_utf_8_whatever_charset_it_names(kitchen: Kitchen, charset: str) -> None:
+    kind = {"Content-Type": f"application/x-www-form-urlencoded; charset={charset}"}
+    problem = await kitchen.post("/analyze-from-url", data=b"video_url=%C3%A9&frames=1", headers=kind, status=422)
+    assert [fault["field"] for fault in problem["errors"]] == ["frames"]
+
+
+@pytest.mark.parametrize("body", [b"a&" * 30_000, b"video_url=%FF", b"video_url=\xff"])
+async def test_a_form_that_is_none_is_refused(kitchen: Kitchen, body: bytes) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    problem = await kitchen.post("/analyze-from-url", data=body, headers=form, status=400)
+    assert problem["type"].endswith(":broken-form")
+
+
+async def test_an_address_of_a_megabyte_is_refused_before_it_is_taken_apart(kitchen: Kitchen) -> None:
+    address = {"video_url": "https://video.example/?" + "a&" * 400_000}
+    problem = await kitchen.post("/analyze-from-url", json=address, status=422)
+    assert "a URL may have 8192 characters" in problem["errors"][0]["message"]
+
+
 async def test_an_address_in_another_content_type_is_refused(kitchen: Kitchen) -> None:
     sent = {"data": f"video_url={URL}", "headers": {"Content-Type": "text/plain"}}
     problem = await kitchen.post("/analyze-from-url", **sent, status=415)
@@ -326,6 +346,7 @@ async def test_another_content_type_is_refused_and_told_which_is_meant(kitchen: 
 
 
 BROKEN = {
+    "endless lines": ("more than 1000 lines", "multipart/form-data; boundary=a", b"\n" * 900_000),
     "no boundary": ("boundary missed", "multipart/form-data", b"whatever"),
     "another boundary": ("starting boundary", "multipart/form-data; boundary=a", b"--b\r\n\r\nx\r\n--b--\r\n"),
     "cut off in the file": (

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 
 from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater
+from secondunit.handlers.tools.network.addresses import LONGEST_URL
 from secondunit.handlers.tools.network.session import retry_after
 from secondunit.queue.clock import Clock
 from secondunit.queue.model import Notice, Status
@@ -172,6 +173,8 @@ def _read_row(index: int, row: Any) -> FailedAnalysis | BadRow | None:
         return BadRow(index, f"it has no usable id under {', '.join(IDS)}")
     if not isinstance(video, str) or not video.startswith(("http://", "https://")):
         return BadRow(index, f"{id} has no http(s) video under {', '.join(VIDEOS)}")
+    if len(video) > LONGEST_URL:
+        return BadRow(index, f"the address of {id}'s video has {len(video)} characters")
     return FailedAnalysis(id, video)
 
 

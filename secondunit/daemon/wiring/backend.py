@@ -10,6 +10,7 @@ from secondunit.daemon.automation.backend import Backend
 from secondunit.daemon.automation.backend_results import BackendResults
 from secondunit.daemon.automation.poller import Poller, Terms
 from secondunit.daemon.config.settings import Settings
+from secondunit.handlers.tools.network.responses import BoundedResponse
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.instrumentation import Sink
 from secondunit.queue.service import Queue
@@ -20,7 +21,10 @@ from secondunit.queue.store import Cache
 async def operators_session(user_agent: str) -> AsyncIterator[ClientSession]:
     """For URLs that the operator configured: any address is reached, but no cookie is kept and no proxy obeyed."""
     async with ClientSession(
-        cookie_jar=DummyCookieJar(), headers={"User-Agent": user_agent}, trust_env=False
+        cookie_jar=DummyCookieJar(),
+        headers={"User-Agent": user_agent},
+        trust_env=False,
+        response_class=BoundedResponse,
     ) as session:
         yield session
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from secondunit.handlers.tools.fetching.ports import Captions
-from secondunit.handlers.tools.subtitles.cue import Cue
+from secondunit.handlers.tools.subtitles.cue import MOST_CUES, Cue
 
 # A step's result may have 4 MiB of JSON; 3 of them hold some 30 hours of speech.
 MOST = 3 << 20
@@ -14,11 +14,12 @@ LONGEST_TITLE, LONGEST_DESCRIPTION = 1_000, 10_000
 
 def kept(captions: Captions) -> Mapping[str, Any]:
     """What of the captions a search for places needs; `cut` says from which second on they were too many."""
-    size, cues, cut = 0, [], None
+    size, cut = 0, None
+    cues: list[list[Any]] = []
     for cue in captions.cues:
         line = [round(cue.start, 3), round(cue.end, 3), cue.text]
         size += len(json.dumps(line)) + 2
-        if size > MOST:
+        if size > MOST or len(cues) >= MOST_CUES:
             cut = cue.start
             break
         cues.append(line)

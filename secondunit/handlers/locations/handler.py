@@ -21,6 +21,7 @@ from secondunit.handlers.locations.compression import (
 )
 from secondunit.handlers.locations.places import (
     INSTRUCTIONS,
+    MOST_NAMED,
     MOST_PLACES,
     SCHEMA,
     Place,
@@ -174,10 +175,10 @@ class Search:
         """Nothing is fetched while Gemini can't be asked anyway."""
         await self.required.gemini.admit(self.model)
         url, language = self.payload.video_url, self.payload.params.language
-        return kept(await self.required.subtitled.captions(url, self.ctx, language=language))
+        return await in_thread(kept, await self.required.subtitled.captions(url, self.ctx, language=language))
 
     async def _compressed(self, known: Json) -> Sequence[Sequence[Any]]:
-        whole = await in_thread(segments, cues_of(known), known["language"])
+        whole = await in_thread(lambda: segments(cues_of(known), known["language"]))
         part, common = await in_thread(lambda: (share(whole), commonness(whole)))
         short: list[TranscriptSegment] = []
         while len(short) < len(whole):
@@ -194,7 +195,7 @@ class Search:
         for n, chunk in enumerate(chunks, 1):
             question = Question(INSTRUCTIONS, prompt(known, chunk, language), SCHEMA, OUTPUT, TEMPERATURE, model)
             named = await conversation.understand(f"gemini-{how}-{n}", question, places_from)
-            found += [place for one in named if (place := placed(one, chunk))]
+            found += [place for one in named[:MOST_NAMED] if (place := placed(one, chunk))]
             conversation.done = n / len(chunks)
             await self.ctx.progress(conversation.done, f"{n} of {len(chunks)} parts read, {len(found)} places named")
         places = merged(found)

@@ -1,6 +1,7 @@
 """The places that Gemini is asked for: their shape, which is also the answer's schema, and the question's words."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -31,7 +32,8 @@ Answer with one JSON object that fits the schema, and nothing else."""
 
 LONGEST_TITLE, LONGEST_DESCRIPTION = 300, 2_000
 LONGEST_NAME, LONGEST_TEXT, MOST_TAGS = 150, 500, 5
-MOST_PLACES = 200
+MOST_PLACES, MOST_NAMESAKES = 200, 50
+MOST_NAMED = 1000  # of one answer
 
 Kind = Literal["poi", "food", "lodging", "transport", "nature", "area"]
 KINDS = ("poi", "food", "lodging", "transport", "nature", "area")
@@ -144,18 +146,19 @@ def placed(named: Named, chunk: Chunk) -> Place | None:
 def merged(found: Sequence[Place]) -> Sequence[Place]:
     """Each place once, in the order of time: named alike, and nothing said of where it is speaks against it."""
     kept: list[Place] = []
+    alike: defaultdict[str, list[int]] = defaultdict(list)
     for place in sorted(found, key=lambda place: place.at):
-        twin = next((n for n, other in enumerate(kept) if _same(place, other)), None)
-        if twin is None:
-            kept.append(place)
-        else:
+        twins = alike[normalised(place.name)]
+        twin = next((n for n in twins if _agree(place, kept[n])), None)
+        if twin is not None:
             kept[twin] = _united(kept[twin], place)
+        elif len(twins) < MOST_NAMESAKES:
+            twins.append(len(kept))
+            kept.append(place)
     return kept
 
 
-def _same(one: Place, other: Place) -> bool:
-    if normalised(one.name) != normalised(other.name):
-        return False
+def _agree(one: Place, other: Place) -> bool:
     pairs = ((normalised(one.city), normalised(other.city)), (normalised(one.country), normalised(other.country)))
     return all(mine == theirs or not mine or not theirs for mine, theirs in pairs)
 

@@ -16,6 +16,7 @@ from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Filter, Idempotency, Status, Submission, Target
 from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.validation import MOST_FAULTS
 
 M = TypeVar("M", bound=BaseModel)
 LARGEST_BATCH = 1000
@@ -45,6 +46,8 @@ def _words(value: object) -> object:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         return value
+    if sum(1 + text.count(",") for text in texts) > LARGEST_BATCH:
+        raise ValueError(f"should be at most {LARGEST_BATCH} words")
     return [word.strip() for text in texts for word in text.split(",") if word.strip()]
 
 
@@ -206,7 +209,7 @@ def taken(model: type[M], content: Mapping[str, Any]) -> M:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise BadPayload(*(_fault(detail) for detail in error.errors(include_url=False, include_input=False))) from None
+        raise BadPayload(*_faults(error)) from None
 
 
 def query(model: type[M], asked: MultiMapping[str]) -> M:
@@ -270,6 +273,15 @@ def _policy(ask: RetryAsk, standard: RetryPolicy) -> RetryPolicy:
     delay = standard.initial_delay if ask.initial_delay is None else timedelta(milliseconds=ask.initial_delay)
     retries = standard.max_retries if ask.max_retries is None else ask.max_retries
     return RetryPolicy(retries, ask.backoff or standard.backoff, delay)
+
+
+def _faults(error: ValidationError) -> Iterator[FieldError]:
+    """What is wrong with each field; of content that is wrong in more places than anybody reads, only how many."""
+    if (count := error.error_count()) > MOST_FAULTS:
+        yield FieldError("", f"the body does not fit in {count} places, which are too many to be listed")
+        return
+    for detail in error.errors(include_url=False, include_input=False):
+        yield _fault(detail)
 
 
 def _fault(detail: Any) -> FieldError:

@@ -27,6 +27,7 @@ from secondunit.daemon.http.transport.forms import (
     URLENCODED,
     chunks_of,
     fields_of_form,
+    kind_of,
     parts_of,
     text_of,
 )
@@ -130,8 +131,8 @@ def _refusal(kind: ProblemType, detail: str, job: Job) -> web.Response:
 
 def _check_upload(api: Api, request: web.Request, desk: Analyses) -> None:
     """Refuse, before the body is read, what could not be taken after it."""
-    if request.content_type != MULTIPART:
-        raise WrongForm(f"the Content-Type is {request.content_type}; send {MULTIPART} with a file field video")
+    if (kind := kind_of(request)) != MULTIPART:
+        raise WrongForm(f"the Content-Type is {kind}; send {MULTIPART} with a file field video")
     validated(api.queue.registry["analyze"], upload_payload(desk.uploads.folder / VIDEO))
     if request.content_length is not None and request.content_length > desk.uploads.limit + CHUNK:
         raise TooLarge(f"videos of up to {desk.uploads.limit >> 20} MiB are taken (MAX_UPLOAD_MB)")
@@ -166,7 +167,7 @@ async def _stored(stack: AsyncExitStack, desk: Analyses, part: BodyPartReader) -
 
 
 async def _url_fields(api: Api, request: web.Request) -> Mapping[str, Any]:
-    if request.content_type in (MULTIPART, URLENCODED):
+    if kind_of(request) in (MULTIPART, URLENCODED):
         return given(await fields_of_form(request, URL_FIELDS, api.settings.max_body))
     return await read_object(request, api.settings.max_body)
 

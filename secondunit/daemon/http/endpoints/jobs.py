@@ -12,7 +12,7 @@ from secondunit.daemon.http.transport.replies import reply, reply_encoded
 from secondunit.daemon.http.transport.short_way import written
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable, UnknownType
 from secondunit.queue.model import Submission
-from secondunit.queue.validation import validated
+from secondunit.queue.validation import MOST_FAULTS, validated
 
 
 async def submit(api: Api, request: web.Request) -> web.StreamResponse:
@@ -83,11 +83,13 @@ async def retry_all(api: Api, request: web.Request) -> web.Response:
 
 
 def _faults(api: Api, submissions: Sequence[Submission]) -> list[FieldError]:
-    """Every refused field of a batch, under its job's place in it."""
+    """The refused fields of a batch, under their jobs' places in it, as far as anybody reads."""
     faults: list[FieldError] = []
     for index, submission in enumerate(submissions):
         try:
             validated(api.queue.registry[submission.type], submission.payload)
         except (BadPayload, UnknownType, TypeUnavailable) as error:
             faults += [FieldError(f"jobs.{index}.{fault.field}", fault.message) for fault in fields_of(error)]
+        if len(faults) > MOST_FAULTS:
+            break
     return faults

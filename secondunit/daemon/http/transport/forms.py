@@ -1,16 +1,23 @@
 """Reading a form strictly: its fields by their names, each once, and a file as a stream that is never held whole."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
-from typing import Any
+from typing import Any, cast
+from urllib.parse import parse_qsl
 
-from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from secondunit.daemon.http.transport.problems import BrokenForm, TooLarge
+from secondunit.daemon.http.transport.json_bodies import body_of
+from secondunit.daemon.http.transport.problems import BrokenForm, NotJson, TooLarge
+from secondunit.handlers.tools.network.media_types import media_type
 from secondunit.queue.errors import BadPayload, FieldError
 
 CHUNK = 256 * 1024
 LONGEST_FIELD = 8192
+# Of a form without files: its fields, each letter written as %XX. Of lines outside of a file's content: its boundaries
+# and heads; the loop has a turn after so many of them.
+LONGEST_FORM, MOST_LINES, LINES_A_TURN = 64 * 1024, 1000, 50
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
 PLAIN = ("", "binary", "8bit", "7bit")
@@ -51,18 +58,23 @@ async def fields_of_form(request: web.Request, known: Collection[str], limit: in
     """The text fields of a form of at most `limit` bytes, sent in either way."""
     if request.content_length is not None and request.content_length > limit:
         raise TooLarge(f"this call takes bodies of up to {limit} bytes")
-    if request.content_type == MULTIPART:
+    if kind_of(request) == MULTIPART:
         return {str(part.name): await text_of(part) async for part in parts_of(request, known)}
     try:
-        form = await request.clone(client_max_size=limit).post()
-    except web.HTTPRequestEntityTooLarge:
-        raise TooLarge(f"this call takes bodies of up to {limit} bytes") from None
-    except UNREADABLE as error:
+        raw = await body_of(request, min(limit, LONGEST_FORM))
+        # It is UTF-8, as browsers send it, whatever charset it names: some of Python's take quadratic time.
+        pairs = parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=2 * len(known))
+    except (ValueError, NotJson) as error:
         raise BrokenForm(f"the form can't be read: {error}") from None
     seen: set[str] = set()
-    for name in [name for name, _ in form.items()]:  # its keys alone come once each
+    for name, _ in pairs:
         _expected(name, known, seen)
-    return dict(form)
+    return dict(pairs)
+
+
+def kind_of(request: web.Request) -> str:
+    """The media type of a request's body."""
+    return media_type(request.headers.get("Content-Type", ""))
 
 
 def _expected(name: str, known: Collection[str], seen: set[str]) -> None:
@@ -73,9 +85,28 @@ def _expected(name: str, known: Collection[str], seen: set[str]) -> None:
     seen.add(name)
 
 
+class _FewLines:
+    """A stream whose lines are counted: what is no file's content has few, and aiohttp reads them without a pause."""
+
+    def __init__(self, content: StreamReader) -> None:
+        self._content = content
+        self._lines = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._content, name)
+
+    async def readline(self, **limits: Any) -> bytes:
+        self._lines += 1
+        if self._lines > MOST_LINES:
+            raise ValueError(f"more than {MOST_LINES} lines outside of its files")
+        if self._lines % LINES_A_TURN == 0:
+            await asyncio.sleep(0)
+        return await self._content.readline(**limits)
+
+
 def _reader(request: web.Request) -> MultipartReader:
     try:
-        return MultipartReader(request.headers, request.content)
+        return MultipartReader(request.headers, cast(StreamReader, _FewLines(request.content)))
     except UNREADABLE as error:
         raise BrokenForm(f"the form can't be read: {error}") from None
 

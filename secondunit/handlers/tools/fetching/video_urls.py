@@ -3,6 +3,8 @@
 import re
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
+from secondunit.handlers.tools.network.addresses import LONGEST_URL
+
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 YOUTUBE_HOSTS = {"youtube.com", "youtube-nocookie.com", "music.youtube.com"}
 YOUTUBE_PATHS = ("shorts", "embed", "live", "v")
@@ -17,7 +19,9 @@ def url_identity(url: str) -> str:
 
 
 def youtube_id(url: str) -> str | None:
-    """The id of a video at YouTube, by whichever of its addresses."""
+    """The id of a video at YouTube, by whichever of its addresses; ValueError for what is too long to be one."""
+    if len(url) > LONGEST_URL:
+        raise ValueError(f"a URL may have {LONGEST_URL} characters, this one has {len(url)}")
     parts = urlsplit(url)
     host = (parts.hostname or "").removeprefix("www.").removeprefix("m.")
     names = [name for name in parts.path.split("/") if name]

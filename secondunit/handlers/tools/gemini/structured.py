@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+LONGEST_ANSWER = 400_000  # characters: more than the tokens that an answer may have can make
 LONGEST_QUOTE = 20_000
 MOST_FAULTS = 10
 
@@ -18,6 +19,8 @@ class Unfit(Exception):
 
 def fitted(model: type[M], text: str) -> M:
     """What the answer says, or Unfit."""
+    if len(text) > LONGEST_ANSWER:
+        raise Unfit(f"it has {len(text)} characters, at most {LONGEST_ANSWER} are read")
     try:
         return model.model_validate_json(_bare(text))
     except ValidationError as error:

@@ -1,7 +1,6 @@
 """Sends questions to Gemini through Google's client, each once, and returns what came back unread."""
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,6 +8,7 @@ from typing import Any, Protocol
 
 from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession, TCPConnector
 
+from secondunit.handlers.tools.network.responses import bounded_session
 from secondunit.handlers.tools.network.session import retry_after
 from secondunit.queue.clock import Clock
 from secondunit.queue.outcome import Transient, Unanswered
@@ -79,16 +79,16 @@ class GoogleTransport:
             answer = await client.aio.models.generate_content(model=model, contents=contents, config=config)
         except APIError as error:
             raise self._refused(error) from error
-        except json.JSONDecodeError as error:  # only the body of an HTTP error is read as JSON there
-            raise Transient(
-                "Gemini answered with an error that can't be read; trying again", type="gemini_unavailable"
-            ) from error
         except ClientConnectorError as error:
             raise Transient(f"Gemini can't be reached: {error}", type="gemini_unreachable") from error
         except (TimeoutError, ClientError, OSError, UnicodeDecodeError) as error:
             raise Unanswered(
                 f"Gemini was asked, and its answer did not arrive ({_words(error)}); it may have been charged",
                 type="gemini_unanswered",
+            ) from error
+        except (ValueError, RecursionError) as error:  # only the body of an HTTP error is read as JSON there
+            raise Transient(
+                "Gemini answered with an error that can't be read; trying again", type="gemini_unavailable"
             ) from error
         return str(answer.sdk_http_response.body)
 
@@ -103,7 +103,7 @@ class GoogleTransport:
     async def _opened(self) -> Any:
         async with self._opening:
             if self._client is None:
-                self._session = ClientSession(connector=TCPConnector(force_close=True, limit=0))
+                self._session = bounded_session(TCPConnector(force_close=True, limit=0))
                 self._client = await asyncio.to_thread(self._connect, self._session)
         return self._client
 

@@ -1,14 +1,16 @@
 """Asks a Nominatim-compatible server where a place is, through geopy, and sorts its answers and failures."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from math import isfinite
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from aiohttp import ClientTimeout
+from aiohttp import ClientSession, ClientTimeout
 
 from secondunit.handlers.tools.geocoding.matching import GeocodingHit
+from secondunit.handlers.tools.network.responses import bounded_session
 
 CANDIDATES = 5
 LONGEST_WORDS = 200
@@ -65,7 +67,7 @@ class NominatimTransport:
     async def open(self) -> None:
         async with self._opening:
             if self._client is None:
-                self._client = await asyncio.to_thread(self._made)
+                self._client = await asyncio.to_thread(self._made, bounded_session())
 
     async def ask(self, query: str, language: str | None) -> Sequence[GeocodingHit]:
         await self.open()
@@ -82,7 +84,7 @@ class NominatimTransport:
             return [_hit(place) for place in found or ()]
         except GeopyError as error:
             raise _sorted(error) from error
-        except (ValueError, TypeError, AttributeError, LookupError) as error:
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
             raise Unreached(f"the geocoder's answer can't be read ({type(error).__name__})") from error
 
     async def close(self) -> None:
@@ -90,9 +92,14 @@ class NominatimTransport:
         if self._client is not None:
             await self._client.adapter.session.close()
 
-    def _made(self) -> Any:
+    def _made(self, session: ClientSession) -> Any:
         from geopy.adapters import AioHTTPAdapter
         from geopy.geocoders import Nominatim
+
+        def adapter(**given: Any) -> AioHTTPAdapter:
+            made = AioHTTPAdapter(**given)
+            vars(made)["session"] = session  # it would make one of its own, without bounds
+            return made
 
         parts = urlsplit(self.name)
         return Nominatim(
@@ -100,19 +107,21 @@ class NominatimTransport:
             scheme=parts.scheme,
             user_agent=self._user_agent,
             proxies={},
-            adapter_factory=AioHTTPAdapter,
+            adapter_factory=adapter,
         )
 
 
 def _hit(place: Any) -> GeocodingHit:
-    importance = place.raw.get("importance")
-    known = isinstance(importance, int | float)
-    return GeocodingHit(place.latitude, place.longitude, float(importance) if known else 0.0)
+    told = place.raw.get("importance")
+    importance = float(told) if isinstance(told, int | float) else 0.0
+    if not all(map(isfinite, (place.latitude, place.longitude, importance))):
+        raise ValueError("a number that is none")
+    return GeocodingHit(place.latitude, place.longitude, importance)
 
 
 def _sorted(error: Exception) -> Unreached | Limited | Declined:
     """geopy's errors by what they mean for us; its 503 looks like a time-out."""
-    from geopy.adapters import AdapterHTTPError, get_retry_after
+    from geopy.adapters import AdapterHTTPError
     from geopy.exc import (
         GeocoderAuthenticationFailure,
         GeocoderInsufficientPrivileges,
@@ -125,7 +134,7 @@ def _sorted(error: Exception) -> Unreached | Limited | Declined:
     cause = error.__cause__
     status, wait = None, None
     if isinstance(cause, AdapterHTTPError):
-        status, wait = cause.status_code, get_retry_after(cause.headers)
+        status, wait = cause.status_code, _told_wait(cause.headers)
     if isinstance(error, GeocoderRateLimited) or (status == 503 and wait is not None):
         return Limited(None if wait is None else min(timedelta(seconds=min(wait, 1e9)), LONGEST_WAIT))
     match error:
@@ -136,6 +145,17 @@ def _sorted(error: Exception) -> Unreached | Limited | Declined:
         case GeocoderParseError():
             return Unreached("the geocoder's answer is no JSON")
     return Unreached(f"the geocoder failed ({status or _words(error)})")
+
+
+def _told_wait(headers: Mapping[str, str]) -> float | None:
+    """The seconds that a Retry-After asks for; None where it asks for nothing that makes sense."""
+    from geopy.adapters import get_retry_after
+
+    try:
+        wait: float | None = get_retry_after(headers)
+    except (ValueError, ArithmeticError):  # the year 10**20
+        return None
+    return wait
 
 
 def _words(error: Exception) -> str:

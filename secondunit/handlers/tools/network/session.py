@@ -11,11 +11,13 @@ from aiohttp import ClientConnectorError, ClientResponse, ClientSession, ClientT
 from multidict import CIMultiDict
 from yarl import URL
 
-from secondunit.handlers.tools.network.addresses import AddressRefused, AddressRule, url_fault
+from secondunit.handlers.tools.network.addresses import AddressRefused, AddressRule, is_readable, url_fault
 from secondunit.handlers.tools.network.resolver import AddrInfo, JudgingResolver, Lookup
+from secondunit.handlers.tools.network.responses import BoundedResponse
 from secondunit.queue.outcome import Deterministic
 
 MOST_REDIRECTS = 5
+LONGEST_DATE = 64  # characters
 LONGEST_RETRY_AFTER = timedelta(days=7)
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # What may follow a redirect to another origin; any other header may be a credential, whatever it is called.
@@ -67,6 +69,7 @@ def guarded_session(
         timeout=timeout,
         trust_env=False,
         auto_decompress=decompress,
+        response_class=BoundedResponse,
     )
 
 
@@ -99,12 +102,12 @@ def retry_after(response: ClientResponse, now: datetime) -> timedelta | None:
 
 def wait_asked(value: str, now: datetime) -> timedelta | None:
     """What a Retry-After asks for (RFC 9110, seconds or a date), at most a week; None if it makes no sense."""
-    value = value.strip()
+    value = value[:LONGEST_DATE].strip()
     if value.isascii() and value.isdigit():
         return min(timedelta(seconds=int(value[:9])), LONGEST_RETRY_AFTER)
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the year 10**20
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
@@ -125,6 +128,8 @@ async def _get(session: ClientSession, url: URL, headers: CIMultiDict[str]) -> A
 
 
 def _redirected(here: URL, location: str, rule: AddressRule) -> URL:
+    if not is_readable(location):
+        raise Deterministic(f"{here} redirects to what is not a URL", type="bad_redirect")
     try:
         there = here.join(URL(location))
     except ValueError:

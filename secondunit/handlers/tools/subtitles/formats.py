@@ -8,6 +8,7 @@ import html
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from secondunit.handlers.tools.subtitles.cue import Cue
@@ -84,7 +85,10 @@ def _fresh(shown: Sequence[str], lines: Sequence[str]) -> Sequence[str]:
 
 def _plain(line: str) -> str:
     """A line's words."""
-    return " ".join(html.unescape(TAGS.sub("", line)).translate(UNSEEN).split())
+    bare = TAGS.sub("", line)
+    with suppress(ValueError):  # a reference to a character of five thousand digits
+        bare = html.unescape(bare)
+    return " ".join(bare.translate(UNSEEN).split())
 
 
 def _blocks(lines: Sequence[str], *, webvtt: bool) -> Iterator[Cue]:

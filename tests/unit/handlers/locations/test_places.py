@@ -9,6 +9,7 @@ import pytest
 from secondunit.handlers.locations.compression import Chunk
 from secondunit.handlers.locations.places import (
     INSTRUCTIONS,
+    MOST_NAMESAKES,
     SCHEMA,
     Named,
     Place,
@@ -26,6 +27,7 @@ from secondunit.handlers.locations.strategy import (
 )
 from secondunit.handlers.tools.gemini.structured import Unfit, mended
 from secondunit.handlers.tools.subtitles.timecodes import seconds_in, timecode
+from tests.arch.redos import limited
 
 CHUNK = Chunk(60, 120, "[01:00] words")
 
@@ -109,6 +111,17 @@ def test_what_a_model_adds_or_leaves_out_is_taken_as_well() -> None:
     [one] = places_from(text)
     found = placed(one, CHUNK)
     assert found and (found.name, found.marker, found.tags, found.at) == ("Din Tai Fung", "poi", [], 60)
+
+
+def test_thousands_of_places_are_told_apart_in_no_time() -> None:
+    found = [place(f"Place {n}", n) for n in range(4000)] + [place("Same", n, city=f"City {n}") for n in range(4000)]
+    with limited(3):
+        assert len(merged(found)) == 4000 + MOST_NAMESAKES
+
+
+def test_an_answer_longer_than_any_model_gives_is_unfit() -> None:
+    with pytest.raises(Unfit, match="at most 400000 are read"):
+        places_from('{"places":[' + '{"name":"a"},' * 40_000 + '{"name":"a"}]}')
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"places": [{"kind": "poi"}]}', '{"places": [{"name": ""}]}'])

@@ -21,9 +21,7 @@ from secondunit.handlers.tools.network.proxy import Egress, Permit
 from secondunit.handlers.tools.programs.failures import failure
 from secondunit.handlers.tools.programs.ports import Limits, Programs
 from secondunit.handlers.tools.programs.runner import SEARCH_PATH
-from secondunit.handlers.tools.programs.transcript import Transcript
-from secondunit.handlers.tools.subtitles.cue import Cue
-from secondunit.handlers.tools.subtitles.formats import BadSubtitles, cues_of, decoded
+from secondunit.handlers.tools.subtitles.cue import Cue, cues_file
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic, Transient
@@ -98,7 +96,7 @@ class YtDlp:
             "subtitles": _subtitles(file, wish.language, self._extra) if wish.subtitles else None,
         }
         done = await self._done(order, ctx, ctx.workspace.kept, wish.most_bytes)
-        cues = await _cues_besides(file, ctx) if "language" in (done["subtitles"] or {}) else ()
+        cues = await in_thread(_cues, file) if "language" in (done["subtitles"] or {}) else ()
         return await in_thread(_fetched, done, wish, ctx.workspace.kept, cues)
 
     async def captions(self, url: str, ctx: JobContext, *, language: str | None) -> Captions:
@@ -118,10 +116,7 @@ class YtDlp:
         found = done["subtitles"]
         if found is None:
             raise Deterministic(f"{url}: this video has no subtitles, so what is said in it can't be read", type=NONE)
-        try:
-            cues = await in_thread(_cues, file)
-        except BadSubtitles as error:
-            raise Deterministic(f"{url}: its subtitles can't be read: {error}", type="bad_subtitles") from None
+        cues = await in_thread(_cues, file)
         if not cues:
             raise Deterministic(f"{url}: this video's subtitles hold no words", type=NONE)
         return Captions(done["title"], done["duration"], done["description"], found["language"], found["kind"], cues)
@@ -187,16 +182,9 @@ def _subtitles(file: Path, language: str | None, within: timedelta | None) -> Ma
 
 
 def _cues(file: Path) -> Sequence[Cue]:
-    return cues_of(decoded(file.read_bytes()))
-
-
-async def _cues_besides(file: Path, ctx: JobContext) -> Sequence[Cue]:
-    """The cues of subtitles that are no more than welcome; none if they can't be read."""
-    try:
-        return await in_thread(_cues, file)
-    except BadSubtitles as error:
-        await Transcript(ctx.workspace.log).note(f"the film's subtitles can't be read: {error}")
-        return ()
+    """The cues that the program read."""
+    with cues_file(file).open() as lines:
+        return [Cue(*json.loads(line)) for line in lines]
 
 
 def _fetched(done: Mapping[str, Any], wish: VideoWish, kept: Path, cues: Sequence[Cue]) -> FetchedVideo:

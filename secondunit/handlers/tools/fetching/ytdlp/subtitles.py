@@ -1,7 +1,12 @@
-"""Fetches one of a video's subtitles within yt-dlp's program, by its own means: headers, cookies, segmented streams."""
+"""Fetches and reads one of a video's subtitles within yt-dlp's program, by its own means: headers, cookies, streams.
 
+They are read here because reading takes memory and time as their maker likes; the daemon gets `FILE.cues`, a JSON list
+[start, end, text] a line, of a bounded size.
+"""
+
+import json
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -12,6 +17,8 @@ from yt_dlp.utils import YoutubeDLError  # noqa: TID253
 from yt_dlp.webvtt import ParseError  # noqa: TID253
 
 from secondunit.handlers.tools.fetching.ytdlp.jail import DownloadRefused
+from secondunit.handlers.tools.subtitles.cue import LONGEST_CUE, MOST_BYTES, MOST_CUES, Cue, cues_file
+from secondunit.handlers.tools.subtitles.formats import BadSubtitles, cues_of, decoded
 from secondunit.handlers.tools.subtitles.tracks import chosen, own_language, tracks
 
 # What is raised for what sites send; segments of subtitles that are no WebVTT have an error that is none of yt-dlp's.
@@ -33,7 +40,30 @@ def fetch_subtitles(
         ydl.dl(str(file), {"http_headers": video.get("http_headers"), **track.place}, subtitle=True)
     if not file.exists():
         raise DownloadRefused("no_subtitles", "its subtitles could not be fetched")
+    write_cues(file)
     return {"language": track.language, "kind": track.kind}
+
+
+def write_cues(file: Path) -> None:
+    """Read the subtitles in `file` and write their cues beside it, as far as there is room."""
+    try:
+        found = cues_of(decoded(file.read_bytes()))
+    except BadSubtitles as error:
+        raise DownloadRefused("bad_subtitles", f"its subtitles can't be read: {error}") from None
+    room = MOST_BYTES
+    with cues_file(file).open("w") as lines:
+        for number, (start, end, text) in enumerate(_pieces(found)):
+            line = json.dumps([start, end, text]) + "\n"
+            room -= len(line)
+            if room < 0 or number > MOST_CUES:
+                break
+            lines.write(line)
+
+
+def _pieces(found: Sequence[Cue]) -> Iterator[tuple[float, float, str]]:
+    for cue in found:
+        for at in range(0, len(cue.text), LONGEST_CUE):
+            yield cue.start, cue.end, cue.text[at : at + LONGEST_CUE]
 
 
 @contextmanager

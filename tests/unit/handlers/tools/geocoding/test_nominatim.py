@@ -110,11 +110,18 @@ async def test_a_pause_that_the_server_asks_for_arrives(fault: str, wait: float 
         {"lat": "91", "lon": "1"},
         {"lat": "nan", "lon": "1"},
         {"lat": None, "lon": "1"},
+        {"lat": "1", "lon": "2", "importance": float("inf")},
     ],
 )
 async def test_a_hit_that_is_no_point_on_earth_is_no_answer(place: dict[str, object]) -> None:
     async with wired() as (transport, server):
         server.hits["Taipei 101"] = [place]
+        with pytest.raises(Unreached, match="can't be read"):
+            await transport.ask("Taipei 101", None)
+
+
+async def test_a_pause_until_a_day_that_never_comes_is_no_answer() -> None:
+    async with wired("rate:Mon, 01 Jan 99999999999999999999 00:00:00 GMT") as (transport, _):
         with pytest.raises(Unreached, match="can't be read"):
             await transport.ask("Taipei 101", None)
 

@@ -1,11 +1,13 @@
 """Subtitles in three formats, as sites write them, become the same plain cues."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
 from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.handlers.tools.subtitles.formats import BadSubtitles, cues_of, decoded, said_once
+from tests.arch.redos import limited
 
 WEBVTT = """\ufeffWEBVTT - Soup
 Kind: captions
@@ -148,6 +150,35 @@ def test_a_file_that_breaks_the_rules_is_refused_by_its_line(text: str, line: in
     with pytest.raises(BadSubtitles, match=f"line {line}: ") as caught:
         cues_of(text)
     assert caught.value.line == line and why in caught.value.why
+
+
+@pytest.mark.parametrize("entity", ["&#" + "9" * 5000 + ";", "&#x" + "f" * 9000, "&" * 9000, "&#" * 4000])
+def test_a_character_reference_of_any_length_is_no_fault(entity: str) -> None:
+    assert len(cues_of(f"WEBVTT\n\n00:01.000 --> 00:02.000\na {entity} b")) == 1
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "\n",
+        "\r\n\n",
+        "WEBVTT\n",
+        "NOTE\n",
+        "<",
+        "<b",
+        "<1:",
+        "{\\",
+        "&",
+        " ",
+        "-->",
+        "00:01.000 --> 00:02.000\n",
+        "1\n",
+    ],
+)
+def test_half_a_megabyte_of_anything_is_read_in_time_that_grows_with_it(piece: str) -> None:
+    text = "WEBVTT\n\n00:01.000 --> 00:02.000\n" + (piece * 500_000)[:500_000] + "\n\nx"
+    with limited(10), suppress(BadSubtitles):
+        assert len(cues_of(text)) < 100_000
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`secondunit backup`."""
+"""Command `secondunit backup`: a hot copy of the database, by the daemon or, where none runs, under its lock."""
 
 from __future__ import annotations
 

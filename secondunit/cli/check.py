@@ -1,4 +1,4 @@
-"""`secondunit check`: the pre-restart gate for a deployment script; what it does not know is never called safe."""
+"""Command `secondunit check`: the pre-restart gate of deployment scripts; what it can't know it never calls safe."""
 
 from __future__ import annotations
 

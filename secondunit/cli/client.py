@@ -1,4 +1,4 @@
-"""Talks to the daemon: through its control socket, or, for whoever tries the public API, through its address.
+"""API client of the command line: through the daemon's control socket, or through its public address.
 
 What is heavy (aiohttp, the settings) is imported where it is used, so that --help is quick.
 """

@@ -1,4 +1,4 @@
-"""`secondunit config`: what the settings are, and whether they can be used."""
+"""Command `secondunit config`: what the settings are, and whether they can be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`secondunit demo`: the whole way once, by the public API of a daemon of its own."""
+"""Command `secondunit demo`: the whole way once, by the public API of a daemon of its own."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""`secondunit jobs`: the queue as it stands, and moves of single jobs."""
+"""Command group `secondunit jobs`: the queue as it stands, and moves of single jobs."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The `secondunit` command: its subcommands by name, each imported only when it is called, so that --help is quick."""
+"""Command-line entry point: subcommands by name, each imported only when it is called, so that --help is quick."""
 
 import importlib
 import sys

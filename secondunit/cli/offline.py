@@ -1,4 +1,4 @@
-"""Looks into the queue where no daemon runs: under the database's lock, through the store, as the API would answer."""
+"""Offline access to the queue where no daemon runs: under the database's lock, through the store, as the API would."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

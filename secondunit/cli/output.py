@@ -1,4 +1,4 @@
-"""What commands show of jobs: tables and live progress bars on a terminal, plain or JSON lines elsewhere."""
+"""Terminal output: tables and live progress bars on a terminal, plain text or JSON lines elsewhere."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""`secondunit recover`: an operator's way out when running jobs do not move."""
+"""Command `secondunit recover`: an operator's way out when running jobs do not move."""
 
 from __future__ import annotations
 

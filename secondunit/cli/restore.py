@@ -1,4 +1,4 @@
-"""`secondunit restore`."""
+"""Command `secondunit restore`: a backup takes the place of the database."""
 
 import os
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""`secondunit run`."""
+"""Command `secondunit run`: the daemon in the foreground, as systemd starts it."""
 
 import os
 import sys

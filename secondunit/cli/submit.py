@@ -1,4 +1,4 @@
-"""`secondunit submit`."""
+"""Command `secondunit submit`: a job from a terminal, followed to its end if asked."""
 
 import json
 import sys

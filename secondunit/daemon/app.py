@@ -1,4 +1,4 @@
-"""The composition root: the daemon from its settings, read top to bottom."""
+"""Composition root: the daemon from its settings, read top to bottom."""
 
 import asyncio
 import secrets

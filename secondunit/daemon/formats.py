@@ -1,4 +1,4 @@
-"""How times, spans and shares are written for clients."""
+"""Formats of times, spans and shares in what clients are told."""
 
 from datetime import UTC, datetime, timedelta
 

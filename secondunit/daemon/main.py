@@ -1,4 +1,4 @@
-"""From an environment to an exit code: settings, log, lock, then the daemon itself."""
+"""Process entry point, from an environment to an exit code: settings, log, lock, then the daemon itself."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The port to time and chance: below the daemon both come in as arguments, so tests advance a clock and never sleep."""
+"""Ports to time and randomness: below the daemon both are arguments, so that tests advance a clock and never sleep."""
 
 from datetime import datetime
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""What a run sees of its job: progress, phases, steps. Every write carries the lease; a run that lost it fails here."""
+"""Job context of a run: progress, phases, steps. Every write carries the lease; a run that lost it fails here."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Every error the queue raises towards its callers, as one tree; each carries its data.
+"""Error tree: every error the queue raises towards its callers; each carries its data.
 
 QueueError
 ├── JobNotFound          no job has that id

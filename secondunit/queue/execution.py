@@ -1,4 +1,4 @@
-"""One lease to its end: run the handler, watch it, settle the outcome. The one place where an exception becomes one."""
+"""Job execution, one lease to its end: run the handler, watch it, settle the outcome. An exception becomes one here."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The port that job types implement: a spec, the context a run gets, and the registry of what is served."""
+"""Handler port that job types implement: a spec, the context a run gets, and the registry of what is served."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager

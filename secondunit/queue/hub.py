@@ -1,4 +1,4 @@
-"""In-process fan-out of events: a reader gets every lifecycle event in order, or is dropped; progress is coalesced."""
+"""Publish-subscribe hub: a reader gets every lifecycle event in order, or is dropped; progress is coalesced."""
 
 import asyncio
 from collections import OrderedDict

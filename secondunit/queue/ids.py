@@ -1,4 +1,4 @@
-"""Names for jobs: `job_` and a UUIDv7 (RFC 9562) as 26 lower-case base32 characters (RFC 4648)."""
+"""Job ids: `job_` and a UUIDv7 (RFC 9562) as 26 lower-case base32 characters (RFC 4648)."""
 
 import re
 from datetime import datetime

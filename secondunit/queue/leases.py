@@ -1,4 +1,4 @@
-"""Keeping leases: renew those under which something runs, stop runs that lost theirs, free those that ran out."""
+"""Lease keeper: heartbeats for those under which something runs, runs stopped that lost theirs, expired ones freed."""
 
 from collections.abc import Callable
 from datetime import timedelta

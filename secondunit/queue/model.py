@@ -1,4 +1,4 @@
-"""The values of the queue: frozen, without I/O, without rules."""
+"""Domain model of the queue: frozen values, without I/O, without rules."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""How a run ended, and the exceptions by which a handler says so."""
+"""Outcomes of a run, and the exceptions by which a handler says so."""
 
 import errno
 from asyncio import CancelledError
@@ -56,7 +56,7 @@ class HandlerBroke(Deterministic):
 
 
 class Postponed(Exception):
-    """Raise when the job must wait for somebody else (a quota, a gate); costs no attempt.
+    """Raise when the job must wait for somebody else (a quota, a back-off); costs no attempt.
 
     `delay` is a timedelta or seconds, from 0 to 366 days.
     """

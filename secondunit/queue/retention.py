@@ -1,4 +1,4 @@
-"""The slow loops: forgetting ended jobs, and aging so that nothing waits for ever behind a higher priority."""
+"""Retention and aging, the slow loops: ended jobs are forgotten, and nothing waits for ever behind higher priority."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta

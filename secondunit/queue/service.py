@@ -1,4 +1,4 @@
-"""The queue as its callers use it: submit, look, cancel, retry, wait, follow."""
+"""Queue service, as callers use it: submit, look, cancel, retry, wait, follow."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""The state machine: every move of a job as a pure function from a job to a change. Rules stand here and nowhere else.
+"""State machine: every move of a job as a pure function from a job to a change. Rules stand here and nowhere else.
 
 queued --start--> running --settle--> completed | partial | failed | cancelled | queued again
                      |-----expire--> queued | failed      the daemon died or hung under it

@@ -1,4 +1,4 @@
-"""The ports to what must not be lost. A new engine implements these and passes `secondunit.testing.store_contract`."""
+"""Store port: what must not be lost. A new engine implements it and passes `secondunit.testing.store_contract`."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Checking a payload against its job type: strictly, and no field, however deep, that the model does not know."""
+"""Payload validation against the job type: strict, and no field, however deep, that the model does not know."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What every value of the queue is: frozen, and equal to another of its kind with equal fields."""
+"""Value object: frozen, and equal to another of its kind with equal fields."""
 
 from typing import TYPE_CHECKING
 

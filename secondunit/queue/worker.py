@@ -1,4 +1,4 @@
-"""The claim loop: fills the free room of each type with the next jobs, and drains."""
+"""Worker, the claim loop: fills the free room of each type with the next jobs, and drains."""
 
 import asyncio
 from collections import Counter

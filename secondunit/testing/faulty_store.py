@@ -1,4 +1,4 @@
-"""Fault injection: a store that refuses its next writes, or holds its claims on their way back."""
+"""Fault-injecting store: it refuses its next writes, or holds its claims on their way back."""
 
 import asyncio
 from datetime import timedelta

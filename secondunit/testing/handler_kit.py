@@ -1,4 +1,4 @@
-"""A JobContext for tests of handlers: it records what a run reports, and fails the test when the run breaks a rule."""
+"""Fake JobContext for tests of handlers: it records what a run reports, and fails a run that breaks a rule."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Short ways to bring a store into a state worth testing."""
+"""Test fixtures: short ways to bring a store into a state worth testing."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""For tests that start real programs: what is alive, and waiting for what another process does."""
+"""Test support for real programs: what is alive, and waiting for what another process does."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A queue and its worker in one process, on a clock that a test moves: everything but the sockets."""
+"""Test rig: a queue and its worker in one process, on a clock that a test moves: everything but the sockets."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

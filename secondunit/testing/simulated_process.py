@@ -1,4 +1,4 @@
-"""A process of the queue that can be drained, hang or crash in the middle of anything, on a store that outlives it."""
+"""Crash simulator: a process of the queue that drains, hangs or crashes at any point, on a store that outlives it."""
 
 import asyncio
 from datetime import timedelta

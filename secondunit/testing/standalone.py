@@ -1,4 +1,4 @@
-"""Starts one of the stand-ins as a program of its own."""
+"""Standalone runner of a stand-in, as a program of its own."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""The conformance suite for stores: a new engine is done when it passes this.
+"""Conformance suite for stores: a new engine is done when it passes this.
 
 In a test module of the engine's own (pytest with `asyncio_mode = "auto"`):
 

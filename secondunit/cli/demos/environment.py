@@ -1,4 +1,4 @@
-"""What demos stand on: a folder of their own, a daemon on it with settings of its own, and the end of both."""
+"""Demo environment: a folder of its own, a daemon on it with settings of its own, and the end of both."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""`secondunit demo --failover`: analyses that failed online, taken over by a box in active mode, live."""
+"""Failover demo (`demo --failover`): analyses that failed online, taken over by a box in active mode, live."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The online service's failed-jobs API: reading the list, claiming, and the sender that puts results back."""
+"""Client of the backend's failed-jobs API: reading the list, claiming, and the sender that puts results back."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Partial retries: a job that missed something for a passing reason is queued again later, by itself."""
+"""Scheduler of partial retries: a job that missed something for a passing reason is queued again later, by itself."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Active mode: polls the backend for analyses that failed online, and submits them here as any caller would."""
+"""Poller of active mode: takes analyses that failed online from the backend, and submits them as any caller would."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

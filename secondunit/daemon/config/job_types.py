@@ -1,4 +1,4 @@
-"""Job types, built from their sources by one signature, as the settings want them."""
+"""Plugin loading: job types, built from their sources by one signature, as the settings want them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

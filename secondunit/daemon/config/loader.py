@@ -1,4 +1,4 @@
-"""Reads the settings: the environment over credential files over a TOML file over defaults; all faults at once."""
+"""Settings loader: the environment over credential files over a TOML file over defaults; all faults at once."""
 
 import difflib
 import tomllib

@@ -1,4 +1,4 @@
-"""A bulkhead around what job types answer: a fault in somebody else's code costs its type an answer, not the daemon."""
+"""Bulkhead around what job types answer: a fault in somebody else's code costs its type an answer, not the daemon."""
 
 import re
 import sys

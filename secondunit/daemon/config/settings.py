@@ -1,4 +1,4 @@
-"""Every setting with its default and what it allows; frozen once read. `config` finds the values."""
+"""Settings schema: every setting with its default and what it allows, frozen once read; `loader` finds the values."""
 
 import base64
 import binascii

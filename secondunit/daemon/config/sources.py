@@ -1,4 +1,4 @@
-"""Where job types come from: the modules of secondunit.handlers, and entry points of other distributions."""
+"""Plugin discovery: job types from the modules of secondunit.handlers, and from entry points of other distributions."""
 
 import importlib
 import pkgutil

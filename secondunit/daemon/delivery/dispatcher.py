@@ -1,4 +1,4 @@
-"""Sends the outbox: each delivery at least once, in order per job, until its receiver has it or it is given up."""
+"""Outbox dispatcher: each delivery at least once, in order per job, until its receiver has it or it is given up."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence

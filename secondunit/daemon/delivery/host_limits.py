@@ -1,4 +1,4 @@
-"""Who may be sent to now: a lane per host, narrow until it proves itself, closed for a while when it keeps failing."""
+"""Bulkhead and circuit breaker per receiving host: one send at a time until it proves itself, none while it is down."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class _HostLimit:
 
 
 class HostLimits:
-    """Which deliveries are being sent, and which wait for their host's turn. Times are seconds of a monotonic clock."""
+    """Bulkheads and circuit breakers of hosts: which deliveries are being sent, and which wait. Monotonic seconds."""
 
     def __init__(self, widths: Widths | None = None) -> None:
         self._widths = widths or Widths()
@@ -101,7 +101,7 @@ class HostLimits:
         return max(PUT_OFF, self._limits[host].closed_until - now)
 
     def opens_in(self, now: float) -> float | None:
-        """The seconds until the next closed lane with waiting ones may be tried again."""
+        """The seconds until the next host whose breaker is open and that has waiting ones may be tried again."""
         closed = (
             limit.closed_until - now for limit in self._limits.values() if limit.waiting and limit.closed_until > now
         )

@@ -1,4 +1,4 @@
-"""What a sender is, how its try may end, and what becomes of the delivery then: values and pure rules."""
+"""Delivery policy: what a sender is, how its try may end, back-off and expiry; values and pure rules."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -46,7 +46,7 @@ class Sender(Protocol):
     def lifetime(self) -> timedelta: ...
 
     def host(self, delivery: Delivery) -> str:
-        """Names what fails and recovers as one, and so shares a lane."""
+        """Names what fails and recovers as one, and so shares a bulkhead and a circuit breaker."""
         ...
 
     def tells(self, delivery: Delivery) -> bool:

@@ -1,4 +1,4 @@
-"""The sender of callbacks: POSTs a job's end to the URL its submitter gave, signed as Standard Webhooks."""
+"""Webhook sender: POSTs a job's end to the URL that its submitter gave, signed as Standard Webhooks."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What a job wrote, by name: its log, the files that its type finds in its result, and what a folder of it holds.
+"""Artefacts of a job, by name: its log, the files that its type finds in its result, and what a folder of it holds.
 
 The names come from the type's `artifacts(result)` and, below its `folder(result)`, from the manifest there; files are
 opened beneath MEDIA_ROOTS, and objects signed inside MEDIA_BUCKETS, as a job's own are, so that neither can lead

@@ -1,4 +1,4 @@
-"""Where backups go and which of them are kept."""
+"""Backup rotation: where copies of the database go, and which of them are kept."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""At start, when nothing runs yet: clearing away what the runs of a daemon that died have left."""
+"""Start-up cleanup, when nothing runs yet: what the runs of a daemon that died have left goes."""
 
 import asyncio
 from collections.abc import Collection, Sequence

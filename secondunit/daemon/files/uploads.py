@@ -1,4 +1,4 @@
-"""Videos that callers sent: streamed to disk, named by their content, kept while a job may need them."""
+"""Upload store: videos that callers sent, streamed to disk, named by their content, kept while a job may need them."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""What the HTTP room is given: the queue, the judges, the settings, and the ports it reports to."""
+"""Request context: the queue, the judges, the settings and the ports that every endpoint is given."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -51,7 +51,7 @@ class HttpSettings:
 
 @dataclass(frozen=True, slots=True)
 class Analyses:
-    """What the analysis endpoints need: where uploads go, earlier results, the model that is asked, their patience.
+    """What the analysis endpoints need: where uploads go, earlier results, the model that is asked, how long they wait.
 
     `admit` raises before a body is read that could not be stored anyway.
     """

@@ -1,4 +1,4 @@
-"""Serves the API on its address, and on the control socket beside the database, where its owner may do everything."""
+"""HTTP listeners: the API's address, and the control socket beside the database, whose owner may do everything."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""The table of routes."""
+"""Routing table: every call, who may make it, and what the document says about it."""
 
 from secondunit.daemon.http.contract import requests, responses, trailtag_responses
 from secondunit.daemon.http.endpoints import (

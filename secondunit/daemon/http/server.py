@@ -1,4 +1,4 @@
-"""The application: routes, the one middleware around them, and what lives as long as it does."""
+"""HTTP application: routes, the one middleware around them, and what lives as long as it does."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

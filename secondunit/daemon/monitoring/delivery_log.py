@@ -1,4 +1,4 @@
-"""What the log says of deliveries: an instrumentation sink with a line for each try."""
+"""Instrumentation sink: what the log says of deliveries, a line for each try."""
 
 import logging
 

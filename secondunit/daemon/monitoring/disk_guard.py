@@ -1,4 +1,4 @@
-"""Room on the disk: new work is refused before there is none left for what was promised, and taken again by itself."""
+"""Disk-space guard: new work is refused before what was promised has no room left, and taken again by itself."""
 
 import asyncio
 import shutil

@@ -1,4 +1,4 @@
-"""What /health tells."""
+"""Health report: what /health tells."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

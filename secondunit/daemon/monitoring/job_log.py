@@ -1,4 +1,4 @@
-"""What the log says of jobs and modes: all of its wording, in one place."""
+"""Instrumentation sink: what the log says of jobs and modes, all of its wording in one place."""
 
 import logging
 from collections.abc import Sequence

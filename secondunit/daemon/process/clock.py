@@ -1,4 +1,4 @@
-"""Time as the machine tells it, kept from jumping: the one place that reads the system's clocks."""
+"""System clock, kept from jumping: the one place that reads the machine's clocks."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The garbage collector, set for a process that makes little garbage in cycles and must not stand still for long."""
+"""Garbage-collector tuning, for a process that makes little garbage in cycles and must not stand still for long."""
 
 import gc
 

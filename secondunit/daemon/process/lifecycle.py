@@ -1,4 +1,4 @@
-"""From the first signal to the last: asking the daemon to stop, draining it, and telling systemd that it lives."""
+"""Process lifecycle, from the first signal to the last: stop, drain, and the watchdog's signs of life."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator

@@ -1,4 +1,4 @@
-"""One daemon per database: a lock that the kernel drops with its holder, on a file of its own beside the database."""
+"""Lock file, one daemon per database: held by the kernel for its holder, on a file of its own beside the database."""
 
 import fcntl
 import os

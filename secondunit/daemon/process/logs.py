@@ -1,4 +1,4 @@
-"""Logs: events with keys, to stderr, as text for a person or JSON lines for a machine, and no secret in either."""
+"""Structured logging: events with keys, to stderr, for a person or as JSON lines, and no secret in either."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Chance from the system, drawn in stocks: a call of its own for each job's id costs more than the id."""
+"""System randomness, drawn in stocks: a call of its own for each job's id costs more than the id."""
 
 from random import SystemRandom
 

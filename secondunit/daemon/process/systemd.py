@@ -1,4 +1,4 @@
-"""What systemd is told, by the protocol of sd_notify(3); nothing where no systemd listens."""
+"""Service notifications by the protocol of sd_notify(3); nothing where no systemd listens."""
 
 import socket
 

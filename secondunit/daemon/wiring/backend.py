@@ -1,4 +1,4 @@
-"""The parts that face the backend, as the settings ask for them."""
+"""Factories of the backend's client, sender and poller, as the settings ask for them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

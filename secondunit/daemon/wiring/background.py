@@ -1,4 +1,4 @@
-"""What goes on for ever, beside the worker, the deliverer and the sockets. One that dies takes the daemon with it."""
+"""Background tasks that never end, beside worker, dispatcher and sockets; one that dies takes the daemon with it."""
 
 from collections.abc import Coroutine, Iterator
 from datetime import timedelta

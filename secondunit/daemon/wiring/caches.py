@@ -1,4 +1,4 @@
-"""What analyses left behind, in the store's cache: results for those who ask again, tokens of each day, places."""
+"""Cache adapters over the store: results for those who ask again, tokens of each day, places."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

@@ -1,4 +1,4 @@
-"""What the daemon is made of: what is there before anything runs, and what runs."""
+"""Containers of the composition: the resources that are there before anything runs, and the components that run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

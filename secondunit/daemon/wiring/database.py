@@ -1,4 +1,4 @@
-"""The queue's database: the one place outside the stores that knows which engine it is. Locks, opens, restores it."""
+"""Database factory: the one place outside the stores that knows which engine it is. Locks, opens, restores it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""Gives deploys their projects, git, and their sight of the queue: whether a newer one of the project is there."""
+"""Factory of the deployment tools: projects, git, and their sight of newer deploys in the queue."""
 
 from secondunit.daemon.config.settings import Settings
 from secondunit.handlers.tools.deployment.deployments import Deployments

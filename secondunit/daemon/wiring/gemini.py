@@ -1,4 +1,4 @@
-"""Opens the way to Gemini that the settings name, and closes it at the end."""
+"""Factory of the Gemini client that the settings name, closed at the end."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

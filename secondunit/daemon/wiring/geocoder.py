@@ -1,4 +1,4 @@
-"""Opens the way to the geocoder that the settings name, and closes it at the end."""
+"""Factory of the geocoder client that the settings name, closed at the end."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

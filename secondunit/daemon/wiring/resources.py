@@ -1,4 +1,4 @@
-"""Opens what must be there before anything runs, by the settings, and closes it at the end."""
+"""Resource factories: what must be there before anything runs, opened by the settings and closed at the end."""
 
 import os
 import sys

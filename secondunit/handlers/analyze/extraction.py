@@ -1,4 +1,4 @@
-"""Asks Gemini for the recipe of a film."""
+"""Recipe extraction: asks Gemini for the recipe of a film."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Makes of subtitles what a model is told of a film's words: short passages with their times, not too many of them."""
+"""Transcript passages: subtitles as a model is told of them, short, with their times, not too many; pure."""
 
 from collections.abc import Iterator, Sequence
 

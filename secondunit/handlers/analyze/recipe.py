@@ -1,4 +1,4 @@
-"""The recipe that Gemini is asked for: its shape, which is also the answer's schema, and the words of the question."""
+"""Recipe schema and prompt: the answer's shape, and the words of the question."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Takes still pictures of a video for a model to look at: few, small, and no two alike."""
+"""Frame sampling: still pictures of a video for a model to look at: few, small, and no two alike."""
 
 import asyncio
 import math

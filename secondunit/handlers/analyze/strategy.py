@@ -1,4 +1,4 @@
-"""Names what a result was made from and how: equal names, equal results; pure."""
+"""Cache key of an analysis: what a result was made from and how; equal names, equal results; pure."""
 
 import hashlib
 import json

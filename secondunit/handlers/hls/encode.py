@@ -1,4 +1,4 @@
-"""The one ffmpeg command that makes a whole HLS ladder."""
+"""HLS encoder: the one ffmpeg command that makes the whole ladder."""
 
 from fractions import Fraction
 from typing import Any

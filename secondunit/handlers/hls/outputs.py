@@ -1,4 +1,4 @@
-"""What a stream's result says was written: its playlists, and the folder that holds all that they lead to; pure."""
+"""Outputs of a stream, read from its result: its playlists, and the folder that holds all that they lead to; pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

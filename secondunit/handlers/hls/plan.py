@@ -1,4 +1,4 @@
-"""Decides what an HLS encode makes of a video: sizes, rates and names; pure."""
+"""Encoding ladder: sizes, rates and names of the renditions that a video gets; pure."""
 
 import re
 from collections.abc import Sequence

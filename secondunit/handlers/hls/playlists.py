@@ -1,4 +1,4 @@
-"""Reads media playlists and their segments, and writes the master playlist that describes them."""
+"""HLS playlists (RFC 8216): media playlists and their segments are read, the master playlist is written."""
 
 import re
 from collections.abc import Sequence

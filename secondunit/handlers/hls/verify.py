@@ -1,4 +1,4 @@
-"""Judges a finished encode before it is published: rc 0 proves nothing."""
+"""Verification of a finished encode before it is published: an exit code of 0 proves nothing."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A video's captions as the result of a step, which has a bound, and back; pure."""
+"""Captions codec: a video's captions as the result of a step, which has a bound, and back; pure."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Makes what is said in a video short enough for a model, with a time about every 30 seconds; pure.
+"""Transcript compression: short enough for a model, with a time about every 30 seconds; pure.
 
 Fillers, repetitions and marks of sounds always go. Where the rest is longer than one question may be, each stretch of
 30 seconds keeps its most telling lines, COMPRESSION_RATIO of the text at the least.

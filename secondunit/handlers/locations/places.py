@@ -1,4 +1,4 @@
-"""The places that Gemini is asked for: their shape, which is also the answer's schema, and the question's words."""
+"""Place schema and prompt: the answer's shape, and the words of the question."""
 
 import json
 from collections import defaultdict

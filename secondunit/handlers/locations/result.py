@@ -1,4 +1,4 @@
-"""The result of a search for places: its shape, and what of an earlier one still holds; pure."""
+"""Result of a search for places: its shape, and what of an earlier one still holds; pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Looks for the places of a video on the map: each on its own, and once more those that got no answer."""
+"""Place lookup: each place of a video on the map, and a second try for those that got no answer."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass

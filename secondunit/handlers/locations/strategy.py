@@ -1,4 +1,4 @@
-"""Names a video, and how its places were found: equal names, equal results; pure."""
+"""Cache keys of a video's places: the video, and how they were found; equal names, equal results; pure."""
 
 import hashlib
 import json

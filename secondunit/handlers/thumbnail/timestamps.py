@@ -1,4 +1,4 @@
-"""Reads what a client means by a timestamp, and finds the moments of a video to try; pure."""
+"""Timestamp parser, and the moments of a video that are tried for it; pure."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Tells how a download comes on, in bytes, with its rate and the time left."""
+"""Download progress in bytes, with its rate and the time left."""
 
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext

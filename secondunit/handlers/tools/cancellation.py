@@ -1,4 +1,4 @@
-"""Sees a piece of work to its end although its task is being cancelled."""
+"""Shield against cancellation: a piece of work is seen to its end although its task is being cancelled."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

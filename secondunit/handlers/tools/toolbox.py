@@ -1,4 +1,4 @@
-"""The tools every handler is built with; made once by the daemon, replaced by fakes in tests."""
+"""Dependency container of handlers: the tools they are built with; made once by the daemon, faked in tests."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Turns a picture into WebP: runs as a program of its own, under limits, because pictures come from strangers.
+"""WebP converter: a program of its own, under limits, because pictures come from strangers.
 
 Reads one JSON object from stdin: {source, target, quality, width, lossless, strip}; prints one to stdout: either
 {width, height, frames} or {error, message}. What it can't foresee ends it with a traceback and exit code 1.

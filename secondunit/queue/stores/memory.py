@@ -1,4 +1,4 @@
-"""The reference store: all in memory and gone with the process, the shortest statement of what a store promises.
+"""In-memory reference store: gone with the process, the shortest statement of what a store promises.
 
 No method suspends, so each is atomic for everyone on the loop; what can be refused is refused before the first write.
 """

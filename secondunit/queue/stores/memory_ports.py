@@ -1,4 +1,4 @@
-"""Steps, outbox, cache and engine of the reference store."""
+"""In-memory steps, outbox, cache and engine of the reference store."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a store promises about submitting: all or none, numbered, and one job per key."""
+"""Conformance tests of submitting: all or none, numbered, and one job per key."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What a store promises about moves: load, decide, write as one, fenced by the lease, nothing half done or lost."""
+"""Conformance tests of moves: load, decide, write as one, fenced by the lease, nothing half done or lost."""
 
 import asyncio
 import json

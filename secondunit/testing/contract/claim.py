@@ -1,4 +1,4 @@
-"""What a store promises about claiming: the right jobs, in the right order, each to one claimer."""
+"""Conformance tests of claiming: the right jobs, in the right order, each to one claimer."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What a store promises about the database beneath it: it answers, is watched, and copied whole or not at all."""
+"""Conformance tests of the database beneath a store: it answers, is watched, and copied whole or not at all."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What a store promises about events: numbered at commit, in order, without gap, told to listeners after it."""
+"""Conformance tests of events: numbered at commit, in order, without gap, told to listeners after it."""
 
 import asyncio
 

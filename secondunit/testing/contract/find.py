@@ -1,4 +1,4 @@
-"""What a store promises about looking and forgetting: pages newest first, and nothing forgotten that is still owed."""
+"""Conformance tests of queries and pruning: pages newest first, and nothing forgotten that is still owed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a store promises about leases: renewed by their holder only, listed once they ran out, moved with the clock."""
+"""Conformance tests of leases: renewed by their holder only, listed once they ran out, moved with the clock."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""What a store promises about deliveries: one for each end that asked for it, each at most once at a time, in order."""
+"""Conformance tests of the outbox: a delivery for each end that asked for it, one at a time, in order."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a store promises about steps and cached results: stored at once with the job's move, fenced, never half."""
+"""Conformance tests of steps and cached results: stored at once with the job's move, fenced, never half."""
 
 from functools import partial
 

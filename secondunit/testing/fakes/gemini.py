@@ -1,4 +1,4 @@
-"""A STAND-IN for Gemini, for tests and demonstrations: it looks at no picture, and its recipes are all the same.
+"""Fake Gemini server, a STAND-IN for tests and demos: it looks at no picture, and its recipes are all the same.
 
 Asked for places instead of a recipe, it names those of `PLACES` that the transcript has.
 

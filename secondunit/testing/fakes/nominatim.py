@@ -1,4 +1,4 @@
-"""A STAND-IN for Nominatim, for tests and demonstrations: it knows the places it was told, and fails as it is told.
+"""Fake Nominatim server, a STAND-IN for tests and demos: it knows the places it was told, and fails as it is told.
 
 Start it alone with `python -m secondunit.testing.fakes.nominatim --port N`; it then knows a few places of Taipei.
 """

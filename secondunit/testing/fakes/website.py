@@ -1,4 +1,4 @@
-"""A web server for tests of what fetches: it counts what it was asked and what it sent, and breaks off when told to."""
+"""Fake web server for tests of what fetches: it counts what it is asked and sends, and breaks off when told to."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

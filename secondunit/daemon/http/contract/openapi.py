@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, composed from the table of routes and the models of what goes in and out."""
+"""OpenAPI 3.1 document, composed from the table of routes and the models of what goes in and out."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What comes in: bodies and queries as models, under their names in JSON, and what they mean to the queue."""
+"""Request models: bodies and queries under their names in JSON, and what they mean to the queue."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The shapes of answers, for the document and for the tests that hold the answers to it; nothing is built from them.
+"""Response models, for the document and for the tests that hold the answers to it; nothing is built from them.
 
 So pydantic puts off making validators of them, which would take 35 ms of every start.
 """

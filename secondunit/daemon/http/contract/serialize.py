@@ -1,4 +1,4 @@
-"""What goes out: jobs, events and deliveries under their names in JSON."""
+"""Response serializers: jobs, events, deliveries and all else that goes out, under their names in JSON."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta

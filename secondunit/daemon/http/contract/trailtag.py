@@ -1,4 +1,4 @@
-"""What goes out to TrailTag's clients, in their words: `job_id`, `done`, `canceled`, times in whole Unix seconds."""
+"""Response serializers for TrailTag's clients: `job_id`, `done`, `canceled`, times in whole Unix seconds."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The shapes of answers in TrailTag's words, as `answers` has those of all others."""
+"""Response models in TrailTag's words, as `responses` has those of all others."""
 
 from typing import Annotated, Any, Literal
 

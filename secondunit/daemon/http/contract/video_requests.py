@@ -1,4 +1,4 @@
-"""Requests about a video, by their fields' names: what they mean to the job types that answer them, and back."""
+"""Mapping of requests about a video onto payloads of the job types that answer them, and of faults back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The analysis endpoints: post a video, or its address, and wait for the recipe: an ordinary job, shared by twins."""
+"""Analysis endpoints: post a video, or its address, and wait for the recipe: an ordinary job, shared by twins."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -97,7 +97,7 @@ async def _answer(api: Api, request: web.Request, desk: Analyses, found: CachedA
 
 
 async def _waited(api: Api, desk: Analyses, job: Job) -> web.Response:
-    """The end of the job, if it comes before the caller's patience, or the daemon's life, is over."""
+    """The end of the job, if it comes before the caller's deadline and the daemon's end."""
     ended = asyncio.ensure_future(api.queue.wait(job.id))
     stopping = asyncio.ensure_future(api.stopping.wait())
     deadline = asyncio.ensure_future(api.clock.sleep(desk.wait_seconds))

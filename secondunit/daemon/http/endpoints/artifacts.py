@@ -1,4 +1,4 @@
-"""Artefacts: what a job wrote, to look at and to play."""
+"""Artefact endpoints: what a job wrote, to look at and to play, whole or by ranges."""
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter

@@ -1,4 +1,4 @@
-"""Deliveries: the news of a job's end, on its way."""
+"""Delivery endpoints: the news of a job's end, on its way."""
 
 from aiohttp import web
 

@@ -1,4 +1,4 @@
-"""The API's own description: the OpenAPI document, and Swagger UI from this machine."""
+"""Documentation endpoints: the OpenAPI document, and Swagger UI from this machine."""
 
 import asyncio
 from functools import partial

@@ -1,4 +1,4 @@
-"""The events of all jobs, as unnamed messages: what a reader missed first, in order, then live."""
+"""Server-sent events of all jobs, as unnamed messages: what a reader missed first, in order, then live."""
 
 from collections.abc import Sequence
 from functools import partial

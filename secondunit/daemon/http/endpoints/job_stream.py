@@ -1,4 +1,4 @@
-"""The events of one job, as the named messages of TrailTag's clients; they end with the job."""
+"""Server-sent events of one job, as the named messages of TrailTag's clients; they end with the job."""
 
 import asyncio
 from collections.abc import Mapping

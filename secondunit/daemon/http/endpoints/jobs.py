@@ -1,4 +1,4 @@
-"""Jobs: submit, look, list, cancel, retry."""
+"""Job endpoints: submit, look, list, cancel, retry."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The places of a video, for TrailTag's clients: asked for, read from what is stored, and what failed tried again."""
+"""Video endpoints for TrailTag's clients: places asked for, read from what is stored, and what failed tried again."""
 
 from collections.abc import Mapping
 from typing import Any

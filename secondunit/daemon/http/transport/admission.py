@@ -1,4 +1,4 @@
-"""Who may come in: host, proxy, origin, key, scope and rate are judged here, in this order, before any route runs."""
+"""Admission control: host, proxy, origin, key, scope and rate are judged here, in this order, before any route runs."""
 
 from ipaddress import ip_address
 

@@ -1,4 +1,4 @@
-"""Who calls: keys, and what each of them may do."""
+"""API-key authentication: who calls, and the scopes of each."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Event streams: opened, kept alive, bounded, and ended together when the daemon stops.
+"""Server-sent event streams: opened, kept alive, bounded, and ended together when the daemon stops.
 
 aiohttp-sse gives each reader a task, and each message a timer and an encoding of its own: measured with a thousand
 readers, 0.1 s of computing for every event, and 700 MiB in a burst of them. Here a message is bytes, made once for all

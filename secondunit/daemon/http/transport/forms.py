@@ -1,4 +1,4 @@
-"""Reading a form strictly: its fields by their names, each once, and a file as a stream that is never held whole."""
+"""Form parser, strict: fields by their names, each once, and a file as a stream that is never held whole."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping

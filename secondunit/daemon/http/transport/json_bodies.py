@@ -1,4 +1,4 @@
-"""Reading a JSON body strictly: what two parsers could read in two ways, or can't be stored, is refused by name."""
+"""JSON body parser, strict: what two parsers could read in two ways, or can't be stored, is refused by name."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Every refusal as RFC 9457 problem details: one table from an error to its status, word, title and patience."""
+"""Problem details (RFC 9457): one table from an error to its status, word, title and Retry-After."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

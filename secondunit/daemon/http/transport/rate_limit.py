@@ -1,4 +1,4 @@
-"""How often one caller may call, measured on our clock."""
+"""Rate limiter per caller, measured on our clock."""
 
 from math import ceil
 

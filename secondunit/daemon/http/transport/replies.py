@@ -1,4 +1,4 @@
-"""Answers: JSON encoded once and compactly, and compression for those who ask for it."""
+"""HTTP responses: JSON encoded once and compactly, and compression for those who ask for it."""
 
 import json
 import re

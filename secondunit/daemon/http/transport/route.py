@@ -1,4 +1,4 @@
-"""A route: what is served under a path, who may call it, and what the document says about it."""
+"""Route: what is served under a path, who may call it, and what the document says about it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

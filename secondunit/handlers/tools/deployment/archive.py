@@ -1,4 +1,4 @@
-"""Takes the files of a commit out of git's archive, in a program of its own under limits (`archive_child.py`)."""
+"""Archive extraction: the files of a commit out of git's tar, in a program of its own (`archive_child.py`)."""
 
 import json
 from pathlib import Path

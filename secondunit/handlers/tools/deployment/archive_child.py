@@ -1,4 +1,4 @@
-"""Takes the files of a commit out of git's archive, so that nothing in it can reach out of its folder.
+"""Archive extractor: the files of a commit out of git's tar; nothing in it can reach out of its folder.
 
 A program of its own: `archive_child.py ARCHIVE FOLDER`, which prints {error, message} for a tree that it refuses. A
 small commit may name a billion files, and Python's tarfile keeps what it has read of each.

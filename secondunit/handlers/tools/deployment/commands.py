@@ -1,4 +1,4 @@
-"""Runs an operator's own command for a release: a clean environment, and a log without secrets."""
+"""Build command runner: an operator's own command for a release, in a clean environment, no secret in its log."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""What the job type `deploy` works with: the operator's projects, git, and who else is about to deploy."""
+"""Deployment service of the job type `deploy`: the operator's projects, git, and one deploy of each at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Fetches one commit with git into a bare mirror of its own, and takes its files out; nothing of the repository runs.
+"""Git client: one commit into a bare mirror of its own, and its files out; nothing of the repository runs.
 
 No hook, filter, submodule, credential helper or configuration but ours takes part, no protocol but the project's, and
 no option can come out of a name: names are checked before, and stand behind --end-of-options.

@@ -1,4 +1,4 @@
-"""Takes secrets out of text that is going to be shown."""
+"""Redaction of secrets in text that is going to be shown."""
 
 from collections.abc import Collection
 

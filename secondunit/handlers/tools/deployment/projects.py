@@ -1,4 +1,4 @@
-"""The projects that `deploy` may touch, as the operator lists them, and what a payload may say about one."""
+"""Project list: what `deploy` may touch, as the operator lists it, and what a payload may say about it."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""The folder of a deployed project: `releases/TIME-SHA`, and `current`, a link to the one that serves. Blocking.
+"""Release folder with atomic switch: `releases/TIME-SHA`, and `current`, a link to the one that serves. Blocking.
 
 A release is made under a name that nobody serves, and gets its own by a rename. `current` is replaced by a rename too,
 so that it always leads to a whole release. `releases/.healthy` is a link to the last one that was found to work.

@@ -1,4 +1,4 @@
-"""Decides how a URL is fetched: by plain HTTP; by yt-dlp where that finds a page or a stream; by a browser if asked."""
+"""Download router: plain HTTP; yt-dlp where that finds a page or a stream; a browser if asked."""
 
 import hashlib
 import mimetypes

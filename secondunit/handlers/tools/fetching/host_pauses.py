@@ -1,4 +1,4 @@
-"""Hosts that asked to be left alone: no job of this process goes there until the time is over."""
+"""Back-off per host: no job of this process goes to one that asked to be left alone until the time is over."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ MOST_HOSTS = 10_000
 
 
 class HostPauses:
-    """One gate for each host, open unless closed for a while."""
+    """A back-off for each host: open unless closed for a while."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -23,7 +23,7 @@ class HostPauses:
             self._closed[host] = now + span.total_seconds(), why
 
     def pass_through(self, host: str) -> None:
-        """Postponed, with the rest of the wait, if the host's gate is closed."""
+        """Postponed, with the rest of the wait, if the host is left alone."""
         until, why = self._closed.get(host, (0.0, ""))
         left = until - self._clock.monotonic()
         if host in self._closed and left > 0:

@@ -1,4 +1,4 @@
-"""Downloads a file by plain HTTP, going on where an earlier run of the job stopped if it is still the same file."""
+"""Resumable HTTP download: goes on where an earlier run stopped if it is still the same file."""
 
 import re
 from collections.abc import AsyncIterator, Mapping

@@ -1,4 +1,4 @@
-"""Tells by its first bytes what is a page or a playlist in the place of media, whatever its server calls it.
+"""Content sniffing: first bytes tell what is a page or a playlist in the place of media, whatever its server says.
 
 By scanning, not by a pattern: whoever serves these bytes chose them, and a pattern over comments can be made to search
 for ever.

@@ -1,4 +1,4 @@
-"""Videos on the web, to look at or to read: what is served as a file comes by plain HTTP, the rest through yt-dlp."""
+"""Video router: what is served as a file comes by plain HTTP, the rest through yt-dlp."""
 
 from secondunit.handlers.tools.fetching.http_download import PageInstead, Transfer, TransferWish
 from secondunit.handlers.tools.fetching.ports import Captions, FetchedVideo

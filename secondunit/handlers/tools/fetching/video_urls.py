@@ -1,4 +1,4 @@
-"""Which video a URL means: equal names for every spelling of its address; pure."""
+"""URL canonicalisation: equal names for every spelling of a video's address; pure."""
 
 import re
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit, urlunsplit

@@ -1,4 +1,4 @@
-"""Gemini as all jobs share it: a gate for each model, one budget of tokens a day, one state of trouble."""
+"""Gemini client that all jobs share: back-off per model, one budget of tokens a day, one state of trouble."""
 
 from datetime import date, datetime, timedelta
 from typing import Protocol

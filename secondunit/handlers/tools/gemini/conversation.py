@@ -1,4 +1,4 @@
-"""The questions that a run asks Gemini: each answer is stored before it is read, so none is paid for twice."""
+"""Paid steps of a run's questions to Gemini: each answer is stored before it is read, so none is paid for twice."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace

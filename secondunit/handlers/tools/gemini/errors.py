@@ -1,4 +1,4 @@
-"""What an HTTP error of Gemini means: wait, try again, or give up; pure."""
+"""Error mapping of Gemini: what an HTTP error means: wait, try again, or give up; pure."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 
 @dataclass(frozen=True, slots=True)
 class ErrorVerdict:
-    """What to raise for the job; a Postponed also closes the gate for all. `trouble`: the configuration is wrong."""
+    """What to raise for the job; a Postponed also is the back-off of all. `trouble`: the configuration is wrong."""
 
     error: Transient | Deterministic | Postponed
     trouble: str | None = None

@@ -1,4 +1,4 @@
-"""What an answer costs, estimated from the provider's published prices; pure."""
+"""Price list: what an answer costs, estimated from the provider's published prices; pure."""
 
 from collections.abc import Mapping
 from datetime import date

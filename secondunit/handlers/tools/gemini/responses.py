@@ -1,4 +1,4 @@
-"""Reads the body of Gemini's answer: its text, how it ended, and what it cost in tokens; pure."""
+"""Response parser of Gemini: its text, how it ended, and what it cost in tokens; pure."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Reads an answer as the model it was asked to fit, and asks for another one when it does not; pure."""
+"""Structured output: an answer as the model it was asked to fit, and a repair question when it does not; pure."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Sends questions to Gemini through Google's client, each once, and returns what came back unread."""
+"""Gemini transport: a question through Google's client, sent once, and what came back, unread."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

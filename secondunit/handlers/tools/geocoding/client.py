@@ -1,4 +1,4 @@
-"""The geocoder as all jobs share it: one request a second, one gate, one cache of places."""
+"""Geocoder client that all jobs share: one request a second, one circuit breaker, one cache of places."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Which of a geocoder's hits is the place that is meant; pure."""
+"""Disambiguation of a geocoder's hits: which is the place that is meant; pure."""
 
 import re
 import unicodedata

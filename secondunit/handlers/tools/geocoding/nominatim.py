@@ -1,4 +1,4 @@
-"""Asks a Nominatim-compatible server where a place is, through geopy, and sorts its answers and failures."""
+"""Nominatim transport: where a place is, asked through geopy, its answers and failures sorted."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

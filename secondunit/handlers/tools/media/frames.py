@@ -1,4 +1,4 @@
-"""Takes pictures out of a video, with ffmpeg, as PPM files."""
+"""Frame grabber: pictures out of a video, by ffmpeg, as PPM files."""
 
 import re
 from collections.abc import Sequence

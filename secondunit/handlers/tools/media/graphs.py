@@ -1,4 +1,4 @@
-"""Composes filter graphs and the argv of ffmpeg; the one file that knows ffmpeg-python."""
+"""Filter-graph composer: the argv of ffmpeg; the one file here that knows ffmpeg-python."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Writes pictures in the format of their files' names, in a program of its own under limits (`picture_child.py`)."""
+"""Picture encoding in the format of a file's name, in a program of its own under limits (`picture_child.py`)."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Asks ffprobe what a file holds, and picks the streams that a viewer would."""
+"""Media probe: asks ffprobe what a file holds, and picks the streams that a viewer would."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence

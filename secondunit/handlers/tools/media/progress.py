@@ -1,4 +1,4 @@
-"""Follows ffmpeg's -progress lines: tells the job how far it is."""
+"""Encoding progress, read from ffmpeg's -progress lines."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,4 @@
-"""Which IP addresses the URLs of payloads and callbacks may reach: a pure judge of addresses, and of URLs at submit."""
+"""SSRF guard: which IP addresses the URLs of payloads and callbacks may reach; a pure judge, also of URLs at submit."""
 
 import re
 import socket

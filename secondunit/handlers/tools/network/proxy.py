@@ -1,4 +1,4 @@
-"""The one way out for programs that fetch by themselves: an HTTP proxy on loopback that judges every address.
+"""Egress proxy: the one way out for programs that fetch by themselves, on loopback, every address judged.
 
 A program gets a permit: the proxy's URL with a token that is good for one job. Each connection looks its name up once,
 is refused if any of the addresses is, and connects to what was judged, by address. What was refused is told to the job.

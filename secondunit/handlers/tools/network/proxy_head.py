@@ -1,4 +1,4 @@
-"""The heads of HTTP messages as the egress proxy reads and rewrites them (RFC 9112): strict with clients only."""
+"""HTTP message heads as the egress proxy reads and rewrites them (RFC 9112): strict with clients only."""
 
 import base64
 import binascii

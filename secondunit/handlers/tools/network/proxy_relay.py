@@ -1,4 +1,4 @@
-"""Passes bytes between the two ends of a connection through the egress proxy, counted, until both are done."""
+"""Byte relay between the two ends of a connection through the egress proxy, counted, until both are done."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Looks names up and judges every address they have, before any is connected to."""
+"""DNS resolver that judges every address of a name before any is connected to."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""HTTP towards addresses that others choose: a client session that judges every address it is about to connect to."""
+"""Guarded HTTP client: a session that judges every address it is about to connect to, redirects included."""
 
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping

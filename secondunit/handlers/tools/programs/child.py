@@ -1,4 +1,4 @@
-"""One program under its launcher, from start to reaped: never a zombie, never a process left behind."""
+"""Child process under its launcher, from start to reaped: never a zombie, never a process left behind."""
 
 import asyncio
 import os

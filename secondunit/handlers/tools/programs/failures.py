@@ -1,4 +1,4 @@
-"""What a program's failed end means for its job, as far as it shows whatever the program is."""
+"""Error mapping of programs: what a failed end means for its job, as far as it shows whatever the program is."""
 
 import re
 import signal

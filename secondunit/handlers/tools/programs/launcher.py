@@ -1,4 +1,4 @@
-"""Runs one program as its parent and ends its whole tree with it: `launcher.py LIFELINE KEEP LIMITS CWD ARGV...`.
+"""Process supervisor of one program, which ends its whole tree with it: `launcher.py LIFELINE KEEP LIMITS CWD ARGV...`.
 
 Started by `python -I -S` as a program of its own, in a session that the daemon made for it; imports as little as it
 can, because it is started for each program. It tells the daemon through LIFELINE, a socket: `error N WHAT` if the

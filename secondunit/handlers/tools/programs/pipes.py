@@ -1,4 +1,4 @@
-"""Reads what a child prints: pipes that neither block the loop nor wait for writers that are gone, cut into lines."""
+"""Pipe reader: what a child prints, cut into lines; neither blocks the loop nor waits for writers that are gone."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Runs other programs to their end, and leaves nothing of them behind in any way out."""
+"""Process runner: other programs to their end, and nothing of them left behind in any way out."""
 
 import asyncio
 import errno

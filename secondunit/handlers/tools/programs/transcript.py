@@ -1,4 +1,4 @@
-"""What a program said on stderr: the last 64 KB in memory, all of it in the job's log up to the log's size."""
+"""stderr capture: the last 64 KB in memory, all of it in the job's log up to the log's size."""
 
 import asyncio
 import os

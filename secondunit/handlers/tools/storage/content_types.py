@@ -1,4 +1,4 @@
-"""Content types by file names; what a browser might run as a page is data."""
+"""Content types (MIME) by file names; what a browser might run as a page is data."""
 
 import mimetypes
 from pathlib import PurePosixPath

@@ -1,4 +1,4 @@
-"""Where an output goes: an open folder beneath a root and a name in it; what may be replaced there. Blocking."""
+"""Output destination: an open folder beneath a root and a name in it; what may be replaced there. Blocking."""
 
 import errno
 import json

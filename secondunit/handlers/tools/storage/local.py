@@ -1,4 +1,4 @@
-"""Inputs and outputs of jobs as files beneath MEDIA_ROOTS; nothing else can be reached through them."""
+"""Local storage: inputs and outputs as files beneath MEDIA_ROOTS; nothing else can be reached through them."""
 
 import errno
 import os

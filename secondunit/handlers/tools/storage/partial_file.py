@@ -1,4 +1,4 @@
-"""A file in the middle of its download, with a note of which file it is, so that a later run can go on. Blocking."""
+"""Partial download and its sidecar, which says of which file it is, so that a later run can go on. Blocking."""
 
 import ctypes
 import errno

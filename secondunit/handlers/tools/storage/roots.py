@@ -1,4 +1,4 @@
-"""Judges a path by its name alone: inside which of MEDIA_ROOTS it lies, or why it may not be used."""
+"""Path policy: inside which of MEDIA_ROOTS a path lies by its name alone, or why it may not be used."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where inputs and outputs lie: `s3://` in buckets, all else beneath the roots."""
+"""Storage router: `s3://` to buckets, all else beneath the roots."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager

@@ -1,4 +1,4 @@
-"""Opens and moves things beneath an open folder, so that no symbolic link and no race leads outside of it.
+"""Race-free open and rename beneath an open folder (openat2): no symbolic link leads outside of it.
 
 Uses openat2(2), Linux 5.6; where it is missing or forbidden, each name is opened on its own and no link is followed.
 The numbers are those of <linux/openat2.h>, <linux/fs.h> and, the same on every architecture, <asm/unistd.h>.

@@ -1,4 +1,4 @@
-"""Outputs in the making: staged on the file system of their root, published by fsync and rename. Blocking.
+"""Staged outputs: written on the file system of their root, published by fsync and rename. Blocking.
 
 Each is made in a folder of its own, ROOT/.secondunit/JOB-EPOCH/N, that only we can enter. What is published can be read
 by everybody (files 0644, folders 0755, whatever the umask), so that a web server can serve it.

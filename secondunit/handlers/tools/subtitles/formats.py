@@ -1,4 +1,4 @@
-"""Reads subtitles into cues: WebVTT (w3.org/TR/webvtt1), SRT, and the JSON that YouTube calls json3; pure.
+"""Subtitle parsers into cues: WebVTT (w3.org/TR/webvtt1), SRT, and the JSON that YouTube calls json3; pure.
 
 Which of the three it is, is seen from the text and not from a name: servers mislabel them. Cues come in the order of
 their beginnings, as plain words: no tags, no entities, no line breaks.

@@ -1,4 +1,4 @@
-"""Writes and reads the times of a video; pure."""
+"""Timecodes: the times of a video, written and read; pure."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Chooses among the subtitles that a video has, as yt-dlp lists them; pure, and loaded by its program too."""
+"""Subtitle track selection among those that a video has, as yt-dlp lists them; pure, loaded by its program too."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

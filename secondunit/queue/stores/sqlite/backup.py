@@ -1,4 +1,4 @@
-"""Copies of the database, taken while it is in use, and the way back from one."""
+"""SQLite backup and restore: copies taken while the database is in use, and the way back from one."""
 
 import secrets
 import sqlite3

@@ -1,4 +1,4 @@
-"""A file that only takes up room, so that there is some to record how running jobs end once a disk is full."""
+"""Disk-space reserve: a file that only takes up room, freed to record how running jobs end on a full disk."""
 
 import os
 from pathlib import Path

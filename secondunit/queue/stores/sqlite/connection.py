@@ -1,4 +1,4 @@
-"""Opening the database: pragmas, identity checks, migrations. A file that can't be read is never started over."""
+"""SQLite connections: pragmas, identity checks, migrations. A file that can't be read is never started over."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""SQLite as its operator sees it: one file on a disk of ours, with room set aside beside it."""
+"""SQLite engine, as its operator sees it: one file on a disk of ours, with room set aside beside it."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Connections that only read, each on a thread of aiosqlite's; a query fetches all its rows and holds nothing open."""
+"""Read-only connection pool, each on a thread of aiosqlite's; a query fetches all its rows and holds nothing open."""
 
 import asyncio
 import sqlite3

@@ -1,4 +1,4 @@
-"""Between values and rows: one column list for jobs and events, times as integer microseconds, the rest as JSON."""
+"""Row mapping: one column list for jobs and events, times as integer microseconds, the rest as JSON."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

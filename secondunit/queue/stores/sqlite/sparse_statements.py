@@ -1,4 +1,4 @@
-"""Statements over wide rows that name only what matters, one text for each set of columns.
+"""Sparse INSERT and UPDATE: statements over wide rows that name only what matters, a text for each set of columns.
 
 Before sqlite3 binds a None or a bool it asks its adapters for one (Python 3.11: 0.9 us each, five times an int), and
 of a job's 42 values half are None; a column that is set to what it was costs its index a look.

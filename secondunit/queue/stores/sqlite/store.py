@@ -1,4 +1,4 @@
-"""The SQLite store: one connection writes on a thread of its own, aiosqlite serves every read."""
+"""SQLite store: one connection writes on a thread of its own, aiosqlite serves every read."""
 
 import asyncio
 import secrets

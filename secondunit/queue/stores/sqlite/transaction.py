@@ -1,4 +1,4 @@
-"""What a write function works with: the connection, what is known of the rows unasked, and the events it tells."""
+"""Transaction of the writer: its connection, what is known of rows unasked (a write-through cache), events it tells."""
 
 import sqlite3
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The one thread that writes: whole transactions as functions; those that wait together are committed together."""
+"""Single writer thread with group commit: whole transactions as functions; those that wait together commit together."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Looks at one page with a headless Chromium in a program of its own: a wish as JSON on stdin, JSON lines out.
+"""Browser driver: one page in a headless Chromium, in a program of its own: a wish as JSON on stdin, JSON lines out.
 
 The wish: {url, origin, proxy, chromium, sandbox, environment, user_agent, referer, headers, cookies, own, most_bytes,
 into, opens, waits, silence} (the last three in seconds). Lines: {step}, {progress: {bytes}}, then one of {lead: {url,

@@ -1,4 +1,4 @@
-"""Looks at a page with the system's Chromium, one page at a time, to find what it downloads or plays."""
+"""Headless browser: the system's Chromium, one page at a time, to find what a page downloads or plays."""
 
 import asyncio
 import importlib.util

@@ -1,4 +1,4 @@
-"""What a fault that the browser met means for its job, in words that a person understands."""
+"""Error mapping of the browser: what a fault means for its job, in words that a person understands."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Runs yt-dlp as a library in a program of its own: a wish as JSON on stdin, progress and one answer as JSON lines out.
+"""yt-dlp worker: the library in a program of its own: a wish as JSON on stdin, progress and one answer as JSON lines.
 
 The wish: {url, proxy, most_bytes, format, container, headers, cookies, ffmpeg, deno, film, subtitles}. `film` says
 whether the video itself is wanted; it goes to the working folder. `subtitles` is null or {language, file, most_bytes,

@@ -1,4 +1,4 @@
-"""Fetches a video, or its subtitles, with yt-dlp, as a child program that can only go out by the proxy."""
+"""yt-dlp client: a video, or its subtitles, by a child program that can only go out by the egress proxy."""
 
 import json
 import shutil
@@ -82,7 +82,7 @@ class YtDlp:
         self._extra = extra
 
     async def fetch(self, wish: VideoWish, ctx: JobContext) -> FetchedVideo:
-        """As the port `Videos` promises; Postponed while the host's gate is closed."""
+        """As the port `Videos` promises; Postponed while the host is left alone."""
         container = (wish.suffix or "").lstrip(".").lower()
         file = ctx.workspace.run / SUBTITLES
         order = {
@@ -100,7 +100,7 @@ class YtDlp:
         return await in_thread(_fetched, done, wish, ctx.workspace.kept, cues)
 
     async def captions(self, url: str, ctx: JobContext, *, language: str | None) -> Captions:
-        """As the port `Subtitled` promises; Postponed while the host's gate is closed."""
+        """As the port `Subtitled` promises; Postponed while the host is left alone."""
         file = ctx.workspace.run / SUBTITLES
         order = {
             "url": url,

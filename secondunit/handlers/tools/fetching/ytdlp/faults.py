@@ -1,4 +1,4 @@
-"""What a fault that yt-dlp met means for its job, in words that a person understands."""
+"""Error mapping of yt-dlp: what a fault means for its job, in words that a person understands."""
 
 import errno
 import re

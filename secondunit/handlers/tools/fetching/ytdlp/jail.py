@@ -1,4 +1,4 @@
-"""Holds yt-dlp's program to what it may do: an audit hook that nothing can take away once it is set."""
+"""Sandbox of yt-dlp's program: an audit hook (PEP 578) that nothing can take away once it is set."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a killed run of yt-dlp left of one file, and a note beside it that says of which version of the file it is."""
+"""Partial yt-dlp download and its sidecar (ETag, length), which says of which version of the file it is."""
 
 import hashlib
 import json

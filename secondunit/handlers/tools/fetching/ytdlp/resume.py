@@ -1,4 +1,4 @@
-"""Has yt-dlp go on with what an earlier run left only where that is of the very same file, and else start over.
+"""Resumption of yt-dlp downloads: only where what is there is of the very same file; else it starts over.
 
 By itself yt-dlp asks for the rest of whatever has that address now, and of a stream for the pieces after those that it
 has. So each download's requests go through here: what is there is gone on with under its strong ETag alone.

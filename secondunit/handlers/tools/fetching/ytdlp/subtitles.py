@@ -1,4 +1,4 @@
-"""Fetches and reads one of a video's subtitles within yt-dlp's program, by its own means: headers, cookies, streams.
+"""Subtitle download within yt-dlp's program, by its own means: headers, cookies, segmented streams.
 
 They are read here because reading takes memory and time as their maker likes; the daemon gets `FILE.cues`, a JSON list
 [start, end, text] a line, of a bounded size.

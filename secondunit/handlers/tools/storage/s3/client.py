@@ -1,4 +1,4 @@
-"""Speaks S3, through obstore: objects are read, written whole, listed, removed, and signed for a while."""
+"""S3 client, through obstore: objects are read, written whole, listed, removed, and signed for a while."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What an answer of S3 means for a job."""
+"""Error mapping of S3: what an answer means for a job."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Inputs and outputs of jobs as objects in buckets, inside MEDIA_BUCKETS; nothing else can be reached through them."""
+"""S3 storage: inputs and outputs as objects inside MEDIA_BUCKETS; nothing else can be reached through them."""
 
 import shutil
 from collections.abc import AsyncIterator, Sequence

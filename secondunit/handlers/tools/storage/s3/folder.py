@@ -1,4 +1,4 @@
-"""Puts a stream's folder into a bucket, where nothing can be swapped as a whole.
+"""Atomic folder publication in a bucket, where nothing can be swapped as a whole.
 
 The files of each run lie in a generation, a folder within the folder that no other run writes to; the master playlist
 is the one object outside of it. It says which generation it belongs to, it is put last and on condition, and with that

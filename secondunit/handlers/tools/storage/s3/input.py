@@ -1,4 +1,4 @@
-"""Fetches an input from a bucket into the job's own folder, going on where an earlier run stopped."""
+"""Resumable download of an input from a bucket into the job's own folder."""
 
 import hashlib
 from collections.abc import AsyncIterator

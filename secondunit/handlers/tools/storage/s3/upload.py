@@ -1,4 +1,4 @@
-"""Puts files into a bucket, whole or not at all, and only while the run holds its job.
+"""Fenced S3 upload: whole or not at all, and only while the run holds its job.
 
 A file of one request is put on the condition that what it replaces is still what stood there before the lease was
 looked at, so a run that was superseded can't overwrite what came after it, however late its request arrives. Of a

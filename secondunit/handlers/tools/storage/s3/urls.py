@@ -1,4 +1,4 @@
-"""Judges an `s3://bucket/key` by its text alone: inside which of MEDIA_BUCKETS it lies, or why it may not be used."""
+"""Path policy of `s3://bucket/key`: inside which of MEDIA_BUCKETS it lies by its text, or why it may not be used."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Cached results in SQLite, each until its time."""
+"""Cache table: results, each until its time."""
 
 from datetime import datetime
 

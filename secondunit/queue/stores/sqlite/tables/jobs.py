@@ -1,4 +1,4 @@
-"""Writing jobs, their events and deliveries: the statements that every change goes through."""
+"""Job table, with events and deliveries: the statements that every change goes through."""
 
 import base64
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The outbox in SQLite: deliveries that were written in the transaction of the end they tell of."""
+"""Outbox table: deliveries that were written in the transaction of the end they tell of."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The slow housekeeping: forgetting what outlived its time, aging what waits, following a clock that was set."""
+"""Pruning statements: forgetting what outlived its time, aging what waits, following a clock that was set."""
 
 from datetime import datetime, timedelta
 

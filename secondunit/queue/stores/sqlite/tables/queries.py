@@ -1,4 +1,4 @@
-"""Reading many rows: lists of jobs, counts, leases that ran out, events."""
+"""Read queries over many rows: lists of jobs, counts, leases that ran out, events."""
 
 from collections.abc import Sequence
 from datetime import datetime

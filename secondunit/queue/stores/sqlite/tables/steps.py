@@ -1,4 +1,4 @@
-"""Steps in SQLite: every write carries the lease, and one that no longer holds changes nothing."""
+"""Step table: every write carries the lease, and one that no longer holds changes nothing."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -8,8 +8,8 @@ from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.test_utils import make_mocked_request
 
 from secondunit.daemon.http.context import HttpSettings
-from secondunit.daemon.http.transport.fast_replies import written
 from secondunit.daemon.http.transport.replies import WORTH_COMPRESSING, compress, encoded, reply
+from secondunit.daemon.http.transport.short_way import written
 
 LARGE = {"text": "x" * WORTH_COMPRESSING}
 

@@ -27,7 +27,17 @@ from secondunit.testing.jobs import NOW, later
 
 ERROR = JobError("transient", "flaky", "ünïcödé \U0001f3ac")
 MICROS = timedelta(microseconds=1)
-PLAIN = Job("job_a", "hls", {"n": 1}, 2, Status.QUEUED, NOW, NOW, RetryPolicy(3), seq=7)
+PLAIN = Job(
+    id="job_a",
+    type="hls",
+    payload={"n": 1},
+    priority=2,
+    status=Status.QUEUED,
+    created_at=NOW,
+    updated_at=NOW,
+    retry=RetryPolicy(3),
+    seq=7,
+)
 FULL = Job(
     id="job_a",
     type="hls",

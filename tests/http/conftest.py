@@ -21,6 +21,7 @@ from secondunit.daemon.http.context import Analyses, Api, HttpSettings, Location
 from secondunit.daemon.http.contract import responses
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.server import build_app
+from secondunit.daemon.http.transport.connections import HttpRunner
 from secondunit.daemon.http.transport.problems import MEDIA_TYPE
 from secondunit.daemon.http.transport.route import ApiRoute
 from secondunit.daemon.http.transport.short_way import express
@@ -270,8 +271,13 @@ class ApiHarness:
 class Server(TestServer):
     """Serves as the daemon does: a handler whose caller left is not cancelled, but has to notice."""
 
+    def __init__(self, api: Api) -> None:
+        super().__init__(build_app(api))
+        self._api = api
+
     async def _make_runner(self, **options: Any) -> web.BaseRunner:
-        return await super()._make_runner(**options | {"handler_cancellation": False, "lingering_time": 0.1})
+        options |= {"handler_cancellation": False, "lingering_time": 0.1}
+        return HttpRunner(self.app, self._api.clock, self._api.emit, **options)
 
 
 def _route(method: str, path: str) -> ApiRoute | None:
@@ -293,7 +299,7 @@ async def build() -> AsyncIterator[Build]:
 
         async def opened(**settings: Any) -> ApiHarness:
             harness = ApiHarness(**settings)
-            server = Server(build_app(harness.api))
+            server = Server(harness.api)
             harness.client = await stack.enter_async_context(TestClient(server))
             express(cast(web.AppRunner, server.runner))
             stack.callback(harness.stopping.set)

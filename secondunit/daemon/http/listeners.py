@@ -14,6 +14,7 @@ from secondunit.daemon.config.loader import BadConfig
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.http.context import Api, HttpSettings
 from secondunit.daemon.http.server import build_app
+from secondunit.daemon.http.transport.connections import HttpRunner
 from secondunit.daemon.http.transport.short_way import express
 
 LONGEST_SOCKET_PATH = 107  # sun_path, less its closing NUL
@@ -57,8 +58,10 @@ async def listening(api: Api, host: str, port: int, control: Path) -> AsyncItera
 
 
 def _runner(api: Api) -> web.AppRunner:
-    return web.AppRunner(
+    return HttpRunner(
         build_app(api),
+        api.clock,
+        api.emit,
         access_log=None,
         keepalive_timeout=KEEPALIVE,
         shutdown_timeout=LAST_RESPONSES,

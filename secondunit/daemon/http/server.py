@@ -15,9 +15,11 @@ from secondunit.daemon.http.endpoints.documentation import DOCUMENT
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.transport.admission import Admission
 from secondunit.daemon.http.transport.auth import CALLER, OneKey
+from secondunit.daemon.http.transport.connections import give_up_body
 from secondunit.daemon.http.transport.event_streams import STREAMS, Streams
 from secondunit.daemon.http.transport.problems import UNEXPECTED, problem, problem_of
 from secondunit.daemon.http.transport.replies import compress
+from secondunit.daemon.http.transport.request_heads import check_head
 from secondunit.daemon.http.transport.route import ApiRoute
 from secondunit.daemon.http.transport.short_way import HOT_CALLS, Endpoint
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
@@ -74,6 +76,7 @@ class Boundary:
         """The handler's answer to a request that is let in, or why there is none; `route` None: nothing is there."""
         started = self._api.clock.monotonic()
         try:
+            check_head(request)
             caller = await self._admission.admit(request, route)
             if caller is not None:
                 request[CALLER] = caller
@@ -84,10 +87,20 @@ class Boundary:
                 log.exception("http.failed", method=request.method, path=request.path)
             response = known or problem(UNEXPECTED, "this is a fault of the daemon; its log has the cause")
         compress(request, response)
+        if _is_early(request, response):
+            response.force_close()
+            give_up_body(request)
         if route is not None and not route.stream:
             seconds = self._api.clock.monotonic() - started
             self._api.emit(RequestAnswered(request.method, route.path, response.status, seconds))
         return response
+
+
+def _is_early(request: web.Request, response: web.StreamResponse) -> bool:
+    """Whether the answer came before the body: what is left of it would be read, or unpacked, for nothing."""
+    if response.status >= 400 or "Content-Encoding" in request.headers:
+        return not request.content.at_eof()
+    return not request.content.is_eof()
 
 
 def _deep(path: str) -> str:

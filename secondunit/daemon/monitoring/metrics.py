@@ -13,7 +13,7 @@ from secondunit.daemon.automation.backend_results import brought_result
 from secondunit.daemon.automation.poller import BackendJobs, Polled
 from secondunit.daemon.delivery.dispatcher import DeliveryTried
 from secondunit.daemon.monitoring.conditions import ConditionsSeen
-from secondunit.daemon.monitoring.http_requests import RequestAnswered
+from secondunit.daemon.monitoring.http_requests import RequestAnswered, RequestMalformed
 from secondunit.daemon.process.lifecycle import LogLinesLost, LoopLagged
 from secondunit.handlers.tools.gemini.client import TokensUsed
 from secondunit.handlers.tools.geocoding.client import PlaceSought
@@ -108,6 +108,9 @@ class Metrics:
             "http_request_duration_seconds", "Answered requests.", REQUEST, "method", "route", "status"
         )
         self._on(RequestAnswered, lambda r: requests.labels(r.method, r.route, r.status).observe(r.seconds))
+
+        malformed = self._counter("http_malformed", "What came over a connection and was no request.", "kind")
+        self._on(RequestMalformed, lambda fact: malformed.labels(fact.kind).inc())
 
         lag = self._gauge("event_loop_lag_seconds", "How late the event loop last ran what was due.")
         self._on(LoopLagged, lambda fact: lag.set(fact.seconds))

@@ -53,7 +53,7 @@ class Admission:
 
     def _check_keyless(self, request: web.Request) -> None:
         """Without a key only this machine's own programs are meant: no proxy, no other name, no foreign page."""
-        host = request.headers.get("Host", "")
+        host = _host(request)
         if _name(host) not in self._hosts:
             raise WrongHost(f"{host!r} is not one of this daemon's names; ALLOWED_HOSTS lists them")
         if any(header in request.headers for header in FORWARDING):
@@ -82,6 +82,15 @@ class Admission:
         except ValueError:
             return False
         return any(literal in network for network in self._settings.trusted_proxies)
+
+
+def _host(request: web.Request) -> str:
+    """Who is meant: the target's host where it is a whole address, whatever Host says (RFC 9112, 3.2.2)."""
+    if request.raw_path.startswith("/") or request.method == "CONNECT":
+        return request.headers.get("Host", "")
+    name, port = request.url.raw_host or "", request.url.explicit_port
+    name = f"[{name}]" if ":" in name else name
+    return name if port is None else f"{name}:{port}"
 
 
 def _name(host: str) -> str:

@@ -8,8 +8,9 @@ from urllib.parse import parse_qsl
 from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from secondunit.daemon.http.transport.json_bodies import body_of
-from secondunit.daemon.http.transport.problems import BrokenForm, NotJson, TooLarge
+from secondunit.daemon.http.transport.connections import awaited
+from secondunit.daemon.http.transport.encoded_bodies import body_of, coding_of, is_utf_8
+from secondunit.daemon.http.transport.problems import BrokenForm, TooLarge, UnknownEncoding, WrongForm
 from secondunit.handlers.tools.network.media_types import media_type
 from secondunit.queue.errors import BadPayload, FieldError
 
@@ -29,7 +30,7 @@ UNREADABLE = (
 async def parts_of(request: web.Request, known: Collection[str]) -> AsyncIterator[BodyPartReader]:
     """The parts of a multipart form; one that is not known, or comes twice, is refused."""
     seen: set[str] = set()
-    reader = _reader(request)
+    reader = await _reader(request)
     while (part := await _next(reader)) is not None:
         _expected(part.name or "", known, seen)
         yield part
@@ -60,11 +61,12 @@ async def fields_of_form(request: web.Request, known: Collection[str], limit: in
         raise TooLarge(f"this call takes bodies of up to {limit} bytes")
     if kind_of(request) == MULTIPART:
         return {str(part.name): await text_of(part) async for part in parts_of(request, known)}
+    if not is_utf_8(request):
+        raise WrongForm("the charset of the Content-Type is not UTF-8; send the form as UTF-8")
+    raw = await body_of(request, min(limit, LONGEST_FORM))
     try:
-        raw = await body_of(request, min(limit, LONGEST_FORM))
-        # It is UTF-8, as browsers send it, whatever charset it names: some of Python's take quadratic time.
         pairs = parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=2 * len(known))
-    except (ValueError, NotJson) as error:
+    except ValueError as error:
         raise BrokenForm(f"the form can't be read: {error}") from None
     seen: set[str] = set()
     for name, _ in pairs:
@@ -104,7 +106,10 @@ class _FewLines:
         return await self._content.readline(**limits)
 
 
-def _reader(request: web.Request) -> MultipartReader:
+async def _reader(request: web.Request) -> MultipartReader:
+    if coding_of(request) is not None:
+        raise UnknownEncoding("a form with files is taken as it is, not packed")
+    await awaited(request)
     try:
         return MultipartReader(request.headers, cast(StreamReader, _FewLines(request.content)))
     except UNREADABLE as error:

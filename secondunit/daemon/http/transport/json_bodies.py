@@ -6,9 +6,9 @@ from collections import Counter
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
-from secondunit.daemon.http.transport.problems import NotAJsonType, NotJson, TooLarge
+from secondunit.daemon.http.transport.encoded_bodies import body_of, is_utf_8
+from secondunit.daemon.http.transport.problems import NotAJsonType, NotJson
 from secondunit.handlers.tools.network.media_types import media_type
 
 DEEPEST = 64
@@ -24,6 +24,8 @@ async def read_object(request: web.Request, limit: int) -> dict[str, Any]:
         kind = media_type(request.headers.get("Content-Type", ""))
         if kind not in JSON_TYPES and not kind.endswith("+json"):
             raise NotAJsonType(f"the Content-Type is {kind}; send the body as application/json")
+        if not is_utf_8(request):
+            raise NotAJsonType("the charset of the Content-Type is not UTF-8, as that of JSON is")
     raw = await body_of(request, limit)
     # Our hooks are Python, so a thread that parses lets the loop have its turns.
     body = parse(raw) if len(raw) <= PARSED_ON_LOOP else await asyncio.to_thread(parse, raw)
@@ -65,29 +67,6 @@ def _reasonable(raw: bytes | bytearray) -> bool:
 
 def _marks(raw: bytes | bytearray) -> int:
     return sum(raw.count(mark) for mark in (b"[", b"{", b","))
-
-
-async def body_of(request: web.Request, limit: int) -> bytes | bytearray:
-    """The body, of at most so many bytes."""
-    content, declared = request.content, request.content_length
-    if declared is not None and declared > limit:
-        raise _too_large(limit)
-    try:
-        # A small body is there with its head: taken as it is, it costs half of being waited for.
-        body: bytes | bytearray = content.read_nowait() if content.is_eof() else b""
-        if not content.at_eof():
-            body = bytearray(body)
-            while not content.at_eof() and len(body) <= limit:
-                body += await content.readany()
-    except (web.RequestPayloadError, HttpProcessingError, ConnectionResetError) as error:
-        raise NotJson(f"the body can't be read: {error}") from None
-    if len(body) > limit:
-        raise _too_large(limit)
-    return body
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"this call takes bodies of up to {limit} bytes")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

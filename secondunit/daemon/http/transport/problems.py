@@ -30,6 +30,26 @@ class WrongForm(RequestRefused):
     """The Content-Type is none that this call takes."""
 
 
+class BrokenBody(RequestRefused):
+    """The body does not come as its head says."""
+
+
+class BrokenEncoding(RequestRefused):
+    """The body is packed in a way that is known, and can't be unpacked."""
+
+
+class UnknownEncoding(RequestRefused):
+    """The body is packed in a way that is not known here, or at this call."""
+
+
+class TwoHeaders(RequestRefused):
+    """A header that can be there once is there with two values."""
+
+
+class UnknownExpectation(RequestRefused):
+    """The request expects something else than to be told to go on."""
+
+
 class BrokenForm(RequestRefused):
     """The form is none that can be read to its end."""
 
@@ -93,6 +113,9 @@ class ProblemType:
 
 PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     NotJson: ProblemType(400, "not-json", "The body is not JSON"),
+    BrokenBody: ProblemType(400, "broken-body", "The body can't be read"),
+    BrokenEncoding: ProblemType(400, "broken-encoding", "The body can't be unpacked"),
+    TwoHeaders: ProblemType(400, "two-headers", "A header stands twice"),
     BrokenForm: ProblemType(400, "broken-form", "The form can't be read"),
     Unauthorized: ProblemType(401, "unauthorized", "A valid key is needed"),
     ScopeTooSmall: ProblemType(403, "scope-too-small", "The key's scope is too small"),
@@ -106,6 +129,8 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     errors.KeyReused: ProblemType(409, "idempotency-key-reused", "The idempotency key belongs to another request"),
     TooLarge: ProblemType(413, "too-large", "The body is too large"),
     NotAJsonType: ProblemType(415, "not-a-json-type", "The body must be application/json"),
+    UnknownEncoding: ProblemType(415, "unknown-encoding", "The Content-Encoding is not taken"),
+    UnknownExpectation: ProblemType(417, "unknown-expectation", "The expectation can't be met"),
     WrongForm: ProblemType(415, "wrong-form", "The body must be a form"),
     WrongHost: ProblemType(421, "wrong-host", "The Host header is not one of this daemon's names"),
     errors.BadPayload: ProblemType(422, "bad-fields", "Some fields were refused"),
@@ -119,6 +144,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     errors.StoreBroken: ProblemType(503, "store-broken", "The database can't be used", retry_after=10),
     errors.StoreFull: ProblemType(507, "store-full", "The disk is full", retry_after=60),
 }
+MALFORMED = ProblemType(400, "malformed", "This is no HTTP request")
 UNEXPECTED = ProblemType(500, "internal", "An unexpected error")
 
 
@@ -133,12 +159,11 @@ def problem_of(error: Exception) -> web.Response | None:
     retry_after = error.retry_after if isinstance(error, TooMany) else kind.retry_after
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
+    if isinstance(error, UnknownEncoding):
+        headers["Accept-Encoding"] = "gzip, deflate"
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = 'Bearer realm="secondunit"'
-    response = problem(kind, str(error) or kind.title, fields_of(error), headers)
-    if isinstance(error, TooLarge):
-        response.force_close()
-    return response
+    return problem(kind, str(error) or kind.title, fields_of(error), headers)
 
 
 def problem(

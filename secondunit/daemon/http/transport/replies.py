@@ -10,7 +10,7 @@ from aiohttp import web
 WORTH_COMPRESSING = 1024
 COMPRESSED_ON_LOOP = 256 * 1024
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_GZIP = re.compile(r"(?:^|,)\s*(?:gzip|\*)\s*(?:;\s*q=([0-9.]+)\s*)?(?=,|$)", re.IGNORECASE)
+_WEIGHT = re.compile(r"q=(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")  # RFC 9110, 12.4.2
 
 
 def encoded(content: Any) -> bytes:
@@ -41,6 +41,15 @@ def compress(request: web.Request, response: web.StreamResponse) -> None:
     if len(response.body) <= WORTH_COMPRESSING or response.status == 206:
         return
     response.headers["Vary"] = "Accept-Encoding"
-    accepted = _GZIP.search(request.headers.get("Accept-Encoding", ""))
-    if accepted and float(accepted[1] or 1) > 0:
+    if takes_gzip(",".join(request.headers.getall("Accept-Encoding", ()))):
         response.enable_compression(web.ContentCoding.gzip)
+
+
+def takes_gzip(accepted: str) -> bool:
+    """What an Accept-Encoding says of gzip; a part of it that is not as it should be says nothing."""
+    weights: dict[str, float] = {}
+    for part in accepted.lower().split(","):
+        name, _, weight = (piece.strip() for piece in part.partition(";"))
+        if not weight or _WEIGHT.fullmatch(weight):
+            weights[name] = float(weight[2:]) if weight else 1.0
+    return weights.get("gzip", weights.get("*", 0.0)) > 0

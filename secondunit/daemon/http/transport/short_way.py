@@ -13,6 +13,8 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import SERVER_SOFTWARE
 
+from secondunit.daemon.http.transport.connections import FAULT
+from secondunit.daemon.http.transport.problems import MALFORMED, problem
 from secondunit.daemon.http.transport.replies import reply_encoded
 
 TRIED_WITH = "3.14.5"
@@ -26,22 +28,31 @@ log = structlog.get_logger(__name__)
 
 
 def express(runner: web.AppRunner, version: str = aiohttp.__version__) -> None:
-    """Let the hot calls (POSTs, by their path) of an application that is set up go the short way."""
+    """Refuse what is no request; let the hot calls (POSTs, by path) of an application that is set up go the short way."""
     if runner.server is None:
         raise RuntimeError("the runner is not set up")
+    hot: Mapping[str, Endpoint] = runner.app[HOT_CALLS]
     if version != TRIED_WITH:
         log.info("http.long_way", message=f"aiohttp is {version}, not {TRIED_WITH}: submits take a little longer")
-        return
-    hot, long_way = runner.app[HOT_CALLS], runner.server.request_handler
+        hot = {}
+    long_way = runner.server.request_handler
 
     def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        if FAULT in request:
+            return _refused(request[FAULT])
         straight = hot.get(request.raw_path) if request.method == "POST" else None
-        if straight is None or "Expect" in request.headers or not isinstance(request, web.Request):
+        if straight is None or not isinstance(request, web.Request):
             return long_way(request)
         request[SHORT] = True
         return straight(request)
 
     runner.server.request_handler = handle
+
+
+async def _refused(fault: str) -> web.StreamResponse:
+    response = problem(MALFORMED, f"this is no request: {fault}")
+    response.force_close()
+    return response
 
 
 def written(request: web.Request, status: int, content: bytes, location: str) -> web.StreamResponse:

@@ -1,0 +1,196 @@
+"""HTTP connections: what is no request at all is answered as a problem and counted; a refused body is not waited for.
+
+aiohttp's own answers repeat what was sent, and its log adds a traceback to each.
+"""
+
+from typing import Any
+
+import structlog
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import (
+    BadHttpMethod,
+    BadStatusLine,
+    ContentLengthError,
+    HttpProcessingError,
+    InvalidHeader,
+    InvalidURLError,
+    LineTooLong,
+    TransferEncodingError,
+)
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from secondunit.daemon.http.transport.problems import MALFORMED, UNEXPECTED, problem
+from secondunit.daemon.monitoring.http_requests import RequestMalformed
+from secondunit.queue.clock import Clock
+from secondunit.queue.instrumentation import Sink, unheard
+
+READ_OF_A_REFUSED_BODY = 256 * 1024
+LINE_EVERY = 1.0
+EXPECTATION = web.RequestKey("expectation", str)
+FAULT = web.RequestKey("fault", str)
+
+log = structlog.get_logger(__name__)
+
+# Never the parser's own words, which repeat what was sent.
+FAULTS: tuple[tuple[type[Exception], str, str], ...] = (
+    (LineTooLong, "too_long", "a line of its head is too long"),
+    (BadHttpMethod, "method", "it begins with no method of HTTP (TLS, perhaps)"),
+    (BadStatusLine, "request_line", "its first line is none of HTTP/1.1"),
+    (InvalidURLError, "target", "its target is no path and no address"),
+    (InvalidHeader, "header", "a header holds what no header may"),
+    (TransferEncodingError, "framing", "its body is not framed as its head says"),
+    (ContentLengthError, "framing", "its body is not framed as its head says"),
+)
+OTHERWISE = "head", "its head is none of HTTP/1.1, or its body is not framed as the head says"
+
+
+class MalformedRequests:
+    """Tells of requests that are none: each as a fact, and at most one line a second, with their number."""
+
+    def __init__(self, clock: Clock, emit: Sink = unheard) -> None:
+        self._clock = clock
+        self._emit = emit
+        self._told_at = float("-inf")
+        self._untold = 0
+
+    def tell(self, kind: str, why: str) -> None:
+        """One more."""
+        self._emit(RequestMalformed(kind))
+        self._untold += 1
+        now = self._clock.monotonic()
+        if now - self._told_at >= LINE_EVERY:
+            others = f", and {self._untold - 1} others since the line before" if self._untold > 1 else ""
+            log.warning("http.malformed", message=f"refused a request: {why}{others}", number=self._untold)
+            self._told_at, self._untold = now, 0
+
+
+class Connection(web.RequestHandler):
+    """One connection."""
+
+    __slots__ = ("_malformed", "_room")
+
+    def __init__(self, manager: web.Server, malformed: MalformedRequests, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._malformed = malformed
+        self._room: int | None = None
+
+    def take_no_more(self) -> None:
+        """The request is answered, its body unread: hear out a client that is about done, and no other."""
+        self._room = READ_OF_A_REFUSED_BODY
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came."""
+        if self._room is not None:
+            self._room -= len(data)
+            if self._room < 0:
+                self.force_close()
+                return
+        waiting = self._current_request
+        super().data_received(data)
+        if waiting is None or waiting.content.is_eof() or not self._messages:
+            return
+        fault = self._messages[-1][0]
+        if isinstance(fault, RawRequestMessage):
+            return
+        # The parser gave up within a body that a handler reads, and would tell it nothing.
+        self._messages.pop()
+        self._malformed.tell(*_fault(fault.exc))
+        waiting.content.set_exception(web.RequestPayloadError("it is not framed as the head says"))
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,  # noqa: ARG002  as aiohttp calls it
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002
+    ) -> web.StreamResponse:
+        """The answer where no route and no middleware could give one; the connection is closed after it."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun, no other can be given")
+        if isinstance(exc, HttpProcessingError):
+            kind, why = _fault(exc)
+            self._malformed.tell(kind, why)
+            response = problem(MALFORMED, f"this is no request: {why}")
+        else:
+            log.error("http.failed", message=f"a request was not answered: {exc!r}", exc_info=exc)
+            response = problem(UNEXPECTED, "this is a fault of the daemon; its log has the cause")
+        response.force_close()
+        return response
+
+
+class HttpServer(web.Server):
+    """Makes a connection of each client's, and a request of each head, judged as far as its form goes."""
+
+    def __init__(self, inner: web.Server, malformed: MalformedRequests, **options: Any) -> None:
+        super().__init__(inner.request_handler, **options)
+        self.request_factory = self._request
+        self._inner_factory = inner.request_factory
+        self._malformed = malformed
+        self._options = {name: value for name, value in options.items() if name != "handler_cancellation"}
+
+    def __call__(self) -> web.RequestHandler:
+        """One more connection."""
+        return Connection(self, self._malformed, loop=self._loop, **self._options)
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: Any,
+    ) -> web.BaseRequest:
+        """The request; aiohttp is kept from answering `Expect` before anybody has looked at the rest."""
+        version, expectation, fault = message.version, message.headers.get(hdrs.EXPECT), ""
+        if version not in (HttpVersion10, HttpVersion11):
+            fault = "its version is none of HTTP/1.0 and HTTP/1.1"
+            message = message._replace(version=HttpVersion11, should_close=True)
+        elif message.url.scheme not in ("", "http", "https"):
+            fault = "its target is no address of this kind of server"
+        if expectation is not None:
+            others = CIMultiDict((name, value) for name, value in message.headers.items() if name.lower() != "expect")
+            message = message._replace(headers=CIMultiDictProxy(others))
+        request = self._inner_factory(message, payload, protocol, writer, task)
+        if expectation is not None and version == HttpVersion11:
+            request[EXPECTATION] = expectation.lower()
+        if fault:
+            request[FAULT] = fault
+            self._malformed.tell("request_line", fault)
+        return request
+
+
+class HttpRunner(web.AppRunner):
+    """Serves an application on such connections; `clock` and `emit` are for what is no request."""
+
+    __slots__ = ("_malformed",)
+
+    def __init__(self, app: web.Application, clock: Clock, emit: Sink = unheard, **options: Any) -> None:
+        super().__init__(app, auto_decompress=False, **options)
+        self._malformed = MalformedRequests(clock, emit)
+
+    async def _make_server(self) -> web.Server:
+        return HttpServer(await super()._make_server(), self._malformed, **self._kwargs)
+
+
+def give_up_body(request: web.BaseRequest) -> None:
+    """The answer does without the rest of the body."""
+    if isinstance(request.protocol, Connection):
+        request.protocol.take_no_more()
+
+
+async def awaited(request: web.BaseRequest) -> None:
+    """Ask a client that waits for it (`Expect: 100-continue`) for its body, once nothing speaks against it."""
+    if request.get(EXPECTATION):
+        del request[EXPECTATION]
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself has not begun
+
+
+def _fault(error: BaseException) -> tuple[str, str]:
+    for kind, word, why in FAULTS:
+        if isinstance(error, kind):
+            return word, why
+    return OTHERWISE

@@ -1,0 +1,82 @@
+"""Request bodies: bounded as they come and as they unpack, asked for only once nothing speaks against them."""
+
+import asyncio
+import zlib
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from secondunit.daemon.http.transport.connections import awaited
+from secondunit.daemon.http.transport.problems import (
+    BrokenBody,
+    BrokenEncoding,
+    TooLarge,
+    UnknownEncoding,
+)
+
+CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # what zlib calls the format
+UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")
+
+
+async def body_of(request: web.Request, limit: int) -> bytes | bytearray:
+    """The body, unpacked, of at most `limit` bytes either way; a refusal says what is wrong with it."""
+    coding, declared = coding_of(request), request.content_length
+    if declared is not None and declared > limit:
+        raise _too_large(limit)
+    await awaited(request)
+    raw = await _read(request, limit)
+    # Beside the loop: a thousandfold of what came may be in it.
+    return raw if coding is None else await asyncio.to_thread(_unpacked, raw, coding, limit)
+
+
+def coding_of(request: web.Request) -> str | None:
+    """How the body is packed, None for not at all; UnknownEncoding for a way that is not known here."""
+    if "Content-Encoding" not in request.headers:  # as with nearly all
+        return None
+    named = ",".join(request.headers.getall("Content-Encoding")).strip().lower()
+    if named in ("", "identity"):
+        return None
+    if named not in CODINGS:
+        raise UnknownEncoding("the Content-Encoding is not known here; send the body as it is, or as gzip or deflate")
+    return named
+
+
+def is_utf_8(request: web.Request) -> bool:
+    """Whether the Content-Type says so, or nothing."""
+    _, named, rest = request.headers.get("Content-Type", "").lower().partition("charset=")
+    return not named or rest.partition(";")[0].strip().strip("\"'") in UTF_8
+
+
+async def _read(request: web.Request, limit: int) -> bytes | bytearray:
+    content = request.content
+    try:
+        # A small body is there with its head: taken as it is, it costs half of being waited for.
+        body: bytes | bytearray = content.read_nowait() if content.is_eof() else b""
+        if not content.at_eof():
+            body = bytearray(body)
+            while not content.at_eof() and len(body) <= limit:
+                body += await content.readany()
+    except (web.RequestPayloadError, HttpProcessingError, ConnectionResetError):
+        raise BrokenBody("the body ends too early, or is not framed as its head says") from None
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _unpacked(raw: bytes | bytearray, coding: str, limit: int) -> bytes:
+    unpacking = zlib.decompressobj(CODINGS[coding])
+    try:
+        body = unpacking.decompress(raw, limit + 1)
+    except zlib.error:
+        raise BrokenEncoding(f"the body is no {coding}") from None
+    if len(body) > limit:
+        raise _too_large(limit)
+    if not unpacking.eof:
+        raise BrokenEncoding(f"the {coding} of the body ends too early")
+    if unpacking.unused_data:
+        raise BrokenEncoding(f"something stands behind the end of the body's {coding}")
+    return body
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"this call takes bodies of up to {limit} bytes, unpacked as well")

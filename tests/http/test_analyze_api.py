@@ -312,8 +312,15 @@ async def test_a_form_with_an_address_is_no_way_to_send_much(kitchen: Kitchen) -
         assert b" 413 " in await reader.readline()
 
 
-@pytest.mark.parametrize("charset", ["punycode", "idna", "hex", "(", "", "utf-8", 'x"' * 3000])
-async def test_a_form_is_utf_8_whatever_charset_it_names(kitchen: Kitchen, charset: str) -> None:
+@pytest.mark.parametrize("charset", ["punycode", "idna", "hex", "latin-1", "(", "", 'x"' * 3000])
+async def test_a_form_in_another_charset_than_utf_8_is_refused_unread(kitchen: Kitchen, charset: str) -> None:
+    kind = {"Content-Type": f"application/x-www-form-urlencoded; charset={charset}"}
+    problem = await kitchen.post("/analyze-from-url", data=b"video_url=%C3%A9&frames=1", headers=kind, status=415)
+    assert "send the form as UTF-8" in problem["detail"]
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf8"'])
+async def test_a_form_may_say_that_it_is_utf_8(kitchen: Kitchen, charset: str) -> None:
     kind = {"Content-Type": f"application/x-www-form-urlencoded; charset={charset}"}
     problem = await kitchen.post("/analyze-from-url", data=b"video_url=%C3%A9&frames=1", headers=kind, status=422)
     assert [fault["field"] for fault in problem["errors"]] == ["frames"]

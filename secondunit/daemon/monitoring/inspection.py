@@ -71,7 +71,7 @@ class Box:
     browser: Mapping[str, object] = field(default_factory=dict)
 
 
-class Lines(Protocol):
+class LogLines(Protocol):
     """The log: whether lines of it are being lost, and how many were."""
 
     @property
@@ -85,7 +85,7 @@ class Watched:
     """The parts that are asked how they are; None where there is no such part."""
 
     disk: Guard
-    log: Lines
+    log: LogLines
     poisoned: Poison
     poller: Takeover | None = None
     gemini: Metered | None = None

@@ -28,19 +28,18 @@ log = structlog.get_logger(__name__)
 
 
 def express(runner: web.AppRunner, version: str = aiohttp.__version__) -> None:
-    """Refuse what is no request; let the hot calls (POSTs, by path) of an application that is set up go the short way."""
+    """Refuse what is no request; let the hot calls (POSTs, by path) of a set-up application go the short way."""
     if runner.server is None:
         raise RuntimeError("the runner is not set up")
-    hot: Mapping[str, Endpoint] = runner.app[HOT_CALLS]
-    if version != TRIED_WITH:
+    hot, long_way = runner.app[HOT_CALLS], runner.server.request_handler
+    tried = version == TRIED_WITH
+    if not tried:
         log.info("http.long_way", message=f"aiohttp is {version}, not {TRIED_WITH}: submits take a little longer")
-        hot = {}
-    long_way = runner.server.request_handler
 
     def handle(request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
         if FAULT in request:
             return _refused(request[FAULT])
-        straight = hot.get(request.raw_path) if request.method == "POST" else None
+        straight = hot.get(request.raw_path) if tried and request.method == "POST" else None
         if straight is None or not isinstance(request, web.Request):
             return long_way(request)
         request[SHORT] = True

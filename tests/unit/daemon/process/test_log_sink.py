@@ -98,6 +98,7 @@ def test_the_end_does_not_wait_for_one_that_never_reads(pipe: tuple[int, int]) -
     for _ in range(100):
         sink.write(LINE)
     sink.close(0.05)
+    assert sink.waiting, "the pipe took all of it: there was nothing to wait for"
 
 
 def test_who_shares_the_pipe_finds_it_as_it_was(pipe: tuple[int, int]) -> None:

@@ -71,6 +71,8 @@ async def raw(permit: Permit) -> AsyncIterator[tuple[asyncio.StreamReader, async
         yield reader, writer
     finally:
         writer.close()
+        with suppress(OSError):  # left open, it would be found in another test
+            await writer.wait_closed()
 
 
 def authorised(permit: Permit) -> bytes:

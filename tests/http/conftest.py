@@ -88,9 +88,11 @@ class FakeMetrics:
 
     content_type: str = "text/plain; version=1.0.0; charset=utf-8"
     observed: list[tuple[str, str, int]] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
 
     def hear(self, fact: Fact) -> None:
-        """Keep which requests were answered."""
+        """Keep all, and apart which requests were answered."""
+        self.facts.append(fact)
         if isinstance(fact, RequestAnswered):
             self.observed.append((fact.method, fact.route, fact.status))
 

@@ -98,9 +98,10 @@ class Boundary:
 
 def _is_early(request: web.Request, response: web.StreamResponse) -> bool:
     """Whether the answer came before the body: what is left of it would be read, or unpacked, for nothing."""
-    if response.status >= 400 or "Content-Encoding" in request.headers:
-        return not request.content.at_eof()
-    return not request.content.is_eof()
+    packed = "Content-Encoding" in request.headers
+    if response.status >= 400:
+        return packed or FAULT in request or not request.content.at_eof()
+    return not (request.content.at_eof() if packed else request.content.is_eof())
 
 
 def _deep(path: str) -> str:

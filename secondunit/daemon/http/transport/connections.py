@@ -28,7 +28,7 @@ from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Sink, unheard
 
 READ_OF_A_REFUSED_BODY = 256 * 1024
-LINE_EVERY = 1.0
+LINES_AT_ONCE, LINES_A_SECOND = 30, 1.0
 EXPECTATION = web.RequestKey("expectation", str)
 FAULT = web.RequestKey("fault", str)
 
@@ -48,12 +48,13 @@ OTHERWISE = "head", "its head is none of HTTP/1.1, or its body is not framed as 
 
 
 class MalformedRequests:
-    """Tells of requests that are none: each as a fact, and at most one line a second, with their number."""
+    """Tells of requests that are none: each as a fact, and by a line; in a flood a line a second, with their number."""
 
     def __init__(self, clock: Clock, emit: Sink = unheard) -> None:
         self._clock = clock
         self._emit = emit
-        self._told_at = float("-inf")
+        self._lines = float(LINES_AT_ONCE)
+        self._asked_at = clock.monotonic()
         self._untold = 0
 
     def tell(self, kind: str, why: str) -> None:
@@ -61,10 +62,12 @@ class MalformedRequests:
         self._emit(RequestMalformed(kind))
         self._untold += 1
         now = self._clock.monotonic()
-        if now - self._told_at >= LINE_EVERY:
+        self._lines = min(self._lines + (now - self._asked_at) * LINES_A_SECOND, LINES_AT_ONCE)
+        self._asked_at = now
+        if self._lines >= 1:
             others = f", and {self._untold - 1} others since the line before" if self._untold > 1 else ""
             log.warning("http.malformed", message=f"refused a request: {why}{others}", number=self._untold)
-            self._told_at, self._untold = now, 0
+            self._lines, self._untold = self._lines - 1, 0
 
 
 class Connection(web.RequestHandler):
@@ -98,7 +101,10 @@ class Connection(web.RequestHandler):
         # The parser gave up within a body that a handler reads, and would tell it nothing.
         self._messages.pop()
         self._malformed.tell(*_fault(fault.exc))
-        waiting.content.set_exception(web.RequestPayloadError("it is not framed as the head says"))
+        waiting[FAULT] = "its body is not framed as its head says"
+        waiting.content.set_exception(web.RequestPayloadError(waiting[FAULT]))
+        waiting.content.feed_eof()  # aiohttp would wait for the rest
+        self.close()
 
     def handle_error(
         self,
@@ -148,6 +154,8 @@ class HttpServer(web.Server):
         if version not in (HttpVersion10, HttpVersion11):
             fault = "its version is none of HTTP/1.0 and HTTP/1.1"
             message = message._replace(version=HttpVersion11, should_close=True)
+        elif message.method == hdrs.METH_CONNECT:
+            fault = "it wants a tunnel, and this is no proxy"
         elif message.url.scheme not in ("", "http", "https"):
             fault = "its target is no address of this kind of server"
         if expectation is not None:

@@ -57,7 +57,9 @@ async def _read(request: web.Request, limit: int) -> bytes | bytearray:
             while not content.at_eof() and len(body) <= limit:
                 body += await content.readany()
     except (web.RequestPayloadError, HttpProcessingError, ConnectionResetError):
-        raise BrokenBody("the body ends too early, or is not framed as its head says") from None
+        raise _broken() from None
+    if content.exception() is not None:  # what came before the fault was taken already
+        raise _broken()
     if len(body) > limit:
         raise _too_large(limit)
     return body
@@ -76,6 +78,10 @@ def _unpacked(raw: bytes | bytearray, coding: str, limit: int) -> bytes:
     if unpacking.unused_data:
         raise BrokenEncoding(f"something stands behind the end of the body's {coding}")
     return body
+
+
+def _broken() -> BrokenBody:
+    return BrokenBody("the body ends too early, or is not framed as its head says")
 
 
 def _too_large(limit: int) -> TooLarge:

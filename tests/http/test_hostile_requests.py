@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-SOON = 0.4  # seconds of CPU time; the least of these took more than one
+SOON = 0.8  # seconds of CPU time; the least of these took more than one
 JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JOB = {"type": "clip", "payload": {"inputPath": "/a"}}

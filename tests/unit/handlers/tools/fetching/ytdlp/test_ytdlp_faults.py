@@ -123,7 +123,7 @@ async def test_a_closed_gate_postpones_all_jobs_of_the_host_until_it_opens() -> 
 )
 def test_a_reason_phrase_of_any_length_is_judged_at_once(piece: str) -> None:
     said = "ERROR: [site] 1: HTTP Error 404: " + (piece * 24_000)[:64_000] + "x"
-    with limited(0.05):
+    with limited(0.3):
         error = judge(fault(said), URL, 1)
         clean(said)
     assert error.type == "not_found" and len(str(error)) < 1000

@@ -174,7 +174,7 @@ async def measure(what: str, n: int, synchronous: str, folder: Path, ended: int)
     hub.tap(bench.hear)
     if what == "drain":
         await batches(bench, n)
-    await store.ping()
+    await store.engine.ping()
     cpu, wall = time.process_time(), time.perf_counter()
     times = await WORK[what](bench, n)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from inspect import isawaitable
 from typing import Any
 
-from secondunit.queue.json_text import load
+from secondunit.queue.json_text import deeper, load
 from secondunit.queue.outcome import Deterministic, HandlerBroke
 
 LONGEST_MESSAGE = 2000
@@ -29,7 +29,7 @@ def to_json(value: Any, what: str) -> Any:
         if "Circular" in str(error):
             raise HandlerBroke(f"{what} contains itself") from None
         raise Deterministic(f"{what} is not JSON: {error}", type="not_json") from error
-    if text.count("{") + text.count("[") > DEEPEST_JSON and _deeper(as_json, DEEPEST_JSON):
+    if text.count("{") + text.count("[") > DEEPEST_JSON and deeper(as_json, DEEPEST_JSON):
         raise _too_deep(what)
     return as_json
 
@@ -79,18 +79,3 @@ def begun(work: Any, what: str, *arguments: Any) -> Awaitable[Any]:
 
 def _too_deep(what: str) -> HandlerBroke:
     return HandlerBroke(f"{what} is nested deeper than {DEEPEST_JSON} levels")
-
-
-def _deeper(value: Any, levels: int) -> bool:
-    """Whether containers stand in one another deeper than so many levels."""
-    level = [value]
-    for _ in range(levels):
-        level = [
-            member
-            for container in level
-            for member in (container.values() if isinstance(container, dict) else container)
-            if isinstance(member, dict | list)
-        ]
-        if not level:
-            return False
-    return True

@@ -24,11 +24,11 @@ def secure(paths: Iterable[Path]) -> Marks:
     marks: dict[str, Sequence[int | str]] = {}
     for path in paths:
         for found in _tree(path):
-            _sync(found)
+            sync(found)
         for folder in path.parents:
             if not os.access(folder, os.R_OK):  # not ours, so not made for this step either
                 break
-            _sync(folder)
+            sync(folder)
         marks[str(path)] = FOLDER_MARK if path.is_dir() else _mark(path)
     return marks
 
@@ -55,17 +55,17 @@ def _mark(path: Path) -> tuple[int, str]:
 
 
 def _tree(path: Path) -> Iterator[Path]:
-    """The path itself and, of a folder, everything below it first; links are not followed."""
-    if path.is_dir() and not path.is_symlink():
+    """The path itself and, of a folder, everything below it first; only files and folders, and never behind a link."""
+    kind = path.lstat().st_mode
+    if stat.S_ISDIR(kind):
         for entry in path.iterdir():
             yield from _tree(entry)
-    yield path
+    if stat.S_ISREG(kind) or stat.S_ISDIR(kind):
+        yield path
 
 
-def _sync(path: Path) -> None:
-    kind = path.lstat().st_mode
-    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-        return
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         os.fsync(fd)

@@ -27,3 +27,18 @@ def load(text: str | bytes) -> Any:
         return _decode(text)
     except (MsgspecError, ValueError):
         return json.loads(text)
+
+
+def deeper(value: Any, levels: int) -> bool:
+    """Whether the containers of a value of JSON stand in one another deeper than so many levels; by no recursion."""
+    level = [value]
+    for _ in range(levels):
+        level = [
+            member
+            for container in level
+            for member in (container.values() if isinstance(container, dict) else container)
+            if isinstance(member, dict | list)
+        ]
+        if not level:
+            return False
+    return True

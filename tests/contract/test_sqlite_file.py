@@ -1,6 +1,7 @@
 """The database file: made whole, and giving its room back to the disk."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from secondunit.queue import state
+from secondunit.queue.errors import StoreBroken, StoreFull
 from secondunit.queue.store import Prune, Store
 from secondunit.queue.stores.sqlite import connection
 from secondunit.queue.stores.sqlite.store import open_store
@@ -85,3 +87,31 @@ async def test_after_a_peak_the_file_is_small_again(tmp_path: Path, peak: int) -
     await store.close()
     left = path.stat().st_size
     assert left < largest / 3 and left < 4 << 20, f"{left} of {largest} bytes are left"
+
+
+def sqlite_error(name: str) -> sqlite3.Error:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = name
+    return error
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SQLITE_FULL", StoreFull),
+        ("SQLITE_IOERR_SHMSIZE", StoreFull),
+        ("SQLITE_IOERR_SHMOPEN", StoreFull),
+        ("SQLITE_CANTOPEN", StoreFull),
+        ("SQLITE_IOERR_FSYNC", StoreBroken),
+        ("SQLITE_IOERR_DIR_FSYNC", StoreBroken),
+        ("SQLITE_IOERR_READ", StoreBroken),
+        ("SQLITE_CORRUPT", StoreBroken),
+    ],
+)
+def test_where_there_is_no_room_only_what_wants_room_is_told_as_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, meant: type[Exception]
+) -> None:
+    disk = list(os.statvfs(tmp_path))
+    disk[4] = 0  # f_bavail
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(disk))
+    assert type(connection.translated(sqlite_error(name), tmp_path / "queue.db")) is meant

@@ -1,7 +1,7 @@
 """Outbox dispatcher: each delivery at least once, in order per job, until its receiver has it or it is given up."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -94,10 +94,10 @@ class Deliverer:
         """
         now, monotonic = self._clock.now(), self._clock.monotonic()
         self._start_waiting(sends)
-        page: Sequence[Delivery] = ()
-        if self._news or monotonic - self._looked_at >= RECHECK:
-            self._news, self._looked_at = False, monotonic
-            page = await self._outbox.due(now, PAGE, except_for=tuple(self._limits.held))
+        if not self._news and monotonic - self._looked_at < RECHECK:  # one was sent: those that wait are all there is
+            return now
+        self._news, self._looked_at = False, monotonic
+        page = await self._outbox.due(now, PAGE, except_for=tuple(self._limits.held))
         taken = await asyncio.gather(*(self._take(sends, delivery, now, monotonic) for delivery in page))
         await asyncio.gather(*(self._record(id, lambda found: expire(found, now)) for id in self._limits.overdue(now)))
         if len(page) == PAGE and any(taken):
@@ -207,7 +207,7 @@ class Deliverer:
 
     async def _alarm(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
-        self._woken.set()
+        self.wake()
 
     async def _end(self, sends: asyncio.TaskGroup) -> None:
         """Let what runs or waits go out until the grace time is over."""

@@ -10,6 +10,7 @@ from aiohttp import web
 from secondunit.daemon.http.transport.encoded_bodies import body_of, is_utf_8
 from secondunit.daemon.http.transport.problems import NotAJsonType, NotJson
 from secondunit.handlers.tools.network.media_types import media_type
+from secondunit.queue.json_text import deeper
 
 DEEPEST = 64
 PARSED_ON_LOOP = 64 * 1024
@@ -48,8 +49,8 @@ def parse(raw: bytes | bytearray) -> Any:
         raise NotJson(f"values are nested deeper than {DEEPEST} levels") from None
     except ValueError:
         raise NotJson("a whole number has too many digits") from None
-    if raw.count(b"{") + raw.count(b"[") > DEEPEST:
-        _check_depth(value)
+    if raw.count(b"{") + raw.count(b"[") > DEEPEST and deeper(value, DEEPEST):
+        raise NotJson(f"values are nested deeper than {DEEPEST} levels")
     if b"\\u" in raw:
         _check_text(value)
     return value
@@ -89,20 +90,6 @@ def _float(digits: str) -> float:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float)
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            inner
-            for item in level
-            for inner in (item.values() if isinstance(item, dict) else item)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return
-    raise NotJson(f"values are nested deeper than {DEEPEST} levels")
 
 
 def _check_text(value: Any) -> None:

@@ -4,9 +4,10 @@ import secrets
 import sqlite3
 from pathlib import Path
 
+from secondunit.queue.durable_files import sync
 from secondunit.queue.engine import Snapshot
 from secondunit.queue.errors import StoreBroken
-from secondunit.queue.stores.sqlite.connection import APPLICATION_ID, newest_schema, sync, translated
+from secondunit.queue.stores.sqlite.connection import APPLICATION_ID, newest_schema, translated
 
 EPOCHS_APART = 2**32
 SIDE_FILES = ("-wal", "-shm")

@@ -7,12 +7,15 @@ from contextlib import closing
 from importlib import resources
 from pathlib import Path
 
+from secondunit.queue.durable_files import sync
 from secondunit.queue.errors import StoreBroken, StoreFull
+from secondunit.queue.stores.sqlite.ballast import free_bytes
 
 APPLICATION_ID = 0x5EC0D001
 BUSY_TIMEOUT_MS = 5000
 FULL_CODES = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
-MAY_MEAN_FULL = ("SQLITE_IOERR", "SQLITE_CANTOPEN")
+# These open files, which wants room. A failed fsync or read never means that: the disk's content is not known then.
+WANTS_ROOM = ("SQLITE_IOERR_SHM", "SQLITE_CANTOPEN")
 ROOM_FOR_A_FILE = 256 << 10  # less, and whatever could not be opened or written had no room
 MAKING = ".making"
 INCREMENTAL = 2
@@ -89,7 +92,7 @@ def translated(error: sqlite3.Error, path: Path | None = None) -> Exception:
     """The queue's error for SQLite's: a full disk, or a store that can't be trusted."""
     name = getattr(error, "sqlite_errorname", "")
     where = f"{path}: " if path else ""
-    if name in FULL_CODES or (path and name.startswith(MAY_MEAN_FULL) and _no_room(path.parent)):
+    if name in FULL_CODES or (path and name.startswith(WANTS_ROOM) and _no_room(path.parent)):
         return StoreFull(f"{where}the disk is full; free some space, nothing was stored")
     remedy = next((text for code, text in REMEDIES.items() if name.startswith(code)), "")
     return StoreBroken(f"{where}{error} ({name or type(error).__name__}){remedy and '; '}{remedy}")
@@ -119,19 +122,10 @@ def _shrinkable(connection: sqlite3.Connection, path: Path) -> None:
     if mode == INCREMENTAL:
         return
     size = path.stat().st_size
-    if size > LARGEST_REWRITTEN or os.statvfs(path.parent).f_bavail * os.statvfs(path.parent).f_frsize < 3 * size:
+    if size > LARGEST_REWRITTEN or free_bytes(path.parent) < 3 * size:
         return
     connection.execute(f"pragma auto_vacuum = {INCREMENTAL}")
     connection.execute("vacuum")
-
-
-def sync(path: Path) -> None:
-    """Bring a file, or the names in a folder, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def removed(path: Path) -> str:

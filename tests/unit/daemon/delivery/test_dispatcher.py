@@ -217,6 +217,15 @@ async def test_a_failed_one_is_tried_again_after_1_2_and_4_seconds_under_the_sam
     assert [outcome for _, outcome in scene.outcomes] == ["later"] * 3 + ["delivered"]
 
 
+async def test_a_retry_comes_at_its_time_though_the_outbox_was_read_just_before() -> None:
+    async with running(Scene(FakeSender(a=[BUSY, OK]))) as scene:
+        await scene.ended("j")
+        await scene.clock.advance(0.5)
+        await scene.ended("other", host="b")
+        await scene.clock.advance(0.5)
+        assert scene.sender.tries == ["j-1", "other-1", "j-1"]
+
+
 async def test_a_receiver_that_never_answers_well_is_given_up_after_a_day_and_that_is_seen() -> None:
     async with running(Scene(FakeSender(a=[DOWN]))) as scene:
         await scene.ended("j")

@@ -39,7 +39,16 @@ async def prune(store: Store) -> None:
         pass
 
 
-async def test_a_new_database_can_shrink(tmp_path: Path) -> None:
+def with_no_room(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    disk = list(os.statvfs(folder))
+    disk[4] = 0  # f_bavail
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(disk))
+
+
+async def test_a_new_database_can_shrink_though_there_was_no_room_to_write_it_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_no_room(monkeypatch, tmp_path)
     await (await open_store(tmp_path / "queue.db")).close()
     assert told(tmp_path / "queue.db", "auto_vacuum") == connection.INCREMENTAL
     assert told(tmp_path / "queue.db", "application_id") == connection.APPLICATION_ID
@@ -111,7 +120,5 @@ def sqlite_error(name: str) -> sqlite3.Error:
 def test_where_there_is_no_room_only_what_wants_room_is_told_as_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, meant: type[Exception]
 ) -> None:
-    disk = list(os.statvfs(tmp_path))
-    disk[4] = 0  # f_bavail
-    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(disk))
+    with_no_room(monkeypatch, tmp_path)
     assert type(connection.translated(sqlite_error(name), tmp_path / "queue.db")) is meant

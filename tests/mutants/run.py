@@ -158,7 +158,8 @@ def _verdict(bug: Bug, code: int, output: str) -> str:
         return "healthy" if code == PASSED else f"FAILS WITHOUT A BUG\n{output[-3000:]}"
     if code == PASSED:
         return "SURVIVED"
-    if code == FAILED and "\nFAILED " in output:
+    # a test that fails half-way may leave what pytest stumbles over as it ends
+    if code in (FAILED, CRASHED) and "\nFAILED " in output:
         return "killed"
     return f"NOT JUDGED: its tests ended with {code}\n{output[-1000:]}"
 

@@ -29,12 +29,14 @@ from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.context import Analyses, Api, Locations
 from secondunit.daemon.http.listeners import http_settings, listening
 from secondunit.daemon.monitoring.alerts import Alerts
+from secondunit.daemon.monitoring.bucket_troubles import BucketTroubles
 from secondunit.daemon.monitoring.delivery_log import DeliveryLog
 from secondunit.daemon.monitoring.disk_guard import DiskGuard, NoReserve
 from secondunit.daemon.monitoring.exposition import Exposition
 from secondunit.daemon.monitoring.health import Checkup
 from secondunit.daemon.monitoring.inspection import Box, Watched
 from secondunit.daemon.monitoring.job_log import JobLog, mode_lines
+from secondunit.daemon.monitoring.media_disks import MediaDisks
 from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.process import garbage_collector as garbage
@@ -113,7 +115,8 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     poller = poller_of(settings, backend, queue, store.cache, clock, random, results=watchers.results, emit=emit)
     deliverer = Deliverer(store.outbox, _senders(world, backend), clock, random, emit=emit)
     providers = world.tools.gemini, world.tools.geocoder
-    parts = Watched(disk, world.host.log, watchers.poisoned, poller, *providers)
+    media = MediaDisks(settings.roots, settings.data_dir, clock)
+    parts = Watched(disk, world.host.log, watchers.poisoned, media, watchers.buckets, poller, *providers)
     checkup = Checkup(queue, _box(world, found), parts, clock, emit)
     partial_retrier = PartialRetrier(clock, found.specs, emit)
     uploads = Uploads(settings.uploads, settings.max_upload_mb << 20, clock, found.known)
@@ -139,13 +142,13 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     if poller:
         hub.tap(poller.hear)
     hub.tap(lambda events: deliverer.wake() if any(event.status.ended for event in events) else None)
-    return Components(worker, queue, deliverer, disk, poller, checkup, uploads, partial_retrier, api)
+    return Components(worker, queue, deliverer, disk, media, poller, checkup, uploads, partial_retrier, api)
 
 
 def _watchers(settings: Settings, clock: SystemClock) -> Watchers:
     after = timedelta(minutes=settings.alert_after_minutes)
     alerts = Alerts(after, clock, settings.box) if settings.alert_url else None
-    return Watchers(Metrics(clock), PoisonedJobs(clock), BackendResults(), alerts)
+    return Watchers(Metrics(clock), PoisonedJobs(clock), BucketTroubles(clock), BackendResults(), alerts)
 
 
 def _worker(world: World, registry: Registry, hub: Hub) -> Worker:

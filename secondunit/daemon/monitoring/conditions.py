@@ -144,6 +144,29 @@ def _room(seen: Inspection) -> str:
     return f"{seen.free >> 20} MiB are free on the disk of DATA_DIR"
 
 
+def _media_full(seen: Inspection) -> Iterator[Finding]:
+    for root, disk in seen.parts.media.seen.items():
+        if disk.lacking is not None:
+            yield Finding(f"on the disk of {root} {disk.lacking}: jobs that write there wait", str(root))
+
+
+def _media_low(seen: Inspection) -> Iterator[Finding]:
+    for root, disk in seen.parts.media.seen.items():
+        if disk.free is not None and disk.free < seen.box.least_free and not (disk.shared or disk.lacking):
+            yield Finding(f"{disk.free >> 20} MiB are free on the disk of {root}", str(root))
+
+
+def _media_unreachable(seen: Inspection) -> Iterator[Finding]:
+    for root, disk in seen.parts.media.seen.items():
+        if disk.fault is not None:
+            yield Finding(f"{root} can't be looked at: {disk.fault}", str(root))
+
+
+def _bucket_trouble(seen: Inspection) -> Iterator[Finding]:
+    for bucket, trouble in seen.parts.buckets.recent().items():
+        yield Finding(f"s3://{bucket} can't be used: {trouble.text}", bucket, passing=trouble.passing)
+
+
 def _log_lost(seen: Inspection) -> Iterator[Finding]:
     if seen.parts.log.losing:
         yield Finding(f"{seen.parts.log.lost} lines of the log were lost: nobody takes what is written to stderr")
@@ -199,6 +222,10 @@ KINDS = (
     Kind("dead_deliveries", "`secondunit jobs deliveries JOB` says why; --retry sends them again", _dead_deliveries),
     Kind("disk_full", "free some space, it goes on by itself", _disk_full),
     Kind("disk_low", "free some space", _disk_low),
+    Kind("media_full", "free some space there, they go on by themselves", _media_full),
+    Kind("media_low", "free some space there", _media_low),
+    Kind("media_unreachable", "see to the disk or the mount of that entry of MEDIA_ROOTS", _media_unreachable),
+    Kind("bucket_trouble", "see to the bucket, its quota, and the AWS_* settings", _bucket_trouble),
     Kind("log_lost", "restart what reads the log; jobs go on without it", _log_lost),
     Kind("failed_jobs", "see what keeps them from being analysed online", _failed_jobs),
     Kind("backend_refused", "set INTERNAL_API_KEY to the key that the backend knows, and restart", _backend_refused),

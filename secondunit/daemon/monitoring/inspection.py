@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from secondunit.daemon.automation.poller import Polling
 from secondunit.daemon.config.job_types import BrokenJobType
+from secondunit.daemon.monitoring.bucket_troubles import BucketTrouble
+from secondunit.daemon.monitoring.media_disks import MediaDisk
 from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.model import Counts, JobId
@@ -80,6 +82,19 @@ class LogLines(Protocol):
     lost: int
 
 
+class Roots(Protocol):
+    """The disks of MEDIA_ROOTS."""
+
+    @property
+    def seen(self) -> Mapping[Path, MediaDisk]: ...
+
+
+class Stores(Protocol):
+    """The buckets that could not be used, by name."""
+
+    def recent(self) -> Mapping[str, BucketTrouble]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Watched:
     """The parts that are asked how they are; None where there is no such part."""
@@ -87,6 +102,8 @@ class Watched:
     disk: Guard
     log: LogLines
     poisoned: Poison
+    media: Roots
+    buckets: Stores
     poller: Takeover | None = None
     gemini: Metered | None = None
     geocoder: Provider | None = None

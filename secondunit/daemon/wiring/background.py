@@ -27,6 +27,7 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
     yield retention.age(store, clock)
     yield store.engine.watch(clock)
     yield components.disk.run()
+    yield components.media.run()
     yield components.uploads.run(components.queue)
     yield components.partial_retrier.run(components.queue)
     yield watch(alive, world.emit, systemd)

@@ -13,8 +13,10 @@ from secondunit.daemon.delivery.dispatcher import Deliverer
 from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.monitoring.alerts import Alerts
+from secondunit.daemon.monitoring.bucket_troubles import BucketTroubles
 from secondunit.daemon.monitoring.disk_guard import DiskGuard
 from secondunit.daemon.monitoring.health import Checkup
+from secondunit.daemon.monitoring.media_disks import MediaDisks
 from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.process.clock import SystemClock
@@ -33,12 +35,13 @@ class Watchers:
 
     metrics: Metrics
     poisoned: PoisonedJobs
+    buckets: BucketTroubles
     results: BackendResults
     alerts: Alerts | None
 
     def sinks(self) -> Sequence[Sink]:
         """All of them."""
-        return [self.metrics, self.poisoned, self.results, *([self.alerts] if self.alerts else [])]
+        return [self.metrics, self.poisoned, self.buckets, self.results, *([self.alerts] if self.alerts else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Components:
     queue: Queue
     deliverer: Deliverer
     disk: DiskGuard
+    media: MediaDisks
     poller: Poller | None
     checkup: Checkup
     uploads: Uploads

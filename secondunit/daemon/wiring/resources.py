@@ -50,7 +50,7 @@ async def tools_of(settings: Settings, clock: SystemClock, store: Store, emit: S
         raise BadConfig([f"MEDIA_ROOTS: {error.filename}: {error.strerror}; allowed: folders that exist"]) from None
     ffmpeg, ffprobe = (str(path) if path else None for path in (settings.ffmpeg_path, settings.ffprobe_path))
     media = await find_media(programs, ffmpeg, ffprobe, SEARCH_PATH, settings.data_dir)
-    rule, buckets = AddressRule(settings.allow_private_addresses), _buckets(settings)
+    rule, buckets = AddressRule(settings.allow_private_addresses), _buckets(settings, emit)
     try:
         async with (
             Egress(rule) as egress,
@@ -83,10 +83,11 @@ async def tools_of(settings: Settings, clock: SystemClock, store: Store, emit: S
         uploads.close()
 
 
-def _buckets(settings: Settings) -> Buckets:
+def _buckets(settings: Settings, emit: Sink) -> Buckets:
     """S3 as AWS's own variables say, but for secrets, which may also lie in files."""
     variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    return Buckets(S3({**variables, **settings.aws()}), settings.media_buckets, settings.max_download_mb << 20)
+    s3 = S3({**variables, **settings.aws()}, emit=emit)
+    return Buckets(s3, settings.media_buckets, settings.max_download_mb << 20)
 
 
 def _downloads(rule: AddressRule) -> ClientSession:

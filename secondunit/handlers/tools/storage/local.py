@@ -11,6 +11,7 @@ from typing import Any
 
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.storage.destination import Destination
+from secondunit.handlers.tools.storage.free_space import refuse_full
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.handlers.tools.storage.roots import PathRefused, RootedPath, Roots
 from secondunit.handlers.tools.storage.safe_open import ESCAPES, Opener
@@ -90,6 +91,7 @@ class LocalFiles:
 
     def _staging(self, held: ExitStack, place: RootedPath, ctx: JobContext) -> tuple[StagingFolder, Destination]:
         root = self._open[place.root]
+        refuse_full(root, place.root)
         destination = Destination(held, self._opener, root, place)
         staging = StagingFolder(held, self._opener, root, place.root, f"{ctx.job_id}-{ctx.epoch}")
         destination.refuse_other_file_system(staging.folder)

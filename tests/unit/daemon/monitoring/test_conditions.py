@@ -14,7 +14,9 @@ from secondunit.daemon.automation.poller import Polling
 from secondunit.daemon.config.job_types import BrokenJobType
 from secondunit.daemon.monitoring.conditions import KINDS
 from secondunit.daemon.monitoring.health import LOOK_EVERY
+from secondunit.daemon.monitoring.media_disks import MediaDisk
 from secondunit.handlers.tools.media.ffmpeg import MediaMissing
+from secondunit.handlers.tools.storage.s3.client import BucketAsked
 from secondunit.queue.instrumentation import JobsMoved
 from secondunit.queue.model import Event, Status
 from secondunit.queue.outcome import JobError
@@ -59,6 +61,14 @@ async def disk_full(watch: Watch) -> None:
     watch.disk.closed = True
 
 
+async def rooted(watch: Watch, **seen: Any) -> None:
+    watch.media.seen = {Path("/media"): MediaDisk(**seen)}
+
+
+async def bucket_trouble(watch: Watch) -> None:
+    watch.emit(BucketAsked("films", wrote=True, trouble="s3://films/a: the bucket is full"))
+
+
 async def log_lost(watch: Watch) -> None:
     watch.log.losing, watch.log.lost = True, 7
 
@@ -91,6 +101,10 @@ BREAKS: dict[str, Break] = {
     "dead_deliveries": dead_deliveries,
     "disk_full": disk_full,
     "disk_low": partial(boxed, least_free=1 << 62),
+    "media_full": partial(rooted, free=0, lacking="0 MiB are free"),
+    "media_low": partial(rooted, free=1),
+    "media_unreachable": partial(rooted, fault="No such file or directory"),
+    "bucket_trouble": bucket_trouble,
     "failed_jobs": partial(polled, found=11),
     "backend_refused": partial(polled, down_since=START, trouble="answered 403", refused=True),
     "backend_down": partial(polled, down_since=START, trouble="answered 500"),
@@ -219,6 +233,7 @@ async def test_queued_jobs_of_unknown_types_are_named_and_others_are_not(watch: 
 
 
 async def test_a_full_disk_is_not_low_as_well(watch: Watch) -> None:
+    await rooted(watch, free=0, shared=True)  # a root on the disk of DATA_DIR
     watch.box["least_free"] = 1 << 62
     watch.disk.closed = True
     await watch.checkup()

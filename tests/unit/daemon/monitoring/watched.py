@@ -8,10 +8,12 @@ from typing import Any
 
 from secondunit.daemon.automation.poller import Polling
 from secondunit.daemon.monitoring.alerts import Alerts
+from secondunit.daemon.monitoring.bucket_troubles import BucketTroubles
 from secondunit.daemon.monitoring.conditions import Condition, ConditionsSeen
 from secondunit.daemon.monitoring.exposition import Exposition
 from secondunit.daemon.monitoring.health import Checkup
 from secondunit.daemon.monitoring.inspection import Box, Watched
+from secondunit.daemon.monitoring.media_disks import MediaDisk
 from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.handlers.tools.media.ffmpeg import Media
@@ -36,6 +38,13 @@ class FakeDisk:
     """The guard of the disk."""
 
     closed: bool = False
+
+
+@dataclass
+class FakeRoots:
+    """The disks of MEDIA_ROOTS."""
+
+    seen: dict[Path, MediaDisk] = field(default_factory=lambda: {Path("/media"): MediaDisk(free=1 << 40)})
 
 
 @dataclass
@@ -90,12 +99,13 @@ class Watch:
             "failed_jobs": 10,
         }
         self.disk, self.poller, self.gemini, self.geocoder = FakeDisk(), FakePoller(), FakeProvider(), FakeProvider()
-        self.log = FakeLines()
+        self.log, self.media = FakeLines(), FakeRoots()
+        self.buckets = BucketTroubles(self.clock)
         self.poisoned = PoisonedJobs(self.clock)
         self.metrics = Metrics(self.clock)
         self.alerts = Alerts(AFTER, self.clock, "box-1")
         self.facts: list[Fact] = []
-        self.emit = Sinks(self.metrics, self.alerts, self.poisoned, self.facts.append)
+        self.emit = Sinks(self.metrics, self.alerts, self.poisoned, self.buckets, self.facts.append)
         self.taken: list[Mapping[str, str]] = []
         self.takes = True
         self._checkup: Checkup | None = None
@@ -105,7 +115,8 @@ class Watch:
     def checkup(self) -> Checkup:
         """The health check; what stands in `box` is taken when it is first asked for."""
         if self._checkup is None:
-            parts = Watched(self.disk, self.log, self.poisoned, self.poller, self.gemini, self.geocoder)
+            found = self.poisoned, self.media, self.buckets
+            parts = Watched(self.disk, self.log, *found, self.poller, self.gemini, self.geocoder)
             self._checkup = Checkup(self.rig.queue, Box(**self.box), parts, self.clock, self.emit)
         return self._checkup
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.storage.s3 import errors as s3_errors
 from secondunit.handlers.tools.storage.s3.urls import S3Path
-from secondunit.queue.outcome import Deterministic
+from secondunit.queue.instrumentation import Fact, Sink, unheard
+from secondunit.queue.outcome import Deterministic, Transient
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -36,6 +37,15 @@ ENDPOINTS = ("endpoint_url_s3", "endpoint_url", "endpoint")
 PIECE = 1 << 20
 AT_ONCE = 2
 Anything = Literal["anything"]
+
+
+class BucketAsked(Fact, frozen=True):
+    """A bucket was read, or written, as asked for; or why not, and whether trying again may help."""
+
+    bucket: str
+    wrote: bool
+    trouble: str | None = None
+    passing: bool = False
 
 
 class Changed(Exception):
@@ -66,10 +76,13 @@ class S3Timeouts:
 class S3:
     """All buckets at one endpoint; `environment` are AWS_* variables, those that mean nothing here are left out."""
 
-    def __init__(self, environment: Mapping[str, str], timeouts: S3Timeouts = S3Timeouts()) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], timeouts: S3Timeouts = S3Timeouts(), emit: Sink = unheard
+    ) -> None:
         named = {name.upper().removeprefix("AWS_").lower(): value for name, value in environment.items()}
         self._config = {name: value for name, value in named.items() if name in UNDERSTOOD and value}
         self._timeouts = timeouts
+        self._emit = emit
         self._stores: dict[str, S3Store] = {}
 
     @property
@@ -82,7 +95,7 @@ class S3:
         store = await self._store(s3_path.bucket)
         import obstore
 
-        with _explained(s3_path):
+        with self._asking(s3_path):
             try:
                 answer = await obstore.get_async(store, s3_path.key, options={"head": True})
             except FileNotFoundError:
@@ -97,7 +110,7 @@ class S3:
         store = await self._store(s3_path.bucket)
         import obstore
 
-        with _explained(s3_path):
+        with self._asking(s3_path):
             options: dict[str, Any] = {"if_match": etag, "range": {"offset": start}} if start else {"if_match": etag}
             answer = await obstore.get_async(store, s3_path.key, options=options)  # type: ignore[arg-type]  # a TypedDict
             async for piece in answer.stream(min_chunk_size=PIECE):
@@ -118,7 +131,7 @@ class S3:
 
         mode: Any = "overwrite" if instead_of == "anything" else _mode(instead_of)
         attributes: Any = {"Content-Type": kind, **marks}
-        with _explained(s3_path):
+        with self._asking(s3_path, writes=True):
             try:
                 done = await obstore.put_async(
                     store, s3_path.key, content, attributes=attributes, mode=mode, use_multipart=False
@@ -138,7 +151,7 @@ class S3:
         import obstore
 
         attributes: Any = {"Content-Type": kind, **marks}
-        with _explained(s3_path):
+        with self._asking(s3_path, writes=True):
             done = await obstore.put_async(
                 store, s3_path.key, parts, attributes=attributes, chunk_size=part_size, max_concurrency=AT_ONCE
             )
@@ -149,7 +162,7 @@ class S3:
         store, depth = await self._store(s3_path.bucket), len(s3_path.key) + 1
         import obstore
 
-        with _explained(s3_path):
+        with self._asking(s3_path):
             async for page in obstore.list(store, s3_path.key, chunk_size=1000):
                 for row in page:
                     yield row["path"][depth:], row["size"]
@@ -159,7 +172,7 @@ class S3:
         store, depth = await self._store(s3_path.bucket), len(s3_path.key) + 1
         import obstore
 
-        with _explained(s3_path):
+        with self._asking(s3_path):
             found = await obstore.list_with_delimiter_async(store, s3_path.key)
         objects = [row["path"][depth:] for row in found["objects"]]
         return objects, [prefix[depth:] for prefix in found["common_prefixes"]]
@@ -171,7 +184,7 @@ class S3:
         store = await self._store(s3_paths[0].bucket)
         import obstore
 
-        with _explained(s3_paths[0]):
+        with self._asking(s3_paths[0], writes=True):
             await obstore.delete_async(store, [s3_path.key for s3_path in s3_paths])
 
     async def signed(self, s3_path: S3Path, lasting: timedelta) -> str:
@@ -179,8 +192,23 @@ class S3:
         store = await self._store(s3_path.bucket)
         import obstore
 
-        with _explained(s3_path):
+        with self._asking(s3_path):
             return await obstore.sign_async(store, "GET", s3_path.key, lasting)
+
+    @contextmanager
+    def _asking(self, s3_path: S3Path, *, writes: bool = False) -> Iterator[None]:
+        """Whatever goes wrong with S3 inside means something to the job, and how it went is announced."""
+        try:
+            with _explained(s3_path):
+                yield
+        except (Deterministic, Transient) as error:
+            trouble = None if error.type == "source_missing" else str(error)
+            self._emit(BucketAsked(s3_path.bucket, writes, trouble, isinstance(error, Transient)))
+            raise
+        except Changed:
+            self._emit(BucketAsked(s3_path.bucket, writes))
+            raise
+        self._emit(BucketAsked(s3_path.bucket, writes))
 
     async def _store(self, bucket: str) -> "S3Store":
         if not self.configured:

@@ -9,6 +9,8 @@ CODE, MESSAGE = re.compile(r"<Code>([\w.]{1,60})</Code>"), re.compile(r"<Message
 DETAILS = "Debug source:"
 PASSING = ("408", "425", "429")
 EXPIRED = ("ExpiredToken", "RequestTimeTooSkewed")
+# No room, or no more allowed: MinIO's, Ceph's and others' own words for it (Amazon's buckets have no bounds).
+FULL = ("QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "StorageFull")
 DENIED = (
     "check the rights of the key in AWS_ACCESS_KEY_ID on this bucket, AWS_REGION and this machine's clock; S3 says so, "
     "too, of an object that is missing when the key may not list the bucket"
@@ -31,13 +33,17 @@ def missing(what: str, error: BaseException | None = None) -> Deterministic:
     return Deterministic(f"{what} does not exist", type="source_missing")
 
 
-def denied(what: str, error: BaseException) -> Deterministic:
-    """The error for a refusal of our credentials."""
+def denied(what: str, error: BaseException) -> Deterministic | Transient:
+    """The error for a refusal of our credentials, or of more than the bucket may hold."""
+    if (full := _full(what, error)) is not None:
+        return full
     return Deterministic(f"{what}: S3 refuses access ({_told(error)}); {DENIED}", type="permission_denied")
 
 
 def trouble(what: str, error: BaseException) -> Deterministic | Transient:
     """The error for any other answer, or for none."""
+    if (full := _full(what, error)) is not None:
+        return full
     found = STATUS.search(str(error))
     status = found[1] if found else ""
     told = f"{what}: S3 answers {_told(error)}"
@@ -53,6 +59,13 @@ def trouble(what: str, error: BaseException) -> Deterministic | Transient:
     if status.startswith("4") and status not in PASSING:
         return Deterministic(told, type="s3_refused")
     return Transient(told if status else f"{what}: S3 can't be reached: {_told(error)}", type="s3_unavailable")
+
+
+def _full(what: str, error: BaseException) -> Transient | None:
+    code, status = CODE.search(str(error)), STATUS.search(str(error))
+    if (code and code[1] in FULL) or (status and status[1] == "507"):
+        return Transient(f"{what}: the bucket is full: S3 answers {_told(error)}", type="disk_full")
+    return None
 
 
 def _told(error: BaseException) -> str:

@@ -51,7 +51,12 @@ class Faulty:
 
 
 @pytest.fixture
-async def patient(tmp_path: Path) -> AsyncIterator[Any]:
+def asked() -> list[Any]:
+    return []
+
+
+@pytest.fixture
+async def patient(tmp_path: Path, asked: list[Any]) -> AsyncIterator[Any]:
     servers: list[tuple[TestServer, Faulty]] = []
 
     async def start(faulty: Faulty, silence: float = 0.4) -> Buckets:
@@ -63,7 +68,7 @@ async def patient(tmp_path: Path) -> AsyncIterator[Any]:
         endpoint = str(server.make_url("/")).rstrip("/")
         environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT": endpoint}
         moment = timedelta(seconds=silence)
-        return Buckets(S3(environment, S3Timeouts(moment, moment, retries=1)), ["films"], 1 << 30)
+        return Buckets(S3(environment, S3Timeouts(moment, moment, retries=1), asked.append), ["films"], 1 << 30)
 
     yield start
     for server, faulty in servers:
@@ -94,6 +99,9 @@ async def failing(buckets: Buckets, ctx: FakeContext, size: int) -> Deterministi
         (None, Transient, "s3_unavailable", "can't be reached"),
         (says(403, "AccessDenied", "Access Denied"), Deterministic, "permission_denied", "check the rights"),
         (says(403, "SignatureDoesNotMatch"), Deterministic, "permission_denied", "SignatureDoesNotMatch"),
+        (says(403, "QuotaExceeded"), Transient, "disk_full", "the bucket is full"),
+        (says(400, "XMinioAdminBucketQuotaExceeded"), Transient, "disk_full", "the bucket is full"),
+        (says(507, "XMinioStorageFull"), Transient, "disk_full", "the bucket is full"),
         (says(400, "ExpiredToken", "It has expired"), Deterministic, "permission_denied", "ExpiredToken"),
         (says(400, "EntityTooLarge"), Deterministic, "s3_refused", "EntityTooLarge"),
         (says(301, "PermanentRedirect"), Deterministic, "s3_refused", "AWS_REGION"),
@@ -102,10 +110,12 @@ async def failing(buckets: Buckets, ctx: FakeContext, size: int) -> Deterministi
     ],
 )
 async def test_each_answer_has_its_meaning(
-    patient: Any, ctx: FakeContext, answer: Says | None, error: type, type: str, words: str
+    patient: Any, asked: list[Any], ctx: FakeContext, answer: Says | None, error: type, type: str, words: str
 ) -> None:
     found = await failing(await patient(Faulty("PUT", answer)), ctx, 10)
     assert isinstance(found, error) and found.type == type
+    assert (asked[-1].bucket, asked[-1].wrote) == ("films", True)
+    assert (asked[-1].trouble, asked[-1].passing) == (str(found), error is Transient)
     assert words in str(found) and "s3://films/a.mp4" in str(found)
     assert "hidden" not in str(found) and len(str(found)) < 500
 

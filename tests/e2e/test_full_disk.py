@@ -22,7 +22,16 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """64 MiB of memory as a file system where the data folder is."""
-    folder = tmp_path / "data"
+    yield from mounted(tmp_path / "data")
+
+
+@pytest.fixture
+def small_media(tmp_path: Path) -> Iterator[Path]:
+    """The same where media lie, and nothing else."""
+    yield from mounted(tmp_path / "media")
+
+
+def mounted(folder: Path) -> Iterator[Path]:
     folder.mkdir()
     if os.geteuid() != 0:
         pytest.skip("NOT TESTED: a full disk; only root can mount a small one")
@@ -163,3 +172,23 @@ def test_a_data_folder_that_is_renamed_ends_the_daemon_and_is_named(start: Any) 
     assert not daemon.data.exists(), "nothing is made where it was"
     daemon.data.with_name("elsewhere").rename(daemon.data)
     assert start().ready().job(done)["status"] == "completed"
+
+
+def test_a_job_whose_media_disk_is_full_waits_at_no_cost_and_health_names_the_disk(
+    start: Any, small_media: Path
+) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (64, 64), "teal").save(small_media / "a.png")
+    fill(small_media)
+    daemon = start(MEDIA_ROOTS=str(small_media)).ready()
+    payload = {"inputPath": f"{small_media}/a.png", "outputPath": f"{small_media}/a.webp"}
+    waits = daemon.call("POST", "/api/jobs", {"type": "webp", "payload": payload}).body["jobId"]
+    until(lambda: daemon.job(waits)["runAt"])
+    job = daemon.job(waits)
+    assert (job["status"], job["attempt"]) == ("queued", 1)
+    assert f"disk_full: on the disk of {small_media} 0 MiB are free" in job["message"]
+    until(lambda: "media_full" in reasons(daemon))
+    assert "disk_full" not in reasons(daemon) and not (small_media / "a.webp").exists()
+    (small_media / "filler").unlink()
+    until(lambda: "media_full" not in reasons(daemon), within=30)

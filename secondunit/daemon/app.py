@@ -31,12 +31,11 @@ from secondunit.daemon.http.listeners import http_settings, listening
 from secondunit.daemon.monitoring.alerts import Alerts
 from secondunit.daemon.monitoring.bucket_troubles import BucketTroubles
 from secondunit.daemon.monitoring.delivery_log import DeliveryLog
-from secondunit.daemon.monitoring.disk_guard import DiskGuard, NoReserve
+from secondunit.daemon.monitoring.disk_guard import DiskGuard, MediaDisks, NoReserve
 from secondunit.daemon.monitoring.exposition import Exposition
 from secondunit.daemon.monitoring.health import Checkup
 from secondunit.daemon.monitoring.inspection import Box, Watched
 from secondunit.daemon.monitoring.job_log import JobLog, mode_lines
-from secondunit.daemon.monitoring.media_disks import MediaDisks
 from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.process import garbage_collector as garbage
@@ -54,7 +53,7 @@ from secondunit.daemon.process.lifecycle import (
     vital,
 )
 from secondunit.daemon.process.randomness import StockedRandom
-from secondunit.daemon.wiring.backend import backend_of, poller_of
+from secondunit.daemon.wiring.backend import backend_of, idle, poller_of
 from secondunit.daemon.wiring.background import loops
 from secondunit.daemon.wiring.components import Components, Watchers, World
 from secondunit.daemon.wiring.database import store_of
@@ -211,7 +210,7 @@ async def _run(group: asyncio.TaskGroup, world: World, components: Components, s
         group.create_task(vital(components.worker.run(), host.leave))
         deliveries = group.create_task(vital(components.deliverer.run(), host.leave))
         garbage.settle()
-        _announce(settings, port, components.queue)
+        _announce(settings, port, components)
         systemd.notifier.send(READY=1, STATUS=f"serving http://{settings.host}:{port}")
         await stop.asked.wait()
         components.queue.draining = True
@@ -231,8 +230,13 @@ def _report(found: DiscoveredJobTypes, settings: Settings) -> None:
         log.warning("config.odd", message=warning)
 
 
-def _announce(settings: Settings, port: int, queue: Queue) -> None:
-    for line in mode_lines(settings):
+def _announce(settings: Settings, port: int, components: Components) -> None:
+    for line in mode_lines(settings, polls=components.poller is not None):
         log.info("daemon.mode", message=line)
-    types = ", ".join(sorted(queue.registry)) or "no job type"
+    if settings.processor_mode == "active" and (why := idle(settings)):
+        log.warning("backend.idle", message=f"[Active Mode] Nothing is polled: {why}")
+    if components.poller:
+        once = "a second active box does each analysis again, unless the backend grants claims (docs/active-mode.md)"
+        log.info("backend.claims", message=f"[Active Mode] Note: {once}")
+    types = ", ".join(sorted(components.queue.registry)) or "no job type"
     log.info("daemon.ready", message=f"serving {types} on http://{settings.host}:{port}", port=port)

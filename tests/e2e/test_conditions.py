@@ -63,7 +63,7 @@ def watched(start: Any, tmp_path: Path) -> Iterator[Watched]:
         beside(lambda stack: stack.enter_async_context(receiver(heard))) as alerts,
     ):
         made = Watched(start, tmp_path, stand_in, url)
-        made.heard, made.key = heard, {**made.key, "ALERT_URL": alerts}
+        made.heard, made.key = heard, {**made.key, "ALERT_URL": alerts, "ALERT_AFTER_MINUTES": "0"}
         yield made
 
 

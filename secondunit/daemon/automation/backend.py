@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
@@ -24,6 +24,8 @@ MOST_ROWS = 1000
 TIMEOUT = ClientTimeout(total=30)
 REFUSED_PAUSE = timedelta(minutes=10)
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@=+-]{0,199}")
+BOX = "Secondunit-Box"
+Claim = Literal["granted", "taken", "unclear"]
 IDS, VIDEOS = ("jobId", "job_id", "id"), ("videoUrl", "video_url", "url")
 
 
@@ -53,17 +55,28 @@ class BackendTrouble(Exception):
 
 
 class Backend:
-    """The calls to one backend. Its URL is the operator's, so no address is refused; redirects are not followed."""
+    """The calls to one backend. Its URL is the operator's, so no address is refused; redirects are not followed.
+
+    `claims`: whether it grants them, None until that is known; `box` is the name that it is asked in.
+    """
 
     def __init__(
-        self, session: ClientSession, url: str, key: str | None, clock: Clock, timeout: ClientTimeout = TIMEOUT
+        self,
+        session: ClientSession,
+        url: str,
+        key: str | None,
+        clock: Clock,
+        *,
+        box: str = "",
+        timeout: ClientTimeout = TIMEOUT,
     ) -> None:
         self.url = url
         self._timeout = timeout
         self._session = session
         self._headers = {"X-API-Key": key} if key else {}
         self._clock = clock
-        self._claims = True
+        self._box = quote(box, safe=" ")  # a name may be any text, a header may not
+        self.claims: bool | None = None
 
     async def failed(self, limit: int) -> tuple[Sequence[FailedAnalysis], Sequence[BadRow]]:
         """The analyses that the backend lists as failed, and the rows that can't be read; else BackendTrouble."""
@@ -80,20 +93,29 @@ class Backend:
             raise BackendTrouble(str(error) or type(error).__name__) from None
         return read_list(body)
 
-    async def claim(self, id: str) -> bool:
-        """Whether this box may take the analysis on; a backend without such a call lets every box try."""
-        if not self._claims:
-            return True
-        url = f"{self.url}/v1/analysis/{quote(id, safe='')}/claim"
+    async def claim(self, id: str) -> Claim:
+        """Ask for an analysis; a backend without such a call lets every box try.
+
+        "unclear" where no answer came that says anything: another box may have it by now, or this one.
+        """
+        if self.claims is False:
+            return "granted"
+        url, headers = f"{self.url}/v1/analysis/{quote(id, safe='')}/claim", {**self._headers, BOX: self._box}
         try:
             async with self._session.post(
-                url, headers=self._headers, timeout=self._timeout, allow_redirects=False
+                url, headers=headers, timeout=self._timeout, allow_redirects=False
             ) as response:
-                if response.status in (404, 405, 501):
-                    self._claims = False
-                return response.status != 409
+                status = response.status
         except (ClientError, OSError, TimeoutError):
-            return True
+            return "unclear"
+        if status in (404, 405, 501) and not self.claims:
+            self.claims = False
+            return "granted"
+        if status == 409 or 200 <= status < 300:
+            self.claims = True
+        if status in (404, 409, 410):
+            return "taken"
+        return "granted" if status < 300 else "unclear"
 
     async def put(self, id: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Sent:
         """Give a result back."""

@@ -18,7 +18,9 @@ from secondunit.queue.retry import Backoff
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Cache, CacheEntry
 
+TYPE = "analyze"
 LONGEST_BACKOFF = timedelta(minutes=15)
+UNCLEAR_CLAIMS = 3
 LONGEST_COOLDOWN = timedelta(days=1)
 
 log = structlog.get_logger(__name__)
@@ -40,11 +42,12 @@ class Polling:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The operator's settings for the takeover."""
+    """The operator's settings for the takeover; `alarming` listed analyses are more than there should be."""
 
     every: timedelta
     limit: int
     cooldown: timedelta
+    alarming: int = 0
 
     def pause(self, failures: int) -> timedelta:
         """How long an analysis that failed here so often (and once more) is left alone: doubling, up to a day."""
@@ -78,11 +81,13 @@ class BackendJobs(Fact, frozen=True):
 class _Live:
     """Backend jobs that live here, by our id; and until when those that were refused here are left alone, by theirs.
 
-    `early` are events that came while a job is submitted: it may start, or end, before its id is known here.
+    `unclear` counts claims that got no answer, by theirs. `early` are events that came while a job is submitted: it may
+    start, or end, before its id is known here.
     """
 
     ids: dict[JobId, FailedAnalysis] = field(default_factory=dict)
     refused: dict[str, datetime] = field(default_factory=dict)
+    unclear: dict[str, int] = field(default_factory=dict)
     early: list[Event] | None = None
 
 
@@ -126,7 +131,7 @@ class Poller:
         self.state = replace(self.state, polled_at=now)
         log.info("backend.poll", message="[Active Mode] Polling for failed jobs...")
         try:
-            found, bad = await self._backend.failed(self._terms.limit + self.state.waiting)
+            found, bad = await self._backend.failed(max(self._terms.limit + self.state.waiting, self._terms.alarming))
         except BackendTrouble as trouble:
             return self._failed(trouble, now)
         self._failures = 0
@@ -140,7 +145,7 @@ class Poller:
         self._emit(BackendJobs("found", len(found)))
         waiting = await self._take_on(found)
         well = replace(self.state, answered_at=now, trouble=None, refused=False, down_since=None)
-        self.state = replace(well, found=len(found), waiting=waiting + len(bad))
+        self.state = replace(well, found=len(found) + len(bad), waiting=waiting + len(bad))
         return self._terms.every
 
     def hear(self, events: Sequence[Event]) -> None:
@@ -161,6 +166,10 @@ class Poller:
                 if event.status is Status.COMPLETED:
                     message = f"[Active Mode] Submitting result for job {analysis.id}"
                     log.info("backend.submitting", message=message, **facts)
+                else:
+                    why = f": {event.error.message}" if event.error else ""
+                    message = f"[Active Mode] Job {analysis.id} {event.status}{why}; the backend keeps it as failed"
+                    log.warning("backend.ended", message=message, **facts)
 
     def figures(self) -> Mapping[str, Any]:
         """How it goes, as /health shows it."""
@@ -199,11 +208,11 @@ class Poller:
         return waiting
 
     async def _submit(self, analysis: FailedAnalysis, known: "_Known | None") -> None:
-        if not await self._backend.claim(analysis.id):
+        if not await self._may_have(analysis.id):
             return
         now = self._clock.now()
         submission = Submission(
-            type="analyze",
+            type=TYPE,
             payload={"videoUrl": analysis.video_url},
             target=Target(KIND, analysis.id),
             dedupe_key=self._key(analysis.id),
@@ -231,6 +240,17 @@ class Poller:
         entry = CacheEntry(self._key(analysis.id), memory, job.id, now, now + self._terms.memory)
         await self._memory.put(entry)
 
+    async def _may_have(self, id: str) -> bool:
+        """Whether this box is to do it; where that stays unclear, done twice is better than not at all."""
+        knew, answer = self._backend.claims, await self._backend.claim(id)
+        if knew is None and self._backend.claims is False:
+            message = "[Active Mode] The backend grants no claims: with a second active box each is done and paid twice"
+            log.warning("backend.no_claims", message=message)
+        unclear = self._live.unclear.pop(id, 0) + 1 if answer == "unclear" else 0
+        if 0 < unclear < UNCLEAR_CLAIMS:
+            self._live.unclear[id] = unclear
+        return answer == "granted" or unclear >= UNCLEAR_CLAIMS
+
     async def _known(self, id: str) -> "_Known | None":
         """What this box did about the analysis before, if it still knows."""
         if twin := await self._queue.live_twin(self._key(id)):
@@ -247,7 +267,7 @@ class Poller:
 
     async def _remember(self) -> None:
         """Find the backend's jobs that an earlier life of the daemon took on."""
-        alive = Filter(statuses=[Status.QUEUED, Status.RUNNING], types=["analyze"])
+        alive = Filter(statuses=[Status.QUEUED, Status.RUNNING], types=[TYPE])
         async for job in self._queue.each(alive):
             if job.source == KIND:
                 self._live.ids[job.id] = FailedAnalysis(job.labels["analysis_id"], job.labels["video_url"])

@@ -2,12 +2,14 @@
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from secondunit.daemon.config.settings import PER_TYPE, Settings, Tables, Unread, marked, type_of
 from secondunit.daemon.config.sources import installed
 
 NEAR, SUSPECT = 0.84, 0.7
 SHORT_KEY = 20
+LARGEST_DOTENV, SHOWN = 65536, 5
 REPLACED = {
     "UVICORN_WORKERS": "one process does all the work; MAX_CONCURRENT_JOBS and CONCURRENCY_<TYPE> say how much at once",
     "QUEUE_TYPE": "the queue is always the durable one; QUEUE_URL says where it lies",
@@ -25,10 +27,28 @@ def oddities(environ: Mapping[str, str], settings: Settings, origins: Mapping[st
             title = f"[[{name}]]" if name in marked(Tables) else name.upper()
             yield f"{title} IS NOT USED: nothing reads it in this version, so {mark.so} (given by {origins[name]})"
     yield from _near_misses(environ)
+    yield from _dotenv(Path(".env"))
     if settings.api_key and len(settings.api_key.get_secret_value()) < SHORT_KEY:
         yield f"API_KEY is short enough to be guessed; {SHORT_KEY} random characters are safe"
     if settings.processor_mode == "active" and "backend_api_url" not in origins:
         yield f"BACKEND_API_URL is not set: active mode polls {settings.backend_api_url}"
+
+
+def _dotenv(path: Path) -> Iterator[str]:
+    """A warning if there is a file that looks as if it were to be read."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            lines = file.read(LARGEST_DOTENV).splitlines()
+    except OSError:
+        return
+    names = (line.partition("=")[0].removeprefix("export ").strip() for line in lines if "=" in line)
+    ours = sorted({name for name in names if name.lower() in Settings.model_fields or type_of(name.lower())[1]})
+    if ours:
+        named = ", ".join(ours[:SHOWN]) + (", ..." if len(ours) > SHOWN else "")
+        yield (
+            f"{path.absolute()} IS NOT READ, though it names {named}: settings come from the environment (`set -a; "
+            ". ./.env; set +a`), systemd's EnvironmentFile, or SECONDUNIT_CONFIG"
+        )
 
 
 def _near_misses(environ: Mapping[str, str]) -> Iterator[str]:

@@ -201,7 +201,7 @@ class Settings(BaseModel):
     cache_ttl_hours: int = _count(168, 0, 87_600, "hours")
     max_upload_mb: int = _count(2048, 1, 10**6, "MiB")
     max_download_mb: int = _count(8192, 1, 10**6, "MiB")
-    analyze_wait_seconds: int = _count(900, 0, 86_400, "seconds")
+    analyze_wait_seconds: int = _count(240, 0, 86_400, "seconds")
     rate_limit: Annotated[str, _matching(RATE.fullmatch)] = Field(
         "600/minute", description="N/second, N/minute, N/hour, N/day, or off"
     )
@@ -217,7 +217,7 @@ class Settings(BaseModel):
         None, description="an http or https URL"
     )
     alert_failed_jobs: int = _count(10, 1, 10**9)
-    alert_after_minutes: int = _count(15, 1, 525_600, "minutes")
+    alert_after_minutes: int = _count(15, 0, 525_600, "minutes")
 
     aws_access_key_id: SecretStr | None = None
     aws_secret_access_key: SecretStr | None = None

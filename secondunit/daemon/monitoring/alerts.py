@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -22,8 +23,20 @@ def worth_telling(conditions: Sequence[Condition], after: timedelta, now: dateti
     return [condition for condition in conditions if not condition.passing or now - condition.since >= after]
 
 
+@dataclass(slots=True)
+class _Told:
+    """A condition that the operator was told of, and since which monotonic second it has been away."""
+
+    condition: Condition
+    away: float | None = None
+
+
 class Alerts:
-    """An instrumentation sink that hears of conditions, and a loop that sends. What can't be sent is sent later."""
+    """An instrumentation sink that hears of conditions, and a loop that sends. What can't be sent is sent later.
+
+    One that comes and goes is one alert: it is over when the condition has been away for as long as one that may pass
+    has to last.
+    """
 
     def __init__(self, after: timedelta, clock: Clock, box: str) -> None:
         self._after = after
@@ -31,7 +44,7 @@ class Alerts:
         self._box = box
         self._seen: Sequence[Condition] = ()
         self._news = asyncio.Event()
-        self._told: dict[tuple[str, str], str] = {}
+        self._told: dict[tuple[str, str], _Told] = {}
 
     def __call__(self, fact: Fact) -> None:
         """Take note of what is wrong now."""
@@ -47,16 +60,24 @@ class Alerts:
             await self._tell(send)
 
     async def _tell(self, send: Send) -> None:
-        now = {(c.word, c.subject): c.sentence for c in worth_telling(self._seen, self._after, self._clock.now())}
-        for key, text in now.items():
-            if key not in self._told and await send(self._message(key[0], "firing", text)):
-                self._told[key] = text
-        for key, text in tuple(self._told.items()):
-            if key not in now and await send(self._message(key[0], "resolved", f"over: {text}")):
+        for condition in worth_telling(self._seen, self._after, self._clock.now()):
+            text = condition.sentence
+            if condition.key not in self._told and await send(self._message(condition, "firing", text)):
+                self._told[condition.key] = _Told(condition)
+        here = {condition.key for condition in self._seen}
+        for key, told in tuple(self._told.items()):
+            if key in here:
+                told.away = None
+            elif self._over(told) and await send(self._message(told.condition, "resolved", told.condition.over)):
                 del self._told[key]
 
-    def _message(self, word: str, state: str, text: str) -> Mapping[str, str]:
-        return {"text": f"{self._box}: {text}", "alert": word, "state": state, "box": self._box}
+    def _over(self, told: _Told) -> bool:
+        now = self._clock.monotonic()
+        told.away = now if told.away is None else told.away
+        return now - told.away >= self._after.total_seconds()
+
+    def _message(self, condition: Condition, state: str, text: str) -> Mapping[str, str]:
+        return {"text": f"{self._box}: {text}", "alert": condition.word, "state": state, "box": self._box}
 
 
 class AlertHook:

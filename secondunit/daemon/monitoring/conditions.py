@@ -1,53 +1,37 @@
 """Conditions: what can be wrong with the daemon; the one list that feeds /health, `secondunit_degraded` and ALERT_URL.
 
-A new one is an entry in KINDS and the function that finds it; all three outlets follow.
+A new one is an entry in `condition_kinds.py`; all three outlets follow.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from secondunit.daemon.formats import instant
-from secondunit.daemon.monitoring.inspection import Inspection, Provider
-from secondunit.handlers.tools.media.ffmpeg import REMEDY, MediaMissing
+from secondunit.daemon.monitoring.condition_kinds import KINDS, Finding, Kind
+from secondunit.daemon.monitoring.inspection import Inspection
 from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Fact, Sink
-
-SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What is wrong, and with which of several things; `since` where that is known.
-
-    `passing`: it may well be over by itself, so that nobody is called before it has lasted a while.
-    """
-
-    text: str
-    subject: str = ""
-    since: datetime | None = None
-    passing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of condition: its stable word, what to do about it, and how it is found."""
-
-    word: str
-    remedy: str
-    find: Callable[[Inspection], Iterator[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that is wrong: `text` says what, `remedy` what to do; `since` it was first seen, or is known to be."""
+    """Something that is wrong: `text` says what, `remedy` what to do, `over` what will be true when it is over.
+
+    `since` it was first seen, or is known to be.
+    """
 
     word: str
     text: str
     since: datetime
     remedy: str
+    over: str = ""
     subject: str = ""
     passing: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is, and of which of several things."""
+        return self.word, self.subject
 
     @property
     def sentence(self) -> str:
@@ -73,164 +57,11 @@ class Conditions:
         """What is wrong now, in the order of KINDS."""
         now = self._clock.now()
         found = [self._condition(kind, finding, now) for kind in KINDS for finding in kind.find(seen)]
-        self._since = {(condition.word, condition.subject): condition.since for condition in found}
+        self._since = {condition.key: condition.since for condition in found}
         self._emit(ConditionsSeen(found))
         return found
 
     def _condition(self, kind: Kind, found: Finding, now: datetime) -> Condition:
         since = found.since or self._since.get((kind.word, found.subject), now)
-        return Condition(kind.word, found.text, since, kind.remedy, found.subject, found.passing)
-
-
-def _store(seen: Inspection) -> Iterator[Finding]:
-    if seen.fault is not None:
-        yield Finding(f"the database can't be used: {seen.fault}")
-
-
-def _plugins(seen: Inspection) -> Iterator[Finding]:
-    for broken in seen.box.broken:
-        yield Finding(f"{broken.source} can't be used: {broken.why}", broken.source)
-
-
-def _ffmpeg(seen: Inspection) -> Iterator[Finding]:
-    if isinstance(seen.box.media, MediaMissing):
-        yield Finding(seen.box.media.why)
-
-
-def _gemini_key(seen: Inspection) -> Iterator[Finding]:
-    paid = sorted(type for type, spec in seen.types.items() if spec.paid)
-    without = [f"{' and '.join(paid)} {'are' if len(paid) > 1 else 'is'} refused"] if paid else []
-    without += ["nothing is polled"] * (seen.box.mode == "active")
-    if without and not seen.box.gemini:
-        yield Finding(f"without a key for Gemini {' and '.join(without)}")
-
-
-def _unknown_types(seen: Inspection) -> Iterator[Finding]:
-    queued = seen.queue.counts.queued if seen.queue else {}
-    unknown = sorted(type for type, number in queued.items() if number and type not in seen.types)
-    if unknown:
-        yield Finding(f"queued jobs of types that nothing here serves: {', '.join(unknown)}")
-
-
-def _stuck_jobs(seen: Inspection) -> Iterator[Finding]:
-    stuck = seen.queue.stuck if seen.queue else ()
-    if stuck:
-        yield Finding(f"{len(stuck)} running jobs do not move: {', '.join(stuck[:SHOWN])}")
-
-
-def _poison_jobs(seen: Inspection) -> Iterator[Finding]:
-    poisoned = seen.parts.poisoned.recent()
-    if poisoned:
-        yield Finding(f"the daemon died again and again under {', '.join(poisoned[:SHOWN])}")
-
-
-def _dead_deliveries(seen: Inspection) -> Iterator[Finding]:
-    dead = seen.queue.deliveries.get("dead", 0) if seen.queue else 0
-    if dead:
-        yield Finding(f"{dead} deliveries were given up")
-
-
-def _disk_full(seen: Inspection) -> Iterator[Finding]:
-    if seen.parts.disk.closed:
-        yield Finding(f"{_room(seen)}: no new jobs are taken")
-
-
-def _disk_low(seen: Inspection) -> Iterator[Finding]:
-    if seen.free < seen.box.least_free and not seen.parts.disk.closed:
-        yield Finding(_room(seen))
-
-
-def _room(seen: Inspection) -> str:
-    return f"{seen.free >> 20} MiB are free on the disk of DATA_DIR"
-
-
-def _media_full(seen: Inspection) -> Iterator[Finding]:
-    for root, disk in seen.parts.media.seen.items():
-        if disk.lacking is not None:
-            yield Finding(f"on the disk of {root} {disk.lacking}: jobs that write there wait", str(root))
-
-
-def _media_low(seen: Inspection) -> Iterator[Finding]:
-    for root, disk in seen.parts.media.seen.items():
-        if disk.free is not None and disk.free < seen.box.least_free and not (disk.shared or disk.lacking):
-            yield Finding(f"{disk.free >> 20} MiB are free on the disk of {root}", str(root))
-
-
-def _media_unreachable(seen: Inspection) -> Iterator[Finding]:
-    for root, disk in seen.parts.media.seen.items():
-        if disk.fault is not None:
-            yield Finding(f"{root} can't be looked at: {disk.fault}", str(root))
-
-
-def _bucket_trouble(seen: Inspection) -> Iterator[Finding]:
-    for bucket, trouble in seen.parts.buckets.recent().items():
-        yield Finding(f"s3://{bucket} can't be used: {trouble.text}", bucket, passing=trouble.passing)
-
-
-def _log_lost(seen: Inspection) -> Iterator[Finding]:
-    if seen.parts.log.losing:
-        yield Finding(f"{seen.parts.log.lost} lines of the log were lost: nobody takes what is written to stderr")
-
-
-def _failed_jobs(seen: Inspection) -> Iterator[Finding]:
-    listed = seen.parts.poller.state.found if seen.parts.poller else 0
-    if listed > seen.box.failed_jobs:
-        yield Finding(f"the backend lists {listed} failed jobs, more than {seen.box.failed_jobs}")
-
-
-def _backend_down(seen: Inspection) -> Iterator[Finding]:
-    return _backend(seen, refused=False)
-
-
-def _backend_refused(seen: Inspection) -> Iterator[Finding]:
-    return _backend(seen, refused=True)
-
-
-def _backend(seen: Inspection, *, refused: bool) -> Iterator[Finding]:
-    polling = seen.parts.poller.state if seen.parts.poller else None
-    if polling and polling.down_since is not None and polling.refused == refused:
-        text = f"the backend has given no list since {instant(polling.down_since)}: {polling.trouble}"
-        yield Finding(text, since=polling.down_since, passing=True)
-
-
-def _gemini_trouble(seen: Inspection) -> Iterator[Finding]:
-    return _trouble(seen.parts.gemini)
-
-
-def _budget_used_up(seen: Inspection) -> Iterator[Finding]:
-    if seen.queue and seen.queue.used_up is not None:
-        yield Finding(f"{seen.queue.used_up}; jobs that need Gemini wait")
-
-
-def _geocoder_trouble(seen: Inspection) -> Iterator[Finding]:
-    return _trouble(seen.parts.geocoder, "; jobs that need it wait")
-
-
-def _trouble(provider: Provider | None, then: str = "") -> Iterator[Finding]:
-    if provider is not None and provider.trouble is not None:
-        yield Finding(provider.trouble + then, passing=not provider.refused)
-
-
-KINDS = (
-    Kind("store_broken", "see to the disk of DATA_DIR; the daemon ends and starts again by itself", _store),
-    Kind("plugin_broken", "mend it or uninstall it, and restart", _plugins),
-    Kind("ffmpeg_missing", f"{REMEDY}, and restart", _ffmpeg),
-    Kind("gemini_key_missing", "set GEMINI_API_KEY and restart", _gemini_key),
-    Kind("unknown_type", "install what serves them, or cancel them with `secondunit jobs cancel`", _unknown_types),
-    Kind("stuck_jobs", "`secondunit recover` stops their runs and queues them again", _stuck_jobs),
-    Kind("poison_jobs", "look into their logs before you retry them; they stay failed until then", _poison_jobs),
-    Kind("dead_deliveries", "`secondunit jobs deliveries JOB` says why; --retry sends them again", _dead_deliveries),
-    Kind("disk_full", "free some space, it goes on by itself", _disk_full),
-    Kind("disk_low", "free some space", _disk_low),
-    Kind("media_full", "free some space there, they go on by themselves", _media_full),
-    Kind("media_low", "free some space there", _media_low),
-    Kind("media_unreachable", "see to the disk or the mount of that entry of MEDIA_ROOTS", _media_unreachable),
-    Kind("bucket_trouble", "see to the bucket, its quota, and the AWS_* settings", _bucket_trouble),
-    Kind("log_lost", "restart what reads the log; jobs go on without it", _log_lost),
-    Kind("failed_jobs", "see what keeps them from being analysed online", _failed_jobs),
-    Kind("backend_refused", "set INTERNAL_API_KEY to the key that the backend knows, and restart", _backend_refused),
-    Kind("backend_down", "see to the backend, or to BACKEND_API_URL; polling goes on by itself", _backend_down),
-    Kind("gemini_trouble", "see to GEMINI_API_KEY and GEMINI_MODEL; it is asked again by itself", _gemini_trouble),
-    Kind("budget_used_up", "raise GEMINI_DAILY_TOKENS and restart, or let them wait", _budget_used_up),
-    Kind("geocoder_trouble", "see to GEOCODER_URL; it is asked again by itself", _geocoder_trouble),
-)
+        over = kind.over.format(subject=found.subject)
+        return Condition(kind.word, found.text, since, kind.remedy, over, found.subject, found.passing)

@@ -1,17 +1,23 @@
-"""Disk-space guard: new work is refused before what was promised has no room left, and taken again by itself."""
+"""Disk-space guards: of the database's disk, which refuses new work in time, and of those where MEDIA_ROOTS lie."""
 
 import asyncio
+import os
 import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
 
+from secondunit.handlers.tools.storage.free_space import free_bytes, lacking
 from secondunit.queue.clock import Clock
 from secondunit.queue.engine import DiskReserve
 from secondunit.queue.errors import StoreFull
 
 LOOK_EVERY = 2.0
 FLOOR = 8 << 20
+MEDIA_EVERY, ANSWERS_WITHIN = 10.0, timedelta(seconds=30)
 
 log = structlog.get_logger(__name__)
 
@@ -71,3 +77,54 @@ class NoReserve:
     def free(self) -> int:
         """What the folder's disk still has."""
         return shutil.disk_usage(self._folder).free
+
+
+@dataclass(slots=True)
+class MediaDisk:
+    """The disk of a root, as last seen: bytes free, why nothing can be written, why it can't be looked at.
+
+    `asked` is since when it has owed an answer; `shared` that it is the disk of DATA_DIR.
+    """
+
+    free: int | None = None
+    lacking: str | None = None
+    fault: str | None = None
+    asked: datetime | None = None
+    shared: bool = False
+
+
+class MediaDisks:
+    """Watches the disks of all roots, each in a loop of its own, so that a mount that hangs hides no other."""
+
+    def __init__(self, roots: Sequence[Path], data_dir: Path, clock: Clock) -> None:
+        self._data_dir = data_dir
+        self._clock = clock
+        self._disks = {root: MediaDisk() for root in roots}
+
+    @property
+    def seen(self) -> Mapping[Path, MediaDisk]:
+        """How each stands; one that does not answer has that as its fault."""
+        for disk in self._disks.values():
+            if disk.asked and self._clock.now() - disk.asked > ANSWERS_WITHIN:
+                disk.fault = f"it has not answered for {(self._clock.now() - disk.asked) // timedelta(seconds=1)} s"
+        return self._disks
+
+    async def run(self) -> None:
+        """Look for ever."""
+        async with asyncio.TaskGroup() as group:
+            for root in self._disks:
+                group.create_task(self._watch(root))
+
+    async def _watch(self, root: Path) -> None:
+        while True:
+            self._disks[root].asked = self._clock.now()
+            self._disks[root] = await asyncio.to_thread(self._look, root)
+            await self._clock.sleep(MEDIA_EVERY)
+
+    def _look(self, root: Path) -> MediaDisk:
+        try:
+            disk = os.statvfs(root)
+            shared = root.stat().st_dev == self._data_dir.stat().st_dev
+        except OSError as error:
+            return MediaDisk(fault=error.strerror or str(error))
+        return MediaDisk(free_bytes(disk), lacking(disk), shared=shared)

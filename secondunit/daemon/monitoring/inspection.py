@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from secondunit.daemon.automation.poller import Polling
 from secondunit.daemon.config.job_types import BrokenJobType
 from secondunit.daemon.monitoring.bucket_troubles import BucketTrouble
-from secondunit.daemon.monitoring.media_disks import MediaDisk
+from secondunit.daemon.monitoring.disk_guard import MediaDisk
 from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.model import Counts, JobId

@@ -139,16 +139,21 @@ def sentence(event: Event, elapsed: float | None) -> str:
             return f"{job} {name}{took}{why}"
 
 
-def mode_lines(settings: Settings) -> Sequence[str]:
-    """The lines by which operators know the mode; tools watch for them, so they stay as they are."""
+def mode_lines(settings: Settings, *, polls: bool = True) -> Sequence[str]:
+    """The lines by which operators know the mode; tools watch for them, so they stay as they are.
+
+    In active mode only the first where nothing `polls`.
+    """
     if settings.processor_mode == "passive":
         return (
             "[Passive Mode] Starting in PASSIVE mode (default)",
             "[Passive Mode] Waiting for requests on /analyze and /analyze-from-url endpoints",
         )
-    interval = settings.poll_interval_ms
+    interval, starting = settings.poll_interval_ms, "[Active Mode] Starting in ACTIVE mode"
+    if not polls:
+        return (starting,)
     return (
-        "[Active Mode] Starting in ACTIVE mode",
+        starting,
         f"[Active Mode] Will poll {settings.backend_api_url} every {interval}ms",
         f"[Active Mode] Starting active worker (poll interval: {interval / 1000:.1f}s)",
         f"[Active Mode] Backend API: {settings.backend_api_url}",

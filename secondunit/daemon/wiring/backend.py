@@ -8,7 +8,7 @@ from aiohttp import ClientSession, DummyCookieJar
 
 from secondunit.daemon.automation.backend import Backend
 from secondunit.daemon.automation.backend_results import BackendResults
-from secondunit.daemon.automation.poller import Poller, Terms
+from secondunit.daemon.automation.poller import TYPE, Poller, Terms
 from secondunit.daemon.config.settings import Settings
 from secondunit.handlers.tools.network.responses import BoundedResponse
 from secondunit.queue.clock import Clock, Random
@@ -34,7 +34,16 @@ def backend_of(settings: Settings, session: ClientSession, clock: Clock) -> Back
     if settings.processor_mode == "passive" and "backend_api_url" not in settings.model_fields_set:
         return None
     key = settings.internal_api_key.get_secret_value() if settings.internal_api_key else None
-    return Backend(session, settings.backend_api_url, key, clock)
+    return Backend(session, settings.backend_api_url, key, clock, box=settings.box)
+
+
+def idle(settings: Settings) -> str | None:
+    """Why a box in active mode could do nothing of what it took on; None if it can."""
+    if settings.gemini_api_key is None:
+        return "GEMINI_API_KEY is not set; set it and restart"
+    if settings.types and TYPE not in settings.types:
+        return f"TYPES leaves {TYPE} out; add it and restart"
+    return None
 
 
 def poller_of(
@@ -48,12 +57,13 @@ def poller_of(
     results: BackendResults,
     emit: Sink,
 ) -> Poller | None:
-    """The poll loop of active mode; without a key for Gemini, what it took on could only fail, so nothing is polled."""
-    if backend is None or settings.processor_mode == "passive" or settings.gemini_api_key is None:
+    """The poll loop of active mode; where what it took on could only fail nothing is polled."""
+    if backend is None or settings.processor_mode == "passive" or idle(settings):
         return None
     terms = Terms(
         every=timedelta(milliseconds=settings.poll_interval_ms),
         limit=settings.poll_limit,
         cooldown=timedelta(minutes=settings.backend_cooldown_minutes),
+        alarming=settings.alert_failed_jobs + 1,
     )
     return Poller(queue, memory, backend, terms, clock, random, results=results, emit=emit)

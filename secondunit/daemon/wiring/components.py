@@ -14,9 +14,8 @@ from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.monitoring.alerts import Alerts
 from secondunit.daemon.monitoring.bucket_troubles import BucketTroubles
-from secondunit.daemon.monitoring.disk_guard import DiskGuard
+from secondunit.daemon.monitoring.disk_guard import DiskGuard, MediaDisks
 from secondunit.daemon.monitoring.health import Checkup
-from secondunit.daemon.monitoring.media_disks import MediaDisks
 from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.process.clock import SystemClock

@@ -28,6 +28,27 @@ async def test_the_worker_has_the_box_analyse_and_gives_the_recipes_back(
     assert len(world.gemini.asked) == 1
 
 
+async def test_the_worker_follows_an_analysis_that_takes_longer_than_it_may_wait(
+    world: Any, gemini: str, run_node: Any, tmp_path: Path, until: Any
+) -> None:
+    for id in ("a-1", "a-2"):
+        await world.backend.add(id, world.site.url(f"/clip.mp4?v={id}"), status="pending")
+    clip = world.site.routes["/clip.mp4"]
+    clip.cut, clip.hold = len(clip.content) // 2, asyncio.Event()
+    settings = {"GEMINI_API_KEY": "stand-in", "GEMINI_BASE_URL": gemini, "ALLOW_PRIVATE_ADDRESSES": "127.0.0.0/8"}
+    box = await world.start(**settings, ANALYZE_WAIT_SECONDS="1")
+    environ = {"BACKEND_API_URL": world.backend.url, "INTERNAL_API_KEY": KEY, "POLL_INTERVAL_MS": "100"}
+    running = asyncio.create_task(
+        run_node("worker/worker.mjs", "--once", PROCESSOR_URL=f"http://127.0.0.1:{box.port}", **environ)
+    )
+    log = tmp_path / "node-0.log"
+    await until(lambda: log.exists() and "following job_" in log.read_text())
+    clip.hold.set()
+    code, said = await running
+    assert code == 0 and "completed a-1: Stand-in soup" in said and "completed a-2: Stand-in soup" in said, said
+    assert len(world.gemini.asked) == 2
+
+
 @pytest.mark.parametrize("secret", ["whsec_c2VjcmV0", "any text"])
 async def test_a_client_follows_its_job_and_takes_the_signed_callback(
     world: Any, run_node: Any, tmp_path: Path, secret: str, until: Any

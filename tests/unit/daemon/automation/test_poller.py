@@ -66,6 +66,8 @@ class Online:
         self.limits: list[int] = []
         self.keys: list[str | None] = []
         self.claims: list[str] = []
+        self.grants_once = False
+        self.owners: dict[str, str] = {}
         self.puts: list[tuple[str, Any, str, str]] = []
 
     def app(self) -> web.Application:
@@ -87,6 +89,9 @@ class Online:
 
     async def _claim(self, request: web.Request) -> web.Response:
         self.claims.append(request.match_info["id"])
+        if self.grants_once and self.owners.setdefault(self.claims[-1], request.headers["Secondunit-Box"]):
+            mine = self.owners[self.claims[-1]] == request.headers["Secondunit-Box"]
+            return web.Response(status=204 if mine else 409)
         return web.Response(status=self.claim_status)
 
     async def _put(self, request: web.Request) -> web.Response:
@@ -119,9 +124,9 @@ class Box:
         self.results = BackendResults()
         self.poller = self.another()
 
-    def another(self) -> Poller:
+    def another(self, alarming: int = 0) -> Poller:
         """A poller of the daemon's next life."""
-        terms = Terms(EVERY, LIMIT, COOLDOWN)
+        terms = Terms(EVERY, LIMIT, COOLDOWN, alarming)
         cache, results = self.store.cache, self.results
         poller = Poller(
             self.queue, cache, self.backend, terms, self.clock, NoJitter(), results=results, emit=self._hear
@@ -454,6 +459,64 @@ async def test_a_backend_without_claims_is_asked_for_one_only_once(box: Box) -> 
     box.online.rows = rows("a", "b")
     await box.poller.poll()
     assert box.online.claims == ["a"] and await box.total() == 2
+
+
+@pytest.mark.parametrize(("offers", "done"), [("once", 1), ("everybody", 2), ("none", 2)])
+async def test_what_two_boxes_do_depends_on_the_claims_that_the_backend_grants(offers: str, done: int) -> None:
+    online, clock, lines = Online(), ManualClock(), []
+    online.rows, online.grants_once = rows("a", "b", "c"), offers == "once"
+    online.claim_status = 204 if offers == "everybody" else 404
+    async with TestServer(online.app()) as server, operators_session("test") as session:
+        url = str(server.make_url("")).rstrip("/")
+        boxes = [Box(online, Backend(session, url, None, clock, box=name), clock) for name in ("one", "twö\n")]
+        with capture_logs() as lines:
+            for _ in range(3):
+                await asyncio.gather(*(box.poller.poll() for box in boxes))
+        ids = [id for box in boxes for id in await box.jobs()]
+    assert sorted(ids) == sorted(["a", "b", "c"] * done)
+    told = [line["message"] for line in lines if line["event"] == "backend.no_claims"]
+    assert len(told) == (2 if offers == "none" else 0) and all("done and paid twice" in text for text in told)
+
+
+async def test_a_claim_without_an_answer_is_asked_for_again_before_it_is_done_without(box: Box) -> None:
+    box.online.rows, box.online.claim_status = rows("a"), 500
+    for _ in range(2):
+        await box.poller.poll()
+        assert await box.total() == 0
+    await box.poller.poll()
+    assert await box.total() == 1 and box.online.claims == ["a"] * 3
+
+
+async def test_one_that_is_gone_does_not_mean_that_there_are_no_claims(box: Box) -> None:
+    box.online.rows, box.online.claim_status = rows("a"), 204
+    await box.poller.poll()
+    box.online.rows, box.online.claim_status = rows("b"), 404
+    await box.poller.poll()
+    box.online.claim_status = 409
+    await box.poller.poll()
+    assert box.online.claims == ["a", "b", "b"] and list(await box.jobs()) == ["a"]
+
+
+async def test_every_end_is_told_with_the_backend_s_id_and_the_reason(box: Box) -> None:
+    box.online.rows = rows("good", "bad", "gone")
+    await box.poller.poll()
+    jobs = await box.jobs()
+    with capture_logs() as lines:
+        await box.queue.cancel(jobs["gone"].id)
+        outcomes: dict[str, Any] = {jobs["good"].id: Completed(RESULT), jobs["bad"].id: BROKEN}
+        for job in await box.store.claim({"analyze": 100}, 100, "boot", TTL, box.clock.now()):
+            await box.store.change(job.id, settled(outcomes[job.id], box.clock.now()), lease=held(job))
+    told = {line["analysis_id"]: line["message"] for line in lines if line["event"] != "backend.processing"}
+    assert told["good"] == "[Active Mode] Submitting result for job good"
+    assert told["bad"] == f"[Active Mode] Job bad failed: {BROKEN.error.message}; the backend keeps it as failed"
+    assert told["gone"] == "[Active Mode] Job gone cancelled: cancelled on request; the backend keeps it as failed"
+
+
+async def test_as_many_rows_are_asked_for_as_an_alarm_takes(box: Box) -> None:
+    box.online.rows = rows(*range(60))
+    box.poller = box.another(alarming=51)
+    await box.poller.poll()
+    assert box.online.limits == [51] and box.poller.state.found == 51 and await box.total() == LIMIT
 
 
 async def test_the_operator_sees_how_the_takeover_goes(box: Box) -> None:

@@ -221,6 +221,23 @@ def test_a_fault_of_an_address_does_not_show_what_it_may_hold(url: str) -> None:
     assert "hunter2" not in fault and "; allowed: an http or https URL" in fault
 
 
+def test_a_dotenv_with_our_names_is_told_not_to_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("# our box\nPORT=1\nexport GEMINI_API_KEY=a-secret\nCONCURRENCY_HLS=2\nOTHER=x\n")
+    [warning] = load({}).warnings
+    assert f"{tmp_path}/.env IS NOT READ, though it names CONCURRENCY_HLS, GEMINI_API_KEY, PORT" in warning
+    assert "a-secret" not in warning and "SECONDUNIT_CONFIG" in warning
+
+
+@pytest.mark.parametrize("content", [b"OTHER=x\n", b"\xff\xfe\x00=", b""])
+def test_a_dotenv_of_others_is_no_affair_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes(content)
+    assert not load({}).warnings
+
+
 def test_active_mode_without_a_backend_is_warned_of() -> None:
     [warning] = loaded(PROCESSOR_MODE="active").warnings
     assert warning.startswith("BACKEND_API_URL")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,9 +19,9 @@ from secondunit.queue.instrumentation import PhaseEnded
 from secondunit.testing.clock import START, ManualClock
 
 AFTER = timedelta(minutes=15)
-FULL = Condition("disk_full", "the disk is full", START, "free some space")
-STUCK = Condition("stuck_jobs", "1 job does not move", START, "recover it")
-DOWN = Condition("backend_down", "answered 500", START, "see to it", passing=True)
+FULL = Condition("disk_full", "the disk is full", START, "free some space", "there is room")
+STUCK = Condition("stuck_jobs", "1 job does not move", START, "recover it", "all move")
+DOWN = Condition("backend_down", "answered 500", START, "see to it", "it answers", passing=True)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,12 @@ class Scene:
         self.alerts(ConditionsSeen(conditions))
         await self.clock.settle()
 
+    async def gone(self, *others: Condition) -> None:
+        """It has looked for as long as it takes, and seen only others."""
+        await self.look(*others)
+        await self.clock.advance(AFTER.total_seconds())
+        await self.look(*others)
+
 
 @asynccontextmanager
 async def scene() -> AsyncIterator[Scene]:
@@ -69,23 +76,22 @@ async def test_an_alert_is_told_once_when_it_begins_and_once_when_it_is_over() -
     async with scene() as s:
         for _ in range(3):
             await s.look(FULL)
-        for _ in range(3):
-            await s.look()
+        await s.gone()
+        await s.look()
         assert s.heard == [("disk_full", "firing"), ("disk_full", "resolved")]
-        full = "the disk is full; free some space"
-        assert s.texts == [f"box-1: {full}", f"box-1: over: {full}"]
+        assert s.texts == ["box-1: the disk is full; free some space", "box-1: there is room"]
         await s.look(FULL)
         assert len(s.heard) == 3
 
 
 async def test_each_of_several_things_is_told_for_itself() -> None:
-    a, b = (Condition("plugin_broken", f"{name} is broken", START, "mend it", subject=name) for name in "ab")
+    a, b = (Condition("plugin_broken", f"{n} is broken", START, "mend it", f"{n} is well", n) for n in "ab")
     async with scene() as s:
         await s.look(a)
         await s.look(a, b)
-        await s.look(b)
+        await s.gone(b)
         assert s.heard == [("plugin_broken", state) for state in ("firing", "firing", "resolved")]
-        assert "over: a is broken" in s.texts[-1]
+        assert s.texts[-1] == "box-1: a is well"
 
 
 async def test_what_could_not_be_told_is_told_later() -> None:
@@ -95,10 +101,36 @@ async def test_what_could_not_be_told_is_told_later() -> None:
         s.takes = True
         await s.look(STUCK)
         s.takes = False
-        await s.look()
+        await s.gone()
         s.takes = True
         await s.look()
         assert s.heard == [("stuck_jobs", "firing"), ("stuck_jobs", "resolved")]
+
+
+async def test_what_comes_and_goes_is_one_alert() -> None:
+    async with scene() as s:
+        for _ in range(5):
+            await s.look(FULL)
+            await s.look()
+            await s.clock.advance(AFTER.total_seconds() - 1)
+            await s.look()
+        assert s.heard == [("disk_full", "firing")]
+        await s.clock.advance(1)
+        await s.look()
+        assert s.heard == [("disk_full", "firing"), ("disk_full", "resolved")]
+
+
+async def test_one_that_may_pass_is_not_over_because_it_came_back_only_now() -> None:
+    async with scene() as s:
+        await s.clock.advance(AFTER.total_seconds())
+        await s.look(DOWN)
+        await s.look()
+        again = replace(DOWN, since=s.clock.now())
+        await s.clock.advance(AFTER.total_seconds() - 1)
+        await s.look(again)
+        await s.clock.advance(2)
+        await s.look(again)
+        assert s.heard == [("backend_down", "firing")]
 
 
 async def test_what_began_and_ended_untold_is_never_told() -> None:

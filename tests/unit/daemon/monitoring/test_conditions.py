@@ -12,9 +12,9 @@ import pytest
 
 from secondunit.daemon.automation.poller import Polling
 from secondunit.daemon.config.job_types import BrokenJobType
-from secondunit.daemon.monitoring.conditions import KINDS
+from secondunit.daemon.monitoring.condition_kinds import KINDS
+from secondunit.daemon.monitoring.disk_guard import MediaDisk
 from secondunit.daemon.monitoring.health import LOOK_EVERY
-from secondunit.daemon.monitoring.media_disks import MediaDisk
 from secondunit.handlers.tools.media.ffmpeg import MediaMissing
 from secondunit.handlers.tools.storage.s3.client import BucketAsked
 from secondunit.queue.instrumentation import JobsMoved
@@ -168,7 +168,12 @@ async def test_what_is_looked_at_because_somebody_asks_feeds_the_others_too(watc
         watch.disk.closed = False
         await watch.checkup()
         await watch.clock.settle()
-        assert (await watch.degraded(), watch.told[1:]) == (set(), [("disk_full", "resolved")])
+        assert (await watch.degraded(), watch.told[1:]) == (set(), [])
+        await watch.clock.advance(AFTER.total_seconds())
+        await watch.checkup()
+        await watch.clock.settle()
+        assert watch.told[1:] == [("disk_full", "resolved")]
+        assert watch.taken[-1]["text"] == "box-1: there is room on the disk of DATA_DIR, new jobs are taken"
 
 
 async def test_since_is_when_it_was_first_seen_and_starts_anew_once_it_was_over(watch: Watch) -> None:
@@ -247,6 +252,6 @@ async def test_failed_jobs_of_the_backend_are_wrong_above_the_number_only(watch:
 
 def test_a_condition_has_one_word_a_remedy_and_a_line_in_the_docs() -> None:
     assert len(WORDS) == len(set(WORDS)) and set(BREAKS) == set(WORDS)
-    assert [kind.word for kind in KINDS if not kind.remedy.strip()] == []
+    assert [kind.word for kind in KINDS if not (kind.remedy.strip() and kind.over.strip())] == []
     listed = [line.split("`")[1] for line in DOCS.read_text().splitlines() if line.startswith("| `")]
     assert listed == WORDS

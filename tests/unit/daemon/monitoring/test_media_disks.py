@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.monitoring.media_disks import ANSWERS_WITHIN, LOOK_EVERY, MediaDisks
+from secondunit.daemon.monitoring.disk_guard import ANSWERS_WITHIN, MEDIA_EVERY, MediaDisks
 from secondunit.testing.clock import ManualClock
 
 GONE = "No such file or directory"
@@ -40,7 +40,7 @@ async def test_a_root_that_is_gone_and_comes_back_is_seen_beside_one_that_stays(
         await until(lambda: disks.seen[one].fault == GONE and disks.seen[other].free is not None)
         assert disks.seen[other].shared and disks.seen[other].lacking is None
         one.mkdir()
-        await clock.advance(LOOK_EVERY)
+        await clock.advance(MEDIA_EVERY)
         await until(lambda: disks.seen[one].fault is None and disks.seen[one].free is not None)
 
 

@@ -10,10 +10,10 @@ from secondunit.daemon.automation.poller import Polling
 from secondunit.daemon.monitoring.alerts import Alerts
 from secondunit.daemon.monitoring.bucket_troubles import BucketTroubles
 from secondunit.daemon.monitoring.conditions import Condition, ConditionsSeen
+from secondunit.daemon.monitoring.disk_guard import MediaDisk
 from secondunit.daemon.monitoring.exposition import Exposition
 from secondunit.daemon.monitoring.health import Checkup
 from secondunit.daemon.monitoring.inspection import Box, Watched
-from secondunit.daemon.monitoring.media_disks import MediaDisk
 from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.handlers.tools.media.ffmpeg import Media

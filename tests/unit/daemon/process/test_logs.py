@@ -160,6 +160,11 @@ def test_the_lines_that_operators_watch_for_are_as_they_were() -> None:
     )
 
 
+def test_a_box_that_polls_nothing_does_not_say_that_it_will() -> None:
+    settings = load({"PROCESSOR_MODE": "active", "BACKEND_API_URL": "https://api.production.com"}).settings
+    assert job_log.mode_lines(settings, polls=False) == ("[Active Mode] Starting in ACTIVE mode",)
+
+
 def test_a_traceback_for_people_shows_no_variables(stream: io.StringIO) -> None:
     logs.configure("console", "info", [], stream)
     token = "t0ken-of-a-frame".upper()

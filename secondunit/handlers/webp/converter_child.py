@@ -4,6 +4,7 @@ Reads one JSON object from stdin: {source, target, quality, width, lossless, str
 {width, height, frames} or {error, message}. What it can't foresee ends it with a traceback and exit code 1.
 """
 
+import errno
 import json
 import struct
 import sys
@@ -23,6 +24,8 @@ ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 # What Pillow's readers raise for damaged files.
 DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, struct.error, zlib.error)
+# The machine's errors, not the picture's; others (EINVAL for a place before the file's beginning) damage brings about.
+MACHINE = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOMEM, errno.EAGAIN, errno.ESTALE, errno.EFBIG)
 EFFORTS = ((25_000_000, 4), (200_000_000, 2))  # libwebp's method for so many pixels: noise takes 0.6 and 0.1 s a MP
 ORIENTATION = ExifTags.Base.Orientation
 PROFILED = (("CMYK", b"CMYK"), ("L", b"GRAY"))
@@ -89,11 +92,11 @@ def convert(wish: Wish) -> Mapping[str, Any]:
 
 @contextmanager
 def damage_is_told() -> Iterator[None]:
-    """Turn what Pillow raises on damaged files into a refusal; errors of the disk pass as they are."""
+    """Turn what Pillow raises on damaged files into a refusal; errors of the machine pass as they are."""
     try:
         yield
     except DAMAGE as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        if isinstance(error, OSError) and error.errno in MACHINE:
             raise
         known = ", ".join(FORMATS)
         why = "is not in a format we know" if isinstance(error, UnidentifiedImageError) else "is damaged or cut off"

@@ -81,7 +81,7 @@ async def _convert(
         pass_fds=[source.fd],
     )
     if finished.returncode != 0:
-        raise failure("the image converter", finished, ctx.attempt)
+        raise failure("the image converter", finished, ctx.attempt, reads=source.name)
     answer: Mapping[str, Any] = json.loads(answers[-1])
     if "error" in answer:
         raise Deterministic(f"{source.name}: {answer['message']}", type=answer["error"])

@@ -13,6 +13,7 @@ from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.fetching.browser.client import Browser, Caught, ChromiumMissing, PageLead, PageWish
 from secondunit.handlers.tools.fetching.http_download import PageInstead, Transfer, Transferred, TransferWish
 from secondunit.handlers.tools.fetching.sniffing import ENOUGH, not_media
+from secondunit.handlers.tools.fetching.video_urls import check_video_url
 from secondunit.handlers.tools.fetching.ytdlp.client import VideoWish, YtDlp
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url, url_fault
 from secondunit.handlers.tools.network.session import HARMLESS
@@ -60,6 +61,7 @@ class Downloads:
         Never blocks; raises TypeUnavailable where a browser is asked for and there is none.
         """
         check_url(field, url, self._rule)
+        check_video_url(field, url)
         if way == "browser" and isinstance(self._browser, ChromiumMissing):
             raise TypeUnavailable("download", _lacking(self._browser))
 

@@ -2,6 +2,7 @@
 
 from secondunit.handlers.tools.fetching.http_download import PageInstead, Transfer, TransferWish
 from secondunit.handlers.tools.fetching.ports import Captions, FetchedVideo
+from secondunit.handlers.tools.fetching.video_urls import check_video_url
 from secondunit.handlers.tools.fetching.ytdlp.client import VideoWish, YtDlp
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
 from secondunit.queue.handler import JobContext
@@ -19,6 +20,7 @@ class WebVideos:
 
     def check(self, field: str, url: str) -> None:
         check_url(field, url, self._rule)
+        check_video_url(field, url)
 
     async def fetch(self, url: str, ctx: JobContext, *, max_bytes: int, language: str | None = None) -> FetchedVideo:
         try:
@@ -38,6 +40,7 @@ class WebSubtitles:
 
     def check(self, field: str, url: str) -> None:
         check_url(field, url, self._rule)
+        check_video_url(field, url)
 
     async def captions(self, url: str, ctx: JobContext, *, language: str | None) -> Captions:
         return await self._ytdlp.captions(url, ctx, language=language)

@@ -27,13 +27,6 @@ VERSION = re.compile(r"^ffmpeg version (\S+)")
 # 4K and 8K pictures took at most 1.6 GiB with two cores; each further core is a thread more with frames of its own.
 ADDRESS_SPACE = (4 << 30) + (os.cpu_count() or 1) * (256 << 20)
 
-UNREADABLE = re.compile(
-    r"Invalid data found|moov atom not found|not on whitelist|Protocol .{1,100} not (?:found|on whitelist)"
-    r"|[Dd]ecoder .{0,100}not found|no decoder found|[Uu]nknown decoder|Could not find codec parameters"
-    r"|Decode error rate|does not contain any stream|Picture size .{1,40} is invalid|[Uu]nsupported codec|max_pixels"
-    r"|End of file|Error opening input"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Media:
@@ -132,10 +125,7 @@ def failure(program: str, finished: Finished, source: Source, attempt: int) -> T
     """The exception to raise, its message naming the user's file and not our descriptor of it."""
     said = finished.stderr.replace(f"file:{source.path}", source.name).replace(str(source.path), source.name)
     named = replace(finished, stderr=said)
-    error = failures.failure(f"{program} on {source.name}", named, attempt)
-    if error.type == failures.UNKNOWN and UNREADABLE.search(said):
-        return Deterministic(f"{source.name} can't be read as media: {failures.last_words(named)}", type="unreadable")
-    return error
+    return failures.failure(f"{program} on {source.name}", named, attempt, reads=source.name)
 
 
 def _locate(ffmpeg: str | None, ffprobe: str | None, path: str) -> tuple[str | None, str | None]:

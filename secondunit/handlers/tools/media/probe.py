@@ -8,6 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.media.encryption import encryption
 from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media, failure, limits, url
 from secondunit.handlers.tools.programs.ports import Programs
 from secondunit.handlers.tools.storage.ports import Source
@@ -85,7 +87,7 @@ class MediaInfo:
 
 
 async def probe(programs: Programs, media: Media, source: Source, cwd: Path, attempt: int) -> MediaInfo:
-    """Read the headers of `source`; Deterministic("unreadable") when it is no media file."""
+    """Read the headers of `source`; Deterministic: "unreadable" when it is no media file, "encrypted"."""
     lines: list[str] = []
     size = 0
 
@@ -108,7 +110,10 @@ async def probe(programs: Programs, media: Media, source: Source, cwd: Path, att
     )
     if finished.returncode != 0:
         raise failure("ffprobe", finished, source, attempt)
-    return parse("\n".join(lines), finished.stderr)
+    info = parse("\n".join(lines), finished.stderr)
+    if how := await in_thread(encryption, source.fd, info.format):
+        raise Deterministic(f"{source.name} is encrypted ({how}); nothing of it can be shown", type="encrypted")
+    return info
 
 
 def parse(report: str, stderr: str = "") -> MediaInfo:

@@ -1,5 +1,7 @@
 """Error mapping of programs: what a failed end means for its job, as far as it shows whatever the program is."""
 
+import errno
+import os
 import re
 import signal
 
@@ -12,12 +14,33 @@ FILE_TOO_LARGE = re.compile(r"file too large", re.IGNORECASE)
 BY_LIMIT = {signal.SIGXCPU: ("cpu_limit", "CPU time"), signal.SIGXFSZ: ("file_too_large", "file size")}
 # Likely the input's fault, yet possibly that of a machine under pressure: worth a second try, not a third.
 ONCE = (signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
-LAST_LINES, LONGEST = 3, 600
+LAST_LINES, LONGEST, MOST_HEARD = 3, 600, 4000
 UNKNOWN = "program_failed"
+# What the machine, and no input, is to blame for: it may be better by the next attempt.
+MACHINE = tuple(
+    os.strerror(number).lower()
+    for number in (
+        errno.EIO,  # a disk or mount in trouble
+        errno.EROFS,  # remounted so, after trouble
+        errno.ESTALE,  # a network mount that was exported anew
+        errno.EAGAIN,  # no more processes, threads or locks just now
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ETIMEDOUT,
+        errno.EINTR,
+        errno.EBUSY,
+        errno.ENODEV,
+    )
+)
+INSTALLATION = ("modulenotfounderror", "importerror", "error while loading shared libraries")  # while it is replaced
 
 
-def failure(program: str, finished: Finished, attempt: int) -> Transient | Deterministic:
-    """The exception to raise for a program that did not end with 0; `attempt` is the job's, from 1."""
+def failure(program: str, finished: Finished, attempt: int, *, reads: str | None = None) -> Transient | Deterministic:
+    """The exception to raise for a program that did not end with 0; `attempt` is the job's, from 1.
+
+    `reads` names the file at hand that it has been reading, and all that it works with: what it can't read today, it
+    won't read tomorrow, unless its end shows that the machine is to blame. Of any other program the unknown may pass.
+    """
     if finished.returncode < 0:
         return _killed(program, -finished.returncode, attempt)
     message = f"{program} failed: {last_words(finished)}"
@@ -27,7 +50,19 @@ def failure(program: str, finished: Finished, attempt: int) -> Transient | Deter
         return _once(f"{message} (it needed more memory than it may have)", "out_of_memory", attempt)
     if FILE_TOO_LARGE.search(finished.stderr):
         return _past_limit(program, signal.SIGXFSZ)
+    if (word := blamed(finished.stderr)) is not None:
+        return Transient(message, type=word)
+    if reads is not None:
+        return Deterministic(f"{reads} can't be read: {message}", type="unreadable")
     return Transient(message, type=UNKNOWN)
+
+
+def blamed(stderr: str) -> str | None:
+    """The word for what the machine is to blame for, if the last lines tell of such a thing."""
+    said = stderr[-MOST_HEARD:].lower()
+    if any(words in said for words in MACHINE):
+        return "io_error"
+    return UNKNOWN if any(words in said for words in INSTALLATION) else None
 
 
 def last_words(finished: Finished) -> str:

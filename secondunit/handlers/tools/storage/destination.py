@@ -4,13 +4,14 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-from secondunit.handlers.tools.storage.roots import RootedPath
+from secondunit.handlers.tools.storage.roots import STAGING, RootedPath
 from secondunit.handlers.tools.storage.safe_open import ESCAPES, Opener
-from secondunit.queue.outcome import Deterministic
+from secondunit.queue.outcome import Deterministic, Transient
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
 OWN_FOLDER = FOLDER | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -25,10 +26,7 @@ class Destination:
     def __init__(self, held: ExitStack, opener: Opener, root: int, place: RootedPath) -> None:
         self.path = place.path
         self.name = place.names[-1]
-        try:
-            self.folder = open_folder(opener, root, place.names[:-1], PUBLIC_FOLDER)
-        except OSError as error:
-            raise _explained(error, place) from error
+        self.folder = open_folder(opener, root, place.names[:-1], PUBLIC_FOLDER)
         held.callback(os.close, self.folder)
 
     def refuse_folder(self) -> None:
@@ -135,15 +133,30 @@ def read_manifest(folder: int) -> Mapping[str, Any] | None:
     return manifest if isinstance(manifest, dict) and manifest.get(MADE_BY) == US else None
 
 
-def _explained(error: OSError, place: RootedPath) -> Exception:
-    """What a folder that can't be opened or made means for the job."""
+@contextmanager
+def output_errors(path: str, root: Path) -> Iterator[None]:
+    """What the system says of an output at `path` beneath `root`, as the error that it means for the job."""
+    try:
+        yield
+    except OSError as error:
+        raise _explained(error, path, root) from error
+
+
+def _explained(error: OSError, path: str, root: Path) -> Exception:
+    folder = Path(path).parent
     if error.errno in ESCAPES:
         return Deterministic(
-            f"a symbolic link lies on the way to {place.path}; name outputs without links",
-            type="outside_roots",
+            f"a symbolic link lies on the way to {path}; name outputs without links", type="outside_roots"
         )
     if error.errno == errno.ENOTDIR:
-        return Deterministic(f"part of the way to {place.path} is a file, not a folder", type="not_a_folder")
+        return Deterministic(f"part of the way to {path} is a file, not a folder", type="not_a_folder")
     if error.errno in (errno.EACCES, errno.EPERM):
-        return Deterministic(f"no permission to write at {place.path}", type="permission_denied")
+        said = f"no permission to write in {folder}, or in {root / STAGING}; give it to the daemon's user"
+        return Deterministic(said, type="permission_denied")
+    if error.errno == errno.EROFS:  # often by itself, after trouble, and mended by an operator
+        return Transient(
+            f"{folder} lies on a file system that can only be read; mount {root} for writing", type="read_only"
+        )
+    if error.errno in (errno.ENOENT, errno.ESTALE):  # what is missing is made; so the root itself went, a mount perhaps
+        return Transient(f"{root} is gone, and {folder} with it; bring it back (is it mounted?)", type="folder_missing")
     return error

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.storage.destination import Destination
+from secondunit.handlers.tools.storage.destination import Destination, output_errors
 from secondunit.handlers.tools.storage.free_space import refuse_full
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.handlers.tools.storage.roots import PathRefused, RootedPath, Roots
@@ -92,8 +92,9 @@ class LocalFiles:
     def _staging(self, held: ExitStack, place: RootedPath, ctx: JobContext) -> tuple[StagingFolder, Destination]:
         root = self._open[place.root]
         refuse_full(root, place.root)
-        destination = Destination(held, self._opener, root, place)
-        staging = StagingFolder(held, self._opener, root, place.root, f"{ctx.job_id}-{ctx.epoch}")
+        with output_errors(place.path, place.root):
+            destination = Destination(held, self._opener, root, place)
+            staging = StagingFolder(held, self._opener, root, place.root, f"{ctx.job_id}-{ctx.epoch}")
         destination.refuse_other_file_system(staging.folder)
         return staging, destination
 
@@ -127,7 +128,8 @@ class LocalFile:
 
     async def publish(self) -> int:
         """Fsync and rename into place; the size in bytes."""
-        return await in_thread(self._staging.publish_file, self._name, self._destination)
+        with output_errors(self._destination.path, self._staging.root):
+            return await in_thread(self._staging.publish_file, self._name, self._destination)
 
 
 class LocalFolder:
@@ -158,7 +160,8 @@ class LocalFolder:
 
     async def publish(self, manifest: Mapping[str, object]) -> None:
         """Write manifest.json, fsync, swap into place."""
-        await in_thread(self._staging.publish_folder, manifest, self._destination)
+        with output_errors(self._destination.path, self._staging.root):
+            await in_thread(self._staging.publish_folder, manifest, self._destination)
 
 
 def safe_suffix(name: str) -> str:

@@ -34,6 +34,7 @@ class StagingFolder:
     """A folder of its own for one output of one lease; closing `held` removes what was not published."""
 
     def __init__(self, held: ExitStack, opener: Opener, root: int, root_path: Path, lease: str) -> None:
+        self.root = root_path
         self._opener = opener
         self._staging = open_folder(opener, root, [STAGING], PRIVATE_FOLDER)
         held.callback(os.close, self._staging)

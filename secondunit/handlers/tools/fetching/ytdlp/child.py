@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from yt_dlp import YoutubeDL  # noqa: TID253 - this program is the place where it is loaded
+from yt_dlp.networking.exceptions import RequestError  # noqa: TID253
 
 from secondunit.handlers.tools.fetching.ytdlp.jail import DownloadRefused, Jail
 from secondunit.handlers.tools.fetching.ytdlp.resume import Resumption
@@ -104,8 +105,18 @@ def main() -> None:
     sys.addaudithook(Jail(wish["proxy"], [*_ffmpeg_programs(ffmpeg), *filter(None, [wish["deno"]])]))
     try:
         say(done=fetch(wish))
+    except SubtitlesFailed as error:
+        say(fault=fault(error.why), subtitles=True)
     except DAMAGE as error:
         say(fault=fault(error))
+
+
+class SubtitlesFailed(Exception):
+    """Of a video of which only the subtitles are wanted, these did not come: it is not the video that is to blame."""
+
+    def __init__(self, why: BaseException) -> None:
+        super().__init__(str(why))
+        self.why = why
 
 
 def fetch(wish: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -144,7 +155,7 @@ def subtitles(
             return fetch_subtitles(ydl, video, wanted["language"], Path(wanted["file"]))
     except DAMAGE as error:
         if not wish["film"]:
-            raise
+            raise SubtitlesFailed(error) from error
         Log().warning(f"the film's subtitles did not come: {error}")
         return {"fault": fault(error)}
 
@@ -217,6 +228,9 @@ def fault(error: BaseException) -> Mapping[str, Any]:
         "refused": refused.type if refused else None,
         "status": getattr(response, "status", None),
         "retry_after": response.headers.get("Retry-After") if response is not None else None,
+        # a network's exception makes yt-dlp call whatever it was in an expected one
+        "expected": any(getattr(link, "expected", False) for link in chain)
+        and not any(isinstance(link, RequestError | OSError) for link in chain),
         "errno": next((link.errno for link in chain if isinstance(link, OSError) and link.errno), None),
     }
 

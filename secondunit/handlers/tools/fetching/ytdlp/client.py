@@ -132,7 +132,8 @@ class YtDlp:
         beside = ((done or {}).get("subtitles") or {}).get("fault")
         if done and not (beside and permit.denied):
             return cast(Mapping[str, Any], done)
-        error = _meaning(YtDlpFault.of(beside or answer["fault"]), url, most_bytes, permit, ctx.attempt)
+        what = f"the subtitles of {url}" if beside or answer.get("subtitles") else url
+        error = _meaning(YtDlpFault.of(beside or answer["fault"]), what, most_bytes, permit, ctx.attempt)
         if isinstance(error, Transient) and error.delay:
             self._pauses.close(host, error.delay, str(error))
         raise error
@@ -199,15 +200,15 @@ def _fetched(done: Mapping[str, Any], wish: VideoWish, kept: Path, cues: Sequenc
     return FetchedVideo(path, size, done["title"], done["url"], cues)
 
 
-def _meaning(fault: YtDlpFault, url: str, most_bytes: int, permit: Permit, attempt: int) -> Transient | Deterministic:
+def _meaning(fault: YtDlpFault, what: str, most_bytes: int, permit: Permit, attempt: int) -> Transient | Deterministic:
     """What the proxy refused explains a failure better than what the program made of it."""
     if permit.denied:
         return Deterministic(
-            f"{url} leads to an address that may not be reached: {permit.denied}", type="egress_denied"
+            f"{what} leads to an address that may not be reached: {permit.denied}", type="egress_denied"
         )
     if permit.spent:
-        return Deterministic(f"{url}: more than {most_bytes} bytes came", type="too_large")
-    return judge(fault, url, attempt)
+        return Deterministic(f"{what}: more than {most_bytes} bytes came", type="too_large")
+    return judge(fault, what, attempt)
 
 
 def _format(container: str, height: int | None, *, merges: bool) -> str:

@@ -44,7 +44,10 @@ APPENDIX = re.compile(r"please report this issue|\(caused by|See {1,4}https?://|
 
 @dataclass(frozen=True, slots=True)
 class YtDlpFault:
-    """As the child program tells it: the classes of the errors, the words, the HTTP status."""
+    """As the child program tells it: the classes of the errors, the words, the HTTP status.
+
+    `expected`: yt-dlp understood the site, and the site's answer was no.
+    """
 
     names: tuple[str, ...]
     message: str
@@ -52,6 +55,7 @@ class YtDlpFault:
     status: int | None
     retry_after: str | None
     errno: int | None
+    expected: bool = False
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "YtDlpFault":
@@ -64,6 +68,7 @@ class YtDlpFault:
             status=told["status"],
             retry_after=None if asked is None else str(asked)[:LONGEST],
             errno=told["errno"],
+            expected=told["expected"],
         )
 
 
@@ -134,6 +139,8 @@ def _by_status(fault: YtDlpFault, url: str) -> Transient | Deterministic | None:
 def _unknown(fault: YtDlpFault, url: str, words: str, attempt: int) -> Transient | Deterministic:
     if "PostProcessingError" in fault.names and attempt >= OUT_OF_TWO:
         return Deterministic(f"{url}: what came is not a video that can be read ({words})", type="not_media")
+    if fault.expected:
+        return Deterministic(f"{url}: the site has no such video for us ({words})", type="site_refused")
     return Transient(f"{url}: {words}", type="download_failed")
 
 

@@ -129,8 +129,10 @@ async def test_subtitles_that_break_the_rules_are_refused_by_the_line(
 
 async def test_a_refusal_by_the_site_is_judged_like_that_of_a_video(site: Site, ytdlp: YtDlp, ctx: FakeContext) -> None:
     url = page(site, 'srclang="en" src="/gone.vtt"')
-    assert (await failing(ytdlp, ctx, url)).type == "not_found"
-    assert (await failing(ytdlp, ctx, site.url("/nothing"))).type == "not_found"
+    gone = await failing(ytdlp, ctx, url)
+    assert (gone.type, str(gone)) == ("not_found", f"the subtitles of {url}: there is nothing there (HTTP 404)")
+    nothing = await failing(ytdlp, ctx, site.url("/nothing"))
+    assert nothing.type == "not_found" and str(nothing).startswith(site.url("/nothing"))
     site.says("/gone.vtt", 429, Retry_After="60")
     assert isinstance(await failing(ytdlp, ctx, url), Transient)
     with pytest.raises(Postponed):

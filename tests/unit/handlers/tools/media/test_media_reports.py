@@ -79,7 +79,12 @@ def test_what_can_not_be_shown_is_refused_in_its_own_words(found: Any, kind: Any
         (-9, "", 1, Transient, "killed"),
         (-11, "", 2, Deterministic, "killed"),
         (-15, "", 5, Transient, "killed"),
-        (1, "something new", 1, Transient, "program_failed"),
+        (1, "something new", 1, Deterministic, "unreadable"),
+        (1, "[mp3] Failed to read frame size\nr.mp3: Invalid argument", 1, Deterministic, "unreadable"),
+        (1, "film.mp4: Input/output error", 1, Transient, "io_error"),
+        (1, "Stale file handle", 3, Transient, "io_error"),
+        (1, "pthread_create failed: Resource temporarily unavailable", 1, Transient, "io_error"),
+        (127, "ffmpeg: error while loading shared libraries: libx264.so", 1, Transient, "program_failed"),
     ],
 )
 def test_a_failure_says_whether_trying_again_helps(

@@ -99,9 +99,10 @@ async def test_limits_are_effective(runner: ProcessRunner, tmp_path: Path) -> No
 
 
 async def test_a_program_gives_way_to_others(runner: ProcessRunner, tmp_path: Path) -> None:
+    own = str(min(os.nice(0) + 10, 19))
     show = python("print(os.nice(0), open('/proc/self/oom_score_adj').read(), os.getpid() == os.getsid(0))")
 
-    assert (await runner.run(show, cwd=tmp_path)).stderr.split() == ["10", "500", "False"]
+    assert (await runner.run(show, cwd=tmp_path)).stderr.split() == [own, "500", "False"]
 
 
 async def test_signals_are_not_ignored_by_inheritance(runner: ProcessRunner, tmp_path: Path) -> None:

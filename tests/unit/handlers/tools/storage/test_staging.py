@@ -1,21 +1,24 @@
 """Outputs appear whole or not at all, replace only what they may, and leave nothing behind."""
 
 import asyncio
+import errno
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import chdir, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.safe_open import Opener
 from secondunit.handlers.tools.storage.staging import sweep_staging
-from secondunit.queue.outcome import Deterministic
+from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.testing.handler_kit import FakeContext
 
 
@@ -163,6 +166,49 @@ async def test_a_part_of_the_way_that_is_a_file_is_told(files: LocalFiles, root:
             pass
 
     assert caught.value.type == "not_a_folder"
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "type"),
+    [
+        (errno.EROFS, Transient, "read_only"),
+        (errno.EACCES, Deterministic, "permission_denied"),
+        (errno.EPERM, Deterministic, "permission_denied"),
+        (errno.ESTALE, Transient, "folder_missing"),
+    ],
+)
+@pytest.mark.parametrize("call", ["mkdir", "rename"])
+async def test_a_folder_that_can_not_be_written_is_named(
+    root: Path, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch, number: int, error: Any, type: str, call: str
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number), "internal")
+
+    async def write(kind: str) -> None:
+        async with getattr(files, kind)(str(root / kind / "out"), ctx) as staged:
+            (staged.path if kind == "target" else staged.path / "a").write_text("x")
+            if call == "rename":
+                monkeypatch.setattr(os, call, refuse)
+            await (staged.publish() if kind == "target" else staged.publish({}))
+
+    files = LocalFiles([root])
+    for kind in ("target", "folder"):
+        if call == "mkdir":
+            monkeypatch.setattr(os, call, refuse)
+        with pytest.raises(error) as raised:
+            await write(kind)
+        monkeypatch.undo()
+        said = str(raised.value)
+        assert raised.value.type == type and str(root / kind) in said and "internal" not in said
+    files.close()
+
+
+async def test_a_root_that_is_gone_is_named(files: LocalFiles, root: Path, ctx: FakeContext) -> None:
+    shutil.rmtree(root)
+    with pytest.raises(Transient, match=f"{root} is gone") as raised:
+        async with files.target(str(root / "out.jpg"), ctx):
+            raise AssertionError("it was made")
+    assert raised.value.type == "folder_missing"
 
 
 @pytest.mark.parametrize("opener", [Opener(), Opener(openat2=False), NoExchange()], ids=["best", "by name", "no swap"])

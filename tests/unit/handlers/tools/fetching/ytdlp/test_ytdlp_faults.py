@@ -20,8 +20,33 @@ def fault(
     status: int | None = None,
     retry_after: str | None = None,
     errno: int | None = None,
+    expected: bool = False,
 ) -> YtDlpFault:
-    return YtDlpFault(("DownloadError", *names), message, refused, status, retry_after, errno)
+    return YtDlpFault(("DownloadError", *names), message, refused, status, retry_after, errno, expected)
+
+
+@pytest.mark.slow
+def test_a_network_s_error_is_not_expected_whatever_yt_dlp_says() -> None:
+    from yt_dlp.networking.exceptions import TransportError
+    from yt_dlp.utils import ExtractorError
+
+    from secondunit.handlers.tools.fetching.ytdlp import child
+
+    assert child.fault(ExtractorError("This poll has no film", expected=True))["expected"]
+    assert not child.fault(ExtractorError("Unable to extract title"))["expected"]
+    try:
+        raise TransportError("connection reset")
+    except TransportError as error:
+        failed = ExtractorError("Unable to download webpage", cause=error)
+    assert failed.expected and not child.fault(failed)["expected"]
+
+
+def test_what_yt_dlp_expects_is_the_site_s_last_word_and_a_status_says_more() -> None:
+    error = judge(fault("ERROR: [site] 1: This poll has no film", expected=True), URL, 1)
+    assert isinstance(error, Deterministic) and error.type == "site_refused" and "This poll has no film" in str(error)
+    passing = judge(fault("ERROR: [site] 1: HTTP Error 503: Service Unavailable", expected=True), URL, 1)
+    assert isinstance(passing, Transient)
+    assert isinstance(judge(fault("ERROR: [site] 1: Unable to extract title"), URL, 1), Transient)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +156,7 @@ def test_a_reason_phrase_of_any_length_is_judged_at_once(piece: str) -> None:
 
 def test_what_a_child_tells_of_a_fault_is_cut_to_what_anybody_reads() -> None:
     told = {"names": ["DownloadError"], "message": "x" * 60_000, "refused": None, "status": 503, "errno": None}
+    told["expected"] = False
     heard = YtDlpFault.of({**told, "retry_after": "9" * 60_000})
     assert len(heard.message) == 2000 and len(heard.retry_after or "") == 300
     assert judge(heard, URL, 1).type == "server_error"

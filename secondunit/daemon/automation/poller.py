@@ -10,6 +10,7 @@ import structlog
 from secondunit.daemon.automation.backend import KIND, Backend, BackendTrouble, FailedAnalysis
 from secondunit.daemon.automation.backend_results import BackendResults
 from secondunit.daemon.formats import instant
+from secondunit.handlers.tools.circuit_breaker import CircuitBreaker
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import JobNotFound, QueueError
 from secondunit.queue.instrumentation import Fact, Sink, unheard
@@ -116,7 +117,7 @@ class Poller:
         self._results = results
         self._emit = emit
         self._live = _Live()
-        self._failures = 0
+        self._breaker = CircuitBreaker(1, terms.backoff)
 
     async def run(self) -> None:
         """Poll for ever, never two at once; trouble makes the next poll later, up to a quarter of an hour."""
@@ -134,7 +135,7 @@ class Poller:
             found, bad = await self._backend.failed(max(self._terms.limit + self.state.waiting, self._terms.alarming))
         except BackendTrouble as trouble:
             return self._failed(trouble, now)
-        self._failures = 0
+        self._breaker.succeeded()
         self._emit(Polled("ok"))
         if self.state.down_since:
             log.info("backend.back", message=f"[Active Mode] {self._backend.url} answers again")
@@ -186,13 +187,15 @@ class Poller:
         }
 
     def _failed(self, trouble: BackendTrouble, now: datetime) -> timedelta:
-        self._failures += 1
+        monotonic = self._clock.monotonic()
+        self._breaker.failed(monotonic, random=self._random)
+        self._breaker.pause(monotonic, trouble.delay or timedelta())
         self._emit(Polled("refused" if trouble.refused else "error"))
         down_since = self.state.down_since or now
         self.state = replace(self.state, trouble=str(trouble), refused=trouble.refused, down_since=down_since)
-        log.warning("backend.trouble", message=f"[Active Mode] {self._backend.url}: {trouble}", failures=self._failures)
-        wait = self._terms.backoff.jittered(self._failures - 1, self._random)
-        return max(wait, trouble.delay or wait)
+        message = f"[Active Mode] {self._backend.url}: {trouble}"
+        log.warning("backend.trouble", message=message, failures=self._breaker.failures)
+        return timedelta(seconds=self._breaker.left(monotonic))
 
     async def _take_on(self, found: Sequence[FailedAnalysis]) -> int:
         """Submit what is new, as far as there is room; how many of the rows must wait because of what happened here."""

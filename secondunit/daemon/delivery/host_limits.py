@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from secondunit.handlers.tools.circuit_breaker import CircuitBreaker
 from secondunit.queue.retry import Backoff
 
-BREAK_AFTER = 5
 BREAKS = Backoff(timedelta(seconds=1), timedelta(minutes=5))
 PUT_OFF = 60.0
 MOST_IDLE = 1000
@@ -28,8 +28,7 @@ class _HostLimit:
     waiting: dict[str, datetime] = field(default_factory=dict)
     running: int = 0
     proven: bool = False
-    failures: int = 0
-    closed_until: float = 0.0
+    breaker: CircuitBreaker = field(default_factory=lambda: CircuitBreaker(backoff=BREAKS))
 
 
 class HostLimits:
@@ -89,35 +88,33 @@ class HostLimits:
         limit.running -= 1
         self._running.discard(delivery_id)
         if alive:
-            limit.proven, limit.failures, limit.closed_until = True, 0, 0.0
+            limit.proven = True
+            limit.breaker.succeeded()
+            limit.breaker.half_open()
         elif alive is not None:
-            limit.failures += 1
-            if limit.failures >= BREAK_AFTER:
-                limit.closed_until = now + BREAKS.wait(limit.failures - BREAK_AFTER).total_seconds()
+            limit.breaker.failed(now)
         self._forget_idle(now)
 
     def put_off(self, host: str, now: float) -> float:
         """For how many seconds the outbox need not show one that has no room here."""
-        return max(PUT_OFF, self._limits[host].closed_until - now)
+        return max(PUT_OFF, self._limits[host].breaker.left(now))
 
     def opens_in(self, now: float) -> float | None:
         """The seconds until the next host whose breaker is open and that has waiting ones may be tried again."""
-        closed = (
-            limit.closed_until - now for limit in self._limits.values() if limit.waiting and limit.closed_until > now
-        )
-        return min(closed, default=None)
+        left = (limit.breaker.left(now) for limit in self._limits.values() if limit.waiting)
+        return min(filter(None, left), default=None)
 
     def prefer(self, host: str, delivery_id: str, until: datetime) -> None:
         """Let this one through next, as a probe if its host has been failing."""
         limit = self._limits.get(host)
         if limit is not None:
-            limit.closed_until = 0.0
+            limit.breaker.half_open()
             limit.waiting = {delivery_id: until, **limit.waiting}
 
     def _open(self, limit: _HostLimit, now: float) -> bool:
         # An unknown or failing host gets one at a time, so that a crowd of hanging ones can't take every place.
-        width = self._widths.per_host if limit.proven and not limit.failures else 1
-        return now >= limit.closed_until and limit.running < width and len(self._running) < self._widths.in_all
+        width = self._widths.per_host if limit.proven and not limit.breaker.failures else 1
+        return not limit.breaker.left(now) and limit.running < width and len(self._running) < self._widths.in_all
 
     def _begin(self, limit: _HostLimit, delivery_id: str) -> None:
         limit.running += 1
@@ -125,10 +122,7 @@ class HostLimits:
 
     def _forget_idle(self, now: float) -> None:
         crowded = len(self._limits) > MOST_IDLE
-        idle = [
-            host
-            for host, limit in self._limits.items()
-            if not limit.waiting and not limit.running and (crowded or not limit.failures) and limit.closed_until <= now
-        ]
-        for host in idle:
-            del self._limits[host]
+        for host, limit in list(self._limits.items()):
+            busy = limit.waiting or limit.running or limit.breaker.left(now)
+            if not busy and (crowded or not limit.breaker.failures):
+                del self._limits[host]

@@ -1,16 +1,13 @@
-"""Waiting for others, shown, so that a job is not taken for one that hangs; back-off from services that fail."""
+"""Waiting for others, shown, so that a job is not taken for one that hangs."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
-from secondunit.queue.retry import Backoff
 
 TELL_EVERY = 5.0
-PAUSES = Backoff(timedelta(seconds=10), timedelta(minutes=10))  # everybody leaves a service alone that keeps failing
 
 
 @asynccontextmanager

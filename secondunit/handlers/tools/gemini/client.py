@@ -3,10 +3,10 @@
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
+from secondunit.handlers.tools.circuit_breaker import CircuitBreaker
 from secondunit.handlers.tools.gemini.errors import judge
 from secondunit.handlers.tools.gemini.responses import Usage
 from secondunit.handlers.tools.gemini.transport import GeminiHttpError, GeminiTransport, Question
-from secondunit.handlers.tools.waiting import PAUSES
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.instrumentation import Fact, Sink, unheard
 from secondunit.queue.outcome import Postponed, Transient
@@ -15,8 +15,7 @@ from secondunit.queue.outcome import Postponed, Transient
 LONGEST_BODY = 1 << 20
 JITTER = 0.2
 LONGEST_JITTER = timedelta(minutes=1)
-# So many failures one after the other are trouble; and after so many everybody waits, longer each time.
-DOWN_AFTER, PARK_AFTER = 3, 5
+DOWN_AFTER = 3  # failures one after the other are trouble, before so many that everybody waits
 
 
 class Spending(Protocol):
@@ -52,15 +51,13 @@ class Gemini:
     ) -> None:
         self.model = model
         self._wrong: str | None = None
-        self._failures = 0
-        self._failure = ""
         self._transport = transport
         self._clock = clock
         self._random = random
         self._spending = spending
         self._daily_tokens = daily_tokens
         self._emit = emit
-        self._closed: dict[str, tuple[datetime, str]] = {}
+        self._breakers: dict[str, CircuitBreaker] = {}
 
     @property
     def trouble(self) -> str | None:
@@ -68,10 +65,10 @@ class Gemini:
 
         An answer of `model` clears it.
         """
-        until, why = self._closed.get(self.model, (None, ""))
-        if self._wrong or (until and self._clock.now() < until):
-            return self._wrong or why
-        return self._failure if self._failures >= DOWN_AFTER else None
+        breaker = self._breaker(self.model)
+        if self._wrong or breaker.left(self._clock.now().timestamp()):
+            return self._wrong or breaker.why
+        return breaker.failure if breaker.failures >= DOWN_AFTER else None
 
     @property
     def refused(self) -> bool:
@@ -81,9 +78,9 @@ class Gemini:
     async def admit(self, model: str | None = None) -> None:
         """Return if a question may be asked now; else Postponed until it may, with the reason."""
         now = self._clock.now()
-        self._closed = {name: gate for name, gate in self._closed.items() if now < gate[0]}
-        if closed := self._closed.get(model or self.model):
-            raise self._postponed(closed[1], closed[0] - now)
+        breaker = self._breakers.get(model or self.model)
+        if breaker and (left := breaker.left(now.timestamp())):
+            raise self._postponed(breaker.why, timedelta(seconds=left))
         if why := await self.used_up():
             raise self._postponed(f"budget_used_up: {why}; waiting for 0:00 UTC", _tomorrow(now) - now)
 
@@ -107,14 +104,15 @@ class Gemini:
             refusal = judge(refused, model, self._clock.now(), chosen=model != self.model)
             self._wrong = refusal.trouble or self._wrong
             if isinstance(refusal.error, Postponed):
-                raise self._close(model, refusal.error) from refused
+                raise self._pause(model, refusal.error) from refused
             self._failed(model, refusal.error)
             raise refusal.error from refused
         except Transient as error:
             self._failed(model, error)
             raise
         if model == self.model:
-            self._wrong, self._failures = None, 0
+            self._wrong = None
+            self._breaker(model).succeeded()
         return body[:LONGEST_BODY]
 
     async def count(self, usage: Usage) -> None:
@@ -128,16 +126,16 @@ class Gemini:
 
     def _failed(self, model: str, error: Exception) -> None:
         if model == self.model and isinstance(error, Transient):
-            self._failures += 1
-            self._failure = f"gemini_down: {error}"
-            if self._failures >= PARK_AFTER:
-                self._close(model, Postponed(self._failure, delay=PAUSES.wait(self._failures - PARK_AFTER)))
+            self._breaker(model).failed(self._clock.now().timestamp(), f"gemini_down: {error}")
 
-    def _close(self, model: str, asked: Postponed) -> Postponed:
-        until = self._clock.now() + asked.delay
-        if model not in self._closed or until > self._closed[model][0]:
-            self._closed[model] = until, str(asked)
+    def _pause(self, model: str, asked: Postponed) -> Postponed:
+        now = self._clock.now().timestamp()
+        self._breakers = {name: each for name, each in self._breakers.items() if name == self.model or each.left(now)}
+        self._breaker(model).pause(now, asked.delay, str(asked))
         return self._postponed(str(asked), asked.delay)
+
+    def _breaker(self, model: str) -> CircuitBreaker:
+        return self._breakers.setdefault(model, CircuitBreaker())
 
     def _postponed(self, why: str, wait: timedelta) -> Postponed:
         """Jitter only adds, so that those who wait don't all come back at once."""

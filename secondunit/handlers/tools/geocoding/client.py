@@ -8,17 +8,15 @@ from typing import Any, Literal, Protocol, get_args
 
 from aiolimiter import AsyncLimiter
 
+from secondunit.handlers.tools.circuit_breaker import CircuitBreaker
 from secondunit.handlers.tools.geocoding.matching import GeocodingHit, Missing, PlaceQuery, chosen, normalised
 from secondunit.handlers.tools.geocoding.nominatim import Declined, GeocoderTransport, Limited, Unreached
-from secondunit.handlers.tools.waiting import PAUSES
 from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Fact, Sink, unheard
 from secondunit.queue.outcome import Postponed, Transient
 from secondunit.queue.retry import Backoff
 
 FOUND_DAYS, MISSING_DAYS = 90, 7
-# So many failures one after the other are not the places' fault: everybody waits, and longer each time.
-DOWN_AFTER = 5
 UNTOLD_WAIT = timedelta(seconds=5)
 LIMITED = Backoff(UNTOLD_WAIT, UNTOLD_WAIT * 1024)
 
@@ -54,24 +52,21 @@ class Geocoder:
         self._cache = cache
         self._pace = AsyncLimiter(1, every.total_seconds())
         self._emit = emit
-        self._closed: tuple[datetime, str] | None = None
-        self._failures = 0
+        self._breaker = CircuitBreaker()  # failures one after the other are not the places' fault
         self._limits = 0
-        self._why = ""
         self.refused = False
 
     @property
     def trouble(self) -> str | None:
         """Why no place can be looked for now; None while one can."""
-        if self._failures >= DOWN_AFTER:
-            return self._why
-        return self._closed[1] if self._closed and self._clock.now() < self._closed[0] else None
+        if self._breaker.tripped:
+            return self._breaker.failure
+        return self._breaker.why if self._breaker.left(self._now()) else None
 
     def admit(self) -> None:
         """Return if a place may be looked for now; else Postponed until it may, with the reason."""
-        now = self._clock.now()
-        if self._closed and now < self._closed[0]:
-            raise Postponed(self._closed[1], delay=self._closed[0] - now)
+        if left := self._breaker.left(self._now()):
+            raise Postponed(self._breaker.why, delay=left)
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -107,7 +102,8 @@ class Geocoder:
             raise self._limited(limited) from limited
         except Unreached as error:
             raise self._failed(error) from error
-        self._failures = self._limits = 0
+        self._breaker.succeeded()
+        self._limits = 0
         self.refused = False
         self._emit(PlaceSought("found" if isinstance(answer, GeocodingHit) else "not_found"))
         return answer
@@ -119,22 +115,17 @@ class Geocoder:
             wait = max(wait, LIMITED.wait(self._limits))
         self._limits += 1
         why = f"geocoder_limited: the geocoder asks for a pause of {wait.total_seconds():g} s"
-        self._shut(why, wait)
+        self._breaker.pause(self._now(), wait, why)
         return Postponed(why, delay=wait)
 
     def _failed(self, error: Unreached) -> Transient:
         self._emit(PlaceSought("failed"))
-        self._failures = max(self._failures + 1, DOWN_AFTER if error.refused else 0)
+        self._breaker.failed(self._now(), f"geocoder_down: {error}", for_good=error.refused)
         self.refused = error.refused
-        self._why = f"geocoder_down: {error}"
-        if self._failures >= DOWN_AFTER:
-            self._shut(self._why, PAUSES.wait(self._failures - DOWN_AFTER))
         return Transient(str(error), type="geocoder_unavailable")
 
-    def _shut(self, why: str, span: timedelta) -> None:
-        until = self._clock.now() + span
-        if self._closed is None or until > self._closed[0]:
-            self._closed = until, why
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
 
     def _key(self, wanted: PlaceQuery, language: str | None) -> str:
         what = [self._transport.name, normalised(wanted.query), wanted.settled, (language or "").lower()]

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from secondunit.daemon.delivery.dispatcher import Deliverer, DeliveryTried
-from secondunit.daemon.delivery.host_limits import BREAK_AFTER, HostLimits, Widths
+from secondunit.daemon.delivery.host_limits import HostLimits, Widths
 from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater, backoff, receiver_works, resent, settle
+from secondunit.handlers.tools.circuit_breaker import THRESHOLD
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.instrumentation import Fact
 from secondunit.queue.model import Notice, Status, Target
@@ -428,11 +429,11 @@ def test_only_an_answer_or_its_lack_says_whether_a_receiver_works(sent: Sent, wo
 async def test_a_failing_host_gets_one_probe_at_a_time_with_growing_pauses() -> None:
     async with running(Scene(FakeSender(a=[DOWN]))) as scene:
         await scene.ended(*(f"j{n}" for n in range(60)))
-        assert len(scene.sender.tries) == BREAK_AFTER
+        assert len(scene.sender.tries) == THRESHOLD
         assert scene.sender.most_at_once == 1
         await scene.clock.advance(600)
         # 1 + 2 + 4 ... seconds: about ten probes; sixty deliveries on their own would have tried hundreds of times
-        assert BREAK_AFTER + 6 <= len(scene.sender.tries) <= BREAK_AFTER + 12
+        assert THRESHOLD + 6 <= len(scene.sender.tries) <= THRESHOLD + 12
 
 
 async def test_waiting_for_the_breaker_is_no_try() -> None:
@@ -446,11 +447,11 @@ async def test_waiting_for_the_breaker_is_no_try() -> None:
 
 async def test_the_waiting_ones_go_on_as_soon_as_the_breaker_lets_them() -> None:
     hour = TryLater("answered 503", 503, timedelta(hours=1))
-    async with running(Scene(FakeSender(a=[hour] * BREAK_AFTER + [OK]))) as scene:
+    async with running(Scene(FakeSender(a=[hour] * THRESHOLD + [OK]))) as scene:
         await scene.ended(*(f"j{n}" for n in range(60)))
         await scene.clock.advance(1)
         await scene.clock.settle()
-        assert (await scene.outbox.counts()) == {"delivered": 60 - BREAK_AFTER, "pending": BREAK_AFTER}
+        assert (await scene.outbox.counts()) == {"delivered": 60 - THRESHOLD, "pending": THRESHOLD}
 
 
 async def test_one_that_never_got_its_turn_dies_with_its_lifetime() -> None:
@@ -466,7 +467,7 @@ async def test_one_that_never_got_its_turn_dies_with_its_lifetime() -> None:
 
 
 async def test_everything_goes_out_once_a_probe_arrives() -> None:
-    async with running(Scene(FakeSender(a=[DOWN] * (BREAK_AFTER + 4) + [OK]))) as scene:
+    async with running(Scene(FakeSender(a=[DOWN] * (THRESHOLD + 4) + [OK]))) as scene:
         await scene.ended(*(f"j{n}" for n in range(60)))
         await scene.clock.advance(300)
         assert (await scene.outbox.counts()) == {"delivered": 60}

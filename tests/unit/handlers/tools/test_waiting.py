@@ -1,20 +1,14 @@
-"""Waiting for others: shown while it lasts, over when it is over, and longer each time that they fail."""
+"""Waiting for others: shown while it lasts, and over when it is over."""
 
 import asyncio
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from secondunit.handlers.tools.waiting import PAUSES, TELL_EVERY, waiting
+from secondunit.handlers.tools.waiting import TELL_EVERY, waiting
 from secondunit.queue.errors import LeaseLost
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.handler_kit import FakeContext
-
-
-def test_a_pause_doubles_from_ten_seconds_to_ten_minutes_and_stays_there() -> None:
-    assert [PAUSES.wait(times).total_seconds() for times in range(8)] == [10, 20, 40, 80, 160, 320, 600, 600]
-    assert PAUSES.wait(10_000) == timedelta(minutes=10)
 
 
 @pytest.fixture

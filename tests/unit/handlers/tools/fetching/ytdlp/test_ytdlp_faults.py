@@ -143,6 +143,17 @@ async def test_a_closed_gate_postpones_all_jobs_of_the_host_until_it_opens() -> 
     pauses.pass_through("video.example")
 
 
+async def test_the_latest_word_of_a_host_counts_although_it_asks_for_less() -> None:
+    clock = ManualClock()
+    pauses = HostPauses(clock)
+    pauses.close("video.example", timedelta(hours=1), "a robot?")
+    pauses.close("video.example", timedelta(minutes=1), "too fast")
+    with pytest.raises(Postponed, match="too fast"):
+        pauses.pass_through("video.example")
+    await clock.advance(60)
+    pauses.pass_through("video.example")
+
+
 @pytest.mark.parametrize(
     "piece", [" ", "; ", "[", "ERROR: ", "See ", "(caused by", "https://a ", "available to ", "Use", "\r"]
 )

@@ -423,6 +423,11 @@ def test_only_an_answer_or_its_lack_says_whether_a_receiver_works(sent: Sent, wo
     assert receiver_works(sent) is works
 
 
+def test_an_overloaded_or_broken_receiver_does_not_work_and_one_that_found_us_slow_does() -> None:
+    works = {status for status in range(100, 600) if receiver_works(TryLater("", status))}
+    assert works == {*range(100, 500)} - {429}
+
+
 # The breaker
 
 

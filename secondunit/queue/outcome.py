@@ -10,6 +10,7 @@ from secondunit.queue.value import Value
 
 ErrorClass = Literal["transient", "deterministic", "timeout", "cancelled"]
 LONGEST_WAIT = timedelta(days=366)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 MEMBERS_READ = 100_000
 LONGEST_WORD = 100
 HANDLER_BROKE = "handler_broke"
@@ -179,7 +180,7 @@ def _meaning(exception: BaseException) -> Failed | Postpone:
         return Failed(JobError("transient", _word(exception.type), said), delay)
     if isinstance(exception, TimeoutError):
         return Failed(JobError("timeout", "timeout", said or "the operation timed out"))
-    if isinstance(exception, OSError) and exception.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(exception, OSError) and exception.errno in DISK_FULL:
         return Failed(JobError("transient", "disk_full", said))
     if isinstance(exception, Exception):
         return Failed(JobError("transient", "unexpected", f"{name_of(exception)}: {said}"))

@@ -123,6 +123,32 @@ def test_there_is_one_backoff() -> None:
     assert not list(grows_by_hand(ast.parse("1 << 20\nx ** 2\n2**20")))
 
 
+def counts_failures(tree: ast.AST) -> bool:
+    """Whether failures in a row are counted by hand."""
+    counted = (node.target for node in ast.walk(tree) if isinstance(node, ast.AugAssign))
+    return any("fail" in ast.unparse(target) for target in counted)
+
+
+def test_there_is_one_circuit_breaker() -> None:
+    by_hand = {file for file, tree in TREES.items() if counts_failures(tree)}
+    assert by_hand == set(), "what counts failures in a row is a handlers.tools.circuit_breaker.CircuitBreaker"
+    assert counts_failures(ast.parse("self._failures += 1"))
+
+
+def judges_statuses(tree: ast.AST) -> bool:
+    """Whether it is decided which HTTP statuses may pass: by the numbers of those that do, or all from 500 on."""
+    compared = {value for node in ast.walk(tree) if isinstance(node, ast.Compare) for value in node.comparators}
+    numbers = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return any(number.value in (408, 425) or (number.value == 500 and number in compared) for number in numbers)
+
+
+def test_one_table_says_what_an_http_status_means() -> None:
+    judging = {file for file, tree in TREES.items() if judges_statuses(tree)}
+    assert judging == {"handlers/tools/http_statuses.py"}, "ask passing() or in_trouble() there"
+    assert all(judges_statuses(ast.parse(code)) for code in ("s in (408, 429)", "s >= 500", "s < 500 and s != 429"))
+    assert not judges_statuses(ast.parse("MOST = 500"))
+
+
 def test_files_stay_small() -> None:
     lines = {file: (PACKAGE / file).read_text().count("\n") for file in TREES}
     assert {file: n for file, n in lines.items() if n > LONGEST_FILE} == {}, "is it still one thing?"

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 
 from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater
+from secondunit.handlers.tools.http_statuses import MAY_NAME_A_WAIT, REFUSES_US
 from secondunit.handlers.tools.network.addresses import LONGEST_URL
 from secondunit.handlers.tools.network.session import retry_after
 from secondunit.queue.clock import Clock
@@ -132,7 +133,7 @@ class Backend:
 
     def _refuse(self, response: ClientResponse) -> None:
         status = response.status
-        if status in (401, 403):
+        if status in REFUSES_US:
             raise BackendTrouble(f"answered {status}: check INTERNAL_API_KEY", refused=True, delay=REFUSED_PAUSE)
         if status != 200:
             raise BackendTrouble(f"answered {status}", delay=retry_after(response, self._clock.now()))
@@ -206,9 +207,9 @@ def _judge(response: ClientResponse, asked: timedelta | None) -> Sent:
         return Delivered(status)
     if status in (404, 410):
         return Gone("the backend does not know this analysis any more", status)
-    if status in (401, 403):
+    if status in REFUSES_US:
         return TryLater(f"answered {status}: check INTERNAL_API_KEY", status, REFUSED_PAUSE)
-    return TryLater(f"answered {status}", status, asked if status in (429, 503) else None)
+    return TryLater(f"answered {status}", status, asked if status in MAY_NAME_A_WAIT else None)
 
 
 async def _at_most(response: ClientResponse, limit: int) -> bytes:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from secondunit.handlers.tools.http_statuses import in_trouble
 from secondunit.queue.clock import Random
 from secondunit.queue.retry import Backoff
 from secondunit.queue.store import Delivery
@@ -94,4 +95,4 @@ def receiver_works(sent: Sent) -> bool | None:
     """Whether the receiver works, whatever it thought of this delivery; None when it was not asked."""
     if sent.status is None:
         return False if isinstance(sent, TryLater) else None
-    return isinstance(sent, Gone) or (sent.status < 500 and sent.status != 429)
+    return isinstance(sent, Gone) or not in_trouble(sent.status)

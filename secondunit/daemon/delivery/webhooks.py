@@ -11,6 +11,7 @@ from standardwebhooks.webhooks import Webhook
 from yarl import URL
 
 from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater
+from secondunit.handlers.tools.http_statuses import MAY_NAME_A_WAIT
 from secondunit.handlers.tools.network.session import refusal, retry_after
 from secondunit.queue.clock import Clock
 from secondunit.queue.model import Notice
@@ -106,7 +107,7 @@ def _judge(response: ClientResponse, now: datetime) -> Sent:
     status = response.status
     if 200 <= status < 300:
         return Delivered(status)
-    asked = retry_after(response, now) if status in (429, 503) else None
+    asked = retry_after(response, now) if status in MAY_NAME_A_WAIT else None
     hint = "; redirects are not followed" if 300 <= status < 400 else ""
     return TryLater(f"answered {status}{hint}", status, asked)
 

@@ -1,7 +1,6 @@
 """Upload store: videos that callers sent, streamed to disk, named by their content, kept while a job may need them."""
 
 import asyncio
-import errno
 import hashlib
 import os
 import secrets
@@ -17,6 +16,7 @@ from secondunit.queue.clock import Clock
 from secondunit.queue.errors import JobNotFound, StoreFull
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.model import Event, Filter, Job, JobId, Status
+from secondunit.queue.outcome import DISK_FULL
 from secondunit.queue.service import Queue
 
 INCOMING = ".incoming-"
@@ -163,7 +163,7 @@ def _told_when_full() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in DISK_FULL:
             raise StoreFull("the disk is full: the upload was not stored") from None
         raise
 

@@ -19,6 +19,7 @@ from aiohttp import (
 from secondunit.handlers.tools.byte_progress import ByteProgress, amount
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.fetching.sniffing import ENOUGH, not_media
+from secondunit.handlers.tools.http_statuses import passing, word
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.network.session import open_following, retry_after
 from secondunit.handlers.tools.storage.partial_file import STRONG_ETAG, Origin, PartialFile
@@ -35,13 +36,12 @@ PAGES = ("text/html", "application/xhtml+xml")
 PLAYLISTS = ("application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl",
              "application/dash+xml", "application/vnd.ms-sstr+xml")  # fmt: skip
 FINAL = {
-    401: ("forbidden", "wants a login"),
-    403: ("forbidden", "does not let us have it"),
-    404: ("not_found", "has nothing there"),
-    410: ("not_found", "has it no more"),
-    451: ("forbidden", "may not give it to us, for legal reasons"),
+    401: "wants a login",
+    403: "does not let us have it",
+    404: "has nothing there",
+    410: "has it no more",
+    451: "may not give it to us, for legal reasons",
 }
-PASSING = (408, 425, 429)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +143,14 @@ class Transfer:
     def _refuse(self, response: ClientResponse, wish: TransferWish) -> None:
         """Raise unless this is the whole of something that is wanted."""
         status, host = response.status, response.url.host
-        if status in PASSING or status >= 500:
+        if passing(status):
             wait = retry_after(response, self._clock.now())
-            word = "rate_limited" if status == 429 else "server_error"
-            raise Transient(f"{wish.url}: {host} answers HTTP {status}", type=word, delay=wait)
+            raise Transient(f"{wish.url}: {host} answers HTTP {status}", type=word(status), delay=wait)
         page = wish.media and response.content_type in PAGES
         if status != 200:
-            word, meaning = FINAL.get(status, ("http_error", "answers in a way that is not a file"))
+            meaning = FINAL.get(status, "answers in a way that is not a file")
             refusal = PageInstead if page and status == 403 else Deterministic  # a site may just not like our name
-            raise refusal(f"{wish.url}: {host} {meaning} (HTTP {status})", type=word)
+            raise refusal(f"{wish.url}: {host} {meaning} (HTTP {status})", type=word(status))
         if page:
             raise PageInstead(f"{wish.url} is a page, not a media file", type="not_media")
         if wish.media and response.content_type in PLAYLISTS:

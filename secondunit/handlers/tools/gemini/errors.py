@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from secondunit.handlers.tools.gemini.transport import GeminiHttpError
+from secondunit.handlers.tools.http_statuses import REFUSES_US, passing
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
 
 UNTOLD_WAIT = timedelta(minutes=1)
@@ -14,7 +15,7 @@ LONGEST_WAIT = timedelta(days=1)
 # Daily quotas start anew at midnight in California: 7:00 UTC in summer, 8:00 in winter.
 QUOTA_DAY_BEGINS = timedelta(hours=8)
 LONGEST_WORDS = 500
-PASSING = (408, 409, 425, 499)
+ALSO_PASSING = (409, 499)  # ABORTED and CANCELLED
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
 
 
@@ -34,12 +35,12 @@ def judge(refused: GeminiHttpError, model: str, now: datetime, *, chosen: bool =
     code, said = refused.code, words(refused)
     if code == 429:
         return ErrorVerdict(_quota(refused, model, now))
-    if code >= 500 or code in PASSING:
+    if passing(code) or code in ALSO_PASSING:
         wait = told_wait(refused)
         return ErrorVerdict(Transient(f"Gemini failed ({code}): {said}", type="gemini_unavailable", delay=wait))
     if code == 413:
         return ErrorVerdict(Deterministic(f"Gemini finds the question too large: {said}", type="too_large"))
-    if code in (401, 403) or "API_KEY_INVALID" in reasons(refused):
+    if code in REFUSES_US or "API_KEY_INVALID" in reasons(refused):
         trouble = f"Gemini refused the key ({code}); set a valid GEMINI_API_KEY: {said}"
         return ErrorVerdict(Deterministic(trouble, type="gemini_key"), trouble)
     if code == 404:

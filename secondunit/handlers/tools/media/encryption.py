@@ -90,9 +90,10 @@ def _elements(fd: int, at: int, end: int) -> Iterator[tuple[int, int, int]]:
         told = head[width : width + digits]
         if len(told) < digits:
             return
-        length = int.from_bytes(told, "big") & ((1 << (7 * digits)) - 1)
+        most = 128**digits - 1  # which also means that the size is not known
+        length = int.from_bytes(told, "big") & most
         start = at + width + digits
-        at = end if length == (1 << (7 * digits)) - 1 else min(start + length, end)
+        at = end if length == most else min(start + length, end)
         yield int.from_bytes(head[:width], "big"), start, at
 
 

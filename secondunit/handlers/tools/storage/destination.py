@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from secondunit.handlers.tools.storage.roots import STAGING, RootedPath
-from secondunit.handlers.tools.storage.safe_open import ESCAPES, Opener
+from secondunit.handlers.tools.storage.safe_open import DENIED, ESCAPES, Opener
 from secondunit.queue.outcome import Deterministic, Transient
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
@@ -150,7 +150,7 @@ def _explained(error: OSError, path: str, root: Path) -> Exception:
         )
     if error.errno == errno.ENOTDIR:
         return Deterministic(f"part of the way to {path} is a file, not a folder", type="not_a_folder")
-    if error.errno in (errno.EACCES, errno.EPERM):
+    if error.errno in DENIED:
         said = f"no permission to write in {folder}, or in {root / STAGING}; give it to the daemon's user"
         return Deterministic(said, type="permission_denied")
     if error.errno == errno.EROFS:  # often by itself, after trouble, and mended by an operator

@@ -14,7 +14,7 @@ from secondunit.handlers.tools.storage.destination import Destination, output_er
 from secondunit.handlers.tools.storage.free_space import refuse_full
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.handlers.tools.storage.roots import PathRefused, RootedPath, Roots
-from secondunit.handlers.tools.storage.safe_open import ESCAPES, Opener
+from secondunit.handlers.tools.storage.safe_open import DENIED, ESCAPES, Opener
 from secondunit.handlers.tools.storage.staging import StagingFolder
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import JobContext
@@ -183,6 +183,6 @@ def _explained(error: OSError, place: RootedPath) -> Exception:
         return Deterministic(f"{place.path} does not exist", type="source_missing")
     if error.errno in ESCAPES:
         return Deterministic(f"{place.path} leads out of {place.root} by a symbolic link", type="outside_roots")
-    if error.errno in (errno.EACCES, errno.EPERM):
+    if error.errno in DENIED:
         return Deterministic(f"no permission to read {place.path}", type="permission_denied")
     return error

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from secondunit.handlers.tools import http_statuses
 from secondunit.handlers.tools.fetching.browser import faults as browser
 from secondunit.handlers.tools.fetching.ytdlp import faults as ytdlp
 from secondunit.handlers.tools.gemini import errors as gemini
@@ -18,6 +19,12 @@ WORDS = {
     429: "rate_limited", 451: "forbidden",
 }  # fmt: skip
 PASSING = {408, 425, 429, *range(500, 600)}
+
+
+def test_the_table() -> None:
+    assert {status: http_statuses.word(status) for status in ERRORS} == {status: word(status) for status in ERRORS}
+    assert {status for status in ERRORS if http_statuses.passing(status)} == PASSING
+    assert {status for status in ERRORS if http_statuses.in_trouble(status)} == PASSING - {408, 425}
 
 
 def word(status: int) -> str:

@@ -4,17 +4,17 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from secondunit.handlers.tools.http_statuses import passing, word
 from secondunit.handlers.tools.network.session import wait_asked
 from secondunit.queue.outcome import Deterministic, Transient
 
 STATUSES = {
-    401: ("forbidden", "wants a login"),
-    403: ("forbidden", "does not let us have the page"),
-    404: ("not_found", "has no page there"),
-    410: ("not_found", "has the page no more"),
-    451: ("forbidden", "may not give us the page, for legal reasons"),
+    401: "wants a login",
+    403: "does not let us have the page",
+    404: "has no page there",
+    410: "has the page no more",
+    451: "may not give us the page, for legal reasons",
 }
-PASSING = (408, 425, 429)
 NET_ERROR = re.compile(r"net::ERR_([A-Z0-9_]{1,80})")
 # Parts of the browser's words for its errors.
 FINAL = (
@@ -61,11 +61,11 @@ def judge(fault: BrowserFault, url: str, now: datetime, *, spent: bool = False) 
 
 
 def _by_status(status: int, url: str, asked: str | None, now: datetime) -> Transient | Deterministic:
-    if status in PASSING or status >= 500:
-        word = "rate_limited" if status == 429 else "server_error"
-        return Transient(f"{url}: the server answers HTTP {status}", type=word, delay=wait_asked(asked or "", now))
-    word, meaning = STATUSES.get(status, ("http_error", "refuses the request"))
-    return Deterministic(f"{url}: the server {meaning} (HTTP {status})", type=word)
+    if passing(status):
+        wait = wait_asked(asked or "", now)
+        return Transient(f"{url}: the server answers HTTP {status}", type=word(status), delay=wait)
+    meaning = STATUSES.get(status, "refuses the request")
+    return Deterministic(f"{url}: the server {meaning} (HTTP {status})", type=word(status))
 
 
 def _by_words(message: str, url: str) -> Transient | Deterministic:

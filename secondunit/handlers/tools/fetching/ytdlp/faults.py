@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.handlers.tools.http_statuses import in_trouble, passing, word
+from secondunit.queue.outcome import DISK_FULL, Deterministic, Transient
 
 BOT_WAIT, RATE_WAIT, SERVER_WAIT = timedelta(hours=1), timedelta(minutes=15), timedelta(minutes=1)
 LONGEST_WAIT = timedelta(days=1)
@@ -36,6 +37,12 @@ SAID: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
     )
 )  # fmt: skip
 WAITS = {"bot_check": BOT_WAIT, "rate_limited": RATE_WAIT}
+TROUBLE = {"rate_limited": ("asks for fewer requests", RATE_WAIT), "server_error": ("is in trouble", SERVER_WAIT)}
+FINAL = {
+    "forbidden": "the server does not let us have it",
+    "not_found": "there is nothing there",
+    "http_error": "the server refuses the request",
+}
 PREFIX = re.compile(r"(?:\s*ERROR:)?\s*(?:\[[^\]]*\])?")
 URLS = re.compile(r"https?://\S+")
 STATUS = re.compile(r"HTTP Error (\d{3})")
@@ -77,7 +84,7 @@ def judge(fault: YtDlpFault, url: str, attempt: int) -> Transient | Deterministi
     words = clean(fault.message)
     if fault.refused:
         return Deterministic(f"{url}: {words}", type=fault.refused)
-    if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+    if fault.errno in DISK_FULL:
         return Transient(f"{url}: the disk is full", type="disk_full")
     if fault.errno == errno.EFBIG:
         return Deterministic(f"{url}: the video is larger than is allowed", type="too_large")
@@ -118,22 +125,15 @@ def _by_words(fault: YtDlpFault, url: str, words: str) -> Transient | Determinis
 def _by_status(fault: YtDlpFault, url: str) -> Transient | Deterministic | None:
     found = STATUS.search(fault.message)
     status = fault.status or (int(found[1]) if found else None)
-    match status:
-        case None:
-            return None
-        case 401 | 403 | 451:
-            return Deterministic(f"{url}: the server does not let us have it (HTTP {status})", type="forbidden")
-        case 404 | 410:
-            return Deterministic(f"{url}: there is nothing there (HTTP {status})", type="not_found")
-        case 429:
-            wait = _asked(fault) or RATE_WAIT
-            return Transient(f"{url}: the server asks for fewer requests (HTTP 429)", type="rate_limited", delay=wait)
-        case 408 | 425:
-            return Transient(f"{url}: the server was not ready (HTTP {status})", type="server_error")
-        case _ if status >= 500:
-            wait = _asked(fault) or SERVER_WAIT
-            return Transient(f"{url}: the server is in trouble (HTTP {status})", type="server_error", delay=wait)
-    return Deterministic(f"{url}: the server refuses the request (HTTP {status})", type="http_error")
+    if status is None:
+        return None
+    type = word(status)
+    if not passing(status):
+        return Deterministic(f"{url}: {FINAL[type]} (HTTP {status})", type=type)
+    if not in_trouble(status):
+        return Transient(f"{url}: the server was not ready (HTTP {status})", type=type)
+    meaning, wait = TROUBLE[type]
+    return Transient(f"{url}: the server {meaning} (HTTP {status})", type=type, delay=_asked(fault) or wait)
 
 
 def _unknown(fault: YtDlpFault, url: str, words: str, attempt: int) -> Transient | Deterministic:

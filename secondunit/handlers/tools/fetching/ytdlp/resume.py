@@ -22,6 +22,7 @@ from secondunit.handlers.tools.fetching.ytdlp.partial_download import (
     digest,
     version_of,
 )
+from secondunit.handlers.tools.http_statuses import in_trouble
 
 Send = Callable[[Request], Response]
 QUERY = re.compile(r'\?[^\s"]*')
@@ -167,7 +168,7 @@ class StreamRest:
             with self._send(asked) as response:
                 return _version(response) == sidecar.version
         except HTTPError as error:
-            if error.status == 429 or error.status >= 500:
+            if in_trouble(error.status):
                 raise
             error.close()
             return False

@@ -2,12 +2,12 @@
 
 import re
 
+from secondunit.handlers.tools.http_statuses import passing
 from secondunit.queue.outcome import Deterministic, Transient
 
 STATUS = re.compile(r"status code: (\d{3})")
 CODE, MESSAGE = re.compile(r"<Code>([\w.]{1,60})</Code>"), re.compile(r"<Message>([^<]{1,200})</Message>")
 DETAILS = "Debug source:"
-PASSING = ("408", "425", "429")
 EXPIRED = ("ExpiredToken", "RequestTimeTooSkewed")
 # No room, or no more allowed: MinIO's, Ceph's and others' own words for it (Amazon's buckets have no bounds).
 FULL = ("QuotaExceeded", "XMinioAdminBucketQuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "StorageFull")
@@ -56,7 +56,7 @@ def trouble(what: str, error: BaseException) -> Deterministic | Transient:
     if status == "501":
         hint = "if it knows no conditional writes, set AWS_CONDITIONAL_PUT=disabled"
         return Deterministic(f"{told}: {hint}", type="s3_refused")
-    if status.startswith("4") and status not in PASSING:
+    if status.startswith("4") and not passing(int(status)):
         return Deterministic(told, type="s3_refused")
     return Transient(told if status else f"{what}: S3 can't be reached: {_told(error)}", type="s3_unavailable")
 

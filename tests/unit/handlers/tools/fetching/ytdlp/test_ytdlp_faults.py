@@ -6,7 +6,7 @@ import pytest
 
 from secondunit.handlers.tools.fetching.host_pauses import HostPauses
 from secondunit.handlers.tools.fetching.ytdlp.faults import YtDlpFault, clean, judge
-from secondunit.queue.outcome import Deterministic, Postponed, Transient
+from secondunit.queue.outcome import DISK_FULL, Deterministic, Postponed, Transient
 from secondunit.testing.clock import ManualClock
 from tests.arch.redos import limited
 
@@ -103,7 +103,7 @@ def test_a_word_in_the_url_is_not_a_reason() -> None:
 
 
 def test_the_disk_and_the_limit_have_their_own_words() -> None:
-    assert judge(fault("x", "OSError", errno=28), URL, 1).type == "disk_full"
+    assert {judge(fault("x", "OSError", errno=number), URL, 1).type for number in DISK_FULL} == {"disk_full"}
     assert judge(fault("x", "OSError", errno=27), URL, 1).type == "too_large"
     assert judge(fault("file:// URLs are disabled", "UnsupportedRequest"), URL, 1).type == "egress_denied"
     assert judge(fault("goes around the proxy", "PermissionError"), URL, 1).type == "egress_denied"

@@ -10,7 +10,7 @@ MOST_HOSTS = 10_000
 
 
 class HostPauses:
-    """The hosts that asked for a pause, each until it is over; the latest word of a host counts."""
+    """The hosts that asked for a pause, each until it is over; of two pauses the longer holds."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -20,9 +20,8 @@ class HostPauses:
         """Keep everybody from this host for so long."""
         now = self._clock.monotonic()
         self._breakers = {name: breaker for name, breaker in self._breakers.items() if breaker.left(now)}
-        if len(self._breakers) < MOST_HOSTS:
-            self._breakers[host] = CircuitBreaker()
-            self._breakers[host].pause(now, span, why)
+        if host in self._breakers or len(self._breakers) < MOST_HOSTS:
+            self._breakers.setdefault(host, CircuitBreaker()).pause(now, span, why)
 
     def pass_through(self, host: str) -> None:
         """Postponed, with the rest of the wait, if the host is left alone."""

@@ -52,3 +52,4 @@ def test_what_can_not_be_a_video_s_address_is_refused_with_the_reason(url: str, 
 )
 def test_other_addresses_are_not_judged(url: str) -> None:
     check_video_url("url", url)
+    assert youtube_id(url) is None

@@ -6,6 +6,9 @@ from enum import Enum
 from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from msgspec import NODEFAULT
+from msgspec.structs import fields
+
 from secondunit.queue.value import Value
 from secondunit.testing.clock import START
 
@@ -18,6 +21,15 @@ def full(kind: type[V], **given: Any) -> V:
     asked = {name: hints[name] for name in kind.__struct_fields__ if name not in given}
     made = {name: _of(hint, name, number) for number, (name, hint) in enumerate(asked.items(), 2)}
     return kind(**made, **given)
+
+
+def left_out(value: Value) -> set[str]:
+    """The fields that hold what they hold when nobody gives them anything."""
+    defaults = {
+        field.name: field.default if field.default_factory is NODEFAULT else field.default_factory()
+        for field in fields(value)
+    }
+    return {name for name, default in defaults.items() if getattr(value, name) == default}
 
 
 def _of(hint: Any, name: str, number: int) -> Any:

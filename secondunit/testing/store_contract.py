@@ -23,6 +23,7 @@ from secondunit.testing.contract.events import EventContract
 from secondunit.testing.contract.find import FindContract, PruneContract
 from secondunit.testing.contract.leases import LeaseContract
 from secondunit.testing.contract.outbox import OutboxContract
+from secondunit.testing.contract.round_trip import RoundTripContract
 from secondunit.testing.contract.steps import CacheContract, StepContract
 
 
@@ -38,6 +39,7 @@ class StoreContract(
     FindContract,
     PruneContract,
     EngineContract,
+    RoundTripContract,
 ):
     """Every promise of the ports in `secondunit.queue.store`, as a test each."""
 

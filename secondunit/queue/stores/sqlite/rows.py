@@ -1,50 +1,30 @@
-"""Row mapping: one column list for jobs and events, times as integer microseconds, the rest as JSON."""
+"""Row mapping: a column table for each kind of value, times as integer microseconds, the rest as JSON.
 
-from collections.abc import Sequence
+A new field of a value is a line in its table here and one in a migration.
+"""
+
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
+
+from msgspec.structs import astuple
 
 from secondunit.queue.json_text import dump, load
 from secondunit.queue.model import Event, Idempotency, Job, Lease, Notice, Run, Status, Target
 from secondunit.queue.outcome import JobError
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import CacheEntry, Delivery, Step
+from secondunit.queue.stores.sqlite.columns import Codec, Column, Part, Row, decoder, encoder, names
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-Row = Sequence[Any]
 STATUSES = {status.value: status for status in Status}
-
-FIXED = """id type priority payload source labels created_at max_retries backoff initial_delay timeout
- target_kind target_address idempotency_key idempotency_digest dedupe_key""".split()
-MOVING = """status updated_at run_at started_at finished_at attempt reclaims interruptions epoch
- boot lease_until cancel_requested progress phase message result missing error stats sharers runs
- delayed ready_at""".split()
-PLACE = -2  # from here on they say where in the line a job is
-JOB_COLUMNS = ", ".join(["seq", *FIXED, *MOVING])
-EVENT_COLUMNS = "seq name at status progress phase message attempt error run_at".split()
-DELIVERY_COLUMNS = "id, notice, state, attempts, created_at, next_at, finished_at, last_status, last_error"
-
-
-def dump_or_none(value: Any) -> str | None:
-    """JSON text, None for None."""
-    return None if value is None else dump(value)
-
-
-def load_or_none(text: str | None) -> Any:
-    """What `dump_or_none` wrote."""
-    return None if text is None else load(text)
 
 
 def micros(at: datetime) -> int:
     """Microseconds since 1970."""
     return (at - EPOCH) // MICROSECOND
-
-
-def micros_or_none(at: datetime | None) -> int | None:
-    """As `micros`, None for None."""
-    return None if at is None else (at - EPOCH) // MICROSECOND
 
 
 def moment(at: int) -> datetime:
@@ -57,236 +37,207 @@ def moment_or_none(at: int | None) -> datetime | None:
     return None if at is None else EPOCH + timedelta(microseconds=at)
 
 
-def fixed_values(job: Job) -> tuple[Any, ...]:
-    """A job's values of FIXED: what never changes after submission."""
-    retry, target, key = job.retry, job.target, job.idempotency
-    return (
-        job.id,
-        job.type,
-        job.priority,
-        dump(job.payload),
-        job.source,
-        dump(job.labels) if job.labels else None,
-        micros(job.created_at),
-        retry.max_retries,
-        retry.backoff,
-        retry.initial_delay // MICROSECOND,
-        None if job.timeout is None else job.timeout // MICROSECOND,
-        target.kind if target else None,
-        target.address if target else None,
-        key.key if key else None,
-        key.digest if key else None,
-        job.dedupe_key,
-    )
+def dump_or_none(value: Any) -> str | None:
+    """JSON text, None for None."""
+    return None if value is None else dump(value)
 
 
-def moving_values(job: Job) -> tuple[Any, ...]:
-    """A job's values of MOVING; a queued job with a `run_at` counts as delayed until a claim sees its time come."""
-    delayed = job.status is Status.QUEUED and job.run_at is not None
-    updated = micros(job.updated_at)
-    run_at = micros_or_none(job.run_at)
-    return (
-        job.status.value,
-        updated,
-        run_at,
-        micros_or_none(job.started_at),
-        micros_or_none(job.finished_at),
-        job.attempt,
-        job.reclaims,
-        job.interruptions,
-        job.epoch,
-        job.lease.boot if job.lease else None,
-        micros(job.lease.until) if job.lease else None,
-        int(job.cancel_requested),
-        job.progress,
-        job.phase,
-        job.message,
-        dump_or_none(job.result),
-        dump_or_none(job.missing),
-        dump_error(job.error),
-        dump_or_none(job.stats),
-        job.sharers,
-        dump([_run_to_json(run) for run in job.runs]) if job.runs else None,
-        int(delayed),
-        run_at if delayed else updated,
-    )
+def _length(span: timedelta) -> int:
+    return span // MICROSECOND
 
 
-def job_from(row: Row) -> Job:
-    """A job from a row of JOB_COLUMNS."""
-    (seq, id, type, priority, payload, source, labels, created_at, max_retries, backoff, initial_delay, timeout,
-     target_kind, target_address, idempotency_key, idempotency_digest, dedupe_key,
-     status, updated_at, run_at, started_at, finished_at, attempt, reclaims, interruptions, epoch,
-     boot, lease_until, cancel_requested, progress, phase, message, result, missing, error, stats, sharers, runs,
-     _delayed, _ready_at,
-     ) = row  # fmt: skip
-    return Job(
-        id=id,
-        type=type,
-        payload=load(payload),
-        priority=priority,
-        status=STATUSES[status],
-        created_at=moment(created_at),
-        updated_at=moment(updated_at),
-        retry=_policy(max_retries, backoff, initial_delay),
-        seq=seq,
-        timeout=None if timeout is None else timedelta(microseconds=timeout),
-        run_at=moment_or_none(run_at),
-        started_at=moment_or_none(started_at),
-        finished_at=moment_or_none(finished_at),
-        attempt=attempt,
-        reclaims=reclaims,
-        interruptions=interruptions,
-        epoch=epoch,
-        lease=Lease(id, epoch, boot, moment(lease_until)) if boot is not None else None,
-        cancel_requested=bool(cancel_requested),
-        progress=progress,
-        phase=phase,
-        message=message,
-        result=load_or_none(result),
-        missing=load_or_none(missing),
-        error=load_error(error),
-        stats=load_or_none(stats),
-        target=Target(target_kind, target_address) if target_kind is not None else None,
-        idempotency=Idempotency(idempotency_key, idempotency_digest) if idempotency_key is not None else None,
-        dedupe_key=dedupe_key,
-        sharers=sharers,
-        source=source,
-        labels=load_or_none(labels) or {},
-        runs=tuple(_run_from_json(run) for run in load(runs)) if runs else (),
-    )
+@lru_cache(maxsize=64)  # of retry policies and timeouts: few are ever used
+def _span(length: int) -> timedelta:
+    return timedelta(microseconds=length)
+
+
+def _error(fields: Any) -> JobError:
+    return JobError(*fields)
+
+
+def _load_error(text: str) -> JobError:
+    return JobError(*load(text))
+
+
+TIME, TIME_OR_NONE = Codec(micros, moment), Codec(micros, moment, "None")
+SPAN, SPAN_OR_NONE = Codec(_length, _span), Codec(_length, _span, "None")
+JSON, JSON_OR_NONE, JSON_OR_EMPTY = Codec(dump, load), Codec(dump, load, "None"), Codec(dump, load, "{}")
+BOOL, STATUS = Codec(int, bool), Codec(None, STATUSES.__getitem__)
+ERROR = Codec(astuple, _error, "None")  # within JSON
+ERROR_TEXT = Codec(lambda error: dump(astuple(error)), _load_error, "None")
+
+# Lists and not objects, since a job's history is written at each of its ends; a new column comes last.
+RUN = (
+    Column("attempt"),
+    Column("epoch"),
+    Column("started_at", TIME),
+    Column("finished_at", TIME),
+    Column("outcome"),
+    Column("error", ERROR),
+)
+_run_values = encoder(RUN)
+_run_from = lru_cache(maxsize=4)(
+    lambda length: decoder(Run, RUN[:length])
+)  # of older runs the last columns are not there
+
+
+def _dump_runs(runs: Any) -> str:
+    return dump([_run_values(run) for run in runs])
+
+
+def _load_runs(text: str) -> tuple[Run, ...]:
+    return tuple(_run_from(len(row))(row) for row in load(text))
+
+
+def _delayed(job: Job) -> int:
+    """Whether a claim has yet to see its time come."""
+    return 1 if job.run_at is not None and job.status is Status.QUEUED else 0
+
+
+def _ready_at(job: Job) -> int:
+    return micros(job.updated_at if job.run_at is None or job.status is not Status.QUEUED else job.run_at)
 
 
 @lru_cache(maxsize=64)
-def _policy(max_retries: int, backoff: Literal["exponential", "fixed"], initial_delay: int) -> RetryPolicy:
-    return RetryPolicy(max_retries, backoff, timedelta(microseconds=initial_delay))
+def _policy(max_retries: int, backoff: Any, initial_delay: timedelta) -> RetryPolicy:
+    return RetryPolicy(max_retries, backoff, initial_delay)
 
 
-def event_values(event: Event) -> tuple[Any, ...]:
-    """An event's values of EVENT_COLUMNS."""
-    return (
-        event.seq,
-        event.name,
-        micros(event.at),
-        event.status.value,
-        event.progress,
-        event.phase,
-        event.message,
-        event.attempt,
-        dump_error(event.error),
-        micros_or_none(event.run_at),
-    )
+FIXED = (  # what never changes after submission
+    Column("id"),
+    Column("type"),
+    Column("priority"),
+    Column("payload", JSON),
+    Column("source"),
+    Column("labels", JSON_OR_EMPTY),
+    Column("created_at", TIME),
+    Column("max_retries", of="retry.max_retries"),
+    Column("backoff", of="retry.backoff"),
+    Column("initial_delay", SPAN, of="retry.initial_delay"),
+    Column("timeout", SPAN_OR_NONE),
+    Column("target_kind", of="target?.kind"),
+    Column("target_address", of="target?.address"),
+    Column("idempotency_key", of="idempotency?.key"),
+    Column("idempotency_digest", of="idempotency?.digest"),
+    Column("dedupe_key"),
+)
+PLACE = (  # where in the line a job is
+    Column("delayed", computed=_delayed),
+    Column("ready_at", computed=_ready_at),
+)
+MOVING = (
+    Column("status", STATUS, of="status.value"),
+    Column("updated_at", TIME),
+    Column("run_at", TIME_OR_NONE),
+    Column("started_at", TIME_OR_NONE),
+    Column("finished_at", TIME_OR_NONE),
+    Column("attempt"),
+    Column("reclaims"),
+    Column("interruptions"),
+    Column("epoch"),
+    Column("boot", of="lease?.boot"),
+    Column("lease_until", TIME, of="lease?.until"),
+    Column("cancel_requested", BOOL),
+    Column("progress"),
+    Column("phase"),
+    Column("message"),
+    Column("result", JSON_OR_NONE),
+    Column("missing", JSON_OR_NONE),
+    Column("error", ERROR_TEXT),
+    Column("stats", JSON_OR_NONE),
+    Column("sharers"),
+    Column("runs", Codec(_dump_runs, _load_runs, "()")),
+    *PLACE,
+)
+JOB = (Column("seq"), *FIXED, *MOVING)
+JOB_PARTS = (
+    Part("retry", _policy, "max_retries backoff initial_delay"),
+    Part("target", Target, "target_kind target_address"),
+    Part("idempotency", Idempotency, "idempotency_key idempotency_digest"),
+    Part("lease", Lease, "id epoch boot lease_until"),
+)
+JOB_COLUMNS = ", ".join(names(JOB))
+fixed_values: Callable[[Job], Row] = encoder(FIXED)
+moving_values: Callable[[Job], Row] = encoder(MOVING)
+job_from: Callable[[Row], Job] = decoder(Job, JOB, JOB_PARTS)
 
+EVENT = (
+    Column("seq"),
+    Column("name"),
+    Column("at", TIME),
+    Column("status", STATUS, of="status.value"),
+    Column("progress"),
+    Column("phase"),
+    Column("message"),
+    Column("attempt"),
+    Column("error", ERROR_TEXT),
+    Column("run_at", TIME_OR_NONE),
+)
+event_values: Callable[[Event], Row] = encoder(EVENT)
+# from a row of EVENT, then the job's id and type
+event_from: Callable[[Row], Event] = decoder(Event, (*EVENT, Column("job_id"), Column("job_type")))
 
-def event_from(row: Row) -> Event:
-    """An event from a row of EVENT_COLUMNS, then the job's id and type."""
-    seq, name, at, status, progress, phase, message, attempt, error, run_at, job_id, job_type = row
-    return Event(
-        job_id=job_id,
-        job_type=job_type,
-        name=name,
-        at=moment(at),
-        status=STATUSES[status],
-        progress=progress,
-        phase=phase,
-        message=message,
-        attempt=attempt,
-        error=load_error(error),
-        run_at=moment_or_none(run_at),
-        seq=seq,
-    )
+NOTICE = (
+    Column("kind", of="target.kind"),
+    Column("address", of="target.address"),
+    Column("job_id"),
+    Column("job_type"),
+    Column("status", STATUS, of="status.value"),
+    Column("epoch"),
+    Column("at", TIME),
+    Column("result"),
+    Column("error", ERROR),
+    Column("duration", Codec(_length, lambda length: timedelta(microseconds=length), "None")),
+    Column("source"),
+    Column("labels"),
+)
+_notice_values = encoder(NOTICE)
+_notice_from = decoder(Notice, NOTICE, [Part("target", Target, "kind address")])
 
 
 def dump_notice(notice: Notice) -> str:
-    """A notice as JSON, without what stands in the delivery's own columns."""
-    return dump(
-        {
-            "kind": notice.target.kind,
-            "address": notice.target.address,
-            "job_id": notice.job_id,
-            "job_type": notice.job_type,
-            "status": notice.status.value,
-            "epoch": notice.epoch,
-            "at": micros(notice.at),
-            "result": notice.result,
-            "error": _error_to_json(notice.error),
-            "duration": None if notice.duration is None else notice.duration // MICROSECOND,
-            "source": notice.source,
-            "labels": dict(notice.labels),
-        }
-    )
+    """A notice as JSON, an object with a member for each column."""
+    return dump(dict(zip(names(NOTICE), _notice_values(notice), strict=True)))
 
 
 def load_notice(text: str) -> Notice:
     """What `dump_notice` wrote."""
-    data = load(text)
-    duration = data["duration"]
-    return Notice(
-        target=Target(data["kind"], data["address"]),
-        job_id=data["job_id"],
-        job_type=data["job_type"],
-        status=Status(data["status"]),
-        epoch=data["epoch"],
-        at=moment(data["at"]),
-        result=data["result"],
-        error=_error_from_json(data["error"]),
-        duration=None if duration is None else timedelta(microseconds=duration),
-        source=data["source"],
-        labels=data["labels"],
-    )
+    notice: Notice = _notice_from([*map(load(text).get, names(NOTICE))])
+    return notice
 
 
-def delivery_from(row: Row) -> Delivery:
-    """A delivery from a row of DELIVERY_COLUMNS."""
-    id, notice, state, attempts, created_at, next_at, finished_at, last_status, last_error = row
-    return Delivery(
-        id=id,
-        notice=load_notice(notice),
-        state=state,
-        attempts=attempts,
-        created_at=moment(created_at),
-        next_at=moment_or_none(next_at),
-        finished_at=moment_or_none(finished_at),
-        last_status=last_status,
-        last_error=last_error,
-    )
+DELIVERY_MOVING = (
+    Column("state"),
+    Column("attempts"),
+    Column("created_at", TIME),
+    Column("next_at", TIME_OR_NONE),
+    Column("finished_at", TIME_OR_NONE),
+    Column("last_status"),
+    Column("last_error"),
+)
+DELIVERY = (Column("id"), Column("notice", Codec(dump_notice, load_notice)), *DELIVERY_MOVING)
+DELIVERY_COLUMNS = ", ".join(names(DELIVERY))
+delivery_values: Callable[[Delivery], Row] = encoder(DELIVERY_MOVING)
+delivery_from: Callable[[Row], Delivery] = decoder(Delivery, DELIVERY)
 
+STEP = (
+    Column("name"),
+    Column("done", BOOL),
+    Column("result", JSON_OR_NONE),
+    Column("sends"),
+    Column("at", TIME),
+    Column("files", JSON_OR_NONE),
+)
+STEP_COLUMNS = ", ".join(names(STEP))
+step_from: Callable[[Row], Step] = decoder(Step, (*STEP, Column("job_id")))  # from a row of STEP, then the job's id
 
-def step_from(job_id: str, row: Row) -> Step:
-    """A step from a row of (name, done, result, sends, at, files)."""
-    name, done, result, sends, at, files = row
-    return Step(job_id, name, bool(done), load_or_none(result), sends, moment(at), load_or_none(files))
-
-
-def cache_entry_from(row: Row) -> CacheEntry:
-    """A cache entry from a row of (key, value, job_id, made_at, expires_at)."""
-    key, value, job_id, made_at, expires_at = row
-    return CacheEntry(key, load(value), job_id, moment(made_at), moment(expires_at))
-
-
-def dump_error(error: JobError | None) -> str | None:
-    """An error as JSON."""
-    return None if error is None else dump(_error_to_json(error))
-
-
-def load_error(text: str | None) -> JobError | None:
-    """What `dump_error` wrote."""
-    return None if text is None else _error_from_json(load(text))
-
-
-def _error_to_json(error: JobError | None) -> list[str] | None:
-    return None if error is None else [error.kind, error.type, error.message]
-
-
-def _error_from_json(data: Any) -> JobError | None:
-    return None if data is None else JobError(*data)
-
-
-def _run_to_json(run: Run) -> list[Any]:
-    times = micros(run.started_at), micros(run.finished_at)
-    return [run.attempt, run.epoch, *times, run.outcome, _error_to_json(run.error)]
-
-
-def _run_from_json(data: Any) -> Run:
-    attempt, epoch, started_at, finished_at, outcome, error = data
-    return Run(attempt, epoch, moment(started_at), moment(finished_at), outcome, _error_from_json(error))
+CACHE = (
+    Column("key"),
+    Column("value", JSON),
+    Column("job_id"),
+    Column("made_at", TIME),
+    Column("expires_at", TIME),
+)
+CACHE_COLUMNS = ", ".join(names(CACHE))
+cache_values: Callable[[CacheEntry], Row] = encoder(CACHE)
+cache_entry_from: Callable[[Row], CacheEntry] = decoder(CacheEntry, CACHE)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from secondunit.queue.model import Event, Job, JobId, Status
-from secondunit.queue.stores.sqlite.rows import EVENT_COLUMNS, FIXED, MOVING, Row, event_values
+from secondunit.queue.stores.sqlite.columns import Row, names
+from secondunit.queue.stores.sqlite.rows import EVENT, FIXED, MOVING, event_values
 from secondunit.queue.stores.sqlite.sparse_statements import Insert
 from secondunit.queue.value import replace
 
@@ -15,8 +16,8 @@ max(
   (select cast(value as integer) from meta where key = 'events_floor'),
   coalesce((select max(seq) from events), 0))"""
 LAST_NUMBERS = f"select coalesce((select max(seq) from jobs), 0), {LAST_EVENT}"
-INSERT_JOBS = Insert("jobs", ["seq", *FIXED, *MOVING, "rank"])
-INSERT_EVENTS = Insert("events", ["job", *EVENT_COLUMNS])
+INSERT_JOBS = Insert("jobs", ["seq", *names(FIXED), *names(MOVING), "rank"])
+INSERT_EVENTS = Insert("events", ["job", *names(EVENT)])
 COUNT = "insert into counts values (?1, ?2, ?3) on conflict do update set n = ?3"
 ROWS_KEPT = 2000
 UNKNOWN, NEVER = 0, 2**62

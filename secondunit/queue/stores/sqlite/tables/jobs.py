@@ -9,12 +9,12 @@ from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
 from secondunit.queue.model import Change, Event, Idempotency, Job, JobId, Lease, Notice, Status
 from secondunit.queue.store import Decide
+from secondunit.queue.stores.sqlite.columns import Row, names
 from secondunit.queue.stores.sqlite.rows import (
     FIXED,
     JOB_COLUMNS,
     MOVING,
     PLACE,
-    Row,
     dump_notice,
     fixed_values,
     job_from,
@@ -28,7 +28,9 @@ from secondunit.queue.value import replace
 KEY_LIFE = timedelta(hours=24)
 PROMOTE_AT_ONCE = 500
 LONGEST_KEPT = 1000
-PAYLOAD = FIXED.index("payload")
+PAYLOAD = names(FIXED).index("payload")
+MOVING_COLUMNS = names(MOVING)
+STAYS = -len(PLACE)  # so far a job that waits on keeps its place in the line
 
 SELECT = f"select {JOB_COLUMNS} from jobs where id = ?"
 SELECT_NUMBERS = f"select {JOB_COLUMNS} from jobs where seq in ({{}})"
@@ -43,8 +45,8 @@ from idempotency key
 join jobs on jobs.id = key.job_id
 where key.key = ? and key.expires_at > ?"""
 INSERT_KEY = "insert or replace into idempotency values (?, ?, ?, ?)"
-UPDATE = Update("jobs", MOVING, "rank = priority where seq = ? and status = ? and epoch = ?")
-UPDATE_WAITING = Update("jobs", MOVING[:PLACE], "rank = rank where seq = ?")
+UPDATE = Update("jobs", MOVING_COLUMNS, "rank = priority where seq = ? and status = ? and epoch = ?")
+UPDATE_WAITING = Update("jobs", MOVING_COLUMNS[:STAYS], "rank = rank where seq = ?")
 INSERT_DELIVERY = """
 insert into deliveries (id, job, kind, address, notice, state, attempts, created_at, next_at)
 values (?, ?, ?, ?, ?, 'pending', 0, ?, ?)"""
@@ -148,7 +150,7 @@ def _update(tx: Transaction, before: Job, job: Job, new: Row) -> None:
     held = tx.known.rows.get(before.seq)
     old = held[1] if held and held[0] is before else moving_values(before)
     if before.status is Status.QUEUED is job.status:  # it keeps its place in the line
-        UPDATE_WAITING(tx.execute, old[:PLACE], new[:PLACE], (job.seq,))
+        UPDATE_WAITING(tx.execute, old[:STAYS], new[:STAYS], (job.seq,))
     elif UPDATE(tx.execute, old, new, (job.seq, before.status.value, before.epoch)) != 1:
         tx.known.drop(before)
         raise LeaseLost(job.id, before.epoch)

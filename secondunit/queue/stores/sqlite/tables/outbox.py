@@ -6,8 +6,16 @@ from datetime import datetime
 
 from secondunit.queue.model import JobId
 from secondunit.queue.store import Delivery
+from secondunit.queue.stores.sqlite.columns import names
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import DELIVERY_COLUMNS, delivery_from, micros, micros_or_none, moment_or_none
+from secondunit.queue.stores.sqlite.rows import (
+    DELIVERY_COLUMNS,
+    DELIVERY_MOVING,
+    delivery_from,
+    delivery_values,
+    micros,
+    moment_or_none,
+)
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 
@@ -34,10 +42,7 @@ union all
 select 'delivered', count(*) from deliveries where state = 'delivered'
 union all
 select 'dead', count(*) from deliveries where state = 'dead'"""
-UPDATE = """
-update deliveries
-set state = ?, attempts = ?, created_at = ?, next_at = ?, finished_at = ?, last_status = ?, last_error = ?
-where id = ?"""
+UPDATE = f"update deliveries set {' = ?, '.join(names(DELIVERY_MOVING))} = ? where id = ?"
 
 
 class SqliteOutbox:
@@ -70,9 +75,7 @@ class SqliteOutbox:
             if row is None:
                 raise KeyError(delivery_id)
             after = decide(delivery_from(row))
-            times = micros(after.created_at), micros_or_none(after.next_at), micros_or_none(after.finished_at)
-            values = (after.state, after.attempts, *times, after.last_status, after.last_error, delivery_id)
-            tx.execute(UPDATE, values)
+            tx.execute(UPDATE, (*delivery_values(after), delivery_id))
             return after
 
         return await self._writer.run(work)

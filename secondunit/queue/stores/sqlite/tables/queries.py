@@ -5,16 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from secondunit.queue.model import Counts, Event, Filter, Job, Lease, Page, Status
+from secondunit.queue.stores.sqlite.columns import names
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import (
-    EVENT_COLUMNS,
-    JOB_COLUMNS,
-    event_from,
-    job_from,
-    micros,
-    moment,
-    moment_or_none,
-)
+from secondunit.queue.stores.sqlite.rows import EVENT, JOB_COLUMNS, event_from, job_from, micros, moment, moment_or_none
 from secondunit.queue.stores.sqlite.transaction import LAST_EVENT
 
 EXTEND = f"""
@@ -48,7 +41,7 @@ select min(ready_at) from (
   order by seq
   limit 1)"""
 EVENTS = f"""
-select {", ".join("e." + column for column in EVENT_COLUMNS)}, j.id, j.type
+select {", ".join("e." + column for column in names(EVENT))}, j.id, j.type
 from events e
 join jobs j on j.seq = e.job
 where e.seq > ?"""

@@ -9,13 +9,13 @@ from secondunit.queue.errors import LeaseLost
 from secondunit.queue.model import Job, JobId, Lease
 from secondunit.queue.store import Decide, Step
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import dump_or_none, micros, step_from
+from secondunit.queue.stores.sqlite.rows import STEP_COLUMNS, dump_or_none, micros, step_from
 from secondunit.queue.stores.sqlite.tables import jobs
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 
-SELECT = """
-select name, done, result, sends, at, files
+SELECT = f"""
+select {STEP_COLUMNS}
 from steps
 where job = (select seq from jobs where id = ?)"""
 
@@ -29,22 +29,24 @@ class SqliteSteps:
 
     async def get(self, job_id: JobId, name: str) -> Step | None:
         rows = await self._readers.fetch(f"{SELECT} and name = ?", (job_id, name))
-        return step_from(job_id, rows[0]) if rows else None
+        return step_from((*rows[0], job_id)) if rows else None
 
     async def of_job(self, job_id: JobId) -> Sequence[Step]:
-        return [step_from(job_id, row) for row in await self._readers.fetch(f"{SELECT} order by at, name", (job_id,))]
+        return [
+            step_from((*row, job_id)) for row in await self._readers.fetch(f"{SELECT} order by at, name", (job_id,))
+        ]
 
     async def intend(self, lease: Lease, name: str, now: datetime) -> Step:
-        sql = """
+        sql = f"""
 insert into steps (job, name, done, result, sends, at)
 values (?, ?, 0, null, 1, ?)
 on conflict do update set sends = sends + 1, done = 0, result = null, files = null, at = excluded.at
-returning name, done, result, sends, at, files"""
+returning {STEP_COLUMNS}"""
 
         def work(tx: Transaction) -> Any:
             return tx.execute(sql, (_held(tx, lease).seq, name, micros(now))).fetchone()
 
-        return step_from(lease.job_id, await self._writer.run(work))
+        return step_from((*await self._writer.run(work), lease.job_id))
 
     async def finish(
         self, lease: Lease, name: str, result: Any, decide: Decide, now: datetime, *, files: Marks | None = None

@@ -9,9 +9,6 @@ from secondunit.queue.model import Event, Idempotency, Job, Lease, Notice, Run, 
 from secondunit.queue.outcome import JobError
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.stores.sqlite.rows import (
-    FIXED,
-    JOB_COLUMNS,
-    MOVING,
     dump_notice,
     event_from,
     event_values,
@@ -77,11 +74,6 @@ FULL = Job(
 
 def row_of(job: Job) -> tuple[Any, ...]:
     return (job.seq, *fixed_values(job), *moving_values(job))
-
-
-def test_there_are_as_many_values_as_columns() -> None:
-    assert (len(fixed_values(FULL)), len(moving_values(FULL))) == (len(FIXED), len(MOVING))
-    assert JOB_COLUMNS.count(",") + 1 == len(row_of(FULL))
 
 
 def test_every_field_of_a_full_job_differs_from_a_plain_one() -> None:

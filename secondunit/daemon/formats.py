@@ -1,8 +1,15 @@
 """Formats of times, spans and shares in what clients are told."""
 
 from datetime import UTC, datetime, timedelta
+from typing import overload
 
 
+@overload
+def instant(at: datetime) -> str: ...
+@overload
+def instant(at: None) -> None: ...
+@overload
+def instant(at: datetime | None) -> str | None: ...
 def instant(at: datetime | None) -> str | None:
     """ISO 8601 in UTC with milliseconds and `Z`."""
     if at is None:

@@ -37,7 +37,7 @@ JOBS = (
         "jobs.find", "GET", "/api/jobs", jobs.find, "read", responses.Jobs, problems=(422, 503),
         query=requests.ListQuery,
     ),
-    ApiRoute("jobs.show", "GET", "/api/jobs/{id}", jobs.show, "read", trailtag_responses.AnyJob, problems=(404, 503)),
+    ApiRoute("jobs.show", "GET", "/api/jobs/{id}", jobs.show, "read", trailtag_responses.ANY_JOB, problems=(404, 503)),
     ApiRoute(
         "jobs.cancel", "DELETE", "/api/jobs/{id}", jobs.cancel, "submit", responses.Moved, problems=(404, 409, *STORE),
     ),
@@ -75,11 +75,11 @@ FORM = "multipart/form-data"
 ANALYSIS = (400, 409, 413, 415, 422, 502, *STORE)
 ANALYSES = (
     ApiRoute(
-        "analyze.upload", "POST", "/analyze", analyses.upload, "submit", responses.Analysis, (200, 202), ANALYSIS,
+        "analyze.upload", "POST", "/analyze", analyses.upload, "submit", responses.ANALYSIS, (200, 202), ANALYSIS,
         body=requests.UploadAsk, takes=(FORM,), headers=("Prefer",),
     ),
     ApiRoute(
-        "analyze.from_url", "POST", "/analyze-from-url", analyses.from_url, "submit", responses.Analysis, (200, 202),
+        "analyze.from_url", "POST", "/analyze-from-url", analyses.from_url, "submit", responses.ANALYSIS, (200, 202),
         ANALYSIS, body=requests.UrlAsk, takes=(FORM, "application/x-www-form-urlencoded", "application/json"),
         headers=("Prefer",),
     ),

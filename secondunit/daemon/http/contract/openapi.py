@@ -6,12 +6,13 @@ from http import HTTPStatus
 from inspect import getdoc
 from typing import Any
 
-from pydantic import BaseModel
+from msgspec import Struct
+from msgspec.json import schema_components
 from pydantic.json_schema import models_json_schema
 
 from secondunit.daemon.http.contract import responses
 from secondunit.daemon.http.transport import problems
-from secondunit.daemon.http.transport.route import ApiRoute
+from secondunit.daemon.http.transport.route import ApiRoute, OneOf
 
 REF = "#/components/schemas/{model}"
 IN_PATH = re.compile(r"{(\w+)}")
@@ -50,10 +51,18 @@ def document(routes: Sequence[ApiRoute], version: str) -> dict[str, object]:
 
 
 def _schemas(routes: Sequence[ApiRoute]) -> Mapping[str, Any]:
-    models = {model for route in routes for model in (route.body, route.answer) if model} | {responses.Problem}
-    ordered = sorted(models, key=lambda model: model.__name__)
-    _, schemas = models_json_schema([(model, "validation") for model in ordered], ref_template=REF)
-    return dict(schemas["$defs"])
+    bodies = sorted({route.body for route in routes if route.body}, key=lambda model: model.__name__)
+    _, asked = models_json_schema([(model, "validation") for model in bodies], ref_template=REF)
+    answers = {route.answer for route in routes if route.answer}
+    choices = [answer for answer in answers if isinstance(answer, OneOf)]
+    kinds = {kind for answer in answers for kind in (answer.kinds if isinstance(answer, OneOf) else [answer])}
+    ordered = sorted(kinds | {responses.Problem}, key=lambda kind: kind.__name__)
+    _, answered = schema_components(ordered, ref_template=REF.format(model="{name}"))
+    either = {
+        one.name: {"title": one.name, "description": one.about, "anyOf": [_ref(kind.__name__) for kind in one.kinds]}
+        for one in choices
+    }
+    return dict(sorted({**asked.get("$defs", {}), **answered, **either}.items()))
 
 
 def _operation(route: ApiRoute) -> dict[str, Any]:
@@ -68,7 +77,7 @@ def _operation(route: ApiRoute) -> dict[str, Any]:
     if description:
         operation["description"] = description
     if route.body:
-        content = {media: {"schema": _ref(route.body)} for media in route.takes}
+        content = {media: {"schema": _ref(route.body.__name__)} for media in route.takes}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 
@@ -92,9 +101,9 @@ def _parameters(route: ApiRoute) -> list[dict[str, Any]]:
 
 
 def _responses(route: ApiRoute) -> dict[str, Any]:
-    schema = _ref(route.answer) if route.answer else {"type": "string"}
+    schema = _ref(_name(route.answer)) if route.answer else {"type": "string"}
     good = {"content": {route.media: {"schema": schema}}}
-    bad = {"content": {problems.MEDIA_TYPE: {"schema": _ref(responses.Problem)}}}
+    bad = {"content": {problems.MEDIA_TYPE: {"schema": _ref(responses.Problem.__name__)}}}
     guarded = GUARDED if route.scope else ()
     statuses = dict.fromkeys((*route.problems, *guarded, *ALWAYS), bad) | dict.fromkeys(route.success, good)
     return {str(status): {"description": HTTPStatus(status).phrase} | statuses[status] for status in sorted(statuses)}
@@ -109,5 +118,9 @@ def _security(route: ApiRoute) -> list[dict[str, list[str]]]:
     return [*required, {}]
 
 
-def _ref(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": REF.format(model=model.__name__)}
+def _name(answer: type[Struct] | OneOf) -> str:
+    return answer.name if isinstance(answer, OneOf) else answer.__name__
+
+
+def _ref(model: str) -> dict[str, str]:
+    return {"$ref": REF.format(model=model)}

@@ -11,6 +11,7 @@ from multidict import MultiMapping
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
+from secondunit.daemon.http.contract.responses import StatusName
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import Registry
@@ -54,7 +55,6 @@ def _words(value: object) -> object:
 Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Later = Annotated[None, BeforeValidator(_later)]
 TypeName = Annotated[str, Field(min_length=1, max_length=100)]
-StatusName = Literal["queued", "running", "completed", "partial", "failed", "cancelled"]
 Id = Annotated[str, Field(min_length=1, max_length=100)]
 Ids = Annotated[list[Id], Field(max_length=LARGEST_BATCH)]
 

@@ -2,22 +2,34 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
+
+from msgspec.structs import asdict, replace
 
 from secondunit.daemon.formats import percent
-from secondunit.daemon.http.contract import serialize
+from secondunit.daemon.http.contract import responses, serialize
+from secondunit.daemon.http.contract.trailtag_responses import (
+    Heartbeat,
+    LastMessage,
+    MapVisualization,
+    PhaseUpdate,
+    TrailStatus,
+    VideoAccepted,
+    VideoJob,
+    VideoMoved,
+)
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Event, Job, Status
 
 SOURCE = "videos"
 VIDEO, STRATEGY = "video_id", "strategy_version"  # the labels of a job that was asked for here
-WORDS = {Status.COMPLETED: "done", Status.CANCELLED: "canceled"}
+WORDS: Mapping[Status, TrailStatus] = {Status.COMPLETED: "done", Status.CANCELLED: "canceled"}
 UNKNOWN_YET = {"tokens_in": 0, "tokens_out": 0, "locations_found": 0}
 
 
-def word(status: Status) -> str:
+def word(status: Status) -> TrailStatus:
     """A status as TrailTag says it."""
-    return WORDS.get(status, status.value)
+    return WORDS.get(status) or cast(TrailStatus, status.value)
 
 
 def seconds(at: datetime) -> int:
@@ -25,20 +37,20 @@ def seconds(at: datetime) -> int:
     return int(at.timestamp())
 
 
-def submitted(job: Job) -> dict[str, Any]:
+def submitted(job: Job) -> VideoAccepted:
     """A job that looks for the places of a video, as its submitter hears of it."""
-    return {"job_id": job.id, "video_id": job.labels[VIDEO], "status": word(job.status), "cached": False}
+    return VideoAccepted(job.id, job.labels[VIDEO], word(job.status), cached=False)
 
 
-def known(maker: str, result: Mapping[str, Any]) -> dict[str, Any]:
+def known(maker: str, result: Mapping[str, Any]) -> VideoAccepted:
     """A result that was there already, and the job that made it."""
     status = Status.PARTIAL if result["failed"] else Status.COMPLETED
-    return {"job_id": maker, "video_id": result["video_id"], "status": word(status), "cached": True}
+    return VideoAccepted(maker, result["video_id"], word(status), cached=True)
 
 
-def moved(job: Job) -> dict[str, Any]:
+def moved(job: Job) -> VideoMoved:
     """A job after a move."""
-    return {"job_id": job.id, "status": word(job.status)}
+    return VideoMoved(job.id, word(job.status))
 
 
 def anything_failed(result: Mapping[str, Any]) -> bool:
@@ -46,43 +58,36 @@ def anything_failed(result: Mapping[str, Any]) -> bool:
     return bool(result["failed"])
 
 
-def visualization(result: Mapping[str, Any]) -> dict[str, Any]:
+def visualization(result: Mapping[str, Any]) -> MapVisualization:
     """A video's places on their way; of a partial result also what failed, and since when."""
     more = ("failed", "retryable", "last_updated") if result["failed"] else ()
-    return {name: result[name] for name in ("video_id", "routes", *more)}
+    return MapVisualization(**{name: result[name] for name in ("video_id", "routes", *more)})
 
 
-def detail(job: Job, registry: Registry) -> dict[str, Any]:
+def detail(job: Job, registry: Registry) -> responses.Job:
     """Everything a caller may know of a job; one that was asked for in TrailTag's words is told in them, too."""
     content = serialize.detail(job, registry)
     if job.source != SOURCE:
         return content
-    return content | {
-        "job_id": job.id,
-        "video_id": job.labels[VIDEO],
-        "strategy_version": job.labels[STRATEGY],
-        "status": word(job.status),
-        "created_at": seconds(job.created_at),
-        "updated_at": seconds(job.updated_at),
-        "stats": {**UNKNOWN_YET, **(job.stats or {})},
-    }
+    return VideoJob(
+        **asdict(replace(content, status=word(job.status), stats={**UNKNOWN_YET, **(job.stats or {})})),
+        trail_job_id=job.id,
+        video_id=job.labels[VIDEO],
+        strategy_version=job.labels[STRATEGY],
+        trail_created_at=seconds(job.created_at),
+        trail_updated_at=seconds(job.updated_at),
+    )
 
 
-def heartbeat(job_id: str, status: Status, now: datetime) -> dict[str, Any]:
+def heartbeat(job_id: str, status: Status, now: datetime) -> Heartbeat:
     """The message that only says that the job is still there."""
-    return {"job_id": job_id, "status": word(status), "ts": seconds(now)}
+    return Heartbeat(job_id, word(status), seconds(now))
 
 
-def phase_update(of: Job | Event, at: datetime) -> dict[str, Any]:
+def phase_update(of: Job | Event, at: datetime) -> PhaseUpdate:
     """The message that says how far a run is."""
-    return {
-        "job_id": of.id if isinstance(of, Job) else of.job_id,
-        "status": word(of.status),
-        "phase": of.phase,
-        "progress": percent(of.progress),
-        "message": of.message,
-        "ts": seconds(at),
-    }
+    job_id = of.id if isinstance(of, Job) else of.job_id
+    return PhaseUpdate(job_id, word(of.status), of.phase, percent(of.progress), of.message, seconds(at))
 
 
 def partial_locations(event: Event) -> dict[str, Any]:
@@ -91,17 +96,12 @@ def partial_locations(event: Event) -> dict[str, Any]:
     return {**part, "job_id": event.job_id, "progress": percent(event.progress), "ts": seconds(event.at)}
 
 
-def last_message(job: Job, now: datetime) -> tuple[str, dict[str, Any]]:
+def last_message(job: Job, now: datetime) -> tuple[str, LastMessage]:
     """The last message and its name; a partial result is a completed job that names what failed."""
-    content = {
-        "job_id": job.id,
-        "status": word(job.status),
-        "progress": percent(job.progress),
-        "ts": seconds(job.finished_at or now),
-    }
+    message = LastMessage(job.id, word(job.status), percent(job.progress), seconds(job.finished_at or now))
     match job.status:
         case Status.COMPLETED:
-            return "completed", content
+            return "completed", message
         case Status.PARTIAL:
-            return "completed", content | {"failed": job.missing}
-    return "error", content | {"error": serialize.failure(job.error)}
+            return "completed", replace(message, failed=job.missing)
+    return "error", replace(message, error=serialize.failure(job.error))

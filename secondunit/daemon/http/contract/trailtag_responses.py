@@ -2,21 +2,20 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from secondunit.daemon.http.contract import responses
-from secondunit.daemon.http.contract.responses import JobId
+from secondunit.daemon.http.contract.responses import JobId, Percent
+from secondunit.daemon.http.transport.route import OneOf
 
 TrailStatus = Literal["queued", "running", "partial", "failed", "done", "canceled"]
-VideoId = Annotated[str, Field(description="YouTube's id, else 16 hex digits of the address")]
-Strategy = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
-UnixSeconds = Annotated[int, Field(ge=0)]
+VideoId = Annotated[str, Meta(description="YouTube's id, else 16 hex digits of the address")]
+Strategy = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}$")]
+UnixSeconds = Annotated[int, Meta(ge=0)]
 
 
-class TrailAnswer(BaseModel):
+class TrailAnswer(Struct, forbid_unknown_fields=True):
     """A strict model whose names go out as they stand."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class VideoAccepted(TrailAnswer):
@@ -39,9 +38,9 @@ class Route(TrailAnswer):
     """A place on the way: `coordinates` are longitude and latitude."""
 
     location: str
-    coordinates: Annotated[list[float], Field(min_length=2, max_length=2)]
+    coordinates: Annotated[list[float], Meta(min_length=2, max_length=2)]
     description: str
-    timecode: Annotated[str, Field(pattern=r"^\d\d+:\d\d:\d\d,\d{3}$")]
+    timecode: Annotated[str, Meta(pattern=r"^\d\d+:\d\d:\d\d,\d{3}$")]
     tags: list[str]
     marker: str
 
@@ -58,37 +57,59 @@ class MapVisualization(TrailAnswer):
 
     video_id: VideoId
     routes: list[Route]
-    failed: list[FailedPlace] = []
-    retryable: bool = False
-    last_updated: UnixSeconds = 0
+    failed: Annotated[list[FailedPlace], Meta(extra_json_schema={"default": []})] | UnsetType = UNSET
+    retryable: Annotated[bool, Meta(extra_json_schema={"default": False})] | UnsetType = UNSET
+    last_updated: Annotated[UnixSeconds, Meta(extra_json_schema={"default": 0})] | UnsetType = UNSET
 
 
-class VideoStats(BaseModel):
+class VideoStats(Struct):
     """Tokens asked with and answered with, and places found; 0 while unknown."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
 
     tokens_in: int
     tokens_out: int
     locations_found: int
 
 
-class VideoJob(responses.Summary):
+class VideoJob(responses.Job):
     """A job that looks for a video's places, for who asked at /api/videos/analyze."""
 
-    trail_job_id: JobId = Field(alias="job_id")
-    video_id: VideoId = Field(alias="video_id")
-    strategy_version: Strategy = Field(alias="strategy_version")
-    trail_created_at: UnixSeconds = Field(alias="created_at")
-    trail_updated_at: UnixSeconds = Field(alias="updated_at")
     status: TrailStatus  # type: ignore[assignment]  # the same field in other words
-    payload: dict[str, Any]
-    result: Any
-    missing: list[Any] | None
-    stats: VideoStats
-    depends_on: list[JobId]
-    attempts: list[responses.Attempt]
+    stats: VideoStats  # type: ignore[assignment]  # which are never null here
+    trail_job_id: JobId = field(name="job_id")
+    video_id: VideoId = field(name="video_id")
+    strategy_version: Strategy = field(name="strategy_version")
+    trail_created_at: UnixSeconds = field(name="created_at")
+    trail_updated_at: UnixSeconds = field(name="updated_at")
 
 
-class AnyJob(RootModel[responses.Job | VideoJob]):
-    """Everything about a job, in the words of those who asked for it."""
+ANY_JOB = OneOf("AnyJob", "Everything about a job, in the words of those who asked for it.", (responses.Job, VideoJob))
+
+
+class Heartbeat(TrailAnswer):
+    """The message that only says that the job is still there."""
+
+    job_id: JobId
+    status: TrailStatus
+    ts: UnixSeconds
+
+
+class PhaseUpdate(TrailAnswer):
+    """The message that says how far a run is."""
+
+    job_id: JobId
+    status: TrailStatus
+    phase: str | None
+    progress: Percent
+    message: str | None
+    ts: UnixSeconds
+
+
+class LastMessage(TrailAnswer):
+    """The message that a job's stream ends with: of a partial result also what failed, of a failure why."""
+
+    job_id: JobId
+    status: TrailStatus
+    progress: Percent
+    ts: UnixSeconds
+    failed: list[Any] | UnsetType | None = UNSET
+    error: responses.Failure | UnsetType | None = UNSET

@@ -1,8 +1,6 @@
 """Server-sent events of one job, as the named messages of TrailTag's clients; they end with the job."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
 
 from aiohttp import web
 
@@ -56,7 +54,7 @@ async def _feed(api: Api, channel: Channel, job_id: str) -> None:
         await _send(channel, *trailtag.last_message(job, api.clock.now()))
 
 
-async def _send(channel: Channel, event: str, content: Mapping[str, Any]) -> None:
+async def _send(channel: Channel, event: str, content: object) -> None:
     await channel.send(block(encoded(content).decode(), event=event))
 
 

@@ -8,7 +8,7 @@ from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import requests, serialize, trailtag
 from secondunit.daemon.http.transport.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import fields_of
-from secondunit.daemon.http.transport.replies import reply, reply_encoded
+from secondunit.daemon.http.transport.replies import encoded_plain, reply, reply_encoded
 from secondunit.daemon.http.transport.short_way import written
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable, UnknownType
 from secondunit.queue.model import Submission
@@ -21,8 +21,8 @@ async def submit(api: Api, request: web.Request) -> web.StreamResponse:
     ask = requests.taken(requests.SubmitAsk, body)
     [idempotency] = requests.idempotency_keys(request.headers.get("Idempotency-Key"), body)
     job, created = await api.queue.submit(requests.submission(ask, api.queue.registry, api.rule, idempotency))
-    [content] = serialize.accepted([job])
-    return written(request, 201 if created else 200, content.encode(), f"/api/jobs/{job.id}")
+    content = encoded_plain(serialize.accepted(job))
+    return written(request, 201 if created else 200, content, f"/api/jobs/{job.id}")
 
 
 async def submit_batch(api: Api, request: web.Request) -> web.Response:
@@ -39,7 +39,7 @@ async def submit_batch(api: Api, request: web.Request) -> web.Response:
     except (BadPayload, UnknownType, TypeUnavailable):
         raise BadPayload(*_faults(api, submissions)) from None
     created = any(new for _, new in stored)
-    return reply_encoded(serialize.batch(job for job, _ in stored).encode(), 201 if created else 200)
+    return reply_encoded(encoded_plain(serialize.batch(job for job, _ in stored)), 201 if created else 200)
 
 
 async def show(api: Api, request: web.Request) -> web.Response:

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
+from msgspec import to_builtins
+from msgspec.json import Encoder
 
 WORTH_COMPRESSING = 1024
 COMPRESSED_ON_LOOP = 256 * 1024
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+encoded_plain = Encoder().encode  # for what is ours to the last word: faster
+# Not for what callers and jobs wrote: it writes 1e16 where `json` writes 1e+16, and refuses half a surrogate pair.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=to_builtins).encode
 _WEIGHT = re.compile(r"q=(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")  # RFC 9110, 12.4.2
 
 

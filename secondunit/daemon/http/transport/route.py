@@ -2,14 +2,24 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiohttp import web
+from msgspec import Struct
 from pydantic import BaseModel
 
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.transport.auth import Scope
 
 Handler = Callable[[Api, web.Request], Awaitable[web.StreamResponse]]
+
+
+class OneOf(NamedTuple):
+    """An answer that is one of several kinds."""
+
+    name: str
+    about: str
+    kinds: tuple[type[Struct], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +38,7 @@ class ApiRoute:
     path: str
     handler: Handler
     scope: Scope | None
-    answer: type[BaseModel] | None = None
+    answer: type[Struct] | OneOf | None = None
     success: Sequence[int] = (200,)
     problems: Sequence[int] = ()
     body: type[BaseModel] | None = None

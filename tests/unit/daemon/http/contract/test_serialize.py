@@ -1,11 +1,11 @@
 """Jobs, events and deliveries under their names in JSON."""
 
-import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import convert, to_builtins
 from pydantic import BaseModel
 
 from secondunit.daemon.files.artifacts import ArtifactFile
@@ -55,7 +55,7 @@ ENDED = replace(JOB, status=Status.PARTIAL, finished_at=later(3.25), result={"n"
 
 
 def test_a_running_job_has_no_end_and_no_duration() -> None:
-    assert serialize.summary(JOB) == {
+    assert to_builtins(serialize.summary(JOB)) == {
         "jobId": "job_a",
         "type": "fetch",
         "status": "running",
@@ -76,21 +76,21 @@ def test_a_running_job_has_no_end_and_no_duration() -> None:
 
 
 def test_an_ended_job_lasted_from_its_last_start_and_one_that_never_ran_no_time_at_all() -> None:
-    assert serialize.summary(ENDED)["duration"] == 2250
+    assert to_builtins(serialize.summary(ENDED))["duration"] == 2250
     cancelled = replace(ENDED, status=Status.CANCELLED, started_at=None)
-    assert serialize.summary(cancelled)["duration"] is None
+    assert to_builtins(serialize.summary(cancelled))["duration"] is None
 
 
 def test_all_of_a_job_fits_what_the_document_says_of_it() -> None:
-    told = serialize.detail(ENDED, REGISTRY)
+    told = to_builtins(serialize.detail(ENDED, REGISTRY))
     assert (told["result"], told["missing"], told["stats"], told["dependsOn"]) == ({"n": 1}, ["b"], None, [])
     [attempt] = told["attempts"]
     assert (attempt["attempt"], attempt["outcome"], attempt["error"]["type"]) == (1, "failed", "flaky")
-    responses.Job.model_validate_json(json.dumps(told | {"jobId": "job_" + "a" * 26}))
+    convert(told | {"jobId": "job_" + "a" * 26}, responses.Job)
 
 
 def test_of_secrets_the_names_are_shown_and_of_nothing_nothing() -> None:
-    assert serialize.detail(JOB, REGISTRY)["payload"] == {
+    assert to_builtins(serialize.detail(JOB, REGISTRY))["payload"] == {
         "url": "http://x/",
         "headers": {"Cookie": "***", "X": "***"},
         "cookies": "***",
@@ -106,16 +106,16 @@ def test_no_secret_of_any_kind_is_shown(value: Any) -> None:
 
 
 def test_of_a_type_that_is_not_served_any_more_nothing_of_the_payload_is_shown() -> None:
-    shown = serialize.detail(JOB, Registry([]))["payload"]
+    shown = to_builtins(serialize.detail(JOB, Registry([])))["payload"]
     assert shown == {"url": "***", "headers": {"Cookie": "***", "X": "***"}, "cookies": "***", "token": None}
 
 
-def test_jobs_that_came_together_are_told_in_their_order_as_json() -> None:
+def test_jobs_that_came_together_are_told_in_their_order() -> None:
     jobs = [replace(JOB, id=f"job_{n}", created_at=later(n // 2)) for n in range(4)]
-    told = [json.loads(text) for text in serialize.accepted(jobs)]
-    assert [(one["jobId"], one["status"]) for one in told] == [(job.id, "running") for job in jobs]
-    assert [one["createdAt"][17:19] for one in told] == ["00", "00", "01", "01"]
-    assert list(serialize.accepted([])) == []
+    told = serialize.batch(jobs).jobs
+    assert told == [serialize.accepted(job) for job in jobs]
+    assert [(one.job_id, one.status) for one in told] == [(job.id, "running") for job in jobs]
+    assert [one.created_at[17:19] for one in told] == ["00", "00", "01", "01"]
 
 
 def event(**fields: Any) -> Event:
@@ -123,7 +123,7 @@ def event(**fields: Any) -> Event:
 
 
 def test_an_event_says_why_and_when_again_only_where_there_is_something_to_say() -> None:
-    plain = serialize.message(event(progress=0.333, phase="fetch", message="m"))
+    plain = to_builtins(serialize.message(event(progress=0.333, phase="fetch", message="m")))
     assert plain == {
         "type": "job:progress",
         "jobId": "job_a",
@@ -135,13 +135,13 @@ def test_an_event_says_why_and_when_again_only_where_there_is_something_to_say()
         "attempt": 1,
         "timestamp": "2030-01-01T00:00:00.000Z",
     }
-    retrying = serialize.message(event(name="retrying", error=ERROR, run_at=later(60)))
+    retrying = to_builtins(serialize.message(event(name="retrying", error=ERROR, run_at=later(60))))
     assert retrying.keys() - plain.keys() == {"error", "runAt"}
     assert (retrying["type"], retrying["runAt"]) == ("job:retrying", "2030-01-01T00:01:00.000Z")
 
 
 def test_a_move_over_many_counts_the_moved_and_names_the_others() -> None:
-    assert serialize.bulk(Bulk(["a", "b"], [("c", "it is completed")])) == {
+    assert to_builtins(serialize.bulk(Bulk(["a", "b"], [("c", "it is completed")]))) == {
         "done": 2,
         "refused": [{"jobId": "c", "message": "it is completed"}],
     }
@@ -152,18 +152,18 @@ def test_a_delivery_tells_its_receiver_and_its_last_trouble() -> None:
         Target("callback", "http://x/"), "job_a", "fetch", Status.FAILED, 5, NOW, None, ERROR, None, "api", {}
     )
     row = Delivery("job_a-1", notice, "pending", 2, NOW, later(10), None, 503, "busy")
-    told = serialize.delivery(row)
+    told = to_builtins(serialize.delivery(row))
     assert (told["kind"], told["url"], told["status"], told["attempts"]) == ("callback", "http://x/", "pending", 2)
     assert (told["nextAt"], told["finishedAt"]) == ("2030-01-01T00:00:10.000Z", None)
     assert (told["lastStatus"], told["lastError"]) == (503, "busy")
 
 
 def test_a_stuck_job_has_not_moved_for_whole_seconds_and_never_for_less_than_none() -> None:
-    told = serialize.stuck([JOB, replace(JOB, id="job_b", lease=None)], later(62.4))["jobs"]
+    told = to_builtins(serialize.stuck([JOB, replace(JOB, id="job_b", lease=None)], later(62.4)))["jobs"]
     assert [one["jobId"] for one in told] == ["job_a", "job_b"]
     assert [one["stuckSeconds"] for one in told] == [59, 59]
     assert [one["leaseUntil"] for one in told] == ["2030-01-01T00:00:30.000Z", None]
-    [told] = serialize.stuck([JOB], NOW)["jobs"]
+    [told] = to_builtins(serialize.stuck([JOB], NOW))["jobs"]
     assert told["stuckSeconds"] == 0, "the clock was set back"
 
 
@@ -180,7 +180,7 @@ def test_a_stuck_job_has_not_moved_for_whole_seconds_and_never_for_less_than_non
 def test_what_is_left_of_a_run_is_guessed_from_its_progress(
     fields: Mapping[str, Any], elapsed: int, remaining: int | None
 ) -> None:
-    told = serialize.restart_check([(replace(JOB, **fields), ["ask"])], later(1) + timedelta(seconds=30))
+    told = to_builtins(serialize.restart_check([(replace(JOB, **fields), ["ask"])], later(1) + timedelta(seconds=30)))
     [job] = told["running"]
     assert (job["elapsedSeconds"], job["remainingSeconds"], job["paidSteps"]) == (elapsed, remaining, ["ask"])
     assert (told["safe"], told["seconds"]) == (False, remaining)
@@ -188,15 +188,15 @@ def test_what_is_left_of_a_run_is_guessed_from_its_progress(
 
 def test_a_restart_waits_for_the_longest_run_and_for_no_time_that_is_known_where_one_is_not() -> None:
     now, half = later(101), replace(JOB, progress=0.5)
-    assert serialize.restart_check([], now) == {"safe": True, "running": [], "seconds": 0}
-    assert serialize.restart_check([(half, []), (JOB, [])], now)["seconds"] == 300
-    assert serialize.restart_check([(half, []), (replace(JOB, progress=0.0), [])], now)["seconds"] is None
+    assert to_builtins(serialize.restart_check([], now)) == {"safe": True, "running": [], "seconds": 0}
+    assert to_builtins(serialize.restart_check([(half, []), (JOB, [])], now))["seconds"] == 300
+    assert to_builtins(serialize.restart_check([(half, []), (replace(JOB, progress=0.0), [])], now))["seconds"] is None
 
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_a_recipe_says_that_it_was_there_only_if_it_was(cached: bool) -> None:
     result = {"recipe": {"name": "Soup"}, "metadata": {"cached": False, "language": None}}
-    told = serialize.recipe("job_a", result, cached=cached)
+    told = to_builtins(serialize.recipe("job_a", result, cached=cached))
     assert told == {
         "jobId": "job_a",
         "recipe": {"name": "Soup"},
@@ -217,7 +217,7 @@ def test_health_shows_its_reasons_and_figures_only_to_whom_all_may_be_told() -> 
 
 
 def test_files_are_listed_with_what_a_browser_may_make_of_them() -> None:
-    told = serialize.artifacts([ArtifactFile("master.m3u8", 7), ArtifactFile("a/page.html", 8)])
+    told = to_builtins(serialize.artifacts([ArtifactFile("master.m3u8", 7), ArtifactFile("a/page.html", 8)]))
     assert told["artifacts"] == [
         {"name": "master.m3u8", "size": 7, "contentType": "application/vnd.apple.mpegurl"},
         {"name": "a/page.html", "size": 8, "contentType": "application/octet-stream"},

@@ -6,8 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from msgspec import to_builtins
-
 from secondunit.cli.client import DaemonRefused
 from secondunit.daemon.config.settings import Database
 from secondunit.daemon.files.backups import take
@@ -33,20 +31,20 @@ async def find(
     """What GET /api/jobs answers, payloads struck out."""
     async with opened(database) as store:
         page = await store.find(Filter([Status(word) for word in statuses], types), cursor, limit)
-        return to_builtins(serialize.page(page, await store.counts(), NO_TYPES))
+        return serialize.plain(serialize.page(page, await store.counts(), NO_TYPES))
 
 
 async def show(database: Database, job_id: str) -> Any:
     """What GET /api/jobs/{id} answers, its payload struck out."""
     async with opened(database) as store:
-        return to_builtins(serialize.detail(await store.get(job_id), NO_TYPES))
+        return serialize.plain(serialize.detail(await store.get(job_id), NO_TYPES))
 
 
 async def running(database: Database) -> Any:
     """What GET /api/admin/stuck answers: every running job, since without a daemon none of them moves."""
     now = SystemClock().now()
     async with opened(database) as store:
-        return to_builtins(serialize.stuck([job async for job in each(store, RUNNING)], now))
+        return serialize.plain(serialize.stuck([job async for job in each(store, RUNNING)], now))
 
 
 async def recover(database: Database, runs: Sequence[tuple[str, int]]) -> Any:
@@ -59,14 +57,14 @@ async def recover(database: Database, runs: Sequence[tuple[str, int]]) -> Any:
                 done.append(id)
             except (JobNotFound, NotAllowed) as error:
                 refused.append((id, str(error)))
-    return to_builtins(serialize.bulk(Bulk(done, refused)))
+    return serialize.plain(serialize.bulk(Bulk(done, refused)))
 
 
 async def back_up(database: Database, target: Path, keep: int | None) -> Any:
     """What POST /api/admin/backup answers."""
     async with opened(database) as store:
         snapshot = await take(store.engine, target, keep, SystemClock().now())
-    return to_builtins(serialize.backup(snapshot))
+    return serialize.plain(serialize.backup(snapshot))
 
 
 @asynccontextmanager

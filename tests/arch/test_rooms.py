@@ -26,7 +26,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "hypothesis": ("testing/",),
     "jinja2": ("daemon/",),
     "multidict": ("handlers/tools/", "daemon/"),
-    "msgspec": ("queue/", "daemon/http/"),
+    "msgspec": ("queue/", "daemon/http/", "testing/full_values.py"),
     "obstore": ("handlers/tools/", "daemon/"),
     "playwright": ("handlers/tools/fetching/browser/child.py",),
     "prometheus_client": ("daemon/",),

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from msgspec import UNSET, to_builtins
+from msgspec import UNSET, Struct, to_builtins
 from msgspec.structs import asdict
 
 from secondunit.daemon.files.artifacts import ArtifactFile
@@ -85,6 +85,11 @@ def page(found: Page, counts: Counts, registry: Registry) -> responses.Jobs:
         running=sum(counts.running.values()),
         next_cursor=None if found.next_cursor is None else str(found.next_cursor),
     )
+
+
+def plain(answer: Struct) -> Any:
+    """An answer as who asked for it by HTTP gets it from its JSON."""
+    return to_builtins(answer)
 
 
 def masked(payload: Mapping[str, Any], secrets: Collection[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 COLORS = {"completed": "green", "partial": "yellow", "failed": "red", "cancelled": "magenta", "running": "cyan"}
-COLUMNS = ("JOB", "TYPE", "STATUS", "PROGRESS", "ATTEMPT", "AGE", "INPUT", "MESSAGE")
+COLUMNS = ("JOB", "TYPE", "SOURCE", "STATUS", "PROGRESS", "ATTEMPT", "AGE", "INPUT", "MESSAGE")
 INPUTS = ("inputPath", "videoPath", "videoUrl", "url", "projectId")
 WIDEST_INPUT = 40
 UNITS = (("d", 86400), ("h", 3600), ("min", 60))
@@ -111,7 +111,13 @@ def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
     note = (job.get("error") or {}).get("message") or job.get("message") or job.get("phase") or ""
     progress = f"{job['progress']:g} %"
     told = str(note)[:60].replace("\n", " ")
-    return job["jobId"], job["type"], job["status"], progress, attempt, _age(job["createdAt"]), _input(job), told
+    age = _age(job["createdAt"])
+    return job["jobId"], job["type"], source(job), job["status"], progress, attempt, age, _input(job), told
+
+
+def source(job: Mapping[str, Any]) -> str:
+    """Who had it done, and what it is called there."""
+    return f"{job['source']} {job.get('sourceId') or ''}".rstrip()
 
 
 def _age(created: str) -> str:

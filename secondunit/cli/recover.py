@@ -72,7 +72,7 @@ def _show(stuck: list[dict[str, Any]]) -> None:
     rows = [("JOB", "TYPE", "SOURCE", "LAST UPDATE", "STUCK FOR")]
     for job in stuck:
         span = f"{job['stuckSeconds'] // 3600}h {job['stuckSeconds'] % 3600 // 60:02}m {job['stuckSeconds'] % 60:02}s"
-        rows.append((job["jobId"], job["type"], job["source"], job["updatedAt"], span))
+        rows.append((job["jobId"], job["type"], output.source(job), job["updatedAt"], span))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     for row in rows:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())

@@ -15,7 +15,7 @@ from secondunit.testing.jobs import submit
 FLAKY = Failed(JobError("transient", "flaky", "try again"))
 BROKEN = Failed(JobError("deterministic", "broken", "it is broken"))
 FIELDS = """jobId type status priority progress phase message attempt maxAttempts payload result missing error stats
-createdAt updatedAt startedAt finishedAt duration runAt dependsOn attempts""".split()
+createdAt updatedAt startedAt finishedAt duration runAt dependsOn attempts source sourceId""".split()
 NOWHERE = "job_" + "a" * 26
 
 
@@ -24,7 +24,8 @@ async def test_a_fresh_job_has_every_field_and_null_where_nothing_is_known(harne
     assert sorted(job) == sorted(FIELDS)
     unknown = [name for name, value in job.items() if value is None]
     assert unknown == [
-        "phase", "message", "error", "startedAt", "finishedAt", "duration", "runAt", "result", "missing", "stats",
+        "phase", "message", "error", "startedAt", "finishedAt", "duration", "runAt", "sourceId", "result", "missing",
+        "stats",
     ]  # fmt: skip
     assert (job["progress"], job["attempt"], job["maxAttempts"], job["attempts"]) == (0, 1, 6, [])
 

@@ -75,7 +75,10 @@ class Attempt(Answer):
 
 
 class Summary(Answer):
-    """Where a job stands. `duration` is that of the last run of an ended job."""
+    """Where a job stands. `duration` is that of the last run of an ended job.
+
+    `source` is who had it done ("api", "backend"), `source_id` what it is called there.
+    """
 
     job_id: JobId
     type: str
@@ -93,6 +96,8 @@ class Summary(Answer):
     finished_at: Time | None
     duration: Milliseconds | None
     run_at: Time | None
+    source: str
+    source_id: str | None
 
 
 class Job(Summary):
@@ -179,6 +184,7 @@ class StuckJob(Answer):
     epoch: int
     type: str
     source: str
+    source_id: str | None
     attempt: int
     phase: str | None
     message: str | None

@@ -58,6 +58,8 @@ def summary(job: Job) -> responses.Summary:
         finished_at=instant(job.finished_at),
         duration=milliseconds(_duration(job)),
         run_at=instant(job.run_at),
+        source=job.source,
+        source_id=job.labels.get("analysis_id"),  # the poller's label
     )
 
 
@@ -173,6 +175,7 @@ def _stuck(job: Job, now: datetime) -> responses.StuckJob:
         epoch=job.epoch,
         type=job.type,
         source=job.source,
+        source_id=job.labels.get("analysis_id"),  # the poller's label
         attempt=job.attempt,
         phase=job.phase,
         message=job.message,

@@ -8,6 +8,7 @@ import pytest
 from msgspec import convert, to_builtins
 from pydantic import BaseModel
 
+from secondunit.cli import output
 from secondunit.daemon.files.artifacts import ArtifactFile
 from secondunit.daemon.http.contract import responses, serialize
 from secondunit.daemon.monitoring.health_report import HealthReport
@@ -72,6 +73,8 @@ def test_a_running_job_has_no_end_and_no_duration() -> None:
         "finishedAt": None,
         "duration": None,
         "runAt": None,
+        "source": "api",
+        "sourceId": None,
     }
 
 
@@ -145,6 +148,16 @@ def test_a_move_over_many_counts_the_moved_and_names_the_others() -> None:
         "done": 2,
         "refused": [{"jobId": "c", "message": "it is completed"}],
     }
+
+
+def test_a_job_of_the_backend_s_names_it_there_wherever_the_job_is_shown() -> None:
+    job = replace(JOB, source="backend", labels={"analysis_id": "a-1", "video_url": "https://x/"})
+    shown = [serialize.detail(job, REGISTRY), *serialize.reset([job]).jobs, *serialize.stuck([job], NOW).jobs]
+    assert [(one.source, one.source_id) for one in shown] == [("backend", "a-1")] * 3
+    assert (
+        output.source(to_builtins(shown[0])) == "backend a-1"
+        and output.source(to_builtins(serialize.summary(JOB))) == "api"
+    )
 
 
 def test_a_delivery_tells_its_receiver_and_its_last_trouble() -> None:

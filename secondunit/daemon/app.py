@@ -39,6 +39,7 @@ from secondunit.daemon.monitoring.job_log import JobLog, mode_lines
 from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.process import garbage_collector as garbage
+from secondunit.daemon.process.bystanders import strays
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.exit_codes import DRAINED
 from secondunit.daemon.process.lifecycle import (
@@ -152,7 +153,7 @@ def _watchers(settings: Settings, clock: SystemClock) -> Watchers:
 
 def _worker(world: World, registry: Registry, hub: Hub) -> Worker:
     return Worker(
-        Runtime(world.store, hub, world.clock, SystemRandom(), world.work, world.emit),
+        Runtime(world.store, hub, world.clock, SystemRandom(), world.work, world.emit, strays),
         registry,
         boot=world.boot,
         ttl=timedelta(seconds=world.settings.lease_seconds),

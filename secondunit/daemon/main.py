@@ -13,7 +13,9 @@ from secondunit.daemon.app import serve
 from secondunit.daemon.config.loader import BadConfig, Config, load
 from secondunit.daemon.config.settings import Database
 from secondunit.daemon.process import logs, signals
+from secondunit.daemon.process.bystanders import end_programs, strays
 from secondunit.daemon.process.dead_man_switch import DeadManSwitch, leave
+from secondunit.daemon.process.event_loop import run_through
 from secondunit.daemon.process.exit_codes import (
     ANOTHER_HAS_IT,
     DRAINED,
@@ -23,7 +25,7 @@ from secondunit.daemon.process.exit_codes import (
     causes,
 )
 from secondunit.daemon.process.lifecycle import LAST_WORDS, Host, Systemd
-from secondunit.daemon.process.lock import Locked
+from secondunit.daemon.process.lock import Locked, refuse_forks
 from secondunit.daemon.process.log_sink import LogSink
 from secondunit.daemon.process.logs import Strays
 from secondunit.daemon.process.systemd import Notifier
@@ -71,17 +73,19 @@ def _configured(environ: Mapping[str, str], sink: LogSink) -> int:
 def _locked(config: Config, host: Host) -> int:
     settings = config.settings
     signals.stand().begin()
+    refuse_forks()
     for folder in (settings.data_dir, settings.uploads, *_default_roots(config)):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(settings.database):
         runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         try:
-            runner.run(serve(config, host))
+            run_through(runner.get_loop(), serve(config, host))
             code = DRAINED
         except BaseException as error:  # noqa: BLE001  the process ends here: its exit code says of what
             code = _died(error, settings.database)
         host.switch.disarm()
         host.leave(LAST_WORDS, code)  # a thread that hangs is waited for no longer
+        _clear_away()
         runner.close()
     return code
 
@@ -98,6 +102,13 @@ def _died(error: BaseException, database: Database) -> int:
         return _told(STORE_FAILED, "store.failed", why)
     log.error("daemon.died", message=f"a part that must not end has died: {ended[0]!r}", exc_info=error)
     return LOOP_DIED
+
+
+def _clear_away() -> None:
+    left = [*strays(), *end_programs()]
+    if left:
+        names = ", ".join(dict.fromkeys(left))
+        log.warning("daemon.left_behind", message=f"handlers left these; programs were killed: {names}")
 
 
 def _told(code: int, event: str, *messages: str) -> int:

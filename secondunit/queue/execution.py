@@ -1,7 +1,7 @@
 """Job execution, one lease to its end: run the handler, watch it, settle the outcome. An exception becomes one here."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from secondunit.queue.context import FLUSH_EVERY, RunContext, with_room
 from secondunit.queue.errors import BadPayload, JobNotFound, LeaseLost, StoreBroken, TypeBroken, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, Workspace, Workspaces
 from secondunit.queue.hub import Hub
-from secondunit.queue.instrumentation import HandlerRaised, Sink, unheard
+from secondunit.queue.instrumentation import HandlerRaised, LeftBehind, Sink, unheard
 from secondunit.queue.model import Change, Job, Lease
 from secondunit.queue.outcome import (
     Completed,
@@ -28,6 +28,7 @@ from secondunit.queue.outcome import (
     classify,
     name_of,
 )
+from secondunit.queue.scope import Scope
 from secondunit.queue.store import Store
 from secondunit.queue.validation import validated
 from secondunit.queue.value import replace
@@ -47,6 +48,7 @@ class Runtime:
     random: Random
     workspaces: Workspaces
     emit: Sink = unheard
+    alive: Callable[[], Collection[str]] = tuple  # threads and programs of the process that nobody here looks after
 
 
 class Execution:
@@ -77,6 +79,7 @@ class Execution:
         self._work: asyncio.Task[Outcome] | None = None
         self._told = 0
         self._told_at = 0.0
+        self._scope = Scope(self._exited)
         self.left: asyncio.Task[Outcome] | None = None
         self.gone = asyncio.Event()
 
@@ -122,6 +125,7 @@ class Execution:
     async def _worked(self, workspace: Workspace) -> asyncio.Task[Outcome]:
         runtime = self._runtime
         ctx = RunContext(self.job, self.lease, workspace, runtime.store, runtime.hub, runtime.clock, runtime.emit)
+        alive = self._runtime.alive()
         self._work = work = asyncio.create_task(self._handle(ctx))
         if self._verdict is not None:
             self._tell()
@@ -131,7 +135,18 @@ class Execution:
                 await self._watched(work, ctx)
         finally:
             await self._end(work)  # which goes on if the watch failed, or this execution was cancelled
+            await self._clear(alive)
         return work
+
+    async def _clear(self, before: Collection[str]) -> None:
+        """What the handler left behind must not touch a later run; what can't be stopped is told at least."""
+        tasks = await self._scope.close(self._runtime.clock)
+        others = [one for one in self._runtime.alive() if one not in before]
+        if tasks or others:
+            self._runtime.emit(LeftBehind(self.job, tasks, others))
+
+    def _exited(self, error: BaseException) -> None:
+        self.stop(self._fault(error))
 
     async def _watched(self, work: asyncio.Task[Outcome], ctx: RunContext) -> None:
         watch = asyncio.create_task(self._watch(ctx))
@@ -180,6 +195,7 @@ class Execution:
                 self.left = work
 
     async def _handle(self, ctx: RunContext) -> Outcome:
+        self._scope.enter()
         try:
             payload = validated(self._spec, self.job.payload)
             return _finished(await begun(self._spec.run, f"`run` of {self.type}", ctx, payload))

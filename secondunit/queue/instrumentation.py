@@ -44,6 +44,17 @@ class HandlerRaised(Fact, frozen=True):
     error: BaseException
 
 
+class LeftBehind(Fact, frozen=True):
+    """A run is over, but not all that its handler started: tasks, which were stopped; threads and programs, which live.
+
+    The latter began while it ran; another job's handler may have started them.
+    """
+
+    job: Job
+    tasks: Sequence[str]
+    others: Sequence[str]
+
+
 class RunReclaimed(Fact, frozen=True):
     """A run was taken from a daemon that died, or from a loop that hung; the job as it stands since."""
 

@@ -1,7 +1,7 @@
 """Test rig: a queue and its worker in one process, on a clock that a test moves: everything but the sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,7 +74,13 @@ class RecordedFolders:
 class Rig:
     """The parts, put together as the daemon does it."""
 
-    def __init__(self, *specs: HandlerSpec, most: int = 5, max_queued: int = 1_000) -> None:
+    def __init__(
+        self,
+        *specs: HandlerSpec,
+        most: int = 5,
+        max_queued: int = 1_000,
+        alive: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         self.clock = ManualClock()
         self.store = FaultyStore()
         self.facts: list[Fact] = []
@@ -90,6 +96,7 @@ class Rig:
             rng,
             self.folders,
             self.facts.append,
+            alive,
         )
         self.worker = Worker(self.runtime, self.registry, boot=BOOT, ttl=TTL, most=most)
         self.queue = Queue(

@@ -9,7 +9,15 @@ import structlog
 from secondunit.daemon.automation.partial_retry import RetriedByItself
 from secondunit.daemon.config.settings import Settings
 from secondunit.queue.clock import Clock
-from secondunit.queue.instrumentation import Fact, HandlerRaised, JobsMoved, RunReclaimed, SinkBroke, StepInDoubt
+from secondunit.queue.instrumentation import (
+    Fact,
+    HandlerRaised,
+    JobsMoved,
+    LeftBehind,
+    RunReclaimed,
+    SinkBroke,
+    StepInDoubt,
+)
 from secondunit.queue.model import Event, Job, JobId
 from secondunit.queue.outcome import Deterministic, HandlerBroke, Postponed, Transient, name_of, told
 
@@ -41,6 +49,8 @@ class JobLog:
                 self._partial_retried(fact.job, fact.number)
             case HandlerRaised():
                 self._raised(fact.job, fact.error)
+            case LeftBehind():
+                self._left_behind(fact.job, fact.tasks, fact.others)
             case SinkBroke():
                 self._sink_broke(fact)
 
@@ -80,6 +90,21 @@ class JobLog:
         if isinstance(error, HandlerBroke) or not isinstance(error, MEANT):
             message = f"{job.type} job {job.id} raised {told(error)}"
             self._log.warning("job.raised", message=message, job_id=job.id, type=job.type, exc_info=error)
+
+    def _left_behind(self, job: Job, tasks: Sequence[str], others: Sequence[str]) -> None:
+        what = []
+        if tasks:
+            what.append(f"tasks running, which were stopped: {', '.join(tasks)}")
+        if others:
+            what.append(f"these, begun while it ran and still alive: {', '.join(others)}")
+        self._log.warning(
+            "job.left_behind",
+            message=f"{job.type} job {job.id} left {'; '.join(what)}",
+            job_id=job.id,
+            type=job.type,
+            tasks=list(tasks),
+            others=list(others),
+        )
 
     def _sink_broke(self, fault: SinkBroke) -> None:
         # By its kind only: to write down what an error says may be what it broke at.

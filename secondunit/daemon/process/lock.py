@@ -1,11 +1,21 @@
-"""Lock file, one daemon per database: held by the kernel for its holder, on a file of its own beside the database."""
+"""Lock file, one daemon per database: held by the kernel for its holder, on a file of its own beside the database.
+
+A fork of the holder would be a second daemon, and hold the lock on: what would fork gets an error instead. Programs
+(`subprocess`, asyncio's and uvloop's, with `preexec_fn` as well) are started in C, by other events than those.
+"""
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from secondunit.queue.outcome import HandlerBroke
+
+FORKS = frozenset({"os.fork", "os.forkpty"})
 
 
 class Locked(Exception):
@@ -42,3 +52,16 @@ def box_lock(database: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def refuse_forks() -> None:
+    """From now on, and for good, no Python code forks this process: its audit hook says no."""
+    sys.addaudithook(_refuse)
+
+
+def _refuse(event: str, _: tuple[Any, ...]) -> None:
+    if event in FORKS:
+        raise HandlerBroke(
+            f"{event} in the daemon would make a second daemon; start a program (tools.programs, subprocess), or"
+            " processes by multiprocessing.get_context('spawn')"
+        )

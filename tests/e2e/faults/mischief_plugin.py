@@ -5,7 +5,10 @@ import asyncio
 import collections
 import ctypes
 import itertools
+import multiprocessing
+import os
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -57,6 +60,61 @@ async def interrupt_from_a_callback():
 
     asyncio.get_running_loop().call_soon(interrupt)
     await asyncio.sleep(1000)
+
+
+async def exit_from_a_task():
+    async def exits():
+        sys.exit(5)
+
+    task = asyncio.create_task(exits())
+    await asyncio.sleep(1000)
+
+
+async def exit_from_a_task_of_another_loops_making():
+    async def exits():
+        sys.exit(5)
+
+    task = asyncio.Task(exits(), loop=asyncio.get_running_loop())
+    await asyncio.sleep(1)
+
+
+async def fork():
+    if os.fork() == 0:
+        time.sleep(1000)
+
+
+async def fork_in_a_thread():
+    if await asyncio.to_thread(os.fork) == 0:
+        time.sleep(1000)
+
+
+async def forked_terminal():
+    if os.forkpty()[0] == 0:
+        time.sleep(1000)
+
+
+async def forked_multiprocessing():
+    multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,)).start()
+
+
+async def spawned_multiprocessing():
+    process = multiprocessing.get_context("spawn").Process(target=print)
+    process.start()
+    await asyncio.to_thread(process.join)
+    if process.exitcode:
+        raise RuntimeError(process.exitcode)
+
+
+async def task_that_stays():
+    globals()["left"] = asyncio.create_task(asyncio.sleep(1000))
+
+
+async def program_that_stays():
+    globals()["left"] = subprocess.Popen(["sleep", "1000"], preexec_fn=lambda: None)
+
+
+async def program_of_the_loop_that_stays():
+    globals()["left"] = await asyncio.create_subprocess_exec("sleep", "1000", preexec_fn=lambda: None)
 
 
 async def thread_that_stays():

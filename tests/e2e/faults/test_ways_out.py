@@ -1,6 +1,5 @@
 """Every way out of the process: a documented code, in time, whatever stands still, exits, hangs or signals."""
 
-import json
 import os
 import shutil
 import signal
@@ -59,19 +58,6 @@ def test_a_second_signal_stops_a_loop_that_stands_still(start: Any, mischief: Mi
     time.sleep(0.8)
     daemon.signal(signal.SIGTERM)
     assert daemon.ended(10) == 0
-
-
-@pytest.mark.parametrize(
-    ("how", "cause"), [("exit_from_a_callback", "SystemExit: 5"), ("interrupt_from_a_callback", "KeyboardInterrupt")]
-)
-def test_an_exit_that_is_not_ours_ends_with_70_and_its_cause_in_the_log(
-    start: Any, mischief: Mischief, how: str, cause: str
-) -> None:
-    daemon = start().ready()
-    mischief(daemon, how)
-    assert daemon.ended() == 70
-    [died] = [line for line in map(json.loads, daemon.log.splitlines()) if line["event"] == "daemon.died"]
-    assert cause in died["exception"]
 
 
 @pytest.mark.parametrize("how", ["thread_that_stays", "thread_that_hangs", "deaf"])

@@ -1,0 +1,33 @@
+"""Event loop of the daemon: tasks of a run are in its scope, and what asks Python to exit does not stop it."""
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+
+from secondunit.queue.scope import task_factory
+
+# Threads are made as they are needed. A handler may leave some in calls that never return; the others are for the rest.
+MOST_THREADS = 32
+
+log = structlog.get_logger(__name__)
+
+
+def run_through(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, None]) -> None:
+    """Run `main` to its own end.
+
+    asyncio lets a SystemExit or KeyboardInterrupt of any callback (`loop.call_soon(sys.exit)`) stop the loop. Nothing
+    of the daemon asks for its end like this, so somebody's handler did: the loop is taken up where it stopped.
+    """
+    loop.set_task_factory(task_factory)
+    loop.set_default_executor(ThreadPoolExecutor(MOST_THREADS, "pool"))
+    task = loop.create_task(main)
+    while True:
+        try:
+            return loop.run_until_complete(task)
+        except (SystemExit, KeyboardInterrupt) as error:
+            if task.done():
+                raise
+            log.exception("loop.exit_refused", message=f"a callback raised {error!r}; the daemon goes on")

@@ -1,0 +1,59 @@
+"""Threads and programs that nobody looks after."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from subprocess import PIPE, Popen
+
+from secondunit.daemon.process.bystanders import end_programs, programs, strays
+
+
+@contextmanager
+def thread(name: str, *, daemon: bool = False) -> Iterator[None]:
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait, name=name, daemon=daemon)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_threads_are_strays_unless_they_hold_up_nothing_or_are_of_the_pool() -> None:
+    before = strays()
+    with thread("mine"), thread("theirs", daemon=True), ThreadPoolExecutor(1, "pool") as pool:
+        pool.submit(int).result()
+        assert [one for one in strays() if one not in before] == ["thread mine"]
+    assert list(strays()) == list(before)
+
+
+def test_programs_are_strays_unless_they_were_launched_or_have_ended() -> None:
+    sleep = ["sleep", "100"]
+    ended, launched, stray = Popen(["true"]), Popen(sleep, start_new_session=True), Popen(sleep)
+    try:
+        assert ended.wait() == 0
+        assert {ended.pid, launched.pid, stray.pid} & set(programs()) == {stray.pid}
+        assert f"process {stray.pid} (sleep)" in strays()
+    finally:
+        for one in (launched, stray):
+            one.kill()
+            one.wait()
+
+
+def test_an_ended_program_that_nobody_asked_for_is_no_stray() -> None:
+    with Popen(["true"], stdout=PIPE) as ended:
+        assert ended.stdout is not None
+        ended.stdout.read()
+        assert ended.pid not in set(programs()) or ended.wait() == 0
+        assert ended.pid not in set(programs())
+
+
+def test_programs_that_are_left_are_killed_at_the_end() -> None:
+    with Popen(["sleep", "100"]) as stray:
+        try:
+            assert f"process {stray.pid} (sleep)" in end_programs()
+            assert stray.wait(10) == -9
+        finally:
+            stray.kill()

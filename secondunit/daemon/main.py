@@ -24,6 +24,7 @@ from secondunit.daemon.process.exit_codes import (
     STORE_FAILED,
     causes,
 )
+from secondunit.daemon.process.garbage_collector import spare_memory
 from secondunit.daemon.process.lifecycle import LAST_WORDS, Host, Systemd
 from secondunit.daemon.process.lock import Locked, refuse_forks
 from secondunit.daemon.process.log_sink import LogSink
@@ -74,6 +75,7 @@ def _locked(config: Config, host: Host) -> int:
     settings = config.settings
     signals.stand().begin()
     refuse_forks()
+    spare_memory()
     for folder in (settings.data_dir, settings.uploads, *_default_roots(config)):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(settings.database):

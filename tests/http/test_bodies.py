@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import io
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -112,3 +113,26 @@ async def test_a_compressed_body_counts_unpacked(harness: Any) -> None:
 async def test_a_broken_compressed_body_is_refused(harness: Any) -> None:
     response = await harness.raw("POST", "/api/jobs", headers=JSON | {"Content-Encoding": "gzip"}, data=b"not gzip")
     assert response.status == 400
+
+
+async def test_large_bodies_take_turns_and_small_ones_pass_them(harness: Any) -> None:
+    batch = b'{"jobs": [{"type": "idle", "payload": {}}]' + b" " * 2 * MIB
+    sent, rest = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield batch
+        sent.set()
+        await rest.wait()
+        yield b"}"
+
+    async def post(data: Any) -> int:
+        return int((await harness.raw("POST", "/api/jobs/batch", headers=JSON, data=data)).status)
+
+    first = asyncio.create_task(post(slowly()))
+    await sent.wait()
+    second = asyncio.create_task(post(batch + b"}"))
+    for _ in range(20):
+        await harness.submit()
+    assert not second.done()
+    rest.set()
+    assert await first == await second == 201

@@ -17,12 +17,14 @@ from secondunit.daemon.http.transport.admission import Admission
 from secondunit.daemon.http.transport.auth import CALLER, OneKey
 from secondunit.daemon.http.transport.connections import FAULT, give_up_body
 from secondunit.daemon.http.transport.event_streams import STREAMS, Streams
+from secondunit.daemon.http.transport.large_bodies import LARGE_BODIES, TURN, LargeBodies
 from secondunit.daemon.http.transport.problems import UNEXPECTED, problem, problem_of
 from secondunit.daemon.http.transport.replies import compress
 from secondunit.daemon.http.transport.request_heads import check_head
 from secondunit.daemon.http.transport.route import ApiRoute
 from secondunit.daemon.http.transport.short_way import HOT_CALLS, Endpoint
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
+from secondunit.daemon.process.garbage_collector import give_back
 from secondunit.queue.errors import TypeBroken
 
 CORS_HEADERS = ("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer")
@@ -55,6 +57,7 @@ class Boundary:
         self._api = api
         self._admission = admission
         self._routes: dict[object, ApiRoute] = {}
+        self._large_bodies = LargeBodies(give_back)
         self.hot: dict[str, Endpoint] = {}
 
     def add(self, resource: web.Resource, route: ApiRoute) -> None:
@@ -76,6 +79,7 @@ class Boundary:
         """The handler's answer to a request that is let in, or why there is none; `route` None: nothing is there."""
         started = self._api.clock.monotonic()
         try:
+            request[LARGE_BODIES] = self._large_bodies
             check_head(request)
             caller = await self._admission.admit(request, route)
             if caller is not None:
@@ -86,6 +90,8 @@ class Boundary:
             if known is None or isinstance(error, TypeBroken):
                 log.exception("http.failed", method=request.method, path=request.path)
             response = known or problem(UNEXPECTED, "this is a fault of the daemon; its log has the cause")
+        if TURN in request:
+            await request[TURN].end()
         compress(request, response)
         if _is_early(request, response):
             response.force_close()

@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from secondunit.daemon.http.transport.connections import awaited
+from secondunit.daemon.http.transport.large_bodies import LARGE, LARGE_BODIES
 from secondunit.daemon.http.transport.problems import (
     BrokenBody,
     BrokenEncoding,
@@ -24,7 +25,10 @@ async def body_of(request: web.Request, limit: int) -> bytes | bytearray:
     if declared is not None and declared > limit:
         raise _too_large(limit)
     await awaited(request)
-    raw = await _read(request, limit)
+    if limit <= LARGE or (coding is None and declared is not None and declared <= LARGE):
+        raw = await _read(request, limit)
+    else:
+        raw = await _read_in_turn(request, limit)
     # Beside the loop: a thousandfold of what came may be in it.
     return raw if coding is None else await asyncio.to_thread(_unpacked, raw, coding, limit)
 
@@ -45,6 +49,16 @@ def is_utf_8(request: web.Request) -> bool:
     """Whether the Content-Type says so, or nothing."""
     _, named, rest = request.headers.get("Content-Type", "").lower().partition("charset=")
     return not named or rest.partition(";")[0].strip().strip("\"'") in UTF_8
+
+
+async def _read_in_turn(request: web.Request, limit: int) -> bytes | bytearray:
+    turns = request[LARGE_BODIES]
+    await turns.begin(request)
+    try:
+        async with asyncio.timeout(turns.within):
+            return await _read(request, limit)
+    except TimeoutError:
+        raise BrokenBody(f"a body of more than {LARGE} bytes has {turns.within:g} s to come: others wait") from None
 
 
 async def _read(request: web.Request, limit: int) -> bytes | bytearray:

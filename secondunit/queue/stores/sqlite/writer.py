@@ -138,20 +138,25 @@ class Writer:
         dirty = False
         while True:
             try:
-                asked = self._queue.get(timeout=IDLE_BEFORE_CHECKPOINT if dirty else None)
+                wrote, last = self._write(
+                    connection, self._queue.get(timeout=IDLE_BEFORE_CHECKPOINT if dirty else None)
+                )
             except Empty:
                 dirty = not _checkpoint(connection)
                 continue
-            batch, last = self._take(asked)
-            if batch:
-                events = self._commit(connection, batch)
-                self._tell(self._settle, batch, events)
-                dirty = True
-                if _size(self._log) > LONGEST_WAL:
-                    _checkpoint(connection)
+            dirty |= wrote
             if last:
                 _checkpoint(connection)
                 return
+
+    def _write(self, connection: sqlite3.Connection, asked: list[_Entry] | None) -> tuple[bool, bool]:
+        """Whether something was written, and whether it was the last; nothing of it is held on to until the next."""
+        batch, last = self._take(asked)
+        if batch:
+            self._tell(self._settle, batch, self._commit(connection, batch))
+            if _size(self._log) > LONGEST_WAL:
+                _checkpoint(connection)
+        return bool(batch), last
 
     def _take(self, asked: list[_Entry] | None) -> tuple[list[_Entry], bool]:
         batch: list[_Entry] = []

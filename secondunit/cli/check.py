@@ -30,8 +30,8 @@ def check(as_json: bool) -> None:
         output.printed({"daemon": True, **found})
     else:
         for job in found["running"]:
-            click.echo(_line(job))
-        click.echo(_verdict(found))
+            output.say(_line(job))
+        output.say(_verdict(found))
     if not found["safe"]:
         sys.exit(UNKNOWN if found["safe"] is None else FAILED)
 

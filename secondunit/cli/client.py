@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-import click
+from secondunit.cli import output
+from secondunit.daemon.process.visible_text import visible
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -119,7 +120,7 @@ def ask(
 
 def fail(message: str) -> NoReturn:
     """End the command: it failed."""
-    click.echo(message, err=True)
+    output.say(message, err=True)
     sys.exit(FAILED)
 
 
@@ -130,9 +131,9 @@ async def _content(response: ClientResponse) -> Any:
     try:
         problem = json.loads(text)
     except ValueError:
-        raise DaemonRefused(f"the daemon answered {response.status}: {text[:200]}") from None
-    reasons = [f"  {fault['field']}: {fault['message']}" for fault in problem.get("errors", ())]
-    raise DaemonRefused("\n".join([str(problem["title"]), *reasons] if reasons else [str(problem["detail"])]))
+        raise DaemonRefused(f"the daemon answered {response.status}: {visible(text[:200])}") from None
+    reasons = [f"  {visible(fault['field'])}: {visible(fault['message'])}" for fault in problem.get("errors", ())]
+    raise DaemonRefused("\n".join([str(problem["title"]), *reasons] if reasons else [visible(problem["detail"])]))
 
 
 async def _messages(response: ClientResponse) -> AsyncIterator[Mapping[str, Any]]:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from secondunit.cli import output
+from secondunit.daemon.process.visible_text import visible
+
 if TYPE_CHECKING:
     from secondunit.daemon.config.loader import Config
 
@@ -37,14 +40,14 @@ def show(as_json: bool) -> None:
     for name, value in values.items():
         origin = found.origins.get(name.lower(), "default")
         text = value if isinstance(value, str) else json.dumps(value)
-        click.echo(f"{name:{width}}  {text}  " + click.style(f"({origin})", dim=True))
+        click.echo(f"{name:{width}}  {visible(text)}  " + click.style(f"({origin})", dim=True))
 
 
 @config.command()
 def check() -> None:
     """Say whether the daemon would start with these settings: 0, or 78 and every fault."""
     for warning in loaded().warnings:
-        click.echo(f"warning: {warning}", err=True)
+        output.say(f"warning: {warning}", err=True)
     click.echo("the settings are fine")
 
 
@@ -62,6 +65,6 @@ def loaded() -> Config:
             click.echo(f"no ./data here: this is about the service on {SERVICE_DATA}", err=True)
             return load({**os.environ, "STATE_DIRECTORY": str(SERVICE_DATA)})
     except BadConfig as error:
-        click.echo(str(error), err=True)
+        output.say(str(error), err=True)
         sys.exit(78)
     return found

@@ -154,7 +154,7 @@ def _moved(move: str, job_id: str | None, status: tuple[str, ...], types: tuple[
         return
     click.echo(f"{bulk['done']} jobs {'are queued again' if move == 'retry' else 'are cancelled'}")
     for refused in bulk["refused"]:
-        click.echo(f"not {refused['jobId']}: {refused['message']}", err=True)
+        output.say(f"not {refused['jobId']}: {refused['message']}", err=True)
 
 
 def _told(job: Any, as_json: bool) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from secondunit.daemon.process.visible_text import visible, visible_json
+
 COLORS = {"completed": "green", "partial": "yellow", "failed": "red", "cancelled": "magenta", "running": "cyan"}
 COLUMNS = ("JOB", "TYPE", "SOURCE", "STATUS", "PROGRESS", "ATTEMPT", "AGE", "INPUT", "MESSAGE")
 INPUTS = ("inputPath", "videoPath", "videoUrl", "url", "projectId")
@@ -19,12 +21,23 @@ Show = Callable[[Mapping[str, Any]], None]
 
 def table(jobs: Sequence[Mapping[str, Any]]) -> None:
     """Print jobs, one a line."""
-    rows = [COLUMNS, *(_row(job) for job in jobs)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    for row in rows:
+    columns([COLUMNS, *(_row(job) for job in jobs)], status=2)
+
+
+def columns(rows: Sequence[Sequence[str]], status: int | None = None) -> None:
+    """Print rows of cells under each other, one a line; the cells in the column `status` in their colours."""
+    shown = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
         cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
-        cells[2] = click.style(cells[2], fg=COLORS.get(row[2]))
+        if status is not None:
+            cells[status] = click.style(cells[status], fg=COLORS.get(row[status]))
         click.echo("  ".join(cells).rstrip())
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print text that may hold foreign words; its own line breaks stay."""
+    click.echo("\n".join(map(visible, text.split("\n"))), err=err)
 
 
 def page(found: Mapping[str, Any]) -> None:
@@ -39,7 +52,7 @@ def detail(job: Mapping[str, Any]) -> None:
     """Print everything there is to know of a job, leaving out what is not there."""
     for name, value in job.items():
         if value not in (None, [], {}):
-            text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+            text = visible(value) if isinstance(value, str) else _json(value, indent=2)
             click.echo(f"{name + ':':14}" + text.replace("\n", "\n" + " " * 14))
 
 
@@ -48,19 +61,20 @@ def deliveries(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         when = row["finishedAt"] or row["nextAt"]
         why = f"  {row['lastError']}" if row["lastError"] else ""
-        click.echo(f"{row['id']}  {row['kind']}  {row['status']}  tries {row['attempts']}  {when}  {row['url']}{why}")
+        told = f"{row['id']}  {row['kind']}  {row['status']}  tries {row['attempts']}  {when}  {row['url']}{why}"
+        click.echo(visible(told))
     if not rows:
         click.echo("nobody asked to be told")
 
 
 def printed(content: Any) -> None:
     """Print what the API gave, as JSON."""
-    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    click.echo(_json(content, indent=2))
 
 
 def line(event: Mapping[str, Any]) -> None:
     """Print an event as one line of JSON."""
-    click.echo(json.dumps(event, ensure_ascii=False))
+    click.echo(_json(event))
 
 
 def sentence(event: Mapping[str, Any]) -> None:
@@ -68,7 +82,8 @@ def sentence(event: Mapping[str, Any]) -> None:
     name = str(event["type"]).removeprefix("job:")
     share = f" {event['progress']:g} %" if name == "progress" else ""
     note = event.get("message") or event.get("phase") or ""
-    click.echo(f"{event.get('jobType', ''):10} {event.get('jobId', '')}  {name}{share}{': ' if note else ''}{note}")
+    told = f"{event.get('jobType', ''):10} {event.get('jobId', '')}  {name}{share}{': ' if note else ''}{note}"
+    click.echo(visible(told))
 
 
 def interactive() -> bool:
@@ -82,11 +97,12 @@ def bars() -> Iterator[Show]:
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("{task.fields[type]:10}"),
+        TextColumn("{task.fields[type]:10}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>5.1f} %"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[status]} [dim]{task.fields[note]}"),
+        TextColumn("{task.fields[status]}", markup=False),
+        TextColumn("{task.fields[note]}", markup=False, style="dim"),
     )
     known: dict[str, TaskID] = {}
     with Progress(*columns, transient=False) as progress:
@@ -100,7 +116,7 @@ def bars() -> Iterator[Show]:
                 known[job_id],
                 completed=100 if ended else event["progress"],
                 status=event["status"],
-                note=event.get("message") or event.get("phase") or "",
+                note=visible(str(event.get("message") or event.get("phase") or "")),
             )
 
         yield show
@@ -110,7 +126,7 @@ def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
     attempt = f"{job['attempt']}/{job['maxAttempts']}"
     note = (job.get("error") or {}).get("message") or job.get("message") or job.get("phase") or ""
     progress = f"{job['progress']:g} %"
-    told = str(note)[:60].replace("\n", " ")
+    told = str(note)[:60]
     age = _age(job["createdAt"])
     return job["jobId"], job["type"], source(job), job["status"], progress, attempt, age, _input(job), told
 
@@ -134,8 +150,11 @@ def _input(job: Mapping[str, Any]) -> str:
     payload = job.get("payload") or {}
     texts = [payload[name] for name in INPUTS if name in payload] + list(payload.values())
     told = next((text for text in texts if isinstance(text, str)), "")
-    told = told if len(told) <= WIDEST_INPUT else f"...{told[3 - WIDEST_INPUT :]}"
-    return told.replace("\n", " ")
+    return told if len(told) <= WIDEST_INPUT else f"...{told[3 - WIDEST_INPUT :]}"
+
+
+def _json(content: Any, indent: int | None = None) -> str:
+    return visible_json(json.dumps(content, indent=indent, ensure_ascii=False))
 
 
 def ids(jobs: Sequence[Mapping[str, Any]]) -> None:

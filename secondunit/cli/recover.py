@@ -43,7 +43,7 @@ def recover(timeout: int, dry_run: bool, yes: bool, as_json: bool) -> None:
     elif wanted:
         click.echo(f"{done['done']} jobs are queued again")
         for refused in done["refused"]:
-            click.echo(f"not {refused['jobId']}: {refused['message']}", err=True)
+            output.say(f"not {refused['jobId']}: {refused['message']}", err=True)
 
 
 def _recovered(stuck: list[dict[str, Any]]) -> dict[str, Any]:
@@ -73,9 +73,7 @@ def _show(stuck: list[dict[str, Any]]) -> None:
     for job in stuck:
         span = f"{job['stuckSeconds'] // 3600}h {job['stuckSeconds'] % 3600 // 60:02}m {job['stuckSeconds'] % 60:02}s"
         rows.append((job["jobId"], job["type"], output.source(job), job["updatedAt"], span))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    for row in rows:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    output.columns(rows)
 
 
 def _offline() -> Any:

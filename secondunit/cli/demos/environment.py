@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
+from secondunit.cli import output
 from secondunit.cli.client import NoDaemon, at
 
 READY_WITHIN = 30.0
@@ -142,4 +141,4 @@ def show_log(environment: DemoEnvironment) -> None:
     """Print how the daemon's log ends."""
     if environment.log.is_file():
         for line in environment.log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
-            click.echo(line, err=True)
+            output.say(line, err=True)

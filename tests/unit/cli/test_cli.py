@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -121,7 +122,7 @@ def test_no_help_shows_an_escape_that_was_meant_for_its_layout() -> None:
     ("payload", "shown"),
     [
         ({"outputDir": "/out", "inputPath": "/in/film.mp4"}, "/in/film.mp4"),
-        ({"n": 3, "place": "a\nb"}, "a b"),
+        ({"n": 3, "place": "a\nb"}, "a\nb"),  # which the table shows as it shows all foreign text
         ({"url": "https://example.org/" + "x" * 50 + "/end.mp4"}, "x" * 29 + "/end.mp4"),
         ({"n": 3}, ""),
         (None, ""),
@@ -142,3 +143,57 @@ def test_an_age_is_told_in_the_largest_unit_that_counts_two(seconds: float, age:
 def test_the_demos_find_their_examples_in_a_checkout() -> None:
     found = environment.examples("media/clip.mp4", "backend/server.mjs")
     assert (found / "media" / "still.jpg").is_file()
+
+
+FOREIGN = "\x1b]0;owned\x07a\nb\x9b31m\u202e\u2028c[red]\ud83d"
+
+
+def job_of(text: str) -> dict[str, Any]:
+    return {
+        "jobId": "job_a", "type": text, "status": "failed", "progress": 0, "attempt": 1, "maxAttempts": 2,
+        "createdAt": datetime.now(UTC).isoformat(), "payload": {"inputPath": text, text: [text]}, "message": text,
+        "phase": text, "error": {"class": "transient", "type": text, "message": text}, "missing": [text],
+    }  # fmt: skip
+
+
+def shown(capsys: pytest.CaptureFixture[str], lines: int) -> str:
+    """What was printed: so many lines, and nothing in them that a terminal would obey."""
+    told = "".join(capsys.readouterr())
+    assert told.replace("\n", "").isprintable(), repr(told)
+    assert told.count("\n") == lines, told
+    return told
+
+
+def test_foreign_text_forges_no_line_of_a_table_and_moves_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    job = job_of(FOREIGN)
+    output.table([job, job])
+    assert "\\x1b]0;owned" in shown(capsys, 3)
+    output.columns([("JOB", "SOURCE"), ("job_a", FOREIGN)])
+    shown(capsys, 2)
+    row = {"id": FOREIGN, "kind": FOREIGN, "status": "dead", "attempts": 3, "url": FOREIGN, "lastError": FOREIGN}
+    output.deliveries([row | {"finishedAt": None, "nextAt": FOREIGN}])
+    shown(capsys, 1)
+    output.sentence({"type": "job:progress", "progress": 1, "jobType": FOREIGN, "jobId": FOREIGN, "message": FOREIGN})
+    shown(capsys, 1)
+    output.detail({"status": "failed", "message": FOREIGN, "phase": FOREIGN})
+    shown(capsys, 3)
+
+
+def test_json_output_moves_no_terminal_and_means_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    for show in (output.printed, output.line):
+        show(job_of(FOREIGN))
+        told = capsys.readouterr().out
+        assert told.replace("\n", "").isprintable() and json.loads(told)["message"] == FOREIGN
+
+
+def test_what_is_said_keeps_its_own_lines_only(capsys: pytest.CaptureFixture[str]) -> None:
+    output.say("first\nsecond \x1b[2J\r", err=True)
+    assert shown(capsys, 2) == "first\nsecond \\x1b[2J\\r\n"
+
+
+def test_a_progress_bar_takes_foreign_text_for_text(capsys: pytest.CaptureFixture[str]) -> None:
+    event = {"type": "job:progress", "jobId": "a", "jobType": "[red]x", "progress": 1, "status": "running"}
+    with output.bars() as show:
+        show(event | {"message": "[link=http://evil.example]\x9b31m[/nothing]"})
+    told = capsys.readouterr().out
+    assert "[link=http://evil.example]" in told and "\\x9b31m" in told and "[red]x" in told

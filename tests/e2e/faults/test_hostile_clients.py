@@ -1,0 +1,77 @@
+"""Hostile clients: nobody else waits for them, and the daemon drains as if they were not there."""
+
+import gzip
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+
+from tests.e2e.faults.health_client import watching
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+NO_WAIT = 0.25
+SECONDS = 4.0
+HOST = b"Host: localhost\r\n"
+JSON = b"POST /api/jobs HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
+BOMB = gzip.compress(b" " * 200_000_000, 9)
+
+
+def packed(path: bytes) -> bytes:
+    head = b"POST %b HTTP/1.1\r\n" % path + HOST + b"Content-Type: application/json\r\nContent-Encoding: gzip\r\n"
+    return head + b"Content-Length: %d\r\n\r\n" % len(BOMB) + BOMB
+
+
+HOSTILE = {
+    "a bomb at /health": packed(b"/health"),
+    "a bomb at the queue": packed(b"/api/jobs"),
+    "a flood behind a refusal": b"POST /health HTTP/1.1\r\n"
+    + HOST
+    + b"Content-Length: 999999999\r\n\r\n"
+    + b" " * 2**20,
+    "many headers": b"GET / HTTP/1.1\r\n" + HOST + b"X: a\r\n" * 4000,
+    "TLS": bytes.fromhex("1603010200010001fc0303") + b"\xff" * 500,
+    "bad chunks": JSON + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "an odd weight": b"GET /api/openapi.json HTTP/1.1\r\n" + HOST + b"Accept-Encoding: gzip;q=1.2.3\r\n\r\n",
+}
+
+
+@contextmanager
+def attacked(port: int, request: bytes) -> Iterator[None]:
+    """Clients that send this again and again, each on a connection of its own."""
+    over = threading.Event()
+
+    def attack() -> None:
+        while not over.is_set():
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as line:
+                line.sendall(request)
+                line.recv(65536)
+            over.wait(0.02)
+
+    threads = [threading.Thread(target=attack) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("key", [{}, {"API_KEY": "k" * 32}], ids=["open", "with a key"])
+@pytest.mark.parametrize("what", HOSTILE)
+def test_nobody_waits_for_a_hostile_client_and_the_daemon_drains_under_it(
+    start: Any, what: str, key: dict[str, str]
+) -> None:
+    daemon = start(**key).ready()
+    with attacked(daemon.port, HOSTILE[what]):
+        with watching(daemon.port) as health:
+            threading.Event().wait(SECONDS)
+        assert health.p99 < NO_WAIT
+        daemon.signal(signal.SIGTERM)
+        assert daemon.ended(15) == 0
+    assert "Traceback" not in daemon.log

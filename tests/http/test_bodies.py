@@ -130,7 +130,7 @@ async def test_large_bodies_take_turns_and_small_ones_pass_them(harness: Any) ->
 
     first = asyncio.create_task(post(slowly()))
     await sent.wait()
-    second = asyncio.create_task(post(batch + b"}"))
+    second = asyncio.create_task(post(io.BytesIO(batch + b"}")))
     for _ in range(20):
         await harness.submit()
     assert not second.done()

@@ -1,0 +1,119 @@
+"""The bomb set: one daemon goes through all of it, serves others meanwhile, stays small, and ends when told to."""
+
+import gzip
+import http.client
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Daemon, served
+from tests.e2e.faults import bombs
+from tests.e2e.faults.health_client import watching
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+MOST_MEMORY = 150 * 1024  # KiB
+SOON, SLOWER = 0.25, 5  # a machine that is busy with other things answers late by itself
+DRAINS_WITHIN = 20.0
+SAID = {
+    "/comments": bombs.answer(b"<!---->" * 40 + b"x"),
+    "/blanks": bombs.answer(b"", status="404 " + " " * 24_000),
+    "/reason": bombs.answer(b"", status="503 " + " " * 7_500),
+    "/playlist": bombs.answer(b"#EXTM3U\n" + b"#EXTINF:1,\nx.ts\n" * 300_000, "application/vnd.apple.mpegurl"),
+}
+GZIP = {"Content-Encoding": "gzip"}
+BODIES: list[tuple[str, bytes, dict[str, str]]] = [
+    ("/api/jobs", gzip.compress(b" " * 200_000_000, 9), GZIP),
+    ("/health", gzip.compress(b" " * 200_000_000, 9), GZIP),
+    ("/api/jobs/batch", gzip.compress(b" " * 200_000_000, 9), GZIP),
+    ("/api/jobs", b"[" * 1_000_000, {}),
+    ("/api/jobs", b'{"a":' * 200_000, {}),
+    ("/api/jobs", b'{"type":' + b"9" * 1_000_000 + b"}", {}),
+    ("/api/jobs/batch", b'{"jobs":[' + b"[]," * 5_000_000 + b"[]]}", {}),
+    ("/api/jobs/batch", b'{"jobs":["' + b"\\n" * 8_000_000 + b'"]}', {}),
+]
+
+
+@pytest.fixture
+def speaker() -> Iterator[bombs.Speaker]:
+    speaker = bombs.Speaker(SAID)
+    with served(speaker):
+        yield speaker
+
+
+def post(daemon: Daemon, path: str, body: bytes, headers: dict[str, str]) -> int:
+    """The status of the answer; 0 where the connection was shut before the body was all sent."""
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=60)
+    try:
+        connection.request("POST", path, body, {"Content-Type": "application/json", **headers})
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+def jobs_of(daemon: Daemon, speaker: bombs.Speaker, folder: Path) -> list[str]:
+    """Jobs whose inputs are bombs."""
+    (folder / "bomb.png").write_bytes(bombs.png(8000))
+    if bombs.huge_video(folder / "bomb.mp4") is None:
+        pytest.skip("NO DAEMON GOES THROUGH THE BOMB SET: no ffmpeg that encodes H.264")
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("webp", {"inputPath": str(folder / "bomb.png"), "outputPath": str(folder / "picture.webp")}),
+        *(
+            ("thumbnail", {"videoPath": str(folder / "bomb.mp4"), "outputPath": str(folder / f"still.{kind}")})
+            for kind in ("avif", "webp", "jpg")
+        ),
+        *(
+            ("download", {"url": speaker.url + path, "outputPath": str(folder / f"{path[1:]}.mp4"), "mode": mode})
+            for path, mode in [*((path, "http") for path in SAID), ("/blanks", "ytdlp"), ("/comments", "ytdlp")]
+        ),
+    ]
+    answers = [
+        daemon.call("POST", "/api/jobs", {"type": type, "payload": payload, "retryPolicy": {"maxRetries": 0}})
+        for type, payload in asked
+    ]
+    assert {answer.status for answer in answers} == {201}, answers
+    return [answer.body["jobId"] for answer in answers]
+
+
+def batches(daemon: Daemon) -> None:
+    """Four clients send 16 MB each at once."""
+    body = bombs.batch(16)
+    clients = [threading.Thread(target=post, args=(daemon, "/api/jobs/batch", body, {})) for _ in range(4)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+
+
+def most_memory(daemon: Daemon) -> int:
+    """The most memory that the daemon itself ever had, in KiB."""
+    status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
+def test_a_daemon_goes_through_the_bomb_set(start: Any, speaker: bombs.Speaker) -> None:
+    daemon = start(ALLOW_PRIVATE_ADDRESSES="127.0.0.0/8", RATE_LIMIT="off", MAX_QUEUED_JOBS="100000").ready()
+    folder = daemon.data / "media"
+    with watching(daemon.port) as idle:
+        time.sleep(2)
+    with watching(daemon.port) as client:
+        jobs = jobs_of(daemon, speaker, folder)
+        statuses = [post(daemon, *body) for body in BODIES]
+        batches(daemon)
+        for job in jobs:
+            daemon.until(job, "completed", "failed", within=60)
+    assert all(status == 0 or 400 <= status < 500 for status in statuses), statuses
+    print(f"p99 {client.p99:.3f} s, {idle.p99:.3f} s before; {most_memory(daemon)} KiB")
+    assert client.p99 < max(SOON, SLOWER * idle.p99)
+    assert most_memory(daemon) < MOST_MEMORY
+    began = time.monotonic()
+    daemon.signal(signal.SIGTERM)
+    assert daemon.ended(DRAINS_WITHIN) == 0
+    assert time.monotonic() - began < DRAINS_WITHIN
+    assert "Traceback" not in daemon.log

@@ -152,7 +152,11 @@ def test_a_move_over_many_counts_the_moved_and_names_the_others() -> None:
 
 def test_a_job_of_the_backend_s_names_it_there_wherever_the_job_is_shown() -> None:
     job = replace(JOB, source="backend", labels={"analysis_id": "a-1", "video_url": "https://x/"})
-    shown: list[Any] = [serialize.detail(job, REGISTRY), *serialize.reset([job]).jobs, *serialize.stuck([job], NOW).jobs]
+    shown: list[Any] = [
+        serialize.detail(job, REGISTRY),
+        *serialize.reset([job]).jobs,
+        *serialize.stuck([job], NOW).jobs,
+    ]
     assert [(one.source, one.source_id) for one in shown] == [("backend", "a-1")] * 3
     assert (
         output.source(to_builtins(shown[0])) == "backend a-1"

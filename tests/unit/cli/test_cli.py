@@ -165,7 +165,7 @@ def shown(capsys: pytest.CaptureFixture[str], lines: int) -> str:
 
 
 def test_foreign_text_forges_no_line_of_a_table_and_moves_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    job = job_of(FOREIGN)
+    job = job_of(FOREIGN) | {"source": FOREIGN, "sourceId": FOREIGN}
     output.table([job, job])
     assert "\\x1b]0;owned" in shown(capsys, 3)
     output.columns([("JOB", "SOURCE"), ("job_a", FOREIGN)])

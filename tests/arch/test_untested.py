@@ -14,7 +14,6 @@ THROUGH_OTHERS = {
     "secondunit.daemon.main": "the process: tests/e2e starts and ends it",
     "secondunit.daemon.wiring.": "puts the daemon together: tests/e2e starts it whole",
     "secondunit.daemon.http.contract.video_requests": "tests/http/test_videos_api.py calls it over a socket",
-    "secondunit.daemon.http.transport.encoded_bodies": "tests/http sends packed bodies over sockets",
     "secondunit.daemon.http.transport.request_heads": "tests/http sends odd heads over sockets",
     "secondunit.daemon.process.dead_man_switch": "test_dead_man_switch.py runs it in a process of its own",
     "secondunit.daemon.http.endpoints.": "tests/http calls each over a socket",

@@ -17,6 +17,12 @@ def instant(at: datetime | None) -> str | None:
     return (at if at.tzinfo is UTC else at.astimezone(UTC)).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+@overload
+def milliseconds(span: timedelta) -> int: ...
+@overload
+def milliseconds(span: None) -> None: ...
+@overload
+def milliseconds(span: timedelta | None) -> int | None: ...
 def milliseconds(span: timedelta | None) -> int | None:
     """A span as whole milliseconds."""
     return None if span is None else span // timedelta(milliseconds=1)

@@ -52,11 +52,11 @@ class Runtime:
 
 
 class Execution:
-    """The run of one lease. `stop` ends it early with a given outcome, `lose` without writing anything.
+    """The run of one lease, claimed at `began` (monotonic seconds).
 
-    `on_settling` is called, and `settling` set, once the handler is gone and its outcome is on its way to the store.
-    `left` is the handler if it went on although it was told to stop, and told again: nothing but the end of the process
-    can end it, so it is left to itself.
+    `stop` ends it early with a given outcome, `lose` without writing anything. `on_settling` is called, and `settling`
+    set, once the handler is gone and its outcome is on its way to the store. `left` is the handler if it went on though
+    it was told to stop, and told again: nothing but the end of the process can end it, so it is left to itself.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Execution:
         lease: Lease,
         spec: HandlerSpec,
         runtime: Runtime,
+        began: float,
         on_settling: Callable[[], None] = lambda: None,
     ) -> None:
         self.job = job
@@ -74,6 +75,7 @@ class Execution:
         self._on_settling = on_settling
         self._spec = spec
         self._runtime = runtime
+        self._began = began
         self._verdict: Outcome | None = None
         self._lost = False
         self._work: asyncio.Task[Outcome] | None = None
@@ -243,7 +245,8 @@ class Execution:
         runtime = self._runtime
 
         def settle(job: Job) -> Change:
-            return state.settle(job, outcome, runtime.random, runtime.clock.now())
+            took = timedelta(seconds=runtime.clock.monotonic() - self._began)
+            return state.settle(job, outcome, runtime.random, runtime.clock.now(), took)
 
         self.settling = True
         self._on_settling()

@@ -76,7 +76,10 @@ class Lease(Value, frozen=True):
 
 
 class Run(Value, frozen=True):
-    """One finished run of a job, for its history; `outcome` is a word such as "failed" or "interrupted"."""
+    """One finished run of a job, for its history; `outcome` is a word such as "failed" or "interrupted".
+
+    `took` is how long it ran by a clock that is never set; by the wall's where the daemon did not live to see its end.
+    """
 
     attempt: int
     epoch: int
@@ -84,6 +87,7 @@ class Run(Value, frozen=True):
     finished_at: datetime
     outcome: str
     error: JobError | None = None
+    took: timedelta = timedelta(0)
 
 
 class Job(Submission, frozen=True, kw_only=True):
@@ -92,7 +96,8 @@ class Job(Submission, frozen=True, kw_only=True):
     `attempt` numbers the current or next attempt, from 1. `reclaims` counts runs the daemon died under since the last
     finished step, `interruptions` runs that were stopped at no cost. `progress` is 0 to 1. `seq` is the order of
     submission, 0 until stored. `sharers` counts the callers that one deduplicated job serves. `run_at` is when the next
-    attempt may start.
+    attempt may start. `started_at` is that of its last run; over its whole life, retries by hand too,
+    `first_started_at` stays and `worked` sums all runs.
     """
 
     id: JobId
@@ -104,6 +109,8 @@ class Job(Submission, frozen=True, kw_only=True):
     seq: int = 0
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    first_started_at: datetime | None = None
+    worked: timedelta = timedelta(0)
     attempt: int = 1
     reclaims: int = 0
     interruptions: int = 0
@@ -120,6 +127,11 @@ class Job(Submission, frozen=True, kw_only=True):
     sharers: int = 1
     runs: Sequence[Run] = ()
 
+    @property
+    def duration(self) -> timedelta | None:
+        """How long the last run of an ended job took; None if it never ran."""
+        return self.runs[-1].took if self.status.ended and self.started_at and self.runs else None
+
 
 EventName = Literal["queued", "started", "progress", "retrying", "completed", "partial", "failed", "cancelled", "data"]
 
@@ -128,7 +140,7 @@ class Event(Value, frozen=True):
     """Something that happened to a job, as its readers see it.
 
     Lifecycle events are stored and have a `seq` above 0, the order in which every reader gets them. `progress` and
-    `data` (what a handler publishes by `ctx.partial`) are live only: `seq` 0.
+    `data` (what a handler publishes by `ctx.partial`) are live only: `seq` 0. One that ends a run has its `duration`.
     """
 
     job_id: JobId
@@ -142,6 +154,7 @@ class Event(Value, frozen=True):
     attempt: int = 1
     error: JobError | None = None
     run_at: datetime | None = None
+    duration: timedelta | None = None
     data: Any = None
     seq: int = 0
 

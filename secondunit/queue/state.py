@@ -72,6 +72,7 @@ def start(job: Job, boot: str, ttl: timedelta, now: datetime) -> Change:
         lease=Lease(job.id, epoch, boot, now + ttl),
         run_at=None,
         started_at=now,
+        first_started_at=job.first_started_at or now,
         updated_at=now,
         progress=0.0,
         phase=None,
@@ -96,30 +97,33 @@ def progressed(job: Job, now: datetime) -> Event:
     return _event(job, "progress", now)
 
 
-def settle(job: Job, outcome: Outcome, random: Random, now: datetime) -> Change:
-    """End the run that holds the job's lease; a wish to cancel wins over everything but finished work."""
+def settle(job: Job, outcome: Outcome, random: Random, now: datetime, took: timedelta | None = None) -> Change:
+    """End the run that holds the job's lease; a wish to cancel wins over everything but finished work.
+
+    `took` is how long it ran, by a clock that is never set.
+    """
     match outcome:
         case Completed(result):
-            return _end(job, Status.COMPLETED, now, result=result, progress=1.0)
+            return _end(job, Status.COMPLETED, now, took, result=result, progress=1.0)
         case Partial(result, missing):
-            return _end(job, Status.PARTIAL, now, result=result, missing=missing, progress=1.0)
+            return _end(job, Status.PARTIAL, now, took, result=result, missing=missing, progress=1.0)
         case Stopped():
-            return _cancelled(job, now)
+            return _cancelled(job, now, took)
         case _ if job.cancel_requested:
-            return _cancelled(job, now)
+            return _cancelled(job, now, took)
         case Failed(error, asked):
             delay = job.retry.delay(job.attempt, random) if outcome.retryable else None
             if delay is None:
-                return _end(job, Status.FAILED, now, error=error)
+                return _end(job, Status.FAILED, now, took, error=error)
             delay = max(delay, asked or delay)
             again = replace(job, attempt=job.attempt + 1, error=error)
-            return _requeue(again, "retrying", now, _run(job, "failed", now, error), error.message, now + delay)
+            return _requeue(again, "retrying", now, _run(job, "failed", now, took, error), error.message, now + delay)
         case Postpone(delay, why):
             waits = replace(job, interruptions=job.interruptions + 1)
-            return _requeue(waits, "queued", now, _run(job, "postponed", now), why, now + delay)
+            return _requeue(waits, "queued", now, _run(job, "postponed", now, took), why, now + delay)
         case Released(why):
             back = replace(job, interruptions=job.interruptions + 1)
-            return _requeue(back, "queued", now, _run(job, "interrupted", now), why)
+            return _requeue(back, "queued", now, _run(job, "interrupted", now, took), why)
 
 
 def expire(job: Job, now: datetime) -> Change:
@@ -199,22 +203,23 @@ def in_doubt(job: Job, step: str, sends: int, now: datetime) -> Change:
     return with_stats(job, {"in_doubt": doubts}, now)
 
 
-def _cancelled(job: Job, now: datetime) -> Change:
+def _cancelled(job: Job, now: datetime, took: timedelta | None = None) -> Change:
     error = JobError("cancelled", "cancelled", "cancelled on request")
-    return _end(job, Status.CANCELLED, now, error=error)
+    return _end(job, Status.CANCELLED, now, took, error=error)
 
 
 def _end(
     job: Job,
     status: Status,
     now: datetime,
+    took: timedelta | None = None,
     *,
     result: Any = None,
     missing: Any = None,
     error: JobError | None = None,
     progress: float | None = None,
 ) -> Change:
-    runs = (*job.runs, _run(job, status.value, now, error))[-RUNS_KEPT:] if job.lease else job.runs
+    run = _run(job, status.value, now, took, error) if job.lease else None
     job = replace(
         job,
         status=status,
@@ -227,9 +232,9 @@ def _end(
         error=error,
         progress=job.progress if progress is None else progress,
         message=error.message if error else None,
-        runs=runs,
+        **_history(job, run),
     )
-    return Change(job, _event(job, cast(EventName, status.value), now), _notice(job, now))
+    return Change(job, _event(job, cast(EventName, status.value), now, run), _notice(job, now))
 
 
 def _requeue(
@@ -244,16 +249,22 @@ def _requeue(
         progress=0.0,
         phase=None,
         message=message,
-        runs=(*job.runs, run)[-RUNS_KEPT:],
+        **_history(job, run),
     )
-    return Change(job, _event(job, name, now))
+    return Change(job, _event(job, name, now, run))
 
 
-def _run(job: Job, outcome: str, now: datetime, error: JobError | None = None) -> Run:
-    return Run(job.attempt, job.epoch, job.started_at or now, now, outcome, error)
+def _run(job: Job, outcome: str, now: datetime, took: timedelta | None = None, error: JobError | None = None) -> Run:
+    started = job.started_at or now
+    took = max(now - started if took is None else took, timedelta(0))
+    return Run(job.attempt, job.epoch, started, now, outcome, error, took)
 
 
-def _event(job: Job, name: EventName, now: datetime) -> Event:
+def _history(job: Job, run: Run | None) -> dict[str, Any]:
+    return {"runs": (*job.runs, run)[-RUNS_KEPT:], "worked": job.worked + run.took} if run else {}
+
+
+def _event(job: Job, name: EventName, now: datetime, run: Run | None = None) -> Event:
     return Event(
         job_id=job.id,
         job_type=job.type,
@@ -266,13 +277,13 @@ def _event(job: Job, name: EventName, now: datetime) -> Event:
         attempt=job.attempt,
         error=job.error,
         run_at=job.run_at,
+        duration=run.took if run else None,
     )
 
 
 def _notice(job: Job, now: datetime) -> Notice | None:
     if job.target is None:
         return None
-    duration = now - job.started_at if job.started_at else None
     return Notice(
         target=job.target,
         job_id=job.id,
@@ -282,7 +293,7 @@ def _notice(job: Job, now: datetime) -> Notice | None:
         at=now,
         result=job.result,
         error=job.error,
-        duration=duration,
+        duration=job.duration,
         source=job.source,
         labels=job.labels,
     )

@@ -116,13 +116,14 @@ class Worker:
         limit = self._most - sum(not execution.settling for execution in self._running)
         self._early.clear()
         try:
+            began = runtime.clock.monotonic()
             jobs = await runtime.store.claim(room, limit, self.boot, self.ttl, runtime.clock.now())
         except StoreFull:
             return ()  # nothing can start until there is room on the disk; the next round looks again
         for job in jobs:
             if job.lease is None:
                 continue
-            execution = Execution(job, job.lease, self._registry[job.type], runtime, self._wake.set)
+            execution = Execution(job, job.lease, self._registry[job.type], runtime, began, self._wake.set)
             before = [other for other in self._running if other.job.id == job.id]
             self._running.append(execution)
             tasks.create_task(self._run(execution, before), name=f"run {job.id}")

@@ -1,21 +1,24 @@
 """Looking at jobs, and moving them."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from secondunit.daemon.delivery.webhooks import callback_body
 from secondunit.queue import state
 from secondunit.queue.errors import Saturated, StoreBroken, StoreFull
-from secondunit.queue.model import Job
+from secondunit.queue.model import Change, Job
 from secondunit.queue.outcome import Completed, Failed, JobError, Partial
 from secondunit.testing.jobs import submit
 
 FLAKY = Failed(JobError("transient", "flaky", "try again"))
 BROKEN = Failed(JobError("deterministic", "broken", "it is broken"))
 FIELDS = """jobId type status priority progress phase message attempt maxAttempts payload result missing error stats
-createdAt updatedAt startedAt finishedAt duration runAt dependsOn attempts source sourceId""".split()
+createdAt updatedAt startedAt finishedAt duration firstStartedAt totalDuration runAt dependsOn attempts source
+sourceId""".split()
 NOWHERE = "job_" + "a" * 26
 
 
@@ -24,8 +27,8 @@ async def test_a_fresh_job_has_every_field_and_null_where_nothing_is_known(harne
     assert sorted(job) == sorted(FIELDS)
     unknown = [name for name, value in job.items() if value is None]
     assert unknown == [
-        "phase", "message", "error", "startedAt", "finishedAt", "duration", "runAt", "sourceId", "result", "missing",
-        "stats",
+        "phase", "message", "error", "startedAt", "finishedAt", "duration", "firstStartedAt", "totalDuration", "runAt",
+        "sourceId", "result", "missing", "stats",
     ]  # fmt: skip
     assert (job["progress"], job["attempt"], job["maxAttempts"], job["attempts"]) == (0, 1, 6, [])
 
@@ -262,3 +265,22 @@ async def test_a_name_that_is_no_unicode_does_not_break_an_answer(harness: Any) 
     await harness.settle(job_id, Completed({"outputPath": b"/a\xff".decode("utf-8", "surrogateescape")}))
     job = await harness.call("GET", f"/api/jobs/{job_id}")
     assert job["result"]["outputPath"] == "/a?"
+
+
+async def test_a_duration_is_the_same_wherever_it_is_told(harness: Any) -> None:
+    job_id = await harness.submit(callback="https://example.com/done")
+    lease = await harness.start(job_id)
+    took = timedelta(microseconds=1_234_600)
+    now = harness.clock.now() + timedelta(hours=1)
+
+    def settle(job: Job) -> Change:
+        return state.settle(job, Completed({}), harness.rng, now, took)
+
+    await harness.store.change(job_id, settle, lease=lease)
+    shown = await harness.call("GET", f"/api/jobs/{job_id}")
+    [listed] = (await harness.call("GET", "/api/jobs"))["jobs"]
+    [delivery] = await harness.store.outbox.of_job(job_id)
+    [attempt] = shown["attempts"]
+    told = [shown["duration"], listed["duration"], callback_body(delivery.notice)["duration"], attempt["duration"]]
+    assert told == [1234] * 4
+    assert (shown["totalDuration"], shown["firstStartedAt"]) == (1234, shown["startedAt"])

@@ -11,6 +11,7 @@ from standardwebhooks.webhooks import Webhook
 from yarl import URL
 
 from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater
+from secondunit.daemon.formats import milliseconds
 from secondunit.handlers.tools.http_statuses import MAY_NAME_A_WAIT
 from secondunit.handlers.tools.network.session import refusal, retry_after
 from secondunit.queue.clock import Clock
@@ -92,14 +93,14 @@ def signer(secret: str | None) -> Webhook | None:
 
 def callback_body(notice: Notice) -> dict[str, Any]:
     """What a receiver is told; `duration` in ms."""
-    error, took = notice.error, notice.duration
+    error = notice.error
     return {
         "jobId": notice.job_id,
         "type": notice.job_type,
         "status": notice.status.value,
         "result": notice.result,
         "error": error and {"class": error.kind, "type": error.type, "message": error.message},
-        "duration": None if took is None else round(took / timedelta(milliseconds=1)),
+        "duration": milliseconds(notice.duration),
     }
 
 

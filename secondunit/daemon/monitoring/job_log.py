@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import structlog
 
 from secondunit.daemon.automation.partial_retry import RetriedByItself
 from secondunit.daemon.config.settings import Settings
+from secondunit.daemon.formats import milliseconds
 from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import (
     Fact,
@@ -128,25 +130,28 @@ class JobLog:
             job_id=event.job_id,
             type=event.job_type,
             phase=event.phase,
-            elapsed_ms=None if elapsed is None else round(elapsed * 1000),
+            elapsed_ms=milliseconds(elapsed),
             status=event.status.value,
             attempt=event.attempt,
             **_details(event),
         )
 
-    def _elapsed(self, event: Event) -> float | None:
+    def _elapsed(self, event: Event) -> timedelta | None:
         now = self._clock.monotonic()
         if event.name == "started":
             self._started[event.job_id] = now
             return None
-        begun = self._started.get(event.job_id) if event.name == "progress" else self._started.pop(event.job_id, None)
-        return None if begun is None else now - begun
+        if event.name == "progress":
+            begun = self._started.get(event.job_id)
+            return None if begun is None else timedelta(seconds=now - begun)
+        self._started.pop(event.job_id, None)
+        return event.duration
 
 
-def sentence(event: Event, elapsed: float | None) -> str:
+def sentence(event: Event, elapsed: timedelta | None) -> str:
     """The event as a person would tell it."""
     job = f"{event.job_type} job {event.job_id}"
-    took = "" if elapsed is None else f" after {elapsed:.1f} s"
+    took = "" if elapsed is None else f" after {elapsed.total_seconds():.1f} s"
     why = f": {event.error.message}" if event.error else ""
     match event.name:
         case "queued":

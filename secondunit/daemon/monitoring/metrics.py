@@ -38,8 +38,7 @@ class Metrics:
         ProcessCollector(namespace=PREFIX, registry=self.registry)
         self._clock = clock
         self._listeners: dict[type[Fact], Callable[[Fact], None]] = {}
-        self._ready: OrderedDict[JobId, datetime] = OrderedDict()
-        self._started: dict[JobId, datetime] = {}
+        self._ready: OrderedDict[JobId, float] = OrderedDict()
         self._count_jobs()
         self._count_work()
         self._count_errands()
@@ -129,27 +128,30 @@ class Metrics:
         self._on(ConditionsSeen, seen)
 
     def _jobs_moved(self, fact: JobsMoved) -> None:
-        now = self._clock.now()
+        now = self._clock.monotonic()
         for event in fact.events:
             if event.name in END_STATUSES:
                 self._jobs.labels(event.job_type, event.name).inc()
             self._time(event, now)
 
-    def _time(self, event: Event, now: datetime) -> None:
-        """Work out how long jobs wait and run; what began before this process is left out."""
+    def _time(self, event: Event, now: float) -> None:
+        """Tell how long a run took, and work out how long jobs wait, but for those that waited before this process."""
+        if event.duration is not None:
+            self._duration.labels(event.job_type).observe(event.duration.total_seconds())
         if event.name == "started":
-            self._started[event.job_id] = now
-            if ready := self._ready.pop(event.job_id, None):
-                self._wait.labels(event.job_type).observe(max((now - ready).total_seconds(), 0.0))
+            ready = self._ready.pop(event.job_id, None)
+            if ready is not None:
+                self._wait.labels(event.job_type).observe(max(now - ready, 0.0))
             return
         if event.name in ("queued", "retrying", *END_STATUSES):
             self._ready.pop(event.job_id, None)
-            if started := self._started.pop(event.job_id, None):
-                self._duration.labels(event.job_type).observe((now - started).total_seconds())
         if event.name in ("queued", "retrying"):
-            self._ready[event.job_id] = event.run_at or now
+            self._ready[event.job_id] = now if event.run_at is None else now + self._until(event.run_at)
             if len(self._ready) > WAITING_KEPT:
                 self._ready.popitem(last=False)
+
+    def _until(self, at: datetime) -> float:
+        return max((at - self._clock.now()).total_seconds(), 0.0)
 
     def _counter(self, name: str, text: str, *labels: str) -> "_Family[Counter]":
         return _Family(Counter(name, text, labels, namespace=PREFIX, registry=self.registry))

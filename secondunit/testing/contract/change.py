@@ -13,11 +13,13 @@ from secondunit.queue.outcome import Completed, JobError, Partial, Postpone, Rel
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import Store
 from secondunit.testing.jobs import (
+    ALL,
     BOOT,
     BROKEN,
     CALLBACK,
     FLAKY,
     NOW,
+    NoJitter,
     by,
     claim,
     claim_one,
@@ -65,6 +67,22 @@ class ChangeContract:
         assert [run.outcome for run in job.runs] == ["lost", "failed", "interrupted"]
         assert job.runs[1].error == JobError("transient", "flaky", "try again") == job.error
         assert job.stats == {"tokens": 12, "cost": 0.25}
+
+    async def test_how_long_runs_took_is_kept_whatever_the_clock_was_set_to(self, store: Store) -> None:
+        heard = listened(store)
+        lease = await start(store, "a", retry=RetryPolicy(5), target=CALLBACK)
+        took = [timedelta(seconds=1.5), timedelta(microseconds=7)]
+        await store.change("a", by(state.settle, FLAKY, NoJitter(), later(3600), took[0]), lease=lease)
+        lease = await claim_one(store, "a", at=later(7200))
+        done = Completed({"ok": True})
+        job = await store.change("a", by(state.settle, done, NoJitter(), later(-3600), took[1]), lease=lease)
+        assert await store.get("a") == job
+        assert ([run.took for run in job.runs], job.worked, job.duration) == (took, sum(took, timedelta()), took[1])
+        assert (job.first_started_at, job.started_at) == (NOW, later(7200))
+        [delivery] = await store.outbox.of_job("a")
+        assert delivery.notice.duration == took[1]
+        told = [event.duration for event in await store.events(0, ALL, 100)]
+        assert told == [None, None, took[0], None, took[1]] == [event.duration for event in heard]
 
     async def test_a_decision_that_refuses_changes_nothing(self, store: Store) -> None:
         lease = await start(store, "a", target=CALLBACK)

@@ -39,6 +39,7 @@ def test_nothing_runs_twice_or_an_hour_late_when_the_clock_is_set(
     marks = tmp_path / "marks"
     marks.mkdir()
     daemon = start(LEASE_SECONDS=str(LEASE), **set_clock("+0")).ready()
+    began_running = time.monotonic()
     running = daemon.submit(seconds=3600, marks=str(marks))
     daemon.until(running, "running")
     policy = {"maxRetries": 1, "initialDelay": 6000, "backoff": "fixed"}
@@ -57,3 +58,7 @@ def test_nothing_runs_twice_or_an_hour_late_when_the_clock_is_set(
     assert [mark.name for mark in marks.iterdir()] == ["1-1"]
     assert daemon.job(running)["status"] == "running" and daemon.job(running)["attempts"] == []
     assert daemon.call("DELETE", f"/api/jobs/{running}").status == 200
+    ran = (time.monotonic() - began_running) * 1000
+    stopped = daemon.job(running)
+    assert 0 < stopped["duration"] <= ran and stopped["duration"] > ran / 2, (stopped, ran)
+    assert stopped["totalDuration"] == stopped["duration"]

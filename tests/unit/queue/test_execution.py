@@ -13,7 +13,7 @@ from secondunit.queue.context import FULL_DISK_PAUSE
 from secondunit.queue.errors import StoreBroken, TypeUnavailable
 from secondunit.queue.execution import INSIST_EVERY, UNAVAILABLE_PAUSE, Execution
 from secondunit.queue.handler import HandlerSpec, JobContext
-from secondunit.queue.model import Job, Status
+from secondunit.queue.model import Filter, Job, Status
 from secondunit.queue.outcome import Deterministic, JobError, Partial, Postponed, Released, Transient
 from secondunit.queue.retry import RetryPolicy
 from secondunit.testing.jobs import claim, held, later, listened
@@ -32,7 +32,7 @@ class One(Rig):
     async def begin(self, **fields: Any) -> Execution:
         await self.submit("hls", **fields)
         [job] = await claim(self.store, 1, at=self.clock.now())
-        return Execution(job, held(job), self.spec, self.runtime)
+        return Execution(job, held(job), self.spec, self.runtime, self.clock.monotonic())
 
     async def ended(self, execution: Execution) -> Job:
         """The job after the run, which is to end without time passing."""
@@ -428,3 +428,18 @@ async def test_an_execution_that_is_cancelled_takes_its_handler_along() -> None:
     assert cleaned == [True] and execution.gone.is_set()
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert (await one.job(execution.job.id)).status is Status.RUNNING, "the next boot finds it"
+
+
+@pytest.mark.parametrize("step", [timedelta(hours=1), timedelta(hours=-1)])
+async def test_a_clock_that_is_set_changes_no_duration(step: timedelta) -> None:
+    async def run(ctx: JobContext, payload: Any) -> None:
+        await one.clock.sleep(5)
+
+    one = One(run)
+    execution, task = await one.running()
+    one.clock.set_wall(one.clock.now() + step)
+    await one.clock.advance(5)
+    await task
+    job = await one.job(execution.job.id)
+    [event] = [event for event in await one.store.events(0, Filter(), 10) if event.name == "completed"]
+    assert job.duration == event.duration == job.worked == timedelta(seconds=5)

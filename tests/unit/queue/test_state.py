@@ -318,3 +318,43 @@ def _moves_that_end_a_run() -> list[Callable[[Job], Change]]:
         lambda job: state.expire(job, NOW),
         lambda job: state.recover(job, NOW),
     ]
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_a_run_took_as_long_as_was_measured_whatever_the_clock_says(outcome: Outcome) -> None:
+    took = timedelta(seconds=7)
+    for now in (later(10), later(3610), later(-3600)):
+        change = state.settle(running(), outcome, NoJitter(), now, took)
+        assert (change.job.runs[-1].took, change.job.worked) == (took, took)
+        assert change.event is not None and change.event.duration == took
+        if change.notice:
+            assert change.notice.duration == change.job.duration == took
+
+
+def test_a_run_whose_end_nobody_measured_took_what_the_wall_clock_says_and_never_less_than_nothing() -> None:
+    for seconds, took in ((31, 30), (-3600, 0)):
+        job = state.expire(running(), later(seconds)).job
+        assert job.runs[-1].took == timedelta(seconds=took) == job.worked
+    assert state.settle(running(), BROKEN, NoJitter(), later(9), timedelta(seconds=-1)).job.duration == timedelta(0)
+
+
+def test_the_first_start_and_the_time_of_all_runs_outlive_retries() -> None:
+    job = state.settle(running(), FLAKY, NoJitter(), later(3), timedelta(seconds=2)).job
+    job = state.start(job, BOOT, TTL, later(60)).job
+    job = state.settle(job, BROKEN, NoJitter(), later(65), timedelta(seconds=5)).job
+    assert (job.first_started_at, job.started_at) == (later(1), later(60))
+    assert (job.duration, job.worked) == (timedelta(seconds=5), timedelta(seconds=7))
+    job = state.retry(job, later(100)).job
+    assert (job.first_started_at, job.started_at, job.duration, job.worked) == (
+        later(1),
+        None,
+        None,
+        timedelta(seconds=7),
+    )
+    assert state.cancel(job, later(101)).job.duration is None, "of its new life it never ran"
+
+
+def test_a_job_that_never_ran_took_no_time() -> None:
+    change = state.cancel(queued(), later(9))
+    assert (change.job.duration, change.job.worked, change.job.first_started_at) == (None, timedelta(0), None)
+    assert change.event is not None and change.event.duration is None

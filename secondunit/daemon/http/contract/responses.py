@@ -70,12 +70,17 @@ class Attempt(Answer):
     attempt: int
     started_at: Time
     finished_at: Time
+    duration: Milliseconds
     outcome: str
     error: Failure | None
 
 
 class Summary(Answer):
-    """Where a job stands. `duration` is that of the last run of an ended job.
+    """Where a job stands. `started_at` and, once the job has ended, `duration` are those of its last run.
+
+    `first_started_at` is that of its first run, and `total_duration` the time of all its finished runs together, in its
+    whole life: waits between them do not count, runs before a retry by hand do. Durations are measured by a clock that
+    is never set; where the daemon did not live to see a run's end, by the wall's, and never below 0.
 
     `source` is who had it done ("api", "backend"), `source_id` what it is called there.
     """
@@ -95,6 +100,8 @@ class Summary(Answer):
     started_at: Time | None
     finished_at: Time | None
     duration: Milliseconds | None
+    first_started_at: Time | None
+    total_duration: Milliseconds | None
     run_at: Time | None
     source: str
     source_id: str | None

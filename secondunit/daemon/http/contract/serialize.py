@@ -56,7 +56,9 @@ def summary(job: Job) -> responses.Summary:
         updated_at=instant(job.updated_at),
         started_at=instant(job.started_at),
         finished_at=instant(job.finished_at),
-        duration=milliseconds(_duration(job)),
+        duration=milliseconds(job.duration),
+        first_started_at=instant(job.first_started_at),
+        total_duration=milliseconds(job.worked) if job.runs else None,
         run_at=instant(job.run_at),
         source=job.source,
         source_id=job.labels.get("analysis_id"),  # the poller's label
@@ -229,15 +231,12 @@ def backup(snapshot: Snapshot) -> responses.Backup:
     return responses.Backup(str(snapshot.path), snapshot.size, snapshot.jobs)
 
 
-def _duration(job: Job) -> timedelta | None:
-    return job.finished_at - job.started_at if job.started_at and job.finished_at else None
-
-
 def _attempt(run: Run) -> responses.Attempt:
     return responses.Attempt(
         attempt=run.attempt,
         started_at=instant(run.started_at),
         finished_at=instant(run.finished_at),
+        duration=milliseconds(run.took),
         outcome=run.outcome,
         error=failure(run.error),
     )

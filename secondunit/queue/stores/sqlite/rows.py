@@ -16,6 +16,7 @@ from secondunit.queue.outcome import JobError
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import CacheEntry, Delivery, Step
 from secondunit.queue.stores.sqlite.columns import Codec, Column, Part, Row, decoder, encoder, names
+from secondunit.queue.value import replace
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -61,6 +62,7 @@ def _load_error(text: str) -> JobError:
 
 TIME, TIME_OR_NONE = Codec(micros, moment), Codec(micros, moment, "None")
 SPAN, SPAN_OR_NONE = Codec(_length, _span), Codec(_length, _span, "None")
+WORKED = Codec(lambda span: span // MICROSECOND or None, lambda length: timedelta(microseconds=length or 0))
 JSON, JSON_OR_NONE, JSON_OR_EMPTY = Codec(dump, load), Codec(dump, load, "None"), Codec(dump, load, "{}")
 BOOL, STATUS = Codec(int, bool), Codec(None, STATUSES.__getitem__)
 ERROR = Codec(astuple, _error, "None")  # within JSON
@@ -74,7 +76,9 @@ RUN = (
     Column("finished_at", TIME),
     Column("outcome"),
     Column("error", ERROR),
+    Column("took", SPAN),
 )
+TOOK = len(RUN) - 1
 _run_values = encoder(RUN)
 _run_from = lru_cache(maxsize=4)(
     lambda length: decoder(Run, RUN[:length])
@@ -86,7 +90,14 @@ def _dump_runs(runs: Any) -> str:
 
 
 def _load_runs(text: str) -> tuple[Run, ...]:
-    return tuple(_run_from(len(row))(row) for row in load(text))
+    return tuple(map(_run, load(text)))
+
+
+def _run(row: Row) -> Run:
+    run: Run = _run_from(len(row))(row)
+    if len(row) > TOOK:
+        return run
+    return replace(run, took=max(run.finished_at - run.started_at, timedelta(0)))  # nobody had measured it
 
 
 def _delayed(job: Job) -> int:
@@ -147,6 +158,8 @@ MOVING = (
     Column("stats", JSON_OR_NONE),
     Column("sharers"),
     Column("runs", Codec(_dump_runs, _load_runs, "()")),
+    Column("first_started_at", TIME_OR_NONE),
+    Column("worked", WORKED),
     *PLACE,
 )
 JOB = (Column("seq"), *FIXED, *MOVING)
@@ -159,7 +172,17 @@ JOB_PARTS = (
 JOB_COLUMNS = ", ".join(names(JOB))
 fixed_values: Callable[[Job], Row] = encoder(FIXED)
 moving_values: Callable[[Job], Row] = encoder(MOVING)
-job_from: Callable[[Row], Job] = decoder(Job, JOB, JOB_PARTS)
+_job_from = decoder(Job, JOB, JOB_PARTS)
+
+
+def job_from(row: Row) -> Job:
+    """A job from a row of JOB; of one that is older than these columns, its first start and the time of all runs."""
+    job: Job = _job_from(row)
+    if job.first_started_at or job.worked or not (job.runs or job.started_at):
+        return job
+    first = job.runs[0].started_at if job.runs else job.started_at
+    return replace(job, first_started_at=first, worked=sum((run.took for run in job.runs), timedelta(0)))
+
 
 EVENT = (
     Column("seq"),
@@ -172,6 +195,7 @@ EVENT = (
     Column("attempt"),
     Column("error", ERROR_TEXT),
     Column("run_at", TIME_OR_NONE),
+    Column("duration", SPAN_OR_NONE),
 )
 event_values: Callable[[Event], Row] = encoder(EVENT)
 # from a row of EVENT, then the job's id and type

@@ -120,7 +120,7 @@ def test_the_body_says_what_became_of_the_job() -> None:
         "status": "completed",
         "result": {"outputPath": "/media/ä.jpg"},
         "error": None,
-        "duration": 1235,
+        "duration": 1234,
     }
 
 

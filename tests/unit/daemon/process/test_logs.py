@@ -6,13 +6,14 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import structlog
 
 from secondunit.daemon.config.loader import load
+from secondunit.daemon.formats import milliseconds
 from secondunit.daemon.monitoring import job_log
 from secondunit.daemon.process import logs
 from secondunit.queue import state
@@ -110,11 +111,12 @@ def test_a_job_is_logged_from_its_start_to_its_end_with_the_time_it_took(stream:
     clock.seconds = 1.5
     error = JobError("deterministic", "unreadable", "no such thing")
     sink(JobsMoved([event("progress", Status.RUNNING, progress=0.5, phase="encode")]))
-    sink(JobsMoved([event("failed", Status.FAILED, attempt=3, error=error)]))
+    took = timedelta(milliseconds=1499.6)
+    sink(JobsMoved([event("failed", Status.FAILED, attempt=3, error=error, duration=took)]))
     told = lines(stream)
     assert [line["event"] for line in told] == ["job.queued", "job.started", "job.progress", "job.settled"]
     settled = told[-1]
-    assert (settled["status"], settled["attempt"], settled["elapsed_ms"]) == ("failed", 3, 1500)
+    assert (settled["status"], settled["attempt"], settled["elapsed_ms"]) == ("failed", 3, milliseconds(took))
     assert (settled["job_id"], settled["type"], settled["event_type"]) == ("job_a", "hls", "job:failed")
     assert settled["message"] == "hls job job_a failed after 1.5 s: no such thing" and settled["level"] == "error"
     assert told[2]["phase"] == "encode"

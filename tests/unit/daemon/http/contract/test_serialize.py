@@ -33,6 +33,7 @@ async def never(ctx: JobContext, payload: Any) -> None:
 REGISTRY = Registry([HandlerSpec("fetch", Anything, never, secrets=("headers", "cookies", "token"))])
 PAYLOAD = {"url": "http://x/", "headers": {"Cookie": "a=b", "X": "c"}, "cookies": "a=b", "token": None}
 ERROR = JobError("transient", "flaky", "try again")
+FIRST = Run(1, 4, NOW, later(0.5), "failed", ERROR, timedelta(seconds=0.5))
 JOB = Job(
     id="job_a",
     type="fetch",
@@ -50,9 +51,20 @@ JOB = Job(
     phase="fetch",
     message="12 MB",
     error=ERROR,
-    runs=(Run(1, 4, NOW, later(0.5), "failed", ERROR),),
+    first_started_at=NOW,
+    worked=timedelta(seconds=0.5),
+    runs=(FIRST,),
 )
-ENDED = replace(JOB, status=Status.PARTIAL, finished_at=later(3.25), result={"n": 1}, missing=["b"], lease=None)
+ENDED = replace(
+    JOB,
+    status=Status.PARTIAL,
+    finished_at=later(3.25),
+    result={"n": 1},
+    missing=["b"],
+    lease=None,
+    worked=timedelta(seconds=2.75),
+    runs=(FIRST, Run(2, 5, later(1), later(3.25), "partial", None, timedelta(seconds=2.25))),
+)
 
 
 def test_a_running_job_has_no_end_and_no_duration() -> None:
@@ -72,6 +84,8 @@ def test_a_running_job_has_no_end_and_no_duration() -> None:
         "startedAt": "2030-01-01T00:00:01.000Z",
         "finishedAt": None,
         "duration": None,
+        "firstStartedAt": "2030-01-01T00:00:00.000Z",
+        "totalDuration": 500,
         "runAt": None,
         "source": "api",
         "sourceId": None,
@@ -79,7 +93,8 @@ def test_a_running_job_has_no_end_and_no_duration() -> None:
 
 
 def test_an_ended_job_lasted_from_its_last_start_and_one_that_never_ran_no_time_at_all() -> None:
-    assert to_builtins(serialize.summary(ENDED))["duration"] == 2250
+    told = to_builtins(serialize.summary(ENDED))
+    assert (told["duration"], told["totalDuration"]) == (2250, 2750)
     cancelled = replace(ENDED, status=Status.CANCELLED, started_at=None)
     assert to_builtins(serialize.summary(cancelled))["duration"] is None
 
@@ -87,7 +102,7 @@ def test_an_ended_job_lasted_from_its_last_start_and_one_that_never_ran_no_time_
 def test_all_of_a_job_fits_what_the_document_says_of_it() -> None:
     told = to_builtins(serialize.detail(ENDED, REGISTRY))
     assert (told["result"], told["missing"], told["stats"], told["dependsOn"]) == ({"n": 1}, ["b"], None, [])
-    [attempt] = told["attempts"]
+    attempt, _ = told["attempts"]
     assert (attempt["attempt"], attempt["outcome"], attempt["error"]["type"]) == (1, "failed", "flaky")
     convert(told | {"jobId": "job_" + "a" * 26}, responses.Job)
 

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 from random import SystemRandom
@@ -63,6 +63,7 @@ from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue import leases
 from secondunit.queue.engine import Snapshot
+from secondunit.queue.errors import StoreFull
 from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
@@ -214,6 +215,8 @@ async def _run(group: asyncio.TaskGroup, world: World, components: Components, s
         _announce(settings, port, components)
         systemd.notifier.send(READY=1, STATUS=f"serving http://{settings.host}:{port}")
         await stop.asked.wait()
+        with suppress(StoreFull):
+            await world.store.stopping(world.boot)
         components.queue.draining = True
         await drain(components.worker, stop, systemd.notifier, settings.drain_seconds)
         components.api.stopping.set()

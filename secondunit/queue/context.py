@@ -48,6 +48,7 @@ class RunContext:
         self._dirty = False
         self._flushed = -FLUSH_EVERY
         self.moved = clock.monotonic()
+        self.suspected = job.suspicion is not None
 
     @property
     def job_id(self) -> str:
@@ -208,9 +209,16 @@ class RunContext:
             return self._store.steps.finish(self._lease, name, result, done, self._clock.now(), files=files)
 
         await with_room(self._clock, write)
+        self.suspected = False
+
+    async def clear(self) -> None:
+        """The run is past the point where the daemon died under an earlier one."""
+        await self._change(lambda job: state.cleared(job, self._clock.now()))
 
     async def _change(self, decide: Decide) -> Job:
-        return await self._store.change(self.job_id, decide, lease=self._lease)
+        job = await self._store.change(self.job_id, decide, lease=self._lease)
+        self.suspected = job.suspicion is not None
+        return job
 
 
 async def with_room(clock: Clock, write: Callable[[], Awaitable[T]]) -> T:

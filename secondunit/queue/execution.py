@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,15 @@ from secondunit.queue import state
 from secondunit.queue.arguments import begun, clean, to_json
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.context import FLUSH_EVERY, RunContext, with_room
-from secondunit.queue.errors import BadPayload, JobNotFound, LeaseLost, StoreBroken, TypeBroken, TypeUnavailable
+from secondunit.queue.errors import (
+    BadPayload,
+    JobNotFound,
+    LeaseLost,
+    StoreBroken,
+    StoreFull,
+    TypeBroken,
+    TypeUnavailable,
+)
 from secondunit.queue.handler import HandlerSpec, Workspace, Workspaces
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import HandlerRaised, LeftBehind, Sink, unheard
@@ -54,9 +63,10 @@ class Runtime:
 class Execution:
     """The run of one lease, claimed at `began` (monotonic seconds).
 
-    `stop` ends it early with a given outcome, `lose` without writing anything. `on_settling` is called, and `settling`
-    set, once the handler is gone and its outcome is on its way to the store. `left` is the handler if it went on though
-    it was told to stop, and told again: nothing but the end of the process can end it, so it is left to itself.
+    `stop` ends it early with a given outcome, `lose` without a write. `settling` is set once the handler is gone
+    and its outcome is on its way to the store, `passed` once a `suspect` is past the point where the daemon died;
+    `on_news` is called of both. `left` is the handler if it went on though it was told to stop, and told again: nothing
+    but the end of the process can end it, so it is left to itself.
     """
 
     def __init__(
@@ -66,13 +76,15 @@ class Execution:
         spec: HandlerSpec,
         runtime: Runtime,
         began: float,
-        on_settling: Callable[[], None] = lambda: None,
+        on_news: Callable[[], None] = lambda: None,
     ) -> None:
         self.job = job
         self.lease = lease
         self.type = spec.type
         self.settling = False
-        self._on_settling = on_settling
+        self.suspect = job.suspicion is not None
+        self.passed = False
+        self._on_news = on_news
         self._spec = spec
         self._runtime = runtime
         self._began = began
@@ -231,6 +243,7 @@ class Execution:
             await clock.sleep(FLUSH_EVERY)
             try:
                 await ctx.flush()
+                await self._look_for_passing(ctx)
             except (LeaseLost, JobNotFound):
                 self.lose()
             now = clock.monotonic()
@@ -241,6 +254,17 @@ class Execution:
             elif now - ctx.moved > spec.stall.total_seconds():
                 self.stop(_overdue("stalled", f"no progress for {spec.stall.total_seconds():g} s"))
 
+    async def _look_for_passing(self, ctx: RunContext) -> None:
+        suspicion = self.job.suspicion
+        if not self.suspect or suspicion is None:
+            return
+        if ctx.suspected and self._runtime.clock.monotonic() - self._began > suspicion.lived.total_seconds():
+            with suppress(StoreFull):
+                await ctx.clear()
+        if not ctx.suspected:
+            self.suspect, self.passed = False, True
+            self._on_news()
+
     async def _settle(self, outcome: Outcome) -> Job:
         runtime = self._runtime
 
@@ -249,7 +273,7 @@ class Execution:
             return state.settle(job, outcome, runtime.random, runtime.clock.now(), took)
 
         self.settling = True
-        self._on_settling()
+        self._on_news()
         return await with_room(runtime.clock, lambda: runtime.store.change(self.job.id, settle, lease=self.lease))
 
 

@@ -1,13 +1,15 @@
 """Lease keeper: heartbeats for those under which something runs, runs stopped that lost theirs, expired ones freed."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 from secondunit.queue import state
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import JobNotFound, LeaseLost, StoreFull
 from secondunit.queue.instrumentation import RunReclaimed, Sink, unheard
-from secondunit.queue.store import Store
+from secondunit.queue.model import Change, Job, Lease
+from secondunit.queue.store import Decide, Store
+from secondunit.queue.suspicion import charged
 from secondunit.queue.worker import Worker
 
 AT_ONCE = 500
@@ -15,16 +17,57 @@ NO_SHIFT = timedelta(0)
 
 
 async def reclaim(store: Store, clock: Clock, boot: str, emit: Sink = unheard) -> int:
-    """Free every lease that ran out or that another boot held; how many there were."""
+    """Free every lease that ran out or that another boot held; how many there were.
+
+    A lease of this boot that ran out is nobody's fault. A boot that left leases died, unless it was asked to stop.
+    """
+
+    def expire(job: Job) -> Change:
+        return state.expire(job, clock.now())
+
+    leases = await _all_expired(store, clock.now(), boot)
+    freed = await _free([lease for lease in leases if lease.boot == boot], store, emit, expire)
+    for dead in dict.fromkeys(lease.boot for lease in leases if lease.boot != boot):
+        left = [lease for lease in leases if lease.boot == dead]
+        if await store.was_stopping(dead):
+            freed += await _free(left, store, emit, expire)
+        else:
+            freed += await _bury(dead, left, store, clock, emit)
+    return freed
+
+
+async def _all_expired(store: Store, now: datetime, boot: str) -> Sequence[Lease]:
+    """All of them: who is charged with a death depends on who ran."""
+    limit = AT_ONCE
+    while len(leases := await store.expired(now, boot, limit)) == limit:
+        limit *= 2
+    return leases
+
+
+async def _bury(dead: str, left: Sequence[Lease], store: Store, clock: Clock, emit: Sink) -> int:
+    """Free what ran when this boot died; the guilty last: a start that is cut off must not leave another one alone."""
+    jobs = [await store.get(lease.job_id) for lease in left]
+    running = [job for job, lease in zip(jobs, left, strict=True) if job.epoch == lease.epoch and job.lease]
+    # Where the start after the death was cut off itself, some of those that ran are back in the queue already.
+    back = [job for job in await store.suspects() if job.suspicion and job.suspicion.boot == dead]
+    guilty = None if back else charged(running, (await store.counts()).completed)
+    beside = len(running) + len(back) - 1
+
+    def bury(job: Job) -> Change:
+        return state.bury(job, beside, job.id == guilty, clock.now())
+
+    return await _free(sorted(left, key=lambda lease: lease.job_id == guilty), store, emit, bury)
+
+
+async def _free(leases: Sequence[Lease], store: Store, emit: Sink, decide: Decide) -> int:
     freed = 0
-    while leases := await store.expired(clock.now(), boot, AT_ONCE):
-        for lease in leases:
-            try:
-                job = await store.change(lease.job_id, lambda job: state.expire(job, clock.now()), lease=lease)
-            except (LeaseLost, JobNotFound):
-                continue  # it ended, or was freed, since it was listed
-            emit(RunReclaimed(job))
-            freed += 1
+    for lease in leases:
+        try:
+            job = await store.change(lease.job_id, decide, lease=lease)
+        except (LeaseLost, JobNotFound):
+            continue  # it ended, or was freed, since it was listed
+        emit(RunReclaimed(job))
+        freed += 1
     return freed
 
 

@@ -79,6 +79,7 @@ class Run(Value, frozen=True):
     """One finished run of a job, for its history; `outcome` is a word such as "failed" or "interrupted".
 
     `took` is how long it ran by a clock that is never set; by the wall's where the daemon did not live to see its end.
+    `why` says in words what the outcome does not.
     """
 
     attempt: int
@@ -88,16 +89,32 @@ class Run(Value, frozen=True):
     outcome: str
     error: JobError | None = None
     took: timedelta = timedelta(0)
+    why: str | None = None
+
+
+class Suspicion(Value, frozen=True):
+    """The daemon of `boot` died while this job ran, and may have died of it.
+
+    That was when `beside` other jobs ran, the job had come to `progress` and lived for `lived` at most, and had been in
+    its phase or step since `entered_at`.
+    """
+
+    boot: str
+    beside: int
+    progress: float
+    lived: timedelta
+    entered_at: datetime
 
 
 class Job(Submission, frozen=True, kw_only=True):
     """A job as it stands: what was asked for, and what became of it.
 
-    `attempt` numbers the current or next attempt, from 1. `reclaims` counts runs the daemon died under since the last
-    finished step, `interruptions` runs that were stopped at no cost. `progress` is 0 to 1. `seq` is the order of
-    submission, 0 until stored. `sharers` counts the callers that one deduplicated job serves. `run_at` is when the next
-    attempt may start. `started_at` is that of its last run; over its whole life, retries by hand too,
-    `first_started_at` stays and `worked` sums all runs.
+    `attempt` numbers the current or next attempt, from 1. `reclaims` counts the daemon's deaths that are charged to the
+    job since its last finished step, `interruptions` runs that were stopped at no cost. `progress` is 0 to 1, and
+    `entered_at` when the run entered its phase or finished a step. `seq` is the order of submission, 0 until stored.
+    `sharers` counts the callers that one deduplicated job serves. `run_at` is when the next attempt may start.
+    `started_at` is that of its last run; over its whole life, retries by hand too, `first_started_at` stays and
+    `worked` sums all runs.
     """
 
     id: JobId
@@ -126,6 +143,8 @@ class Job(Submission, frozen=True, kw_only=True):
     stats: Mapping[str, Any] | None = None
     sharers: int = 1
     runs: Sequence[Run] = ()
+    entered_at: datetime | None = None
+    suspicion: Suspicion | None = None
 
     @property
     def duration(self) -> timedelta | None:
@@ -206,3 +225,4 @@ class Counts(Value, frozen=True):
     running: Mapping[str, int]
     ended: Mapping[str, int]
     oldest_ready: datetime | None
+    completed: Mapping[str, int] = {}

@@ -1,36 +1,26 @@
 """State machine: every move of a job as a pure function from a job to a change. Rules stand here and nowhere else.
 
 queued --start--> running --settle--> completed | partial | failed | cancelled | queued again
-                     |-----expire--> queued | failed      the daemon died or hung under it
+                     |-----expire--> queued               the lease ran out, through nobody's fault
+                     |-----bury--> queued | failed        the daemon died; queued as a suspect
 queued --cancel--> cancelled         running --cancel--> running, asked to stop
 ended --retry--> queued              running --recover--> queued, by an operator
 """
 
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any
 
+from secondunit.queue.changes import ended, ended_run, requeued, told
 from secondunit.queue.clock import Random
 from secondunit.queue.errors import LeaseLost, NotAllowed
-from secondunit.queue.model import (
-    DEFAULT_PRIORITY,
-    Change,
-    Event,
-    EventName,
-    Job,
-    JobId,
-    Lease,
-    Notice,
-    Run,
-    Status,
-    Submission,
-)
+from secondunit.queue.model import DEFAULT_PRIORITY, Change, Event, Job, JobId, Lease, Status, Submission
 from secondunit.queue.outcome import Completed, Failed, JobError, Outcome, Partial, Postpone, Released, Stopped
 from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.suspicion import past, suspected
 from secondunit.queue.value import replace
 
 POISON_AFTER = 3
-RUNS_KEPT = 50
 # The fields that a job takes over from its submission; what it declares itself is worked out in `submit`.
 _as_asked = attrgetter(*(name for name in Submission.__struct_fields__ if name not in Job.__annotations__))
 
@@ -52,7 +42,7 @@ def submit(
         created_at=now,
         updated_at=now,
     )
-    return Change(job, _event(job, "queued", now))
+    return Change(job, told(job, "queued", now))
 
 
 def share(job: Job, now: datetime) -> Change:
@@ -77,24 +67,27 @@ def start(job: Job, boot: str, ttl: timedelta, now: datetime) -> Change:
         progress=0.0,
         phase=None,
         message=None,
+        entered_at=None,
     )
     return Change(job, started(job, now))
 
 
 def started(job: Job, now: datetime) -> Event:
     """What readers are told of a job that was just leased."""
-    return _event(job, "started", now)
+    return told(job, "started", now)
 
 
 def progress(job: Job, fraction: float, message: str | None, phase: str | None, now: datetime) -> Change:
     """How far the run is; never further back than it was."""
     fraction = max(job.progress, min(fraction, 1.0))
-    return Change(replace(job, progress=fraction, message=message, phase=phase, updated_at=now))
+    entered_at = job.entered_at if phase == job.phase else now
+    job = cleared(job, now).job if past(job, fraction) else job
+    return Change(replace(job, progress=fraction, message=message, phase=phase, entered_at=entered_at, updated_at=now))
 
 
 def progressed(job: Job, now: datetime) -> Event:
     """What live readers are told of a run's progress."""
-    return _event(job, "progress", now)
+    return told(job, "progress", now)
 
 
 def settle(job: Job, outcome: Outcome, random: Random, now: datetime, took: timedelta | None = None) -> Change:
@@ -104,9 +97,9 @@ def settle(job: Job, outcome: Outcome, random: Random, now: datetime, took: time
     """
     match outcome:
         case Completed(result):
-            return _end(job, Status.COMPLETED, now, took, result=result, progress=1.0)
+            return ended(job, Status.COMPLETED, now, took, result=result, progress=1.0)
         case Partial(result, missing):
-            return _end(job, Status.PARTIAL, now, took, result=result, missing=missing, progress=1.0)
+            return ended(job, Status.PARTIAL, now, took, result=result, missing=missing, progress=1.0)
         case Stopped():
             return _cancelled(job, now, took)
         case _ if job.cancel_requested:
@@ -114,29 +107,56 @@ def settle(job: Job, outcome: Outcome, random: Random, now: datetime, took: time
         case Failed(error, asked):
             delay = job.retry.delay(job.attempt, random) if outcome.retryable else None
             if delay is None:
-                return _end(job, Status.FAILED, now, took, error=error)
+                return ended(job, Status.FAILED, now, took, error=error)
             delay = max(delay, asked or delay)
             again = replace(job, attempt=job.attempt + 1, error=error)
-            return _requeue(again, "retrying", now, _run(job, "failed", now, took, error), error.message, now + delay)
+            run = ended_run(job, "failed", now, took, error)
+            return requeued(again, "retrying", now, run, error.message, now + delay)
         case Postpone(delay, why):
             waits = replace(job, interruptions=job.interruptions + 1)
-            return _requeue(waits, "queued", now, _run(job, "postponed", now, took), why, now + delay)
+            return requeued(waits, "queued", now, ended_run(job, "postponed", now, took), why, now + delay)
         case Released(why):
             back = replace(job, interruptions=job.interruptions + 1)
-            return _requeue(back, "queued", now, _run(job, "interrupted", now, took), why)
+            return requeued(back, "queued", now, ended_run(job, "interrupted", now, took), why)
 
 
 def expire(job: Job, now: datetime) -> Change:
-    """The lease ran out or its daemon is gone: queue the job again at no cost, unless that keeps happening to it."""
+    """The lease ran out (a lag, a pause, a clock that was set, a forced stop): queue the job again, at no cost."""
     if job.lease is None:
         raise LeaseLost(job.id, job.epoch)
     if job.cancel_requested:
         return _cancelled(job, now)
+    why = "the run was lost, through no fault of the job; it starts again"
+    return requeued(job, "queued", now, ended_run(job, "lost", now, why=why), why)
+
+
+def bury(job: Job, beside: int, guilty: bool, now: datetime) -> Change:
+    """The daemon died while this job and `beside` others ran: queue it again as a suspect, or end it as poison.
+
+    The death is charged to the job if it is `guilty`: nobody else can have been the cause.
+    """
+    if job.lease is None:
+        raise LeaseLost(job.id, job.epoch)
+    if job.cancel_requested:
+        return _cancelled(job, now)
+    suspicion = suspected(job, job.lease, beside)
+    took = min(now, job.lease.until) - (job.started_at or now)
+    if not guilty:
+        why = f"the daemon died while this job and {beside} more ran; not held against it, it starts again on its own"
+        back = replace(job, suspicion=suspicion)
+        return requeued(back, "queued", now, ended_run(job, "lost", now, took, why=why), why)
     job = replace(job, reclaims=job.reclaims + 1)
     if job.reclaims >= POISON_AFTER:
-        why = f"the daemon died or hung {job.reclaims} times while this job ran; retry it once the cause is known"
-        return _end(job, Status.FAILED, now, error=JobError("deterministic", "poison", why))
-    return _requeue(job, "queued", now, _run(job, "lost", now), "the daemon stopped under this run; it starts again")
+        why = f"the daemon died {job.reclaims} times under this job alone; retry it once the cause is known"
+        return ended(job, Status.FAILED, now, took, error=JobError("deterministic", "poison", why))
+    why = f"the daemon died under this job alone, {job.reclaims} of {POISON_AFTER} times; it starts again on its own"
+    back = replace(job, suspicion=suspicion)
+    return requeued(back, "queued", now, ended_run(job, "crashed", now, took, why=why), why)
+
+
+def cleared(job: Job, now: datetime) -> Change:
+    """The run is past the point where the daemon died: the job is no suspect any more."""
+    return Change(replace(job, suspicion=None, updated_at=now))
 
 
 def recover(job: Job, now: datetime, epoch: int | None = None) -> Change:
@@ -148,7 +168,7 @@ def recover(job: Job, now: datetime, epoch: int | None = None) -> Change:
     if job.cancel_requested:
         return _cancelled(job, now)
     back = replace(job, epoch=job.epoch + 1, interruptions=job.interruptions + 1)
-    return _requeue(back, "queued", now, _run(job, "recovered", now), "recovered by an operator")
+    return requeued(back, "queued", now, ended_run(job, "recovered", now), "recovered by an operator")
 
 
 def cancel(job: Job, now: datetime) -> Change:
@@ -184,12 +204,12 @@ def retry(job: Job, now: datetime) -> Change:
         sharers=1,
         updated_at=now,
     )
-    return Change(job, _event(job, "queued", now))
+    return Change(job, told(job, "queued", now))
 
 
 def step_done(job: Job, now: datetime) -> Change:
-    """A step's result was stored: the job moves, so earlier deaths of the daemon no longer count against it."""
-    return Change(replace(job, reclaims=0, updated_at=now))
+    """A step's result was stored: the job moves, so earlier deaths of the daemon don't count against it."""
+    return Change(replace(job, reclaims=0, suspicion=None, entered_at=now, updated_at=now))
 
 
 def with_stats(job: Job, stats: dict[str, Any], now: datetime) -> Change:
@@ -205,95 +225,4 @@ def in_doubt(job: Job, step: str, sends: int, now: datetime) -> Change:
 
 def _cancelled(job: Job, now: datetime, took: timedelta | None = None) -> Change:
     error = JobError("cancelled", "cancelled", "cancelled on request")
-    return _end(job, Status.CANCELLED, now, took, error=error)
-
-
-def _end(
-    job: Job,
-    status: Status,
-    now: datetime,
-    took: timedelta | None = None,
-    *,
-    result: Any = None,
-    missing: Any = None,
-    error: JobError | None = None,
-    progress: float | None = None,
-) -> Change:
-    run = _run(job, status.value, now, took, error) if job.lease else None
-    job = replace(
-        job,
-        status=status,
-        lease=None,
-        run_at=None,
-        finished_at=now,
-        updated_at=now,
-        result=result,
-        missing=missing,
-        error=error,
-        progress=job.progress if progress is None else progress,
-        message=error.message if error else None,
-        **_history(job, run),
-    )
-    return Change(job, _event(job, cast(EventName, status.value), now, run), _notice(job, now))
-
-
-def _requeue(
-    job: Job, name: EventName, now: datetime, run: Run, message: str, run_at: datetime | None = None
-) -> Change:
-    job = replace(
-        job,
-        status=Status.QUEUED,
-        lease=None,
-        run_at=run_at,
-        updated_at=now,
-        progress=0.0,
-        phase=None,
-        message=message,
-        **_history(job, run),
-    )
-    return Change(job, _event(job, name, now, run))
-
-
-def _run(job: Job, outcome: str, now: datetime, took: timedelta | None = None, error: JobError | None = None) -> Run:
-    started = job.started_at or now
-    took = max(now - started if took is None else took, timedelta(0))
-    return Run(job.attempt, job.epoch, started, now, outcome, error, took)
-
-
-def _history(job: Job, run: Run | None) -> dict[str, Any]:
-    return {"runs": (*job.runs, run)[-RUNS_KEPT:], "worked": job.worked + run.took} if run else {}
-
-
-def _event(job: Job, name: EventName, now: datetime, run: Run | None = None) -> Event:
-    return Event(
-        job_id=job.id,
-        job_type=job.type,
-        name=name,
-        at=now,
-        status=job.status,
-        progress=job.progress,
-        phase=job.phase,
-        message=job.message,
-        attempt=job.attempt,
-        error=job.error,
-        run_at=job.run_at,
-        duration=run.took if run else None,
-    )
-
-
-def _notice(job: Job, now: datetime) -> Notice | None:
-    if job.target is None:
-        return None
-    return Notice(
-        target=job.target,
-        job_id=job.id,
-        job_type=job.type,
-        status=job.status,
-        epoch=job.epoch,
-        at=now,
-        result=job.result,
-        error=job.error,
-        duration=job.duration,
-        source=job.source,
-        labels=job.labels,
-    )
+    return ended(job, Status.CANCELLED, now, took, error=error)

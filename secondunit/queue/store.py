@@ -183,7 +183,7 @@ class Store(Protocol):
     ) -> Sequence[Job]:
         """Lease the next jobs, by (priority, submission): at most `room[type]` of each type and `limit` in all.
 
-        Queued jobs whose `run_at` has come count among them. Each is changed exactly as `state.start` says.
+        Queued jobs whose `run_at` has come count, suspects don't. Each is changed exactly as `state.start` says.
         """
         ...
 
@@ -200,6 +200,18 @@ class Store(Protocol):
 
     async def expired(self, now: datetime, boot: str, limit: int) -> Sequence[Lease]:
         """Leases that ran out before `now`, and all leases of other boots."""
+        ...
+
+    async def suspects(self) -> Sequence[Job]:
+        """Live jobs under suspicion, by submission; `claim` leaves them out, `change` starts them."""
+        ...
+
+    async def stopping(self, boot: str) -> None:
+        """The daemon of this boot was asked to stop: if leases of it are left, it did not die of what ran."""
+        ...
+
+    async def was_stopping(self, boot: str) -> bool:
+        """Whether that was said of this boot, and of none since."""
         ...
 
     async def shift(self, delta: timedelta) -> None:

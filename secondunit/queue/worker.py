@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.execution import Execution, Runtime
 from secondunit.queue.handler import Registry
-from secondunit.queue.model import Event, JobId, Lease
+from secondunit.queue.model import Event, Job, JobId, Lease
 from secondunit.queue.outcome import Released, broke
+from secondunit.queue.suspects import Suspects
 
 LONGEST_NAP = 5.0
 STOPPED_ON_REQUEST = Released("stopped on request")
@@ -28,6 +29,7 @@ class Worker:
         self._registry = registry
         self._most = most
         self._running: list[Execution] = []
+        self._suspects = Suspects(runtime.store)
         self._left: list[Execution] = []
         self._draining = False
         self._stopped: Released | None = None
@@ -96,7 +98,7 @@ class Worker:
             if _run_of(execution.lease) == _run_of(lease):
                 move(execution)
 
-    async def _room(self) -> dict[str, int]:
+    async def _room(self) -> Mapping[str, int]:
         running = [execution for execution in self._running if not execution.settling]
         if len(running) >= self._most:
             return {}
@@ -115,15 +117,22 @@ class Worker:
             return ()
         limit = self._most - sum(not execution.settling for execution in self._running)
         self._early.clear()
+        began, now = runtime.clock.monotonic(), runtime.clock.now()
         try:
-            began = runtime.clock.monotonic()
-            jobs = await runtime.store.claim(room, limit, self.boot, self.ttl, runtime.clock.now())
+            room, jobs = await self._suspects.admit(room, self._running, self.boot, self.ttl, now)
+            self._begin(jobs, began, tasks)
+            if room and limit > len(jobs):
+                jobs = await runtime.store.claim(room, limit - len(jobs), self.boot, self.ttl, now)
+                self._begin(jobs, began, tasks)
         except StoreFull:
             return ()  # nothing can start until there is room on the disk; the next round looks again
+        return room
+
+    def _begin(self, jobs: Sequence[Job], began: float, tasks: asyncio.TaskGroup) -> None:
         for job in jobs:
             if job.lease is None:
                 continue
-            execution = Execution(job, job.lease, self._registry[job.type], runtime, began, self._wake.set)
+            execution = Execution(job, job.lease, self._registry[job.type], self._runtime, began, self._wake.set)
             before = [other for other in self._running if other.job.id == job.id]
             self._running.append(execution)
             tasks.create_task(self._run(execution, before), name=f"run {job.id}")
@@ -131,7 +140,6 @@ class Worker:
                 early(execution)
             if self._stopped:
                 execution.stop(self._stopped)
-        return room
 
     async def _run(self, execution: Execution, before: Sequence[Execution]) -> None:
         try:

@@ -75,6 +75,11 @@ async def claim_one(store: Store, job_id: JobId, *, at: datetime = NOW, boot: st
     return held(job)
 
 
+async def start_suspect(store: Store, job_id: JobId, *, at: datetime = NOW, boot: str = BOOT) -> Lease:
+    """Start a job that no claim brings: it is under suspicion."""
+    return held(await store.change(job_id, by(state.start, boot, TTL, at)))
+
+
 def held(job: Job) -> Lease:
     """The lease of a running job."""
     assert job.lease is not None, f"{job.id} is {job.status}"

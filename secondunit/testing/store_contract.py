@@ -25,6 +25,7 @@ from secondunit.testing.contract.leases import LeaseContract
 from secondunit.testing.contract.outbox import OutboxContract
 from secondunit.testing.contract.round_trip import RoundTripContract
 from secondunit.testing.contract.steps import CacheContract, StepContract
+from secondunit.testing.contract.suspects import SuspectContract
 
 
 class StoreContract(
@@ -38,6 +39,7 @@ class StoreContract(
     CacheContract,
     FindContract,
     PruneContract,
+    SuspectContract,
     EngineContract,
     RoundTripContract,
 ):

@@ -250,6 +250,11 @@ class Machine(RuleBasedStateMachine):
         assert len(self.plays) <= MOST
 
     @invariant()
+    def suspects_are_tried_one_at_a_time(self) -> None:
+        on_trial = [job.id for job in self.do(self.store.suspects()) if job.status is Status.RUNNING]
+        assert len(on_trial) <= 1, on_trial
+
+    @invariant()
     def jobs_move_by_the_rules(self) -> None:
         for job in self.do(self.all_jobs()):
             before = self.seen.get(job.id)

@@ -21,6 +21,7 @@ FOLLOWS = {
 SLACK = 1.0
 RUNS_KEPT = 50
 HARMLESS = ("term", "full", "clock")
+KILLS = ("kill", "early kill", "term and kill")
 
 Found = Iterator[str]
 
@@ -133,14 +134,16 @@ def attempts_are_bounded(e: Evidence) -> Found:
 
 
 def lost_runs_lie_over_a_kill(e: Evidence) -> Found:
-    """I5: a run is lost only if the daemon was killed or stopped while it ran."""
+    """I5: a run is lost only if the daemon was killed or stopped while it ran; no neighbour is charged with a crash."""
     for job in e.jobs:
         for run in job["runs"]:
-            if run["outcome"] != "lost":
+            if run["outcome"] not in ("lost", "crashed"):
                 continue
             begun, ended = run["started_at"], run["finished_at"] + SLACK
             begun, ended = begun - e.clock_moves, ended + e.clock_moves
             deadly = [span for span in e.spans if span.kind not in HARMLESS]
+            if run["outcome"] == "crashed":
+                deadly = [span for span in deadly if span.kind in KILLS or job["type"] == "crash" == span.kind]
             if not any(span.begin <= ended and span.end >= begun - SLACK for span in deadly):
                 yield f"I5: {job['id']} lost its run of epoch {run['epoch']} though nobody killed the daemon"
 

@@ -146,6 +146,7 @@ def _with(e: Evidence, field: str, items: list[Any]) -> Evidence:
 
 
 LAST = 18
+CRASHED = other("jobs", 1, runs=[run(1, "crashed", 9.0, 11.0), run(2, "completed", 11.0, 12.0)])
 PLANTED: dict[str, tuple[str, Doctor]] = {
     "an acknowledged job is gone": ("I1", more("acks", Ack("z", "key-z", "steps", callback=False))),
     "one key was answered with two jobs": ("I1", more("acks", Ack("a", "key-b", "steps", callback=False))),
@@ -168,6 +169,14 @@ PLANTED: dict[str, tuple[str, Doctor]] = {
     "a run is missing from the history": ("I5", other("jobs", 1, runs=[run(2, "completed")])),
     "a poison job was not ended": ("I5", other("jobs", 1, reclaims=3)),
     "a run was lost without a kill": ("I5", lambda e: replace(e, spans=[])),
+    "a pause is charged to the job that ran": (
+        "I5",
+        lambda e: replace(CRASHED(e), spans=[replace(KILLED, kind="stop")]),
+    ),
+    "a neighbour's crash is charged to the job that ran": (
+        "I5",
+        lambda e: replace(CRASHED(e), spans=[replace(KILLED, kind="crash")]),
+    ),
     "a drain is no kill": ("I5", lambda e: replace(e, spans=[replace(KILLED, kind="term")])),
     "a finished step began again": ("I7", more("diary", line("a", "begin", step="ask"))),
     "a stored step began again, though its run never got it": (

@@ -59,7 +59,7 @@ class JobLog:
     def _reclaimed(self, job: Job) -> None:
         self._log.warning(
             "job.reclaimed",
-            message=f"the run of {job.type} job {job.id} was lost ({job.reclaims} so far); it is {job.status} now",
+            message=f"{job.type} job {job.id} is {job.status} now: {job.message}",
             job_id=job.id,
             type=job.type,
             status=job.status.value,

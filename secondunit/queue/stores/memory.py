@@ -52,6 +52,7 @@ class MemoryStore:
         self._listeners: list[Listener] = []
         self._paused: set[str] = set()
         self._submitted = 0
+        self._stopping: str | None = None
         self.steps = self._steps = MemorySteps(self.change)
         self.outbox = self._outbox = MemoryOutbox()
         self.cache = self._cache = MemoryCache()
@@ -108,8 +109,9 @@ class MemoryStore:
     async def counts(self) -> Counts:
         by_status = {status: Counter(job.type for job in self._in(status)) for status in Status}
         ended = sum((by_status[status] for status in Status if status.ended), Counter[str]())
-        oldest = min((wait.since for wait in self._waits.values() if wait.ready), default=None)
-        return Counts(by_status[Status.QUEUED], by_status[Status.RUNNING], ended, oldest)
+        oldest = min((self._waits[job.id].since for job in self._ready()), default=None)
+        completed = by_status[Status.COMPLETED]
+        return Counts(by_status[Status.QUEUED], by_status[Status.RUNNING], ended, oldest, completed)
 
     async def claim(
         self, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime
@@ -147,6 +149,15 @@ class MemoryStore:
     async def expired(self, now: datetime, boot: str, limit: int) -> Sequence[Lease]:
         leases = [job.lease for job in self._in(Status.RUNNING) if job.lease]
         return [lease for lease in leases if lease.until < now or lease.boot != boot][:limit]
+
+    async def suspects(self) -> Sequence[Job]:
+        return [job for job in self._jobs.values() if job.suspicion]
+
+    async def stopping(self, boot: str) -> None:
+        self._stopping = boot
+
+    async def was_stopping(self, boot: str) -> bool:
+        return self._stopping == boot
 
     async def shift(self, delta: timedelta) -> None:
         for job in self._jobs.values():
@@ -236,7 +247,7 @@ class MemoryStore:
                 self._waits[id] = replace(wait, ready=True)
 
     def _ready(self) -> list[Job]:
-        return [self._jobs[id] for id, wait in self._waits.items() if wait.ready]
+        return [self._jobs[id] for id, wait in self._waits.items() if wait.ready and not self._jobs[id].suspicion]
 
     def _rank(self, job: Job) -> int:
         return job.priority - self._waits[job.id].raised

@@ -8,7 +8,7 @@ import pytest
 
 from secondunit.queue import state
 from secondunit.queue.errors import LeaseLost, NotAllowed
-from secondunit.queue.model import Change, Job, Lease, Status
+from secondunit.queue.model import Change, Job, Lease, Status, Suspicion
 from secondunit.queue.outcome import Completed, JobError, Partial, Postpone, Released
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import Store
@@ -19,6 +19,7 @@ from secondunit.testing.jobs import (
     CALLBACK,
     FLAKY,
     NOW,
+    TTL,
     NoJitter,
     by,
     claim,
@@ -29,6 +30,7 @@ from secondunit.testing.jobs import (
     names,
     settled,
     start,
+    start_suspect,
     submit,
 )
 
@@ -56,17 +58,19 @@ class ChangeContract:
         lease = await start(store, "a", retry=RetryPolicy(5))
         await store.change("a", by(state.with_stats, {"tokens": 12, "cost": 0.25}, later(1)), lease=lease)
         await store.change("a", by(state.progress, 0.25, "a quarter", "encode", later(2)), lease=lease)
-        await store.change("a", by(state.expire, later(3)))
-        lease = await claim_one(store, "a", at=later(4))
+        await store.change("a", by(state.bury, 0, True, later(3)))
+        lease = await start_suspect(store, "a", at=later(4))
         await store.change("a", settled(FLAKY, later(5)), lease=lease)
-        lease = await claim_one(store, "a", at=later(500))
+        lease = await start_suspect(store, "a", at=later(500))
         await store.change("a", settled(Released("drain"), later(501)), lease=lease)
         await store.change("a", by(state.share, later(502)))
         job = await store.get("a")
         assert (job.attempt, job.reclaims, job.interruptions, job.sharers, job.epoch) == (2, 1, 1, 2, 3)
-        assert [run.outcome for run in job.runs] == ["lost", "failed", "interrupted"]
+        assert [run.outcome for run in job.runs] == ["crashed", "failed", "interrupted"]
         assert job.runs[1].error == JobError("transient", "flaky", "try again") == job.error
         assert job.stats == {"tokens": 12, "cost": 0.25}
+        assert job.suspicion == Suspicion(BOOT, 0, 0.25, TTL, later(2))
+        assert [bool(run.why) for run in job.runs] == [True, False, False]
 
     async def test_how_long_runs_took_is_kept_whatever_the_clock_was_set_to(self, store: Store) -> None:
         heard = listened(store)

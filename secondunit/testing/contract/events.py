@@ -18,7 +18,6 @@ from secondunit.testing.jobs import (
     NOW,
     by,
     claim,
-    claim_one,
     end,
     later,
     listened,
@@ -26,6 +25,7 @@ from secondunit.testing.jobs import (
     new,
     settled,
     start,
+    start_suspect,
     submit,
 )
 
@@ -131,9 +131,9 @@ class EventContract:
         await store.change("unwanted", by(state.cancel, NOW))
         await start(store, "poison", target=CALLBACK)
         for n in range(state.POISON_AFTER):
-            await store.change("poison", by(state.expire, later(n)))
+            await store.change("poison", by(state.bury, 0, True, later(n)))
             if n < state.POISON_AFTER - 1:
-                await claim_one(store, "poison", at=later(n))
+                await start_suspect(store, "poison", at=later(n))
         assert await names(store, "done") == ["queued", "started", "completed"]
         assert await names(store, "broken") == ["queued", "started", "failed"]
         assert await names(store, "unwanted") == ["queued", "cancelled"]

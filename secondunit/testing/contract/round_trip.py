@@ -24,13 +24,15 @@ RUNNING = full(
     lease=Lease("a", 7, "boot", later(30)),
     finished_at=None,
 )
-ENDED = replace(RUNNING, status=Status.CANCELLED, lease=None, finished_at=later(9))
+ENDED = replace(RUNNING, status=Status.CANCELLED, lease=None, suspicion=None, finished_at=later(9))
 
 
 class RoundTripContract:
     """Every field of every kind of value; one that is new and has no place in the store fails here."""
 
-    @pytest.mark.parametrize(("job", "none"), [(RUNNING, {"finished_at"}), (ENDED, {"lease"})], ids=["live", "ended"])
+    @pytest.mark.parametrize(
+        ("job", "none"), [(RUNNING, {"finished_at"}), (ENDED, {"lease", "suspicion"})], ids=["live", "ended"]
+    )
     async def test_every_field_of_a_job_is_kept(self, store: Store, job: Job, none: set[str]) -> None:
         assert left_out(job) == none, "a new field needs a value here"
         await store.add([Change(replace(job, seq=0))])

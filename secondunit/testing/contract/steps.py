@@ -9,7 +9,7 @@ from secondunit.queue.durable_files import Marks
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.model import Change, Job, Lease
 from secondunit.queue.store import CacheEntry, Step, Store
-from secondunit.testing.jobs import NOW, by, claim_one, end, later, start
+from secondunit.testing.jobs import NOW, by, claim_one, end, later, start, start_suspect
 
 
 def done(seconds: float = 0) -> partial[Change]:
@@ -61,8 +61,8 @@ class StepContract:
 
     async def test_a_finished_step_clears_the_count_of_reclaims(self, store: Store) -> None:
         await start(store, "a")
-        await store.change("a", by(state.expire, later(31)))
-        lease = await claim_one(store, "a", at=later(31))
+        await store.change("a", by(state.bury, 0, True, later(31)))
+        lease = await start_suspect(store, "a", at=later(31))
         assert (await store.get("a")).reclaims == 1
         await store.steps.finish(lease, "s", 1, done(32), later(32))
         assert (await store.get("a")).reclaims == 0

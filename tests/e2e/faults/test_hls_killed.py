@@ -82,7 +82,7 @@ def test_after_a_kill_in_the_midst_nothing_is_left_and_the_job_is_done_again(
     while phase(again, programs) == "":  # its row says "running" from before
         assert time.monotonic() - answering < STARTS_WITHIN, again.log
     job = again.until(job_id, "completed", within=COMPLETE)
-    assert (job["attempt"], [run["outcome"] for run in job["attempts"]]) == (1, ["lost", "completed"])
+    assert (job["attempt"], [run["outcome"] for run in job["attempts"]]) == (1, ["crashed", "completed"])
     assert whole(again, job) and staged(again) == []
 
 

@@ -103,7 +103,7 @@ async def test_a_lease_that_ran_out_is_freed_and_its_run_writes_nothing() -> Non
         await rig.jump(TTL + timedelta(seconds=1))  # we were stopped, and go on
         await rig.clock.advance(BEAT)
         job = await rig.job(job_id)
-        assert (job.status, job.reclaims, job.attempt) == (Status.QUEUED, 1, 1)
+        assert (job.status, job.reclaims, job.attempt, job.suspicion) == (Status.QUEUED, 0, 1, None)
         assert [freed.id for freed in rig.reclaimed] == [job_id]
         assert rig.worker.leases() == []
         assert await names(rig.store, job_id) == ["queued", "started", "queued"]
@@ -174,7 +174,7 @@ async def test_forgiveness_ends_with_the_full_disk() -> None:
         await rig.clock.advance(BEAT)
         await rig.jump(timedelta(hours=1))
         await rig.clock.advance(BEAT)
-        assert (await rig.job(job_id)).reclaims == 1
+        assert [run.outcome for run in (await rig.job(job_id)).runs] == ["lost"]
 
 
 async def test_a_broken_store_ends_the_beats() -> None:
@@ -206,13 +206,12 @@ async def test_a_job_that_ended_since_it_was_listed_is_not_freed() -> None:
 
     async def listed(*arguments: Any) -> Any:
         leases = await plain(*arguments)
-        if leases:
-            await rig.change("a", state.expire, rig.clock.now())
+        await rig.change("a", state.expire, rig.clock.now())
         return leases
 
     rig.store.expired = listed  # type: ignore[assignment,method-assign]
     assert await reclaim(rig.store, rig.clock, BOOT) == 1
-    assert [(await rig.job(job_id)).reclaims for job_id in "ab"] == [1, 1]
+    assert [(await rig.job(job_id)).reclaims for job_id in "ab"] == [0, 1], "alone when the daemon died"
 
 
 async def test_a_job_under_which_the_daemon_keeps_dying_is_poison() -> None:
@@ -220,7 +219,7 @@ async def test_a_job_under_which_the_daemon_keeps_dying_is_poison() -> None:
     await submit(rig.store, "a")
     for boot in ("one", "two", "three"):
         assert (await rig.job("a")).status is Status.QUEUED
-        await claim(rig.store, 1, boot=boot)
+        await rig.change("a", state.start, boot, TTL, rig.clock.now())
         await reclaim(rig.store, rig.clock, BOOT)
     job = await rig.job("a")
     assert job.error is not None
@@ -231,7 +230,7 @@ async def test_a_finished_step_between_two_deaths_clears_the_count() -> None:
     rig = Rig()
     await submit(rig.store, "a")
     for boot in ("one", "two", "three", "four"):
-        [job] = await claim(rig.store, 1, boot=boot)
+        job = await rig.change("a", state.start, boot, TTL, rig.clock.now())
         if boot == "three":
             await rig.store.steps.finish(held(job), "s", 1, by(state.step_done, later(0)), later(0))
         await reclaim(rig.store, rig.clock, BOOT)

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from secondunit.queue import state
+from secondunit.queue.changes import RUNS_KEPT
 from secondunit.queue.errors import LeaseLost, NotAllowed
-from secondunit.queue.model import Change, Job, Lease, Run, Status, Submission
+from secondunit.queue.model import Change, Job, Lease, Run, Status, Submission, Suspicion
 from secondunit.queue.outcome import Completed, Failed, JobError, Outcome, Partial, Postpone, Released, Stopped
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.value import replace
@@ -166,19 +167,31 @@ def test_a_released_job_is_ready_at_once_and_a_postponed_one_later() -> None:
 
 
 def test_a_lost_run_is_queued_again_at_no_cost() -> None:
-    change = state.expire(running(attempt=2, progress=0.5), later(40))
-    job = change.job
-    assert (job.status, job.attempt, job.reclaims, job.run_at, job.progress) == (Status.QUEUED, 2, 1, None, 0.0)
-    assert (happened(change), change.notice) == ("queued", None)
+    job = running(attempt=2, progress=0.5)
+    for _ in range(2 * state.POISON_AFTER):
+        change = state.expire(job, later(40))
+        lost = change.job
+        assert (lost.status, lost.attempt, lost.reclaims, lost.run_at, lost.progress) == (
+            Status.QUEUED,
+            2,
+            0,
+            None,
+            0.0,
+        )
+        assert (lost.suspicion, lost.runs[-1].outcome, happened(change)) == (None, "lost", "queued")
+        assert change.notice is None
+        job = state.start(lost, BOOT, TTL, later(40)).job
 
 
 def test_a_job_that_the_daemon_dies_under_again_and_again_is_poison() -> None:
     job = queued()
     for reclaims in (1, 2):
-        job = state.expire(state.start(job, BOOT, TTL, NOW).job, NOW).job
-        assert (job.status, job.reclaims) == (Status.QUEUED, reclaims)
-    change = state.expire(state.start(job, BOOT, TTL, NOW).job, NOW)
-    assert (change.job.status, happened(change)) == (Status.FAILED, "failed")
+        job = state.bury(state.start(job, BOOT, TTL, NOW).job, 0, True, NOW).job
+        assert (job.status, job.reclaims, job.attempt) == (Status.QUEUED, reclaims, 1)
+        assert job.runs[-1].outcome == "crashed"
+        assert f"{reclaims} of 3 times" in (job.message or "") and job.runs[-1].why == job.message
+    change = state.bury(state.start(job, BOOT, TTL, NOW).job, 0, True, NOW)
+    assert (change.job.status, change.job.suspicion, happened(change)) == (Status.FAILED, None, "failed")
     assert change.job.error is not None
     assert (change.job.error.kind, change.job.error.type) == ("deterministic", "poison")
     assert change.notice is not None
@@ -195,8 +208,47 @@ def test_a_failed_attempt_does_not_show_that_the_job_is_no_poison() -> None:
 
 
 def test_a_lost_run_that_was_to_be_cancelled_is_cancelled() -> None:
-    change = state.expire(running(cancel_requested=True, reclaims=2), later(40))
-    assert (change.job.status, happened(change)) == (Status.CANCELLED, "cancelled")
+    wanted = running(cancel_requested=True, reclaims=2)
+    for change in (state.expire(wanted, later(40)), state.bury(wanted, 0, True, later(40))):
+        assert (change.job.status, happened(change)) == (Status.CANCELLED, "cancelled")
+
+
+def test_a_death_that_may_be_anothers_fault_makes_a_suspect_and_counts_for_nothing() -> None:
+    job = running(progress=0.4, phase="encode", entered_at=later(9))
+    for _ in range(2 * state.POISON_AFTER):
+        change = state.bury(job, 3, False, later(40))
+        back = change.job
+        assert (back.status, back.reclaims, back.attempt, happened(change)) == (Status.QUEUED, 0, 1, "queued")
+        assert back.suspicion == Suspicion(BOOT, 3, job.progress, TTL, job.entered_at or later(1))
+        assert back.runs[-1].outcome == "lost" and "3 more ran" in (back.runs[-1].why or "")
+        job = state.start(back, BOOT, TTL, later(1)).job
+        assert job.entered_at is None
+
+
+def test_a_suspect_is_cleared_by_what_its_last_run_did_not_reach_and_keeps_its_count() -> None:
+    job = state.start(state.bury(running(progress=0.4), 0, True, later(40)).job, BOOT, TTL, later(50)).job
+    assert state.progress(job, 0.4, None, None, later(51)).job.suspicion is not None
+    assert state.progress(job, 0.41, None, None, later(51)).job.suspicion is None
+    assert state.progress(job, 0.41, None, None, later(51)).job.reclaims == 1
+    done = state.step_done(job, later(51)).job
+    assert (done.suspicion, done.reclaims, done.entered_at) == (None, 0, later(51))
+    assert state.cleared(job, later(51)).job.suspicion is None
+
+
+def test_a_suspect_that_is_tried_again_for_another_reason_stays_one() -> None:
+    suspect = state.bury(running(), 2, False, later(40)).job
+    assert suspect.suspicion is not None
+    started = state.start(suspect, BOOT, TTL, later(50)).job
+    for outcome in (FLAKY, Released("drain"), Postpone(MINUTE, "quota")):
+        assert settle(started, outcome, 60).job.suspicion == suspect.suspicion
+    assert settle(started, Completed(1), 60).job.suspicion is None
+
+
+def test_a_phase_is_entered_once() -> None:
+    job = state.progress(running(), 0.1, None, "one", later(5)).job
+    job = state.progress(job, 0.2, None, "one", later(6)).job
+    assert job.entered_at == later(5)
+    assert state.progress(job, 0.2, None, "two", later(7)).job.entered_at == later(7)
 
 
 @pytest.mark.parametrize("job", [queued(), ended()])
@@ -281,10 +333,10 @@ def test_every_run_is_remembered(outcome: Outcome) -> None:
 
 def test_the_memory_of_runs_is_bounded() -> None:
     run = Run(1, 1, NOW, NOW, "interrupted")
-    old = running(runs=(run,) * state.RUNS_KEPT)
+    old = running(runs=(run,) * RUNS_KEPT)
     for move in _moves_that_end_a_run():
         runs = move(old).job.runs
-        assert len(runs) == state.RUNS_KEPT and runs[-1] is not run
+        assert len(runs) == RUNS_KEPT and runs[-1] is not run
 
 
 def test_a_notice_tells_how_the_job_ended() -> None:

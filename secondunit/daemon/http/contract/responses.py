@@ -65,13 +65,18 @@ class Failure(Answer):
 
 
 class Attempt(Answer):
-    """One finished run; those that were interrupted share their number with the next."""
+    """One finished run; those that were interrupted share their number with the next.
+
+    `lost`: nobody's fault; the lease ran out, or the daemon died and others ran as well. `crashed`: the daemon died
+    under this job alone; the third time ends it as `poison`. `message` says which.
+    """
 
     attempt: int
     started_at: Time
     finished_at: Time
     duration: Milliseconds
     outcome: str
+    message: str | None
     error: Failure | None
 
 

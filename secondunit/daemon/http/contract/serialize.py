@@ -238,6 +238,7 @@ def _attempt(run: Run) -> responses.Attempt:
         finished_at=instant(run.finished_at),
         duration=milliseconds(run.took),
         outcome=run.outcome,
+        message=run.why,
         error=failure(run.error),
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import astuple
 
 from secondunit.queue.json_text import dump, load
-from secondunit.queue.model import Event, Idempotency, Job, Lease, Notice, Run, Status, Target
+from secondunit.queue.model import Event, Idempotency, Job, Lease, Notice, Run, Status, Suspicion, Target
 from secondunit.queue.outcome import JobError
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import CacheEntry, Delivery, Step
@@ -77,8 +77,16 @@ RUN = (
     Column("outcome"),
     Column("error", ERROR),
     Column("took", SPAN),
+    Column("why"),
 )
-TOOK = len(RUN) - 1
+TOOK = 6
+SUSPICION_PARTS = (
+    Column("boot"),
+    Column("beside"),
+    Column("progress"),
+    Column("lived", SPAN),
+    Column("entered_at", TIME),
+)
 _run_values = encoder(RUN)
 _run_from = lru_cache(maxsize=4)(
     lambda length: decoder(Run, RUN[:length])
@@ -98,6 +106,11 @@ def _run(row: Row) -> Run:
     if len(row) > TOOK:
         return run
     return replace(run, took=max(run.finished_at - run.started_at, timedelta(0)))  # nobody had measured it
+
+
+_suspicion_values = encoder(SUSPICION_PARTS)
+_suspicion_from = decoder(Suspicion, SUSPICION_PARTS)
+SUSPICION = Codec(lambda value: dump(_suspicion_values(value)), lambda text: _suspicion_from(load(text)), "None")
 
 
 def _delayed(job: Job) -> int:
@@ -160,6 +173,8 @@ MOVING = (
     Column("runs", Codec(_dump_runs, _load_runs, "()")),
     Column("first_started_at", TIME_OR_NONE),
     Column("worked", WORKED),
+    Column("suspicion", SUSPICION),
+    Column("entered_at", TIME_OR_NONE),
     *PLACE,
 )
 JOB = (Column("seq"), *FIXED, *MOVING)

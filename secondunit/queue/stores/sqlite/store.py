@@ -114,6 +114,15 @@ class SqliteStore:
     async def expired(self, now: datetime, boot: str, limit: int) -> Sequence[Lease]:
         return await lists.expired(self._readers, now, boot, limit)
 
+    async def suspects(self) -> Sequence[Job]:
+        return await lists.suspects(self._readers)
+
+    async def stopping(self, boot: str) -> None:
+        await self._writer.run(lambda tx: tx.execute("insert or replace into meta values ('stopping', ?)", (boot,)))
+
+    async def was_stopping(self, boot: str) -> bool:
+        return bool(await self._readers.fetch("select 1 from meta where key = 'stopping' and value = ?", (boot,)))
+
     async def shift(self, delta: timedelta) -> None:
         def work(tx: Transaction) -> None:
             pruning.shift(tx, delta)

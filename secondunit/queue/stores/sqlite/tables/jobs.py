@@ -63,7 +63,7 @@ FIRST_DELAYED = "select min(ready_at) from jobs where status = 'queued' and dela
 READY = """
 select rank, seq
 from jobs
-where status = 'queued' and delayed = 0 and type = ?
+where status = 'queued' and delayed = 0 and suspicion is null and type = ?
 order by rank, seq
 limit ?"""
 

@@ -23,7 +23,7 @@ where seq in (
   select seq from (
     select seq, priority, rank, ready_at
     from jobs
-    where status = 'queued' and delayed = 0 and type = ? and rank = ?
+    where status = 'queued' and delayed = 0 and suspicion is null and type = ? and rank = ?
     order by seq
     limit ?)
   where ready_at <= ? - (priority - rank + 1) * ?)"""

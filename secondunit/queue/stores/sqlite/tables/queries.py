@@ -10,6 +10,7 @@ from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.rows import EVENT, JOB_COLUMNS, event_from, job_from, micros, moment, moment_or_none
 from secondunit.queue.stores.sqlite.transaction import LAST_EVENT
 
+SUSPECTS = f"select {JOB_COLUMNS} from jobs where suspicion is not null order by seq"
 EXTEND = f"""
 update jobs
 set lease_until = ?
@@ -37,7 +38,7 @@ OLDEST_READY = """
 select min(ready_at) from (
   select ready_at
   from jobs
-  where status = 'queued' and delayed = 0 and type = ? and rank = ?
+  where status = 'queued' and delayed = 0 and suspicion is null and type = ? and rank = ?
   order by seq
   limit 1)"""
 EVENTS = f"""
@@ -113,7 +114,8 @@ async def counts(readers: Readers) -> Counts:
         [[oldest]] = await readers.fetch(
             f"select min(ready) from (select null as ready union all {union})", sum(heads, ())
         )
-    return Counts(queued, running, ended, moment_or_none(oldest))
+    completed = {type: n for type, status, n in rows if status == Status.COMPLETED}
+    return Counts(queued, running, ended, moment_or_none(oldest), completed)
 
 
 async def expired(readers: Readers, now: datetime, boot: str, limit: int) -> list[Lease]:
@@ -151,3 +153,8 @@ async def event_bounds(readers: Readers) -> tuple[int, int]:
     sql = f"select (select cast(value as integer) + 1 from meta where key = 'events_floor'), {LAST_EVENT}"
     [(oldest, last)] = await readers.fetch(sql, ())
     return oldest, last
+
+
+async def suspects(readers: Readers) -> Sequence[Job]:
+    """The jobs under suspicion."""
+    return [job_from(row) for row in await readers.fetch(SUSPECTS, ())]

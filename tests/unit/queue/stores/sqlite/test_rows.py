@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.queue.model import Event, Idempotency, Job, Lease, Notice, Run, Status, Target
+from secondunit.queue.model import Event, Idempotency, Job, Lease, Notice, Run, Status, Suspicion, Target
 from secondunit.queue.outcome import JobError
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.stores.sqlite.rows import (
@@ -70,7 +70,9 @@ FULL = Job(
     sharers=2,
     source="videos",
     labels={"video_id": "x"},
-    runs=(Run(1, 4, NOW, later(1), "failed", ERROR, 9 * MICROS), Run(2, 5, NOW, later(2), "interrupted")),
+    runs=(Run(1, 4, NOW, later(1), "failed", ERROR, 9 * MICROS), Run(2, 5, NOW, later(2), "lost", why="it died")),
+    entered_at=later(6) + MICROS,
+    suspicion=Suspicion("dead", 2, 0.5, 7 * MICROS, later(5) + MICROS),
 )
 
 

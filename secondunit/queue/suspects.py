@@ -1,0 +1,50 @@
+"""Probation: starts the jobs under suspicion one at a time, and meanwhile nothing but what is known to be good."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from secondunit.queue import state
+from secondunit.queue.errors import JobNotFound, NotAllowed
+from secondunit.queue.execution import Execution
+from secondunit.queue.model import Change, Job, Status
+from secondunit.queue.store import Store
+from secondunit.queue.suspicion import in_turn, known_good
+
+Room = Mapping[str, int]
+
+
+class Suspects:
+    """The suspects that a store holds. New ones come of a daemon's death only: once there are none, there are none."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._none = False
+
+    async def admit(
+        self, room: Room, running: Sequence[Execution], boot: str, ttl: timedelta, now: datetime
+    ) -> tuple[Room, Sequence[Job]]:
+        """The room that is left for ordinary jobs, and the suspect that was started if it was time for one."""
+        suspects = () if self._none else await self._store.suspects()
+        self._none = not suspects
+        on_trial = any(job.status is Status.RUNNING for job in suspects)
+        ready = [job for job in in_turn(suspects, now) if room.get(job.type, 0) > 0]
+        if not on_trial and not ready:
+            return room, ()
+        good = known_good((await self._store.counts()).completed, suspects)
+        beside = {type: free for type, free in room.items() if type in good}
+        if on_trial or not all(execution.passed or execution.type in good for execution in running):
+            return beside, ()  # its turn comes when what runs has ended, or is past the point
+        return beside, await self._start(ready, boot, ttl, now)
+
+    async def _start(self, ready: Sequence[Job], boot: str, ttl: timedelta, now: datetime) -> Sequence[Job]:
+        def start(job: Job) -> Change:
+            if job.suspicion is None or (job.run_at is not None and job.run_at > now):
+                raise NotAllowed(job.id, "it has moved")
+            return state.start(job, boot, ttl, now)
+
+        for job in ready:
+            try:
+                return [await self._store.change(job.id, start)]
+            except (NotAllowed, JobNotFound):
+                continue  # since it was listed
+        return ()

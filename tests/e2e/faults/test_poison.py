@@ -62,7 +62,7 @@ def kept_alive(start: Any) -> Callable[..., Any]:
     return supervise
 
 
-@pytest.mark.parametrize("how", ["exit", "segfault"])
+@pytest.mark.parametrize("how", ["exit", pytest.param("segfault", marks=pytest.mark.long)])
 def test_three_innocent_jobs_complete_and_the_one_that_kills_the_daemon_is_poison(
     start: Any, kept_alive: Any, tmp_path: Path, how: str
 ) -> None:
@@ -107,7 +107,7 @@ def kill(daemon: Any) -> None:
     daemon.ended()
 
 
-@pytest.mark.parametrize("asks", [1, 2])
+@pytest.mark.parametrize("asks", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_three_hang_ups_cost_nobody_anything(start: Any, asks: int) -> None:
     daemon = start(DRAIN_SECONDS="1" if asks == 1 else "60").ready()
     job_id = daemon.submit(seconds=6)
@@ -123,6 +123,7 @@ def test_three_hang_ups_cost_nobody_anything(start: Any, asks: int) -> None:
     assert set(outcomes(daemon, job_id)[:3]) <= {"interrupted", "lost"}
 
 
+@pytest.mark.long
 def test_three_pauses_that_outlast_the_lease_cost_nobody_anything(start: Any) -> None:
     daemon = start(LEASE_SECONDS="2").ready()
     job_id = daemon.submit(seconds=4)
@@ -137,6 +138,7 @@ def test_three_pauses_that_outlast_the_lease_cost_nobody_anything(start: Any) ->
     assert outcomes(daemon, job_id) == ["lost", "lost", "lost", "completed"]
 
 
+@pytest.mark.long
 def test_three_lags_that_outlast_the_lease_cost_nobody_anything(start: Any, tmp_path: Path) -> None:
     installed_plugin(tmp_path / "plugins", "killer", KILLER)
     daemon = start(LEASE_SECONDS="2").ready()
@@ -150,6 +152,7 @@ def test_three_lags_that_outlast_the_lease_cost_nobody_anything(start: Any, tmp_
     assert set(outcomes(daemon, job_id)[:-1]) == {"lost"}
 
 
+@pytest.mark.long
 def test_three_kills_beside_innocent_jobs_end_none_of_them(start: Any) -> None:
     """Of the first nobody is accused; the others fall on whoever is tried alone, and two are not enough."""
     daemon = start().ready()
@@ -166,6 +169,7 @@ def test_three_kills_beside_innocent_jobs_end_none_of_them(start: Any) -> None:
     assert sum(outcomes(daemon, job_id).count("crashed") for job_id in job_ids) == 2
 
 
+@pytest.mark.long
 def test_three_kills_under_one_job_alone_are_its_end(start: Any) -> None:
     """kill -9 and the kernel's killer of those who take too much memory look alike from within."""
     daemon = start().ready()

@@ -55,7 +55,7 @@ async def test_stuck_jobs_are_those_without_movement_or_with_a_lease_that_ran_ou
     [found] = answer["jobs"]
     assert (found["jobId"], found["source"], found["stuckSeconds"]) == (quiet, "api", 3600)
     assert len((await harness.call("GET", "/api/admin/stuck?timeout=0"))["jobs"]) == 2
-    assert "integer" in (await harness.refused("GET", "/api/admin/stuck?timeout=soon"))["timeout"]
+    assert "whole number" in (await harness.refused("GET", "/api/admin/stuck?timeout=soon"))["timeout"]
 
 
 async def test_recovering_stops_the_old_run_and_queues_the_job(harness: Any) -> None:

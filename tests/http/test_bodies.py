@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import io
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -33,7 +34,6 @@ MIB = 1024 * 1024
         (b'{"payload": {"\\udfff": 1}}', "half a surrogate pair"),
         (b'{"type": "\xff"}', "not UTF-8"),
         (b'{"type": "\xed\xa0\x80"}', "not UTF-8"),
-        (b"\xef\xbb\xbf{}", "not JSON"),
         (b'{"payload": ' + b"[" * 65 + b"]" * 65 + b"}", "nested deeper"),
         (b"[" * 200_000, "nested deeper"),
         (b"[" * 400_000, "more than 250000 values"),
@@ -53,6 +53,24 @@ async def test_whole_unicode_and_reasonable_depth_are_taken(harness: Any, conten
     raw = f'{{"type": "clip", "payload": {{"inputPath": {content}}}}}'
     response = await harness.raw("POST", "/api/jobs", headers=JSON, data=raw.encode())
     assert response.status == (422 if content.startswith("[") else 201)
+
+
+async def test_a_byte_order_mark_is_no_part_of_a_body(harness: Any) -> None:
+    raw = b'\xef\xbb\xbf{"type": "clip", "payload": {"inputPath": "a"}}'
+    assert (await harness.raw("POST", "/api/jobs", headers=JSON, data=raw)).status == 201
+    packed = await harness.raw(
+        "POST", "/api/jobs", headers=JSON | {"Content-Encoding": "gzip"}, data=gzip.compress(raw)
+    )
+    assert packed.status == 201
+
+
+async def test_a_job_of_a_batch_is_no_larger_than_one_alone(harness: Any) -> None:
+    small, large = ({"type": "clip", "payload": {"inputPath": "a" * size}} for size in (1, MIB))
+    alone = await harness.raw("POST", "/api/jobs", headers=JSON, data=io.BytesIO(json.dumps(large).encode()))
+    body = io.BytesIO(json.dumps({"jobs": [small, large]}).encode())
+    batch = await harness.raw("POST", "/api/jobs/batch", headers=JSON, data=body)
+    assert (alone.status, batch.status) == (413, 413)
+    assert (await batch.json())["detail"].startswith("jobs.1 ")
 
 
 @pytest.mark.parametrize(

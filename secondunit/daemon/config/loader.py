@@ -178,7 +178,7 @@ def _fault(detail: Any, origins: Mapping[str, str]) -> Iterator[str]:
     if detail["type"] == "value_error":
         wrong = str(detail["msg"]).removeprefix("Value error, ")
     else:
-        wrong = WORDS.get(detail["type"], detail["msg"])
+        wrong = WORDS.get(detail["type"], "does not fit")
         if location[0] not in _secret_names() and isinstance(value, str | int | float):
             wrong = f"{value!r} {wrong}"
     origin = origins.get(name.lower()) or origins.get(location[0], "")

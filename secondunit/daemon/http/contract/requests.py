@@ -1,9 +1,6 @@
 """Request models: bodies and queries under their names in JSON, and what they mean to the queue."""
 
-import hashlib
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -14,18 +11,18 @@ from pydantic.alias_generators import to_camel
 from secondunit.daemon.http.contract.responses import StatusName
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
 from secondunit.queue.errors import BadPayload, FieldError
+from secondunit.queue.field_faults import faults_of
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Filter, Idempotency, Status, Submission, Target
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.validation import MOST_FAULTS
 
 M = TypeVar("M", bound=BaseModel)
 LARGEST_BATCH = 1000
 LONGEST_TIMEOUT = 7 * 24 * 3600
-IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-def _instant(value: object) -> datetime | None:
+def instant_of(value: object) -> datetime | None:
+    """The moment that an ISO 8601 text with a zone means, in UTC; ValueError for anything else."""
     if value is None:
         return None
     try:
@@ -52,7 +49,7 @@ def _words(value: object) -> object:
     return [word.strip() for text in texts for word in text.split(",") if word.strip()]
 
 
-Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+Instant = Annotated[datetime, BeforeValidator(instant_of), WithJsonSchema({"type": "string", "format": "date-time"})]
 Later = Annotated[None, BeforeValidator(_later)]
 TypeName = Annotated[str, Field(min_length=1, max_length=100)]
 Id = Annotated[str, Field(min_length=1, max_length=100)]
@@ -209,16 +206,16 @@ def taken(model: type[M], content: Mapping[str, Any]) -> M:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise BadPayload(*_faults(error)) from None
+        raise BadPayload(*faults_of(error, content)) from None
 
 
 def query(model: type[M], asked: MultiMapping[str]) -> M:
     """The query as a model; a parameter that the model takes as a list may repeat, another may not."""
     lists = {field.alias for field in model.model_fields.values() if isinstance(field.default, list)}
-    content: dict[str, Any] = {}
-    for name in asked:
-        values = asked.getall(name)
-        content[name] = values if name in lists or len(values) > 1 else values[0]
+    content = {name: ",".join(asked.getall(name)) for name in asked}
+    twice = [name for name in content if name not in lists and len(asked.getall(name)) > 1]
+    if twice:
+        raise BadPayload(*(FieldError(name, "stands twice in the query; give it once") for name in twice))
     return taken(model, content)
 
 
@@ -253,18 +250,6 @@ def submission(
     )
 
 
-def idempotency_keys(key: str | None, content: Any, count: int | None = None) -> Sequence[Idempotency | None]:
-    """The client's key with the digest of its request: for one job, or for each of a batch's `count` jobs."""
-    if key is None:
-        return [None] * (count or 1)
-    if not IDEMPOTENCY_KEY.fullmatch(key):
-        raise BadPayload(FieldError("Idempotency-Key", "should be 1 to 255 visible ASCII characters"))
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
-    digest = hashlib.sha256(canonical).digest()
-    # A blank can't stand in a client's own key, so no single job's key is mistaken for a batch's.
-    return [Idempotency(key if count is None else f"{key} {index}", digest) for index in range(count or 1)]
-
-
 def _standard(type: str, registry: Registry) -> RetryPolicy:
     return registry[type].retry if type in registry else RetryPolicy()
 
@@ -273,19 +258,3 @@ def _policy(ask: RetryAsk, standard: RetryPolicy) -> RetryPolicy:
     delay = standard.initial_delay if ask.initial_delay is None else timedelta(milliseconds=ask.initial_delay)
     retries = standard.max_retries if ask.max_retries is None else ask.max_retries
     return RetryPolicy(retries, ask.backoff or standard.backoff, delay)
-
-
-def _faults(error: ValidationError) -> Iterator[FieldError]:
-    """What is wrong with each field; of content that is wrong in more places than anybody reads, only how many."""
-    if (count := error.error_count()) > MOST_FAULTS:
-        yield FieldError("", f"the body does not fit in {count} places, which are too many to be listed")
-        return
-    for detail in error.errors(include_url=False, include_input=False):
-        yield _fault(detail)
-
-
-def _fault(detail: Any) -> FieldError:
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "extra_forbidden":
-        message = "unknown field"
-    return FieldError(".".join(str(part) for part in detail["loc"]), message)

@@ -1,25 +1,29 @@
 """Job endpoints: submit, look, list, cancel, retry."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiohttp import web
 
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import requests, serialize, trailtag
+from secondunit.daemon.http.contract.idempotency import idempotency_keys
 from secondunit.daemon.http.transport.json_bodies import read_object
-from secondunit.daemon.http.transport.problems import fields_of
+from secondunit.daemon.http.transport.problems import TooLarge, fields_of
 from secondunit.daemon.http.transport.replies import encoded_plain, reply, reply_encoded
 from secondunit.daemon.http.transport.short_way import written
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable, UnknownType
+from secondunit.queue.field_faults import MOST_FAULTS
+from secondunit.queue.json_text import dump
 from secondunit.queue.model import Submission
-from secondunit.queue.validation import MOST_FAULTS, validated
+from secondunit.queue.validation import validated
 
 
 async def submit(api: Api, request: web.Request) -> web.StreamResponse:
     """Take one job: 201 once it is on disk, 200 if its idempotency key stands for it already."""
     body = await read_object(request, api.settings.max_body)
     ask = requests.taken(requests.SubmitAsk, body)
-    [idempotency] = requests.idempotency_keys(request.headers.get("Idempotency-Key"), body)
+    [idempotency] = idempotency_keys(request.headers.get("Idempotency-Key"), body)
     job, created = await api.queue.submit(requests.submission(ask, api.queue.registry, api.rule, idempotency))
     content = encoded_plain(serialize.accepted(job))
     return written(request, 201 if created else 200, content, f"/api/jobs/{job.id}")
@@ -29,7 +33,8 @@ async def submit_batch(api: Api, request: web.Request) -> web.Response:
     """Take many jobs, all or none."""
     body = await read_object(request, api.settings.max_batch)
     ask = requests.taken(requests.BatchAsk, body)
-    keys = requests.idempotency_keys(request.headers.get("Idempotency-Key"), body, len(ask.jobs))
+    _check_sizes(body["jobs"], api.settings.max_body)
+    keys = idempotency_keys(request.headers.get("Idempotency-Key"), body, len(ask.jobs))
     submissions = [
         requests.submission(one, api.queue.registry, api.rule, key, f"jobs.{index}.")
         for index, (one, key) in enumerate(zip(ask.jobs, keys, strict=True))
@@ -80,6 +85,13 @@ async def retry_all(api: Api, request: web.Request) -> web.Response:
     return reply(
         serialize.bulk(await api.queue.retry_all(requests.bulk_filter(requests.taken(requests.BulkAsk, body))))
     )
+
+
+def _check_sizes(jobs: Sequence[Mapping[str, Any]], limit: int) -> None:
+    """A job of a batch is no larger than one that comes alone may be."""
+    for index, job in enumerate(jobs):
+        if (size := len(dump(job).encode())) > limit:
+            raise TooLarge(f"jobs.{index} has {size} bytes; a job may have up to {limit}, in a batch as well")
 
 
 def _faults(api: Api, submissions: Sequence[Submission]) -> list[FieldError]:

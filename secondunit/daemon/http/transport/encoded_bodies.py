@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from codecs import BOM_UTF8
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -20,7 +21,7 @@ UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")
 
 
 async def body_of(request: web.Request, limit: int) -> bytes | bytearray:
-    """The body, unpacked, of at most `limit` bytes either way; a refusal says what is wrong with it."""
+    """The body, unpacked, of at most `limit` bytes either way, without its byte order mark; a refusal says why."""
     coding, declared = coding_of(request), request.content_length
     if declared is not None and declared > limit:
         raise _too_large(limit)
@@ -30,7 +31,8 @@ async def body_of(request: web.Request, limit: int) -> bytes | bytearray:
     else:
         raw = await _read_in_turn(request, limit)
     # Beside the loop: a thousandfold of what came may be in it.
-    return raw if coding is None else await asyncio.to_thread(_unpacked, raw, coding, limit)
+    body = raw if coding is None else await asyncio.to_thread(_unpacked, raw, coding, limit)
+    return body.removeprefix(BOM_UTF8)
 
 
 def coding_of(request: web.Request) -> str | None:

@@ -9,6 +9,7 @@ from multidict import MultiDict
 from pydantic import BaseModel
 
 from secondunit.daemon.http.contract import requests
+from secondunit.daemon.http.contract.idempotency import idempotency_keys
 from secondunit.daemon.http.contract.requests import (
     BulkAsk,
     EventsQuery,
@@ -21,7 +22,6 @@ from secondunit.daemon.http.contract.requests import (
     VideoAsk,
     bulk_filter,
     filter_of,
-    idempotency_keys,
     query,
     submission,
     taken,
@@ -134,7 +134,10 @@ def test_several_words_may_be_written_in_every_usual_way(given: Any) -> None:
     assert filter_of(ask).statuses == [Status.QUEUED, Status.RUNNING] and filter_of(ask).types == ["clip"]
 
 
-@pytest.mark.parametrize(("given", "field"), [("waiting", "status.0"), ("queued,gone", "status.1"), (3, "status")])
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [("waiting", "status"), ("queued,gone", "status"), (["queued", "gone"], "status.1"), (3, "status")],
+)
 def test_a_word_that_is_no_status_is_refused_at_its_place(given: Any, field: str) -> None:
     assert list(faults(FilterAsk, {"status": given})) == [field]
 
@@ -207,7 +210,36 @@ def test_a_request_is_the_same_whatever_the_order_of_its_keys() -> None:
     assert digest({"a": 1, "b": {"c": [1, 2], "d": None}}) == digest({"b": {"d": None, "c": [1, 2]}, "a": 1})
 
 
-@pytest.mark.parametrize("other", [{"a": 2}, {"a": "1"}, {"a": [1]}, {"A": 1}, {"a": 1, "b": None}, {}])
+SAME_MOMENT = ("2026-01-22T12:00:00Z", "2026-01-22T13:00:00+01:00", "2026-01-22T12:00:00.000+00:00", "20260122T120000Z")
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [
+        ({"a": 1, "b": [2]}, {"a": 1.0, "b": [2.0]}),
+        ({"a": 0}, {"a": -0.0}),
+        ({"a": {"b": 1}}, {"a": {"b": 1, "c": None}, "d": None}),
+        *(({"runAt": SAME_MOMENT[0]}, {"runAt": text}) for text in SAME_MOMENT),
+        *(({"jobs": [{"runAt": SAME_MOMENT[0]}]}, {"jobs": [{"runAt": text}]}) for text in SAME_MOMENT),
+    ],
+)
+def test_what_means_the_same_is_one_request(one: Mapping[str, Any], same: Mapping[str, Any]) -> None:
+    assert digest(one) == digest(same)
+
+
+def test_a_text_of_a_payload_is_no_instant() -> None:
+    assert digest({"payload": {"runAt": SAME_MOMENT[0]}}) != digest({"payload": {"runAt": SAME_MOMENT[1]}})
+
+
+def test_a_parameter_that_stands_twice_is_told_so() -> None:
+    with pytest.raises(BadPayload) as refused:
+        query(ListQuery, MultiDict([("limit", "1"), ("limit", "1")]))
+    assert str(refused.value) == "limit: stands twice in the query; give it once"
+
+
+@pytest.mark.parametrize(
+    "other", [{"a": 2}, {"a": "1"}, {"a": [1]}, {"A": 1}, {"a": True}, {"a": 1.5}, {"a": 1, "b": [None]}, {}]
+)
 def test_another_request_has_another_digest(other: Mapping[str, Any]) -> None:
     assert digest({"a": 1}) != digest(other)
 

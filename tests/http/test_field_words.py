@@ -62,7 +62,8 @@ async def test_a_wrong_query_is_refused_in_the_callers_words(harness: Any, route
     assert route.query is not None
     path = route.path.replace("{id}", "job_x").replace("{video_id}", "dQw4w9WgXcQ")
     names = [field.alias or name for name, field in route.query.model_fields.items()]
-    for query in ({"unknown": "1"}, *({name: ["queued,wrong", "wrong"]} for name in names)):
+    queries: list[dict[str, Any]] = [{"unknown": "1"}, *({name: ["queued,wrong", "wrong"]} for name in names)]
+    for query in queries:
         response = await harness.raw(route.method, f"{path}?{urlencode(query, doseq=True)}")
         if response.status == 422:
             check(await response.json())

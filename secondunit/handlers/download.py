@@ -17,6 +17,7 @@ from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.queue.redaction import redacted
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -100,7 +101,7 @@ async def _fetch(tools: Tools, ctx: JobContext, payload: DownloadPayload) -> Map
         if got.resumed:
             raise Transient(f"{message}; it came in parts, so it is fetched anew", type="digest_mismatch")
         raise Deterministic(message, type="digest_mismatch")
-    return {**asdict(got), "path": str(got.path)}
+    return {**asdict(got), "path": str(got.path), "url": redacted(got.url)}
 
 
 def _way(payload: DownloadPayload) -> Way:

@@ -8,6 +8,7 @@ from typing import Any
 
 from secondunit.queue.json_text import deeper, load
 from secondunit.queue.outcome import Deterministic, HandlerBroke
+from secondunit.queue.redaction import redacted
 
 LONGEST_MESSAGE = 2000
 LONGEST_NAME = 1000
@@ -35,8 +36,8 @@ def to_json(value: Any, what: str) -> Any:
 
 
 def clean(text: str) -> str:
-    """Text that fits a row and a reader: no lone surrogates, no NUL, at most 2,000 characters."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "")[:LONGEST_MESSAGE]
+    """Text that fits a row and a reader: no lone surrogates, no NUL, no URL's secrets, at most 2,000 characters."""
+    return redacted(text.encode("utf-8", "replace").decode().replace("\0", ""))[:LONGEST_MESSAGE]
 
 
 def number(value: Any, what: str) -> float:

@@ -8,7 +8,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from secondunit.daemon.http.routes import ROUTES
-from secondunit.daemon.http.transport.admission import Admission
+from secondunit.daemon.http.transport.admission import Admission, network_of
 from secondunit.daemon.http.transport.auth import Caller, OneKey
 from secondunit.daemon.http.transport.problems import ScopeTooSmall
 from secondunit.daemon.http.transport.rate_limit import MOST_CALLERS, RateLimit
@@ -177,6 +177,39 @@ async def test_a_key_holder_over_its_rate_is_told_when_to_come_back(build: Any) 
     await harness.clock.advance(30)
     await harness.call("GET", "/api/jobs", headers=BEARER)
     await harness.call("GET", "/api/jobs", status=429, headers=BEARER)
+
+
+async def test_a_shared_key_has_its_rate_at_each_address(build: Any) -> None:
+    harness = await build(api_key=KEY, rate_limit="2/minute", trusted_proxies=(ip_network("127.0.0.0/8"),))
+    for _ in range(2):
+        await harness.call("GET", "/api/jobs", headers={**BEARER, "X-Forwarded-For": "192.0.2.1"})
+    await harness.call("GET", "/api/jobs", status=429, headers={**BEARER, "X-Forwarded-For": "192.0.2.1"})
+    await harness.call("GET", "/api/jobs", headers={**BEARER, "X-Forwarded-For": "192.0.2.2"})
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/health", "/docs", "/api/jobs"])
+async def test_wrong_keys_are_limited_wherever_they_are_tried(build: Any, path: str) -> None:
+    harness = await build(api_key=KEY, rate_limit="3/minute")
+    for n in range(3):
+        assert (await harness.raw("GET", path, headers={"X-API-Key": f"wrong {n}"})).status in (200, 401)
+    assert (await harness.raw("GET", path, headers={"X-API-Key": "another"})).status == 429
+    assert (await harness.raw("GET", path, headers=BEARER)).status == 200
+    assert (await harness.raw("GET", "/health")).status == 200, "who watches the daemon shows no key"
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8:0:0:ffff::2", "2001:db8::/64"),
+        ("2001:db8:0:1::2", "2001:db8:0:1::/64"),
+        ("", ""),
+        ("unknown", "unknown"),
+    ],
+)
+def test_a_caller_is_an_address_or_a_network_of_ipv6(address: str, network: str) -> None:
+    assert network_of(address) == network
 
 
 async def test_guessing_keys_is_limited_by_address_and_does_not_touch_the_key_holder(build: Any) -> None:

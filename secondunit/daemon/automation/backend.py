@@ -14,6 +14,7 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater
 from secondunit.handlers.tools.http_statuses import MAY_NAME_A_WAIT, REFUSES_US
 from secondunit.handlers.tools.network.addresses import LONGEST_URL
+from secondunit.handlers.tools.network.connection_errors import sentence_of
 from secondunit.handlers.tools.network.session import retry_after
 from secondunit.queue.clock import Clock
 from secondunit.queue.model import Notice, Status
@@ -91,7 +92,7 @@ class Backend:
         except TimeoutError:
             raise BackendTrouble(f"no answer within {self._timeout.total:g} s") from None
         except (ClientError, OSError) as error:
-            raise BackendTrouble(str(error) or type(error).__name__) from None
+            raise BackendTrouble(sentence_of(error, "the backend")) from None
         return read_list(body)
 
     async def claim(self, id: str) -> Claim:
@@ -127,9 +128,9 @@ class Backend:
             ) as response:
                 return _judge(response, retry_after(response, self._clock.now()))
         except TimeoutError:
-            return TryLater("no answer in time; it may have arrived, so the same PUT is sent again")
+            return TryLater("the backend gave no answer in time; it may have arrived, so the same PUT is sent again")
         except (ClientError, OSError) as error:
-            return TryLater(str(error) or type(error).__name__)
+            return TryLater(sentence_of(error, "the backend"))
 
     def _refuse(self, response: ClientResponse) -> None:
         status = response.status
@@ -208,8 +209,8 @@ def _judge(response: ClientResponse, asked: timedelta | None) -> Sent:
     if status in (404, 410):
         return Gone("the backend does not know this analysis any more", status)
     if status in REFUSES_US:
-        return TryLater(f"answered {status}: check INTERNAL_API_KEY", status, REFUSED_PAUSE)
-    return TryLater(f"answered {status}", status, asked if status in MAY_NAME_A_WAIT else None)
+        return TryLater(f"the backend answered {status}: check INTERNAL_API_KEY", status, REFUSED_PAUSE)
+    return TryLater(f"the backend answered {status}", status, asked if status in MAY_NAME_A_WAIT else None)
 
 
 async def _at_most(response: ClientResponse, limit: int) -> bytes:

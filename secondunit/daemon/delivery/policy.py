@@ -6,11 +6,13 @@ from typing import Protocol
 
 from secondunit.handlers.tools.http_statuses import in_trouble
 from secondunit.queue.clock import Random
+from secondunit.queue.redaction import redacted
 from secondunit.queue.retry import Backoff
 from secondunit.queue.store import Delivery
 from secondunit.queue.value import replace
 
-BACKOFF = Backoff(timedelta(seconds=1), timedelta(hours=1), jitter=0.2)
+LONGEST_WAIT = timedelta(hours=1)
+BACKOFF = Backoff(timedelta(seconds=1), LONGEST_WAIT, jitter=0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +62,19 @@ class Sender(Protocol):
 
 
 def settle(delivery: Delivery, sent: Sent, lifetime: timedelta, random: Random, now: datetime) -> Delivery:
-    """The delivery after a try: delivered, dead, or due again; the last try falls on the end of its lifetime."""
+    """The delivery after a try: delivered, dead, or due again within an hour, at its lifetime's end at last."""
     tried = replace(delivery, attempts=delivery.attempts + 1, last_status=sent.status)
     match sent:
         case Delivered():
             return replace(tried, state="delivered", next_at=None, finished_at=now, last_error=None)
         case Gone(error):
-            return replace(tried, state="dead", next_at=None, finished_at=now, last_error=error)
+            return replace(tried, state="dead", next_at=None, finished_at=now, last_error=redacted(error))
         case TryLater(error, _, asked):
             end = delivery.created_at + lifetime
             if now >= end:
-                return replace(tried, state="dead", next_at=None, finished_at=now, last_error=error)
-            wait = max(backoff(tried.attempts, random), asked or timedelta())
-            return replace(tried, next_at=min(now + wait, end), last_error=error)
+                return replace(tried, state="dead", next_at=None, finished_at=now, last_error=redacted(error))
+            wait = min(max(backoff(tried.attempts, random), asked or timedelta()), LONGEST_WAIT)
+            return replace(tried, next_at=min(now + wait, end), last_error=redacted(error))
 
 
 def expire(delivery: Delivery, now: datetime) -> Delivery:
@@ -82,7 +84,7 @@ def expire(delivery: Delivery, now: datetime) -> Delivery:
 
 
 def backoff(attempts: int, random: Random) -> timedelta:
-    """How long to wait after this many tries: 1 s, doubling up to an hour, and up to a fifth more by chance."""
+    """How long to wait after this many tries: 1 s, doubling, and up to a fifth more by chance."""
     return BACKOFF.jittered(attempts - 1, random)
 
 

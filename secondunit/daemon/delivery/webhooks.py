@@ -13,19 +13,21 @@ from yarl import URL
 from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater
 from secondunit.daemon.formats import milliseconds
 from secondunit.handlers.tools.http_statuses import MAY_NAME_A_WAIT
-from secondunit.handlers.tools.network.session import refusal, retry_after
+from secondunit.handlers.tools.network.connection_errors import sentence_of
+from secondunit.handlers.tools.network.session import retry_after
 from secondunit.queue.clock import Clock
 from secondunit.queue.model import Notice
 from secondunit.queue.store import Delivery
 
 KIND = "callback"
+GONE = 410  # Standard Webhooks: the endpoint is dead
 TIMEOUT = timedelta(seconds=15)
 READ_AT_MOST = 64 * 1024
 READING = timedelta(seconds=2)
 
 
 class CallbackSender:
-    """Counts a callback as delivered at a 2xx and tries for a day; a redirect is a refusal like any other.
+    """Counts a callback as delivered at a 2xx and tries for a day; 410 ends it, a redirect is a refusal like any other.
 
     `session` is a guarded one that does not decompress: what an answer says beyond its status is read and dropped.
     """
@@ -67,9 +69,9 @@ class CallbackSender:
                 await _drain(response)
                 return _judge(response, self._clock.now())
         except TimeoutError:
-            return TryLater(f"no answer within {self._timeout.total:g} s")
+            return TryLater(f"the receiver gave no answer within {self._timeout.total:g} s")
         except (ClientError, OSError, ValueError) as error:
-            return TryLater(str(refusal(error) or error) or type(error).__name__)
+            return TryLater(sentence_of(error))
 
     def _headers(self, delivery: Delivery, body: str, now: datetime) -> dict[str, str]:
         headers = {
@@ -108,9 +110,11 @@ def _judge(response: ClientResponse, now: datetime) -> Sent:
     status = response.status
     if 200 <= status < 300:
         return Delivered(status)
+    if status == GONE:
+        return Gone("the receiver answered 410: it wants no more of these", status)
     asked = retry_after(response, now) if status in MAY_NAME_A_WAIT else None
     hint = "; redirects are not followed" if 300 <= status < 400 else ""
-    return TryLater(f"answered {status}{hint}", status, asked)
+    return TryLater(f"the receiver answered {status}{hint}", status, asked)
 
 
 async def _drain(response: ClientResponse) -> None:

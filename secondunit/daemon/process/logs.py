@@ -11,6 +11,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from secondunit.daemon.process.visible_text import visible, visible_json
+from secondunit.queue.redaction import HIDDEN, redacted
 
 KEYS = (
     "timestamp",
@@ -152,7 +153,7 @@ def _for_machines(secrets: Collection[str]) -> Processor:
             line = _json(event)
         except TypeError:  # of a key that JSON does not take
             return visible_json(_json(_struck(event, forms)))
-        return visible_json(_json(_struck(event, forms)) if any(form in line for form in quoted) else line)
+        return visible_json(redacted(_json(_struck(event, forms)) if any(form in line for form in quoted) else line))
 
     return rendered
 
@@ -192,8 +193,8 @@ def _struck(event: EventDict, forms: Sequence[str]) -> dict[str, Any]:
             return [struck(member) for member in value]
         text = str(value)
         for form in forms:
-            text = text.replace(form, "***")
-        return text
+            text = text.replace(form, HIDDEN)
+        return redacted(text)
 
     return {key: struck(value) for key, value in event.items()}
 

@@ -29,6 +29,7 @@ from secondunit.handlers.tools.toolbox import Tools
 from secondunit.handlers.tools.waiting import waiting
 from secondunit.queue.errors import BadPayload, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext
+from secondunit.queue.redaction import redacted
 
 ENCODERS = ("ppm",)
 FILTERS = ("scale", "select", "format", "setsar", "signalstats", "metadata", "yadif")
@@ -176,7 +177,7 @@ class Analysis:
             video = source
             async with self.ctx.phase("frames", 0.2):
                 seen = await self.ctx.step("frames", lambda: self._look(video), keeps=_pictures)
-        name = self.payload.video_url or Path(self.payload.video_path or "").name
+        name = redacted(self.payload.video_url or Path(self.payload.video_path or "").name)
         info = {"title": title, **seen["info"], "source": name}
         stills = [(at, Path(path)) for at, path in seen["stills"]]
         return FilmExcerpt(info, stills, [(at, text) for at, text in said])

@@ -1,6 +1,6 @@
 """Admission control: host, proxy, origin, key, scope and rate are judged here, in this order, before any route runs."""
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from aiohttp import web
 
@@ -41,8 +41,10 @@ class Admission:
             return EVERYBODY
         key = presented_key(request, in_query=route is not None and route.stream)
         caller = None if key is None else await self._keys.find(key)
-        if route is None or route.limited:
-            self._spend(caller.name if caller else f"address {self._address(request)}")
+        failed = caller is None and (key is not None or (route is not None and route.scope is not None))
+        if route is None or route.limited or failed:
+            # One caller of a shared key doesn't use up what is the others'; no guess touches what is a key's.
+            self._spend(f"{caller.name if caller else ''} from {network_of(self._address(request))}")
         if route is None or route.scope is None:
             return caller
         if caller is None:
@@ -82,6 +84,15 @@ class Admission:
         except ValueError:
             return False
         return any(literal in network for network in self._settings.trusted_proxies)
+
+
+def network_of(address: str) -> str:
+    """Whom an address stands for: of IPv6 anybody has 2**64 of them (RFC 6177)."""
+    try:
+        literal = ip_address(address)
+    except ValueError:
+        return address
+    return str(literal) if literal.version == 4 else str(ip_network((int(literal), 64), strict=False))
 
 
 def _host(request: web.Request) -> str:

@@ -21,6 +21,7 @@ from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.fetching.sniffing import ENOUGH, not_media
 from secondunit.handlers.tools.http_statuses import passing, word
 from secondunit.handlers.tools.network.addresses import AddressRule
+from secondunit.handlers.tools.network.connection_errors import sentence_of
 from secondunit.handlers.tools.network.session import open_following, retry_after
 from secondunit.handlers.tools.storage.partial_file import STRONG_ETAG, Origin, PartialFile
 from secondunit.queue.clock import Clock
@@ -138,7 +139,7 @@ class Transfer:
         except (ServerTimeoutError, TimeoutError) as error:
             raise Transient(f"{url}: the server did not answer in time", type="server_timeout") from error
         except ClientError as error:
-            raise Transient(f"{url}: {str(error) or type(error).__name__}", type="connection_failed") from error
+            raise Transient(f"{url}: {sentence_of(error, 'the server')}", type="connection_failed") from error
 
     def _refuse(self, response: ClientResponse, wish: TransferWish) -> None:
         """Raise unless this is the whole of something that is wanted."""

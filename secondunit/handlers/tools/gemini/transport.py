@@ -12,6 +12,7 @@ from secondunit.handlers.tools.network.responses import bounded_session
 from secondunit.handlers.tools.network.session import retry_after
 from secondunit.queue.clock import Clock
 from secondunit.queue.outcome import Transient, Unanswered
+from secondunit.queue.redaction import redacted
 
 API_VERSION = "v1beta"
 
@@ -152,4 +153,4 @@ def _contents(question: Question) -> Any:
 
 
 def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".removesuffix(": ")
+    return redacted(f"{type(error).__name__}: {error}".removesuffix(": "))

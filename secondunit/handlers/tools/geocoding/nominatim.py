@@ -11,6 +11,7 @@ from aiohttp import ClientSession, ClientTimeout
 
 from secondunit.handlers.tools.geocoding.matching import GeocodingHit
 from secondunit.handlers.tools.network.responses import bounded_session
+from secondunit.queue.redaction import redacted
 
 CANDIDATES = 5
 LONGEST_WORDS = 200
@@ -159,4 +160,4 @@ def _told_wait(headers: Mapping[str, str]) -> float | None:
 
 
 def _words(error: Exception) -> str:
-    return " ".join(str(error).split())[:LONGEST_WORDS] or type(error).__name__
+    return " ".join(redacted(str(error)).split())[:LONGEST_WORDS] or type(error).__name__

@@ -11,7 +11,8 @@ from aiohttp import ClientConnectorError, ClientResponse, ClientSession, ClientT
 from multidict import CIMultiDict
 from yarl import URL
 
-from secondunit.handlers.tools.network.addresses import AddressRefused, AddressRule, is_readable, url_fault
+from secondunit.handlers.tools.network.addresses import AddressRule, is_readable, url_fault
+from secondunit.handlers.tools.network.connection_errors import refusal
 from secondunit.handlers.tools.network.resolver import AddrInfo, JudgingResolver, Lookup
 from secondunit.handlers.tools.network.responses import BoundedResponse
 from secondunit.queue.outcome import Deterministic
@@ -26,12 +27,6 @@ HARMLESS = frozenset({"accept", "accept-encoding", "accept-language", "if-range"
 ANYWHERE = AddressRule((IPv4Network("0.0.0.0/0"), IPv6Network("::/0")))
 
 OpenSocket = Callable[[AddrInfo], socket.socket]
-
-
-def refusal(error: BaseException) -> AddressRefused | None:
-    """The refused address behind a failed request, if that was the cause."""
-    cause = error.os_error if isinstance(error, ClientConnectorError) else error
-    return cause if isinstance(cause, AddressRefused) else None
 
 
 def guarded_session(

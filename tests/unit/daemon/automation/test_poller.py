@@ -415,9 +415,9 @@ async def test_a_result_goes_back_with_its_key_and_epoch_and_the_same_at_every_t
         ((412, {}), Delivered(412)),
         ((404, {}), Gone("the backend does not know this analysis any more", 404)),
         ((410, {}), Gone("the backend does not know this analysis any more", 410)),
-        ((401, {}), TryLater("answered 401: check INTERNAL_API_KEY", 401, REFUSED_PAUSE)),
-        ((503, {"Retry-After": "90"}), TryLater("answered 503", 503, timedelta(seconds=90))),
-        ((500, {}), TryLater("answered 500", 500)),
+        ((401, {}), TryLater("the backend answered 401: check INTERNAL_API_KEY", 401, REFUSED_PAUSE)),
+        ((503, {"Retry-After": "90"}), TryLater("the backend answered 503", 503, timedelta(seconds=90))),
+        ((500, {}), TryLater("the backend answered 500", 500)),
     ],
 )
 async def test_the_answer_to_a_result_is_judged(box: Box, answer: tuple[int, dict[str, str]], sent: Any) -> None:

@@ -162,15 +162,21 @@ async def test_a_receiver_with_the_secret_can_verify_the_signature(secret: str) 
         check.verify(body, again)
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 409, 410, 429, 500, 503])
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 429, 500, 503])
 async def test_any_other_answer_is_tried_later(status: int) -> None:
-    assert await sent_to(Receiver(status).answer) == TryLater(f"answered {status}", status)
+    assert await sent_to(Receiver(status).answer) == TryLater(f"the receiver answered {status}", status)
+
+
+async def test_a_receiver_that_is_gone_ends_it_at_once() -> None:
+    assert await sent_to(Receiver(410).answer) == Gone("the receiver answered 410: it wants no more of these", 410)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307])
 async def test_a_redirect_is_not_followed_and_tried_later(status: int) -> None:
     receiver = Receiver(status)
-    assert await sent_to(receiver.answer) == TryLater(f"answered {status}; redirects are not followed", status)
+    assert await sent_to(receiver.answer) == TryLater(
+        f"the receiver answered {status}; redirects are not followed", status
+    )
     assert receiver.paths == ["POST /hook"]
 
 
@@ -208,7 +214,7 @@ async def test_a_receiver_that_does_not_answer_is_left_after_the_time_limit() ->
         await asyncio.Event().wait()
         raise AssertionError
 
-    assert await sent_to(hang, timeout=0.2) == TryLater("no answer within 0.2 s")
+    assert await sent_to(hang, timeout=0.2) == TryLater("the receiver gave no answer within 0.2 s")
 
 
 async def test_nobody_there_is_tried_later() -> None:

@@ -174,6 +174,18 @@ def test_a_receivers_wish_to_wait_counts_when_it_is_longer() -> None:
     assert settle(delivery(attempts=9), asked, DAY, NoJitter(), START).next_at == START + timedelta(seconds=512)
 
 
+@pytest.mark.parametrize("attempts", [0, 20])
+def test_no_wait_is_longer_than_an_hour_whoever_asks_for_it(attempts: int) -> None:
+    asked = TryLater("the receiver answered 503", 503, timedelta(days=7))
+    after = settle(delivery(attempts=attempts), asked, DAY, random.Random(1), START)
+    assert after.next_at == START + timedelta(hours=1)
+
+
+def test_what_went_wrong_holds_no_secret_of_a_url() -> None:
+    for sent in (TryLater("https://u:s3cr3t@h/x?sig=s3cr3t: no"), Gone("https://h/x?s3cr3t")):
+        assert "s3cr3t" not in str(settle(delivery(), sent, DAY, NoJitter(), START))
+
+
 def test_the_last_try_falls_on_the_end_of_the_lifetime_and_then_it_is_dead() -> None:
     late = START + DAY - timedelta(seconds=5)
     waiting = settle(delivery(attempts=20), DOWN, DAY, NoJitter(), late)

@@ -29,6 +29,8 @@ from secondunit.queue.worker import Worker
 from secondunit.testing.rig import RecordedFolders, SteadyRandom
 
 URL = "https://videos.example/soup.mp4"
+TOKENS = {"prompt": 1000, "output": 200, "thoughts": 50, "total": 1250}
+PAID = {"gemini_tokens": TOKENS, "cost": 0.01}
 RECIPE = {"name": "Soup", "steps": []}
 LIMIT = 4 << 20
 WAIT = 900.0
@@ -80,7 +82,7 @@ class Kitchen:
         ending = await self.endings.get()
         if isinstance(ending, Exception):
             raise ending
-        result = {"recipe": RECIPE, "metadata": {"cached": False, "language": payload.language}}
+        result = {"recipe": RECIPE, "metadata": {"cached": False, "language": payload.language, **PAID}}
         if payload.video_url is None:
             content = await asyncio.to_thread(Path(payload.video_path or "").read_bytes)
             digest = hashlib.sha256(content).hexdigest()
@@ -173,7 +175,7 @@ async def test_an_upload_is_answered_with_its_recipe(kitchen: Kitchen) -> None:
     kitchen.endings.put_nowait("well")
     answer = await kitchen.post(data=video(language="de"))
     [(job_id, payload)] = kitchen.started
-    assert answer == {"jobId": job_id, "recipe": RECIPE, "metadata": {"cached": False, "language": "de"}}
+    assert answer == {"jobId": job_id, "recipe": RECIPE, "metadata": {"cached": False, "language": "de", **PAID}}
     assert payload.video_path == str(kitchen.folder / hashlib.sha256(VIDEO).hexdigest())
     job = await kitchen.harness.call("GET", f"/api/jobs/{job_id}")
     assert (job["type"], job["priority"], job["status"]) == ("analyze", 0, "completed")
@@ -508,7 +510,9 @@ async def test_the_caller_that_leaves_loses_nothing(kitchen: Kitchen) -> None:
     kitchen.endings.put_nowait("well")
     job = await kitchen.settled(Status.COMPLETED)
     answer = await kitchen.post()
-    assert answer == {"jobId": job.id, "recipe": RECIPE, "metadata": {"cached": True, "language": None}}
+    assert (answer["jobId"], answer["recipe"]) == (job.id, RECIPE)
+    metadata = {"cached": True, "language": None, "cost": 0, "gemini_tokens": dict.fromkeys(TOKENS, 0)}
+    assert answer["metadata"] == metadata | {"original": {"cost": 0.01, "gemini_tokens": TOKENS}}
     assert len(kitchen.started) == 1
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, model_validator
 from secondunit.handlers.analyze.extraction import FilmExcerpt, ask_for_recipe
 from secondunit.handlers.analyze.passages import passages
 from secondunit.handlers.analyze.stills import MOST, take_stills
-from secondunit.handlers.analyze.strategy import cache_key, strategy
+from secondunit.handlers.analyze.strategy import as_cached, cache_key, strategy
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.fetching.ports import Videos
 from secondunit.handlers.tools.fetching.video_urls import url_identity
@@ -139,7 +139,7 @@ class Analysis:
             if stored is not None:
                 result, maker = stored
                 await self.ctx.progress(1, f"taken from {maker}, which analysed the same video")
-                return _as_cached(result)
+                return as_cached(result)
             result = await self._made(how, source)
             await self.required.results.put(key, result, self.ctx.job_id)
             return result
@@ -217,8 +217,3 @@ class Analysis:
 
 def _pictures(seen: Json) -> list[Path]:
     return [Path(path) for _, path in seen["stills"]]
-
-
-def _as_cached(result: Json) -> Json:
-    """The result as its second reader gets it; the tokens and the cost are those of its making."""
-    return {**result, "metadata": {**result["metadata"], "cached": True}}

@@ -1,7 +1,9 @@
-"""Cache key of an analysis: what a result was made from and how; equal names, equal results; pure."""
+"""Cache of analyses: the key, what a result was made from and how; and what a result from there says; pure."""
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from secondunit.handlers.analyze.recipe import PROMPT_VERSION, SCHEMA
 
@@ -23,6 +25,14 @@ def strategy(model: str, frames: int | None, language: str | None) -> str:
 def cache_key(source: str, how: str) -> str:
     """Where the result of this source by this strategy is kept."""
     return "analyze:" + hashlib.sha256(json.dumps([source, how]).encode()).hexdigest()
+
+
+def as_cached(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The result as its second reader gets it, who pays nothing; `original` has what its making cost."""
+    metadata = result["metadata"]
+    original = {"cost": metadata.get("cost"), "gemini_tokens": metadata.get("gemini_tokens")}
+    none = dict.fromkeys(original["gemini_tokens"] or ("prompt", "output", "thoughts", "total"), 0)
+    return {**result, "metadata": {**metadata, "cached": True, "cost": 0, "gemini_tokens": none, "original": original}}
 
 
 def _digest(value: object) -> str:

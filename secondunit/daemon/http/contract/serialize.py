@@ -128,10 +128,9 @@ def reset(jobs: Iterable[Job]) -> responses.Reset:
     return responses.Reset("reset", [summary(job) for job in jobs])
 
 
-def recipe(job_id: str, result: Mapping[str, Any], *, cached: bool = False) -> responses.Recipe:
-    """The result of the job `analyze` that made it; `cached` if it was there already."""
-    metadata = {**result["metadata"], **({"cached": True} if cached else {})}
-    return responses.Recipe(job_id, result["recipe"], metadata)
+def recipe(job_id: str, result: Mapping[str, Any]) -> responses.Recipe:
+    """The result of the job `analyze` that made it."""
+    return responses.Recipe(job_id, result["recipe"], result["metadata"])
 
 
 def without_recipe(job: Job) -> dict[str, Any]:

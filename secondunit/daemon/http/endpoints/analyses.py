@@ -34,7 +34,7 @@ from secondunit.daemon.http.transport.forms import (
 from secondunit.daemon.http.transport.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import ProblemType, TooLarge, WrongForm, problem
 from secondunit.daemon.http.transport.replies import reply
-from secondunit.handlers.analyze.strategy import cache_key, strategy
+from secondunit.handlers.analyze.strategy import as_cached, cache_key, strategy
 from secondunit.queue.errors import BadPayload, Draining, FieldError, TypeUnavailable
 from secondunit.queue.model import HIGHEST_PRIORITY, Job, Status, Submission
 from secondunit.queue.validation import validated
@@ -90,7 +90,7 @@ async def _known_or_submitted(api: Api, desk: Analyses, wanted: AnalysisRequest)
 
 async def _answer(api: Api, request: web.Request, desk: Analyses, found: CachedAnalysis | Job) -> web.Response:
     if isinstance(found, CachedAnalysis):
-        return reply(serialize.recipe(found.job_id, found.result, cached=True))
+        return reply(serialize.recipe(found.job_id, as_cached(found.result)))
     if "respond-async" in request.headers.get("Prefer", "").lower():
         return _accepted(found)
     return await _waited(api, desk, found)

@@ -77,7 +77,9 @@ async def test_a_video_asked_for_again_is_taken_from_the_cache(kitchen: Any) -> 
     first = await k.analyze(await k.context("job_a"))
     ctx = await k.context("job_b")
     second = await k.analyze(ctx, videoUrl="https://VIDEOS.test:443/soup.mp4?utm_source=x#t=3")
-    assert second == {**first, "metadata": {**first["metadata"], "cached": True}}
+    paid = {name: first["metadata"][name] for name in ("cost", "gemini_tokens")}
+    free = {"cost": 0, "gemini_tokens": dict.fromkeys(paid["gemini_tokens"], 0), "cached": True, "original": paid}
+    assert second == {**first, "metadata": {**first["metadata"], **free}} and paid["gemini_tokens"]["total"] > 0
     assert (len(k.transport.asked), k.videos.fetched, ctx.ran) == (1, [URL], [])
     assert "job_a" in ctx.reports[-1].message
     await k.clock.advance(3600)

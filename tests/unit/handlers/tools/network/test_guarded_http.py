@@ -11,8 +11,9 @@ from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from secondunit.handlers.tools.network.addresses import AddressRefused, AddressRule
+from secondunit.handlers.tools.network.connection_errors import refusal
 from secondunit.handlers.tools.network.resolver import AddrInfo
-from secondunit.handlers.tools.network.session import guarded_session, open_following, refusal
+from secondunit.handlers.tools.network.session import guarded_session, open_following
 from secondunit.queue.outcome import Deterministic
 
 PUBLIC_ONLY = AddressRule()

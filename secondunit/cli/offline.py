@@ -13,6 +13,7 @@ from secondunit.daemon.http.contract import serialize
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.lock import Locked
 from secondunit.daemon.wiring.database import locked, missing, store_of
+from secondunit.handlers import download
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, NotAllowed, QueueError
 from secondunit.queue.handler import Registry
@@ -22,6 +23,7 @@ from secondunit.queue.store import Store, each
 
 # Nothing says which fields of a payload are secret while no job type is loaded, so none is shown.
 NO_TYPES = Registry([])
+SECRETS = {"download": download.SECRETS}  # of our own types; a plugin's are struck out by the daemon alone
 RUNNING = Filter([Status.RUNNING])
 
 
@@ -63,7 +65,7 @@ async def recover(database: Database, runs: Sequence[tuple[str, int]]) -> Any:
 async def back_up(database: Database, target: Path, keep: int | None) -> Any:
     """What POST /api/admin/backup answers."""
     async with opened(database) as store:
-        snapshot = await take(store.engine, target, keep, SystemClock().now())
+        snapshot = await take(store.engine, target, keep, SystemClock().now(), SECRETS)
     return serialize.plain(serialize.backup(snapshot))
 
 

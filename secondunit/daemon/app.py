@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -89,10 +89,10 @@ async def serve(config: Config, host: Host) -> None:
         tools = await stack.enter_async_context(tools_of(settings, clock, store, emit))
         session, operators = await stack.enter_async_context(sessions_of(settings))
         work = WorkFolders(settings.data_dir)
-        freed = await leases.reclaim(store, clock, boot, emit)
+        found = discover(tools, settings)
+        freed = await leases.reclaim(store, clock, boot, emit, Registry(found.specs).secrets_of)
         log.info("daemon.starting", message=f"starting as boot {boot}; {freed} jobs of an earlier one run again")
         await tidy(store, work, settings.roots)
-        found = discover(tools, settings)
         _report(found, settings)
         world = World(host, settings, clock, boot, store, tools, work, session, operators, watchers, emit)
         components = _compose(world, found)
@@ -129,7 +129,7 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
         emit=emit,
         health=checkup,
         retry_delivery=deliverer.retry,
-        backup=_backup(world),
+        backup=_backup(world, {type: spec.secrets for type, spec in registry.items() if spec.secrets}),
         stopping=asyncio.Event(),
         version=VERSION,
         settings=http_settings(settings),
@@ -162,9 +162,9 @@ def _worker(world: World, registry: Registry, hub: Hub) -> Worker:
     )
 
 
-def _backup(world: World) -> Callable[[Path, int | None], Awaitable[Snapshot]]:
+def _backup(world: World, secrets: Mapping[str, Collection[str]]) -> Callable[[Path, int | None], Awaitable[Snapshot]]:
     async def backup(target: Path, keep: int | None) -> Snapshot:
-        return await take(world.store.engine, target, keep, world.clock.now())
+        return await take(world.store.engine, target, keep, world.clock.now(), secrets)
 
     return backup
 

@@ -26,6 +26,7 @@ OURS = frozenset("host connection keep-alive te trailer transfer-encoding upgrad
 OURS_BY_BEGINNING = ("content-", "proxy-", "if-", "webhook-", "secondunit-", "x-forwarded-", "forwarded")
 MOST_HEADERS, LONGEST_VALUE = 50, 8192
 PIECE = 64 << 20
+SECRETS = ("headers", "cookies")
 
 
 class DownloadPayload(BaseModel):
@@ -74,7 +75,7 @@ def build(tools: Tools) -> HandlerSpec:
         run=run,
         check=check,
         concurrency=5,
-        secrets=("headers", "cookies"),
+        secrets=SECRETS,
     )
 
 

@@ -1,6 +1,6 @@
 """Database engine port: what an operator needs of the database beneath a store, beside what the queue does with it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -64,8 +64,10 @@ class Engine(Protocol):
         """Whether a file of this name is, or might become, a part of the database. Blocks."""
         ...
 
-    async def snapshot(self, target: Path) -> Snapshot:
+    async def snapshot(self, target: Path, secrets: Mapping[str, Collection[str]]) -> Snapshot:
         """Copy the database, which may be in use, to `target`: whole or not at all.
+
+        What these fields (by job type) of the payloads of ended jobs hold is not in it.
 
         Raises StoreBroken or StoreFull, and then leaves `target` as it was.
         """

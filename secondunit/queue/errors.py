@@ -3,6 +3,7 @@
 QueueError
 ├── JobNotFound          no job has that id
 ├── NotAllowed           the job's status forbids the move (ended, shared, not ended)
+│   └── SecretsStruck    a retry needs fields of its payload that were struck out when it ended
 ├── LeaseLost            a fenced write came with an epoch that no longer holds the job
 ├── KeyReused            an idempotency key came back with another request
 ├── UnknownType          no handler serves this job type
@@ -15,6 +16,7 @@ QueueError
 └── StoreBroken          the database can't be trusted or reached; nothing was acknowledged
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -83,6 +85,15 @@ class FieldError:
 
     field: str
     message: str
+
+
+class SecretsStruck(NotAllowed):
+    """The job can't be retried: the secrets in its payload were struck out, when it ended or a day after it failed."""
+
+    def __init__(self, job_id: str, fields: Sequence[str]) -> None:
+        super().__init__(job_id, f"{', '.join(fields)} was struck out of its payload; submit it again with that")
+        gone = "was struck out after the job had ended, as a secret; submit the job again with it"
+        self.errors = tuple(FieldError(f"payload.{field}", gone) for field in fields)
 
 
 class BadPayload(QueueError):

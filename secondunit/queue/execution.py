@@ -38,6 +38,7 @@ from secondunit.queue.outcome import (
     name_of,
 )
 from secondunit.queue.scope import Scope
+from secondunit.queue.secret_fields import without_secrets
 from secondunit.queue.store import Store
 from secondunit.queue.validation import validated
 from secondunit.queue.value import replace
@@ -270,7 +271,8 @@ class Execution:
 
         def settle(job: Job) -> Change:
             took = timedelta(seconds=runtime.clock.monotonic() - self._began)
-            return state.settle(job, outcome, runtime.random, runtime.clock.now(), took)
+            change = state.settle(job, outcome, runtime.random, runtime.clock.now(), took)
+            return without_secrets(change, self._spec.secrets)
 
         self.settling = True
         self._on_news()

@@ -104,7 +104,7 @@ class HandlerSpec:
     How it runs. `payload` is the model its payloads must fit (strictly; unknown fields are refused whatever the model
     says); `run` gets the context and a validated payload and returns a JSON value or `Partial`. `check` refuses at
     submit what a model can't see, by raising `BadPayload` or `TypeUnavailable`; it must not block. `secrets` names
-    payload fields that are never shown. `priority` is that of a job that says none.
+    payload fields that are never shown and go as the job ends. `priority` is that of a job that says none.
 
     What the operator may change: `concurrency` (CONCURRENCY_<TYPE>: how many run at once), `timeout` (TIMEOUT_<TYPE>:
     one attempt's limit), `stall` (STALL_SECONDS: the longest time without progress), `retry` ([types.T.retry]).
@@ -174,3 +174,7 @@ class Registry(Mapping[str, HandlerSpec]):
 
     def __len__(self) -> int:
         return len(self._specs)
+
+    def secrets_of(self, type: str) -> Collection[str]:
+        """The fields of this type's payloads that are secret; none are known of a type that is not served."""
+        return self._specs[type].secrets if type in self._specs else ()

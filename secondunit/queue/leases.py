@@ -1,6 +1,6 @@
 """Lease keeper: heartbeats for those under which something runs, runs stopped that lost theirs, expired ones freed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 from secondunit.queue import state
@@ -8,6 +8,7 @@ from secondunit.queue.clock import Clock
 from secondunit.queue.errors import JobNotFound, LeaseLost, StoreFull
 from secondunit.queue.instrumentation import RunReclaimed, Sink, unheard
 from secondunit.queue.model import Change, Job, Lease
+from secondunit.queue.secret_fields import without_secrets
 from secondunit.queue.store import Decide, Store
 from secondunit.queue.suspicion import charged
 from secondunit.queue.worker import Worker
@@ -15,24 +16,33 @@ from secondunit.queue.worker import Worker
 AT_ONCE = 500
 NO_SHIFT = timedelta(0)
 
+SecretsOf = Callable[[str], Collection[str]]
 
-async def reclaim(store: Store, clock: Clock, boot: str, emit: Sink = unheard) -> int:
+
+def none_known(_: str) -> Collection[str]:
+    """Of no type."""
+    return ()
+
+
+async def reclaim(
+    store: Store, clock: Clock, boot: str, emit: Sink = unheard, secrets_of: SecretsOf = none_known
+) -> int:
     """Free every lease that ran out or that another boot held; how many there were.
 
     A lease of this boot that ran out is nobody's fault. A boot that left leases died, unless it was asked to stop.
     """
 
-    def expire(job: Job) -> Change:
-        return state.expire(job, clock.now())
+    def struck(job: Job) -> Change:
+        return without_secrets(state.expire(job, clock.now()), secrets_of(job.type))
 
     leases = await _all_expired(store, clock.now(), boot)
-    freed = await _free([lease for lease in leases if lease.boot == boot], store, emit, expire)
+    freed = await _free([lease for lease in leases if lease.boot == boot], store, emit, struck)
     for dead in dict.fromkeys(lease.boot for lease in leases if lease.boot != boot):
         left = [lease for lease in leases if lease.boot == dead]
         if await store.was_stopping(dead):
-            freed += await _free(left, store, emit, expire)
+            freed += await _free(left, store, emit, struck)
         else:
-            freed += await _bury(dead, left, store, clock, emit)
+            freed += await _bury(dead, left, store, clock, emit, secrets_of)
     return freed
 
 
@@ -44,7 +54,7 @@ async def _all_expired(store: Store, now: datetime, boot: str) -> Sequence[Lease
     return leases
 
 
-async def _bury(dead: str, left: Sequence[Lease], store: Store, clock: Clock, emit: Sink) -> int:
+async def _bury(dead: str, left: Sequence[Lease], store: Store, clock: Clock, emit: Sink, secrets_of: SecretsOf) -> int:
     """Free what ran when this boot died; the guilty last: a start that is cut off must not leave another one alone."""
     jobs = [await store.get(lease.job_id) for lease in left]
     running = [job for job, lease in zip(jobs, left, strict=True) if job.epoch == lease.epoch and job.lease]
@@ -54,7 +64,7 @@ async def _bury(dead: str, left: Sequence[Lease], store: Store, clock: Clock, em
     beside = len(running) + len(back) - 1
 
     def bury(job: Job) -> Change:
-        return state.bury(job, beside, job.id == guilty, clock.now())
+        return without_secrets(state.bury(job, beside, job.id == guilty, clock.now()), secrets_of(job.type))
 
     return await _free(sorted(left, key=lambda lease: lease.job_id == guilty), store, emit, bury)
 
@@ -78,6 +88,7 @@ async def keep(
     *,
     clock_was_set: Callable[[], timedelta] = lambda: NO_SHIFT,
     emit: Sink = unheard,
+    secrets_of: SecretsOf = none_known,
 ) -> None:
     """Beat for ever, at a third of the lease.
 
@@ -93,7 +104,7 @@ async def keep(
                 await store.shift(shift)
                 shift = NO_SHIFT
             await _beat(worker, store, clock, forgiving=unwritten)
-            await reclaim(store, clock, worker.boot, emit)
+            await reclaim(store, clock, worker.boot, emit, secrets_of)
             unwritten = False
         except StoreFull:
             unwritten = True

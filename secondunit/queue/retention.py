@@ -1,16 +1,21 @@
 """Retention and aging, the slow loops: ended jobs are forgotten, and nothing waits for ever behind higher priority."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
+from secondunit.queue import secret_fields
 from secondunit.queue.clock import Clock
-from secondunit.queue.errors import StoreFull
-from secondunit.queue.model import JobId
-from secondunit.queue.store import Prune, Store
+from secondunit.queue.errors import JobNotFound, NotAllowed, StoreFull
+from secondunit.queue.handler import Registry
+from secondunit.queue.model import Filter, JobId, Status
+from secondunit.queue.store import Prune, Store, each
 
 EVERY = 300.0
 SLICE = 500
 AGE_EVERY = 60.0
+STRIKE_EVERY = 3600.0
+SECRETS_KEPT = timedelta(days=1)
 AGE_STEP = timedelta(minutes=10)
 BETWEEN_SLICES = 0.05
 
@@ -34,6 +39,23 @@ async def forget(
                 break
             await drop(pruned)
             await clock.sleep(BETWEEN_SLICES)
+
+
+async def strike(store: Store, clock: Clock, registry: Registry) -> None:
+    """Every hour strike the secrets of those out that failed, or were partial, a day ago: nobody retries them now."""
+    secretive = [type for type, spec in registry.items() if spec.secrets]
+    while secretive:
+        await clock.sleep(STRIKE_EVERY)
+        async for job in each(store, Filter([Status.FAILED, Status.PARTIAL], secretive)):
+            over = job.finished_at is not None and job.finished_at <= clock.now() - SECRETS_KEPT
+            secrets = registry.secrets_of(job.type)
+            if over and secret_fields.struck(job.payload, secrets) != job.payload:
+                await _strike(store, job.id, secrets)
+
+
+async def _strike(store: Store, job_id: JobId, secrets: Collection[str]) -> None:
+    with suppress(StoreFull, JobNotFound, NotAllowed):  # the next round finds it again, if it is still there and ended
+        await store.change(job_id, lambda job: secret_fields.strike(job, secrets))
 
 
 async def age(store: Store, clock: Clock) -> None:

@@ -13,6 +13,7 @@ from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub, Subscription
 from secondunit.queue.ids import new_job_id
 from secondunit.queue.model import Change, Counts, Filter, Job, JobId, Lease, Page, Status, Submission
+from secondunit.queue.secret_fields import check_whole, without_secrets
 from secondunit.queue.store import Delivery, Step, Store, each
 from secondunit.queue.validation import validated
 
@@ -123,7 +124,7 @@ class Queue:
     async def cancel(self, job_id: JobId) -> Job:
         """Cancel the job; for a running one, return once its processes are gone. NotAllowed if it ends otherwise."""
         with self.hub.subscribe(Filter(ids=[job_id])) as live:
-            job = await self._store.change(job_id, lambda job: state.cancel(job, self._clock.now()))
+            job = await self._store.change(job_id, self._cancelled)
             if job.lease is not None:
                 self._stop(job.lease)
                 job = await self._ended(job, live)
@@ -132,8 +133,14 @@ class Queue:
         return job
 
     async def retry(self, job_id: JobId) -> Job:
-        """Queue an ended job again with fresh attempts."""
-        return await self._store.change(job_id, lambda job: state.retry(job, self._clock.now()))
+        """Queue an ended job again with fresh attempts; SecretsStruck if it needs what is not kept any more."""
+
+        def again(job: Job) -> Change:
+            change = state.retry(job, self._clock.now())
+            check_whole(job, self.registry.secrets_of(job.type))
+            return change
+
+        return await self._store.change(job_id, again)
 
     async def recover(self, job_id: JobId, epoch: int | None = None) -> Job:
         """Take a running job from its run, stop that run and none that comes after it, and queue the job again.
@@ -144,7 +151,8 @@ class Queue:
 
         def recovered(job: Job) -> Change:
             taken[:] = [job.lease]
-            return state.recover(job, self._clock.now(), epoch)
+            change = state.recover(job, self._clock.now(), epoch)
+            return without_secrets(change, self.registry.secrets_of(job.type))
 
         job = await self._store.change(job_id, recovered)
         for lease in filter(None, taken):
@@ -202,6 +210,9 @@ class Queue:
         if shared.status is Status.CANCELLED:  # since it was found; who comes now did not ask for that
             return await self.submit(submission)
         return shared, False
+
+    def _cancelled(self, job: Job) -> Change:
+        return without_secrets(state.cancel(job, self._clock.now()), self.registry.secrets_of(job.type))
 
     def _share(self, job: Job) -> Change:
         return Change(job) if job.status.ended else state.share(job, self._clock.now())

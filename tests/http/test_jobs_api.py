@@ -88,6 +88,14 @@ async def test_secrets_are_struck_out_and_names_of_headers_stay(harness: Any) ->
     assert "Bearer" not in await response.text()
 
 
+async def test_a_retry_that_would_miss_a_secret_names_the_fields_to_be_sent_again(harness: Any) -> None:
+    payload = {"inputPath": "/a", "headers": {"Authorization": "Bearer x"}, "cookies": None}
+    job_id = await harness.submit("clip", payload)
+    await harness.call("DELETE", f"/api/jobs/{job_id}")
+    assert "Bearer" not in str(await harness.store.get(job_id))
+    assert list(await harness.refused("POST", f"/api/jobs/{job_id}/retry")) == ["payload.headers"]
+
+
 async def test_of_a_payload_whose_type_is_gone_only_the_names_are_shown(harness: Any) -> None:
     await submit(harness.store, NOWHERE, type="gone", payload={"password": "x", "none": None})
     job = await harness.call("GET", f"/api/jobs/{NOWHERE}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from secondunit.queue.errors import BadPayload, FieldError
 OURS = re.compile(r"secondunit-\d{8}T\d{6}\.\d{3}Z\.db")
 
 
-async def take(engine: Engine, target: Path, keep: int | None, now: datetime) -> Snapshot:
+async def take(
+    engine: Engine, target: Path, keep: int | None, now: datetime, secrets: Mapping[str, Collection[str]]
+) -> Snapshot:
     """Copy the database to a file, or into a folder under a name of its time, where the `keep` newest stay.
 
     Raises BadPayload for a target that can't be one, StoreBroken or StoreFull when the copy fails.
     """
     file = await asyncio.to_thread(_file, engine, target, keep, now)
-    snapshot = await engine.snapshot(file)
+    snapshot = await engine.snapshot(file, secrets)
     if keep is not None:
         await asyncio.to_thread(_forget, target, keep)
     return snapshot

@@ -43,7 +43,7 @@ JOBS = (
     ),
     ApiRoute(
         "jobs.retry", "POST", "/api/jobs/{id}/retry", jobs.retry, "submit", responses.Moved,
-        problems=(404, 409, *STORE),
+        problems=(404, 409, 422, *STORE),
     ),
     ApiRoute(
         "jobs.retry_all", "POST", "/api/jobs/retry", jobs.retry_all, "submit", responses.Bulk, (200,), (*BODY, *STORE),

@@ -22,8 +22,12 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
         return clock.monotonic() - components.worker.ticked < WORKER_COMES_ROUND
 
     kept, failed_kept = timedelta(hours=settings.retention_hours), timedelta(hours=settings.retention_failed_hours)
-    yield leases.keep(components.worker, store, clock, clock_was_set=clock.was_set, emit=world.emit)
+    secrets_of = components.queue.registry.secrets_of
+    yield leases.keep(
+        components.worker, store, clock, clock_was_set=clock.was_set, emit=world.emit, secrets_of=secrets_of
+    )
     yield retention.forget(store, clock, kept, failed_kept, world.work.forget)
+    yield retention.strike(store, clock, components.queue.registry)
     yield retention.age(store, clock)
     yield store.engine.watch(clock)
     yield components.disk.run()

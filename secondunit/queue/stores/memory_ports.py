@@ -148,5 +148,5 @@ class MemoryEngine:
     def owns(self, path: Path) -> bool:  # noqa: ARG002  it is the port's
         return False
 
-    async def snapshot(self, target: Path) -> Snapshot:
+    async def snapshot(self, target: Path, secrets: Mapping[str, Collection[str]]) -> Snapshot:  # noqa: ARG002  as above
         raise StoreBroken(f"{target}: a store in memory can't be copied")

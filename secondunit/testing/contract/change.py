@@ -12,6 +12,7 @@ from secondunit.queue.model import Change, Job, Lease, Status, Suspicion
 from secondunit.queue.outcome import Completed, JobError, Partial, Postpone, Released
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import Store
+from secondunit.queue.value import replace
 from secondunit.testing.jobs import (
     ALL,
     BOOT,
@@ -28,6 +29,7 @@ from secondunit.testing.jobs import (
     later,
     listened,
     names,
+    new,
     settled,
     start,
     start_suspect,
@@ -229,6 +231,21 @@ class ChangeContract:
         await end(store, "b", type="webp")
         after = await store.change("a", by(state.cancel, later(1)))
         assert (after.seq, after.payload, after.priority, after.labels) == (1, before.payload, 4, {"a": "b"})
+
+    async def test_an_end_may_leave_less_of_the_payload(self, store: Store) -> None:
+        def without(job: Job) -> Change:
+            change = state.cancel(job, later(1))
+            return replace(change, job=replace(change.job, payload={"n": "***"}))
+
+        await submit(store, "a", "b")
+        await store.change("a", without)
+        # The other comes and goes in one breath, and perhaps in one transaction.
+        add, change = store.add([new("c", payload={"n": "secret"})]), store.change("c", without)
+        _, _, told = await asyncio.gather(add, change, store.change("b", without))
+        assert [(await store.get(id)).payload for id in "abc"] == [{"n": "***"}] * 3
+        assert told == await store.get("b")
+        await store.change("a", by(state.retry, later(2)))
+        assert (await claim(store, at=later(3)))[0].payload == {"n": "***"}
 
     async def test_a_caller_that_goes_away_leaves_no_half_write(self, store: Store) -> None:
         lease = await start(store, "a", target=CALLBACK)

@@ -31,7 +31,7 @@ class EngineContract:
         target = tmp_path / "copy"
         await to_thread(target.write_text, "an older one")
         try:
-            snapshot = await store.engine.snapshot(target)
+            snapshot = await store.engine.snapshot(target, {})
         except StoreBroken:
             assert await to_thread(target.read_text) == "an older one"
         else:

@@ -1,6 +1,6 @@
 """Response serializers: what is told of jobs, events, deliveries and all else, as `responses` describes it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -17,10 +17,9 @@ from secondunit.queue.engine import Snapshot
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Counts, Event, Job, Page, Run
 from secondunit.queue.outcome import JobError
+from secondunit.queue.secret_fields import struck
 from secondunit.queue.service import Bulk
 from secondunit.queue.store import Delivery
-
-HIDDEN = "***"
 
 
 def accepted(job: Job) -> responses.Accepted:
@@ -71,7 +70,7 @@ def detail(job: Job, registry: Registry) -> responses.Job:
     secrets = registry[job.type].secrets if job.type in registry else job.payload.keys()
     return responses.Job(
         **asdict(summary(job)),
-        payload=masked(job.payload, secrets),
+        payload=struck(job.payload, secrets),
         result=job.result,
         missing=None if job.missing is None else list(job.missing),
         stats=None if job.stats is None else dict(job.stats),
@@ -94,11 +93,6 @@ def page(found: Page, counts: Counts, registry: Registry) -> responses.Jobs:
 def plain(answer: Struct) -> Any:
     """An answer as who asked for it by HTTP gets it from its JSON."""
     return to_builtins(answer)
-
-
-def masked(payload: Mapping[str, Any], secrets: Collection[str]) -> dict[str, Any]:
-    """The payload with its secrets struck out; of a mapping (headers, cookies) the names stay."""
-    return {name: _struck(value) if name in secrets else value for name, value in payload.items()}
 
 
 def failure(error: JobError | None) -> responses.Failure | None:
@@ -240,9 +234,3 @@ def _attempt(run: Run) -> responses.Attempt:
         message=run.why,
         error=failure(run.error),
     )
-
-
-def _struck(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict.fromkeys(value, HIDDEN)
-    return None if value is None else HIDDEN

@@ -133,6 +133,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     UnknownExpectation: ProblemType(417, "unknown-expectation", "The expectation can't be met"),
     WrongForm: ProblemType(415, "wrong-form", "The body must be a form"),
     WrongHost: ProblemType(421, "wrong-host", "The Host header is not one of this daemon's names"),
+    errors.SecretsStruck: ProblemType(422, "secrets-struck", "Secrets of the job are not kept any more"),
     errors.BadPayload: ProblemType(422, "bad-fields", "Some fields were refused"),
     errors.UnknownType: ProblemType(422, "unknown-type", "No such job type"),
     errors.TypeUnavailable: ProblemType(422, "type-unavailable", "This job type can't run here"),
@@ -189,7 +190,7 @@ def problem(
 def fields_of(error: Exception) -> Sequence[FieldError]:
     """The fields that an error speaks of."""
     match error:
-        case errors.BadPayload():
+        case errors.BadPayload() | errors.SecretsStruck():
             return error.errors
         case errors.UnknownType() | errors.TypeUnavailable() | errors.TypeBroken():
             return (FieldError("type", str(error)),)

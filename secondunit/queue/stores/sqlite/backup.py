@@ -1,26 +1,31 @@
 """SQLite backup and restore: copies taken while the database is in use, and the way back from one."""
 
-import secrets
 import sqlite3
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from secrets import token_hex
 
 from secondunit.queue.durable_files import sync
 from secondunit.queue.engine import Snapshot
 from secondunit.queue.errors import StoreBroken
+from secondunit.queue.json_text import dump, load
+from secondunit.queue.secret_fields import struck
 from secondunit.queue.stores.sqlite.connection import APPLICATION_ID, newest_schema, translated
 
 EPOCHS_APART = 2**32
 SIDE_FILES = ("-wal", "-shm")
 
 
-def back_up(database: Path, target: Path) -> Snapshot:
+def back_up(database: Path, target: Path, secrets: Mapping[str, Collection[str]]) -> Snapshot:
     """Copy the database at `database`, which may be in use, to `target`: checked, whole or not at all.
 
+    Ended jobs have no `secrets` there (by type, the fields of a payload); those that are still to run keep theirs.
     Blocks; uses a connection of its own. Raises StoreBroken or StoreFull, and then leaves `target` as it was.
     """
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+    partial = target.with_name(f".{target.name}.{token_hex(4)}.partial")
     try:
         _copy(database, partial)
+        _strike(partial, secrets)
         snapshot = check(partial)
         sync(partial)
         partial.rename(target)
@@ -90,12 +95,29 @@ def _copy(source: Path, target: Path) -> None:
         connection.close()
 
 
+def _strike(path: Path, secrets: Mapping[str, Collection[str]]) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("pragma journal_mode = memory")
+        connection.execute("pragma secure_delete = on")  # what was there leaves no byte in the file
+        connection.execute("begin immediate")
+        for type, fields in secrets.items():
+            ended = "select seq, payload from jobs where type = ? and status not in ('queued', 'running')"
+            for seq, text in connection.execute(ended, (type,)).fetchall():
+                payload = load(text)
+                if (without := struck(payload, fields)) != payload:
+                    connection.execute("update jobs set payload = ? where seq = ?", (dump(without), seq))
+        connection.execute("commit")
+    finally:
+        connection.close()
+
+
 def _begin_anew(path: Path) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute("begin immediate")
         connection.execute("update jobs set epoch = epoch + ?", (EPOCHS_APART,))
-        connection.execute("insert or replace into meta values ('generation', ?)", (secrets.token_hex(4),))
+        connection.execute("insert or replace into meta values ('generation', ?)", (token_hex(4),))
         connection.execute("commit")
     finally:
         connection.close()

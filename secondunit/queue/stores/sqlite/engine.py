@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,8 @@ class SqliteEngine:
     def owns(self, path: Path) -> bool:
         return path.parent.resolve() == self.path.parent.resolve() and path.name.startswith(self.path.name)
 
-    async def snapshot(self, target: Path) -> Snapshot:
-        return await asyncio.to_thread(back_up, self.path, target)
+    async def snapshot(self, target: Path, secrets: Mapping[str, Collection[str]]) -> Snapshot:
+        return await asyncio.to_thread(back_up, self.path, target, secrets)
 
 
 def _same_file(path: Path, opened: os.stat_result) -> None:

@@ -127,7 +127,7 @@ def _policy(max_retries: int, backoff: Any, initial_delay: timedelta) -> RetryPo
     return RetryPolicy(max_retries, backoff, initial_delay)
 
 
-FIXED = (  # what never changes after submission
+FIXED = (  # what never changes after submission, but for secrets that are struck out of the payload
     Column("id"),
     Column("type"),
     Column("priority"),

@@ -11,10 +11,10 @@ import pytest
 
 from secondunit.daemon.files.backups import take
 from secondunit.queue.errors import BadPayload, LeaseLost, StoreBroken
-from secondunit.queue.outcome import Completed
+from secondunit.queue.outcome import Completed, Partial
 from secondunit.queue.stores.sqlite.backup import EPOCHS_APART, back_up, check, restore
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
-from secondunit.testing.jobs import ALL, NOW, claim, held, settled, submit
+from secondunit.testing.jobs import ALL, BROKEN, NOW, claim, end, held, settled, submit
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ async def test_the_newest_of_ours_stay_and_nothing_else_is_touched(store: Sqlite
     for name in ("secondunit.db", "secondunit-20200101T000000Z.db.old", "zzz"):
         (folder / name).touch()
     for hour in range(5):
-        await take(store.engine, folder, 2, NOW + timedelta(hours=hour))
+        await take(store.engine, folder, 2, NOW + timedelta(hours=hour), {})
     assert sorted(file.name for file in folder.iterdir()) == [
         "secondunit-20200101T000000Z.db.old",
         "secondunit-20300101T030000.000Z.db",
@@ -53,7 +53,7 @@ async def test_a_backup_never_takes_the_place_of_the_database_or_its_parts(store
         (tmp_path / "file.db", 2, "keep", "only a folder holds more than one"),
     ):
         with pytest.raises(BadPayload) as refused:
-            await take(store.engine, target, keep, NOW)
+            await take(store.engine, target, keep, NOW, {})
         [fault] = refused.value.errors
         assert fault.field == field and says in fault.message
     assert sorted(store.engine.path.parent.iterdir()) == files and not (tmp_path / "file.db").exists()
@@ -62,9 +62,9 @@ async def test_a_backup_never_takes_the_place_of_the_database_or_its_parts(store
 async def test_a_backup_holds_what_was_committed_and_replaces_an_older_one(store: SqliteStore, tmp_path: Path) -> None:
     target = tmp_path / "copy.db"
     await submit(store, "a")
-    assert (await to_thread(back_up, store.engine.path, target)).jobs == 1
+    assert (await to_thread(back_up, store.engine.path, target, {})).jobs == 1
     await submit(store, "b")
-    assert (await to_thread(back_up, store.engine.path, target)).jobs == 2
+    assert (await to_thread(back_up, store.engine.path, target, {})).jobs == 2
     assert (await to_thread(check, target)).jobs == 2
     assert set(await to_thread(os.listdir, tmp_path)) == {"data", "copy.db"}
 
@@ -73,8 +73,24 @@ def test_a_backup_that_fails_leaves_what_stood_there(tmp_path: Path) -> None:
     target = tmp_path / "copy.db"
     target.write_text("an older one")
     with pytest.raises(StoreBroken):
-        back_up(tmp_path / "no.db", target)
+        back_up(tmp_path / "no.db", target, {})
     assert target.read_text() == "an older one" and [file.name for file in tmp_path.iterdir()] == ["copy.db"]
+
+
+async def test_a_backup_holds_no_byte_of_the_secrets_of_ended_jobs(store: SqliteStore, tmp_path: Path) -> None:
+    """Those that are still to run keep theirs: a copy that can't do their work would be none."""
+    secret = {"url": "u", "cookies": "s3cr3t" * 900}
+    await end(store, "over0", BROKEN, payload=secret)
+    await end(store, "over1", Partial({}, []), payload=secret)
+    await submit(store, "waits", payload={"url": "u", "cookies": "to be sent"})
+    target = tmp_path / "copy.db"
+    await take(store.engine, target, None, NOW, {"hls": ("headers", "cookies"), "webp": ("url",)})
+    copied = target.read_bytes()
+    assert b"s3cr3t" not in copied and b"to be sent" in copied
+    assert (await store.get("over0")).payload["cookies"].startswith("s3cr3t"), "the database itself is as it was"
+    copy = await open_store(target)
+    assert [(await copy.get(id)).payload for id in ("over0", "over1")] == [{"url": "u", "cookies": "***"}] * 2
+    await copy.close()
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all", b"SQLite format 3\0" + b"\xff" * 5000])
@@ -89,7 +105,7 @@ def test_what_is_no_backup_is_refused_and_the_database_stays(tmp_path: Path, con
 
 async def test_a_copy_that_is_damaged_or_another_programs_is_refused(store: SqliteStore, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
-    await to_thread(back_up, store.engine.path, copy)
+    await to_thread(back_up, store.engine.path, copy, {})
     whole = copy.read_bytes()
     other = bytearray(whole)
     other[68:72] = b"else"  # the application id
@@ -103,7 +119,7 @@ async def test_a_copy_that_is_damaged_or_another_programs_is_refused(store: Sqli
 async def test_after_a_restore_no_lease_from_after_the_backup_can_write(store: SqliteStore, tmp_path: Path) -> None:
     copy, generation = tmp_path / "copy.db", store.generation
     await submit(store, "a")
-    await to_thread(back_up, store.engine.path, copy)
+    await to_thread(back_up, store.engine.path, copy, {})
     lease = held((await claim(store))[0])
     await submit(store, "b")
     await store.close()

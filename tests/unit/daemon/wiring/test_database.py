@@ -51,7 +51,7 @@ async def test_a_copy_takes_its_place_and_what_stood_there_is_kept(queue: Databa
     async with alone(queue):
         async with database.store_of(queue) as store:
             await submit(store, "a")
-            await store.engine.snapshot(copy)
+            await store.engine.snapshot(copy, {})
             await submit(store, "b")
         assert (await to_thread(database.check, copy)).jobs == 1
         aside = await to_thread(database.restore, copy, queue, NOW)
@@ -63,7 +63,7 @@ async def test_a_copy_takes_its_place_and_what_stood_there_is_kept(queue: Databa
 async def test_where_nothing_stood_nothing_is_kept(queue: Database, tmp_path: Path) -> None:
     copy, elsewhere = tmp_path / "copy.db", Database(tmp_path / "elsewhere" / "queue.db")
     async with alone(queue), database.store_of(queue) as store:
-        await store.engine.snapshot(copy)
+        await store.engine.snapshot(copy, {})
     async with alone(elsewhere):
         assert await to_thread(database.restore, copy, elsewhere, NOW) is None
         assert await database.missing(elsewhere) is None

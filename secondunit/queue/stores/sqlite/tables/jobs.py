@@ -47,6 +47,7 @@ where key.key = ? and key.expires_at > ?"""
 INSERT_KEY = "insert or replace into idempotency values (?, ?, ?, ?)"
 UPDATE = Update("jobs", MOVING_COLUMNS, "rank = priority where seq = ? and status = ? and epoch = ?")
 UPDATE_WAITING = Update("jobs", MOVING_COLUMNS[:STAYS], "rank = rank where seq = ?")
+UPDATE_PAYLOAD = "update jobs set payload = ? where seq = ?"
 INSERT_DELIVERY = """
 insert into deliveries (id, job, kind, address, notice, state, attempts, created_at, next_at)
 values (?, ?, ?, ?, ?, 'pending', 0, ?, ?)"""
@@ -134,9 +135,11 @@ def write(tx: Transaction, before: Job, change: Change) -> Job:
         raise NotAllowed(job.id, "a live job does the same work already")
     new = moving_values(job)
     if fresh := tx.fresh.get(before.seq):  # no row of it is written yet
-        tx.insert(job, fresh[1], new)
+        tx.insert(job, fresh[1] if job.payload is before.payload else fixed_values(job), new)
     else:
         _update(tx, before, job, new)
+        if job.payload is not before.payload:
+            tx.execute(UPDATE_PAYLOAD, (fixed_values(job)[PAYLOAD], job.seq))
     if before.status is not job.status:
         tx.count(job.type, before.status, -1)
         tx.count(job.type, job.status, 1)

@@ -16,6 +16,7 @@ from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.model import Event, Job, Lease, Notice, Run, Status, Target
 from secondunit.queue.outcome import JobError
 from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.secret_fields import struck
 from secondunit.queue.service import Bulk
 from secondunit.queue.store import Delivery
 from secondunit.queue.value import replace
@@ -119,7 +120,7 @@ def test_of_secrets_the_names_are_shown_and_of_nothing_nothing() -> None:
 
 @pytest.mark.parametrize("value", ["", 0, False, [], ["a"], {}, 3.5])
 def test_no_secret_of_any_kind_is_shown(value: Any) -> None:
-    shown = serialize.masked({"a": value, "b": value}, {"a"})
+    shown = struck({"a": value, "b": value}, {"a"})
     assert shown == {"a": {} if value == {} else "***", "b": value}
 
 
@@ -225,16 +226,10 @@ def test_a_restart_waits_for_the_longest_run_and_for_no_time_that_is_known_where
     assert to_builtins(serialize.restart_check([(half, []), (replace(JOB, progress=0.0), [])], now))["seconds"] is None
 
 
-@pytest.mark.parametrize("cached", [False, True])
-def test_a_recipe_says_that_it_was_there_only_if_it_was(cached: bool) -> None:
+def test_a_recipe_is_told_with_the_job_that_made_it() -> None:
     result = {"recipe": {"name": "Soup"}, "metadata": {"cached": False, "language": None}}
-    told = to_builtins(serialize.recipe("job_a", result, cached=cached))
-    assert told == {
-        "jobId": "job_a",
-        "recipe": {"name": "Soup"},
-        "metadata": {"cached": cached, "language": None},
-    }
-    assert result["metadata"] == {"cached": False, "language": None}, "what is kept stays as it is"
+    told = to_builtins(serialize.recipe("job_a", result))
+    assert told == {"jobId": "job_a", **result}
 
 
 def test_health_shows_its_reasons_and_figures_only_to_whom_all_may_be_told() -> None:

@@ -77,17 +77,29 @@ async def at(url: str, connector: Any = None) -> AsyncIterator[Client]:
 
 
 async def follow(client: Client, job_id: str, show: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any]:
-    """Show the job's events until it has ended, and return it; a stream that is cut off is opened again."""
+    """Show the job's events until it has ended, and return it; a stream that is cut off is opened again.
+
+    A job that waits because its type is paused is told once, on stderr, and waited for.
+    """
+    told = False
     while True:
         async with client.events(jobId=job_id) as events:
             job: Mapping[str, Any] = await client.call("GET", f"/api/jobs/{job_id}")
             if job["status"] in ENDED:
                 return job
+            if job.get("paused") and not told:
+                told = True
+                output.say(paused(job), err=True)
             async for event in events:
                 show(event)
                 if event.get("status") in ENDED:
                     break
         await asyncio.sleep(0.05)
+
+
+def paused(job: Mapping[str, Any]) -> str:
+    """Why nothing happens to a job, and what to do."""
+    return f"{job['type']} is paused, so {job['jobId']} waits; `secondunit jobs resume {job['type']}` lets it start"
 
 
 def ask(

@@ -33,13 +33,13 @@ async def find(
     """What GET /api/jobs answers, payloads struck out."""
     async with opened(database) as store:
         page = await store.find(Filter([Status(word) for word in statuses], types), cursor, limit)
-        return serialize.plain(serialize.page(page, await store.counts(), NO_TYPES))
+        return serialize.plain(serialize.page(page, await store.counts(), NO_TYPES, await store.paused()))
 
 
 async def show(database: Database, job_id: str) -> Any:
     """What GET /api/jobs/{id} answers, its payload struck out."""
     async with opened(database) as store:
-        return serialize.plain(serialize.detail(await store.get(job_id), NO_TYPES))
+        return serialize.plain(serialize.detail(await store.get(job_id), NO_TYPES, await store.paused()))
 
 
 async def running(database: Database) -> Any:

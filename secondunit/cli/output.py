@@ -44,6 +44,8 @@ def page(found: Mapping[str, Any]) -> None:
     """Print a page of the list of jobs, and how the queue stands."""
     table(found["jobs"])
     click.echo(f"{found['total']} in all; the queue has {found['queued']} queued and {found['running']} running")
+    for type in sorted({job["type"] for job in found["jobs"] if job["paused"]}):
+        click.echo(f"{visible(type)} is paused: its jobs wait until `secondunit jobs resume {visible(type)}`")
     if found["nextCursor"]:
         click.echo(f"more: --cursor {found['nextCursor']}")
 
@@ -51,7 +53,7 @@ def page(found: Mapping[str, Any]) -> None:
 def detail(job: Mapping[str, Any]) -> None:
     """Print everything there is to know of a job, leaving out what is not there."""
     for name, value in job.items():
-        if value not in (None, [], {}):
+        if value is not False and value not in (None, [], {}):
             text = visible(value) if isinstance(value, str) else _json(value, indent=2)
             click.echo(f"{name + ':':14}" + text.replace("\n", "\n" + " " * 14))
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from secondunit.cli import output
-from secondunit.cli.client import FAILED, Client, ask, follow
+from secondunit.cli.client import FAILED, Client, ask, follow, paused
 
 EXAMPLES = """\b
 Examples:
@@ -81,6 +81,8 @@ def submit(
         output.detail({name: job[name] for name in ("jobId", "status", "result", "missing", "error", "duration")})
     else:
         click.echo(f"{job['jobId']} is {job['status']}")
+        if job.get("paused"):
+            output.say(paused({"type": type, **job}), err=True)
     if wait and job["status"] not in ("completed", "partial"):
         sys.exit(FAILED)
 

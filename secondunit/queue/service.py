@@ -1,6 +1,6 @@
 """Queue service, as callers use it: submit, look, cancel, retry, wait, follow."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -184,6 +184,10 @@ class Queue:
             oldest, last = await self._store.event_bounds()
             missed = after is not None and not oldest - 1 <= after <= last
             yield Follow(self._store, live, filter, last if after is None or missed else after, missed)
+
+    async def paused(self) -> Collection[str]:
+        """The types that are paused."""
+        return await self._store.paused()
 
     async def pause(self, type: str) -> None:
         """Start no more jobs of this type; running ones go on."""

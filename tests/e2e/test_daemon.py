@@ -181,6 +181,22 @@ def test_systemd_hears_that_it_is_ready_and_that_it_stops(start: Any, tmp_path: 
         assert daemon.ended() == 0
 
 
+def test_who_waits_for_a_job_of_a_paused_type_is_told_and_goes_on_waiting(start: Any) -> None:
+    daemon = start().ready()
+    assert cli(daemon, "jobs", "pause", "sleep").returncode == 0
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(daemon.data), "SECONDUNIT_CONFIG": os.devnull}
+    command = [sys.executable, "-m", "secondunit", "submit", "sleep", "-p", "seconds=0", "--wait"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as waiting:
+        assert waiting.stderr is not None
+        line = waiting.stderr.readline()
+        assert line.startswith("sleep is paused, so job_") and waiting.poll() is None
+        assert cli(daemon, "jobs", "resume", "sleep").returncode == 0
+        out, err = waiting.communicate(timeout=30)
+    assert waiting.returncode == 0 and '"completed"' in out and err == ""
+
+
 def test_commands_reach_the_daemon_through_its_socket(start: Any) -> None:
     daemon = start(API_KEY="a-key-that-the-socket-does-not-need").ready()
     done = cli(daemon, "submit", "sleep", "-p", "seconds=0.1", "--wait")

@@ -155,12 +155,17 @@ def test_lists_show_what_a_job_works_on_and_scripts_get_bare_ids(start: Any) -> 
 def test_jobs_are_retried_by_the_dozen_with_an_honest_count_and_types_are_paused(start: Any) -> None:
     daemon = start().ready()
     assert cli(daemon.data, "jobs", "pause", "sleep").returncode == 0
+    told = cli(daemon.data, "submit", "sleep", "-p", "seconds=0")
+    assert "sleep is paused" in told.stderr and "jobs resume sleep" in told.stderr
+    listed = cli(daemon.data, "jobs", "list", "--status", "queued").stdout
+    assert "sleep is paused" in listed
+    assert cli(daemon.data, "jobs", "cancel", told.stdout.split()[0]).returncode == 0
     ids = [daemon.submit(seconds=0) for _ in range(3)]
     assert cli(daemon.data, "jobs", "cancel", ids[0]).returncode == 0
     assert "2 jobs are cancelled" in cli(daemon.data, "jobs", "cancel", "--status", "queued").stdout
     assert cli(daemon.data, "jobs", "retry").returncode == 2
     assert "0 jobs" in cli(daemon.data, "jobs", "retry", "--status", "failed", "--type", "sleep").stdout
-    assert "3 jobs are queued again" in cli(daemon.data, "jobs", "retry", "--status", "cancelled").stdout
+    assert "4 jobs are queued again" in cli(daemon.data, "jobs", "retry", "--status", "cancelled").stdout
     assert {daemon.job(id)["status"] for id in ids} == {"queued"}
     assert cli(daemon.data, "jobs", "resume", "sleep").returncode == 0
     for id in ids:

@@ -8,6 +8,8 @@ from secondunit.queue.value import replace
 
 NOWHERE = "job_" + "a" * 26
 
+IDLE: dict[str, Any] = {"type": "idle", "payload": {}}
+
 
 async def test_deliveries_are_shown_and_can_be_sent_again(harness: Any) -> None:
     job_id = await harness.submit(callback="https://example.com/done")
@@ -35,6 +37,22 @@ async def test_a_delivery_never_shows_the_key_of_another_kind_of_target(harness:
 
 def _with_target(job: Job) -> Job:
     return replace(job, target=Target("backend", "analysis-7"))
+
+
+async def test_whoever_asks_for_a_job_of_a_paused_type_is_told(harness: Any) -> None:
+    before = await harness.submit()
+    await harness.call("POST", "/api/types/idle/pause")
+    told = await harness.call("POST", "/api/jobs", IDLE, status=201)
+    assert told["paused"] is True
+    batch = await harness.call("POST", "/api/jobs/batch", {"jobs": [IDLE]}, status=201)
+    assert batch["jobs"][0]["paused"] is True
+    assert (await harness.call("GET", f"/api/jobs/{before}"))["paused"] is True
+    assert [job["paused"] for job in (await harness.call("GET", "/api/jobs"))["jobs"]] == [True] * 3
+    await harness.call("DELETE", f"/api/jobs/{before}")
+    assert (await harness.call("GET", f"/api/jobs/{before}"))["paused"] is False, "it waits for nothing"
+    await harness.call("POST", "/api/types/idle/resume")
+    assert "paused" not in await harness.call("POST", "/api/jobs", IDLE, status=201)
+    assert [job["paused"] for job in (await harness.call("GET", "/api/jobs"))["jobs"]] == [False] * 4
 
 
 async def test_a_paused_type_says_so_and_an_unknown_one_is_refused(harness: Any) -> None:

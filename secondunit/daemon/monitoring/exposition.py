@@ -27,15 +27,20 @@ class Exposition:
         self._clock = clock
         self._running = self._gauge("jobs_running", "Jobs that are being worked on.", "type")
         self._queued = self._gauge("jobs_queued", "Jobs that wait, those in backoff among them.", "type")
+        self._paused = self._gauge("types_paused", "Whether an operator has paused the type.", "type")
         self._oldest = self._gauge("queue_oldest_seconds", "How long the oldest job that could run has been waiting.")
 
     async def render(self) -> bytes:
         """All metrics as Prometheus text."""
         self._queued.clear()
         self._running.clear()
+        self._paused.clear()
         self._oldest.set(nan)
         with suppress(StoreBroken):  # what else is known is scraped all the same, and that it is broken
             self._show(await self._store.counts())
+            paused = await self._store.paused()
+            for type in {*self._types, *paused}:
+                self._paused.labels(type).set(type in paused)
         return await asyncio.to_thread(generate_latest, self._registry)  # it reads figures of the process from /proc
 
     def _show(self, counts: Counts) -> None:

@@ -63,7 +63,8 @@ class Checkup:
         running = await self._queue.find(Filter(statuses=[Status.RUNNING]), limit=RUNNING_LOOKED_AT)
         deliveries = await self._queue.delivery_counts()
         used_up = await self._parts.gemini.used_up() if self._parts.gemini else None
-        return QueueInspection(counts, [job.id for job in running.jobs if self._stuck(job)], deliveries, used_up)
+        stuck = [job.id for job in running.jobs if self._stuck(job)]
+        return QueueInspection(counts, stuck, deliveries, used_up, await self._queue.paused())
 
     def _stuck(self, job: Job) -> bool:
         now = self._clock.now()
@@ -97,6 +98,7 @@ class Checkup:
             "oldestQueuedAt": instant(oldest),
             "oldestQueuedSeconds": None if waited is None else round(max(waited, 0.0), 1),
             "types": sorted(self._queue.registry),
+            "pausedTypes": sorted(found.paused),
             "stuckJobs": found.stuck,
             "lastPoll": instant(poller.state.polled_at) if poller else None,
             "backend": poller.figures() if poller else None,

@@ -1,6 +1,6 @@
 """Inspection: what one look at the daemon shows; what conditions are judged by, and /health has figures of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -117,6 +117,7 @@ class QueueInspection:
     stuck: Sequence[JobId]
     deliveries: Mapping[str, int]
     used_up: str | None = None
+    paused: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,15 @@ class Answer(Struct, rename="camel", forbid_unknown_fields=True):
 
 
 class Accepted(Answer):
-    """A job that is on disk. `status` is `queued`, or where the job stands when its idempotency key came again."""
+    """A job that is on disk. `status` is `queued`, or where the job stands when its idempotency key came again.
+
+    `paused` is there, and true, when an operator has paused the job's type: it waits until that is taken back.
+    """
 
     job_id: JobId
     status: StatusName
     created_at: Time
+    paused: Annotated[bool, Meta(extra_json_schema={"default": False})] | UnsetType = UNSET
 
 
 class Batch(Answer):
@@ -113,7 +117,7 @@ class Summary(Answer):
 
 
 class Job(Summary):
-    """Everything about a job; secrets of its payload read `***`."""
+    """Everything about a job; secrets of its payload read `***`. `paused`: it waits, for its type is paused."""
 
     payload: dict[str, Any]
     result: Any
@@ -121,6 +125,7 @@ class Job(Summary):
     stats: dict[str, Any] | None
     depends_on: list[JobId]
     attempts: list[Attempt]
+    paused: bool
 
 
 class Jobs(Answer):

@@ -1,6 +1,6 @@
 """Response serializers: what is told of jobs, events, deliveries and all else, as `responses` describes it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -15,22 +15,31 @@ from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.handlers.tools.storage.content_types import content_type_of
 from secondunit.queue.engine import Snapshot
 from secondunit.queue.handler import Registry
-from secondunit.queue.model import Counts, Event, Job, Page, Run
+from secondunit.queue.model import Counts, Event, Job, Page, Run, Status
 from secondunit.queue.outcome import JobError
 from secondunit.queue.secret_fields import struck
 from secondunit.queue.service import Bulk
 from secondunit.queue.store import Delivery
 
 
-def accepted(job: Job) -> responses.Accepted:
-    """A job as its submitter hears of it."""
-    return responses.Accepted(job.id, job.status.value, instant(job.created_at))
+def accepted(job: Job, paused: Collection[str] = ()) -> responses.Accepted:
+    """A job as its submitter hears of it, while these types are paused."""
+    return responses.Accepted(job.id, job.status.value, instant(job.created_at), _waits(job, paused) or UNSET)
 
 
-def batch(jobs: Iterable[Job]) -> responses.Batch:
+def batch(jobs: Iterable[Job], paused: Collection[str] = ()) -> responses.Batch:
     """The jobs of a batch as their submitter hears of them; those that came together have one time, written once."""
     written = lru_cache(maxsize=1)(instant)
-    return responses.Batch([responses.Accepted(job.id, job.status.value, written(job.created_at)) for job in jobs])
+    return responses.Batch(
+        [
+            responses.Accepted(job.id, job.status.value, written(job.created_at), _waits(job, paused) or UNSET)
+            for job in jobs
+        ]
+    )
+
+
+def _waits(job: Job, paused: Collection[str]) -> bool:
+    return job.type in paused and job.status is Status.QUEUED
 
 
 def moved(job: Job) -> responses.Moved:
@@ -64,8 +73,8 @@ def summary(job: Job) -> responses.Summary:
     )
 
 
-def detail(job: Job, registry: Registry) -> responses.Job:
-    """Everything a caller may know of a job."""
+def detail(job: Job, registry: Registry, paused: Collection[str] = ()) -> responses.Job:
+    """Everything a caller may know of a job, while these types are paused."""
     # A payload whose type is gone may hold anything: nothing of it is shown.
     secrets = registry[job.type].secrets if job.type in registry else job.payload.keys()
     return responses.Job(
@@ -76,13 +85,14 @@ def detail(job: Job, registry: Registry) -> responses.Job:
         stats=None if job.stats is None else dict(job.stats),
         depends_on=[],
         attempts=[_attempt(run) for run in job.runs],
+        paused=_waits(job, paused),
     )
 
 
-def page(found: Page, counts: Counts, registry: Registry) -> responses.Jobs:
+def page(found: Page, counts: Counts, registry: Registry, paused: Collection[str] = ()) -> responses.Jobs:
     """A page of the list of jobs, and how busy the queue is."""
     return responses.Jobs(
-        jobs=[detail(job, registry) for job in found.jobs],
+        jobs=[detail(job, registry, paused) for job in found.jobs],
         total=found.total,
         queued=sum(counts.queued.values()),
         running=sum(counts.running.values()),

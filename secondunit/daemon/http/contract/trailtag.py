@@ -1,6 +1,6 @@
 """Response serializers for TrailTag's clients: `job_id`, `done`, `canceled`, times in whole Unix seconds."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -64,9 +64,9 @@ def visualization(result: Mapping[str, Any]) -> MapVisualization:
     return MapVisualization(**{name: result[name] for name in ("video_id", "routes", *more)})
 
 
-def detail(job: Job, registry: Registry) -> responses.Job:
+def detail(job: Job, registry: Registry, paused: Collection[str] = ()) -> responses.Job:
     """Everything a caller may know of a job; one that was asked for in TrailTag's words is told in them, too."""
-    content = serialize.detail(job, registry)
+    content = serialize.detail(job, registry, paused)
     if job.source != SOURCE:
         return content
     return VideoJob(

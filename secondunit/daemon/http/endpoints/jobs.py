@@ -25,7 +25,7 @@ async def submit(api: Api, request: web.Request) -> web.StreamResponse:
     ask = requests.taken(requests.SubmitAsk, body)
     [idempotency] = idempotency_keys(request.headers.get("Idempotency-Key"), body)
     job, created = await api.queue.submit(requests.submission(ask, api.queue.registry, api.rule, idempotency))
-    content = encoded_plain(serialize.accepted(job))
+    content = encoded_plain(serialize.accepted(job, await api.queue.paused()))
     return written(request, 201 if created else 200, content, f"/api/jobs/{job.id}")
 
 
@@ -44,21 +44,23 @@ async def submit_batch(api: Api, request: web.Request) -> web.Response:
     except (BadPayload, UnknownType, TypeUnavailable):
         raise BadPayload(*_faults(api, submissions)) from None
     created = any(new for _, new in stored)
-    return reply_encoded(encoded_plain(serialize.batch(job for job, _ in stored)), 201 if created else 200)
+    answer = serialize.batch((job for job, _ in stored), await api.queue.paused())
+    return reply_encoded(encoded_plain(answer), 201 if created else 200)
 
 
 async def show(api: Api, request: web.Request) -> web.Response:
     """Everything about one job."""
     job = await api.queue.get(request.match_info["id"])
     words = serialize if api.trusted else trailtag  # the command line knows the usual ones
-    return reply(words.detail(job, api.queue.registry))
+    return reply(words.detail(job, api.queue.registry, await api.queue.paused()))
 
 
 async def find(api: Api, request: web.Request) -> web.Response:
     """Jobs newest first."""
     ask = requests.query(requests.ListQuery, request.query)
     page = await api.queue.find(requests.filter_of(ask), ask.cursor, ask.limit)
-    return reply(serialize.page(page, await api.queue.counts(), api.queue.registry))
+    counts, paused = await api.queue.counts(), await api.queue.paused()
+    return reply(serialize.page(page, counts, api.queue.registry, paused))
 
 
 async def cancel(api: Api, request: web.Request) -> web.Response:

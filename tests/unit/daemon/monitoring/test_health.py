@@ -17,6 +17,7 @@ def watch(tmp_path: Path) -> Watch:
 
 async def test_the_figures_are_of_this_moment(watch: Watch) -> None:
     await submit(watch.rig.store, "job_a", "job_b")
+    await watch.rig.queue.pause("hls")
     watch.poller.state = Polling(polled_at=START)
     await watch.checkup()
     await watch.clock.advance(90)
@@ -24,7 +25,8 @@ async def test_the_figures_are_of_this_moment(watch: Watch) -> None:
     assert figures["queue"] == {"queued": 2, "running": 0, "queuedByType": {"hls": 2}, "runningByType": {}}
     assert (figures["oldestQueuedAt"], figures["oldestQueuedSeconds"]) == ("2030-01-01T00:00:00.000Z", 90.0)
     assert (figures["uptimeSeconds"], figures["lastPoll"]) == (90.0, "2030-01-01T00:00:00.000Z")
-    assert figures["types"] == ["asks", "hls"] and figures["diskFreeBytes"] > 0
+    assert (figures["types"], figures["pausedTypes"]) == (["asks", "hls"], ["hls"])
+    assert figures["diskFreeBytes"] > 0
 
 
 async def test_a_run_that_does_not_move_is_stuck_after_its_types_own_patience(watch: Watch) -> None:

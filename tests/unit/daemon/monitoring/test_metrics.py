@@ -51,6 +51,9 @@ class Counted:
             raise StoreBroken("it is gone")
         return self.now
 
+    async def paused(self) -> frozenset[str]:
+        return frozenset({"webp"})
+
 
 NOTHING = Counts({}, {}, {}, None)
 
@@ -89,6 +92,7 @@ async def test_the_queue_is_asked_at_each_scrape() -> None:
     values = await subject.scraped()
     assert values['secondunit_jobs_queued{type="hls"}'] == 3 and values['secondunit_jobs_running{type="hls"}'] == 1
     assert values["secondunit_queue_oldest_seconds"] == 90
+    assert [values[f'secondunit_types_paused{{type="{type}"}}'] for type in ("hls", "webp")] == [0, 1]
     subject.store.now = NOTHING
     assert (await subject.scraped())['secondunit_jobs_queued{type="hls"}'] == 0
 

@@ -16,12 +16,14 @@ from secondunit.handlers.tools.deployment.projects import Project, disagreements
 from secondunit.handlers.tools.deployment.releases import Releases
 from secondunit.handlers.tools.payload import PAYLOAD
 from secondunit.handlers.tools.toolbox import Tools
+from secondunit.handlers.tools.waiting import on_disk
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic
 
 OFF = "list what it may deploy in the configuration file, each project as a table [deploy.ID]"
 LOG = "job.log"
+HOUR, BESIDES = timedelta(hours=1), timedelta(minutes=40)  # the longest fetch and what else is done beside a build
 
 
 class DeployPayload(BaseModel):
@@ -51,10 +53,9 @@ def build(tools: Tools) -> HandlerSpec:
         with deployments.turn(payload.project_id):
             return await _deploy(tools, deployments, ctx, payload, project)
 
-    limits = [project.limit for project in tools.deployments.projects.values()] if tools.deployments else []
-    # A build has its own limit, and may be silent for all of it.
-    stall = max([timedelta(minutes=5), *limits]) + timedelta(minutes=1)
-    return HandlerSpec(type="deploy", payload=DeployPayload, run=run, check=check, stall=stall)
+    projects = tools.deployments.projects.values() if tools.deployments else ()
+    timeout = max([HOUR, *(project.limit + project.health_limit + BESIDES for project in projects)])
+    return HandlerSpec(type="deploy", payload=DeployPayload, run=run, check=check, timeout=timeout)
 
 
 def _project(tools: Tools, payload: DeployPayload) -> tuple[Deployments, Project]:
@@ -93,7 +94,7 @@ async def _deploy(
         async with ctx.phase("switch", 0.1):
             await _switch(tools, ctx, project, releases, release)
     finally:
-        await in_thread(releases.prune, project.keep)
+        await on_disk(ctx, "old releases are removed", releases.prune, project.keep)
     await ctx.progress(1.0, "done")
     return {"projectId": id, "commit": commit, "release": str(release), "log": LOG, "rolledBack": False}
 
@@ -109,15 +110,15 @@ async def _build(
 ) -> Path:
     archive = ctx.workspace.run / "commit.tar"
     await deployments.git.archive(id, project, commit, archive, ctx)
-    folder = await in_thread(releases.begin, tools.clock.now(), commit)
+    folder = await on_disk(ctx, "unfinished releases are removed", releases.begin, tools.clock.now(), commit)
     try:
         await unpack(tools.programs, tools.python, ctx, archive, folder, tools.max_download)
         await in_thread(archive.unlink)
         if project.build:
             await run_command(tools.programs, ctx, project, "build", project.build, folder, project.limit)
-        return await in_thread(releases.finish, folder)
+        return await on_disk(ctx, "the release is brought to the disk", releases.finish, folder)
     except BaseException:
-        await in_thread(shutil.rmtree, folder, ignore_errors=True)
+        await on_disk(ctx, "the release is removed", shutil.rmtree, folder, ignore_errors=True)
         raise
 
 
@@ -125,9 +126,8 @@ async def _switch(tools: Tools, ctx: JobContext, project: Project, releases: Rel
     """Serve the release; if it is not found healthy, for whatever reason, serve again what was before."""
     await in_thread(releases.serve, release)
     try:
-        limit = timedelta(seconds=project.health_timeout_seconds)
         if project.health:
-            await run_command(tools.programs, ctx, project, "health", project.health, release, limit)
+            await run_command(tools.programs, ctx, project, "health", project.health, release, project.health_limit)
         await in_thread(releases.healthy, release)
     except BaseException as error:
         former = await in_thread(releases.go_back)

@@ -57,7 +57,7 @@ def build(tools: Tools) -> HandlerSpec:
     async def run(ctx: JobContext, payload: DownloadPayload) -> Mapping[str, Any]:
         async with tools.files.target(payload.output_path, ctx) as target:
             got = await ctx.step("fetch", lambda: _fetch(tools, ctx, payload), keeps=lambda got: [Path(got["path"])])
-            await _place(Path(got["path"]), target)
+            await _place(Path(got["path"]), target, ctx)
             size = await target.publish()
         await ctx.progress(1.0, "done")
         return {
@@ -109,13 +109,14 @@ def _way(payload: DownloadPayload) -> Way:
     return "browser" if payload.use_puppeteer else payload.mode
 
 
-async def _place(kept: Path, target: StagedFile) -> None:
+async def _place(kept: Path, target: StagedFile, ctx: JobContext) -> None:
     """Put the file where it is published from; what is kept stays, in case that fails."""
     if await in_thread(_linked, kept, target.path):
         return
     offset = 0
     while copied := await in_thread(_copied, kept, target.path, offset):
         offset += copied
+        ctx.beat()
 
 
 def _linked(kept: Path, path: Path) -> bool:

@@ -1,8 +1,9 @@
 """Job context of a run: progress, phases, steps. Every write carries the lease; a run that lost it fails here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -23,6 +24,7 @@ FLUSH_EVERY = 0.5
 SENDS = 2
 IN_DOUBT = "in_doubt"
 FULL_DISK_PAUSE = 1.0
+ON_DISK = timedelta(minutes=30)  # an fsync of a large file can't be watched
 PAID = (None, "repeat", "fail")
 
 
@@ -47,8 +49,9 @@ class RunContext:
         self._end = 1.0
         self._dirty = False
         self._flushed = -FLUSH_EVERY
-        self.moved = clock.monotonic()
         self.suspected = job.suspicion is not None
+        self._quiet: dict[object, tuple[timedelta, str]] = {}
+        self._stored = self.moved = clock.monotonic()
 
     @property
     def job_id(self) -> str:
@@ -76,6 +79,34 @@ class RunContext:
         self._note(min(self._floor + self._weight * within, self._end), message or None, self._phase)
         if self._clock.monotonic() - self._flushed >= FLUSH_EVERY:
             await self.flush()
+
+    def beat(self) -> None:
+        self.moved = self._clock.monotonic()
+
+    @contextmanager
+    def quiet(self, limit: timedelta, what: str) -> Iterator[None]:
+        mark = object()
+        self._quiet[mark] = limit, arguments.words(what, "what a run is quiet for")
+        self.beat()
+        try:
+            yield
+        finally:
+            del self._quiet[mark]
+            self.beat()
+
+    def standstill(self, stall: timedelta) -> str | None:
+        """Why this run is taken for one that hangs, if it is; `stall` is its type's."""
+        limit, what = max([(stall, ""), *self._quiet.values()])
+        if self._clock.monotonic() - self.moved <= limit.total_seconds():
+            return None
+        return f"no sign of life for {limit.total_seconds():g} s" + (f" while {what}" if what else "")
+
+    async def keep_fresh(self, every: timedelta) -> None:
+        """Store that the run is alive, once nothing else was stored for so long; nobody is told."""
+        age = self._clock.monotonic() - self._stored
+        if age >= every.total_seconds() and (self._quiet or self.moved > self._stored):
+            with suppress(StoreFull):
+                await self._change(lambda job: state.alive(job, self._clock.now()))
 
     @asynccontextmanager
     async def phase(self, name: str, weight: float) -> AsyncIterator[None]:
@@ -108,18 +139,18 @@ class RunContext:
         if paid not in PAID:
             raise HandlerBroke(f'`paid` of step {name} is "repeat", "fail" or None')
         stored = await self._store.steps.get(self.job_id, name)
-        if stored and stored.done and await _usable(stored, keeps):
-            self._move()
+        if stored and stored.done and await self._usable(stored, keeps):
+            self.beat()
             return stored.result  # type: ignore[no-any-return]  # what the work returned, as JSON gives it back
         result = await (self._paid(name, work, stored, paid) if paid else _begun(name, work))
         as_json = to_json(result, f"the result of step {name}")
-        files = await asyncio.to_thread(secure, list(keeps(as_json))) if keeps else None
+        files = await self._secured(list(keeps(as_json))) if keeps else None
         await _kept_up(self._finish(name, as_json, files))
-        self._move()
+        self.beat()
         return as_json  # type: ignore[no-any-return]
 
     async def partial(self, data: Any) -> None:
-        self._move()
+        self.beat()
         job, now = self._job, self._clock.now()
         data = to_json(data, "partial data")
         event = Event(
@@ -155,10 +186,7 @@ class RunContext:
         if news != (self._fraction, self._message, self._phase) or self._flushed < 0:
             self._fraction, self._message, self._phase = news
             self._dirty = True
-            self._move()
-
-    def _move(self) -> None:
-        self.moved = self._clock.monotonic()
+            self.beat()
 
     async def _paid(
         self, name: str, work: Callable[[], Awaitable[T]], stored: Step | None, policy: Literal["repeat", "fail"]
@@ -215,9 +243,20 @@ class RunContext:
         """The run is past the point where the daemon died under an earlier one."""
         await self._change(lambda job: state.cleared(job, self._clock.now()))
 
+    async def _secured(self, files: list[Path]) -> Marks:
+        with self.quiet(ON_DISK, "bringing a step's files to the disk"):
+            return await asyncio.to_thread(secure, files)
+
+    async def _usable(self, stored: Step, keeps: Callable[[Any], Iterable[Path]] | None) -> bool:
+        if keeps is None:
+            return True
+        with self.quiet(ON_DISK, "checking a step's files"):
+            return await asyncio.to_thread(intact, list(keeps(stored.result)), stored.files)
+
     async def _change(self, decide: Decide) -> Job:
         job = await self._store.change(self.job_id, decide, lease=self._lease)
         self.suspected = job.suspicion is not None
+        self._stored = self._clock.monotonic()
         return job
 
 
@@ -245,7 +284,3 @@ async def _kept_up(write: Coroutine[Any, Any, None]) -> None:
         finally:
             task.cancel()
         raise
-
-
-async def _usable(stored: Step, keeps: Callable[[Any], Iterable[Path]] | None) -> bool:
-    return keeps is None or await asyncio.to_thread(intact, list(keeps(stored.result)), stored.files)

@@ -46,6 +46,7 @@ from secondunit.queue.value import replace
 UNAVAILABLE_PAUSE = timedelta(minutes=5)
 INSIST_EVERY = 15.0
 INSIST_TIMES = 2
+FRESH = 3  # times a stall the store is told of a run that lives, so that nobody takes it for a stuck one
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +246,7 @@ class Execution:
             try:
                 await ctx.flush()
                 await self._look_for_passing(ctx)
+                await ctx.keep_fresh(spec.stall / FRESH)
             except (LeaseLost, JobNotFound):
                 self.lose()
             now = clock.monotonic()
@@ -252,8 +254,8 @@ class Execution:
                 return
             if now - began > limit.total_seconds():
                 self.stop(_overdue("timeout", f"the attempt took longer than {limit.total_seconds():g} s"))
-            elif now - ctx.moved > spec.stall.total_seconds():
-                self.stop(_overdue("stalled", f"no progress for {spec.stall.total_seconds():g} s"))
+            elif still := ctx.standstill(spec.stall):
+                self.stop(_overdue("stalled", still))
 
     async def _look_for_passing(self, ctx: RunContext) -> None:
         suspicion = self.job.suspicion

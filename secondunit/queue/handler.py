@@ -1,7 +1,7 @@
 """Handler port that job types implement: a spec, the context a run gets, and the registry of what is served."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -50,6 +50,17 @@ class JobContext(Protocol):
 
     async def progress(self, fraction: float, message: str = "") -> None:
         """Say how far the work is, 0 to 1 (of the current phase, inside one); cheap, to be called as often as known."""
+        ...
+
+    def beat(self) -> None:
+        """Say that something moved that nobody need see (bytes, a program's output); cheap, from any thread."""
+        ...
+
+    def quiet(self, limit: timedelta, what: str) -> AbstractContextManager[None]:
+        """While inside, the run may give no sign of life for `limit`, where its stall is shorter.
+
+        For what can't be watched and has a limit of its own; `what` goes on "no sign of life for 600 s while ...".
+        """
         ...
 
     def phase(self, name: str, weight: float) -> AbstractAsyncContextManager[None]:
@@ -107,7 +118,7 @@ class HandlerSpec:
     payload fields that are never shown and go as the job ends. `priority` is that of a job that says none.
 
     What the operator may change: `concurrency` (CONCURRENCY_<TYPE>: how many run at once), `timeout` (TIMEOUT_<TYPE>:
-    one attempt's limit), `stall` (STALL_SECONDS: the longest time without progress), `retry` ([types.T.retry]).
+    one attempt's limit), `stall` (STALL_SECONDS: the longest time without a sign of life), `retry` ([types.T.retry]).
 
     `paid`: runs ask Gemini, through `tools.gemini`, in paid steps. Without GEMINI_API_KEY its jobs are refused and
     /health says so; once GEMINI_DAILY_TOKENS are used up its jobs wait for the next day.

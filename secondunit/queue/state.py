@@ -85,6 +85,11 @@ def progress(job: Job, fraction: float, message: str | None, phase: str | None, 
     return Change(replace(job, progress=fraction, message=message, phase=phase, entered_at=entered_at, updated_at=now))
 
 
+def alive(job: Job, now: datetime) -> Change:
+    """A run that has nothing to tell gave a sign of life."""
+    return Change(replace(job, updated_at=now))
+
+
 def progressed(job: Job, now: datetime) -> Event:
     """What live readers are told of a run's progress."""
     return told(job, "progress", now)

@@ -1,9 +1,10 @@
 """Fake JobContext for tests of handlers: it records what a run reports, and fails a run that breaks a rule."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -29,7 +30,8 @@ class Report:
 class FakeContext:
     """A run of a job, without a queue: `await FakeContext.open(tmp_path)`.
 
-    `reports`, `partials` and `figures` hold what the run published; `steps` the stored results by name, `ran` the
+    `reports`, `partials` and `figures` hold what the run published; `beats` counts its other signs of life, `quiets`
+    has the limits of what it was quiet for; `steps` the stored results by name, `ran` the
     steps whose work was done in this run, `sends` the intents of paid steps that are in doubt. Progress that falls or
     leaves 0 to 1, and phases that weigh more than 1 together, fail the test.
     """
@@ -48,6 +50,8 @@ class FakeContext:
         self.steps: dict[str, Any] = {}
         self.sends: dict[str, int] = {}
         self.ran: list[str] = []
+        self.beats = 0
+        self.quiets: dict[str, timedelta] = {}
         self._phase: str | None = None
         self._floor, self._weight, self._used = 0.0, 1.0, 0.0
 
@@ -86,6 +90,14 @@ class FakeContext:
     async def progress(self, fraction: float, message: str = "") -> None:
         assert 0 <= fraction <= 1, f"progress goes from 0 to 1, this is {fraction}"
         self._report(self._floor + self._weight * fraction, message)
+
+    def beat(self) -> None:
+        self.beats += 1
+
+    @contextmanager
+    def quiet(self, limit: timedelta, what: str) -> Iterator[None]:
+        self.quiets[what] = limit
+        yield
 
     @asynccontextmanager
     async def phase(self, name: str, weight: float) -> AsyncIterator[None]:

@@ -8,8 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,11 @@ class Notes:
 
     async def progress(self, fraction: float, message: str = "") -> None:
         self.reports.append((fraction, message))
+
+    def beat(self) -> None: ...
+
+    def quiet(self, limit: timedelta, what: str) -> AbstractContextManager[None]:
+        return nullcontext()
 
     @asynccontextmanager
     async def phase(self, name: str, weight: float) -> Any:

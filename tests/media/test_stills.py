@@ -31,7 +31,7 @@ pytestmark = pytest.mark.media
 async def camera(studio: Any, clip: Path) -> AsyncIterator[tuple[Camera, float | None]]:
     tools, ctx = studio.tools, await FakeContext.open(studio.scratch)
     async with tools.files.source(str(studio.put(clip))) as source:
-        info = await probe(tools.programs, tools.media, source, ctx.workspace.run, 1)
+        info = await probe(tools.programs, tools.media, source, ctx)
         yield Camera(tools.programs, tools.media, source, pictures(info, source.name), ctx), info.duration
 
 

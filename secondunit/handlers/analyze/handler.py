@@ -194,7 +194,7 @@ class Analysis:
 
     async def _look(self, source: Source) -> Json:
         media = require(self.tools.media, "analyze", ENCODERS, FILTERS)
-        found = await probe(self.tools.programs, media, source, self.ctx.workspace.run, self.ctx.attempt)
+        found = await probe(self.tools.programs, media, source, self.ctx)
         video = pictures(found, source.name)
         camera = Camera(self.tools.programs, media, source, video, self.ctx)
         writer = PictureWriter(self.tools.programs, self.tools.python, self.ctx)

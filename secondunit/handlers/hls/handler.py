@@ -80,7 +80,7 @@ async def _transcode(tools: Tools, ctx: JobContext, payload: HlsPayload) -> Mapp
         standing = await staged.published()
         if standing is not None and await _serves(standing, wanted, staged):
             return _placed(standing["result"], staged)
-        info = await probe(tools.programs, media, source, ctx.workspace.run, ctx.attempt)
+        info = await probe(tools.programs, media, source, ctx)
         todo = plan(info, pictures(info, source.name), payload.qualities, payload.segment_type)
         await _encode(tools, ctx, media, source, info, todo, staged.path / staged.inner)
         result = await in_thread(_finish, source.name, info, todo, staged)
@@ -98,6 +98,7 @@ async def _encode(
         limits=limits(cpu_seconds(info, source.size), LARGEST_SEGMENT),
         on_line=follow(ctx.progress, None if info.estimated else info.duration),
         pass_fds=(source.fd,),
+        beat=ctx.beat,
     )
     if finished.returncode != 0:
         raise failure("ffmpeg", finished, source, ctx.attempt)

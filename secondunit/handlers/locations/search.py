@@ -13,6 +13,7 @@ from secondunit.queue.outcome import Postponed, Transient
 
 # A pause up to this long is waited for by the run; for a longer one it gives its room to another job.
 LONGEST_PAUSE = timedelta(seconds=5)
+ANSWERS_WITHIN = timedelta(minutes=1)  # its turn, and an answer that is waited for 10 s
 
 LookupAnswer = GeocodingHit | Missing | Literal["unavailable"]
 OnAnswer = Callable[[int, LookupAnswer], Awaitable[None]]
@@ -65,16 +66,17 @@ class PlaceLookup:
 
     async def _find(self, wanted: PlaceQuery) -> GeocodingHit | Missing | None:
         """The geocoder's answer, after pauses that are short; None when it failed."""
-        while True:
-            try:
-                return await self.geocoder.find(wanted, self.language, since=self.since)
-            except Transient:
-                return None
-            except Postponed as closed:
-                if closed.delay > LONGEST_PAUSE:
-                    raise
-                await self.ctx.progress(self.done, str(closed))
-                await self.clock.sleep(closed.delay.total_seconds())
+        with self.ctx.quiet(ANSWERS_WITHIN, "the geocoder is asked"):
+            while True:
+                try:
+                    return await self.geocoder.find(wanted, self.language, since=self.since)
+                except Transient:
+                    return None
+                except Postponed as closed:
+                    if closed.delay > LONGEST_PAUSE:
+                        raise
+                    await self.ctx.progress(self.done, str(closed))
+                    await self.clock.sleep(closed.delay.total_seconds())
 
 
 def _any_found(answers: Mapping[int, LookupAnswer | None]) -> bool:

@@ -64,7 +64,7 @@ async def _shoot(tools: Tools, ctx: JobContext, payload: ThumbnailPayload) -> Ma
         tools.files.source(payload.video_path, ctx) as source,
         tools.files.target(payload.output_path, ctx) as target,
     ):
-        info = await probe(tools.programs, media, source, ctx.workspace.run, ctx.attempt)
+        info = await probe(tools.programs, media, source, ctx)
         video = pictures(info, source.name)
         await ctx.progress(0.1, "looking for a picture")
         width, height = size(video, payload.width)

@@ -22,6 +22,7 @@ class ByteProgress:
         share = min(have / total, 1.0) if total else fraction or 0.0
         self._furthest = max(self._furthest, share)
         self._measure(have)
+        self._ctx.beat()  # the words need not change for megabytes
         await self._ctx.progress(self._furthest, describe(have, total, self._rate))
 
     def _measure(self, have: int) -> None:

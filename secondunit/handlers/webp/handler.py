@@ -79,6 +79,7 @@ async def _convert(
         on_line=on_line,
         stdin=json.dumps(wish).encode(),
         pass_fds=[source.fd],
+        beat=ctx.beat,
     )
     if finished.returncode != 0:
         raise failure("the image converter", finished, ctx.attempt, reads=source.name)

@@ -200,7 +200,94 @@ async def test_a_run_that_reports_no_progress_for_long_is_stopped() -> None:
     await one.clock.advance(3)
     await task
     job = await one.job(execution.job.id)
-    assert job.error == JobError("timeout", "stalled", "no progress for 20 s")
+    assert job.error == JobError("timeout", "stalled", "no sign of life for 20 s")
+
+
+async def test_a_run_that_beats_is_not_stopped_and_nobody_takes_it_for_a_stuck_one() -> None:
+    async def lives(ctx: JobContext, payload: Any) -> None:
+        while True:
+            ctx.beat()
+            await one.clock.sleep(1)
+
+    one = One(lives, stall=timedelta(seconds=20))
+    execution, task = await one.running()
+    for _ in range(10):
+        await one.clock.advance(15)
+        assert one.clock.now() - (await one.job(execution.job.id)).updated_at < timedelta(seconds=20)
+    assert not task.done()
+    assert await one.names(execution.job.id) == ["queued", "started"], "nobody is told of a beat"
+    execution.stop(DRAIN)
+    await task
+
+
+async def test_a_run_that_does_not_beat_does_not_look_alive() -> None:
+    one = One(wait_for_ever, stall=timedelta(seconds=30))
+    execution, task = await one.running()
+    began = one.clock.now()
+    await one.clock.advance(29)
+    assert (await one.job(execution.job.id)).updated_at == began
+    await one.clock.advance(3)
+    await task
+
+
+async def test_a_beat_for_which_the_disk_has_no_room_costs_the_run_nothing() -> None:
+    async def lives(ctx: JobContext, payload: Any) -> None:
+        while one.clock.monotonic() < 60:
+            ctx.beat()
+            await one.clock.sleep(1)
+
+    one = One(lives, stall=timedelta(seconds=20))
+    execution, task = await one.running()
+    one.store.full = True
+    await one.clock.advance(50)
+    one.store.full = False
+    await one.clock.advance(20)
+    await task
+    assert (await one.job(execution.job.id)).status is Status.COMPLETED
+
+
+async def test_a_quiet_phase_has_its_own_limit() -> None:
+    async def asks(ctx: JobContext, payload: Any) -> None:
+        with ctx.quiet(timedelta(seconds=100), "Gemini thinks"):
+            await asyncio.Event().wait()
+
+    one = One(asks, stall=timedelta(seconds=20))
+    execution, task = await one.running()
+    await one.clock.advance(99)
+    assert not task.done()
+    assert one.clock.now() - (await one.job(execution.job.id)).updated_at < timedelta(seconds=20)
+    await one.clock.advance(3)
+    await task
+    job = await one.job(execution.job.id)
+    assert job.error == JobError("timeout", "stalled", "no sign of life for 100 s while Gemini thinks")
+
+
+async def test_after_a_quiet_phase_the_stall_counts_from_its_end() -> None:
+    async def asks(ctx: JobContext, payload: Any) -> None:
+        with ctx.quiet(timedelta(seconds=100), "Gemini thinks"):
+            await one.clock.sleep(60)
+        await asyncio.Event().wait()
+
+    one = One(asks, stall=timedelta(seconds=20))
+    execution, task = await one.running()
+    await one.clock.advance(79)
+    assert not task.done()
+    await one.clock.advance(3)
+    await task
+    error = (await one.job(execution.job.id)).error
+    assert error and error.message == "no sign of life for 20 s"
+
+
+async def test_a_quiet_phase_that_is_shorter_than_the_stall_shortens_nothing() -> None:
+    async def asks(ctx: JobContext, payload: Any) -> None:
+        with ctx.quiet(timedelta(seconds=5), "the geocoder is asked"):
+            await one.clock.sleep(15)
+
+    one = One(asks, stall=timedelta(seconds=20))
+    execution, task = await one.running()
+    await one.clock.advance(16)
+    await task
+    assert (await one.job(execution.job.id)).status is Status.COMPLETED
 
 
 async def test_progress_that_waits_is_written_while_the_handler_is_busy() -> None:

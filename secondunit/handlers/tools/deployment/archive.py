@@ -27,6 +27,7 @@ async def unpack(
         log=ctx.workspace.log,
         limits=Limits(address_space=ADDRESS_SPACE, cpu_seconds=CPU_SECONDS, file_size=most_bytes),
         on_line=on_line,
+        beat=ctx.beat,
     )
     if finished.returncode != 0:
         raise failure("taking the commit's files out", finished, ctx.attempt)

@@ -11,6 +11,7 @@ from secondunit.handlers.tools.deployment.masking import masked
 from secondunit.handlers.tools.deployment.projects import Project
 from secondunit.handlers.tools.programs.failures import failure
 from secondunit.handlers.tools.programs.ports import Finished, Programs
+from secondunit.handlers.tools.programs.runner import ENDING
 from secondunit.handlers.tools.programs.transcript import LOG_FULL, LOG_SIZE
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
@@ -32,7 +33,8 @@ async def run_command(
     await in_thread(home.mkdir, exist_ok=True)
     environment = {**project.variables(), "HOME": str(home), "TMPDIR": str(home)}
     try:
-        finished = await programs.run(argv, cwd=folder, log=raw, env=environment, timeout=limit)
+        with ctx.quiet(limit + ENDING, f"the {what} command runs"):  # its own limit ends it, and nothing else
+            finished = await programs.run(argv, cwd=folder, log=raw, env=environment, beat=ctx.beat, timeout=limit)
     except TimeoutError:
         if what == "health":
             raise Deterministic(f"the health command took longer than {limit}", type="health_failed") from None

@@ -17,7 +17,7 @@ from secondunit.handlers.tools.deployment.projects import COMMIT, Project
 from secondunit.handlers.tools.network.proxy import Egress, Permit
 from secondunit.handlers.tools.programs.failures import failure, last_words
 from secondunit.handlers.tools.programs.ports import Finished, Limits, Programs
-from secondunit.handlers.tools.programs.runner import SEARCH_PATH
+from secondunit.handlers.tools.programs.runner import ENDING, SEARCH_PATH
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic, Transient
 
@@ -85,7 +85,8 @@ class Git:
         options = "--quiet --no-tags --no-recurse-submodules --no-write-fetch-head --no-auto-maintenance".split()
         argv = self._argv(mirror, ["fetch", *options, "--end-of-options", project.repo_url, refspec], project.scheme)
         guarded = project.scheme in ("http", "https") and not project.allow_private
-        with self._egress.permit(self._most_bytes) if guarded else nullcontext() as permit:
+        fetches = ctx.quiet(FETCH_LIMIT + ENDING, "git fetches")
+        with fetches, self._egress.permit(self._most_bytes) if guarded else nullcontext() as permit:
             return await self._run(ctx, argv, project, _private(project, permit), FETCH_LIMIT), permit
 
     async def _tidy(self, mirror: Path, keep: str, project: Project, ctx: JobContext) -> None:
@@ -108,6 +109,7 @@ class Git:
             env=environment,
             limits=self._limits,
             on_line=keep,
+            beat=ctx.beat,
             timeout=SHORT_LIMIT,
         )
         _demand_success(finished, project, ctx.attempt)
@@ -127,7 +129,12 @@ class Git:
     ) -> Finished:
         environment = _environment(ctx.workspace.run, project.scheme, private)
         return await self._programs.run(
-            argv, cwd=ctx.workspace.run, env=environment, limits=limits or self._limits, timeout=limit
+            argv,
+            cwd=ctx.workspace.run,
+            env=environment,
+            limits=limits or self._limits,
+            beat=ctx.beat,
+            timeout=limit,
         )
 
     def _argv(self, mirror: Path, argv: Sequence[str], scheme: str | None = None) -> Sequence[str]:

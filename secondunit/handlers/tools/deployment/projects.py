@@ -129,6 +129,11 @@ class Project(BaseModel):
         """How long the build may take."""
         return timedelta(seconds=self.timeout_seconds)
 
+    @property
+    def health_limit(self) -> timedelta:
+        """How long the health command may take."""
+        return timedelta(seconds=self.health_timeout_seconds)
+
     def variables(self) -> Mapping[str, str]:
         """The environment of the operator's commands, without HOME and TMPDIR, which each run has of its own."""
         named = {name: value.get_secret_value() for name, value in self.environment.items()}

@@ -21,6 +21,7 @@ from secondunit.queue.errors import TypeUnavailable
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
 
+PIECE = 1 << 20
 Way = Literal["auto", "http", "ytdlp", "browser"]
 MEDIA = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .mts .mpg .mpeg .flv .wmv .3gp .ogv .mp3 .m4a .aac .ac3 .flac .wav .ogg .opus"
@@ -86,7 +87,9 @@ class Downloads:
             VideoWish(wish.url, wish.most_bytes, wish.suffix, headers=harmless, cookies=wish.cookies), ctx
         )
         kind, _ = mimetypes.guess_type(video.path.name)
-        return Transferred(video.path, video.size, kind, await in_thread(_sha256, video.path), video.url, resumed=False)
+        return Transferred(
+            video.path, video.size, kind, await in_thread(_sha256, video.path, ctx), video.url, resumed=False
+        )
 
     async def _by_browser(self, wish: DownloadWish, ctx: JobContext) -> Transferred:
         """By plain HTTP what the browser finds, which can go on after a crash; by itself what only it is given."""
@@ -105,7 +108,7 @@ class Downloads:
             found = await browser.look(replace(page, own=True), ctx)
             if isinstance(found, PageLead):
                 raise refusal
-        return await in_thread(_taken, found, wish)
+        return await in_thread(_taken, found, wish, ctx)
 
     async def _follow(self, lead: PageLead, wish: DownloadWish, ctx: JobContext) -> Transferred:
         """The payload's own headers go along to its own origin only, as they did in the browser."""
@@ -131,7 +134,7 @@ def _media(wish: DownloadWish) -> bool:
     return wish.suffix.lower() in MEDIA
 
 
-def _taken(caught: Caught, wish: DownloadWish) -> Transferred:
+def _taken(caught: Caught, wish: DownloadWish, ctx: JobContext) -> Transferred:
     """What the browser downloaded, if it is what is wanted. Blocking."""
     with caught.path.open("rb") as file:
         instead = not_media(file.read(ENOUGH))
@@ -139,9 +142,13 @@ def _taken(caught: Caught, wish: DownloadWish) -> Transferred:
         raise Deterministic(f"{wish.url}: what the browser was given is {instead}, not media", type="not_media")
     kind, _ = mimetypes.guess_type(caught.path.name)
     size = caught.path.stat().st_size
-    return Transferred(caught.path, size, kind, _sha256(caught.path), caught.url, resumed=False)
+    return Transferred(caught.path, size, kind, _sha256(caught.path, ctx), caught.url, resumed=False)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(path: Path, ctx: JobContext) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(PIECE):
+            digest.update(piece)
+            ctx.beat()
+    return digest.hexdigest()

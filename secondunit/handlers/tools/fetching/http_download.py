@@ -83,7 +83,7 @@ class Transfer:
         """The file, whole. What it is refused for is Deterministic; Transient leaves a part to go on from."""
         partial = await in_thread(PartialFile, ctx.workspace.kept, NAME)
         try:
-            with_rest = await in_thread(partial.resume, wish.url)
+            with_rest = await in_thread(partial.resume, wish.url, ctx.beat)
             done = await self._ask(wish, ctx, partial, with_rest) if with_rest else None
             return done or await self._whole(wish, ctx, partial)
         finally:

@@ -62,6 +62,7 @@ class Camera:
             log=self.ctx.workspace.log,
             limits=limits(CPU_SECONDS, LARGEST_FRAME),
             on_line=note,
+            beat=self.ctx.beat,
             pass_fds=(self.source.fd,),
             timeout=LIMIT,
         )
@@ -95,6 +96,7 @@ class Camera:
             log=self.ctx.workspace.log,
             limits=limits(CPU_SECONDS, LARGEST_FRAME),
             on_line=note,
+            beat=self.ctx.beat,
             pass_fds=(self.source.fd,),
             timeout=LIMIT,
         )

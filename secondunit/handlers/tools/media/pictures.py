@@ -69,6 +69,7 @@ class PictureWriter:
             log=self.ctx.workspace.log,
             limits=LIMITS,
             on_line=on_line,
+            beat=self.ctx.beat,
             stdin=json.dumps(wish).encode(),
         )
         for answer in answers:

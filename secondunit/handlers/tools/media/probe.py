@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from secondunit.handlers.tools.cancellation import in_thread
@@ -13,6 +12,7 @@ from secondunit.handlers.tools.media.encryption import encryption
 from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media, failure, limits, url
 from secondunit.handlers.tools.programs.ports import Programs
 from secondunit.handlers.tools.storage.ports import Source
+from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
 
 IMAGE_FORMATS = (
@@ -86,7 +86,7 @@ class MediaInfo:
     audio: Audio | None
 
 
-async def probe(programs: Programs, media: Media, source: Source, cwd: Path, attempt: int) -> MediaInfo:
+async def probe(programs: Programs, media: Media, source: Source, ctx: JobContext) -> MediaInfo:
     """Read the headers of `source`; Deterministic: "unreadable" when it is no media file, "encrypted"."""
     lines: list[str] = []
     size = 0
@@ -102,14 +102,15 @@ async def probe(programs: Programs, media: Media, source: Source, cwd: Path, att
     argv += ["-format_whitelist", f"{MEDIA_FORMATS},{IMAGE_FORMATS}", "-show_entries", ENTRIES, "-of", "json"]
     finished = await programs.run(
         [*argv, "-i", url(source)],
-        cwd=cwd,
+        cwd=ctx.workspace.run,
         limits=limits(cpu_seconds=120, file_size=0),
         on_line=keep,
         pass_fds=(source.fd,),
+        beat=ctx.beat,
         timeout=timedelta(minutes=5),
     )
     if finished.returncode != 0:
-        raise failure("ffprobe", finished, source, attempt)
+        raise failure("ffprobe", finished, source, ctx.attempt)
     info = parse("\n".join(lines), finished.stderr)
     if how := await in_thread(encryption, source.fd, info.format):
         raise Deterministic(f"{source.name} is encrypted ({how}); nothing of it can be shown", type="encrypted")

@@ -40,12 +40,12 @@ class Ended:
 
 
 class Child:
-    """A running launcher. Its exit is seen through a pidfd, so no child watcher of any event loop takes part."""
+    """A running launcher, `pid`. Its exit is seen through a pidfd, so no child watcher of any event loop takes part."""
 
     def __init__(self, pid: int, pidfd: int, lifeline: socket.socket, stdout: Pipe, stderr: Pipe) -> None:
         self.stdout = stdout
         self.stderr = stderr
-        self._pid = pid
+        self.pid = pid
         self._lifeline = lifeline
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[Ended] = self._loop.create_future()
@@ -76,7 +76,7 @@ class Child:
     def _signal(self, number: int) -> None:
         """Signal the group; its id can't be anybody else's, because we have not reaped its leader."""
         with suppress(ProcessLookupError):
-            os.killpg(self._pid, number)
+            os.killpg(self.pid, number)
 
     def _reap(self) -> None:
         self._loop.remove_reader(self._pidfd)
@@ -84,7 +84,7 @@ class Child:
         report = self._report()
         if not any(word == "exit" for word, *_ in report):
             self._signal(signal.SIGKILL)
-        _, status = os.waitpid(self._pid, 0)
+        _, status = os.waitpid(self.pid, 0)
         self._lifeline.close()
         self.stdout.over()
         self.stderr.over()

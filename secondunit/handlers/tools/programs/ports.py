@@ -28,6 +28,10 @@ class Finished:
     stderr: str
 
 
+def unwatched() -> None:
+    """Nobody asks whether it is alive."""
+
+
 class Programs(Protocol):
     """Runs other programs: own process group, killed with us, never a shell."""
 
@@ -42,13 +46,14 @@ class Programs(Protocol):
         on_line: Callable[[str], Awaitable[None]] | None = None,
         stdin: bytes | None = None,
         pass_fds: Sequence[int] = (),
-        stall: timedelta | None = None,
+        beat: Callable[[], None] = unwatched,
         timeout: timedelta | None = None,
     ) -> Finished:
         """Run `argv` to its end; `on_line` gets each line of stdout as it comes.
 
-        `env` is the whole environment (a minimal one when None). No line for `stall`: Transient("stalled"). Longer
-        than `timeout`: TimeoutError. In every way out, cancellation included, the program and all that it started are
-        gone first. A program that can't be started: Deterministic("program_missing").
+        `env` is the whole environment (a minimal one when None). `beat` is called when it gives a sign of life: output
+        that `on_line` does not get, CPU time, bytes from or to the disk. Longer than `timeout`: TimeoutError. In every
+        way out, cancellation included, the program and all that it started are gone first. A program that can't be
+        started: Deterministic("program_missing").
         """
         ...

@@ -9,14 +9,17 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from secondunit.handlers.tools.cancellation import to_the_end
+from secondunit.handlers.tools.cancellation import in_thread, to_the_end
 from secondunit.handlers.tools.programs.child import Child, Command, Ended, spawn
+from secondunit.handlers.tools.programs.exertion import ExertionMeter, exertion
 from secondunit.handlers.tools.programs.pipes import Lines
-from secondunit.handlers.tools.programs.ports import Finished, Limits
+from secondunit.handlers.tools.programs.ports import Finished, Limits, unwatched
 from secondunit.handlers.tools.programs.transcript import Transcript
 from secondunit.queue.outcome import Deterministic, Transient
 
 GRACE = timedelta(seconds=5)
+ENDING = timedelta(minutes=1)  # more than it takes to end a program that is over its time
+LOOK_EVERY = 0.5
 SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
 NOT_RUNNABLE = (errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.ELOOP)
 LONGEST_NOTE = 8 * 1024
@@ -45,28 +48,31 @@ class ProcessRunner:
         on_line: Callable[[str], Awaitable[None]] | None = None,
         stdin: bytes | None = None,
         pass_fds: Sequence[int] = (),
-        stall: timedelta | None = None,
+        beat: Callable[[], None] = unwatched,
         timeout: timedelta | None = None,
     ) -> Finished:
         """As the port `Programs` promises."""
-        transcript = Transcript(log)
+        transcript = Transcript(log, beat)
         await transcript.note(f"$ {shlex.join(argv)}"[:LONGEST_NOTE])
         environment = self._minimal(cwd) if env is None else env
         child = spawn(self._python, Command(argv, cwd, environment, limits, stdin, pass_fds))
         listening = asyncio.create_task(transcript.follow(child.stderr))
+        looking = asyncio.create_task(_look(child.pid, beat))
         name = Path(argv[0]).name
         hear = transcript.add if on_line is None else _LineByLine(on_line).hear
         try:
             async with _limit(timeout, TimeoutError(f"{name} ran longer than {timeout}")):
-                ended = await _attend(child, hear, stall, name)
+                ended = await _attend(child, hear)
             await listening
             _refuse_unstarted(argv[0], cwd, ended)
             return Finished(ended.returncode, transcript.text)
         finally:
-            await to_the_end(self._end(child, listening))
+            await to_the_end(self._end(child, listening, looking))
 
-    async def _end(self, child: Child, listening: asyncio.Task[None]) -> None:
+    async def _end(self, child: Child, listening: asyncio.Task[None], looking: asyncio.Task[None]) -> None:
         try:
+            looking.cancel()
+            await asyncio.wait([looking])
             await child.stop(self._grace)
             await listening
         finally:
@@ -83,35 +89,37 @@ class _LineByLine:
         self._on_line = on_line
         self._lines = Lines()
 
-    async def hear(self, data: bytes) -> bool:
-        """Whether `data` completed a line; no data is the end of the last one."""
-        heard = False
+    async def hear(self, data: bytes) -> None:
+        """No data is the end of the last line."""
         for line in self._lines.feed(data) if data else self._lines.end():
             await self._on_line(line)
-            heard = True
-        return heard
 
 
-async def _attend(child: Child, hear: Callable[[bytes], Awaitable[bool]], stall: timedelta | None, name: str) -> Ended:
-    """Listen until the program has ended; while `hear` is busy with what it printed, it is not held to be stalled."""
+async def _attend(child: Child, hear: Callable[[bytes], Awaitable[None]]) -> Ended:
+    """Listen until the program has ended."""
+    while data := await child.stdout.read():
+        await hear(data)
+    await hear(b"")
+    return await child.ended()
+
+
+async def _look(pid: int, beat: Callable[[], None]) -> None:
+    """Tell of the work of a program that prints nothing."""
     loop = asyncio.get_running_loop()
-    async with _limit(stall, Transient(f"{name} showed no progress for {stall}", type="stalled")) as watch:
-        while data := await child.stdout.read():
-            deadline = watch.when()
-            watch.reschedule(None)
-            heard = await hear(data)
-            watch.reschedule(loop.time() + stall.total_seconds() if heard and stall else deadline)
-        await hear(b"")
-        return await child.ended()
+    meter = ExertionMeter(loop.time())
+    while True:
+        await asyncio.sleep(LOOK_EVERY)
+        if meter.works(loop.time(), await in_thread(exertion, pid)):
+            beat()
 
 
 @asynccontextmanager
-async def _limit(span: timedelta | None, error: Exception) -> AsyncIterator[asyncio.Timeout]:
+async def _limit(span: timedelta | None, error: Exception) -> AsyncIterator[None]:
     """Raise `error` once `span` is over; a TimeoutError of somebody else's passes as it is."""
     limit = asyncio.timeout(span.total_seconds() if span else None)
     try:
         async with limit:
-            yield limit
+            yield
     except TimeoutError:
         if limit.expired():
             raise error from None

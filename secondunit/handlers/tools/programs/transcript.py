@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from secondunit.handlers.tools.programs.pipes import Pipe
@@ -12,10 +13,14 @@ LOG_FULL = b"\n[the log is full: what follows is not kept]\n"
 
 
 class Transcript:
-    """Listens to one program. A log that can't be written is given up: the job must not fail for its log."""
+    """Listens to one program, and calls `heard` whenever it says something.
 
-    def __init__(self, log: Path | None) -> None:
+    A log that can't be written is given up: the job must not fail for its log.
+    """
+
+    def __init__(self, log: Path | None, heard: Callable[[], None]) -> None:
         self._log = log
+        self._heard = heard
         self._kept = bytearray()
 
     async def note(self, line: str) -> None:
@@ -27,12 +32,13 @@ class Transcript:
         while data := await pipe.read():
             await self.add(data)
 
-    async def add(self, data: bytes) -> bool:
-        """Take in what was said; whether it was anything."""
+    async def add(self, data: bytes) -> None:
+        """Take in what was said."""
+        if data:
+            self._heard()
         self._kept += data
         del self._kept[:-KEPT]
         await self._write(data)
-        return bool(data)
 
     @property
     def text(self) -> str:

@@ -16,10 +16,13 @@ from secondunit.handlers.tools.storage.ports import Source
 from secondunit.handlers.tools.storage.roots import PathRefused, RootedPath, Roots
 from secondunit.handlers.tools.storage.safe_open import DENIED, ESCAPES, Opener
 from secondunit.handlers.tools.storage.staging import StagingFolder
+from secondunit.handlers.tools.waiting import on_disk
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
 
+PUBLISHES, TIDIES = "the output is brought to the disk", "the staging folder is removed"
+LOOKS = "what stands there is compared"
 SAFE_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
 
 
@@ -68,9 +71,9 @@ class LocalFiles:
         try:
             staging, destination = await in_thread(self._staging, held, self._located(path), ctx)
             await in_thread(destination.refuse_folder)
-            yield LocalFile(staging, destination)
+            yield LocalFile(staging, destination, ctx)
         finally:
-            await in_thread(held.close)
+            await on_disk(ctx, TIDIES, held.close)
 
     @asynccontextmanager
     async def folder(self, path: str, ctx: JobContext) -> AsyncIterator["LocalFolder"]:
@@ -79,9 +82,9 @@ class LocalFiles:
         try:
             staging, destination = await in_thread(self._staging, held, self._located(path), ctx)
             await in_thread(destination.refuse_foreign)
-            yield LocalFolder(staging, destination)
+            yield LocalFolder(staging, destination, ctx)
         finally:
-            await in_thread(held.close)
+            await on_disk(ctx, TIDIES, held.close)
 
     def _located(self, path: str) -> RootedPath:
         try:
@@ -116,8 +119,9 @@ class LocalFiles:
 class LocalFile:
     """A file in the making, beneath its root."""
 
-    def __init__(self, staging: StagingFolder, destination: Destination) -> None:
+    def __init__(self, staging: StagingFolder, destination: Destination, ctx: JobContext) -> None:
         self._name = f"output{safe_suffix(destination.name)}"
+        self._ctx = ctx
         self._staging = staging
         self._destination = destination
 
@@ -129,7 +133,7 @@ class LocalFile:
     async def publish(self) -> int:
         """Fsync and rename into place; the size in bytes."""
         with output_errors(self._destination.path, self._staging.root):
-            return await in_thread(self._staging.publish_file, self._name, self._destination)
+            return await on_disk(self._ctx, PUBLISHES, self._staging.publish_file, self._name, self._destination)
 
 
 class LocalFolder:
@@ -137,7 +141,8 @@ class LocalFolder:
 
     inner = ""
 
-    def __init__(self, staging: StagingFolder, destination: Destination) -> None:
+    def __init__(self, staging: StagingFolder, destination: Destination, ctx: JobContext) -> None:
+        self._ctx = ctx
         self._staging = staging
         self._destination = destination
 
@@ -156,12 +161,14 @@ class LocalFolder:
 
     async def holds(self, files: Mapping[str, object]) -> bool:
         """Whether files of these relative names and sizes stand there."""
-        return await in_thread(lambda: all(_size(Path(self.at(name))) == size for name, size in files.items()))
+        return await on_disk(
+            self._ctx, LOOKS, lambda: all(_size(Path(self.at(name))) == size for name, size in files.items())
+        )
 
     async def publish(self, manifest: Mapping[str, object]) -> None:
         """Write manifest.json, fsync, swap into place."""
         with output_errors(self._destination.path, self._staging.root):
-            await in_thread(self._staging.publish_folder, manifest, self._destination)
+            await on_disk(self._ctx, PUBLISHES, self._staging.publish_folder, manifest, self._destination)
 
 
 def safe_suffix(name: str) -> str:

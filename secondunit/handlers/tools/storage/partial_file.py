@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -45,8 +46,11 @@ class PartialFile:
         finally:
             os.close(self._fd)
 
-    def resume(self, url: str) -> Origin | None:
-        """Take up what an earlier run left of `url`; None, and empty, when that can't be trusted."""
+    def resume(self, url: str, beat: Callable[[], None]) -> Origin | None:
+        """Take up what an earlier run left of `url`; None, and empty, when that can't be trusted.
+
+        It is read, and `beat` called with each piece.
+        """
         try:
             note = json.loads(self._note.read_text())
             origin, boot = Origin(**note["origin"]), note["boot"]
@@ -58,7 +62,7 @@ class PartialFile:
         if origin is None or not fits or size == 0:
             self.begin(None)
             return None
-        self._hash_what_is_there()
+        self._hash_what_is_there(beat)
         return origin
 
     def begin(self, origin: Origin | None) -> None:
@@ -97,11 +101,12 @@ class PartialFile:
         """Of what is there, in hex."""
         return self._hash.hexdigest()
 
-    def _hash_what_is_there(self) -> None:
+    def _hash_what_is_there(self, beat: Callable[[], None]) -> None:
         os.lseek(self._fd, 0, os.SEEK_SET)
         while piece := os.read(self._fd, PIECE):
             self._hash.update(piece)
             self.have += len(piece)
+            beat()
 
 
 def machine_boot() -> str:

@@ -8,9 +8,8 @@ import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from secondunit.handlers.tools.network.proxy import Egress, Permit
 from secondunit.handlers.tools.programs.failures import failure
 from secondunit.handlers.tools.programs.ports import Limits, Programs
 from secondunit.handlers.tools.programs.runner import SEARCH_PATH
+from secondunit.handlers.tools.waiting import waiting
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
@@ -37,8 +37,6 @@ PACKAGE = "install Chromium (Debian: apt install chromium libatomic1)"
 NO_LIBRARY = re.compile(r"error while loading shared libraries: ([\w.+-]+)")
 CPU_SECONDS, OWN_MEMORY = 3600, 4 << 30  # of each of its processes
 SPARE = 256 << 20  # what pages bring along, and a browser's own files
-STALL = timedelta(minutes=5)
-TELLS_EVERY = 30.0
 # How a page ends that needed an address it was refused; any other end has a cause of its own.
 AS_IF_NOTHING = frozenset({"nothing_to_download", "forbidden", "connection_failed"})
 # It makes a socket there, whose path may have 107 letters: the folder it is started in, by a short name.
@@ -154,18 +152,10 @@ class Browser:
 
     @asynccontextmanager
     async def _turn(self, ctx: JobContext) -> AsyncIterator[None]:
-        """Wait for the browser, saying so now and then, so that waiting is not taken for hanging."""
-        while True:
-            try:
-                async with asyncio.timeout(TELLS_EVERY):
-                    await self._one.acquire()
-                break
-            except TimeoutError:
-                await ctx.progress(0.0, "waits for the browser, which another job has")
-        try:
+        async with AsyncExitStack() as stack:
+            async with waiting(ctx, self._clock, "waiting for the browser, which another job has"):
+                await stack.enter_async_context(self._one)
             yield
-        finally:
-            self._one.release()
 
     async def _run(self, wish: PageWish, permit: Permit, folder: Path, ctx: JobContext) -> Mapping[str, Any]:
         answers: list[Mapping[str, Any]] = []
@@ -173,6 +163,7 @@ class Browser:
 
         async def on_line(line: str) -> None:
             said = json.loads(line)
+            ctx.beat()
             if "progress" in said:
                 await progress.tell(said["progress"]["bytes"], None)
             elif "step" in said:
@@ -188,7 +179,7 @@ class Browser:
             limits=Limits(file_size=wish.most_bytes + SPARE, cpu_seconds=CPU_SECONDS, own_memory=OWN_MEMORY),
             on_line=on_line,
             stdin=json.dumps(self._told(wish, permit, folder)).encode(),
-            stall=STALL,
+            beat=ctx.beat,
         )
         if not answers:
             if lacking := NO_LIBRARY.search(finished.stderr):

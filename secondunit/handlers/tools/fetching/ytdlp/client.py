@@ -32,7 +32,7 @@ SPARE = 32 * 1024 * 1024  # pages, playlists, what a container adds
 MOST_SUBTITLES = 8 * 1024 * 1024
 SUBTITLES = "subtitles"
 NONE = "no_subtitles"
-STALL, LONGEST_READING = timedelta(minutes=5), timedelta(minutes=10)
+LONGEST_READING = timedelta(minutes=10)
 ANYTHING = "b*"  # what is not downloaded is chosen all the same
 Order = Mapping[str, Any]
 CONTAINERS = frozenset({"mp4", "mkv", "webm", "mov", "m4a", "mp3", "ogg", "wav", "flac", "aac"})
@@ -144,6 +144,7 @@ class YtDlp:
 
         async def on_line(line: str) -> None:
             said = json.loads(line)
+            ctx.beat()
             if "progress" in said:
                 now = said["progress"]
                 await progress.tell(now["bytes"], now["total"], fraction=now["fraction"])
@@ -159,7 +160,7 @@ class YtDlp:
             limits=Limits(file_size=order["most_bytes"] + SPARE, cpu_seconds=CPU_SECONDS, own_memory=OWN_MEMORY),
             on_line=on_line,
             stdin=json.dumps(told).encode(),
-            stall=STALL,
+            beat=ctx.beat,
             timeout=None if order["film"] else LONGEST_READING,
         )
         if finished.returncode != 0 or not answers:

@@ -36,6 +36,8 @@ CREDENTIALS = (
 ENDPOINTS = ("endpoint_url_s3", "endpoint_url", "endpoint")
 PIECE = 1 << 20
 AT_ONCE = 2
+# Nothing is seen of a request until it is answered; its own time-outs, a silence and one more of retries, come first.
+ANSWERS_WITHIN, WAITS = timedelta(minutes=10), "S3 is asked"
 Anything = Literal["anything"]
 
 

@@ -10,7 +10,7 @@ from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.storage.local import safe_suffix
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.handlers.tools.storage.roots import PathRefused
-from secondunit.handlers.tools.storage.s3.client import S3
+from secondunit.handlers.tools.storage.s3.client import ANSWERS_WITHIN, S3, WAITS
 from secondunit.handlers.tools.storage.s3.errors import NO_CREDENTIALS
 from secondunit.handlers.tools.storage.s3.folder import BucketFolder, staged_folder
 from secondunit.handlers.tools.storage.s3.input import fetched
@@ -100,7 +100,8 @@ class BucketFile:
 
     async def publish(self) -> int:
         """Upload it, whole or not at all, and remove it here; the size in bytes."""
-        size = await publish(self._s3, self._s3_path, self.path, self._ctx)
+        with self._ctx.quiet(ANSWERS_WITHIN, WAITS):
+            size = await publish(self._s3, self._s3_path, self.path, self._ctx)
         await in_thread(self.path.unlink)
         return size
 

@@ -10,14 +10,14 @@ import json
 import re
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from secondunit.handlers.tools.cancellation import in_thread, to_the_end
 from secondunit.handlers.tools.storage.destination import LARGEST_MANIFEST, MADE_BY, MANIFEST, US
 from secondunit.handlers.tools.storage.ports import MASTER
-from secondunit.handlers.tools.storage.s3.client import S3, Changed, ObjectInfo
+from secondunit.handlers.tools.storage.s3.client import ANSWERS_WITHIN, S3, WAITS, Changed, ObjectInfo
 from secondunit.handlers.tools.storage.s3.upload import ABORTED_WITHIN, Sending, marks_of, publish_content, put_private
 from secondunit.handlers.tools.storage.s3.urls import S3Path
 from secondunit.queue.errors import LeaseLost
@@ -45,10 +45,23 @@ class BucketFolder:
         return str(self._s3_path.beneath(name))
 
     async def published(self) -> Mapping[str, Any] | None:
-        generation = await self._standing()
-        return await read_manifest(self._s3, self._s3_path.beneath(generation)) if generation else None
+        with self._asking():
+            generation = await self._standing()
+            return await read_manifest(self._s3, self._s3_path.beneath(generation)) if generation else None
 
     async def holds(self, files: Mapping[str, object]) -> bool:
+        with self._asking():
+            return await self._holds(files)
+
+    async def publish(self, manifest: Mapping[str, object]) -> None:
+        """Upload all, the master playlist last, and remove what it replaced."""
+        with self._asking():
+            await self._publish(manifest)
+
+    def _asking(self) -> AbstractContextManager[None]:
+        return self._ctx.quiet(ANSWERS_WITHIN, WAITS)
+
+    async def _holds(self, files: Mapping[str, object]) -> bool:
         generation = await self._standing()
         if generation is None:
             return False
@@ -60,8 +73,7 @@ class BucketFolder:
         master = await self._s3.find(self._master)
         return master is not None and sizes | {MASTER: master.size} == files
 
-    async def publish(self, manifest: Mapping[str, object]) -> None:
-        """Upload all, the master playlist last, and remove what it replaced."""
+    async def _publish(self, manifest: Mapping[str, object]) -> None:
         await in_thread(_write_manifest, self.path / self.inner, manifest)
         sizes = await in_thread(_sizes, self.path)
         if [name for name in sizes if not name.startswith(self.inner)] != [MASTER]:
@@ -139,6 +151,7 @@ class BucketFolder:
     async def _remove(self, generation: str) -> None:
         home = self._s3_path.beneath(generation)
         await self._s3.remove([home.beneath(name) async for name, _ in self._s3.beneath(home)])
+        self._ctx.beat()
 
 
 @asynccontextmanager
@@ -146,7 +159,8 @@ async def staged_folder(s3: S3, s3_path: S3Path, ctx: JobContext, local: Path) -
     """Stage a folder in `local`, which is removed afterwards."""
     folder = BucketFolder(s3, s3_path, ctx, local)
     try:
-        await folder.refuse_foreign()
+        with ctx.quiet(ANSWERS_WITHIN, WAITS):
+            await folder.refuse_foreign()
         await in_thread((local / folder.inner).mkdir)
         yield folder
     except BaseException:

@@ -38,6 +38,7 @@ class Sending:
     async def add(self, size: int) -> None:
         """So many bytes more."""
         self._sent += size
+        self._ctx.beat()  # the words need not change for many parts
         await self._ctx.progress(1.0, f"uploading, {describe(self._sent, self._total, None)}")
 
 

@@ -46,7 +46,9 @@ class Program:
         self.environment: Mapping[str, str] = {}
         self.argv: tuple[str, ...] = ()
 
-    async def run(self, argv: Any, *, cwd: Path, log: Path, env: Mapping[str, str], timeout: timedelta) -> Finished:
+    async def run(
+        self, argv: Any, *, cwd: Path, log: Path, env: Mapping[str, str], beat: Any, timeout: timedelta
+    ) -> Finished:
         self.argv, self.environment = tuple(argv), env
         self.at_home = await asyncio.to_thread(os.listdir, env["HOME"])
         self.timeout = timeout

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from secondunit.handlers.tools.programs.ports import unwatched
 from secondunit.handlers.tools.storage import partial_file
 from secondunit.handlers.tools.storage.partial_file import STRONG_ETAG, Origin, PartialFile
 
@@ -37,7 +38,7 @@ def begun(folder: Path, origin: Origin = ORIGIN, content: bytes = b"12345") -> N
 def test_a_later_run_goes_on_where_the_first_stopped_with_the_digest_of_the_whole(tmp_path: Path) -> None:
     begun(tmp_path)
     with opened(tmp_path) as part:
-        assert part.resume(URL) == ORIGIN and part.have == 5
+        assert part.resume(URL, unwatched) == ORIGIN and part.have == 5
         part.write(b"67890")
         assert part.sha256 == hashlib.sha256(b"1234567890").hexdigest()
     assert (tmp_path / "film.part").read_bytes() == b"1234567890"
@@ -47,7 +48,7 @@ def test_a_later_run_goes_on_where_the_first_stopped_with_the_digest_of_the_whol
 def test_a_part_that_can_not_be_of_this_file_is_begun_anew(tmp_path: Path, content: bytes) -> None:
     begun(tmp_path, content=content)
     with opened(tmp_path) as part:
-        assert part.resume(URL) is None and part.have == 0
+        assert part.resume(URL, unwatched) is None and part.have == 0
         part.write(b"x")
     assert (tmp_path / "film.part").read_bytes() == b"x" and not (tmp_path / "film.json").exists()
 
@@ -55,13 +56,13 @@ def test_a_part_that_can_not_be_of_this_file_is_begun_anew(tmp_path: Path, conte
 def test_a_file_of_unknown_length_may_be_gone_on_with(tmp_path: Path) -> None:
     begun(tmp_path, replace(ORIGIN, length=None))
     with opened(tmp_path) as part:
-        assert part.resume(URL) == replace(ORIGIN, length=None)
+        assert part.resume(URL, unwatched) == replace(ORIGIN, length=None)
 
 
 def test_another_address_is_another_file(tmp_path: Path) -> None:
     begun(tmp_path)
     with opened(tmp_path) as part:
-        assert part.resume(URL + "?b") is None and part.have == 0
+        assert part.resume(URL + "?b", unwatched) is None and part.have == 0
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_a_note_that_can_not_be_read_is_no_note(tmp_path: Path, note: str) -> No
     begun(tmp_path)
     (tmp_path / "film.json").write_text(note)
     with opened(tmp_path) as part:
-        assert part.resume(URL) is None
+        assert part.resume(URL, unwatched) is None
 
 
 def test_what_an_earlier_life_of_the_machine_left_is_not_trusted(tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_what_an_earlier_life_of_the_machine_left_is_not_trusted(tmp_path: Path)
     note = json.loads((tmp_path / "film.json").read_text())
     (tmp_path / "film.json").write_text(json.dumps(note | {"boot": "an earlier one"}))
     with opened(tmp_path) as part:
-        assert part.resume(URL) is None and part.have == 0
+        assert part.resume(URL, unwatched) is None and part.have == 0
 
 
 def test_what_was_begun_without_an_origin_is_not_gone_on_with(tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ def test_what_was_begun_without_an_origin_is_not_gone_on_with(tmp_path: Path) ->
         part.begin(None)
         part.write(b"1")
     with opened(tmp_path) as part:
-        assert part.resume(URL) is None
+        assert part.resume(URL, unwatched) is None
 
 
 def test_a_link_in_the_place_of_the_part_is_not_followed(tmp_path: Path) -> None:

@@ -292,11 +292,12 @@ async def test_what_is_neither_file_nor_folder_is_not_published(
 PUBLISHER = """
 import asyncio, sys
 from pathlib import Path
-from types import SimpleNamespace
 from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.testing.handler_kit import FakeContext
 
 async def main(root, path):
-    async with LocalFiles([Path(root)]).target(path, SimpleNamespace(job_id="job_1", epoch=1)) as staged:
+    ctx = await FakeContext.open(Path(root).parent / "job", job_id="job_1")
+    async with LocalFiles([Path(root)]).target(path, ctx) as staged:
         print("staged")
         staged.path.write_text("made")
         await staged.publish()

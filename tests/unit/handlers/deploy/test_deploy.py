@@ -30,6 +30,19 @@ async def test_the_commit_of_the_branch_is_built_and_served(site: Any) -> None:
     assert ctx.fraction == 1
 
 
+@pytest.mark.parametrize(("seconds", "hours"), [(900, 1), (7200, 2), (86_400, 24)])
+async def test_an_attempt_may_take_as_long_as_its_build(site: Any, seconds: int, hours: int) -> None:
+    site.entry["timeout_seconds"] = seconds
+    assert timedelta(hours=hours) <= site.spec().timeout < timedelta(hours=hours + 1)
+
+
+async def test_what_the_disk_does_for_a_release_and_a_fetch_may_take_their_time(site: Any) -> None:
+    ctx = await site.context()
+    await site.deploy(ctx)
+    assert {"git fetches", "the release is brought to the disk", "old releases are removed"} <= ctx.quiets.keys()
+    assert min(ctx.quiets.values()) >= timedelta(minutes=30)
+
+
 async def test_an_update_serves_the_new_commit_and_fetches_only_what_is_new(site: Any) -> None:
     await site.deploy()
     commit = site.repository.commit({"index.html": "two"})

@@ -67,6 +67,11 @@ async def test_each_answer_is_told_when_it_comes(ctx: FakeContext) -> None:
     assert r.told == [(0, HIT), (1, "not_found"), (2, OTHER)] and r.gate.asked == ["a", "b", "c"]
 
 
+async def test_the_geocoder_is_waited_for_with_a_limit_that_pauses_fit_into(ctx: FakeContext) -> None:
+    await Round(ctx, Gate(a=[HIT])).look()
+    assert ctx.quiets["the geocoder is asked"] > 2 * LONGEST_PAUSE
+
+
 async def test_what_got_no_answer_is_asked_for_once_more_after_all_others(ctx: FakeContext) -> None:
     r = Round(ctx, Gate(a=[FAILS, HIT], b=[HIT], c=[FAILS, FAILS]))
     assert await r.look() == {0: HIT, 1: HIT, 2: "unavailable"}

@@ -94,3 +94,11 @@ async def test_the_share_comes_from_the_total_and_else_from_who_knows_better(
 ) -> None:
     await ByteProgress(ctx, ManualClock()).tell(have, total, fraction=fraction)
     assert ctx.fraction == share
+
+
+async def test_every_byte_is_a_sign_of_life_although_the_words_stay_the_same(tmp_path: Path) -> None:
+    ctx = await FakeContext.open(tmp_path)
+    progress = ByteProgress(ctx, ManualClock())
+    for have in range(5 * GB, 5 * GB + 4 * MB, MB):
+        await progress.tell(have, None)
+    assert len({report.message for report in ctx.reports}) == 1 and ctx.beats == 4

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.handlers.tools.waiting import TELL_EVERY, waiting
+from secondunit.handlers.tools.waiting import BETWEEN_TELLINGS, ON_DISK, TELL_EVERY, on_disk, waiting
 from secondunit.queue.errors import LeaseLost
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.handler_kit import FakeContext
@@ -61,3 +61,14 @@ async def test_cancelling_the_wait_leaves_no_task(ctx: FakeContext) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_wait_is_told_more_often_than_it_has_to_be(ctx: FakeContext) -> None:
+    async with waiting(ctx, ManualClock(), "waiting for Gemini"):
+        assert ctx.quiets == {"waiting for Gemini": BETWEEN_TELLINGS}
+    assert BETWEEN_TELLINGS.total_seconds() > 2 * TELL_EVERY
+
+
+async def test_what_only_the_disk_knows_may_take_its_time(ctx: FakeContext) -> None:
+    assert await on_disk(ctx, "an fsync", divmod, 7, 2) == (3, 1)
+    assert ctx.quiets == {"an fsync": ON_DISK}

@@ -50,6 +50,7 @@ class Program:
         self, argv: Any, *, cwd: Path, log: Path, env: Mapping[str, str], beat: Any, timeout: timedelta
     ) -> Finished:
         self.argv, self.environment = tuple(argv), env
+        beat()
         self.at_home = await asyncio.to_thread(os.listdir, env["HOME"])
         self.timeout = timeout
         if self.said:
@@ -89,6 +90,12 @@ async def test_it_sees_what_the_operator_names_and_a_home_of_its_own(ctx: FakeCo
         "TMPDIR": home,
     }
     assert (program.argv, program.at_home, program.timeout) == (("npm", "run", "x"), [], LIMIT)
+
+
+async def test_a_command_has_its_own_limit_and_beats(ctx: FakeContext) -> None:
+    """The program is ended by its time, a little later its run would be: never the other way round."""
+    await run(ctx, Program())
+    assert ctx.quiets["the build command runs"] > LIMIT and ctx.beats == 1
 
 
 async def test_what_it_said_goes_to_the_jobs_log_without_secrets_and_its_own_file_is_gone(ctx: FakeContext) -> None:

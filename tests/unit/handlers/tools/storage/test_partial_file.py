@@ -92,6 +92,16 @@ def test_what_was_begun_without_an_origin_is_not_gone_on_with(tmp_path: Path) ->
         assert part.resume(URL, unwatched) is None
 
 
+def test_reading_what_is_there_gives_signs_of_life(tmp_path: Path) -> None:
+    with opened(tmp_path) as part:
+        part.begin(replace(ORIGIN, length=None))
+        part.write(bytes(3 * partial_file.PIECE))
+    beats: list[None] = []
+    with opened(tmp_path) as part:
+        part.resume(URL, lambda: beats.append(None))
+    assert len(beats) == 3
+
+
 def test_a_link_in_the_place_of_the_part_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("precious")
     (tmp_path / "film.part").symlink_to(tmp_path / "precious")

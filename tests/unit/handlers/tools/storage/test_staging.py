@@ -18,6 +18,7 @@ import pytest
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.safe_open import Opener
 from secondunit.handlers.tools.storage.staging import sweep_staging
+from secondunit.handlers.tools.waiting import ON_DISK
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.testing.handler_kit import FakeContext
 
@@ -69,6 +70,15 @@ async def publish(files: LocalFiles, path: Path, ctx: FakeContext, **parts: str)
         for name, text in parts.items():
             (staged.path / name).write_text(text)
         await staged.publish({"parts": sorted(parts)})
+
+
+async def test_publishing_may_take_the_disk_its_time(files: LocalFiles, root: Path, ctx: FakeContext) -> None:
+    await publish(files, root / "film", ctx, part="x")
+    async with files.target(f"{root}/a.jpg", ctx) as staged:
+        staged.path.write_text("x")
+        del ctx.quiets["the output is brought to the disk"]
+        await staged.publish()
+    assert ctx.quiets == {"the output is brought to the disk": ON_DISK, "the staging folder is removed": ON_DISK}
 
 
 async def test_a_file_is_staged_beside_its_root_under_a_safe_name(

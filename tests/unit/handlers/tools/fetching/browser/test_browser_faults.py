@@ -27,6 +27,7 @@ from secondunit.handlers.tools.fetching.ytdlp.client import YtDlp
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.network.proxy import Egress, Permit
 from secondunit.handlers.tools.programs.ports import Finished
+from secondunit.queue.clock import Clock
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.fakes.website import Site
@@ -71,8 +72,8 @@ NOTHING = {"fault": {"type": "nothing", "message": ""}}
 TRAIL = {"lead": {"url": "http://127.0.0.1/f", "stream": False, "headers": {}}}
 
 
-def browser(child: FakeChild, egress: Egress) -> Browser:
-    return Browser(child, egress, ManualClock(), Chromium("/bin/chromium", "1"), sys.executable)
+def browser(child: FakeChild, egress: Egress, clock: Clock | None = None) -> Browser:
+    return Browser(child, egress, clock or ManualClock(), Chromium("/bin/chromium", "1"), sys.executable)
 
 
 async def test_one_page_is_looked_at_at_a_time(egress: Egress, ctx: FakeContext) -> None:
@@ -86,21 +87,19 @@ async def test_one_page_is_looked_at_at_a_time(egress: Egress, ctx: FakeContext)
     assert child.most == 1 and found == [PageLead("http://127.0.0.1/f", False, {})] * 3
 
 
-async def test_who_waits_for_the_browser_is_seen_to_wait(
-    egress: Egress, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("secondunit.handlers.tools.fetching.browser.client.TELLS_EVERY", 0.01)
-    child = FakeChild(TRAIL)
+async def test_who_waits_for_the_browser_says_so_and_for_how_long(egress: Egress, ctx: FakeContext) -> None:
+    child, clock = FakeChild(TRAIL), ManualClock()
     child.go.clear()
-    one = browser(child, egress)
-    first = asyncio.create_task(one.look(PageWish("http://127.0.0.1/", MOST), ctx))
-    second = asyncio.create_task(one.look(PageWish("http://127.0.0.1/", MOST), ctx))
+    one = browser(child, egress, clock)
+    looks = [asyncio.create_task(one.look(PageWish("http://127.0.0.1/", MOST), ctx)) for _ in range(2)]
     async with asyncio.timeout(30):
-        while not ctx.reports:
+        while len(ctx.reports) < 2:
+            await clock.advance(1)
             await asyncio.sleep(0.01)
-    assert "waits for the browser" in ctx.reports[0].message
+    words = [report.message for report in ctx.reports]
+    assert words[0] != words[1] and all(word.startswith("waiting for the browser, which ano") for word in words)
     child.go.set()
-    await asyncio.gather(first, second)
+    await asyncio.gather(*looks)
 
 
 async def test_no_secret_stands_on_a_command_line(egress: Egress, ctx: FakeContext) -> None:

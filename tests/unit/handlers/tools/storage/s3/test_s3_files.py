@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from secondunit.handlers.tools.storage.s3 import upload as s3_upload
-from secondunit.handlers.tools.storage.s3.client import S3, ObjectInfo
+from secondunit.handlers.tools.storage.s3.client import S3, ObjectInfo, S3Timeouts
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.queue.context import RunContext
 from secondunit.queue.errors import LeaseLost
@@ -65,6 +65,7 @@ async def test_a_file_is_uploaded_and_then_gone_here(
     content = os.urandom(size)
     assert await publish(buckets, f"s3://{bucket}/a b/ü 映+.mp4", content, ctx) == size
     assert server.keys(bucket) == ["a b/ü 映+.mp4"] and server.uploads(bucket) == 0
+    assert ctx.beats and ctx.quiets["S3 is asked"] > 2 * S3Timeouts().silence
     assert server.get(f"{bucket}/a b/ü 映+.mp4") == content
     head = server.head(f"{bucket}/a b/ü 映+.mp4")
     assert head["content-type"] == "video/mp4"

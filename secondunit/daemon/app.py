@@ -115,9 +115,11 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     backend = backend_of(settings, world.operators, clock)
     poller = poller_of(settings, backend, queue, store.cache, clock, random, results=watchers.results, emit=emit)
     deliverer = Deliverer(store.outbox, _senders(world, backend), clock, random, emit=emit)
-    providers = world.tools.gemini, world.tools.geocoder
+    gemini = world.tools.gemini
     media = MediaDisks(settings.roots, settings.data_dir, clock)
-    parts = Watched(disk, world.host.log, watchers.poisoned, media, watchers.buckets, poller, *providers)
+    parts = Watched(
+        disk, world.host.log, watchers.poisoned, media, watchers.buckets, poller, gemini, world.tools.geocoder
+    )
     checkup = Checkup(queue, _box(world, found), parts, clock, emit)
     partial_retrier = PartialRetrier(clock, found.specs, emit)
     uploads = Uploads(settings.uploads, settings.max_upload_mb << 20, clock, found.known)
@@ -125,7 +127,7 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
         queue=queue,
         rule=AddressRule(settings.allow_private_addresses),
         clock=clock,
-        metrics=Exposition(watchers.metrics.registry, store, tuple(registry), clock),
+        metrics=Exposition(watchers.metrics.registry, store, tuple(registry), clock, gemini and gemini.budget),
         emit=emit,
         health=checkup,
         retry_delivery=deliverer.retry,

@@ -83,6 +83,11 @@ def test_a_budget_that_is_used_up_reaches_everyone(watched: Watched) -> None:
     daemon = watched.daemon(**watched.key, GEMINI_DAILY_TOKENS="1000")
     daemon.until(watched.ask(daemon, "What is it").body["jobId"], "partial")
     assert "1250 of GEMINI_DAILY_TOKENS=1000" in watched.reaches_everyone(daemon, "budget_used_up")["text"]
+    metrics = daemon.call("GET", "/metrics").body.splitlines()
+    assert {
+        'secondunit_llm_budget_tokens{state="used"} 1250.0',
+        'secondunit_llm_budget_tokens{state="limit"} 1000.0',
+    } <= {*metrics}
 
 
 def test_what_is_missing_at_the_start_is_told_though_nobody_asks(watched: Watched) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from secondunit.handlers.analyze.recipe import PROMPT_VERSION, SCHEMA
+from secondunit.handlers.tools.gemini.model_names import model_name
 
 FRAME_POLICY = 1  # raise it when frames are chosen in another way
 
@@ -13,7 +14,7 @@ FRAME_POLICY = 1  # raise it when frames are chosen in another way
 def strategy(model: str, frames: int | None, language: str | None) -> str:
     """How a recipe is made, in 8 hex digits; `frames` None: as many as fit the video."""
     how = {
-        "model": model,
+        "model": model_name(model),
         "prompt": PROMPT_VERSION,
         "schema": _digest(SCHEMA),
         "frames": [FRAME_POLICY, frames],

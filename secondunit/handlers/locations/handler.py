@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from secondunit.handlers.locations import result as made
 from secondunit.handlers.locations.captions import cues_of, kept
@@ -43,6 +43,7 @@ from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.fetching.ports import Subtitled
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.gemini.conversation import OUTPUT, Conversation
+from secondunit.handlers.tools.gemini.model_names import model_name
 from secondunit.handlers.tools.gemini.transport import Question
 from secondunit.handlers.tools.geocoding.client import Geocoder
 from secondunit.handlers.tools.geocoding.matching import GeocodingHit
@@ -66,7 +67,7 @@ class LocationParams(BaseModel):
     model_config = PAYLOAD
 
     language: LanguageTag | None = None
-    model: Annotated[str, Field(pattern=f"^{MODEL}$")] | None = None
+    model: Annotated[str, Field(pattern=f"^{MODEL}$"), AfterValidator(model_name)] | None = None
 
 
 class LocationsPayload(BaseModel):
@@ -104,7 +105,7 @@ def build(tools: Tools) -> HandlerSpec:
         check=check,
         concurrency=2,
         paid=True,
-        retry_partial=made.retryable,
+        retry_partial=made.passing,
         trouble=lambda: tools.geocoder.trouble if tools.geocoder else None,
     )
 

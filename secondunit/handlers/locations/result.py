@@ -14,6 +14,7 @@ from secondunit.queue.outcome import Partial
 
 ATTRIBUTION = "Places: © OpenStreetMap contributors, ODbL 1.0, https://www.openstreetmap.org/copyright"
 PASSING = "unavailable"
+HELPED = (PASSING, "not_found")  # a map grows; what it calls ambiguous or can't read stays so
 
 Route = Mapping[str, Any]
 
@@ -49,7 +50,7 @@ def result(
         "strategy_version": strategy,
         "routes": routes,
         "failed": failed,
-        "retryable": any(failure["reason"] == PASSING for failure in failed),
+        "retryable": any(failure["reason"] in HELPED for failure in failed),
         "last_updated": int(now.timestamp()),
         "stats": {"tokens_in": usage.prompt, "tokens_out": usage.answered, "locations_found": len(routes)},
         "attribution": ATTRIBUTION,
@@ -62,9 +63,10 @@ def outcome(result: Mapping[str, Any]) -> Mapping[str, Any] | Partial:
     return Partial(result, missing=result["failed"]) if result["failed"] else result
 
 
-def retryable(job: Job) -> bool:
-    """Whether a partial job missed a place for a passing reason."""
-    return isinstance(job.result, Mapping) and job.result.get("retryable") is True
+def passing(job: Job) -> bool:
+    """Whether a partial job missed a place for a reason that passes by itself."""
+    failed = job.result.get("failed", ()) if isinstance(job.result, Mapping) else ()
+    return any(failure["reason"] == PASSING for failure in failed)
 
 
 def routes_of(stored: Mapping[str, Any] | None, places: Sequence[Place]) -> Mapping[int, Route]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from secondunit.handlers.tools.fetching.video_urls import canonical, youtube_id
+from secondunit.handlers.tools.gemini.model_names import model_name
 
 TEMPERATURE = 0.7
 COMPRESSION_RATIO = 0.4
@@ -22,7 +23,7 @@ def video_id(url: str) -> str:
 def location_strategy(model: str, language: str | None) -> str:
     """How places are found, in 8 hex digits; without a language it is the one that TrailTag's clients know."""
     how: dict[str, object] = {
-        "model": model,
+        "model": model_name(model),
         "model_temp": TEMPERATURE,
         "compression_ratio": COMPRESSION_RATIO,
         "extraction_prompt_v": EXTRACTION_VERSION,

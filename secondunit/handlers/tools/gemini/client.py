@@ -5,6 +5,7 @@ from typing import Protocol
 
 from secondunit.handlers.tools.circuit_breaker import CircuitBreaker
 from secondunit.handlers.tools.gemini.errors import judge
+from secondunit.handlers.tools.gemini.model_names import model_name
 from secondunit.handlers.tools.gemini.responses import Usage
 from secondunit.handlers.tools.gemini.transport import GeminiHttpError, GeminiTransport, Question
 from secondunit.queue.clock import Clock, Random
@@ -49,7 +50,7 @@ class Gemini:
         daily_tokens: int | None = None,
         emit: Sink = unheard,
     ) -> None:
-        self.model = model
+        self.model = model_name(model)
         self._wrong: str | None = None
         self._transport = transport
         self._clock = clock
@@ -78,7 +79,7 @@ class Gemini:
     async def admit(self, model: str | None = None) -> None:
         """Return if a question may be asked now; else Postponed until it may, with the reason."""
         now = self._clock.now()
-        breaker = self._breakers.get(model or self.model)
+        breaker = self._breakers.get(model_name(model or self.model))
         if breaker and (left := breaker.left(now.timestamp())):
             raise self._postponed(breaker.why, timedelta(seconds=left))
         if why := await self.used_up():
@@ -86,17 +87,21 @@ class Gemini:
 
     async def used_up(self) -> str | None:
         """Why nothing more is asked today; None while the budget lasts."""
+        used, limit = await self.budget() or (0, 1)
+        return f"{used} of GEMINI_DAILY_TOKENS={limit} are used" if used >= limit else None
+
+    async def budget(self) -> tuple[int, int] | None:
+        """The tokens used today, and how many may be; None without a limit."""
         if self._daily_tokens is None:
             return None
-        used = await self._spending.used(self._clock.now().date())
-        return f"{used} of GEMINI_DAILY_TOKENS={self._daily_tokens} are used" if used >= self._daily_tokens else None
+        return await self._spending.used(self._clock.now().date()), self._daily_tokens
 
     async def ask(self, question: Question) -> str:
         """The body of the answer, at most 1 MiB of it, to be read by `gemini_answers.read`.
 
         Every error but Unanswered says that nothing was charged. `count` takes the tokens, once the answer is safe.
         """
-        model = question.model or self.model
+        model = model_name(question.model or self.model)
         await self.admit(model)
         try:
             body = await self._transport.send(question)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 
+from secondunit.handlers.tools.gemini.model_names import model_name
 from secondunit.handlers.tools.gemini.responses import Usage
 
 # US dollars for a million tokens (input, output with thoughts) from a day on: standard paid tier of Google's price list
@@ -19,7 +20,7 @@ PRICES: Mapping[str, Mapping[date, tuple[float, float]]] = {
 
 def cost(model: str, usage: Usage, day: date) -> float | None:
     """US dollars, to a millionth; None for a model whose price is not known."""
-    prices = PRICES.get(model.removeprefix("models/"), {})
+    prices = PRICES.get(model_name(model), {})
     known = [price for since, price in sorted(prices.items()) if since <= day]
     if not known:
         return None

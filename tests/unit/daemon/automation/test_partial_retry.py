@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from secondunit.daemon.automation.partial_retry import WAITS, DueRetry, PartialRetrier, RetriedByItself, next_retry
-from secondunit.handlers.locations.result import retryable
+from secondunit.handlers.locations.result import passing
 from secondunit.queue import state
 from secondunit.queue.handler import JobContext
 from secondunit.queue.instrumentation import Fact
@@ -19,8 +19,9 @@ from secondunit.testing.rig import Rig, spec
 
 MINUTE = 60.0
 HOUR = 60 * MINUTE
-RETRYABLE = Partial({"retryable": True}, ["Shilin"])
-HOPELESS = Partial({"retryable": False}, ["Shilin"])
+MISSED = {"raw": "Shilin", "reason": "unavailable"}
+RETRYABLE = Partial({"failed": [MISSED]}, [MISSED])
+HOPELESS = Partial({"failed": [MISSED | {"reason": "not_found"}], "retryable": True}, [MISSED])
 
 
 async def never(ctx: JobContext, payload: Any) -> None:
@@ -31,8 +32,8 @@ class Post:
     """A queue with jobs of a type that helps itself later, and the loop that looks after them."""
 
     def __init__(self) -> None:
-        helps = {"retry_partial": retryable, "trouble": lambda: self.trouble}
-        self.specs = [spec("map", never, **helps), spec("plain", never), spec("other", never, retry_partial=retryable)]
+        helps = {"retry_partial": passing, "trouble": lambda: self.trouble}
+        self.specs = [spec("map", never, **helps), spec("plain", never), spec("other", never, retry_partial=passing)]
         self.rig = Rig(*self.specs)
         self.trouble: str | None = None
         self.told: list[tuple[JobId, int]] = []
@@ -116,8 +117,8 @@ async def test_what_came_due_while_the_daemon_was_away_is_tried_at_once(post: Po
 
 @pytest.mark.parametrize(
     ("outcome", "type"),
-    [(HOPELESS, "map"), (Completed({"retryable": True}), "map"), (RETRYABLE, "plain"),
-     (Partial("text", ["x"]), "map"), (Partial({"retryable": "yes"}, ["x"]), "map")],
+    [(HOPELESS, "map"), (Completed({"failed": [MISSED]}), "map"), (RETRYABLE, "plain"),
+     (Partial("text", ["x"]), "map"), (Partial({}, ["x"]), "map")],
 )  # fmt: skip
 async def test_what_trying_again_cannot_help_is_left_alone(post: Post, outcome: Outcome, type: str) -> None:
     async with post.watching():
@@ -197,6 +198,6 @@ async def test_only_runs_that_ended_in_part_count(post: Post, number: int) -> No
         await post.end(job_id)
     job = await post.rig.job(job_id)
     assert job.finished_at is not None
-    assert next_retry(job, retryable) == (
+    assert next_retry(job, passing) == (
         DueRetry(number, job.finished_at + WAITS[number - 1]) if number <= len(WAITS) else None
     )

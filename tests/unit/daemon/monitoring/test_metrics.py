@@ -64,7 +64,11 @@ class Subject:
     def __init__(self, counts: Counts = NOTHING) -> None:
         self.clock, self.store = Ticks(), Counted(counts)
         self.hear = Metrics(self.clock)
-        self._page = Exposition(self.hear.registry, cast(Store, self.store), ["hls", "webp"], self.clock)
+        self._page = Exposition(self.hear.registry, cast(Store, self.store), ["hls", "webp"], self.clock, self._budget)
+        self.budget: tuple[int, int] | None = None
+
+    async def _budget(self) -> tuple[int, int] | None:
+        return self.budget
 
     def moved(self, name: EventName, status: Status, **more: Any) -> None:
         self.hear(JobsMoved([Event("job_a", "hls", name, NOW, status, **more)]))
@@ -95,6 +99,15 @@ async def test_the_queue_is_asked_at_each_scrape() -> None:
     assert [values[f'secondunit_types_paused{{type="{type}"}}'] for type in ("hls", "webp")] == [0, 1]
     subject.store.now = NOTHING
     assert (await subject.scraped())['secondunit_jobs_queued{type="hls"}'] == 0
+
+
+async def test_a_budget_shows_what_is_used_of_it_and_without_one_nothing_does() -> None:
+    subject = Subject()
+    assert not any("llm_budget" in name for name in await subject.scraped())
+    subject.budget = (900, 1000)
+    values = await subject.scraped()
+    assert values['secondunit_llm_budget_tokens{state="used"}'] == 900
+    assert values['secondunit_llm_budget_tokens{state="limit"}'] == 1000
 
 
 async def test_a_run_is_counted_with_the_time_it_waited_and_took() -> None:

@@ -21,6 +21,7 @@ def test_other_words_or_another_schema_need_another_version() -> None:
 def test_whatever_changes_the_result_changes_the_strategy() -> None:
     ways = [("m", None, None), ("n", None, None), ("m", 3, None), ("m", None, "de"), ("m", None, "fr")]
     assert len({strategy(*way) for way in ways}) == len(ways)
+    assert strategy("models/m", None, None) == strategy("m", None, None)
     assert strategy("m", None, "zh-TW") == strategy("m", None, "zh-tw")
 
 

@@ -55,6 +55,7 @@ def test_a_strategy_is_what_others_compute_from_the_same_words() -> None:
 def test_whatever_changes_the_places_changes_the_strategy() -> None:
     ways = [("m", None), ("n", None), ("m", "de"), ("m", "zh-TW")]
     assert len({location_strategy(*way) for way in ways}) == len(ways)
+    assert location_strategy("models/m", None) == location_strategy("m", None)
     assert location_strategy("m", "zh-TW") == location_strategy("m", "zh-tw")
 
 

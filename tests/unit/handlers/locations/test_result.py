@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from secondunit.handlers.locations.places import Place
-from secondunit.handlers.locations.result import missing_until, outcome, result, retryable, route, routes_of
+from secondunit.handlers.locations.result import missing_until, outcome, passing, result, route, routes_of
 from secondunit.handlers.tools.gemini.responses import Usage
 from secondunit.handlers.tools.geocoding.matching import GeocodingHit
 from secondunit.queue.outcome import Partial
@@ -46,15 +46,18 @@ def test_routes_and_failures_stand_in_the_order_of_the_video_whatever_came_first
 
 
 @pytest.mark.parametrize(
-    ("reasons", "again"),
-    [(["not_found", "ambiguous", "rejected"], False), (["not_found", "unavailable", "rejected"], True), ([], False)],
-)
-def test_looking_again_helps_only_where_a_reason_passes(reasons: list[str], again: bool) -> None:
+    ("reasons", "helps", "by_itself"),
+    [(["ambiguous", "rejected"], False, False), (["ambiguous", "not_found"], True, False),
+     (["not_found", "unavailable", "rejected"], True, True), ([], False, False)],
+)  # fmt: skip
+def test_looking_again_may_help_for_more_reasons_than_pass_by_themselves(
+    reasons: list[str], helps: bool, by_itself: bool
+) -> None:
     told = made(dict(enumerate(reasons)))
-    assert told["retryable"] is again
-    [job] = [new("a").job]
-    assert retryable(replace(job, result=told)) is again
-    assert not retryable(replace(job, result=None)) and not retryable(replace(job, result="text"))
+    assert told["retryable"] is helps
+    job = new("a").job
+    assert passing(replace(job, result=told)) is by_itself
+    assert not passing(replace(job, result=None)) and not passing(replace(job, result="text"))
 
 
 def test_what_is_noted_stands_in_one_line_and_nothing_stands_for_nothing() -> None:

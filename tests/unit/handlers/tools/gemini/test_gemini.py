@@ -221,6 +221,16 @@ async def test_a_question_may_name_a_model_that_has_a_gate_of_its_own() -> None:
         assert b.stand_in.asked[-1].body["generationConfig"]["temperature"] == 0.7
 
 
+async def test_a_model_under_its_long_name_is_the_same_model() -> None:
+    async with bench("rate:36") as b:
+        with pytest.raises(Postponed):
+            await b.gemini.ask(replace(QUESTION, model="models/gemini-x"))
+        with pytest.raises(Postponed):
+            await b.ask()
+        assert b.gemini.trouble is not None and len(b.stand_in.asked) == 1
+    assert Gemini(b.gemini._transport, "models/g", clock=b.clock, random=SteadyRandom(), spending=b.purse).model == "g"
+
+
 @pytest.mark.parametrize(
     ("behaviour", "type", "trouble"),
     [("status:404", "gemini_model", False), ("status:400", "gemini_refused", False), ("key", "gemini_key", True)],

@@ -27,7 +27,9 @@ from secondunit.daemon.files.backups import take
 from secondunit.daemon.files.startup_cleanup import tidy
 from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.context import Analyses, Api, Locations
+from secondunit.daemon.http.contract.trailtag import items_of
 from secondunit.daemon.http.listeners import http_settings, listening
+from secondunit.daemon.http.partial_data import PartialData
 from secondunit.daemon.monitoring.alerts import Alerts
 from secondunit.daemon.monitoring.bucket_troubles import BucketTroubles
 from secondunit.daemon.monitoring.delivery_log import DeliveryLog
@@ -127,13 +129,14 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
         queue=queue,
         rule=AddressRule(settings.allow_private_addresses),
         clock=clock,
-        metrics=Exposition(watchers.metrics.registry, store, tuple(registry), clock, gemini and gemini.budget),
+        metrics=Exposition(watchers.metrics.registry, store, tuple(registry), clock, gemini.budget if gemini else None),
         emit=emit,
         health=checkup,
         retry_delivery=deliverer.retry,
         backup=_backup(world, {type: spec.secrets for type, spec in registry.items() if spec.secrets}),
         stopping=asyncio.Event(),
         version=VERSION,
+        partial_data=PartialData(world.boot, items_of),
         settings=http_settings(settings),
         analyses=_analyses(world, uploads, disk),
         artifacts=JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets),
@@ -141,6 +144,7 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     )
     store.listen(hub.publish)
     hub.tap(uploads.hear)
+    hub.tap(api.partial_data.hear)
     hub.tap(partial_retrier.hear)
     if poller:
         hub.tap(poller.hear)

@@ -20,6 +20,8 @@ from pydantic.alias_generators import to_camel
 
 from secondunit.daemon.http.context import Analyses, Api, HttpSettings, Locations
 from secondunit.daemon.http.contract import responses
+from secondunit.daemon.http.contract.trailtag import items_of
+from secondunit.daemon.http.partial_data import PartialData
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.server import build_app
 from secondunit.daemon.http.transport.connections import HttpRunner
@@ -179,11 +181,13 @@ class ApiHarness:
             stopping=self.stopping,
             artifacts=settings.pop("artifacts", None),
             version="1.2.3",
+            partial_data=PartialData("b1", items_of),
             settings=HttpSettings(**settings),
             trusted=trusted,
             analyses=analyses(self) if analyses else None,
             locations=Locations(CachedResults(self.store.cache, self.clock, timedelta(days=7)), "gemini-test"),
         )
+        self.hub.tap(self.api.partial_data.hear)
         self.client: TestClient[Any, Any]
 
     async def call(

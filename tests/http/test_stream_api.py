@@ -1,6 +1,8 @@
 """One job's named events, as TrailTag's clients read them, to its end."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -8,13 +10,14 @@ from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.http.listeners import http_settings
 from secondunit.queue import state
 from secondunit.queue.model import Event, Status
-from secondunit.queue.outcome import Completed, Failed, JobError, Partial
+from secondunit.queue.outcome import Completed, Failed, JobError, Partial, Postpone
 from secondunit.queue.value import replace
 
 FLAKY = Failed(JobError("transient", "flaky", "try again"))
 BROKEN = Failed(JobError("deterministic", "broken", "it is broken"))
 TOLD = {"class": "deterministic", "type": "broken", "message": "it is broken"}
 START = 1893456000
+NOW = datetime.fromtimestamp(START, UTC)
 
 
 async def test_a_run_is_told_phase_by_phase_and_the_stream_ends_with_the_job(harness: Any) -> None:
@@ -83,7 +86,10 @@ async def test_a_retried_job_is_followed_through_its_backoff(harness: Any) -> No
         await harness.settle(job_id, FLAKY)
         await harness.clock.advance(60)
         await harness.settle(job_id)
-        assert (await reader.next()).event == "completed"
+        waits, last = await reader.take(2)
+    assert (waits.event, last.event) == ("phase_update", "completed")
+    assert waits.data.items() >= {"status": "queued", "message": "try again", "progress": 0, "phase": None}.items()
+    assert waits.data["runAt"].startswith("2030-01-01T00:00:0")
 
 
 async def test_who_comes_amid_a_run_hears_at_once_where_it_stands(harness: Any) -> None:
@@ -155,3 +161,111 @@ async def test_a_reader_that_left_is_forgotten(build: Any) -> None:
     async with harness.listen(f"/api/jobs/{await harness.submit()}/stream") as reader:
         await reader.next()
     await harness.until(lambda: harness.readers == 0)
+
+
+def found(job_id: str, *names: str, progress: float = 0.8) -> Event:
+    """What a run publishes of these places."""
+    places = [{"location": name} for name in names]
+    return Event(job_id, "idle", "data", NOW, Status.RUNNING, progress, data={"locations": places})
+
+
+def names(*messages: Any) -> list[list[str]]:
+    """The places that each message brings."""
+    assert {message.event for message in messages} == {"partial_locations"}
+    return [[place["location"] for place in message.data["locations"]] for message in messages]
+
+
+async def test_who_comes_late_hears_in_one_message_what_is_known_and_then_what_comes(harness: Any) -> None:
+    job_id = await harness.submit()
+    await harness.start(job_id)
+    for name in ("Taipei 101", "Shilin", "Shilin"):
+        harness.live(found(job_id, name))
+    async with harness.listen(f"/api/jobs/{job_id}/stream") as reader:
+        told = [await reader.next()]
+        harness.live(found(job_id, "Beitou"))
+        told.append(await reader.next())
+        harness.live(found(job_id, "Taipei 101"))  # a run that goes on after a pause publishes again what it knows
+        harness.live(found(job_id, "Longshan"))
+        told.append(await reader.next())
+    assert names(*told) == [["Taipei 101", "Shilin"], ["Beitou"], ["Longshan"]]
+
+
+async def test_who_comes_back_hears_just_what_was_missed_whatever_was_said_last(build: Any) -> None:
+    harness = await build(stream_heartbeat=0.02)
+    job_id = await harness.submit()
+    path = f"/api/jobs/{job_id}/stream"
+    await harness.start(job_id)
+    seen, ids, last = [], [], ""
+    for name in ("Taipei 101", "Shilin", "Beitou", "Longshan"):
+        harness.live(found(job_id, name))
+        async with harness.listen(path, Last_Event_ID=last) as reader:
+            message = await reader.next()
+            seen += names(message)
+            beat = await reader.next()
+        assert beat.event == "heartbeat"
+        ids += [message.id, beat.id]
+        last = beat.id
+    assert seen == [["Taipei 101"], ["Shilin"], ["Beitou"], ["Longshan"]]
+    assert len(set(ids)) == len(ids)
+    routes = [{"location": name} for name in ("Shilin", "Elephant", "Taipei 101")]
+    await harness.settle(job_id, Completed({"routes": routes}))
+    async with harness.listen(f"{path}?lastEventId={last}") as reader:
+        rest, end = await reader.take(2)
+    assert (names(rest), end.event) == ([["Elephant"]], "completed")
+
+
+async def test_who_comes_back_after_the_end_gets_nothing_so_that_an_event_source_stops(harness: Any) -> None:
+    job_id = await harness.submit()
+    path = f"/api/jobs/{job_id}/stream"
+    await harness.settle(job_id, Completed({"routes": [{"location": "Taipei 101"}]}))
+    async with harness.listen(path) as reader:
+        places, end = await reader.take(2)
+    assert names(places) == [["Taipei 101"]]
+    answer = await harness.raw("GET", path, headers={"Last-Event-ID": end.id})
+    assert (answer.status, await answer.read()) == (204, b"")
+    assert (await harness.raw("GET", f"{path}?lastEventId={end.id}")).status == 204
+    async with harness.listen(path, Last_Event_ID=places.id) as reader:  # who missed the end is told of it
+        assert (await reader.take(2))[-1].event == "completed"
+    await harness.queue.retry(job_id)
+    await harness.clock.advance(1)
+    await harness.settle(job_id, BROKEN)
+    async with harness.listen(path, Last_Event_ID=end.id) as reader:
+        again = await reader.next()
+    assert again.event == "error", "it ended once more since"
+
+
+@pytest.mark.parametrize(
+    "id", ["x", "1.2.3", "1.9.0.another-life", "-1.1.0.b1-1", "1.²1.0.b1-1", "9" * 40 + ".1.0.b1-1"]
+)
+async def test_an_id_of_another_life_or_of_nobody_begins_anew(harness: Any, id: str) -> None:
+    job_id = await harness.submit()
+    await harness.start(job_id)
+    harness.live(found(job_id, "Taipei 101"))
+    async with harness.listen(f"/api/jobs/{job_id}/stream?lastEventId={quote(id)}") as reader:
+        assert names(await reader.next()) == [["Taipei 101"]]
+
+
+async def test_a_retry_of_a_job_that_ended_tells_its_places_anew(harness: Any) -> None:
+    job_id = await harness.submit()
+    await harness.start(job_id)
+    harness.live(found(job_id, "Taipei 101", "Shilin"))
+    async with harness.listen(f"/api/jobs/{job_id}/stream") as reader:
+        last = (await reader.next()).id
+    await harness.settle(job_id, Partial({}, ["Beitou"]))
+    await harness.queue.retry(job_id)
+    await harness.start(job_id)
+    harness.live(found(job_id, "Taipei 101"))
+    async with harness.listen(f"/api/jobs/{job_id}/stream", Last_Event_ID=last) as reader:
+        assert names(await reader.next()) == [["Taipei 101"]]
+
+
+async def test_a_job_that_waits_for_others_says_for_whom_and_until_when(build: Any) -> None:
+    harness = await build(stream_heartbeat=0.02)
+    job_id = await harness.submit()
+    await harness.settle(job_id, Postpone(timedelta(minutes=1), "gemini_limited: a pause of 60 s"))
+    async with harness.listen(f"/api/jobs/{job_id}/stream") as reader:
+        told, beat = await reader.take(2)
+    shown = await harness.call("GET", f"/api/jobs/{job_id}")
+    waits = {"status": "queued", "message": "gemini_limited: a pause of 60 s", "runAt": "2030-01-01T00:01:00.000Z"}
+    assert (told.event, beat.event) == ("phase_update", "heartbeat")
+    assert all(waits.items() <= content.items() for content in (told.data, beat.data, shown))

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from secondunit.daemon.files.artifacts import JobArtifacts
 from secondunit.daemon.files.uploads import Uploads
+from secondunit.daemon.http.partial_data import PartialData
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.handlers.tools.network.addresses import AddressRule, Network
 from secondunit.handlers.tools.ports import Results
@@ -76,7 +77,7 @@ class Api:
     """Everything the routes use. `trusted`: this instance serves the control socket, where every caller may do all.
 
     `analyses` is None where none can be made. `stopping` ends the event streams; `retry_delivery` makes a delivery due
-    now, or raises KeyError.
+    now, or raises KeyError. `partial_data` is what live jobs published so far.
     """
 
     queue: Queue
@@ -87,6 +88,7 @@ class Api:
     retry_delivery: Callable[[str], Awaitable[Delivery]]
     stopping: asyncio.Event
     version: str
+    partial_data: PartialData
     emit: Sink = unheard
     settings: HttpSettings = HttpSettings()
     trusted: bool = False

@@ -107,8 +107,8 @@ EVENTS = (
         query=requests.EventsQuery, headers=("Last-Event-ID",), media=SSE, stream=True,
     ),
     ApiRoute(
-        "stream.follow", "GET", "/api/jobs/{id}/stream", job_stream.follow, "read", None, (200,), (404, 503), media=SSE,
-        stream=True, query=requests.StreamQuery,
+        "stream.follow", "GET", "/api/jobs/{id}/stream", job_stream.follow, "read", None, (200, 204), (404, 503),
+        media=SSE, stream=True, query=requests.StreamQuery, headers=("Last-Event-ID",),
     ),
 )  # fmt: skip
 

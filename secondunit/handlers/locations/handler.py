@@ -224,6 +224,8 @@ class Search:
         outcomes: dict[int, made.Route | LookupAnswer] = dict(routes)
         lookup = PlaceLookup(self.required.geocoder, self.tools.clock, self.ctx, self.payload.params.language, since)
         lookup.done = len(routes) / max(1, len(places))
+        if routes:
+            await self.ctx.partial({"locations": list(routes.values())})
 
         async def told(n: int, answer: LookupAnswer) -> None:
             if isinstance(answer, GeocodingHit):

@@ -1,12 +1,12 @@
 """What a search for places stands on, all on loopback: pages with subtitles, and stand-ins for Gemini and Nominatim."""
 
 import asyncio
+import http.client
 import json
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ class Told:
     event: str
     data: Any
     at: float
+    id: str = ""
 
 
 @dataclass
@@ -129,15 +130,42 @@ class Client:
 
     def events(self, job_id: str) -> Iterator[Told]:
         """The events of the job's stream, as they come."""
-        url = f"http://127.0.0.1:{self.daemon.port}/api/jobs/{job_id}/stream"
-        with urllib.request.urlopen(url, timeout=30) as stream:
-            event = ""
-            for line in stream:
-                name, _, value = line.decode().rstrip("\n").partition(": ")
-                if name == "event":
-                    event = value
-                elif name == "data":
-                    yield Told(event, json.loads(value), time.monotonic())
+        with EventSource(self.daemon.port, job_id).opened() as told:
+            yield from told
+
+
+@dataclass
+class EventSource:
+    """A browser's reader of a job's stream, and the map that TrailTag's client puts together: each place it is told."""
+
+    port: int
+    job_id: str
+    last_id: str = ""
+    map: list[Any] = field(default_factory=list)
+
+    @contextmanager
+    def opened(self) -> Iterator[Iterator[Told]]:
+        """The events of the stream, as they come, after the last one seen; HTTPException where it is not to be read."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
+            connection.request("GET", f"/api/jobs/{self.job_id}/stream", headers=headers)
+            stream = connection.getresponse()
+            if stream.status != 200:
+                raise http.client.HTTPException(f"{stream.status}: an EventSource stops here")
+            yield self._told(stream)
+
+    def _told(self, stream: Any) -> Iterator[Told]:
+        fields: dict[str, str] = {}
+        for line in stream:
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            fields[name] = value
+            if name == "id":
+                self.last_id = value
+            elif name == "data":
+                told = Told(fields["event"], json.loads(value), time.monotonic(), fields.get("id", ""))
+                if told.event == "partial_locations":
+                    self.map += told.data["locations"]
+                yield told
 
 
 def _time(seconds: int) -> str:

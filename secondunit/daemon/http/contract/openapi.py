@@ -106,6 +106,7 @@ def _responses(route: ApiRoute) -> dict[str, Any]:
     bad = {"content": {problems.MEDIA_TYPE: {"schema": _ref(responses.Problem.__name__)}}}
     guarded = GUARDED if route.scope else ()
     statuses = dict.fromkeys((*route.problems, *guarded, *ALWAYS), bad) | dict.fromkeys(route.success, good)
+    statuses |= {204: {}} if 204 in statuses else {}
     return {str(status): {"description": HTTPStatus(status).phrase} | statuses[status] for status in sorted(statuses)}
 
 

@@ -184,8 +184,9 @@ class EventsQuery(Ask):
 
 
 class StreamQuery(Ask):
-    """Only the key, for EventSource."""
+    """After which message, and the key, for EventSource."""
 
+    last_event_id: str | None = None
     token: str | None = None
 
 

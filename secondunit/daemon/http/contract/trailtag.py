@@ -1,14 +1,16 @@
 """Response serializers for TrailTag's clients: `job_id`, `done`, `canceled`, times in whole Unix seconds."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
+from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict, replace
 
-from secondunit.daemon.formats import percent
+from secondunit.daemon.formats import instant, percent
 from secondunit.daemon.http.contract import responses, serialize
 from secondunit.daemon.http.contract.trailtag_responses import (
+    FoundLocations,
     Heartbeat,
     LastMessage,
     MapVisualization,
@@ -79,19 +81,40 @@ def detail(job: Job, registry: Registry, paused: Collection[str] = ()) -> respon
     )
 
 
-def heartbeat(job_id: str, status: Status, now: datetime) -> Heartbeat:
-    """The message that only says that the job is still there."""
-    return Heartbeat(job_id, word(status), seconds(now))
+def heartbeat(of: Job | Event, now: datetime) -> Heartbeat:
+    """The message that only says that the job is still there, and while it waits, for what and until when."""
+    beat = Heartbeat(_id(of), word(of.status), seconds(now))
+    if of.status is not Status.QUEUED:
+        return beat
+    return replace(beat, message=of.message or UNSET, run_at=instant(of.run_at) or UNSET)
 
 
 def phase_update(of: Job | Event, at: datetime) -> PhaseUpdate:
     """The message that says how far a run is."""
-    job_id = of.id if isinstance(of, Job) else of.job_id
-    return PhaseUpdate(job_id, word(of.status), of.phase, percent(of.progress), of.message, seconds(at))
+    update = PhaseUpdate(_id(of), word(of.status), of.phase, percent(of.progress), of.message, seconds(at))
+    return replace(update, run_at=instant(of.run_at) or UNSET)
+
+
+def items_of(data: Any) -> Sequence[Any] | None:
+    """The places that a job publishes; None for what can't be put together with what it published before."""
+    if isinstance(data, Mapping) and data.keys() == {"locations"}:
+        data = data["locations"]
+    return data if isinstance(data, list) else None
+
+
+def routes_of(job: Job) -> Sequence[Any]:
+    """The places of a job's result."""
+    routes = job.result.get("routes") if isinstance(job.result, Mapping) else None
+    return routes if isinstance(routes, list) else ()
+
+
+def found(of: Job | Event, places: Sequence[Any], at: datetime) -> FoundLocations:
+    """The message that brings places."""
+    return FoundLocations(_id(of), list(places), percent(of.progress), seconds(at))
 
 
 def partial_locations(event: Event) -> dict[str, Any]:
-    """The message that brings places as they are found."""
+    """The message that brings what a job published as it is."""
     part = event.data if isinstance(event.data, Mapping) else {"locations": event.data}
     return {**part, "job_id": event.job_id, "progress": percent(event.progress), "ts": seconds(event.at)}
 
@@ -99,9 +122,19 @@ def partial_locations(event: Event) -> dict[str, Any]:
 def last_message(job: Job, now: datetime) -> tuple[str, LastMessage]:
     """The last message and its name; a partial result is a completed job that names what failed."""
     message = LastMessage(job.id, word(job.status), percent(job.progress), seconds(job.finished_at or now))
+    message = replace(message, strategy_version=job.labels.get(STRATEGY, UNSET))
     match job.status:
         case Status.COMPLETED:
             return "completed", message
         case Status.PARTIAL:
-            return "completed", replace(message, failed=job.missing)
+            return "completed", replace(message, failed=job.missing, retryable=_retryable(job))
     return "error", replace(message, error=serialize.failure(job.error))
+
+
+def _id(of: Job | Event) -> str:
+    return of.id if isinstance(of, Job) else of.job_id
+
+
+def _retryable(job: Job) -> bool | UnsetType:
+    told = job.result.get("retryable") if isinstance(job.result, Mapping) else None
+    return told if isinstance(told, bool) else UNSET

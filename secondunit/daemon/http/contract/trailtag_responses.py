@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from secondunit.daemon.http.contract import responses
-from secondunit.daemon.http.contract.responses import JobId, Percent
+from secondunit.daemon.http.contract.responses import JobId, Percent, Time
 from secondunit.daemon.http.transport.route import OneOf
 
 TrailStatus = Literal["queued", "running", "partial", "failed", "done", "canceled"]
@@ -86,21 +86,33 @@ ANY_JOB = OneOf("AnyJob", "Everything about a job, in the words of those who ask
 
 
 class Heartbeat(TrailAnswer):
-    """The message that only says that the job is still there."""
+    """The message that only says that the job is still there; while it waits, also for what and until when."""
 
     job_id: JobId
     status: TrailStatus
     ts: UnixSeconds
+    message: str | UnsetType = UNSET
+    run_at: Time | UnsetType = field(default=UNSET, name="runAt")
 
 
 class PhaseUpdate(TrailAnswer):
-    """The message that says how far a run is."""
+    """The message that says how far a run is, or until when the job waits, and why."""
 
     job_id: JobId
     status: TrailStatus
     phase: str | None
     progress: Percent
     message: str | None
+    ts: UnixSeconds
+    run_at: Time | UnsetType = field(default=UNSET, name="runAt")
+
+
+class FoundLocations(TrailAnswer):
+    """The message that brings places: those known so far, or one just found."""
+
+    job_id: JobId
+    locations: list[Any]
+    progress: Percent
     ts: UnixSeconds
 
 
@@ -111,5 +123,7 @@ class LastMessage(TrailAnswer):
     status: TrailStatus
     progress: Percent
     ts: UnixSeconds
+    strategy_version: Strategy | UnsetType = UNSET
     failed: list[Any] | UnsetType | None = UNSET
+    retryable: bool | UnsetType = UNSET
     error: responses.Failure | UnsetType | None = UNSET

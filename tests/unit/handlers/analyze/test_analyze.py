@@ -245,7 +245,7 @@ async def test_an_upload_that_is_no_video_is_not_called_by_the_name_that_it_has_
     (uploads / "d1ge57").write_bytes(b"no video")
     k = replace(k, tools=replace(k.tools, uploads=LocalFiles([uploads])))
     k.studio.complaint = "file: Invalid data found when processing input"
-    with pytest.raises(Deterministic, match=r"^the uploaded video can't be read as media"):
+    with pytest.raises(Deterministic, match=r"^the uploaded video can't be read"):
         await k.analyze(await k.context(), videoPath=str(uploads / "d1ge57"))
 
 

@@ -18,7 +18,7 @@ FLAKY = Failed(JobError("transient", "flaky", "try again"))
 BROKEN = Failed(JobError("deterministic", "broken", "it is broken"))
 FIELDS = """jobId type status priority progress phase message attempt maxAttempts payload result missing error stats
 createdAt updatedAt startedAt finishedAt duration firstStartedAt totalDuration runAt dependsOn attempts source
-sourceId""".split()
+sourceId paused""".split()
 NOWHERE = "job_" + "a" * 26
 
 

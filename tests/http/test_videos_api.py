@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -13,7 +15,7 @@ from secondunit.queue import state
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.model import Filter, Status, Submission
-from secondunit.queue.outcome import Completed, Failed, JobError, Partial
+from secondunit.queue.outcome import Completed, Failed, JobError, Partial, Postpone
 
 URL = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
 VIDEO = "dQw4w9WgXcQ"
@@ -21,6 +23,7 @@ ANALYZE = "/api/videos/analyze"
 PLACES = f"/api/videos/{VIDEO}/locations"
 MODEL = "gemini-test"
 NOW = location_strategy(MODEL, None)
+HOW = {"strategy_version": NOW}
 ROUTE = {
     "location": "Taipei 101",
     "coordinates": [121.5645, 25.0339],
@@ -108,7 +111,7 @@ async def test_a_video_is_taken_under_either_name(guide: Guide, field: str) -> N
     body: dict[str, Any] = {field: URL}
     answer = await guide.ask(**body)
     job = await guide.harness.queue.get(answer["job_id"])
-    assert answer == {"job_id": job.id, "video_id": VIDEO, "status": "queued", "cached": False}
+    assert answer == {"job_id": job.id, "video_id": VIDEO, "status": "queued", "cached": False, **HOW}
     assert (job.type, job.payload) == ("locations", {"videoUrl": URL})
 
 
@@ -129,14 +132,14 @@ async def test_what_is_known_is_answered_without_a_job(guide: Guide) -> None:
     maker = (await guide.ask())["job_id"]
     await guide.end(maker)
     answer = await guide.ask(200, video_url="https://youtu.be/dQw4w9WgXcQ")
-    assert answer == {"job_id": maker, "video_id": VIDEO, "status": "done", "cached": True}
+    assert answer == {"job_id": maker, "video_id": VIDEO, "status": "done", "cached": True, **HOW}
     assert await guide.jobs() == 1
 
 
 async def test_a_partial_result_is_known_as_partial(guide: Guide) -> None:
     maker = (await guide.ask())["job_id"]
     await guide.end(maker, SHILIN)
-    assert await guide.ask(200) == {"job_id": maker, "video_id": VIDEO, "status": "partial", "cached": True}
+    assert await guide.ask(200) == {"job_id": maker, "video_id": VIDEO, "status": "partial", "cached": True, **HOW}
 
 
 async def test_what_is_known_is_answered_while_nothing_new_can_be_made(guide: Guide) -> None:
@@ -191,7 +194,7 @@ async def test_what_does_not_fit_is_refused_under_the_callers_own_name(
 async def test_a_result_is_read_as_a_map(guide: Guide) -> None:
     await guide.harness.call("GET", PLACES, status=404)
     await guide.end((await guide.ask())["job_id"])
-    assert await guide.harness.call("GET", PLACES) == {"video_id": VIDEO, "routes": [ROUTE]}
+    assert await guide.harness.call("GET", PLACES) == {"video_id": VIDEO, "routes": [ROUTE], **HOW}
     head = await guide.harness.raw("HEAD", PLACES)
     assert (head.status, await head.read()) == (200, b"")
 
@@ -199,11 +202,14 @@ async def test_a_result_is_read_as_a_map(guide: Guide) -> None:
 async def test_a_partial_result_names_what_failed(guide: Guide) -> None:
     await guide.end((await guide.ask())["job_id"], SHILIN)
     assert await guide.harness.call("GET", PLACES) == {
-        "video_id": VIDEO, "routes": [ROUTE], "failed": [SHILIN], "retryable": True, "last_updated": LAST_UPDATED,
+        "video_id": VIDEO, "routes": [ROUTE], "failed": [SHILIN], "retryable": True,
+        "last_updated": LAST_UPDATED, **HOW,
     }  # fmt: skip
 
 
-async def test_the_present_strategy_comes_before_the_latest_and_a_named_one_before_both(guide: Guide) -> None:
+async def test_what_was_asked_without_a_language_comes_before_the_latest_and_a_named_one_before_both(
+    guide: Guide,
+) -> None:
     german = location_strategy(MODEL, "de")
     await guide.end((await guide.ask(url=URL, params={"language": "de"}))["job_id"], SHILIN, strategy=german)
     assert "failed" in await guide.harness.call("GET", PLACES)
@@ -234,9 +240,17 @@ async def test_a_strategy_that_is_none_is_refused_by_its_name(guide: Guide, quer
 async def test_what_failed_is_tried_again_by_the_job_that_made_the_result(guide: Guide) -> None:
     maker = (await guide.ask())["job_id"]
     await guide.end(maker, SHILIN)
-    assert await guide.harness.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "queued"}
+    assert await guide.harness.call("POST", f"{PLACES}/retry", status=202) == {
+        "job_id": maker,
+        "status": "queued",
+        **HOW,
+    }
     await guide.harness.start(maker)
-    assert await guide.harness.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "running"}
+    assert await guide.harness.call("POST", f"{PLACES}/retry", status=202) == {
+        "job_id": maker,
+        "status": "running",
+        **HOW,
+    }
     await guide.end(maker)
     problem = await guide.harness.call("POST", f"{PLACES}/retry", status=409)
     assert "no place failed" in problem["detail"]
@@ -248,7 +262,11 @@ async def test_a_retry_that_failed_as_a_whole_can_be_retried(guide: Guide) -> No
     await guide.harness.call("POST", f"{PLACES}/retry", status=202)
     await guide.harness.settle(maker, Failed(JobError("deterministic", "broken", "it broke")))
     assert (await guide.harness.call("GET", PLACES))["failed"] == [SHILIN]
-    assert await guide.harness.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "queued"}
+    assert await guide.harness.call("POST", f"{PLACES}/retry", status=202) == {
+        "job_id": maker,
+        "status": "queued",
+        **HOW,
+    }
 
 
 async def test_two_who_ask_for_a_retry_at_once_get_the_same_one(guide: Guide) -> None:
@@ -263,7 +281,11 @@ async def test_what_a_job_made_by_hand_missed_is_tried_again_too(guide: Guide) -
     maker = await guide.harness.submit("locations", {"videoUrl": URL})
     await guide.end(maker, SHILIN)
     for _ in range(2):
-        assert await guide.harness.call("POST", f"{PLACES}/retry", status=202) == {"job_id": maker, "status": "queued"}
+        assert await guide.harness.call("POST", f"{PLACES}/retry", status=202) == {
+            "job_id": maker,
+            "status": "queued",
+            **HOW,
+        }
 
 
 async def test_a_retry_joins_the_twin_that_does_the_same_work(guide: Guide) -> None:
@@ -272,7 +294,7 @@ async def test_a_retry_joins_the_twin_that_does_the_same_work(guide: Guide) -> N
     key = (await guide.harness.queue.get(maker)).dedupe_key
     twin, _ = await guide.harness.queue.submit(Submission("locations", {"videoUrl": URL}, dedupe_key=key))
     answer = await guide.harness.call("POST", f"{PLACES}/retry", status=202)
-    assert answer == {"job_id": twin.id, "status": "queued"}
+    assert answer == {"job_id": twin.id, "status": "queued", **HOW}
 
 
 async def test_a_box_that_does_not_serve_the_type_refuses(harness: Any) -> None:
@@ -330,7 +352,7 @@ async def test_the_command_line_is_told_in_the_usual_words(build: Any) -> None:
 async def test_what_a_job_made_by_hand_found_is_known_here(guide: Guide) -> None:
     maker = await guide.harness.submit("locations", {"videoUrl": URL})
     await guide.end(maker)
-    assert await guide.ask(200) == {"job_id": maker, "video_id": VIDEO, "status": "done", "cached": True}
+    assert await guide.ask(200) == {"job_id": maker, "video_id": VIDEO, "status": "done", "cached": True, **HOW}
 
 
 async def test_ten_videos_are_taken_as_one_batch(guide: Guide) -> None:
@@ -352,3 +374,92 @@ async def test_a_job_that_ended_is_not_joined(guide: Guide) -> None:
     await guide.harness.settle(first, Failed(JobError("deterministic", "no_subtitles", "it has none")))
     second = await guide.ask()
     assert second["job_id"] != first and (await guide.harness.queue.get(first)).status is Status.FAILED
+
+
+async def test_the_map_is_that_of_the_last_analyze_in_its_language(guide: Guide) -> None:
+    ways = [({}, None), ({"model": "models/other"}, None), ({"language": "de"}, "de")]
+    made = {}
+    for params, language in ways:
+        how = location_strategy(str(params.get("model", MODEL)), language)
+        job_id = (await guide.ask(url=URL, params=params))["job_id"]
+        await guide.end(job_id, strategy=how)
+        made[job_id] = how
+    plain, other, german = made.values()
+
+    async def shown(query: str = "") -> Any:
+        return (await guide.harness.call("GET", PLACES + query))["strategy_version"]
+
+    assert (await shown(), await shown("?language=DE")) == (other, german)
+    assert await shown(f"?strategy={german}") == german
+    assert (await guide.ask(200))["strategy_version"] == plain  # known, and asked for again
+    assert (await shown(), await shown("?language=de")) == (plain, german)
+    await guide.harness.call("GET", f"{PLACES}?language=fr", status=404)
+
+
+async def test_while_places_are_looked_for_the_map_is_not_there_and_says_who_looks(guide: Guide) -> None:
+    job_id = (await guide.ask(url=URL, params={"language": "de"}))["job_id"]
+    lease, now = await guide.harness.start(job_id), guide.harness.clock.now()
+    progress = partial(state.progress, fraction=0.45, message="1 of 2 parts read", phase="summary", now=now)
+    await guide.harness.store.change(job_id, progress, lease=lease)
+    how = {"strategy_version": location_strategy(MODEL, "de")}
+    for query in ("", "?language=de", f"?strategy={how['strategy_version']}"):
+        told = await guide.harness.call("GET", PLACES + query, status=404)
+        assert told.items() >= {"job_id": job_id, "job_status": "running", **how}.items()
+        assert "running (summary, 45 %; 1 of 2 parts read)" in told["detail"] and job_id in told["detail"]
+    assert (await guide.harness.call("POST", f"{PLACES}/retry", status=404))["job_id"] == job_id
+    await guide.harness.settle(job_id, Postpone(timedelta(minutes=1), "gemini_limited: a pause"))
+    told = await guide.harness.call("GET", PLACES, status=404)
+    assert (told["job_status"], told["runAt"]) == ("queued", "2030-01-01T00:01:00.000Z")
+    assert "queued until 2030-01-01T00:01:00.000Z (gemini_limited: a pause)" in told["detail"]
+    await guide.harness.queue.cancel(job_id)
+    assert "job_id" not in await guide.harness.call("GET", PLACES, status=404)
+
+
+async def test_a_model_under_its_long_name_is_the_same_one(guide: Guide) -> None:
+    first = await guide.ask()
+    assert await guide.ask(url=URL, params={"model": f"models/{MODEL}"}) == first
+
+
+async def test_a_move_of_a_job_is_told_in_the_words_of_who_asked(guide: Guide) -> None:
+    job_id = (await guide.ask())["job_id"]
+    told = await guide.harness.call("DELETE", f"/api/jobs/{job_id}")
+    assert told == {"job_id": job_id, "jobId": job_id, "status": "canceled", **HOW}
+    told = await guide.harness.call("POST", f"/api/jobs/{job_id}/retry")
+    assert told == {"job_id": job_id, "jobId": job_id, "status": "queued", **HOW}
+    other = await guide.harness.submit("locations", {"videoUrl": URL})
+    told = await guide.harness.call("DELETE", f"/api/jobs/{other}")
+    assert told == {"jobId": other, "status": "cancelled"}
+
+
+async def test_several_videos_are_answered_in_their_order(guide: Guide) -> None:
+    known = (await guide.ask())["job_id"]
+    await guide.end(known)
+    urls = ["https://videos.example/a", URL, "https://videos.example/b", "https://VIDEOS.example/a"]
+    videos = (await guide.ask(urls=urls))["videos"]
+    assert [video["video_id"] for video in videos] == [video_id(url) for url in urls]
+    assert [(video["status"], video["cached"]) for video in videos] == [
+        ("queued", False), ("done", True), ("queued", False), ("queued", False),
+    ]  # fmt: skip
+    assert videos[1]["job_id"] == known and videos[0] == videos[3]
+    assert (await guide.jobs(), (await guide.harness.queue.get(videos[0]["job_id"])).sharers) == (3, 1)
+    assert await guide.ask(200, urls=[URL]) == {"videos": [videos[1]]}
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"urls": []}, ["urls"]),
+        ({"urls": [URL] * 101}, ["urls"]),
+        ({"urls": URL}, ["urls"]),
+        ({"urls": [URL, 7, ""]}, ["urls.1", "urls.2"]),
+        ({"urls": [URL], "url": URL}, ["urls"]),
+        ({"urls": [URL, "https://[half", "https://[half"]}, ["urls.1", "urls.2"]),
+        ({"urls": [URL, "http://10.0.0.1/a", "http://10.0.0.1/b"]}, ["urls.1", "urls.2"]),
+        ({"urls": [URL, URL], "params": {"language": "not a language"}}, ["params.language"]),
+    ],
+)
+async def test_several_videos_are_taken_all_or_none_and_each_fault_is_named(
+    guide: Guide, body: dict[str, Any], fields: list[str]
+) -> None:
+    assert list(await guide.harness.refused("POST", ANALYZE, body)) == fields
+    assert await guide.jobs() == 0

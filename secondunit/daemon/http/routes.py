@@ -39,10 +39,11 @@ JOBS = (
     ),
     ApiRoute("jobs.show", "GET", "/api/jobs/{id}", jobs.show, "read", trailtag_responses.ANY_JOB, problems=(404, 503)),
     ApiRoute(
-        "jobs.cancel", "DELETE", "/api/jobs/{id}", jobs.cancel, "submit", responses.Moved, problems=(404, 409, *STORE),
+        "jobs.cancel", "DELETE", "/api/jobs/{id}", jobs.cancel, "submit", trailtag_responses.ANY_MOVED,
+        problems=(404, 409, *STORE),
     ),
     ApiRoute(
-        "jobs.retry", "POST", "/api/jobs/{id}/retry", jobs.retry, "submit", responses.Moved,
+        "jobs.retry", "POST", "/api/jobs/{id}/retry", jobs.retry, "submit", trailtag_responses.ANY_MOVED,
         problems=(404, 409, 422, *STORE),
     ),
     ApiRoute(
@@ -88,7 +89,7 @@ ANALYSES = (
 VIDEO = "/api/videos/{video_id}/locations"
 VIDEOS = (
     ApiRoute(
-        "videos.analyze", "POST", "/api/videos/analyze", videos.analyze, "submit", trailtag_responses.VideoAccepted,
+        "videos.analyze", "POST", "/api/videos/analyze", videos.analyze, "submit", trailtag_responses.ANALYZED,
         (200, 202), (*BODY, *STORE), body=requests.VideoAsk,
     ),
     ApiRoute(

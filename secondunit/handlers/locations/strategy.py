@@ -39,6 +39,16 @@ def locations_key(video_id: str, strategy: str) -> str:
     return f"locations:{video_id}:{strategy}"
 
 
+def asked_key(video_id: str, language: str | None) -> str:
+    """Where it is kept which strategy was last asked for, of this video in this language or without one."""
+    return f"asked-locations:{video_id}:{(language or '').lower()}"
+
+
+def last_asked_key(video_id: str) -> str:
+    """Where it is kept which strategy was last asked for, of this video in whichever language."""
+    return f"last-asked-locations:{video_id}"
+
+
 def latest_key(video_id: str) -> str:
     """Where it is kept which strategy made the video's latest result."""
     return f"latest-locations:{video_id}"

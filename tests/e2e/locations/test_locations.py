@@ -36,7 +36,8 @@ def test_a_video_becomes_a_map_and_the_stream_tells_how(client: Client, town: To
     url = town.video("Taipei", *ALL[:2])
     town.gemini.script.append("slow:4")  # so that a heartbeat comes
     asked, began = client.analyze(url), time.monotonic()
-    assert asked == {"job_id": asked["job_id"], "video_id": video_id(url), "status": "queued", "cached": False}
+    how = {"strategy_version": location_strategy(MODEL, None)}
+    assert asked == {"job_id": asked["job_id"], "video_id": video_id(url), "status": "queued", "cached": False, **how}
     told = client.stream(asked["job_id"])
     assert {one.data["job_id"] for one in told} == {asked["job_id"]}
     assert all(isinstance(one.data["ts"], int) and abs(one.data["ts"] - time.time()) < 60 for one in told)
@@ -64,7 +65,7 @@ def test_a_video_becomes_a_map_and_the_stream_tells_how(client: Client, town: To
 
     lat, lng = TAIPEI[ALL[1]]
     answer = client.places(asked["video_id"])
-    assert answer.status == 200 and answer.body.keys() == {"video_id", "routes"}
+    assert answer.status == 200 and answer.body.keys() == {"video_id", "routes", "strategy_version"}
     assert [route["location"] for route in answer.body["routes"]] == ALL[:2]
     assert answer.body["routes"][1] == {
         "location": ALL[1], "coordinates": [lng, lat], "description": f"The video shows {ALL[1]}.",
@@ -77,12 +78,13 @@ def test_the_second_request_is_answered_from_the_cache_at_once_and_makes_no_job(
     url = town.video("Seen", ALL[0])
     maker = client.known(url)
     before, asked = jobs(client), len(town.gemini.asked)
+    known = {"status": "done", "cached": True, "strategy_version": location_strategy(MODEL, None)}
     took = []
     for _ in range(200):
         began = time.perf_counter()
         answer = client.analyze(url, 200)
         took.append(time.perf_counter() - began)
-        assert answer == {"job_id": maker, "video_id": video_id(url), "status": "done", "cached": True}
+        assert answer == {"job_id": maker, "video_id": video_id(url), **known}
     print(f"p50 {statistics.median(took) * 1000:.1f} ms, p95 {statistics.quantiles(took, n=20)[-1] * 1000:.1f} ms")
     assert statistics.quantiles(took, n=20)[-1] < 0.1
     assert (jobs(client), len(town.gemini.asked)) == (before, asked)
@@ -110,7 +112,10 @@ def test_of_five_places_two_fail_and_the_retry_asks_for_those_two_only(client: C
     town.nominatim.places[unknown] = (25.18, 121.41)
     before, questions = len(town.nominatim.asked), len(town.gemini.asked)
     answer = client.retry(asked["video_id"])
-    assert (answer.status, answer.body) == (202, {"job_id": asked["job_id"], "status": "queued"})
+    assert (answer.status, answer.body) == (
+        202,
+        {name: asked[name] for name in ("job_id", "status", "strategy_version")},
+    )
     job = client.ended(asked["job_id"])
     assert (job["status"], job["stats"]["locations_found"], job["missing"]) == ("done", 5, None)
     assert sorted(town.nominatim.asked[before:]) == sorted([down, unknown])

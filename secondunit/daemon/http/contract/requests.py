@@ -18,6 +18,7 @@ from secondunit.queue.retry import RetryPolicy
 
 M = TypeVar("M", bound=BaseModel)
 LARGEST_BATCH = 1000
+MOST_VIDEOS = 100
 LONGEST_TIMEOUT = 7 * 24 * 3600
 
 
@@ -112,10 +113,13 @@ class VideoParams(Ask):
 
 
 class VideoAsk(Ask):
-    """A video whose places are wanted: its address as `url` or as `video_url`."""
+    """A video whose places are wanted, its address as `url` or as `video_url`; or several, as `urls`."""
 
     url: str | None = None
     video_url: str | None = Field(None, alias="video_url")
+    urls: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=MOST_VIDEOS)] | None = (
+        None
+    )
     params: VideoParams | None = None
 
 
@@ -194,6 +198,7 @@ class StrategyQuery(Ask):
     """By which strategy the places were found."""
 
     strategy: str | None = Field(None, pattern=r"^[0-9a-f]{8}$", description="a result's strategy_version")
+    language: str | None = Field(None, min_length=1, max_length=100, description="that of the last analyze in it")
 
 
 class StuckQuery(Ask):

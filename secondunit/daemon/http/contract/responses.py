@@ -265,7 +265,10 @@ class FieldFault(Answer):
 
 
 class Problem(Answer):
-    """Problem details (RFC 9457); of an analysis without a recipe also which job it was, and how that ended."""
+    """Problem details (RFC 9457); of an analysis without a recipe also which job it was, and how that ended.
+
+    Of places that are looked for still, which job does so (`job_id`, in TrailTag's words).
+    """
 
     type: str
     title: str
@@ -274,6 +277,10 @@ class Problem(Answer):
     errors: Annotated[list[FieldFault], Meta(extra_json_schema={"default": []})] | UnsetType = UNSET
     job_id: Annotated[JobId | None, Meta(extra_json_schema={"default": None})] | UnsetType = UNSET
     error: Annotated[Failure | None, Meta(extra_json_schema={"default": None})] | UnsetType = UNSET
+    trail_job_id: JobId | UnsetType = field(default=UNSET, name="job_id")
+    job_status: str | UnsetType = field(default=UNSET, name="job_status")
+    strategy_version: str | UnsetType = field(default=UNSET, name="strategy_version")
+    run_at: Time | UnsetType = UNSET
 
 
 class Message(Answer):

@@ -18,7 +18,9 @@ from secondunit.daemon.http.contract.trailtag_responses import (
     TrailStatus,
     VideoAccepted,
     VideoJob,
+    VideoJobMoved,
     VideoMoved,
+    VideosAccepted,
 )
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Event, Job, Status
@@ -41,18 +43,47 @@ def seconds(at: datetime) -> int:
 
 def submitted(job: Job) -> VideoAccepted:
     """A job that looks for the places of a video, as its submitter hears of it."""
-    return VideoAccepted(job.id, job.labels[VIDEO], word(job.status), cached=False)
+    return VideoAccepted(job.id, job.labels[VIDEO], word(job.status), cached=False, strategy_version=_strategy(job))
 
 
-def known(maker: str, result: Mapping[str, Any]) -> VideoAccepted:
+def known(result: Mapping[str, Any], maker: str) -> VideoAccepted:
     """A result that was there already, and the job that made it."""
     status = Status.PARTIAL if result["failed"] else Status.COMPLETED
-    return VideoAccepted(maker, result["video_id"], word(status), cached=True)
+    how = result["strategy_version"]
+    return VideoAccepted(maker, result["video_id"], word(status), cached=True, strategy_version=how)
 
 
-def moved(job: Job) -> VideoMoved:
-    """A job after a move."""
-    return VideoMoved(job.id, word(job.status))
+def several(videos: Sequence[VideoAccepted]) -> VideosAccepted:
+    """Videos that were asked for together, in their order."""
+    return VideosAccepted(list(videos))
+
+
+def looking_again(job: Job, result: Mapping[str, Any]) -> VideoMoved:
+    """The job that looks again for what failed in this result."""
+    return VideoMoved(job.id, word(job.status), result["strategy_version"])
+
+
+def moved(job: Job) -> responses.Moved | VideoJobMoved:
+    """A job after a move, in the words of who asked for it."""
+    if job.source != SOURCE:
+        return serialize.moved(job)
+    return VideoJobMoved(job.id, word(job.status), _strategy(job), usual_job_id=job.id)
+
+
+def not_yet(job: Job) -> str:
+    """That a video's places are not there because this job looks for them still."""
+    waits = f" until {instant(job.run_at)}" if job.run_at else ""
+    at = f"{job.phase}, {percent(job.progress):g} %" if job.phase else ""
+    told = "; ".join(filter(None, (at, job.message)))
+    return f"{job.id} looks for the places of video {job.labels[VIDEO]}: it is {word(job.status)}{waits}" + (
+        f" ({told})" if told else ""
+    )
+
+
+def under_way(job: Job) -> dict[str, Any]:
+    """The members of a problem that say which job looks for a video's places, and until when it waits."""
+    members = {"job_id": job.id, "job_status": word(job.status), STRATEGY: _strategy(job)}
+    return members | ({"runAt": instant(job.run_at)} if job.run_at else {})
 
 
 def anything_failed(result: Mapping[str, Any]) -> bool:
@@ -62,7 +93,7 @@ def anything_failed(result: Mapping[str, Any]) -> bool:
 
 def visualization(result: Mapping[str, Any]) -> MapVisualization:
     """A video's places on their way; of a partial result also what failed, and since when."""
-    more = ("failed", "retryable", "last_updated") if result["failed"] else ()
+    more = (STRATEGY, *(("failed", "retryable", "last_updated") if result["failed"] else ()))
     return MapVisualization(**{name: result[name] for name in ("video_id", "routes", *more)})
 
 
@@ -72,7 +103,7 @@ def detail(job: Job, registry: Registry, paused: Collection[str] = ()) -> respon
     if job.source != SOURCE:
         return content
     return VideoJob(
-        **asdict(replace(content, status=word(job.status), stats={**UNKNOWN_YET, **(job.stats or {})})),
+        **asdict(replace(content, status=word(job.status), stats=_stats(job))),
         trail_job_id=job.id,
         video_id=job.labels[VIDEO],
         strategy_version=job.labels[STRATEGY],
@@ -133,6 +164,16 @@ def last_message(job: Job, now: datetime) -> tuple[str, LastMessage]:
 
 def _id(of: Job | Event) -> str:
     return of.id if isinstance(of, Job) else of.job_id
+
+
+def _strategy(job: Job) -> str:
+    return job.labels[STRATEGY]
+
+
+def _stats(job: Job) -> dict[str, Any]:
+    """The figures that TrailTag knows, and no others."""
+    figures = job.stats or {}
+    return {name: figures.get(name, unknown) for name, unknown in UNKNOWN_YET.items()}
 
 
 def _retryable(job: Job) -> bool | UnsetType:

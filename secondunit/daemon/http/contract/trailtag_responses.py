@@ -25,6 +25,16 @@ class VideoAccepted(TrailAnswer):
     video_id: VideoId
     status: TrailStatus
     cached: bool
+    strategy_version: Strategy
+
+
+class VideosAccepted(TrailAnswer):
+    """Videos that were asked for together, in their order."""
+
+    videos: list[VideoAccepted]
+
+
+ANALYZED = OneOf("Analyzed", "The video that was asked for, or each of several.", (VideoAccepted, VideosAccepted))
 
 
 class VideoMoved(TrailAnswer):
@@ -32,6 +42,16 @@ class VideoMoved(TrailAnswer):
 
     job_id: JobId
     status: TrailStatus
+    strategy_version: Strategy
+
+
+class VideoJobMoved(VideoMoved):
+    """A job that was asked for at /api/videos/analyze, after a move."""
+
+    usual_job_id: JobId = field(name="jobId")
+
+
+ANY_MOVED = OneOf("AnyMoved", "A job after a move, in the words of who asked for it.", (responses.Moved, VideoJobMoved))
 
 
 class Route(TrailAnswer):
@@ -57,12 +77,13 @@ class MapVisualization(TrailAnswer):
 
     video_id: VideoId
     routes: list[Route]
+    strategy_version: Strategy
     failed: Annotated[list[FailedPlace], Meta(extra_json_schema={"default": []})] | UnsetType = UNSET
     retryable: Annotated[bool, Meta(extra_json_schema={"default": False})] | UnsetType = UNSET
     last_updated: Annotated[UnixSeconds, Meta(extra_json_schema={"default": 0})] | UnsetType = UNSET
 
 
-class VideoStats(Struct):
+class VideoStats(TrailAnswer):
     """Tokens asked with and answered with, and places found; 0 while unknown."""
 
     tokens_in: int

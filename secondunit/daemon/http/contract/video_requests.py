@@ -1,6 +1,6 @@
 """Mapping of requests about a video onto payloads of the job types that answer them, and of faults back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,12 +91,17 @@ class LocationsRequest:
         return FieldError(self.field if name == "videoUrl" else name, fault.message)
 
 
-def located(ask: VideoAsk) -> LocationsRequest:
+def located(ask: VideoAsk) -> Sequence[LocationsRequest]:
     """What is asked for."""
     field = "url" if ask.video_url is None else "video_url"
+    params = ask.params.model_dump(exclude_none=True) if ask.params else {}
+    if ask.urls is not None:
+        if ask.url is not None or ask.video_url is not None:
+            raise BadPayload(FieldError("urls", f"stands in place of {field}; give one of them"))
+        return [LocationsRequest(f"urls.{index}", url, params) for index, url in enumerate(ask.urls)]
     if ask.url is not None and ask.video_url is not None:
         raise BadPayload(FieldError("video_url", "is another word for url; give one of them"))
     url = ask.url or ask.video_url
     if not url:
         raise BadPayload(FieldError(field, "is required: the http(s) address of a video"))
-    return LocationsRequest(field, url, ask.params.model_dump(exclude_none=True) if ask.params else {})
+    return [LocationsRequest(field, url, params)]

@@ -1,6 +1,7 @@
 """Job endpoints: submit, look, list, cancel, retry."""
 
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 from aiohttp import web
@@ -51,8 +52,7 @@ async def submit_batch(api: Api, request: web.Request) -> web.Response:
 async def show(api: Api, request: web.Request) -> web.Response:
     """Everything about one job."""
     job = await api.queue.get(request.match_info["id"])
-    words = serialize if api.trusted else trailtag  # the command line knows the usual ones
-    return reply(words.detail(job, api.queue.registry, await api.queue.paused()))
+    return reply(_words(api).detail(job, api.queue.registry, await api.queue.paused()))
 
 
 async def find(api: Api, request: web.Request) -> web.Response:
@@ -65,12 +65,12 @@ async def find(api: Api, request: web.Request) -> web.Response:
 
 async def cancel(api: Api, request: web.Request) -> web.Response:
     """Cancel a job; for a running one, answer once its processes are gone."""
-    return reply(serialize.moved(await api.queue.cancel(request.match_info["id"])))
+    return reply(_words(api).moved(await api.queue.cancel(request.match_info["id"])))
 
 
 async def retry(api: Api, request: web.Request) -> web.Response:
     """Queue an ended job again."""
-    return reply(serialize.moved(await api.queue.retry(request.match_info["id"])))
+    return reply(_words(api).moved(await api.queue.retry(request.match_info["id"])))
 
 
 async def cancel_all(api: Api, request: web.Request) -> web.Response:
@@ -94,6 +94,11 @@ def _check_sizes(jobs: Sequence[Mapping[str, Any]], limit: int) -> None:
     for index, job in enumerate(jobs):
         if (size := len(dump(job).encode())) > limit:
             raise TooLarge(f"jobs.{index} has {size} bytes; a job may have up to {limit}, in a batch as well")
+
+
+def _words(api: Api) -> ModuleType:
+    """Those of who asked for a job; the command line knows the usual ones."""
+    return serialize if api.trusted else trailtag
 
 
 def _faults(api: Api, submissions: Sequence[Submission]) -> list[FieldError]:

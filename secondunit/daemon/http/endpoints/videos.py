@@ -1,7 +1,8 @@
 """Video endpoints for TrailTag's clients: places asked for, read from what is stored, and what failed tried again."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
@@ -9,61 +10,131 @@ from secondunit.daemon.http.context import Api, Locations
 from secondunit.daemon.http.contract import requests, trailtag
 from secondunit.daemon.http.contract.video_requests import LocationsRequest, located
 from secondunit.daemon.http.transport.json_bodies import read_object
-from secondunit.daemon.http.transport.problems import NoSuchLocations
+from secondunit.daemon.http.transport.problems import PROBLEM_TYPES, NoSuchLocations, problem
 from secondunit.daemon.http.transport.replies import reply
 from secondunit.handlers.locations.strategy import (
+    asked_key,
+    last_asked_key,
+    latest,
     latest_key,
     latest_strategy,
     location_strategy,
     locations_key,
     video_id,
 )
-from secondunit.queue.errors import BadPayload, FieldError, NotAllowed, TypeUnavailable
+from secondunit.queue.errors import BadPayload, FieldError, NotAllowed, StoreFull, TypeUnavailable
 from secondunit.queue.model import Job, Submission
+from secondunit.queue.validation import validated
 
 TYPE = "locations"
+NO_JOB = ""
+Stored = tuple[Mapping[str, Any], str]
 
 
 async def analyze(api: Api, request: web.Request) -> web.Response:
-    """Find the places of the video at `url` (or `video_url`).
+    """Find the places of the video at `url` (or `video_url`), or of each of up to 100 `urls`.
 
     200 with `cached: true` when they are known: `status` is `done`, or `partial` when some could not be placed. Else
-    202 with the job that looks for them, which is shared by all who ask for the same meanwhile.
+    202 with the job that looks for them, which is shared by all who ask for the same meanwhile. `urls` are answered in
+    their order under `videos`, with 200 when all are known; when one of them is refused, nothing is done for any.
     """
     desk = _desk(api)
     ask = requests.taken(requests.VideoAsk, await read_object(request, api.settings.max_body))
-    wanted = located(ask)
-    video, strategy = _named(desk, wanted)
-    key = locations_key(video, strategy)
-    if stored := await desk.results.get(key):
-        result, maker = stored
-        return reply(trailtag.known(maker, result))
-    labels = {trailtag.VIDEO: video, trailtag.STRATEGY: strategy}
-    asked = Submission(TYPE, wanted.payload, dedupe_key=f"asked {key}", source=trailtag.SOURCE, labels=labels)
-    try:
-        job, _ = await api.queue.submit(asked)
-    except BadPayload as error:
-        raise BadPayload(*(wanted.fault(fault) for fault in error.errors)) from None
-    return reply(trailtag.submitted(job), 202, {"Location": f"/api/jobs/{job.id}"})
+    wanted = _named(desk, located(ask))
+    known = {video.key: stored for video in wanted if (stored := await desk.results.get(video.key))}
+    missing = [video for video in wanted if video.key not in known]
+    _judge(api, missing)
+    jobs = await _submitted(api, missing)
+    for video in wanted:
+        await _note_asked(desk, video)
+    answers = [trailtag.submitted(jobs[v.key]) if v.key in jobs else trailtag.known(*known[v.key]) for v in wanted]
+    status = 202 if jobs else 200
+    if ask.urls is not None:
+        return reply(trailtag.several(answers), status)
+    [answer] = answers
+    return reply(answer, status, {"Location": f"/api/jobs/{answer.job_id}"} if jobs else None)
 
 
 async def locations(api: Api, request: web.Request) -> web.Response:
     """The places of a video, in the order of their time codes; of a partial result also those that failed.
 
-    By the strategy that is named; else by the one that is in use now, or, before it has a result, the latest that has.
+    By the strategy that is named; else by that of the last analyze in `language`, or, where none is named, of the last
+    one without a language, or else the one in use now, or the latest. 404 while they are looked for, with the job.
     """
-    result, _ = await _stored(_desk(api), request)
-    return reply(trailtag.visualization(result))
+    found = await _stored(api, request)
+    return _under_way(found) if isinstance(found, Job) else reply(trailtag.visualization(found[0]))
 
 
 async def retry(api: Api, request: web.Request) -> web.Response:
     """Look again for the places that failed, and only for those; the job that made the result does so."""
     api.queue.registry[TYPE]
-    result, maker = await _stored(_desk(api), request)
+    found = await _stored(api, request)
+    if isinstance(found, Job):
+        return _under_way(found)
+    result, maker = found
     if not trailtag.anything_failed(result):
         raise NotAllowed(maker, "no place failed; there is nothing to be tried again")
     job = await _requeued(api, await api.queue.get(maker))  # which is there: a result that is kept keeps its job
-    return reply(trailtag.moved(job), 202, {"Location": f"/api/jobs/{job.id}"})
+    return reply(trailtag.looking_again(job, result), 202, {"Location": f"/api/jobs/{job.id}"})
+
+
+class _Wanted(NamedTuple):
+    """A video whose places are wanted, and how they are to be found."""
+
+    request: LocationsRequest
+    video: str
+    strategy: str
+
+    @property
+    def key(self) -> str:
+        return locations_key(self.video, self.strategy)
+
+    @property
+    def submission(self) -> Submission:
+        labels = {trailtag.VIDEO: self.video, trailtag.STRATEGY: self.strategy}
+        key = _dedupe_key(self.video, self.strategy)
+        return Submission(TYPE, self.request.payload, dedupe_key=key, source=trailtag.SOURCE, labels=labels)
+
+
+def _named(desk: Locations, asked: Sequence[LocationsRequest]) -> Sequence[_Wanted]:
+    """The name of each video, and that of how its places are found; or what is wrong with the addresses."""
+    named, faults = list[_Wanted](), list[FieldError]()
+    for one in asked:
+        try:
+            named.append(_Wanted(one, video_id(one.url), location_strategy(one.model(desk.model), one.language)))
+        except ValueError as error:
+            faults.append(FieldError(one.field, f"is no address: {error}"))
+    if faults:
+        raise BadPayload(*faults)
+    return named
+
+
+def _judge(api: Api, wanted: Sequence[_Wanted]) -> None:
+    """Refuse what can't be done, each fault under the name that the caller wrote."""
+    faults: dict[str, FieldError] = {}
+    for one in wanted:
+        try:
+            validated(api.queue.registry[TYPE], one.request.payload)
+        except BadPayload as error:
+            told = [one.request.fault(fault) for fault in error.errors]
+            faults |= {fault.field: fault for fault in told}
+    if faults:
+        raise BadPayload(*faults.values())
+
+
+async def _submitted(api: Api, wanted: Sequence[_Wanted]) -> Mapping[str, Job]:
+    """The jobs that look for these, all or none; one for those that are the same."""
+    asked = {one.key: one.submission for one in wanted}
+    stored = await api.queue.submit_all(list(asked.values())) if asked else []
+    return {key: job for key, (job, _) in zip(asked, stored, strict=True)}
+
+
+async def _note_asked(desk: Locations, wanted: _Wanted) -> None:
+    """Remember that this is what was last asked of the video."""
+    for key in (asked_key(wanted.video, wanted.request.language), last_asked_key(wanted.video)):
+        if await _kept(desk, key) != wanted.strategy:
+            with suppress(StoreFull):  # what is known is told on a full disk, too
+                await desk.results.put(key, latest(wanted.strategy), NO_JOB)
 
 
 async def _requeued(api: Api, maker: Job) -> Job:
@@ -75,25 +146,42 @@ async def _requeued(api: Api, maker: Job) -> Job:
         return twin or await api.queue.get(maker.id)
 
 
-async def _stored(desk: Locations, request: web.Request) -> tuple[Mapping[str, Any], str]:
-    """The result that a request means, and the job that made it."""
-    video = request.match_info["video_id"]
-    named = requests.query(requests.StrategyQuery, request.query).strategy
-    found = await desk.results.get(locations_key(video, named or location_strategy(desk.model, None)))
-    if found is None and named is None and (latest := await desk.results.get(latest_key(video))):
-        found = await desk.results.get(locations_key(video, latest_strategy(latest[0])))
-    if found is None:
-        raise NoSuchLocations(video, named)
-    return found
+async def _stored(api: Api, request: web.Request) -> Stored | Job:
+    """The result that a request means and the job that made it, or the job that looks for it."""
+    desk, video = _desk(api), request.match_info["video_id"]
+    ask = requests.query(requests.StrategyQuery, request.query)
+    async for strategy in _meant(desk, video, ask):
+        if found := await desk.results.get(locations_key(video, strategy)):
+            return found
+        if live := await api.queue.live_twin(_dedupe_key(video, strategy)):
+            return live
+    raise NoSuchLocations(video, ask.strategy)
 
 
-def _named(desk: Locations, wanted: LocationsRequest) -> tuple[str, str]:
-    """The video's name, and that of how its places are found."""
-    try:
-        video = video_id(wanted.url)
-    except ValueError as error:
-        raise BadPayload(FieldError(wanted.field, f"is no address: {error}")) from None
-    return video, location_strategy(wanted.model(desk.model), wanted.language)
+async def _meant(desk: Locations, video: str, ask: requests.StrategyQuery) -> AsyncIterator[str]:
+    """The strategies that a request may mean, best first."""
+    if ask.strategy is not None:
+        yield ask.strategy
+        return
+    if last := await _kept(desk, asked_key(video, ask.language)):
+        yield last
+    yield location_strategy(desk.model, ask.language)
+    for key in () if ask.language else (last_asked_key(video), latest_key(video)):
+        if last := await _kept(desk, key):
+            yield last
+
+
+async def _kept(desk: Locations, key: str) -> str | None:
+    kept = await desk.results.get(key)
+    return latest_strategy(kept[0]) if kept else None
+
+
+def _under_way(job: Job) -> web.Response:
+    return problem(PROBLEM_TYPES[NoSuchLocations], trailtag.not_yet(job), more=trailtag.under_way(job))
+
+
+def _dedupe_key(video: str, strategy: str) -> str:
+    return f"asked {locations_key(video, strategy)}"
 
 
 def _desk(api: Api) -> Locations:

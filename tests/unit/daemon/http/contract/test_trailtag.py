@@ -34,7 +34,9 @@ ROUTE = {
     "tags": [],
     "marker": "poi",
 }
+HOW = {"strategy_version": "0a1b2c3d"}
 RESULT = {
+    **HOW,
     "video_id": "dQw4w9WgXcQ",
     "routes": [ROUTE],
     "failed": [],
@@ -55,19 +57,19 @@ def test_only_two_statuses_have_other_words() -> None:
 
 
 def test_a_result_that_is_known_is_done_or_partial_by_what_failed() -> None:
-    known = to_builtins(trailtag.known("job_b", RESULT))
-    assert known == {"job_id": "job_b", "video_id": "dQw4w9WgXcQ", "status": "done", "cached": True}
+    known = to_builtins(trailtag.known(RESULT, "job_b"))
+    assert known == {"job_id": "job_b", "video_id": "dQw4w9WgXcQ", "status": "done", "cached": True, **HOW}
     assert (
-        to_builtins(trailtag.known("job_b", RESULT | {"failed": [{"raw": "x", "reason": "not_found"}]}))["status"]
+        to_builtins(trailtag.known(RESULT | {"failed": [{"raw": "x", "reason": "not_found"}]}, "job_b"))["status"]
         == "partial"
     )
 
 
 def test_a_map_shows_what_failed_only_where_something_did() -> None:
-    assert to_builtins(trailtag.visualization(RESULT)) == {"video_id": "dQw4w9WgXcQ", "routes": [ROUTE]}
+    assert to_builtins(trailtag.visualization(RESULT)) == {"video_id": "dQw4w9WgXcQ", "routes": [ROUTE], **HOW}
     partial = RESULT | {"failed": [{"raw": "x", "reason": "not_found"}]}
     shown = to_builtins(trailtag.visualization(partial))
-    assert shown.keys() == {"video_id", "routes", "failed", "retryable", "last_updated"}
+    assert shown.keys() == {"video_id", "routes", "strategy_version", "failed", "retryable", "last_updated"}
     convert(shown, MapVisualization)
 
 
@@ -85,7 +87,7 @@ def test_a_job_is_told_in_both_words_at_once_and_times_are_whole_seconds() -> No
     [
         (None, {"tokens_in": 0, "tokens_out": 0, "locations_found": 0}),
         ({"tokens_in": 7}, {"tokens_in": 7, "tokens_out": 0, "locations_found": 0}),
-        ({"tokens_in": 7, "more": 1}, {"tokens_in": 7, "tokens_out": 0, "locations_found": 0, "more": 1}),
+        ({"tokens_in": 7, "more": 1}, {"tokens_in": 7, "tokens_out": 0, "locations_found": 0}),
     ],
 )
 def test_figures_that_are_not_known_yet_are_nought(stats: Any, shown: Any) -> None:
@@ -100,11 +102,13 @@ def test_a_job_that_was_asked_for_elsewhere_keeps_the_usual_words_whatever_its_l
 
 def test_a_submitter_hears_the_id_and_the_video() -> None:
     told = to_builtins(trailtag.submitted(replace(JOB, status=Status.QUEUED)))
-    assert told == {"job_id": JOB.id, "video_id": "dQw4w9WgXcQ", "status": "queued", "cached": False}
+    assert told == {"job_id": JOB.id, "video_id": "dQw4w9WgXcQ", "status": "queued", "cached": False, **HOW}
     convert(told, VideoAccepted)
     assert to_builtins(trailtag.moved(replace(JOB, status=Status.CANCELLED))) == {
         "job_id": JOB.id,
         "status": "canceled",
+        "jobId": JOB.id,
+        **HOW,
     }
 
 

@@ -198,7 +198,7 @@ class StrategyQuery(Ask):
     """By which strategy the places were found."""
 
     strategy: str | None = Field(None, pattern=r"^[0-9a-f]{8}$", description="a result's strategy_version")
-    language: str | None = Field(None, min_length=1, max_length=100, description="that of the last analyze in it")
+    language: str | None = Field(None, min_length=1, max_length=100, description="that in which it was last asked for")
 
 
 class StuckQuery(Ask):

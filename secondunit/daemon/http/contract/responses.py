@@ -265,10 +265,7 @@ class FieldFault(Answer):
 
 
 class Problem(Answer):
-    """Problem details (RFC 9457); of an analysis without a recipe also which job it was, and how that ended.
-
-    Of places that are looked for still, which job does so (`job_id`, in TrailTag's words).
-    """
+    """Problem details (RFC 9457); of an analysis without a recipe also which job it was, and how that ended."""
 
     type: str
     title: str

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from secondunit.handlers.tools.gemini.errors import judge, next_quota_day
+from secondunit.handlers.tools.gemini.model_names import model_name
 from secondunit.handlers.tools.gemini.prices import cost
 from secondunit.handlers.tools.gemini.responses import GeminiAnswer, Usage, read
 from secondunit.handlers.tools.gemini.transport import GeminiHttpError
@@ -91,3 +92,8 @@ def test_a_total_that_is_not_told_is_summed() -> None:
 )
 def test_a_price_holds_from_its_day_and_is_not_guessed(model: str, day: date, dollars: float | None) -> None:
     assert cost(model, Usage(1_000_000, 600_000, 400_000, 2_000_000), day) == dollars
+
+
+def test_a_model_has_one_name_and_no_other_prefix_is_taken_off() -> None:
+    names = ["gemini-x", "models/gemini-x", "tunedModels/gemini-x"]
+    assert [model_name(name) for name in names] == ["gemini-x", "gemini-x", "tunedModels/gemini-x"]

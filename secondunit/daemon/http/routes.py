@@ -1,6 +1,6 @@
 """Routing table: every call, who may make it, and what the document says about it."""
 
-from secondunit.daemon.http.contract import requests, responses, trailtag_responses
+from secondunit.daemon.http.contract import operations_responses, requests, responses, trailtag_responses
 from secondunit.daemon.http.endpoints import (
     analyses,
     artifacts,
@@ -123,16 +123,19 @@ OPERATING = (
         problems=(422, *STORE),
     ),
     ApiRoute(
-        "recover.stuck", "GET", "/api/admin/stuck", operations.stuck, "admin", responses.Stuck, problems=(422, 503),
-        query=requests.StuckQuery,
+        "recover.stuck", "GET", "/api/admin/stuck", operations.stuck, "admin", operations_responses.Stuck,
+        problems=(422, 503), query=requests.StuckQuery,
     ),
     ApiRoute(
         "recover.recover", "POST", "/api/admin/recover", operations.recover, "admin", responses.Bulk, (200,),
         (*BODY, *STORE), requests.RecoverAsk,
     ),
-    ApiRoute("admin.check", "GET", "/api/admin/check", operations.check, "admin", responses.Check, problems=(503,)),
     ApiRoute(
-        "admin.backup", "POST", "/api/admin/backup", operations.backup, "admin", responses.Backup, (200,),
+        "admin.check", "GET", "/api/admin/check", operations.check, "admin", operations_responses.Check,
+        problems=(503,),
+    ),
+    ApiRoute(
+        "admin.backup", "POST", "/api/admin/backup", operations.backup, "admin", operations_responses.Backup, (200,),
         (*BODY, 403, *STORE), requests.BackupAsk,
     ),
     ApiRoute("ops.health", "GET", "/health", operations.health, None, responses.Health, (200, 503), limited=False),

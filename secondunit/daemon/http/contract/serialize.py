@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 
 from secondunit.daemon.files.artifacts import ArtifactFile
 from secondunit.daemon.formats import instant, milliseconds, percent
-from secondunit.daemon.http.contract import responses
+from secondunit.daemon.http.contract import operations_responses, responses
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.handlers.tools.storage.content_types import content_type_of
 from secondunit.queue.engine import Snapshot
@@ -168,14 +168,14 @@ def delivery(row: Delivery) -> responses.Delivery:
     )
 
 
-def stuck(jobs: Iterable[Job], now: datetime) -> responses.Stuck:
+def stuck(jobs: Iterable[Job], now: datetime) -> operations_responses.Stuck:
     """Running jobs that do not move, in the order given."""
-    return responses.Stuck([_stuck(job, now) for job in jobs])
+    return operations_responses.Stuck([_stuck(job, now) for job in jobs])
 
 
-def _stuck(job: Job, now: datetime) -> responses.StuckJob:
+def _stuck(job: Job, now: datetime) -> operations_responses.StuckJob:
     """A running job that does not move, as an operator looks at it."""
-    return responses.StuckJob(
+    return operations_responses.StuckJob(
         job_id=job.id,
         epoch=job.epoch,
         type=job.type,
@@ -190,19 +190,19 @@ def _stuck(job: Job, now: datetime) -> responses.StuckJob:
     )
 
 
-def restart_check(under_way: Iterable[tuple[Job, Sequence[str]]], now: datetime) -> responses.Check:
+def restart_check(under_way: Iterable[tuple[Job, Sequence[str]]], now: datetime) -> operations_responses.Check:
     """Whether a restart disturbs nothing: what runs, with its unanswered paid steps, and when the last may be done."""
     jobs = [_under_way(job, paid, now) for job, paid in under_way]
     left = [job.remaining_seconds for job in jobs]
     known = [seconds for seconds in left if seconds is not None]
-    return responses.Check(not jobs, jobs, None if len(known) < len(left) else max(known, default=0))
+    return operations_responses.Check(not jobs, jobs, None if len(known) < len(left) else max(known, default=0))
 
 
-def _under_way(job: Job, paid: Sequence[str], now: datetime) -> responses.UnderWay:
+def _under_way(job: Job, paid: Sequence[str], now: datetime) -> operations_responses.UnderWay:
     """A running job, with a guess from its progress at how many seconds are left, and its unanswered paid steps."""
     elapsed = max((now - (job.started_at or now)).total_seconds(), 0.0)
     remaining = elapsed * (1 - job.progress) / job.progress if job.progress > 0 else None
-    return responses.UnderWay(
+    return operations_responses.UnderWay(
         job_id=job.id,
         type=job.type,
         progress=percent(job.progress),
@@ -229,9 +229,9 @@ def health(report: HealthReport, *, whole: bool) -> dict[str, Any]:
     return {**to_builtins(told), **((report.figures or {}) if whole else {})}
 
 
-def backup(snapshot: Snapshot) -> responses.Backup:
+def backup(snapshot: Snapshot) -> operations_responses.Backup:
     """Where a copy of the database lies, and what it holds."""
-    return responses.Backup(str(snapshot.path), snapshot.size, snapshot.jobs)
+    return operations_responses.Backup(str(snapshot.path), snapshot.size, snapshot.jobs)
 
 
 def _attempt(run: Run) -> responses.Attempt:

@@ -15,7 +15,7 @@ from secondunit.daemon.config.settings import Database
 from secondunit.daemon.process import logs, signals
 from secondunit.daemon.process.bystanders import end_programs, strays
 from secondunit.daemon.process.dead_man_switch import DeadManSwitch, leave
-from secondunit.daemon.process.event_loop import run_through
+from secondunit.daemon.process.event_loop import let_the_loop_in, run_through
 from secondunit.daemon.process.exit_codes import (
     ANOTHER_HAS_IT,
     DRAINED,
@@ -76,6 +76,7 @@ def _locked(config: Config, host: Host) -> int:
     signals.stand().begin()
     refuse_forks()
     spare_memory()
+    let_the_loop_in()
     for folder in (settings.data_dir, settings.uploads, *_default_roots(config)):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(settings.database):

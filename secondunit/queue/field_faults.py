@@ -67,13 +67,18 @@ def faults_of(error: ValidationError, content: Mapping[str, Any], known: str = "
     many.
     """
     if (count := error.error_count()) > MOST_FAULTS:
-        yield FieldError("", f"does not fit in {count} places, which are too many to be listed")
+        yield too_many(count)
         return
     details = error.errors(include_url=False, include_input=False)
     found = [(*_place(detail, content), detail) for detail in details]
     # Each branch of a union says what it misses; the caller has written one field.
     for path, alike in groupby(found, key=lambda one: one[0]):
         yield FieldError(".".join(path), _joined([_message(detail, given, path, known) for _, given, detail in alike]))
+
+
+def too_many(places: int) -> FieldError:
+    """Content that is wrong in more places than anybody reads."""
+    return FieldError("", f"does not fit in {places} places, which are too many to be listed")
 
 
 def _place(detail: Any, content: Any) -> tuple[tuple[str, ...], Any]:

@@ -15,6 +15,7 @@ from secondunit.queue.ids import new_job_id
 from secondunit.queue.model import Change, Counts, Filter, Job, JobId, Lease, Page, Status, Submission
 from secondunit.queue.secret_fields import check_whole, without_secrets
 from secondunit.queue.store import Delivery, Step, Store, each
+from secondunit.queue.turns import in_turns
 from secondunit.queue.validation import validated
 
 COUNT_EVERY = 1.0
@@ -70,7 +71,7 @@ class Queue:
 
     async def submit_all(self, submissions: Sequence[Submission]) -> Sequence[tuple[Job, bool]]:
         """Store jobs, all or none: when this returns they are on disk."""
-        for submission in submissions:
+        async for submission in in_turns(submissions):
             validated(self.registry[submission.type], submission.payload)
         if refusal := await self._refusal(len(submissions)):
             return [await self._known_or(submission, refusal) for submission in submissions]

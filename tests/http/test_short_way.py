@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from secondunit.daemon.http.transport import json_bodies, short_way
+from secondunit.daemon.http.transport import short_way
+from secondunit.daemon.http.transport.bodies import json_bodies
 from secondunit.daemon.http.transport.problems import NotJson
 
 LONG = {"cors_origins": ("https://page.example",)}

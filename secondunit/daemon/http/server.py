@@ -15,9 +15,9 @@ from secondunit.daemon.http.endpoints.documentation import DOCUMENT
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.transport.admission import Admission
 from secondunit.daemon.http.transport.auth import CALLER, OneKey
+from secondunit.daemon.http.transport.bodies.large_bodies import LARGE_BODIES, TURN, LargeBodies
 from secondunit.daemon.http.transport.connections import FAULT, give_up_body
 from secondunit.daemon.http.transport.event_streams import STREAMS, Streams
-from secondunit.daemon.http.transport.large_bodies import LARGE_BODIES, TURN, LargeBodies
 from secondunit.daemon.http.transport.problems import UNEXPECTED, problem, problem_of
 from secondunit.daemon.http.transport.replies import compress
 from secondunit.daemon.http.transport.request_heads import check_head

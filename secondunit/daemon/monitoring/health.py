@@ -59,9 +59,12 @@ class Checkup:
         return Inspection(self._box, self._parts, self._queue.registry, free, queue, fault)
 
     async def _look_at_queue(self) -> QueueInspection:
-        counts = await self._queue.counts()
-        running = await self._queue.find(Filter(statuses=[Status.RUNNING]), limit=RUNNING_LOOKED_AT)
-        deliveries = await self._queue.delivery_counts()
+        # At once: each is a way to another thread and back, where Python's lock may have to be waited for.
+        counts, running, deliveries = await asyncio.gather(
+            self._queue.counts(),
+            self._queue.find(Filter(statuses=[Status.RUNNING]), limit=RUNNING_LOOKED_AT),
+            self._queue.delivery_counts(),
+        )
         used_up = await self._parts.gemini.used_up() if self._parts.gemini else None
         stuck = [job.id for job in running.jobs if self._stuck(job)]
         return QueueInspection(counts, stuck, deliveries, used_up, await self._queue.paused())

@@ -1,6 +1,7 @@
 """Event loop of the daemon: tasks of a run are in its scope, and what asks Python to exit does not stop it."""
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,8 +12,14 @@ from secondunit.queue.scope import task_factory
 
 # Threads are made as they are needed. A handler may leave some in calls that never return; the others are for the rest.
 MOST_THREADS = 32
+LOCK_HELD = 0.001  # seconds; Python's 5 ms, a dozen times for one answer, made /health late while a thread was busy
 
 log = structlog.get_logger(__name__)
+
+
+def let_the_loop_in() -> None:
+    """A thread that is at work gives Python's lock soon to the loop that waits for it."""
+    sys.setswitchinterval(LOCK_HELD)
 
 
 def run_through(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, None]) -> None:

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from secondunit.daemon.http.contract.requests import instant_of
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.model import Idempotency
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -22,10 +23,18 @@ def idempotency_keys(key: str | None, content: Any, count: int | None = None) ->
         return [None] * (count or 1)
     if not IDEMPOTENCY_KEY.fullmatch(key):
         raise BadPayload(FieldError("Idempotency-Key", "should be 1 to 255 visible ASCII characters"))
-    canonical = json.dumps(_meaning(_dated(content)), sort_keys=True, separators=(",", ":")).encode()
-    digest = hashlib.sha256(canonical).digest()
+    meaning = _meaning(_dated(content))
+    # A batch's megabytes are written piece by piece: a call for all of it would hold up every other thread.
+    digest = _digest([_CANONICAL.encode(meaning)] if count is None else _CANONICAL.iterencode(meaning))
     # A blank can't stand in a client's own key, so no single job's key is mistaken for a batch's.
     return [Idempotency(key if count is None else f"{key} {index}", digest) for index in range(count or 1)]
+
+
+def _digest(texts: Iterable[str]) -> bytes:
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode())
+    return digest.digest()
 
 
 def _meaning(value: Any) -> Any:

@@ -21,7 +21,7 @@ from secondunit.daemon.http.contract.video_requests import (
     upload_payload,
     uploaded,
 )
-from secondunit.daemon.http.transport.forms import (
+from secondunit.daemon.http.transport.bodies.forms import (
     CHUNK,
     MULTIPART,
     URLENCODED,
@@ -31,7 +31,7 @@ from secondunit.daemon.http.transport.forms import (
     parts_of,
     text_of,
 )
-from secondunit.daemon.http.transport.json_bodies import read_object
+from secondunit.daemon.http.transport.bodies.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import ProblemType, TooLarge, WrongForm, problem
 from secondunit.daemon.http.transport.replies import reply
 from secondunit.handlers.analyze.strategy import as_cached, cache_key, strategy

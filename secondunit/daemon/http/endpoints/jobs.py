@@ -1,22 +1,24 @@
 """Job endpoints: submit, look, list, cancel, retry."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Sequence
+from functools import partial
 from types import ModuleType
-from typing import Any
 
 from aiohttp import web
 
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.contract import requests, serialize, trailtag
+from secondunit.daemon.http.contract import batches, requests, serialize, trailtag
 from secondunit.daemon.http.contract.idempotency import idempotency_keys
-from secondunit.daemon.http.transport.json_bodies import read_object
-from secondunit.daemon.http.transport.problems import TooLarge, fields_of
+from secondunit.daemon.http.transport.bodies.json_batches import read_batch
+from secondunit.daemon.http.transport.bodies.json_bodies import read_object
+from secondunit.daemon.http.transport.problems import fields_of
 from secondunit.daemon.http.transport.replies import encoded_plain, reply, reply_encoded
 from secondunit.daemon.http.transport.short_way import written
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable, UnknownType
 from secondunit.queue.field_faults import MOST_FAULTS
-from secondunit.queue.json_text import dump
 from secondunit.queue.model import Submission
+from secondunit.queue.turns import in_turns
 from secondunit.queue.validation import validated
 
 
@@ -32,18 +34,16 @@ async def submit(api: Api, request: web.Request) -> web.StreamResponse:
 
 async def submit_batch(api: Api, request: web.Request) -> web.Response:
     """Take many jobs, all or none."""
-    body = await read_object(request, api.settings.max_batch)
-    ask = requests.taken(requests.BatchAsk, body)
-    _check_sizes(body["jobs"], api.settings.max_body)
-    keys = idempotency_keys(request.headers.get("Idempotency-Key"), body, len(ask.jobs))
-    submissions = [
-        requests.submission(one, api.queue.registry, api.rule, key, f"jobs.{index}.")
-        for index, (one, key) in enumerate(zip(ask.jobs, keys, strict=True))
-    ]
+    settings, key = api.settings, request.headers.get("Idempotency-Key")
+    body = await read_batch(request, settings.max_batch, settings.max_body, requests.LARGEST_BATCH)
+    asks = await batches.asked(body)
+    keyed = partial(idempotency_keys, key, body, len(asks))
+    keys = keyed() if key is None else await asyncio.to_thread(keyed)
+    submissions = await batches.submissions(asks, api.queue.registry, api.rule, keys)
     try:
         stored = await api.queue.submit_all(submissions)
     except (BadPayload, UnknownType, TypeUnavailable):
-        raise BadPayload(*_faults(api, submissions)) from None
+        raise BadPayload(*await _faults(api, submissions)) from None
     created = any(new for _, new in stored)
     answer = serialize.batch((job for job, _ in stored), await api.queue.paused())
     return reply_encoded(encoded_plain(answer), 201 if created else 200)
@@ -89,22 +89,15 @@ async def retry_all(api: Api, request: web.Request) -> web.Response:
     )
 
 
-def _check_sizes(jobs: Sequence[Mapping[str, Any]], limit: int) -> None:
-    """A job of a batch is no larger than one that comes alone may be."""
-    for index, job in enumerate(jobs):
-        if (size := len(dump(job).encode())) > limit:
-            raise TooLarge(f"jobs.{index} has {size} bytes; a job may have up to {limit}, in a batch as well")
-
-
 def _words(api: Api) -> ModuleType:
     """Those of who asked for a job; the command line knows the usual ones."""
     return serialize if api.trusted else trailtag
 
 
-def _faults(api: Api, submissions: Sequence[Submission]) -> list[FieldError]:
+async def _faults(api: Api, submissions: Sequence[Submission]) -> list[FieldError]:
     """The refused fields of a batch, under their jobs' places in it, as far as anybody reads."""
     faults: list[FieldError] = []
-    for index, submission in enumerate(submissions):
+    async for index, submission in in_turns(enumerate(submissions)):
         try:
             validated(api.queue.registry[submission.type], submission.payload)
         except (BadPayload, UnknownType, TypeUnavailable) as error:

@@ -8,7 +8,7 @@ from aiohttp import web
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import requests, serialize
 from secondunit.daemon.http.transport.auth import CALLER
-from secondunit.daemon.http.transport.json_bodies import read_object
+from secondunit.daemon.http.transport.bodies.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import ScopeTooSmall
 from secondunit.daemon.http.transport.replies import reply
 from secondunit.queue.errors import JobNotFound, NotAllowed

@@ -9,7 +9,7 @@ from aiohttp import web
 from secondunit.daemon.http.context import Api, Locations
 from secondunit.daemon.http.contract import requests, trailtag
 from secondunit.daemon.http.contract.video_requests import LocationsRequest, located
-from secondunit.daemon.http.transport.json_bodies import read_object
+from secondunit.daemon.http.transport.bodies.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import PROBLEM_TYPES, NoSuchLocations, problem
 from secondunit.daemon.http.transport.replies import reply
 from secondunit.handlers.locations.strategy import (

@@ -83,18 +83,24 @@ class Transaction:
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run a statement; it sees everything that was written before."""
         if self.fresh:
-            self._store()
+            self.write()
         return self._connection.execute(sql, values)
 
     def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement for each row."""
         if self.fresh:
-            self._store()
+            self.write()
         self._connection.executemany(sql, rows)
 
     def insert(self, job: Job, fixed: Row, moving: Row) -> None:
         """Store a new job, or what became of it since."""
         self.fresh[job.seq] = job, fixed, moving
+
+    def write(self) -> None:
+        """Write the new jobs now."""
+        fresh, self.fresh = self.fresh.values(), {}
+        rows = ((job.seq, *fixed, *moving, job.priority) for job, fixed, moving in fresh)
+        INSERT_JOBS(self._connection.execute, rows)
 
     def trace(self) -> tuple[int, int, int]:
         """Something that differs once more was written."""
@@ -126,7 +132,7 @@ class Transaction:
     def flush(self) -> None:
         """Write what is not written yet."""
         if self.fresh:
-            self._store()
+            self.write()
         if self._untold:
             INSERT_EVENTS(self.execute, [(job, *event_values(event)) for job, event in self._untold])
             self._untold = []
@@ -144,11 +150,6 @@ class Transaction:
         self._untold = []
         self._counted.clear()
         self.known.forget()
-
-    def _store(self) -> None:
-        fresh, self.fresh = self.fresh.values(), {}
-        rows = ((job.seq, *fixed, *moving, job.priority) for job, fixed, moving in fresh)
-        INSERT_JOBS(self._connection.execute, rows)
 
     def _counts(self) -> dict[tuple[str, str], int]:
         if self.known.counts is None:

@@ -28,6 +28,7 @@ from secondunit.queue.value import replace
 KEY_LIFE = timedelta(hours=24)
 PROMOTE_AT_ONCE = 500
 LONGEST_KEPT = 1000
+MOST_HELD = 512 * 1024  # characters of payloads that wait to be written together
 PAYLOAD = names(FIXED).index("payload")
 MOVING_COLUMNS = names(MOVING)
 STAYS = -len(PLACE)  # so far a job that waits on keeps its place in the line
@@ -103,9 +104,14 @@ def add(tx: Transaction, changes: Sequence[Change]) -> list[tuple[Job, bool]]:
 
 
 def _insert(tx: Transaction, fresh: Sequence[tuple[Job, Change]], keys: Mapping[str, Job]) -> None:
+    held = 0
     for job, change in fresh:
         fixed, moving = fixed_values(job), moving_values(job)
         tx.insert(job, fixed, moving)
+        held += len(fixed[PAYLOAD])
+        if held > MOST_HELD:
+            tx.write()
+            held = 0
         tx.count(job.type, job.status, 1)
         _delayed(tx, job)
         if len(fixed[PAYLOAD]) <= LONGEST_KEPT:

@@ -18,6 +18,7 @@ PAGE, PLAYLIST = "a page", "the playlist of a stream"
         (b"<?xml version='1.0'?><!-- x --><!DOCTYPE html PUBLIC>", PAGE),
         (b"<!-- a comment that does not end here " + b"x" * ENOUGH, PAGE),
         (b"<!---->" * ENOUGH, PAGE),
+        (b" " * ENOUGH + b"<html>", None),
         (b" \n#EXTM3U\n#EXT-X-VERSION:3", PLAYLIST),
         (b'<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash">', PLAYLIST),
         (b"<MPD\n>", PLAYLIST),

@@ -9,8 +9,8 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.streams import StreamReader
 from aiohttp.test_utils import make_mocked_request
 
-from secondunit.daemon.http.transport.encoded_bodies import body_of
-from secondunit.daemon.http.transport.large_bodies import LARGE, LARGE_BODIES, TURN, LargeBodies
+from secondunit.daemon.http.transport.bodies.encoded_bodies import body_of
+from secondunit.daemon.http.transport.bodies.large_bodies import LARGE, LARGE_BODIES, TURN, LargeBodies
 from secondunit.daemon.http.transport.problems import BrokenBody
 
 

@@ -4,11 +4,11 @@ import asyncio
 import zlib
 from codecs import BOM_UTF8
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from secondunit.daemon.http.transport.bodies.large_bodies import LARGE, LARGE_BODIES
 from secondunit.daemon.http.transport.connections import awaited
-from secondunit.daemon.http.transport.large_bodies import LARGE, LARGE_BODIES
 from secondunit.daemon.http.transport.problems import (
     BrokenBody,
     BrokenEncoding,
@@ -58,20 +58,19 @@ async def _read_in_turn(request: web.Request, limit: int) -> bytes | bytearray:
     await turns.begin(request)
     try:
         async with asyncio.timeout(turns.within):
-            return await _read(request, limit)
+            return await _read(request, limit, bytearray(min(request.content_length or LARGE, limit)))
     except TimeoutError:
         raise BrokenBody(f"a body of more than {LARGE} bytes has {turns.within:g} s to come: others wait") from None
 
 
-async def _read(request: web.Request, limit: int) -> bytes | bytearray:
+async def _read(request: web.Request, limit: int, room: bytearray | None = None) -> bytes | bytearray:
+    """The body; in `room` if it is large: what is so long from the start is moved, not copied, as it grows."""
     content = request.content
     try:
         # A small body is there with its head: taken as it is, it costs half of being waited for.
         body: bytes | bytearray = content.read_nowait() if content.is_eof() else b""
         if not content.at_eof():
-            body = bytearray(body)
-            while not content.at_eof() and len(body) <= limit:
-                body += await content.readany()
+            body = await _gathered(content, limit, bytearray() if room is None else room, body)
     except (web.RequestPayloadError, HttpProcessingError, ConnectionResetError):
         raise _broken() from None
     if content.exception() is not None:  # what came before the fault was taken already
@@ -79,6 +78,17 @@ async def _read(request: web.Request, limit: int) -> bytes | bytearray:
     if len(body) > limit:
         raise _too_large(limit)
     return body
+
+
+async def _gathered(content: StreamReader, limit: int, room: bytearray, piece: bytes | bytearray) -> bytearray:
+    length = 0
+    while True:
+        room[length : length + len(piece)] = piece
+        length += len(piece)
+        if content.at_eof() or length > limit:
+            del room[length:]
+            return room
+        piece = await content.readany()
 
 
 def _unpacked(raw: bytes | bytearray, coding: str, limit: int) -> bytes:

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl
 from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from secondunit.daemon.http.transport.bodies.encoded_bodies import body_of, coding_of, is_utf_8
 from secondunit.daemon.http.transport.connections import awaited
-from secondunit.daemon.http.transport.encoded_bodies import body_of, coding_of, is_utf_8
 from secondunit.daemon.http.transport.problems import BrokenForm, TooLarge, UnknownEncoding, WrongForm
 from secondunit.handlers.tools.network.media_types import media_type
 from secondunit.queue.errors import BadPayload, FieldError

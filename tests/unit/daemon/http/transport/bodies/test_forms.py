@@ -7,7 +7,7 @@ import pytest
 from aiohttp import FormData, StreamReader, web
 from aiohttp.test_utils import make_mocked_request
 
-from secondunit.daemon.http.transport.forms import LONGEST_FIELD, chunks_of, fields_of_form, parts_of, text_of
+from secondunit.daemon.http.transport.bodies.forms import LONGEST_FIELD, chunks_of, fields_of_form, parts_of, text_of
 from secondunit.daemon.http.transport.problems import BrokenForm, TooLarge
 from secondunit.queue.errors import BadPayload
 

@@ -3,11 +3,12 @@
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from aiohttp import web
 
-from secondunit.daemon.http.transport.encoded_bodies import body_of, is_utf_8
+from secondunit.daemon.http.transport.bodies.encoded_bodies import body_of, is_utf_8
 from secondunit.daemon.http.transport.problems import NotAJsonType, NotJson
 from secondunit.handlers.tools.network.media_types import media_type
 from secondunit.queue.json_text import deeper
@@ -16,64 +17,100 @@ DEEPEST = 64
 PARSED_ON_LOOP = 64 * 1024
 # What the C parser makes without a hook of ours it makes without a turn for the loop: a thousand jobs need a tenth.
 MOST_VALUES, MOST_ESCAPES = 250_000, 1_500_000
+WINDOW, BACKSLASH = 256 * 1024, 0x5C
+TOO_DEEP = f"values are nested deeper than {DEEPEST} levels"
 NO_MARKS = bytes(set(range(256)) - set(b'"[{,'))
 JSON_TYPES = ("application/json", "text/json")
 
 
 async def read_object(request: web.Request, limit: int) -> dict[str, Any]:
     """The body as a JSON object of at most `limit` bytes."""
+    return await parsed(await read_json(request, limit))
+
+
+async def read_json(request: web.Request, limit: int) -> bytes | bytearray:
+    """The body, which says that it is JSON."""
     if request.headers.get("Content-Type") != "application/json":  # to parse it takes 3 us, and most say just this
         kind = media_type(request.headers.get("Content-Type", ""))
         if kind not in JSON_TYPES and not kind.endswith("+json"):
             raise NotAJsonType(f"the Content-Type is {kind}; send the body as application/json")
         if not is_utf_8(request):
             raise NotAJsonType("the charset of the Content-Type is not UTF-8, as that of JSON is")
-    raw = await body_of(request, limit)
+    return await body_of(request, limit)
+
+
+async def parsed(raw: bytes | bytearray) -> dict[str, Any]:
+    """The JSON object, or NotJson saying what is wrong."""
     # Our hooks are Python, so a thread that parses lets the loop have its turns.
-    body = parse(raw) if len(raw) <= PARSED_ON_LOOP else await asyncio.to_thread(parse, raw)
+    body = parse(raw) if len(raw) <= PARSED_ON_LOOP else await asyncio.to_thread(_parse_large, raw)
     if not isinstance(body, dict):
         raise NotJson("the body must be a JSON object")
     return body
 
 
 def parse(raw: bytes | bytearray) -> Any:
-    """The JSON value, or NotJson saying what is wrong with it and where. A bytearray is empty afterwards."""
-    if len(raw) > MOST_VALUES and not _reasonable(raw):
-        raise NotJson(f"more than {MOST_VALUES} values in one body; send several")
-    deep, escaped = raw.count(b"{") + raw.count(b"[") > DEEPEST, b"\\u" in raw
+    """The JSON value, or NotJson saying what is wrong with it and where."""
+    return parse_text(text_of(raw), DEEPEST)
+
+
+def text_of(raw: bytes | bytearray | memoryview) -> str:
+    """The text that this is in UTF-8, or NotJson."""
     try:
-        value = _DECODER.decode(_text_of(raw))
+        return str(raw, "utf-8")
     except UnicodeDecodeError as error:
         raise NotJson(f"the body is not UTF-8 at byte {error.start}") from None
+
+
+def parse_text(text: str, levels: int) -> Any:
+    """The JSON value, nested up to so many levels, or NotJson."""
+    try:
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise NotJson(f"not JSON at line {error.lineno} column {error.colno}: {error.msg}") from None
     except RecursionError:
-        raise NotJson(f"values are nested deeper than {DEEPEST} levels") from None
+        raise NotJson(TOO_DEEP) from None
     except ValueError:
         raise NotJson("a whole number has too many digits") from None
-    if deep and deeper(value, DEEPEST):
-        raise NotJson(f"values are nested deeper than {DEEPEST} levels")
-    if escaped:
+    if text.count("{") + text.count("[") > levels and deeper(value, levels):
+        raise NotJson(TOO_DEEP)
+    if "\\u" in text:
         _check_text(value)
     return value
 
 
-def _text_of(raw: bytes | bytearray) -> str:
-    text = raw.decode("utf-8")
-    if isinstance(raw, bytearray):
-        raw.clear()  # of megabytes, one copy at a time
-    return text
+def _parse_large(raw: bytes | bytearray) -> Any:
+    check_reasonable(raw)
+    return parse(raw)
 
 
-def _reasonable(raw: bytes | bytearray) -> bool:
-    """Whether this is no more than many jobs need; counting bytes costs a fiftieth of parsing them."""
-    if raw.count(b"\\") > MOST_ESCAPES:
-        return False
-    if _marks(raw) <= MOST_VALUES:
-        return True
-    plain = raw.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in raw else raw
-    plain = plain.translate(None, NO_MARKS)  # what is left is small: no more copies of megabytes
-    return plain.count(b'"') <= 2 * MOST_VALUES and _marks(b"".join(plain.split(b'"')[::2])) <= MOST_VALUES
+def check_reasonable(raw: bytes | bytearray) -> None:
+    """NotJson for more than many jobs need; counting bytes costs a fiftieth of parsing them.
+
+    Window by window: a call over megabytes would hold up all other threads.
+    """
+    if len(raw) <= MOST_VALUES:
+        return
+    escapes = marks = quotes = outside = 0
+    for window in _windows(raw):
+        escapes += window.count(b"\\")
+        marks += _marks(window)
+        plain = window.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, NO_MARKS)
+        if outside <= MOST_VALUES:
+            outside += _marks(b"".join(plain.split(b'"')[quotes % 2 :: 2]))
+        quotes += plain.count(b'"')
+        if escapes > MOST_ESCAPES or (marks > MOST_VALUES and (quotes > 2 * MOST_VALUES or outside > MOST_VALUES)):
+            raise NotJson(f"more than {MOST_VALUES} values in one body; send several")
+
+
+def _windows(raw: bytes | bytearray) -> Iterator[bytes | bytearray]:
+    """The body in pieces, none of which ends in a backslash."""
+    at = 0
+    while at < len(raw):
+        end = min(at + WINDOW, len(raw))
+        while end < len(raw) and raw[end - 1] == BACKSLASH:
+            end += 1
+        yield raw[at:end]
+        at = end
 
 
 def _marks(raw: bytes | bytearray) -> int:

@@ -14,6 +14,7 @@ THROUGH_OTHERS = {
     "secondunit.daemon.main": "the process: tests/e2e starts and ends it",
     "secondunit.daemon.wiring.": "puts the daemon together: tests/e2e starts it whole",
     "secondunit.daemon.http.contract.batches": "tests/http sends batches over sockets",
+    "secondunit.daemon.http.contract.operations_responses": "test_serialize.py has them made, and looks at them",
     "secondunit.daemon.http.contract.video_requests": "tests/http/test_videos_api.py calls it over a socket",
     "secondunit.daemon.http.transport.bodies.json_batches": "tests/http/test_large_batches.py, over sockets",
     "secondunit.daemon.http.transport.request_heads": "tests/http sends odd heads over sockets",

@@ -1,4 +1,4 @@
-"""What a store promises about suspects: they are in no claim, are listed, and what they are judged by is kept."""
+"""Conformance tests of suspects: they are in no claim, are listed, and what they are judged by is kept."""
 
 from datetime import timedelta
 

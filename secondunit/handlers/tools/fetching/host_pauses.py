@@ -1,4 +1,4 @@
-"""Circuit breaker per host: no job of this process goes to one that asked to be left alone until the time is over."""
+"""Circuit breaker per host: no job goes through yt-dlp to one that asked to be left alone until the time is over."""
 
 from datetime import timedelta
 

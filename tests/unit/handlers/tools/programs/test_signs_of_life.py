@@ -66,7 +66,7 @@ async def test_a_program_that_hangs_gives_none(runner: ProcessRunner, tmp_path: 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(4):
             await running
-    assert pulse.within(began + 1, began + 4) == 0
+    assert pulse.within(began, began + 4) <= 1, "one, of what it did before"
 
 
 async def test_what_a_process_did_is_counted() -> None:

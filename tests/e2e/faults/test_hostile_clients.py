@@ -62,7 +62,10 @@ def attacked(port: int, request: bytes) -> Iterator[None]:
             thread.join()
 
 
-@pytest.mark.parametrize("key", [{}, {"API_KEY": "k" * 32}], ids=["open", "with a key"])
+@pytest.mark.parametrize(
+    "key",
+    [pytest.param({}, id="open", marks=pytest.mark.long), pytest.param({"API_KEY": "k" * 32}, id="with a key")],
+)
 @pytest.mark.parametrize("what", HOSTILE)
 def test_nobody_waits_for_a_hostile_client_and_the_daemon_drains_under_it(
     start: Any, what: str, key: dict[str, str]

@@ -33,8 +33,10 @@ def goes_on_and_drains(daemon: Any) -> None:
     ("how", "event", "cause"),
     [
         ("exit_from_a_callback", "loop.exit_refused", "SystemExit(5)"),
-        ("interrupt_from_a_callback", "loop.exit_refused", "KeyboardInterrupt()"),
-        ("exit_from_a_task_of_another_loops_making", "loop.exit_refused", "SystemExit(5)"),
+        pytest.param("interrupt_from_a_callback", "loop.exit_refused", "KeyboardInterrupt()", marks=pytest.mark.long),
+        pytest.param(
+            "exit_from_a_task_of_another_loops_making", "loop.exit_refused", "SystemExit(5)", marks=pytest.mark.long
+        ),
         ("exit_from_a_task", "job.raised", "SystemExit: 5"),
     ],
 )
@@ -53,7 +55,13 @@ def test_an_exit_of_a_handler_is_none_of_the_daemon(
     goes_on_and_drains(daemon)
 
 
-@pytest.mark.parametrize("how", ["fork", "fork_in_a_thread", "forked_terminal", "forked_multiprocessing"])
+RARELY = [
+    pytest.param(how, marks=pytest.mark.long)
+    for how in ("fork_in_a_thread", "forked_terminal", "forked_multiprocessing")
+]
+
+
+@pytest.mark.parametrize("how", ["fork", *RARELY])
 def test_a_fork_of_the_daemon_is_refused(start: Any, mischief: Mischief, how: str) -> None:
     daemon = start().ready()
     error = daemon.until(mischief(daemon, how), "failed")["error"]

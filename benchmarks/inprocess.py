@@ -18,12 +18,13 @@ from pydantic import BaseModel
 from rows import fill
 
 from secondunit.daemon.automation.backend_results import BackendResults
-from secondunit.daemon.monitoring.alerts import Poisoned
 from secondunit.daemon.monitoring.delivery_log import DeliveryLog
 from secondunit.daemon.monitoring.job_log import JobLog
 from secondunit.daemon.monitoring.metrics import Metrics
+from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.process import logs
 from secondunit.daemon.process.clock import SystemClock
+from secondunit.daemon.process.log_sink import STDERR, LogSink
 from secondunit.daemon.process.randomness import StockedRandom
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue.execution import Runtime
@@ -163,7 +164,7 @@ async def measure(what: str, n: int, synchronous: str, folder: Path, ended: int)
     await (await open_store(path, synchronous=synchronous)).close()
     fill(path, ended=ended, delayed=100_000 if what == "claim" else 0)
     clock, random = SystemClock(), StockedRandom()
-    emit = Sinks(JobLog(clock), DeliveryLog(), Metrics(clock), Poisoned(clock), BackendResults())
+    emit = Sinks(JobLog(clock), DeliveryLog(), Metrics(clock), PoisonedJobs(clock), BackendResults())
     hub = Hub(emit)
     store = await open_store(path, synchronous=synchronous)
     registry = Registry([HandlerSpec("noop", Payload, noop, concurrency=10)])
@@ -187,7 +188,7 @@ def main() -> None:
     """Measure what was asked for."""
     what, n, synchronous, folder, *more = sys.argv[1:]
     # What is not logged costs what it costs the daemon: with structlog's defaults it was a third of the loop's time.
-    logs.configure("json", "warning", ())
+    logs.configure("json", "warning", (), LogSink(STDERR))
     print(json.dumps(uvloop.run(measure(what, int(n), synchronous, Path(folder), int(more[0]) if more else 0))))
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from secondunit.handlers.tools.media.ffmpeg import Media, find_media
 from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.handlers.tools.programs.runner import ProcessRunner
 from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.testing.handler_kit import FakeContext
 
 FILM = files("iscc_samples") / "files" / "video" / "demo.mp4"
 QUALITIES = ["1080p", "720p", "480p"]
@@ -124,9 +126,11 @@ def _planned(source: Path) -> tuple[Media, HlsPlan]:
     async def decide() -> HlsPlan:
         files = LocalFiles([source.parent])
         try:
-            async with files.source(str(source)) as opened:
-                info = await probe(ProcessRunner(sys.executable), _media(), opened, source.parent, 1)
-                return plan(info, pictures(info, opened.name), QUALITIES, "fmp4")
+            with tempfile.TemporaryDirectory() as folder:
+                ctx = await FakeContext.open(Path(folder) / "job")
+                async with files.source(str(source)) as opened:
+                    info = await probe(ProcessRunner(sys.executable), _media(), opened, ctx)
+            return plan(info, pictures(info, opened.name), QUALITIES, "fmp4")
         finally:
             files.close()
 

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from secondunit.daemon.http.transport.route import OneOf
+from secondunit.queue.ids import PATTERN
 
 StatusName = Literal["queued", "running", "completed", "partial", "failed", "cancelled"]
-JobId = Annotated[str, Meta(pattern=r"^job_[a-z2-7]{26}$")]
+JobId = Annotated[str, Meta(pattern=f"^{PATTERN.pattern}$")]
 Time = Annotated[
     str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", extra_json_schema={"format": "date-time"})
 ]

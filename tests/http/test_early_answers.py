@@ -8,6 +8,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from aiohttp import web
+
+from secondunit.daemon.http.transport.connections import READ_OF_A_REFUSED_BODY, HttpRunner, give_up_body
+from secondunit.daemon.process.clock import SystemClock
 
 KEY = "k" * 32
 MIB = 1024 * 1024
@@ -124,6 +128,35 @@ async def test_a_flood_behind_a_refusal_is_cut_off(build: Any) -> None:
                 sent += 65536
     assert sent < 16 * MIB
     line.writer.close()
+
+
+async def test_a_connection_that_is_cut_off_while_more_waits_to_be_read_is_no_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        def flood() -> None:  # as uvloop does: all that came, before anybody who waits for some of it
+            request.protocol.data_received(b" ")
+            request.protocol.data_received(b" " * READ_OF_A_REFUSED_BODY)
+
+        give_up_body(request)
+        asyncio.get_running_loop().call_later(0.1, flood)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", answer)
+    runner = HttpRunner(app, SystemClock(), lingering_time=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        reader, writer = await asyncio.open_connection(*runner.addresses[0])
+        writer.write(head("/", length=999_999_999))
+        line = Line(reader, writer)
+        assert (await line.answer())[0] == 200
+        assert await line.closed()
+        writer.close()
+    finally:
+        await runner.cleanup()
+    assert caplog.records == []
 
 
 async def test_what_is_answered_without_its_body_is_not_followed_by_another_request(harness: Any) -> None:

@@ -106,6 +106,11 @@ class Connection(web.RequestHandler):
         waiting.content.feed_eof()  # aiohttp would wait for the rest
         self.close()
 
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """aiohttp's last word; a connection that ended while the rest of a body was heard out is no fault."""
+        if self.connected or not isinstance(kw.get("exc_info"), RuntimeError):
+            super().log_exception(*args, **kw)
+
     def handle_error(
         self,
         request: web.BaseRequest,

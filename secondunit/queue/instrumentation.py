@@ -55,6 +55,13 @@ class LeftBehind(Fact, frozen=True):
     others: Sequence[str]
 
 
+class BeatLate(Fact, frozen=True):
+    """So many seconds lay between two heartbeats that were written, of leases that last `lease` seconds."""
+
+    seconds: float
+    lease: float
+
+
 class RunReclaimed(Fact, frozen=True):
     """A run was taken from a daemon that died, or from a loop that hung; the job as it stands since."""
 

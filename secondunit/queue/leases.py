@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from secondunit.queue import state
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import JobNotFound, LeaseLost, StoreFull
-from secondunit.queue.instrumentation import RunReclaimed, Sink, unheard
+from secondunit.queue.instrumentation import BeatLate, RunReclaimed, Sink, unheard
 from secondunit.queue.model import Change, Job, Lease
 from secondunit.queue.secret_fields import without_secrets
 from secondunit.queue.store import Decide, Store
@@ -14,6 +14,7 @@ from secondunit.queue.suspicion import charged
 from secondunit.queue.worker import Worker
 
 AT_ONCE = 500
+LATE = 2 / 3  # of a lease, between two beats: those that began in between may have run out
 NO_SHIFT = timedelta(0)
 
 SecretsOf = Callable[[str], Collection[str]]
@@ -93,9 +94,9 @@ async def keep(
     """Beat for ever, at a third of the lease.
 
     A beat that could not be written because the disk is full doesn't count against the leases: nobody else could
-    have taken them.
+    have taken them. One that was written late, by a slow disk or a loop that stood still, is announced.
     """
-    unwritten, shift = False, NO_SHIFT
+    unwritten, shift, beaten_at = False, NO_SHIFT, clock.monotonic()
     while True:
         await clock.sleep(worker.ttl.total_seconds() / 3)
         try:
@@ -104,10 +105,17 @@ async def keep(
                 await store.shift(shift)
                 shift = NO_SHIFT
             await _beat(worker, store, clock, forgiving=unwritten)
+            beaten_at = _told_late(beaten_at, clock.monotonic(), worker.ttl.total_seconds(), emit)
             await reclaim(store, clock, worker.boot, emit, secrets_of)
             unwritten = False
         except StoreFull:
             unwritten = True
+
+
+def _told_late(before: float, now: float, lease: float, emit: Sink) -> float:
+    if now - before > lease * LATE:
+        emit(BeatLate(now - before, lease))
+    return now
 
 
 async def _beat(worker: Worker, store: Store, clock: Clock, *, forgiving: bool) -> None:

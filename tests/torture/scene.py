@@ -37,12 +37,15 @@ def diary(path: Path) -> Sequence[Row]:
 
 
 def lags(log: Path, lease: float) -> Iterator[Span]:
-    """When the daemon says that its loop stood still: on a busy machine leases run out by that, at no fault of its."""
+    """When the daemon says that its loop stood still or a heartbeat was written late.
+
+    On a busy machine leases run out by that, at no fault of its.
+    """
     for line in log.read_text(errors="replace").splitlines():
-        if '"loop.lagged"' in line:
+        if '"loop.lagged"' in line or '"lease.late"' in line:
             told = json.loads(line)
             at = datetime.fromisoformat(told["timestamp"]).timestamp()
-            yield Span("lag", at - told["lag_seconds"] - lease, at + lease)
+            yield Span("lag", at - told.get("lag_seconds", told.get("seconds")) - lease, at + lease)
 
 
 def whole(path: Path) -> str | None:

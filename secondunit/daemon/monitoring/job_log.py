@@ -1,7 +1,7 @@
 """Instrumentation sink: what the log says of jobs and modes, all of its wording in one place."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.formats import milliseconds
 from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import (
+    BeatLate,
     Fact,
     HandlerRaised,
     JobsMoved,
@@ -20,7 +21,7 @@ from secondunit.queue.instrumentation import (
     SinkBroke,
     StepInDoubt,
 )
-from secondunit.queue.model import Event, Job, JobId
+from secondunit.queue.model import Event, JobId
 from secondunit.queue.outcome import Deterministic, HandlerBroke, Postponed, Transient, name_of, told
 
 LEVELS = {"progress": logging.DEBUG, "failed": logging.ERROR, "retrying": logging.WARNING}
@@ -35,28 +36,30 @@ class JobLog:
         self._log = structlog.get_logger(__name__).bind()  # which the proxy would do anew for each event
         self._clock = clock
         self._started: dict[JobId, float] = {}
+        self._written: dict[type[Fact], Callable[[Any], None]] = {
+            JobsMoved: self._moved,
+            BeatLate: self._beat_late,
+            RunReclaimed: self._reclaimed,
+            StepInDoubt: self._in_doubt,
+            RetriedByItself: self._partial_retried,
+            HandlerRaised: self._raised,
+            LeftBehind: self._left_behind,
+            SinkBroke: self._sink_broke,
+        }
 
     def __call__(self, fact: Fact) -> None:
         """Log what happened, if it happened to a job."""
-        match fact:
-            case JobsMoved():
-                for event in fact.events:
-                    if event.name != "data":
-                        self._write(event)
-            case RunReclaimed():
-                self._reclaimed(fact.job)
-            case StepInDoubt():
-                self._in_doubt(fact.job, fact.step, fact.sends)
-            case RetriedByItself():
-                self._partial_retried(fact.job, fact.number)
-            case HandlerRaised():
-                self._raised(fact.job, fact.error)
-            case LeftBehind():
-                self._left_behind(fact.job, fact.tasks, fact.others)
-            case SinkBroke():
-                self._sink_broke(fact)
+        write = self._written.get(type(fact))
+        if write is not None:
+            write(fact)
 
-    def _reclaimed(self, job: Job) -> None:
+    def _moved(self, fact: JobsMoved) -> None:
+        for event in fact.events:
+            if event.name != "data":
+                self._write(event)
+
+    def _reclaimed(self, fact: RunReclaimed) -> None:
+        job = fact.job
         self._log.warning(
             "job.reclaimed",
             message=f"{job.type} job {job.id} is {job.status} now: {job.message}",
@@ -66,7 +69,17 @@ class JobLog:
             reclaims=job.reclaims,
         )
 
-    def _in_doubt(self, job: Job, step: str, sends: int) -> None:
+    def _beat_late(self, fact: BeatLate) -> None:
+        self._log.warning(
+            "lease.late",
+            message=f"{fact.seconds:.1f} s between two heartbeats, and leases last {fact.lease:g} s: runs may "
+            "have lost theirs; the disk is slow, the machine overloaded, or the process was stopped",
+            seconds=round(fact.seconds, 3),
+            lease_seconds=fact.lease,
+        )
+
+    def _in_doubt(self, fact: StepInDoubt) -> None:
+        job, step, sends = fact.job, fact.step, fact.sends
         sent = "once" if sends == 1 else f"{sends} times"
         self._log.warning(
             "job.in_doubt",
@@ -77,7 +90,8 @@ class JobLog:
             sends=sends,
         )
 
-    def _partial_retried(self, job: Job, number: int) -> None:
+    def _partial_retried(self, fact: RetriedByItself) -> None:
+        job, number = fact.job, fact.number
         self._log.info(
             "job.again",
             message=f"{job.type} job {job.id} looks again for what it missed for a passing reason (time {number})",
@@ -87,13 +101,15 @@ class JobLog:
             number=number,
         )
 
-    def _raised(self, job: Job, error: BaseException) -> None:
+    def _raised(self, fact: HandlerRaised) -> None:
+        job, error = fact.job, fact.error
         # Those that say what they mean need no traceback, but one that broke a rule does.
         if isinstance(error, HandlerBroke) or not isinstance(error, MEANT):
             message = f"{job.type} job {job.id} raised {told(error)}"
             self._log.warning("job.raised", message=message, job_id=job.id, type=job.type, exc_info=error)
 
-    def _left_behind(self, job: Job, tasks: Sequence[str], others: Sequence[str]) -> None:
+    def _left_behind(self, fact: LeftBehind) -> None:
+        job, tasks, others = fact.job, fact.tasks, fact.others
         what = []
         if tasks:
             what.append(f"tasks running, which were stopped: {', '.join(tasks)}")

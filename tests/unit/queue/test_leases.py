@@ -11,7 +11,7 @@ import pytest
 from secondunit.queue import state
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.handler import JobContext
-from secondunit.queue.instrumentation import RunReclaimed
+from secondunit.queue.instrumentation import BeatLate, RunReclaimed
 from secondunit.queue.leases import AT_ONCE, keep, reclaim
 from secondunit.queue.model import ENDED, Change, Filter, Job, JobId, Status
 from secondunit.queue.value import replace
@@ -72,6 +72,17 @@ async def test_beats_keep_a_lease_for_as_long_as_its_run() -> None:
             assert held(await rig.job(job_id)).until == rig.clock.now() + TTL
         job = await rig.job(job_id)
         assert (job.status, job.epoch, rig.reclaimed) == (Status.RUNNING, 1, [])
+
+
+@pytest.mark.parametrize(("beats", "late"), [(1, []), (1.9, []), (2.1, [2.1]), (10, [10])])
+async def test_a_beat_that_comes_late_is_announced(beats: float, late: list[float]) -> None:
+    rig = Kept()
+    async with rig.keeping():
+        await rig.clock.advance(BEAT)
+        await rig.clock.leap(BEAT * beats)
+        await rig.clock.advance(BEAT)
+    assert [round(fact.seconds / BEAT, 3) for fact in rig.heard(BeatLate)] == late
+    assert {fact.lease for fact in rig.heard(BeatLate)} <= {TTL.total_seconds()}
 
 
 async def test_a_run_that_lost_its_lease_is_stopped_by_the_next_beat() -> None:

@@ -69,6 +69,7 @@ class Victim:
     async def start(self, *, wait: bool = True) -> None:
         """Start it; return once it answers."""
         self.starts += 1
+        forget_clocks()
         with (self._folder / "daemon.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "secondunit", "run", cwd=self._folder, env=self._environment, stderr=log
@@ -216,6 +217,13 @@ class Victim:
                         return time.monotonic() - begin
                 await asyncio.sleep(0.02)
         raise RuntimeError(f"the daemon did not answer within {READY_WITHIN:g} s")
+
+
+def forget_clocks() -> None:
+    """Remove what libfaketime keeps for killed processes: a later one of the same number would wait on it for ever."""
+    for path in Path("/dev/shm").glob("*faketime_s*_*"):
+        if not Path("/proc", path.name.rpartition("_")[2]).exists():
+            path.unlink(missing_ok=True)
 
 
 def slowness() -> float:

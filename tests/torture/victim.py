@@ -216,7 +216,19 @@ class Victim:
                     async with session.get(f"{self._url}/health", timeout=aiohttp.ClientTimeout(total=2)):
                         return time.monotonic() - begin
                 await asyncio.sleep(0.02)
-        raise RuntimeError(f"the daemon did not answer within {READY_WITHIN:g} s")
+        raise RuntimeError(f"the daemon did not answer within {READY_WITHIN:g} s; {whereabouts(self.process.pid)}")
+
+
+def whereabouts(pid: int) -> str:
+    """What the kernel says of a process that does not answer: its state, what each thread waits in, its CPU time."""
+    home = Path("/proc", str(pid))
+    try:
+        waits = [f"{thread.name} {(thread / 'wchan').read_text()}" for thread in (home / "task").iterdir()]
+        state, times = (home / "status").read_text(), (home / "stat").read_text().rpartition(")")[2].split()
+    except OSError as error:
+        return f"nothing is known of it ({error})"
+    told = [line.replace("\t", " ") for line in state.splitlines() if line.startswith(("State", "nonvol", "vol"))]
+    return f"{', '.join(told)}; user and system ticks: {times[11]}, {times[12]}; threads wait in: {', '.join(waits)}"
 
 
 def forget_clocks() -> None:

@@ -206,9 +206,13 @@ class Poller:
             known = await self._known(analysis.id)
             if analysis.id in self._live.refused or (known and known.waits(now, self._terms)):
                 waiting += 1
-            elif (known is None or known.job.status.ended) and len(self._live.ids) < self._terms.limit:
+            elif (known is None or known.job.status.ended) and self._has_room():
                 await self._submit(analysis, known)
         return waiting
+
+    def _has_room(self) -> bool:
+        """Whether one more may be claimed: what a box that drains had claimed, no other box could do."""
+        return len(self._live.ids) < self._terms.limit and not self._queue.draining
 
     async def _submit(self, analysis: FailedAnalysis, known: "_Known | None") -> None:
         if not await self._may_have(analysis.id):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from secondunit.daemon.delivery.host_limits import HostLimits
-from secondunit.daemon.delivery.policy import Delivered, Sender, Sent, TryLater, expire, receiver_works, resent, settle
+from secondunit.daemon.delivery.policy import Sender, Sent, TryLater, expire, receiver_works, resent, settle, untold
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.instrumentation import Fact, Sink, unheard
@@ -21,7 +21,7 @@ DISK_RECHECK = 5.0
 
 
 class DeliveryTried(Fact, frozen=True):
-    """A delivery after a try, or after it ended without one."""
+    """A delivery after a try, or after it was given up without one."""
 
     delivery: Delivery
 
@@ -108,8 +108,7 @@ class Deliverer:
         """Send it, have it wait, or say what became of it; whether the outbox does not show it any more."""
         sender, lifetime = self._senders.get(delivery.notice.target.kind), self._lifetime(delivery)
         if sender and not sender.tells(delivery):
-            done = Delivered(None)
-            return await self._record(delivery.id, lambda found: settle(found, done, lifetime, self._random, now))
+            return await self._record(delivery.id, lambda found: untold(found, now))
         host, end = self._host(delivery), delivery.created_at + lifetime
         match self._limits.admit(host, delivery.id, monotonic, end):
             case "send":
@@ -127,8 +126,9 @@ class Deliverer:
             after = await self._outbox.change(delivery_id, decide)
         except StoreFull:
             return False
-        if after.state != "pending":
+        if after.state == "dead":
             self._emit(DeliveryTried(after))
+        if after.state != "pending":
             await self._follow(after)
         return True
 

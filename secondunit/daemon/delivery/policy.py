@@ -12,14 +12,15 @@ from secondunit.queue.store import Delivery
 from secondunit.queue.value import replace
 
 LONGEST_WAIT = timedelta(hours=1)
+UNTOLD = "there was nothing to tell, so nothing was sent"
 BACKOFF = Backoff(timedelta(seconds=1), LONGEST_WAIT, jitter=0.2)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver has it; no `status` when there was nothing to tell it."""
+    """The receiver has it."""
 
-    status: int | None
+    status: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,11 @@ def settle(delivery: Delivery, sent: Sent, lifetime: timedelta, random: Random, 
                 return replace(tried, state="dead", next_at=None, finished_at=now, last_error=redacted(error))
             wait = min(max(backoff(tried.attempts, random), asked or timedelta()), LONGEST_WAIT)
             return replace(tried, next_at=min(now + wait, end), last_error=redacted(error))
+
+
+def untold(delivery: Delivery, now: datetime) -> Delivery:
+    """The delivery when its receiver needs none: done without a try."""
+    return replace(delivery, state="delivered", next_at=None, finished_at=now, last_error=UNTOLD)
 
 
 def expire(delivery: Delivery, now: datetime) -> Delivery:

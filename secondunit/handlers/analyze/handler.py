@@ -173,14 +173,18 @@ class Analysis:
                 async with self.ctx.phase("download", 0.35):
                     fetched = await self.ctx.step("download", self._download, keeps=lambda got: [Path(got["path"])])
                 title, said = fetched["title"], fetched.get("said", [])
-                source = await stack.enter_async_context(open_kept(Path(fetched["path"]), Path(fetched["path"]).name))
+                source = await stack.enter_async_context(open_kept(Path(fetched["path"]), self._name))
             video = source
             async with self.ctx.phase("frames", 0.2):
                 seen = await self.ctx.step("frames", lambda: self._look(video), keeps=_pictures)
-        name = redacted(self.payload.video_url or Path(self.payload.video_path or "").name)
-        info = {"title": title, **seen["info"], "source": name}
+        info = {"title": title, **seen["info"], "source": self._name}
         stills = [(at, Path(path)) for at, path in seen["stills"]]
         return FilmExcerpt(info, stills, [(at, text) for at, text in said])
+
+    @property
+    def _name(self) -> str:
+        """What the caller calls the video."""
+        return redacted(self.payload.video_url or Path(self.payload.video_path or "").name)
 
     async def _download(self) -> Json:
         """No download while Gemini can't be asked anyway: what waits for hours should not fill the disk."""

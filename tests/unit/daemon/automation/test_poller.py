@@ -455,6 +455,16 @@ async def test_an_analysis_that_another_box_claimed_is_left_to_it(box: Box) -> N
     assert await box.total() == 1
 
 
+async def test_a_box_that_drains_takes_nothing_from_the_others(box: Box) -> None:
+    box.online.rows, box.online.claim_status = rows("a"), 204
+    box.queue.draining = True
+    await box.poller.poll()
+    assert box.online.claims == [] and box.poller.state.found == 1
+    box.queue.draining = False
+    await box.poller.poll()
+    assert box.online.claims == ["a"] and await box.total() == 1
+
+
 async def test_a_backend_without_claims_is_asked_for_one_only_once(box: Box) -> None:
     box.online.rows = rows("a", "b")
     await box.poller.poll()

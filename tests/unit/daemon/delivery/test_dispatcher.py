@@ -10,7 +10,17 @@ import pytest
 
 from secondunit.daemon.delivery.dispatcher import Deliverer, DeliveryTried
 from secondunit.daemon.delivery.host_limits import HostLimits, Widths
-from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater, backoff, receiver_works, resent, settle
+from secondunit.daemon.delivery.policy import (
+    UNTOLD,
+    Delivered,
+    Gone,
+    Sent,
+    TryLater,
+    backoff,
+    receiver_works,
+    resent,
+    settle,
+)
 from secondunit.handlers.tools.circuit_breaker import THRESHOLD
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.instrumentation import Fact
@@ -408,6 +418,9 @@ async def test_what_needs_no_telling_is_done_without_a_try_and_closes_no_lane() 
         await scene.ended("good")
         assert await scene.outbox.counts() == {"delivered": 61}
         assert scene.sender.tries == ["good-1"] and scene.clock.now() == START
+        assert [tried.delivery.notice.job_id for tried in scene.tries] == ["good"], "a try is told that was none"
+        [untold] = await scene.outbox.of_job("dead0")
+        assert (untold.attempts, untold.last_error) == (0, UNTOLD)
 
 
 async def test_what_needs_no_telling_does_not_wait_for_a_host_that_is_down() -> None:
@@ -428,7 +441,6 @@ async def test_what_needs_no_telling_does_not_wait_for_a_host_that_is_down() -> 
         (TryLater("answered 404", 404), True),
         (Gone("gone", 410), True),
         (Gone("can't be written as JSON"), None),
-        (Delivered(None), None),
     ],
 )
 def test_only_an_answer_or_its_lack_says_whether_a_receiver_works(sent: Sent, works: bool | None) -> None:

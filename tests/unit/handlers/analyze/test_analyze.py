@@ -249,6 +249,13 @@ async def test_an_upload_that_is_no_video_is_not_called_by_the_name_that_it_has_
         await k.analyze(await k.context(), videoPath=str(uploads / "d1ge57"))
 
 
+async def test_a_download_that_is_no_video_is_called_by_its_address(kitchen: Any) -> None:
+    k = kitchen()
+    k.studio.complaint = "file: Invalid data found when processing input"
+    with pytest.raises(Deterministic, match=r"^https://videos\.test/soup\.mp4\?token=\*\*\* can't be read"):
+        await k.analyze(await k.context(), videoUrl=f"{URL}?token=secret")
+
+
 async def test_what_is_said_in_a_video_is_told_to_the_model_with_its_times(kitchen: Any) -> None:
     k = kitchen()
     k.videos.cues = [Cue(1.0, 3.0, "Chop the leeks."), Cue(4.0, 5.0, "All of them."), Cue(65.0, 66.0, "Fry them.")]

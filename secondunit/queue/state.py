@@ -119,10 +119,10 @@ def settle(job: Job, outcome: Outcome, random: Random, now: datetime, took: time
             return requeued(again, "retrying", now, run, error.message, now + delay)
         case Postpone(delay, why):
             waits = replace(job, interruptions=job.interruptions + 1)
-            return requeued(waits, "queued", now, ended_run(job, "postponed", now, took), why, now + delay)
+            return requeued(waits, "queued", now, ended_run(job, "postponed", now, took, why=why), why, now + delay)
         case Released(why):
             back = replace(job, interruptions=job.interruptions + 1)
-            return requeued(back, "queued", now, ended_run(job, "interrupted", now, took), why)
+            return requeued(back, "queued", now, ended_run(job, "interrupted", now, took, why=why), why)
 
 
 def expire(job: Job, now: datetime) -> Change:

@@ -96,7 +96,10 @@ class Backend:
 
 @dataclass
 class Gate:
-    """Stands between the box and the backend: counts, refuses PUTs, or keeps their answers back."""
+    """Stands between the box and the backend: counts, refuses PUTs, or keeps their answers back.
+
+    `grants` claims, which the backend does not offer: each "once", to one box, or to "everybody".
+    """
 
     backend: Backend
     url: str = ""
@@ -105,10 +108,16 @@ class Gate:
     refusing: bool = False
     keeping: bool = False
     kept: asyncio.Event = field(default_factory=asyncio.Event)
+    grants: str = ""
+    owners: dict[str, str] = field(default_factory=dict)
 
     async def pass_on(self, request: web.Request) -> web.StreamResponse:
         body, put = await request.read(), request.method == "PUT"
         self.asked.append(f"{request.method} {request.path}")
+        if self.grants and request.path.endswith("/claim"):
+            box = request.headers["Secondunit-Box"]
+            mine = self.grants == "everybody" or self.owners.setdefault(request.path, box) == box
+            return web.Response(status=204 if mine else 409)
         if put:
             self.puts.append({name: request.headers[name] for name in ("Idempotency-Key", "Secondunit-Epoch")})
         if put and self.refusing:

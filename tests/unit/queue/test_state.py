@@ -166,6 +166,11 @@ def test_a_released_job_is_ready_at_once_and_a_postponed_one_later() -> None:
     assert (postponed.run_at, postponed.message) == (later(70), "quota")
 
 
+def test_the_history_says_why_a_run_was_put_off_or_interrupted() -> None:
+    for outcome in (Released("drain"), Postpone(MINUTE, "quota")):
+        assert settle(running(), outcome).job.runs[-1].why == outcome.why
+
+
 def test_a_lost_run_is_queued_again_at_no_cost() -> None:
     job = running(attempt=2, progress=0.5)
     for _ in range(2 * state.POISON_AFTER):

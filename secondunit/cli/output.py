@@ -52,10 +52,11 @@ def page(found: Mapping[str, Any]) -> None:
 
 def detail(job: Mapping[str, Any]) -> None:
     """Print everything there is to know of a job, leaving out what is not there."""
-    for name, value in job.items():
-        if value is not False and value not in (None, [], {}):
-            text = visible(value) if isinstance(value, str) else _json(value, indent=2)
-            click.echo(f"{name + ':':14}" + text.replace("\n", "\n" + " " * 14))
+    there = {name: value for name, value in job.items() if value is not False and value not in (None, [], {})}
+    width = max(map(len, there), default=0) + 2
+    for name, value in there.items():
+        text = visible(value) if isinstance(value, str) else _json(value, indent=2)
+        click.echo(f"{name + ':':{width}}" + text.replace("\n", "\n" + " " * width))
 
 
 def deliveries(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -99,8 +99,9 @@ def damage_is_told() -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in MACHINE:
             raise
         known = ", ".join(FORMATS)
-        why = "is not in a format we know" if isinstance(error, UnidentifiedImageError) else "is damaged or cut off"
-        raise ConversionRefused("unreadable", f"the image {why} ({error}); {known} can be read") from error
+        unknown = isinstance(error, UnidentifiedImageError)  # which would name our descriptor
+        why = "is not in a format we know" if unknown else f"is damaged or cut off ({error})"
+        raise ConversionRefused("unreadable", f"the image {why}; {known} can be read") from error
 
 
 def judge(image: Image.Image) -> Sequence[int]:

@@ -179,6 +179,17 @@ def test_foreign_text_forges_no_line_of_a_table_and_moves_no_terminal(capsys: py
     shown(capsys, 3)
 
 
+def test_a_jobs_values_stand_in_one_column_however_long_their_names_are(capsys: pytest.CaptureFixture[str]) -> None:
+    output.detail({"type": "hls", "firstStartedAt": "x", "payload": {"n": 1}, "paused": False, "runAt": None})
+    assert capsys.readouterr().out.splitlines() == [
+        "type:           hls",
+        "firstStartedAt: x",
+        "payload:        {",
+        '                  "n": 1',
+        "                }",
+    ]
+
+
 def test_json_output_moves_no_terminal_and_means_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     for show in (output.printed, output.line):
         show(job_of(FOREIGN))

@@ -330,6 +330,7 @@ async def test_what_is_no_picture_is_unreadable_whatever_its_name(convert: Conve
     refused = await convert.refusal(content, "holiday.jpg")
 
     assert refused.type == "unreadable" and "holiday.jpg" in str(refused)
+    assert "/proc/" not in str(refused), "it names our descriptor"
 
 
 async def test_odd_names_are_no_trouble(convert: Converter) -> None:

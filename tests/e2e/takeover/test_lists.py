@@ -1,6 +1,5 @@
 """What the backend lists, to one box and to two: dead rows hold up nobody, and Gemini is asked as often as is told."""
 
-import asyncio
 import os
 from typing import Any
 
@@ -33,6 +32,27 @@ async def test_a_good_row_behind_ten_dead_ones_is_done_and_nothing_is_told_of_th
     ]
     assert f"Job dead-0 failed: {noise} can't be read" in world.box.log
     assert (await world.call("GET", "/health"))["status"] == "ok"
+    refused = {"dead-2", "dead-3"}  # by their addresses, before there was a job
+    assert {(job["source"], job["sourceId"]) for job in await world.jobs()} == {
+        ("backend", id) for id in ["good", *(f"dead-{n}" for n in range(10))] if id not in refused
+    }
+
+
+@pytest.mark.parametrize(
+    ("environ", "why"),
+    [
+        ({}, "GEMINI_API_KEY is not set; set it and restart"),
+        ({"GEMINI_API_KEY": "stand-in", "TYPES": "webp"}, "TYPES leaves analyze out; add it and restart"),
+    ],
+)
+async def test_a_box_that_can_do_no_analysis_says_so_and_asks_for_none(
+    world: Any, environ: dict[str, str], why: str
+) -> None:
+    await world.backend.add("a-1", world.site.url("/clip.mp4"))
+    polls = {"PROCESSOR_MODE": "active", "BACKEND_API_URL": world.gate.url, "POLL_INTERVAL_MS": "100"}
+    await world.start(**polls, **environ)
+    assert f"[Active Mode] Nothing is polled: {why}" in world.box.log and "Will poll" not in world.box.log
+    assert (await world.call("GET", "/health"))["lastPoll"] is None and world.gate.asked == []
 
 
 @pytest.mark.long
@@ -53,6 +73,6 @@ async def test_two_boxes_ask_gemini_once_of_each_video_where_claims_are_granted_
 
     assert len(world.gemini.asked) == times * len(ids)
     assert {world.backend.analysis(id)["log"][-1]["status"] for id in ids} == {"completed"}
-    logs = await asyncio.gather(*(asyncio.to_thread(lambda box=box: box.log) for box in boxes))
+    logs = [box.log for box in boxes]
     assert all(SHARED in log for log in logs)
     assert [UNCLAIMED in log for log in logs] == [not grants] * 2

@@ -110,7 +110,10 @@ async def test_a_copy_that_is_damaged_or_another_programs_is_refused(store: Sqli
     other = bytearray(whole)
     other[68:72] = b"else"  # the application id
     torn = whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2)
-    for content, said in ((bytes(other), "no backup of this program"), (torn, "damaged")):
+    uneven = bytearray(whole)
+    uneven[36:40] = (9).to_bytes(4, "big")  # pages in its list of free ones: all of it can be read, and does not add up
+    damaged = (torn, bytes(uneven))
+    for content, said in ((bytes(other), "no backup of this program"), *((content, "damaged") for content in damaged)):
         copy.write_bytes(content)
         with pytest.raises(StoreBroken, match=said):
             await to_thread(check, copy)

@@ -19,6 +19,7 @@ from typing import Any
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError  # noqa: TID253 - this program is the place where it is loaded
 
 LARGEST, LONGEST_SIDE, LARGEST_FILM = 100_000_000, 16383, 500_000_000
+LEAST_FRAME = 50_000  # pixels: however small it is, a frame takes as long as so many
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "PPM", "JPEG2000", "QOI", "ICO")
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
 DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -114,9 +115,10 @@ def judge(image: Image.Image) -> Sequence[int]:
         )
     with damage_is_told():
         count: int = getattr(image, "n_frames", 1) if image.format in ANIMATED else 1
-    if count * pixels > LARGEST_FILM:
+    if count * max(pixels, LEAST_FRAME) > LARGEST_FILM:
+        size, most = f"{image.width} x {image.height}", LARGEST_FILM // LEAST_FRAME
         raise ConversionRefused(
-            "image_too_large", f"{count} frames of {image.width} x {image.height} are too many: 500 megapixels"
+            "image_too_large", f"{count} frames of {size} are too many: 500 megapixels and {most} frames are possible"
         )
     hidden = count > 1 and image.info.get("default_image", False)  # an APNG's picture for those who can't animate
     return range(int(hidden), count)

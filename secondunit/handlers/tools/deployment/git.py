@@ -74,8 +74,11 @@ class Git:
         return commit
 
     async def archive(self, id: str, project: Project, commit: str, target: Path, ctx: JobContext) -> None:
-        """Write the files of a commit as a tar archive."""
-        argv = self._argv(self._mirror(id), ["archive", "--format=tar", f"--output={target}", commit])
+        """Write the files of a commit as a tar archive; Deterministic("file_too_large") past the byte limit."""
+        # The mirror has no working tree. To read the attributes of the commit, git would list all of its files in
+        # memory first, and a dozen objects can be a billion files.
+        options = ["--format=tar", "--worktree-attributes", f"--output={target}"]
+        argv = self._argv(self._mirror(id), ["archive", *options, commit])
         bounded = replace(self._limits, file_size=self._most_bytes)
         _demand_success(await self._run(ctx, argv, project, {}, SHORT_LIMIT, bounded), project, ctx.attempt)
 

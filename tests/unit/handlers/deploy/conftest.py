@@ -46,10 +46,9 @@ class Repository:
 
     path: Path
 
-    def git(self, *argv: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(self.path), *argv], check=True, capture_output=True, text=True, env=IDENTITY
-        )
+    def git(self, *argv: str, said: str | None = None) -> str:
+        command = ["git", "-C", str(self.path), *argv]
+        done = subprocess.run(command, input=said, check=True, capture_output=True, text=True, env=IDENTITY)
         return done.stdout.strip()
 
     def commit(self, files: Mapping[str, str], *, amend: bool = False) -> str:

@@ -252,3 +252,17 @@ def _mktree(site: Any, listing: str) -> str:
         input=listing + "\n", check=True, capture_output=True, text=True,
     )  # fmt: skip
     return done.stdout.strip()
+
+
+async def test_a_commit_of_a_billion_files_is_refused_before_they_are_listed(site: Any) -> None:
+    """A tree of ten times the same tree, nine times over."""
+    git = site.repository.git
+    site.repository.commit({"a": ""})
+    entry = "100644 blob " + git("rev-parse", "HEAD:a")
+    for _ in range(9):
+        lines = "".join(f"{entry}\t{n}\n" for n in range(10))
+        entry = "040000 tree " + git("mktree", said=lines)
+    git("update-ref", "refs/heads/main", git("commit-tree", entry.split()[-1], "-m", "many"))
+    with pytest.raises(Deterministic) as refused:
+        await site.deploy()
+    assert refused.value.type == "file_too_large" and not site.home.exists()

@@ -308,6 +308,15 @@ async def test_a_film_of_too_many_pixels_is_refused(convert: Converter) -> None:
     assert (await convert.refusal(content)).type == "image_too_large"
 
 
+async def test_a_film_of_too_many_frames_is_refused_however_small_they_are(convert: Converter) -> None:
+    frames = [Image.new("L", (1, 1), shade) for shade in (0, 200)]
+    small = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=100)
+    second = small.rindex(b"\x21\xf9\x04")
+    refused = await convert.refusal(small[:second] + small[second:-1] * 10_000 + b";")
+
+    assert refused.type == "image_too_large" and "10001 frames of 1 x 1" in str(refused)
+
+
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "AVIF"])
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
 async def test_what_is_cut_off_is_unreadable(convert: Converter, format: str, part: float) -> None:

@@ -26,6 +26,8 @@ from secondunit.handlers.tools.fetching.ytdlp.subtitles import DAMAGE, fetch_sub
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,mp3,wav,flac,aac,ac3,webvtt,srt"
 REPORT_EVERY = 0.25
 LONGEST = 10_000  # characters of a title or a description
+LIVE = ("is_live", "is_upcoming")
+MOST_FORMATS = 3_000  # yt-dlp takes 3 ms for each
 
 
 class Meter:
@@ -87,6 +89,18 @@ class Downloader(YoutubeDL):  # type: ignore[misc]  # yt-dlp has no types
     def process_subtitles(self, *_: Any) -> dict[str, Any]:
         """None."""
         return {}
+
+    def process_video_result(self, info_dict: Mapping[str, Any], download: bool = True) -> Any:
+        """As yt-dlp does it, unless it would have no end: a live stream, or formats without number.
+
+        Not by its `match_filter`: what that raises is raised again without its words.
+        """
+        if info_dict.get("is_live") or info_dict.get("live_status") in LIVE:
+            raise DownloadRefused("unsupported_url", "this is a live stream; it can be fetched once it has ended")
+        if (count := len(info_dict.get("formats") or ())) > MOST_FORMATS:
+            many = f"it is offered in {count} formats, of which at most {MOST_FORMATS} are looked through"
+            raise DownloadRefused("unsupported_url", many)
+        return super().process_video_result(info_dict, download)
 
 
 class Log:
@@ -172,7 +186,6 @@ def options(wish: Mapping[str, Any], meter: Meter) -> dict[str, Any]:
         "progress_hooks": [meter],
         "writesubtitles": bool(wish["subtitles"]),  # some sites are asked for their lists only then
         "writeautomaticsub": bool(wish["subtitles"]),
-        "match_filter": _no_live,
         "http_headers": wish["headers"],
         "ffmpeg_location": wish["ffmpeg"] or "/nonexistent",
         "fixup": "detect_or_warn" if wish["ffmpeg"] else "never",
@@ -252,11 +265,6 @@ def say(**line: Any) -> None:
     """Print one line for the daemon."""
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
-
-
-def _no_live(info: Mapping[str, Any], *, incomplete: bool = False) -> None:  # noqa: ARG001 - yt-dlp's name for it
-    if info.get("is_live") or info.get("live_status") == "is_upcoming":
-        raise DownloadRefused("unsupported_url", "this is a live stream; it can be fetched once it has ended")
 
 
 def _remux(container: str | None) -> list[Mapping[str, str]]:

@@ -112,6 +112,20 @@ async def test_a_page_without_a_video_says_so(site: Site, ytdlp: YtDlp, ctx: Fak
     assert "no video was found" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("formats", "end", "says"), [(1, "", "a live stream"), (3001, "#EXT-X-ENDLIST\n", "in 3001 formats")]
+)
+async def test_a_stream_that_would_not_end_is_refused_at_once(
+    site: Site, ytdlp: YtDlp, ctx: FakeContext, formats: int, end: str, says: str
+) -> None:
+    kind = "application/vnd.apple.mpegurl"
+    site.says("/list.m3u8", text="#EXTM3U\n" + "#EXT-X-STREAM-INF:BANDWIDTH=1\nx.m3u8\n" * formats, kind=kind)
+    site.says("/x.m3u8", text="#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nx.ts\n" + end, kind=kind)
+    error = await failing(ytdlp, ctx, site.url("/list.m3u8"))
+    assert isinstance(error, Deterministic) and error.type == "unsupported_url" and says in str(error)
+    assert not [request for request in site.requests if request.path == "/x.ts"]
+
+
 @pytest.mark.parametrize("inner", ["file:///etc/hostname", "http://CANARY/secret.ts", "http://169.254.169.254/x.ts"])
 async def test_a_playlist_that_leads_to_a_local_file_or_address_is_refused(
     site: Site, ytdlp: YtDlp, ctx: FakeContext, inner: str

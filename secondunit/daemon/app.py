@@ -26,6 +26,7 @@ from secondunit.daemon.files.artifacts import JobArtifacts
 from secondunit.daemon.files.backups import take
 from secondunit.daemon.files.startup_cleanup import tidy
 from secondunit.daemon.files.uploads import Uploads
+from secondunit.daemon.http.connection_limits import descriptors_allowed
 from secondunit.daemon.http.context import Analyses, Api, Locations
 from secondunit.daemon.http.contract.trailtag import items_of
 from secondunit.daemon.http.listeners import http_settings, listening
@@ -137,7 +138,7 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
         stopping=asyncio.Event(),
         version=VERSION,
         partial_data=PartialData(world.boot, items_of),
-        settings=http_settings(settings),
+        settings=http_settings(settings, descriptors_allowed()),
         analyses=_analyses(world, uploads, disk),
         artifacts=JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets),
         locations=_locations(world),

@@ -26,6 +26,7 @@ from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.server import build_app
 from secondunit.daemon.http.transport.connections import HttpRunner
 from secondunit.daemon.http.transport.problems import MEDIA_TYPE
+from secondunit.daemon.http.transport.reaper import Reaper
 from secondunit.daemon.http.transport.route import ApiRoute, OneOf
 from secondunit.daemon.http.transport.short_way import express
 from secondunit.daemon.monitoring.health_report import HealthReport
@@ -189,6 +190,7 @@ class ApiHarness:
         )
         self.hub.tap(self.api.partial_data.hear)
         self.client: TestClient[Any, Any]
+        self.reaper: Reaper
 
     async def call(
         self, method: str, path: str, body: Any = None, *, status: int = 200, headers: Mapping[str, str] | None = None
@@ -284,7 +286,9 @@ class Server(TestServer):
 
     async def _make_runner(self, **options: Any) -> web.BaseRunner:
         options |= {"handler_cancellation": False, "lingering_time": 0.1}
-        return HttpRunner(self.app, self._api.clock, self._api.emit, **options)
+        api = self._api
+        self.reaper = Reaper("api", api.settings.connections, api.settings.trusted_proxies, api.clock, api.emit)
+        return HttpRunner(self.app, self.reaper, api.clock, api.emit, **options)
 
 
 def fits(answer: type[msgspec.Struct] | OneOf, content: bytes) -> bool:
@@ -322,6 +326,7 @@ async def build() -> AsyncIterator[Build]:
             server = Server(harness.api)
             harness.client = await stack.enter_async_context(TestClient(server))
             express(cast(web.AppRunner, server.runner))
+            harness.reaper = server.reaper
             stack.callback(harness.stopping.set)
             return harness
 

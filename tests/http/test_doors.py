@@ -8,8 +8,9 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from secondunit.daemon.http.routes import ROUTES
-from secondunit.daemon.http.transport.admission import Admission, network_of
+from secondunit.daemon.http.transport.admission import Admission
 from secondunit.daemon.http.transport.auth import Caller, OneKey
+from secondunit.daemon.http.transport.client_addresses import network_of
 from secondunit.daemon.http.transport.problems import ScopeTooSmall
 from secondunit.daemon.http.transport.rate_limit import MOST_CALLERS, RateLimit
 from secondunit.testing.clock import ManualClock

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from secondunit.daemon.http.connection_limits import USUAL
 from secondunit.daemon.http.transport.connections import READ_OF_A_REFUSED_BODY, HttpRunner, give_up_body
+from secondunit.daemon.http.transport.reaper import Reaper
 from secondunit.daemon.process.clock import SystemClock
 
 KEY = "k" * 32
@@ -144,7 +146,7 @@ async def test_a_connection_that_is_cut_off_while_more_waits_to_be_read_is_no_fa
 
     app = web.Application()
     app.router.add_post("/", answer)
-    runner = HttpRunner(app, SystemClock(), lingering_time=1.0)
+    runner = HttpRunner(app, Reaper("api", USUAL, (), SystemClock()), SystemClock(), lingering_time=1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from secondunit.daemon.http.transport.connections import LINES_AT_ONCE, MalformedRequests
+from secondunit.daemon.http.transport.bounded_log import LINES_AT_ONCE
+from secondunit.daemon.http.transport.connections import MalformedRequests
 from secondunit.daemon.http.transport.replies import takes_gzip
 from secondunit.daemon.monitoring.http_requests import RequestMalformed
 from secondunit.queue.instrumentation import Fact

@@ -110,7 +110,7 @@ async def test_a_job_that_waits_has_no_phase_to_tell_of_and_beats_as_queued(buil
 
 
 def test_the_daemon_beats_every_five_seconds() -> None:
-    assert http_settings(Settings.model_validate({})).stream_heartbeat == 5.0
+    assert http_settings(Settings.model_validate({}), 1024).stream_heartbeat == 5.0
 
 
 async def test_a_job_that_is_retried_as_it_ends_is_followed_on(harness: Any) -> None:

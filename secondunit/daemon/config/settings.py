@@ -90,6 +90,7 @@ PER_TYPE = ("concurrency", "timeout")
 Words = Annotated[tuple[str, ...], _separated(",")]
 Networks = Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], _separated(",")]
 HttpUrl = Annotated[str, AfterValidator(_http_url), Field(description="an http or https URL without query")]
+SIGNING = "whsec_ and base64, or any text"
 RATE = re.compile(r"off|[1-9]\d{0,8}/(second|minute|hour|day)")
 TYPE_NAME, ORIGIN = re.compile(r"[a-z][a-z0-9_-]{0,63}"), re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*]+")
 TypeName = Annotated[str, _matching(TYPE_NAME.fullmatch)]
@@ -205,14 +206,15 @@ class Settings(BaseModel):
     rate_limit: Annotated[str, _matching(RATE.fullmatch)] = Field(
         "600/minute", description="N/second, N/minute, N/hour, N/day, or off"
     )
+    max_connections: int = _count(4096, 8, 10**6)
+    max_connections_per_address: int = _count(256, 1, 10**6)
+    max_streams_per_key: int = _count(1024, 1, 10**6)
     cors_origins: Annotated[tuple[Origin, ...], _separated(",")] = Field(
         (), description="origins such as https://example.com or chrome-extension://ID, comma-separated"
     )
     allow_private_addresses: Networks = Field((), description="networks such as 192.168.0.0/16, comma-separated")
 
-    callback_secret: Annotated[SecretStr, AfterValidator(_callback_secret)] | None = Field(
-        None, description="whsec_ and base64, or any text"
-    )
+    callback_secret: Annotated[SecretStr, AfterValidator(_callback_secret)] | None = Field(None, description=SIGNING)
     alert_url: Annotated[SecretStr, AfterValidator(_secret_url)] | None = Field(
         None, description="an http or https URL"
     )

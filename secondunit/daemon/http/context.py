@@ -8,6 +8,7 @@ from typing import Protocol
 
 from secondunit.daemon.files.artifacts import JobArtifacts
 from secondunit.daemon.files.uploads import Uploads
+from secondunit.daemon.http.connection_limits import USUAL, ConnectionLimits
 from secondunit.daemon.http.partial_data import PartialData
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.handlers.tools.network.addresses import AddressRule, Network
@@ -48,6 +49,7 @@ class HttpSettings:
     events_heartbeat: float = 15.0
     stream_heartbeat: float = 5.0
     send_timeout: float = 30.0
+    connections: ConnectionLimits = USUAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """HTTP listeners: the API's address, and the control socket beside the database, whose owner may do everything."""
 
+import asyncio
 import errno
 import os
 import socket
@@ -12,24 +13,33 @@ from aiohttp import web
 
 from secondunit.daemon.config.loader import BadConfig
 from secondunit.daemon.config.settings import Settings
+from secondunit.daemon.http.connection_limits import control_limits, descriptors_allowed, public_limits
 from secondunit.daemon.http.context import Api, HttpSettings
 from secondunit.daemon.http.server import build_app
 from secondunit.daemon.http.transport.connections import HttpRunner
+from secondunit.daemon.http.transport.reaper import LINGERING, Reaper
 from secondunit.daemon.http.transport.short_way import express
 
 LONGEST_SOCKET_PATH = 107  # sun_path, less its closing NUL
-KEEPALIVE = 75.0
+OURS_TO_END = 3600.0  # idle connections: the reaper does, and counts them
 LAST_RESPONSES = 5.0
 
 
-def http_settings(settings: Settings) -> HttpSettings:
-    """The settings that the HTTP room needs, as it takes them."""
+def http_settings(settings: Settings, descriptors: int) -> HttpSettings:
+    """The settings that the HTTP room needs, as it takes them, in a process that may have so many descriptors."""
     return HttpSettings(
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         allowed_hosts=HttpSettings().allowed_hosts | {settings.host, *settings.allowed_hosts},
         trusted_proxies=settings.trusted_proxies,
         rate_limit=None if settings.rate_limit == "off" else settings.rate_limit,
         cors_origins=settings.cors_origins,
+        connections=public_limits(
+            settings.max_connections,
+            settings.max_connections_per_address,
+            settings.max_streams_per_key,
+            settings.max_concurrent_jobs,
+            descriptors,
+        ),
     )
 
 
@@ -38,34 +48,41 @@ async def listening(api: Api, host: str, port: int, control: Path) -> AsyncItera
     """Serve for as long as this is open; the port that was taken. At the end requests under way are answered first."""
     if len(os.fsencode(control)) > LONGEST_SOCKET_PATH:
         raise BadConfig([f"DATA_DIR: {control} is too long for a socket; allowed: {LONGEST_SOCKET_PATH} bytes with it"])
-    public, private = _runner(api), _runner(replace(api, trusted=True))
-    try:
-        await public.setup()
-        await private.setup()
-        express(public)
-        express(private)
-        site = web.TCPSite(public, host, port)
+    owner = replace(api.settings, connections=control_limits(descriptors_allowed()))
+    public, private = _runner("api", api), _runner("control", replace(api, trusted=True, settings=owner))
+    async with asyncio.TaskGroup() as group:
+        reapers = [group.create_task(runner.reaper.run()) for runner in (public, private)]
         try:
-            await site.start()
-        except OSError as error:
-            raise BadConfig([_cant_listen(error, host, port)]) from None
-        await _start_private(private, control)
-        yield public.addresses[0][1]
-    finally:
-        await public.cleanup()
-        await private.cleanup()
-        _unlink(control)
+            await public.setup()
+            await private.setup()
+            express(public)
+            express(private)
+            site = web.TCPSite(public, host, port)
+            try:
+                await site.start()
+            except OSError as error:
+                raise BadConfig([_cant_listen(error, host, port)]) from None
+            await _start_private(private, control)
+            yield public.addresses[0][1]
+        finally:
+            await public.cleanup()
+            await private.cleanup()
+            _unlink(control)
+            for task in reapers:
+                task.cancel()
 
 
-def _runner(api: Api) -> web.AppRunner:
+def _runner(name: str, api: Api) -> HttpRunner:
+    settings = api.settings
     return HttpRunner(
         build_app(api),
+        Reaper(name, settings.connections, settings.trusted_proxies, api.clock, api.emit),
         api.clock,
         api.emit,
         access_log=None,
-        keepalive_timeout=KEEPALIVE,
+        keepalive_timeout=OURS_TO_END,
         shutdown_timeout=LAST_RESPONSES,
-        lingering_time=1.0,
+        lingering_time=LINGERING,
     )
 
 

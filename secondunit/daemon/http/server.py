@@ -38,7 +38,7 @@ def build_app(api: Api) -> web.Application:
     boundary = Boundary(api, Admission(api, OneKey(api.settings.api_key)))
     app = web.Application(middlewares=[boundary.middleware], client_max_size=api.settings.max_batch)
     app[DOCUMENT] = partial(cache(document), ROUTES, api.version)
-    app[STREAMS] = Streams(api.settings.events_heartbeat, api.settings.send_timeout)
+    app[STREAMS] = Streams(api.settings.events_heartbeat, api.settings.send_timeout, api.settings.connections, api.emit)
     # A path is one resource, whatever order the table has: aiohttp-cors answers preflights by resource.
     resources = {path: app.router.add_resource(_deep(path)) for path in dict.fromkeys(route.path for route in ROUTES)}
     for route in ROUTES:

@@ -1,5 +1,7 @@
 """Instrumentation fact: an answered HTTP request, as the middleware announces it to who watches."""
 
+from typing import Literal
+
 from secondunit.queue.instrumentation import Fact
 
 
@@ -16,3 +18,19 @@ class RequestAnswered(Fact, frozen=True):
     route: str
     status: int
     seconds: float
+
+
+Shed = Literal["head", "body", "idle", "reader", "room", "total", "address", "key", "stream"]
+
+
+class ConnectionShed(Fact, frozen=True):
+    """A connection was cut for being too slow (the first four) or to make room; or it, or a stream, was not let in."""
+
+    why: Shed
+
+
+class ConnectionsOpen(Fact, frozen=True):
+    """So many connections of a listener are open."""
+
+    listener: str
+    number: int

@@ -13,7 +13,12 @@ from secondunit.daemon.automation.backend_results import brought_result
 from secondunit.daemon.automation.poller import BackendJobs, Polled
 from secondunit.daemon.delivery.dispatcher import DeliveryTried
 from secondunit.daemon.monitoring.conditions import ConditionsSeen
-from secondunit.daemon.monitoring.http_requests import RequestAnswered, RequestMalformed
+from secondunit.daemon.monitoring.http_requests import (
+    ConnectionShed,
+    ConnectionsOpen,
+    RequestAnswered,
+    RequestMalformed,
+)
 from secondunit.daemon.process.lifecycle import LogLinesLost, LoopLagged
 from secondunit.handlers.tools.gemini.client import TokensUsed
 from secondunit.handlers.tools.geocoding.client import PlaceSought
@@ -110,6 +115,12 @@ class Metrics:
 
         malformed = self._counter("http_malformed", "What came over a connection and was no request.", "kind")
         self._on(RequestMalformed, lambda fact: malformed.labels(fact.kind).inc())
+
+        shed = self._counter("http_connections_shed", "Connections and event streams cut or not let in.", "why")
+        self._on(ConnectionShed, lambda fact: shed.labels(fact.why).inc())
+
+        connections = self._gauge("http_connections", "Open connections.", "listener")
+        self._on(ConnectionsOpen, lambda fact: connections.labels(fact.listener).set(fact.number))
 
         lag = self._gauge("event_loop_lag_seconds", "How late the event loop last ran what was due.")
         self._on(LoopLagged, lambda fact: lag.set(fact.seconds))

@@ -1,16 +1,18 @@
 """Admission control: host, proxy, origin, key, scope and rate are judged here, in this order, before any route runs."""
 
-from ipaddress import ip_address, ip_network
-
 from aiohttp import web
 
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.transport.auth import EVERY_SCOPE, Caller, Keys, presented_key
+from secondunit.daemon.http.transport.client_addresses import network_of, origin_of
+from secondunit.daemon.http.transport.connections import Connection
+from secondunit.daemon.http.transport.event_streams import HOLDER, Holder
 from secondunit.daemon.http.transport.problems import (
     ForeignOrigin,
     Published,
     ScopeTooSmall,
     TooMany,
+    TooManyConnections,
     Unauthorized,
     WrongHost,
 )
@@ -34,6 +36,17 @@ class Admission:
 
     async def admit(self, request: web.Request, route: ApiRoute | None) -> Caller | None:
         """The caller, None for one without a key on an open route; else the refusal. `route` None: nothing is there."""
+        caller = await self._judged(request, route)
+        if caller is not None and caller.name:
+            line = request.protocol
+            if isinstance(line, Connection) and not line.belongs_to(caller.name):
+                raise TooManyConnections("half of all connections that may be open are this key's; come back soon")
+        if route is not None and route.stream:
+            name = caller.name if caller else ""
+            request[HOLDER] = Holder(name or self._address(request), has_key=bool(name) or self._trusted)
+        return caller
+
+    async def _judged(self, request: web.Request, route: ApiRoute | None) -> Caller | None:
         if self._trusted:
             return EVERYBODY
         if not self._keys.exist:
@@ -42,9 +55,11 @@ class Admission:
         key = presented_key(request, in_query=route is not None and route.stream)
         caller = None if key is None else await self._keys.find(key)
         failed = caller is None and (key is not None or (route is not None and route.scope is not None))
-        if route is None or route.limited or failed:
+        if self._rate and (route is None or route.limited or failed):
             # One caller of a shared key doesn't use up what is the others'; no guess touches what is a key's.
-            self._spend(f"{caller.name if caller else ''} from {network_of(self._address(request))}")
+            wait = self._rate.spend(f"{caller.name if caller else ''} from {self._address(request)}")
+            if wait is not None:
+                raise TooMany(wait)
         if route is None or route.scope is None:
             return caller
         if caller is None:
@@ -66,33 +81,11 @@ class Admission:
         if origin.partition("://")[2] != host:
             raise ForeignOrigin(f"{origin} may not change anything here; CORS_ORIGINS lists who may")
 
-    def _spend(self, who: str) -> None:
-        if self._rate and (wait := self._rate.spend(who)) is not None:
-            raise TooMany(wait)
-
     def _address(self, request: web.Request) -> str:
-        """Where the call comes from: the last hop that is no trusted proxy."""
-        hops = [hop.strip() for line in request.headers.getall("X-Forwarded-For", []) for hop in line.split(",")]
-        address = request.remote or ""
-        while hops and self._is_proxy(address):
-            address = hops.pop()
-        return address
-
-    def _is_proxy(self, address: str) -> bool:
-        try:
-            literal = ip_address(address)
-        except ValueError:
-            return False
-        return any(literal in network for network in self._settings.trusted_proxies)
-
-
-def network_of(address: str) -> str:
-    """Whom an address stands for: of IPv6 anybody has 2**64 of them (RFC 6177)."""
-    try:
-        literal = ip_address(address)
-    except ValueError:
-        return address
-    return str(literal) if literal.version == 4 else str(ip_network((int(literal), 64), strict=False))
+        peer, told = request.remote or "", request.headers.getall("X-Forwarded-For", ())
+        if told and self._settings.trusted_proxies:
+            peer = origin_of(peer, ",".join(told).split(","), self._settings.trusted_proxies)
+        return network_of(peer)
 
 
 def _host(request: web.Request) -> str:

@@ -3,7 +3,8 @@
 aiohttp's own answers repeat what was sent, and its log adds a traceback to each.
 """
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
@@ -22,15 +23,18 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from secondunit.daemon.http.transport.problems import MALFORMED, UNEXPECTED, problem
+from secondunit.daemon.http.transport.bounded_log import BoundedLog
+from secondunit.daemon.http.transport.problems import MALFORMED, NO_ROOM, TOO_SLOW, UNEXPECTED, as_sent, problem
+from secondunit.daemon.http.transport.reaper import Look, Phase, Reaper
 from secondunit.daemon.monitoring.http_requests import RequestMalformed
 from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Sink, unheard
 
 READ_OF_A_REFUSED_BODY = 256 * 1024
-LINES_AT_ONCE, LINES_A_SECOND = 30, 1.0
 EXPECTATION = web.RequestKey("expectation", str)
 FAULT = web.RequestKey("fault", str)
+TURNED_AWAY = as_sent(NO_ROOM, "this daemon, or your address, has as many connections as it may have; come back soon")
+LATE = as_sent(TOO_SLOW, "the request did not come on for too long")
 
 log = structlog.get_logger(__name__)
 
@@ -48,37 +52,85 @@ OTHERWISE = "head", "its head is none of HTTP/1.1, or its body is not framed as 
 
 
 class MalformedRequests:
-    """Tells of requests that are none: each as a fact, and by a line; in a flood a line a second, with their number."""
+    """Tells of requests that are none: each as a fact, and by a line of a log that is bounded."""
 
     def __init__(self, clock: Clock, emit: Sink = unheard) -> None:
-        self._clock = clock
         self._emit = emit
-        self._lines = float(LINES_AT_ONCE)
-        self._asked_at = clock.monotonic()
-        self._untold = 0
+        self._log = BoundedLog("http.malformed", "refused a request", clock)
 
     def tell(self, kind: str, why: str) -> None:
         """One more."""
         self._emit(RequestMalformed(kind))
-        self._untold += 1
-        now = self._clock.monotonic()
-        self._lines = min(self._lines + (now - self._asked_at) * LINES_A_SECOND, LINES_AT_ONCE)
-        self._asked_at = now
-        if self._lines >= 1:
-            others = f", and {self._untold - 1} others since the line before" if self._untold > 1 else ""
-            log.warning("http.malformed", message=f"refused a request: {why}{others}", number=self._untold)
-            self._lines, self._untold = self._lines - 1, 0
+        self._log.tell(why)
 
 
 class Connection(web.RequestHandler):
-    """One connection."""
+    """One connection, which the reaper of its listener holds or has turned away."""
 
-    __slots__ = ("_malformed", "_room")
+    __slots__ = ("_head_of", "_line", "_malformed", "_reaper", "_received", "_room", "key")
 
-    def __init__(self, manager: web.Server, malformed: MalformedRequests, **options: Any) -> None:
+    def __init__(self, manager: web.Server, malformed: MalformedRequests, reaper: Reaper, **options: Any) -> None:
         super().__init__(manager, **options)
+        self.key = ""
         self._malformed = malformed
+        self._reaper = reaper
         self._room: int | None = None
+        self._received = 0
+        self._head_of = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Serve it, or say that there is no room; what it sends is not parsed then."""
+        self._line = cast(asyncio.Transport, transport)  # aiohttp forgets its own before the last byte has gone
+        if self._reaper.admit(self, _peer(self._line)):
+            super().connection_made(transport)
+            return
+        self._force_close = True
+        if self._reaper.turn_away(self):
+            self._line.write(TURNED_AWAY)
+            self._line.write_eof()
+        else:
+            self._line.abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """It is no more."""
+        self._reaper.left(self)
+        super().connection_lost(exc)
+
+    def belongs_to(self, key: str) -> bool:
+        """Count it as this key's; whether that one may have another."""
+        if self.key != key and not self._reaper.claim(self, key):
+            self.close()
+            return False
+        self.key = key
+        return True
+
+    def look(self) -> Look:
+        """What it waits for: a glance at what aiohttp keeps anyway."""
+        if unsent := self._line.get_write_buffer_size():
+            return Look(Phase.READER, unsent)
+        request = self._current_request
+        if request is not None:
+            ours = request.content.is_eof() or EXPECTATION in request or self._reading_paused or self._buffer_paused
+            return Look(Phase.WORKING) if ours else Look(Phase.BODY, self._received)
+        if self._waiter is None or self._messages:
+            return Look(Phase.WORKING)
+        number = self._request_count
+        return Look(Phase.HEAD if number in (0, self._head_of) else Phase.IDLE, number)
+
+    def cut(self, phase: Phase) -> None:
+        """End it; a client that was about to ask is told why."""
+        request = self._current_request
+        if phase is Phase.READER or (request is not None and request.writer.output_size > 0):
+            self.drop()
+            return
+        if phase in (Phase.HEAD, Phase.BODY) and self._received:
+            self._line.write(LATE)
+        self.force_close()
+
+    def drop(self) -> None:
+        """End it, with what was not yet taken."""
+        self.force_close()
+        self._line.abort()
 
     def take_no_more(self) -> None:
         """The request is answered, its body unread: hear out a client that is about done, and no other."""
@@ -91,9 +143,14 @@ class Connection(web.RequestHandler):
             if self._room < 0:
                 self.force_close()
                 return
+        self._received += 1
         waiting = self._current_request
         super().data_received(data)
-        if waiting is None or waiting.content.is_eof() or not self._messages:
+        if waiting is None:
+            if self._waiter is not None and not self._messages:
+                self._head_of = self._request_count  # of those that are whole: the next one has begun
+            return
+        if waiting.content.is_eof() or not self._messages:
             return
         fault = self._messages[-1][0]
         if isinstance(fault, RawRequestMessage):
@@ -135,16 +192,17 @@ class Connection(web.RequestHandler):
 class HttpServer(web.Server):
     """Makes a connection of each client's, and a request of each head, judged as far as its form goes."""
 
-    def __init__(self, inner: web.Server, malformed: MalformedRequests, **options: Any) -> None:
+    def __init__(self, inner: web.Server, malformed: MalformedRequests, reaper: Reaper, **options: Any) -> None:
         super().__init__(inner.request_handler, **options)
         self.request_factory = self._request
         self._inner_factory = inner.request_factory
         self._malformed = malformed
+        self._reaper = reaper
         self._options = {name: value for name, value in options.items() if name != "handler_cancellation"}
 
     def __call__(self) -> web.RequestHandler:
         """One more connection."""
-        return Connection(self, self._malformed, loop=self._loop, **self._options)
+        return Connection(self, self._malformed, self._reaper, loop=self._loop, **self._options)
 
     def _request(
         self,
@@ -176,16 +234,19 @@ class HttpServer(web.Server):
 
 
 class HttpRunner(web.AppRunner):
-    """Serves an application on such connections; `clock` and `emit` are for what is no request."""
+    """Serves an application on connections that `reaper` holds; `clock` and `emit` are for what is no request."""
 
-    __slots__ = ("_malformed",)
+    __slots__ = ("_malformed", "reaper")
 
-    def __init__(self, app: web.Application, clock: Clock, emit: Sink = unheard, **options: Any) -> None:
+    def __init__(
+        self, app: web.Application, reaper: Reaper, clock: Clock, emit: Sink = unheard, **options: Any
+    ) -> None:
         super().__init__(app, auto_decompress=False, **options)
+        self.reaper = reaper
         self._malformed = MalformedRequests(clock, emit)
 
     async def _make_server(self) -> web.Server:
-        return HttpServer(await super()._make_server(), self._malformed, **self._kwargs)
+        return HttpServer(await super()._make_server(), self._malformed, self.reaper, **self._kwargs)
 
 
 def give_up_body(request: web.BaseRequest) -> None:
@@ -200,6 +261,12 @@ async def awaited(request: web.BaseRequest) -> None:
         del request[EXPECTATION]
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0  # the answer itself has not begun
+
+
+def _peer(transport: asyncio.Transport) -> str:
+    """The client's address; a local socket's have none."""
+    name = transport.get_extra_info("peername")
+    return str(name[0]) if isinstance(name, tuple) else ""
 
 
 def _fault(error: BaseException) -> tuple[str, str]:

@@ -7,16 +7,22 @@ readers, and one loop looks after all streams.
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
+from typing import NamedTuple
 
 import structlog
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 
+from secondunit.daemon.http.connection_limits import USUAL, ConnectionLimits
+from secondunit.daemon.http.transport.problems import TooManyStreams
+from secondunit.daemon.monitoring.http_requests import ConnectionShed
 from secondunit.queue.errors import Draining, QueueError
 from secondunit.queue.hub import Dropped
+from secondunit.queue.instrumentation import Sink, unheard
 from secondunit.queue.model import Event
 
 MEDIA_TYPE = "text/event-stream"
@@ -96,12 +102,28 @@ class Channel:
             self._life.reschedule(asyncio.get_running_loop().time())
 
 
+class Holder(NamedTuple):
+    """Whose a stream is: a key's or, without one, an address's."""
+
+    name: str
+    has_key: bool
+
+
 class Streams:
     """The streams that are open. Each gets a comment every `heartbeat` seconds; seconds like `send_timeout`."""
 
-    def __init__(self, heartbeat: float, send_timeout: float) -> None:
+    def __init__(
+        self,
+        heartbeat: float,
+        send_timeout: float,
+        limits: ConnectionLimits = USUAL,
+        emit: Sink = unheard,
+    ) -> None:
         self._heartbeat = heartbeat
         self._send_timeout = send_timeout
+        self._limits = limits
+        self._emit = emit
+        self._held: Counter[Holder] = Counter()
         self._open: set[Channel] = set()
         self._over = False
         self.messages = Messages()
@@ -126,7 +148,28 @@ class Streams:
             raise Draining("the daemon is stopping; come back in a moment")
         if request.method == "HEAD" or request.transport is None or request.transport.is_closing():
             return web.Response(headers=HEADERS)
-        response, transport = web.StreamResponse(headers=HEADERS), request.transport
+        with self._place(request[HOLDER]):
+            return await self._run(request, request.transport, feed)
+
+    @contextmanager
+    def _place(self, holder: Holder) -> Iterator[None]:
+        """Room for one more stream, as long as this is open."""
+        most = self._limits.streams_of_key if holder.has_key else self._limits.streams_of_address
+        if self._held[holder] >= most or self._held.total() >= self._limits.streams:
+            self._emit(ConnectionShed("stream"))
+            raise TooManyStreams(f"no more than {most} event streams may be open; close some, or come back later")
+        self._held[holder] += 1
+        try:
+            yield
+        finally:
+            self._held[holder] -= 1
+            if not self._held[holder]:
+                del self._held[holder]
+
+    async def _run(
+        self, request: web.Request, transport: asyncio.Transport, feed: Callable[[Channel], Awaitable[None]]
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers=HEADERS)
         chunked = request.version >= HttpVersion11
         if chunked:
             response.enable_chunked_encoding()
@@ -169,6 +212,7 @@ class Messages:
 
 
 STREAMS = web.AppKey("streams", Streams)
+HOLDER = web.RequestKey("holder of streams", Holder)
 
 
 @lru_cache(maxsize=64)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -73,6 +74,14 @@ class Published(RequestRefused):
     """A keyless daemon was reached through a proxy."""
 
 
+class TooManyConnections(RequestRefused):
+    """A key has as many connections as one may have."""
+
+
+class TooManyStreams(RequestRefused):
+    """A key, or an address without one, has as many event streams as it may have."""
+
+
 class ForeignOrigin(RequestRefused):
     """A page of another site asks a keyless daemon to change something."""
 
@@ -111,6 +120,7 @@ class ProblemType:
     retry_after: int | None = None
 
 
+NO_ROOM = ProblemType(503, "too-many-connections", "Too many connections", retry_after=5)
 PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     NotJson: ProblemType(400, "not-json", "The body is not JSON"),
     BrokenBody: ProblemType(400, "broken-body", "The body can't be read"),
@@ -138,6 +148,8 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     errors.UnknownType: ProblemType(422, "unknown-type", "No such job type"),
     errors.TypeUnavailable: ProblemType(422, "type-unavailable", "This job type can't run here"),
     errors.TypeBroken: ProblemType(500, "type-broken", "The job type's own code failed"),
+    TooManyConnections: NO_ROOM,
+    TooManyStreams: ProblemType(429, "too-many-streams", "Too many event streams", retry_after=30),
     TooMany: ProblemType(429, "too-many-requests", "Too many requests"),
     StorageAway: ProblemType(502, "storage-away", "S3 can't be asked just now", retry_after=10),
     errors.Saturated: ProblemType(503, "saturated", "The queue is full", retry_after=30),
@@ -145,6 +157,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     errors.StoreBroken: ProblemType(503, "store-broken", "The database can't be used", retry_after=10),
     errors.StoreFull: ProblemType(507, "store-full", "The disk is full", retry_after=60),
 }
+TOO_SLOW = ProblemType(408, "too-slow", "The request did not come in time")
 MALFORMED = ProblemType(400, "malformed", "This is no HTTP request")
 UNEXPECTED = ProblemType(500, "internal", "An unexpected error")
 
@@ -185,6 +198,19 @@ def problem(
     if fields:
         content["errors"] = [{"field": field.field, "message": field.message} for field in fields]
     return web.Response(body=encoded(content), status=kind.status, headers=headers, content_type=MEDIA_TYPE)
+
+
+def as_sent(kind: ProblemType, detail: str) -> bytes:
+    """The whole response, the last of its connection, where no request is at hand."""
+    body = encoded({"type": NAMESPACE + kind.word, "title": kind.title, "status": kind.status, "detail": detail})
+    lines = [
+        f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}",
+        f"Content-Type: {MEDIA_TYPE}",
+        f"Content-Length: {len(body)}",
+        *([f"Retry-After: {kind.retry_after}"] if kind.retry_after else []),
+        "Connection: close",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def fields_of(error: Exception) -> Sequence[FieldError]:

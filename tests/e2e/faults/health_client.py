@@ -1,4 +1,4 @@
-"""A client that asks for /health again and again while something else goes on, and knows how long it waited.
+"""A client that asks for /health, or else, again and again while something goes on, and knows how long it waited.
 
 It also knows how much of that it was kept waiting by the machine: for how long its own thread, and that of the daemon
 which fared worst, could have run but had no CPU (run-queue delay: the second figure of /proc/PID/task/TID/schedstat).
@@ -7,11 +7,14 @@ which fared worst, could have run but had no CPU (run-queue delay: the second fi
 import http.client
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import cycle
 from pathlib import Path
 
 LONGEST = 30.0
+Ask = tuple[str, str, str | None, Mapping[str, str]]
+HEALTH: Ask = ("GET", "/health", None, {})
 EVERY = 0.02
 CROWDED = 0.05
 
@@ -22,11 +25,12 @@ class HealthClient:
     `lags` are what of each the machine took, as far as it tells; nothing where no process id is known.
     """
 
-    def __init__(self, port: int, pid: int | None) -> None:
+    def __init__(self, port: int, pid: int | None, asks: Sequence[Ask]) -> None:
         self.waits: list[float] = []
         self.lags: list[float] = []
         self._port = port
         self._pid = pid
+        self._asks = asks
         self._over = threading.Event()
 
     @property
@@ -46,13 +50,16 @@ class HealthClient:
 
     def run(self) -> None:
         """Ask until it is over."""
-        while not self._over.wait(EVERY):
+        for ask in cycle(self._asks):
+            if self._over.wait(EVERY):
+                return
             before, began = self._delays(), time.monotonic()
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=LONGEST)
             try:
-                connection.request("GET", "/health")
-                connection.getresponse().read()
-                self.waits.append(time.monotonic() - began)
+                connection.request(*ask)
+                answer = connection.getresponse()
+                answer.read()
+                self.waits.append(time.monotonic() - began if answer.status < 300 else LONGEST)
             except OSError:
                 self.waits.append(LONGEST)
             finally:
@@ -80,9 +87,9 @@ def _p99(waits: list[float]) -> float:
 
 
 @contextmanager
-def watching(port: int, pid: int | None = None) -> Iterator[HealthClient]:
+def watching(port: int, pid: int | None = None, asks: Sequence[Ask] = (HEALTH,)) -> Iterator[HealthClient]:
     """Such a client at work for as long as this is open."""
-    client = HealthClient(port, pid)
+    client = HealthClient(port, pid, asks)
     thread = threading.Thread(target=client.run)
     thread.start()
     try:

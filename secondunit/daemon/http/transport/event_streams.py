@@ -28,7 +28,7 @@ from secondunit.queue.model import Event
 MEDIA_TYPE = "text/event-stream"
 HEADERS = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 COMMENT = b": still here\n\n"
-WRITE_BUFFER = 32 * 1024
+WRITE_BUFFER, KERNELS_BUFFER = 32 * 1024, 64 * 1024  # the kernel would hold megabytes for each reader
 TURN = 8
 LAST_WORDS = 1.0
 MESSAGES_KEPT = 256
@@ -226,4 +226,5 @@ def _limit(transport: asyncio.Transport, send_timeout: float) -> None:
     transport.set_write_buffer_limits(high=WRITE_BUFFER)
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNELS_BUFFER)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(send_timeout * 1000))

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import inf
 from typing import NamedTuple, Protocol
 
 from secondunit.daemon.http.connection_limits import ConnectionLimits
@@ -22,7 +23,7 @@ from secondunit.queue.instrumentation import Sink, unheard
 EVERY = 1.0
 LINGERING = 1.0
 TURNED_AWAY = 64
-LOOKS_A_TURN = 250
+LOOKS_A_TURN, LOOK_AGAIN = 250, 0.05
 EVICTED = 16  # a part of so many of those there are
 
 
@@ -110,7 +111,7 @@ class Reaper:
         self._turned_away: dict[Held, float] = {}
         self._of_address: dict[str, set[Held]] = {}
         self._of_key: dict[str, set[Held]] = {}
-        self._full: set[str] = set()
+        self._full: dict[str, float] = {}
         self._cut = BoundedLog("http.cut", "cut a connection", clock)
         self._refused = BoundedLog("http.refused", "refused a connection", clock)
 
@@ -188,9 +189,11 @@ class Reaper:
         return None
 
     def _judge(self, held: Held, now: float) -> None:
-        place = self._seen(held, now)
-        phase = place.last.phase
-        if now - place.since < DEADLINES.get(phase, float("inf")):
+        place, look = self._held[held], held.look()
+        if got_on(place.last, look):
+            place.since = now
+        place.last, phase = look, look.phase
+        if now - place.since < DEADLINES.get(phase, inf):
             return
         self._emit(ConnectionShed(SHED[phase]))
         if phase is not Phase.IDLE:
@@ -198,23 +201,16 @@ class Reaper:
         place.since = now  # a last word that nobody takes has its own deadline
         held.cut(phase)
 
-    def _seen(self, held: Held, now: float) -> Place:
-        place, look = self._held[held], held.look()
-        if got_on(place.last, look):
-            place.since = now
-        place.last = look
-        return place
-
     def _make_room(self, scope: str, among: Iterable[Held]) -> bool:
         """End some that only wait: of the address with most connections first, and of those who waited longest."""
-        if scope in self._full:
+        if self._clock.monotonic() - self._full.get(scope, -inf) < LOOK_AGAIN:
             return False
-        now, candidates = self._clock.monotonic(), tuple(among)
+        candidates = tuple(among)
         crowds = Counter({address: len(held) for address, held in self._of_address.items()})
         waiting = [
-            (-crowds[place.address], MAKES_ROOM[place.last.phase], place.since, number)
+            (-crowds[self._held[held].address], MAKES_ROOM[phase], self._held[held].since, number)
             for number, held in enumerate(candidates)
-            if (place := self._seen(held, now)).last.phase in MAKES_ROOM
+            if (phase := held.look().phase) in MAKES_ROOM
         ]
         for *_, number in sorted(waiting)[: max(1, len(candidates) // EVICTED)]:
             self.left(candidates[number])
@@ -222,7 +218,7 @@ class Reaper:
             self._cut.tell(WHY["room"])
             candidates[number].drop()
         if not waiting:
-            self._full.add(scope)
+            self._full[scope] = self._clock.monotonic()
         return bool(waiting)
 
     def _forget_key(self, held: Held, place: Place) -> None:

@@ -155,9 +155,12 @@ async def test_a_keyless_daemon_is_not_reached_through_a_proxy(build: Any, heade
     await keyed.call("GET", "/api/jobs", headers=BEARER | {header: "for=1.2.3.4"})
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://localhost.evil.example", "https://{own}", "own://{own}"]
+)
 async def test_a_foreign_page_can_not_change_anything_on_a_keyless_daemon(build: Any, origin: str) -> None:
     harness = await build(cors_origins=("https://good.example",))
+    origin = origin.format(own=f"{harness.client.host}:{harness.client.port}")
     job_id = await harness.submit()
     await harness.call("POST", "/api/types/idle/pause", status=403, headers={"Origin": origin})
     await harness.call("DELETE", f"/api/jobs/{job_id}", status=403, headers={"Origin": origin})
@@ -243,6 +246,17 @@ async def test_addresses_from_a_proxy_count_only_if_the_proxy_is_trusted(
     await harness.call("GET", "/api/jobs", status=401, headers=first)
     await harness.call("GET", "/api/jobs", status=429 if limited else 401, headers=second)
     await harness.call("GET", "/api/jobs", status=429, headers=forged)
+
+
+@pytest.mark.parametrize(
+    "hop", ["10.9.0.{n}", "127.0.9.{n}", "nobody{n}", "1.2.3.4:{n}", "", "2.2.2.2, 10.9.0.{n}, x{n}"]
+)
+async def test_what_is_written_where_a_proxy_tells_nobody_spends_the_proxys_own_budget(build: Any, hop: str) -> None:
+    proxies = tuple(map(ip_network, ("127.0.0.0/8", "10.9.0.0/16")))
+    harness = await build(api_key=KEY, rate_limit="2/hour", trusted_proxies=proxies)
+    told = [{"X-Forwarded-For": hop.format(n=n)} for n in range(3)]
+    for headers, status in zip([*told, {}], (401, 401, 429, 429), strict=True):
+        await harness.call("GET", "/api/jobs", status=status, headers=headers)
 
 
 async def test_a_budget_is_spent_at_once_and_comes_back_evenly() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from secondunit.daemon.config.settings import PER_TYPE, Settings, Tables, Unread, marked, type_of
+from secondunit.daemon.config.signing_keys import SAFE, signing_key
 from secondunit.daemon.config.sources import installed
 
 NEAR, SUSPECT = 0.84, 0.7
@@ -30,6 +31,8 @@ def oddities(environ: Mapping[str, str], settings: Settings, origins: Mapping[st
     yield from _dotenv(Path(".env"))
     if settings.api_key and len(settings.api_key.get_secret_value()) < SHORT_KEY:
         yield f"API_KEY is short enough to be guessed; {SHORT_KEY} random characters are safe"
+    if settings.callback_secret and len(signing_key(settings.callback_secret.get_secret_value())) < SAFE:
+        yield f"CALLBACK_SECRET is short enough to be guessed; {SAFE} random bytes are safe"
     if settings.processor_mode == "active" and "backend_api_url" not in origins:
         yield f"BACKEND_API_URL is not set: active mode polls {settings.backend_api_url}"
 

@@ -1,7 +1,5 @@
 """Settings schema: every setting with its default and what it allows, frozen once read; `loader` finds the values."""
 
-import base64
-import binascii
 import ipaddress
 import re
 import socket
@@ -21,6 +19,7 @@ from pydantic import (
     SecretStr,
 )
 
+from secondunit.daemon.config import signing_keys
 from secondunit.handlers.tools.deployment.projects import Project, Projects
 from secondunit.handlers.tools.storage.s3.urls import entry_of
 from secondunit.queue.retry import RetryPolicy
@@ -75,22 +74,11 @@ def _queue_url(value: str) -> str:
     return value
 
 
-def _callback_secret(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if text.startswith("whsec_"):
-        try:
-            base64.b64decode(text.removeprefix("whsec_"), validate=True)
-        except binascii.Error:
-            raise ValueError("what follows whsec_ is not base64") from None
-    return value
-
-
 M = TypeVar("M")
 PER_TYPE = ("concurrency", "timeout")
 Words = Annotated[tuple[str, ...], _separated(",")]
 Networks = Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], _separated(",")]
 HttpUrl = Annotated[str, AfterValidator(_http_url), Field(description="an http or https URL without query")]
-SIGNING = "whsec_ and base64, or any text"
 RATE = re.compile(r"off|[1-9]\d{0,8}/(second|minute|hour|day)")
 TYPE_NAME, ORIGIN = re.compile(r"[a-z][a-z0-9_-]{0,63}"), re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*]+")
 TypeName = Annotated[str, _matching(TYPE_NAME.fullmatch)]
@@ -214,7 +202,9 @@ class Settings(BaseModel):
     )
     allow_private_addresses: Networks = Field((), description="networks such as 192.168.0.0/16, comma-separated")
 
-    callback_secret: Annotated[SecretStr, AfterValidator(_callback_secret)] | None = Field(None, description=SIGNING)
+    callback_secret: Annotated[SecretStr, AfterValidator(signing_keys.checked)] | None = Field(
+        None, description=signing_keys.ALLOWED
+    )
     alert_url: Annotated[SecretStr, AfterValidator(_secret_url)] | None = Field(
         None, description="an http or https URL"
     )

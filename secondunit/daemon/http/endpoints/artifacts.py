@@ -6,13 +6,12 @@ from aiohttp.abc import AbstractStreamWriter
 from secondunit.daemon.files.artifacts import JobArtifacts, NoSuchArtifact
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import serialize
-from secondunit.daemon.http.transport.replies import reply
+from secondunit.daemon.http.transport.replies import NO_FRAMES, reply
 from secondunit.handlers.tools.storage.content_types import OTHER, content_type_of
 
 # What came from elsewhere must not become a page of ours, with our origin's rights.
 SAFETY = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Content-Security-Policy": f"default-src 'none'; sandbox; {NO_FRAMES}",
     "Cache-Control": "private, no-cache",
 }
 

@@ -6,7 +6,7 @@ from functools import partial
 from aiohttp import web
 
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.transport.replies import reply
+from secondunit.daemon.http.transport.replies import NO_FRAMES, reply
 
 DOCUMENT = web.AppKey("document", partial[dict[str, object]])
 ASSETS = {
@@ -14,7 +14,10 @@ ASSETS = {
     "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
-POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; script-src 'self'"
+POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    f"form-action 'none'; {NO_FRAMES}"
+)
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

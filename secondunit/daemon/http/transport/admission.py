@@ -78,7 +78,7 @@ class Admission:
         origin = request.headers.get("Origin")
         if origin is None or request.method in SAFE or origin in self._settings.cors_origins:
             return
-        if origin.partition("://")[2] != host:
+        if origin.lower() != f"http://{host}".lower():
             raise ForeignOrigin(f"{origin} may not change anything here; CORS_ORIGINS lists who may")
 
     def _address(self, request: web.Request) -> str:

@@ -4,6 +4,7 @@ aiohttp's own answers repeat what was sent, and its log adds a traceback to each
 """
 
 import asyncio
+from functools import partial
 from typing import Any, cast
 
 import structlog
@@ -26,6 +27,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from secondunit.daemon.http.transport.bounded_log import BoundedLog
 from secondunit.daemon.http.transport.problems import MALFORMED, NO_ROOM, TOO_SLOW, UNEXPECTED, as_sent, problem
 from secondunit.daemon.http.transport.reaper import Look, Phase, Reaper
+from secondunit.daemon.http.transport.replies import SafeRequest
 from secondunit.daemon.monitoring.http_requests import RequestMalformed
 from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Sink, unheard
@@ -195,7 +197,7 @@ class HttpServer(web.Server):
     def __init__(self, inner: web.Server, malformed: MalformedRequests, reaper: Reaper, **options: Any) -> None:
         super().__init__(inner.request_handler, **options)
         self.request_factory = self._request
-        self._inner_factory = inner.request_factory
+        self._inner_factory = partial(inner.request_factory, _cls=SafeRequest)  # type: ignore[call-arg]  # of an app
         self._malformed = malformed
         self._reaper = reaper
         self._options = {name: value for name, value in options.items() if name != "handler_cancellation"}

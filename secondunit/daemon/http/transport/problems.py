@@ -7,7 +7,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from secondunit.daemon.files.artifacts import NoSuchArtifact, StorageAway
-from secondunit.daemon.http.transport.replies import encoded
+from secondunit.daemon.http.transport.replies import SAFE_LINES, encoded
 from secondunit.queue import errors
 from secondunit.queue.errors import FieldError
 
@@ -208,9 +208,9 @@ def as_sent(kind: ProblemType, detail: str) -> bytes:
         f"Content-Type: {MEDIA_TYPE}",
         f"Content-Length: {len(body)}",
         *([f"Retry-After: {kind.retry_after}"] if kind.retry_after else []),
-        "Connection: close",
+        f"Connection: close\r\n{SAFE_LINES}\r\n",
     ]
-    return "\r\n".join([*lines, "", ""]).encode() + body
+    return "\r\n".join(lines).encode() + body
 
 
 def fields_of(error: Exception) -> Sequence[FieldError]:

@@ -14,6 +14,14 @@ COMPRESSED_ON_LOOP = 256 * 1024
 encoded_plain = Encoder().encode  # for what is ours to the last word: faster
 # Not for what callers and jobs wrote: it writes 1e16 where `json` writes 1e+16, and refuses half a surrogate pair.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=to_builtins).encode
+NO_FRAMES = "frame-ancestors 'none'"
+# Of every answer that has none of its own: it is no page, nothing may show it as one, and no link tells where it was.
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": f"default-src 'none'; {NO_FRAMES}",
+}
+SAFE_LINES = "".join(f"{name}: {value}\r\n" for name, value in SAFE_HEADERS.items())
 _WEIGHT = re.compile(r"q=(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")  # RFC 9110, 12.4.2
 
 
@@ -36,6 +44,16 @@ def reply_encoded(content: bytes, status: int = 200, headers: Mapping[str, str] 
         content_type="application/json",
         zlib_executor_size=COMPRESSED_ON_LOOP,
     )
+
+
+class SafeRequest(web.Request):
+    """A request whose answers carry `SAFE_HEADERS`, and don't tell which software serves them."""
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:  # on_response_prepare misses the short way
+        await super()._prepare_hook(response)
+        for name, value in SAFE_HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers.popall("Server", None)
 
 
 def compress(request: web.Request, response: web.StreamResponse) -> None:

@@ -11,11 +11,10 @@ import structlog
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import SERVER_SOFTWARE
 
 from secondunit.daemon.http.transport.connections import FAULT
 from secondunit.daemon.http.transport.problems import MALFORMED, problem
-from secondunit.daemon.http.transport.replies import reply_encoded
+from secondunit.daemon.http.transport.replies import SAFE_LINES, reply_encoded
 
 TRIED_WITH = "3.14.5"
 REASONS = {200: "OK", 201: "Created"}
@@ -61,7 +60,7 @@ def written(request: web.Request, status: int, content: bytes, location: str) ->
     head = (
         f"HTTP/1.1 {status} {REASONS[status]}\r\nLocation: {location}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(content)}\r\nDate: {rfc822_formatted_time()}\r\n"
-        f"Server: {SERVER_SOFTWARE}\r\n\r\n"
+        f"{SAFE_LINES}\r\n"
     )
     return _Written(status, head.encode("ascii") + content)
 

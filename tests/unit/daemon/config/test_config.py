@@ -85,6 +85,18 @@ def test_an_address_that_nobody_could_reach_is_refused_at_the_start(name: str, u
     assert fault.startswith(f"{name}:")
 
 
+@pytest.mark.parametrize("secret", ["x", "7 bytes", "whsec_" + "AAAAAAAAAA=="])
+def test_a_secret_that_is_soon_found_out_signs_nothing(secret: str) -> None:
+    [fault] = faults(CALLBACK_SECRET=secret)
+    assert fault.startswith("CALLBACK_SECRET:") and "8 bytes" in fault and secret not in fault.split()
+
+
+@pytest.mark.parametrize(("secret", "warned"), [("8 bytes!", True), ("whsec_" + "A" * 32, False), ("k" * 24, False)])
+def test_a_short_secret_is_warned_of(secret: str, warned: bool) -> None:
+    warnings = loaded(CALLBACK_SECRET=secret).warnings
+    assert any("CALLBACK_SECRET is short" in warning for warning in warnings) is warned
+
+
 def test_a_fault_of_a_secret_does_not_show_it() -> None:
     told = faults(CALLBACK_SECRET="whsec_!hunter2!", ALERT_URL="ftp://hunter2")
     assert len(told) == 2

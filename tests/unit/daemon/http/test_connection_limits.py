@@ -8,9 +8,9 @@ from secondunit.daemon.http.listeners import http_settings
 
 
 def test_where_descriptors_abound_the_settings_hold() -> None:
-    assert http_settings(Settings(), 65536).connections == USUAL
-    given = Settings(max_connections=100, max_connections_per_address=10, max_streams_per_key=8)
-    limits = http_settings(given, 65536).connections
+    assert http_settings(Settings.model_validate({}), 65536).connections == USUAL
+    given = {"max_connections": 100, "max_connections_per_address": 10, "max_streams_per_key": 8}
+    limits = http_settings(Settings.model_validate(given), 65536).connections
     assert (limits.total, limits.of_address, limits.streams_of_key, limits.streams_of_address) == (100, 10, 8, 2)
 
 

@@ -150,7 +150,8 @@ def judges_statuses(tree: ast.AST) -> bool:
 
 
 def test_one_table_says_what_an_http_status_means() -> None:
-    judging = {file for file, tree in TREES.items() if judges_statuses(tree)}
+    giving = {"daemon/http/transport/problems.py"}  # our own 408
+    judging = {file for file, tree in TREES.items() if judges_statuses(tree)} - giving
     assert judging == {"handlers/tools/http_statuses.py"}, "ask passing() or in_trouble() there"
     assert all(judges_statuses(ast.parse(code)) for code in ("s in (408, 429)", "s >= 500", "s < 500 and s != 429"))
     assert not judges_statuses(ast.parse("MOST = 500"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
+from typing import cast
 
 from aiohttp import web
 
@@ -202,9 +202,10 @@ def problem(
 
 def as_sent(kind: ProblemType, detail: str) -> bytes:
     """The whole response, the last of its connection, where no request is at hand."""
-    body = encoded({"type": NAMESPACE + kind.word, "title": kind.title, "status": kind.status, "detail": detail})
+    answer = problem(kind, detail)
+    body = cast(bytes, answer.body)
     lines = [
-        f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}",
+        f"HTTP/1.1 {kind.status} {answer.reason}",
         f"Content-Type: {MEDIA_TYPE}",
         f"Content-Length: {len(body)}",
         *([f"Retry-After: {kind.retry_after}"] if kind.retry_after else []),

@@ -9,6 +9,7 @@ import pytest
 from secondunit.daemon.config.loader import BadConfig, Config, load, shown
 from secondunit.daemon.config.oddities import unserved
 from secondunit.daemon.config.settings import Database, Settings
+from secondunit.daemon.config.signing_keys import SAFE
 
 NO_FILE = Path("/nonexistent/config.toml")
 
@@ -91,7 +92,7 @@ def test_a_secret_that_is_soon_found_out_signs_nothing(secret: str) -> None:
     assert fault.startswith("CALLBACK_SECRET:") and "8 bytes" in fault and secret not in fault.split()
 
 
-@pytest.mark.parametrize(("secret", "warned"), [("8 bytes!", True), ("whsec_" + "A" * 32, False), ("k" * 24, False)])
+@pytest.mark.parametrize(("secret", "warned"), [("8 bytes!", True), ("whsec_" + "A" * 32, False), ("k" * SAFE, False)])
 def test_a_short_secret_is_warned_of(secret: str, warned: bool) -> None:
     warnings = loaded(CALLBACK_SECRET=secret).warnings
     assert any("CALLBACK_SECRET is short" in warning for warning in warnings) is warned

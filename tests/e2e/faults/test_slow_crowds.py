@@ -30,6 +30,7 @@ class Crowd:
 
     def __init__(self, port: int, size: int, begin: bytes, *, trickle: bool) -> None:
         self.lines: list[socket.socket] = []
+        self.there = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._send, args=(port, size, begin, trickle))
         self._thread.start()
@@ -41,6 +42,7 @@ class Crowd:
                 self.lines.append(line)
                 line.setblocking(False)
                 line.send(begin)
+        self.there.set()
         while trickle and not self._over.wait(1):
             for line in self.lines:
                 with suppress(OSError):
@@ -99,7 +101,8 @@ def test_three_hundred_heads_that_trickle_are_gone_after_ten_seconds(start: Any)
     daemon = start().ready()
     with crowded(daemon, 300, HEAD, trickle=True) as crowd:
         with watching(daemon.port, ASKS) as good:
-            wait(12.5)
+            assert crowd.there.wait(20)
+            wait(12)
         assert good.p99 < NO_WAIT
         assert crowd.held == 0
         assert shed(daemon) == {"head": 300}
@@ -115,11 +118,13 @@ def test_three_hundred_slow_bodies_take_no_place_from_others(start: Any) -> None
 
 def test_three_hundred_idle_clients_take_no_descriptor_that_is_needed(start: Any) -> None:
     daemon = start(under=FEW_DESCRIPTORS).ready()
-    with crowded(daemon, 300, REST) as crowd, watching(daemon.port, ASKS) as good:
-        wait(2)
-        assert crowd.held < 150
-        job = daemon.submit(seconds=0)
-        assert daemon.until(job, "completed")
+    with crowded(daemon, 300, REST) as crowd:
+        assert crowd.there.wait(20)
+        with watching(daemon.port, ASKS) as good:
+            wait(2)
+            assert crowd.held < 150
+            job = daemon.submit(seconds=0)
+            assert daemon.until(job, "completed")
     assert good.p99 < NO_WAIT
     assert shed(daemon)["room"] > 150
 
@@ -137,9 +142,10 @@ def test_bodies_that_stand_still_and_idle_clients_are_gone_at_their_time(start: 
     daemon = start().ready()
     with crowded(daemon, 300, BODY) as bodies, crowded(daemon, 300, REST) as idle:
         with watching(daemon.port, ASKS) as good:
-            wait(28)
+            assert bodies.there.wait(20) and idle.there.wait(20)
+            wait(26)
             assert bodies.held == idle.held == 300
-            wait(6)
+            wait(8)
             assert bodies.held == 0 and idle.held == 300
             wait(49)
             assert idle.held == 0

@@ -97,10 +97,11 @@ def wait(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
+@pytest.mark.long
 def test_three_hundred_heads_that_trickle_are_gone_after_ten_seconds(start: Any) -> None:
     daemon = start().ready()
     with crowded(daemon, 300, HEAD, trickle=True) as crowd:
-        with watching(daemon.port, ASKS) as good:
+        with watching(daemon.port, asks=ASKS) as good:
             assert crowd.there.wait(20)
             wait(12)
         assert good.p99 < NO_WAIT
@@ -108,9 +109,10 @@ def test_three_hundred_heads_that_trickle_are_gone_after_ten_seconds(start: Any)
         assert shed(daemon) == {"head": 300}
 
 
+@pytest.mark.long
 def test_three_hundred_slow_bodies_take_no_place_from_others(start: Any) -> None:
     daemon = start(under=FEW_DESCRIPTORS).ready()
-    with crowded(daemon, 300, BODY, trickle=True) as crowd, watching(daemon.port, ASKS) as good:
+    with crowded(daemon, 300, BODY, trickle=True) as crowd, watching(daemon.port, asks=ASKS) as good:
         wait(2)
         assert crowd.held < 150
     assert good.p99 < NO_WAIT
@@ -120,7 +122,7 @@ def test_three_hundred_idle_clients_take_no_descriptor_that_is_needed(start: Any
     daemon = start(under=FEW_DESCRIPTORS).ready()
     with crowded(daemon, 300, REST) as crowd:
         assert crowd.there.wait(20)
-        with watching(daemon.port, ASKS) as good:
+        with watching(daemon.port, asks=ASKS) as good:
             wait(2)
             assert crowd.held < 150
             job = daemon.submit(seconds=0)
@@ -131,7 +133,7 @@ def test_three_hundred_idle_clients_take_no_descriptor_that_is_needed(start: Any
 
 def test_four_hundred_readers_that_do_not_read_are_bounded_and_hold_up_nobody(start: Any) -> None:
     daemon = start().ready()
-    with crowded(daemon, 400, READER), watching(daemon.port, ASKS) as good:
+    with crowded(daemon, 400, READER), watching(daemon.port, asks=ASKS) as good:
         wait(2.5)
     assert good.p99 < NO_WAIT
     assert shed(daemon) == {"stream": 400 - 256}
@@ -141,7 +143,7 @@ def test_four_hundred_readers_that_do_not_read_are_bounded_and_hold_up_nobody(st
 def test_bodies_that_stand_still_and_idle_clients_are_gone_at_their_time(start: Any) -> None:
     daemon = start().ready()
     with crowded(daemon, 300, BODY) as bodies, crowded(daemon, 300, REST) as idle:
-        with watching(daemon.port, ASKS) as good:
+        with watching(daemon.port, asks=ASKS) as good:
             assert bodies.there.wait(20) and idle.there.wait(20)
             wait(26)
             assert bodies.held == idle.held == 300

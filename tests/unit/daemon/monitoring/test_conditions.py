@@ -1,6 +1,7 @@
 """Conditions: each one known reaches /health, the metric and the alert alike, and says since when and what to do."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -89,6 +90,7 @@ async def geocoder_trouble(watch: Watch) -> None:
     watch.geocoder.trouble, watch.geocoder.refused = "geocoder_down: the geocoder refused us (403)", True
 
 
+FIGURES = re.compile(r"\d+")
 BREAKS: dict[str, Break] = {
     "store_broken": store_broken,
     "log_lost": log_lost,
@@ -146,7 +148,9 @@ async def test_every_condition_reaches_health_the_metric_and_the_alert(watch: Wa
         assert report.status == ("failing" if word == "store_broken" else "degraded")
         assert word in await watch.degraded()
         [alert] = [message for message in watch.taken if message["alert"] == word]
-        assert alert["state"] == "firing" and alert["text"] == f"box-1: {condition.sentence}"
+        assert alert["state"] == "firing"
+        # But for figures: others write to this disk too, and the alert is older.
+        assert FIGURES.sub("N", alert["text"]) == FIGURES.sub("N", f"box-1: {condition.sentence}")
         assert set(watch.told) == {(reason.partition(":")[0], "firing") for reason in report.reasons}
 
 

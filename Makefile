@@ -11,11 +11,11 @@ INSTALL = $(UV) pip install --quiet --python $(BIN)/python --build-constraints r
 # Players and parsers of other people that judge what we publish; they come from npm.
 JUDGES := tests/node/node_modules/.package-lock.json
 
-.PHONY: help setup dev demo test bench soak check format lint types imports tests check-all mutants torture relock clean
+.PHONY: help setup dev demo test bench soak check format lint types imports tests check-all media-report mutants torture relock clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/setup.stamp ## Make .venv with the locked dependencies and the secondunit command
 dev: .venv/dev.stamp ## setup, and what the tests and checks need
@@ -55,6 +55,9 @@ tests: dev $(JUDGES) ## Run every test but those that take minutes
 
 check-all: check mutants ## check, every planted bug, and the tests that take minutes: before a release
 	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST) -m long
+
+media-report: dev $(JUDGES) ## Play and measure what we make of films, and write the tables of docs/media.md
+	MEDIA_REPORT=1 PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest -q -m long tests/media
 
 MINUTES ?= 2
 SEED = $(shell date +%s)

@@ -62,6 +62,7 @@ CLIPS = {
 }
 TESTS = Path(__file__).parents[1]
 NODE = TESTS / "node"
+REPORT = TESTS.parent / "docs" / "media.md"
 CACHE = TESTS.parent / ".cache" / "media"
 
 
@@ -198,13 +199,36 @@ def bunny() -> Path:
 @pytest.fixture(scope="session")
 def node() -> Path:
     """The folder of the node judges, with what they need installed from the lock file."""
-    if not (NODE / "node_modules" / "hls-parser").exists():
+    if not all((NODE / "node_modules" / judge).exists() for judge in ("hls-parser", "shaka-player")):
         argv = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         try:
             subprocess.run(argv, cwd=NODE, check=True, timeout=50, capture_output=True, text=True)
         except (OSError, subprocess.SubprocessError) as error:
             pytest.skip(f"NO INDEPENDENT JUDGE: npm ci failed: {getattr(error, 'stderr', None) or error}")
     return NODE
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """The Chromium that plays what we publish."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("NO BROWSER HAS PLAYED THIS: install chromium")
+    return found
+
+
+@pytest.fixture
+def report() -> Callable[[str, str], None]:
+    """Prints a part of docs/media.md; under `make media-report` it takes the place of what stands there."""
+
+    def write(name: str, text: str) -> None:
+        print(f"\n{text}")
+        if os.environ.get("MEDIA_REPORT"):
+            begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+            before, _, rest = REPORT.read_text().partition(begin)
+            REPORT.write_text(f"{before}{begin}{text}{end}{rest.partition(end)[2]}")
+
+    return write
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A browser plays what the hls job publishes, to the end."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +12,8 @@ pytestmark = [pytest.mark.media, pytest.mark.slow]
 
 
 @pytest.fixture
-def play(node: Path) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def play(node: Path, browser: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Plays a result in Chromium; how that ended."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("NO BROWSER HAS PLAYED THIS: install chromium")
 
     def ending(result: dict[str, Any]) -> dict[str, Any]:
         argv = ["node", str(node / "play.mjs"), browser, str(Path(result["masterPath"]).parent)]

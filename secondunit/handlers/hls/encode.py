@@ -18,6 +18,8 @@ from secondunit.handlers.tools.media.graphs import INPUT, compile_argv, upright
 
 SEGMENT_SUFFIX = {"fmp4": "m4s", "ts": "ts"}
 MUXER_NAME = {"fmp4": "fmp4", "ts": "mpegts"}
+SAMPLE_RATE = 48000
+AAC_PRIMING = 1024  # samples that ffmpeg's encoder puts before the first one
 
 
 def hls_argv(media: Media, url: str, plan: HlsPlan) -> list[str]:
@@ -30,7 +32,9 @@ def hls_argv(media: Media, url: str, plan: HlsPlan) -> list[str]:
     if plan.audio:
         sound = source[str(plan.audio.index)]
         # "async" is a word of Python's.
-        streams.append(sound.filter("aresample", **{"async": 1, "first_pts": 0}))
+        placed = sound.filter("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
+        # The priming takes the place of as many samples, or it would begin before zero: that takes an edit list.
+        streams.append(placed.filter("atrim", start_sample=AAC_PRIMING))
     output = ffmpeg.output(*streams, f"%v/{PLAYLIST}", **_hls_options(plan))
     return compile_argv(media, output, ("-nostats", "-progress", "pipe:1"))
 
@@ -53,6 +57,9 @@ def _hls_options(plan: HlsPlan) -> dict[str, Any]:
         "preset": "veryfast",
         "profile:v": "high",
         "crf": 23,
+        # Pictures that are decoded before their time come late: where no edit list is read (hls.js), where the first
+        # decode time is laid to the start of the sound (Shaka, TS), where negative offsets are taken back (ffmpeg).
+        "bf": 0,
         "sc_threshold": 0,
         "force_key_frames": f"expr:gte(t,n_forced*{KEYFRAME_SECONDS})",
         "map_metadata": -1,
@@ -73,7 +80,7 @@ def _hls_options(plan: HlsPlan) -> dict[str, Any]:
     if plan.video.hdr:
         options |= {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
     if plan.audio:
-        sound = {"c:a": "aac", "profile:a": "aac_low", "b:a": f"{AUDIO_KBITS}k", "ac": 2, "ar": 48000}
+        sound = {"c:a": "aac", "profile:a": "aac_low", "b:a": f"{AUDIO_KBITS}k", "ac": 2, "ar": SAMPLE_RATE}
         options |= sound
     return options
 

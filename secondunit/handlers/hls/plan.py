@@ -27,6 +27,7 @@ CUSTOMARY = (
     Fraction(60),
 )
 UNKNOWN_RATE = Fraction(25)
+SLOWEST = Fraction(2)  # Shaka never begins to play a transport stream of one picture a second
 QUALITY = re.compile(r"[1-9]\d{2,3}p", re.ASCII)
 VARIES, CLOSE = Fraction(2, 100), Fraction(1, 100)
 
@@ -93,13 +94,16 @@ def frame_rate(average: Fraction, nominal: Fraction) -> Rate:
     """The constant rate to encode at.
 
     A steady source keeps its rate, brought to the customary value next to it; one whose average and nominal rates
-    differ by more than 2 % is variable and gets the customary rate nearest to its average.
+    differ by more than 2 % is variable and gets the customary rate nearest to its average. What is too fast or too slow
+    for players is halved or doubled until it fits.
     """
     source = average or (nominal if 1 <= nominal <= 2 * CUSTOMARY[-1] else UNKNOWN_RATE)
     steady = bool(nominal) and abs(source - nominal) <= VARIES * nominal
     value = nominal if steady else source
     while value > CUSTOMARY[-1]:
         value /= 2
+    while value < SLOWEST:
+        value *= 2
     nearest = min(CUSTOMARY, key=lambda rate: abs(rate / value - 1))
     value = nearest if not steady or abs(nearest / value - 1) <= CLOSE else value
     return Rate(value, convert=value != nominal)

@@ -1,0 +1,70 @@
+"""Flash and beep: a film whose beeps begin with a white picture, and how far apart players show and sound them."""
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+BEATS = (1, 3, 6)  # seconds; they can't be mistaken for one another when shifted
+SECONDS = 8
+AT_MOST = 0.040
+PLAYED_WITHIN = 2 * SECONDS
+AT_ONCE = 4  # as in in_step.mjs
+
+
+def make(ffmpeg: str, folder: Path, rate: str) -> Path:
+    """The film at this rate in an MP4 with edit lists, as encoders write it."""
+    path = folder / f"{rate.replace('/', '-')}.mp4"
+    starts = [float(round(second * Fraction(rate)) / Fraction(rate)) for second in BEATS]
+    lit = "+".join(f"between(t\\,{at - 0.001:.4f}\\,{at + 0.199:.4f})" for at in starts)
+    heard = "+".join(f"between(t\\,{at:.4f}\\,{at + 0.1:.4f})" for at in starts)
+    argv = [ffmpeg, "-y", "-v", "error", "-nostdin"]
+    argv += ["-f", "lavfi", "-i", f"color=black:s=320x180:r={rate}:d={SECONDS}"]
+    argv += ["-f", "lavfi", "-i", f"aevalsrc=0.5*sin(2*PI*1000*t)*({heard}):s=48000:d={SECONDS}"]
+    argv += ["-vf", f"drawbox=c=white:t=fill:enable={lit}", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-c:a", "aac"]
+    subprocess.run([*argv, str(path)], check=True, timeout=50)
+    return path
+
+
+def play(node: Path, browser: str, films: Sequence[tuple[str, Path]]) -> Sequence[Mapping[str, Any]]:
+    """What (player, playlist or file) each show in Chromium; those that end without a clear flash are played again."""
+    shows = list(_played(node, browser, films))
+    if unclear := [i for i, show in enumerate(shows) if show["ended"] and apart(show) is None]:
+        for i, show in zip(unclear, _played(node, browser, [films[i] for i in unclear]), strict=True):
+            shows[i] = show
+    return shows
+
+
+def apart(show: Mapping[str, Any]) -> float | None:
+    """Seconds from the beep to the flash.
+
+    A page that is short of time misses pictures: where that may have happened just before a flash, it is no measure.
+    """
+    seldom = 1.5 * show["duration"] / max(show["frames"], 1) if show["duration"] else 0
+    clear = [seen for before, seen in show["flashes"] if seen - before < seldom]
+    near = [flash - beep for flash in clear for beep in show["beeps"] if abs(flash - beep) < BEATS[0]]
+    return median(near) if near else None
+
+
+def faults(show: Mapping[str, Any], duration: float) -> Iterator[str]:
+    """What is wrong with how a player showed something that should last so long."""
+    between = apart(show)
+    if not show["ended"]:
+        yield "did not end"
+    if between is None or abs(between) > AT_MOST:
+        yield f"from beep to flash: {between}"
+    if show["duration"] is None or abs(show["duration"] - duration) > AT_MOST:
+        yield f"lasts {show['duration']} and not {duration}"
+    yield from (error for error in show["errors"] if error.endswith("true"))
+
+
+def _played(node: Path, browser: str, films: Sequence[tuple[str, Path]]) -> Sequence[Mapping[str, Any]]:
+    told = [{"player": player, "file": str(file), "seconds": PLAYED_WITHIN} for player, file in films]
+    argv = ["node", str(node / "in_step.mjs"), browser, json.dumps(told)]
+    limit = 80 + PLAYED_WITHIN * (1 + len(films) // AT_ONCE)
+    said = subprocess.run(argv, check=True, timeout=limit, capture_output=True, text=True)
+    shows: Sequence[Mapping[str, Any]] = json.loads(said.stdout)
+    return shows

@@ -1,0 +1,87 @@
+"""Sound and picture are in step wherever the result of the hls job is played."""
+
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secondunit.handlers.tools.media.ffmpeg import Media
+from tests.media.flash_and_beep import apart, faults, make, play
+
+pytestmark = [pytest.mark.media, pytest.mark.slow]
+RATES = ("1", "5", "12", "24", "25", "30000/1001", "30", "50", "60")
+WAYS = [(segments, player) for segments in ("fmp4", "ts") for player in ("hls.js", "shaka")]
+
+
+@pytest.mark.parametrize("segments", ["fmp4", "ts"])
+async def test_no_reader_needs_to_move_pictures_or_sound(
+    studio: Any, media: Media, tmp_path: Path, segments: str
+) -> None:
+    result = await studio.hls(make(media.ffmpeg, tmp_path, "25"), segmentType=segments)
+    video = Path(result["renditions"][0]["path"]).parent
+    first = []
+    for folder in (video, video.parent / "audio"):
+        packets = read(media, folder / "index.m3u8")
+        assert [packet["pts"] for packet in packets] == [packet["dts"] for packet in packets]
+        first.append(float(packets[0]["pts_time"]))
+        assert all(edits(init.read_bytes()) in ([], [(0, 0)]) for init in folder.glob("init*"))
+    assert first[0] == pytest.approx(first[1], abs=0.001)
+
+
+async def test_a_player_shows_what_it_sounds(
+    studio: Any, media: Media, tmp_path: Path, node: Path, browser: str
+) -> None:
+    wanted = [("1", "fmp4"), ("5", "ts"), ("25", "fmp4"), ("30000/1001", "ts")]
+    results = [
+        await studio.hls(make(media.ffmpeg, tmp_path, rate), to=segments + rate[:2], segmentType=segments)
+        for rate, segments in wanted
+    ]
+    shows = play(node, browser, [("hls.js", Path(result["masterPath"])) for result in results])
+    found = [list(faults(show, result["duration"])) for show, result in zip(shows, results, strict=True)]
+    assert found == [[], [], [], []]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_every_player_shows_what_it_sounds_at_every_rate(
+    studio: Any, media: Media, tmp_path: Path, node: Path, browser: str, report: Callable[[str, str], None]
+) -> None:
+    rows, wrong = [], []
+    for rate in RATES:
+        film = make(media.ffmpeg, tmp_path, rate)
+        results = {way: await studio.hls(film, to=f"{way[0]}-{film.stem}", segmentType=way[0]) for way in WAYS}
+        films = [("none", film), *((player, Path(results[way]["masterPath"])) for way in WAYS for player in way[1:])]
+        shows = play(node, browser, films)
+        rows.append([rate, *(milliseconds(show) for show in shows)])
+        for way, show in zip(WAYS, shows[1:], strict=True):
+            wrong += [f"{rate} {way}: {fault}" for fault in faults(show, results[way]["duration"])]
+    report("in step", table(["frames a second", "the source itself", *(" in ".join(way) for way in WAYS)], rows))
+    assert wrong == []
+
+
+def read(media: Media, playlist: Path) -> Sequence[dict[str, Any]]:
+    """The packets as ffmpeg's demuxer gives them."""
+    argv = [media.ffprobe, "-v", "error", "-show_packets", "-of", "json", str(playlist)]
+    said = subprocess.run(argv, check=True, timeout=30, capture_output=True, text=True)
+    packets: Sequence[dict[str, Any]] = json.loads(said.stdout)["packets"]
+    return packets
+
+
+def milliseconds(show: Any) -> str:
+    between = apart(show)
+    return "none" if between is None else f"{1000 * between:+.0f}{'' if show['ended'] else ', no end'}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """As Markdown."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
+
+
+def edits(init: bytes) -> Sequence[tuple[int, int]]:
+    """The edit list of an init segment: durations and media times (ISO 14496-12, 8.6.6, version 0)."""
+    at = init.find(b"elst")
+    words = [int.from_bytes(init[i : i + 4], "big") for i in range(at + 8, len(init) - 3, 4)] if at >= 0 else [0]
+    return [(words[1 + 3 * i], words[2 + 3 * i]) for i in range(words[0])]

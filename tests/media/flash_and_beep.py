@@ -11,8 +11,8 @@ from typing import Any
 BEATS = (1, 3, 6)  # seconds; they can't be mistaken for one another when shifted
 SECONDS = 8
 AT_MOST = 0.040
-PLAYED_WITHIN = 2 * SECONDS
-AT_ONCE = 4  # as in in_step.mjs
+PLAYED_WITHIN = 3 * SECONDS
+AT_ONCE = 4
 
 
 def make(ffmpeg: str, folder: Path, rate: str) -> Path:
@@ -30,22 +30,24 @@ def make(ffmpeg: str, folder: Path, rate: str) -> Path:
 
 
 def play(node: Path, browser: str, films: Sequence[tuple[str, Path]]) -> Sequence[Mapping[str, Any]]:
-    """What (player, playlist or file) each show in Chromium; those that end without a clear flash are played again."""
-    shows = list(_played(node, browser, films))
-    if unclear := [i for i, show in enumerate(shows) if show["ended"] and apart(show) is None]:
-        for i, show in zip(unclear, _played(node, browser, [films[i] for i in unclear]), strict=True):
+    """What (player, playlist or file) each show in Chromium; what was short of time there is played again, alone."""
+    told = [{"player": player, "file": str(file), "seconds": PLAYED_WITHIN} for player, file in films]
+    shows: list[Mapping[str, Any]] = list(_told(node, browser, told, AT_ONCE))
+    for _ in range(2):
+        again = [i for i, show in enumerate(shows) if not show["ended"] or len(_clear(show)) < 2]
+        for i, show in zip(again, _told(node, browser, [told[i] for i in again], 1), strict=True):
             shows[i] = show
     return shows
 
 
-def apart(show: Mapping[str, Any]) -> float | None:
-    """Seconds from the beep to the flash.
+def scrub(node: Path, browser: str, films: Sequence[tuple[Path, float]]) -> Sequence[Any]:
+    """For each (playlist, moment of an I-frame) when hls.js shows it and how bright (0 to 255) it is."""
+    return _told(node, browser, [{"file": str(file), "moment": moment} for file, moment in films], AT_ONCE)
 
-    A page that is short of time misses pictures: where that may have happened just before a flash, it is no measure.
-    """
-    seldom = 1.5 * show["duration"] / max(show["frames"], 1) if show["duration"] else 0
-    clear = [seen for before, seen in show["flashes"] if seen - before < seldom]
-    near = [flash - beep for flash in clear for beep in show["beeps"] if abs(flash - beep) < BEATS[0]]
+
+def apart(show: Mapping[str, Any]) -> float | None:
+    """Seconds from the beep to the flash."""
+    near = [flash - beep for flash in _clear(show) for beep in show["beeps"] if abs(flash - beep) < BEATS[0]]
     return median(near) if near else None
 
 
@@ -61,10 +63,17 @@ def faults(show: Mapping[str, Any], duration: float) -> Iterator[str]:
     yield from (error for error in show["errors"] if error.endswith("true"))
 
 
-def _played(node: Path, browser: str, films: Sequence[tuple[str, Path]]) -> Sequence[Mapping[str, Any]]:
-    told = [{"player": player, "file": str(file), "seconds": PLAYED_WITHIN} for player, file in films]
-    argv = ["node", str(node / "in_step.mjs"), browser, json.dumps(told)]
-    limit = 80 + PLAYED_WITHIN * (1 + len(films) // AT_ONCE)
+def _clear(show: Mapping[str, Any]) -> Sequence[float]:
+    """The flashes just before which no picture can have been missed, as a page does that is short of time."""
+    seldom = 1.5 * show["duration"] / max(show["frames"], 1) if show["duration"] else 0
+    return [seen for before, seen in show["flashes"] if seen - before < seldom]
+
+
+def _told(node: Path, browser: str, films: Sequence[Mapping[str, Any]], at_once: int) -> Sequence[Any]:
+    if not films:
+        return []
+    argv = ["node", str(node / "in_step.mjs"), browser, json.dumps(films), str(at_once)]
+    limit = 80 + PLAYED_WITHIN * (1 + len(films) // at_once)
     said = subprocess.run(argv, check=True, timeout=limit, capture_output=True, text=True)
-    shows: Sequence[Mapping[str, Any]] = json.loads(said.stdout)
+    shows: Sequence[Any] = json.loads(said.stdout)
     return shows

@@ -1,17 +1,16 @@
 // Plays films with hls.js and Shaka in headless Chromium, served from loopback, and tells when each flash and beep came.
 // Arguments: the browser, and JSON: [{player: "hls.js" | "shaka" | "none", file, seconds}]; prints what each said, in that order.
+// With {moment} in place of seconds: what hls.js shows there as it scrubs. The third argument says how many play at once.
 import { createServer } from "node:http";
 import { createReadStream, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, extname, join, normalize } from "node:path";
+import { dirname, join, normalize } from "node:path";
 import { chromium } from "playwright-core";
 
-const [executablePath, told] = process.argv.slice(2);
+const [executablePath, told, atOnce] = process.argv.slice(2);
 const films = JSON.parse(told);
-const AT_ONCE = 4;
 const library = createRequire(import.meta.url);
 const SCRIPTS = { "/hls.js": "hls.js/dist/hls.js", "/shaka.js": "shaka-player/dist/shaka-player.compiled.js" };
-const TYPES = { ".m3u8": "application/vnd.apple.mpegurl", ".m4s": "video/iso.segment", ".mp4": "video/mp4", ".ts": "video/mp2t" };
 const page = readFileSync(new URL("in_step.html", import.meta.url));
 
 const server = createServer((request, response) => {
@@ -21,9 +20,11 @@ const server = createServer((request, response) => {
   const [, number, ...rest] = normalize(path).split("/");
   try {
     const file = join(dirname(films[number].file), ...rest);
-    response.setHeader("content-length", statSync(file).size);
-    response.setHeader("content-type", TYPES[extname(file)] ?? "application/octet-stream");
-    createReadStream(file).pipe(response);
+    const size = statSync(file).size;
+    const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "") ?? [];
+    const range = { start: Number(from ?? 0), end: to ? Math.min(Number(to), size - 1) : size - 1 };
+    if (from) response.writeHead(206, { "content-range": `bytes ${range.start}-${range.end}/${size}` });
+    createReadStream(file, range).pipe(response);
   } catch {
     response.writeHead(404).end();
   }
@@ -41,9 +42,10 @@ try {
   const tab = await browser.newPage();
   await tab.goto(`http://127.0.0.1:${server.address().port}/`);
   const said = [];
-  for (let first = 0; first < films.length; first += AT_ONCE) {
-    const some = films.slice(first, first + AT_ONCE).map(({ player, file, seconds }, i) => [player, `/${first + i}/${file.split("/").at(-1)}`, seconds]);
-    said.push(...(await tab.evaluate((some) => Promise.all(some.map((film) => window.measure(...film))), some)));
+  for (let first = 0; first < films.length; first += Number(atOnce)) {
+    const some = films.slice(first, first + Number(atOnce)).map((film, i) => ({ ...film, url: `/${first + i}/${film.file.split("/").at(-1)}` }));
+    const show = ({ player, url, seconds, moment }) => (seconds ? window.measure(player, url, seconds) : window.scrub(url, moment));
+    said.push(...(await tab.evaluate(`Promise.all(${JSON.stringify(some)}.map(${show}))`)));
   }
   console.log(JSON.stringify(said));
 } finally {

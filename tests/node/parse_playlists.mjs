@@ -20,12 +20,20 @@ const media = (uri) => {
   };
 };
 const main = HLS.parse(readFileSync(master, "utf8"));
+const [scrubbing, variants] = [true, false].map((only) => main.variants.filter((v) => Boolean(v.isIFrameOnly) === only));
+const frames = (v) => {
+  const list = read(v.uri);
+  const ranges = list.segments.map((s) => ({ uri: join(dirname(v.uri), s.uri), duration: s.duration, ...s.byterange }));
+  const { uri, byterange } = list.segments[0].map;
+  return { resolution: v.resolution, codecs: v.codecs, bandwidth: v.bandwidth, only: list.isIFrame, init: { uri: join(dirname(v.uri), uri), ...byterange }, ranges };
+};
 console.log(
   JSON.stringify({
     isMaster: main.isMasterPlaylist,
     version: main.version,
     independent: main.independentSegments,
-    variants: main.variants.map((v) => ({
+    iframes: scrubbing.map(frames),
+    variants: variants.map((v) => ({
       ...media(v.uri),
       bandwidth: v.bandwidth,
       average: v.averageBandwidth,

@@ -8,8 +8,9 @@ from pydantic import BaseModel, Field, field_validator
 
 from secondunit.handlers.hls import outputs
 from secondunit.handlers.hls.encode import hls_argv
+from secondunit.handlers.hls.iframes import write_iframes
 from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, HlsPlan, plan, quality_fault
-from secondunit.handlers.hls.playlists import Playlist, Unfinished, Variant, master, read, variants
+from secondunit.handlers.hls.playlists import VERSION, Playlist, Unfinished, Variant, master, read, variants
 from secondunit.handlers.hls.verify import verify
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.ffmpeg import Media, failure, limits, require, url
@@ -116,15 +117,17 @@ def _finish(name: str, info: MediaInfo, todo: HlsPlan, staged: StagedFolder) -> 
     try:
         videos = [read(folder, rendition.name) for rendition in todo.renditions]
         sound = read(folder, AUDIO_NAME) if todo.audio else None
+        frames = write_iframes(folder, videos, VERSION[todo.segment_type])
     except Unfinished as error:
         if error.nothing:
             raise Deterministic(f"nothing in {name} could be decoded: {error}", type="unreadable") from None
         raise Transient(f"the encode of {name} is incomplete: {error}", type="incomplete_output") from None
     warnings = verify(name, info, videos, sound)
     lines = variants(todo, videos, sound)
-    text = master(todo, lines, staged.inner)
+    text = master(todo, lines, frames, staged.inner)
     (staged.path / MASTER).write_text(text)
-    return _result(lines, staged.inner, [*videos, *([sound] if sound else [])], len(text), warnings)
+    beside = len(text) + sum(playlist.size for playlist in frames.values())
+    return _result(lines, staged.inner, [*videos, *([sound] if sound else [])], beside, warnings)
 
 
 def _result(

@@ -10,7 +10,7 @@ from typing import Literal
 from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
 
 SegmentType = Literal["fmp4", "ts"]
-PLAYLIST = "index.m3u8"
+PLAYLIST, IFRAMES = "index.m3u8", "iframes.m3u8"
 SEGMENT_SECONDS, KEYFRAME_SECONDS = 6, 2
 AUDIO_GROUP, AUDIO_NAME, AUDIO_KBITS = "aud", "audio", 128
 NEAR_NATIVE = Fraction(9, 10)

@@ -1,13 +1,13 @@
 """HLS playlists (RFC 8216): media playlists and their segments are read, the master playlist is written."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
-from secondunit.handlers.hls.plan import AUDIO_GROUP, AUDIO_NAME, PLAYLIST, HlsPlan, Rendition
+from secondunit.handlers.hls.plan import AUDIO_GROUP, AUDIO_NAME, IFRAMES, PLAYLIST, HlsPlan, Rendition
 
 AAC_LC = "mp4a.40.2"
 VERSION = {"fmp4": 7, "ts": 6}
@@ -42,6 +42,7 @@ class Playlist:
     segments: tuple[MediaSegment, ...]
     codecs: str
     size: int
+    init: str | None = None
 
     @property
     def duration(self) -> float:
@@ -100,7 +101,7 @@ def read(folder: Path, name: str) -> Playlist:
     with (home / head).open("rb") as file:
         codecs = AAC_LC if name == AUDIO_NAME else avc_codec(file.read(HEAD))
     size = sum(segment.size for segment in segments) + (home / PLAYLIST).stat().st_size
-    return Playlist(name, segments, codecs, size + (_size(home / init) if init else 0))
+    return Playlist(name, segments, codecs, size + (_size(home / init) if init else 0), init)
 
 
 def avc_codec(data: bytes) -> str:
@@ -122,7 +123,7 @@ def variants(plan: HlsPlan, videos: Sequence[Playlist], sound: Playlist | None) 
     return tuple(sorted(lines, key=lambda line: (line.bandwidth, line.rendition.height), reverse=True))
 
 
-def master(plan: HlsPlan, lines: Sequence[Variant], inner: str = "") -> str:
+def master(plan: HlsPlan, lines: Sequence[Variant], iframes: Mapping[str, Playlist], inner: str = "") -> str:
     """The text of the master playlist (RFC 8216, 4.3.4), from which the others lie at `inner`."""
     text = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION[plan.segment_type]}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     if plan.audio:
@@ -132,12 +133,17 @@ def master(plan: HlsPlan, lines: Sequence[Variant], inner: str = "") -> str:
         )
     audio = f',AUDIO="{AUDIO_GROUP}"' if plan.audio else ""
     for line in lines:
-        size = f"{line.rendition.width}x{line.rendition.height}"
         text.append(
-            f"#EXT-X-STREAM-INF:BANDWIDTH={line.bandwidth},AVERAGE-BANDWIDTH={line.average},RESOLUTION={size},"
+            f"#EXT-X-STREAM-INF:BANDWIDTH={line.bandwidth},AVERAGE-BANDWIDTH={line.average},RESOLUTION={_size_of(line)},"
             f'FRAME-RATE={_decimal(plan.rate.value)},CODECS="{line.codecs}"{audio},CLOSED-CAPTIONS=NONE'
         )
         text.append(f"{inner}{line.rendition.name}/{PLAYLIST}")
+    for line in lines:
+        frames = iframes[line.rendition.name]
+        text.append(
+            f"#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={ceil(frames.peak)},AVERAGE-BANDWIDTH={ceil(frames.average)},"
+            f'RESOLUTION={_size_of(line)},CODECS="{frames.codecs}",URI="{inner}{line.rendition.name}/{IFRAMES}"'
+        )
     return "\n".join(text) + "\n"
 
 
@@ -160,6 +166,10 @@ def _size(path: Path) -> int:
     if size == 0:
         raise Unfinished(f"{path.parent.name}/{path.name} is empty")
     return size
+
+
+def _size_of(line: Variant) -> str:
+    return f"{line.rendition.width}x{line.rendition.height}"
 
 
 def _decimal(rate: Fraction) -> str:

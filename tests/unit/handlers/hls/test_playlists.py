@@ -81,7 +81,8 @@ def test_the_master_describes_measured_renditions_largest_first() -> None:
     sound = playlist((6, 96000), name="audio", codecs="mp4a.40.2")
     small = playlist((6, 300_000), name="480p", codecs="avc1.64001e")
     lines = variants(plan, [small, playlist((6, 750_000), (2, 200_000))], sound)
-    assert master(plan, lines) == (
+    frames = {name: playlist((2, 5000), (2, 2500), name=name) for name in ("720p", "480p")}
+    assert master(plan, lines, frames) == (
         "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n"
         '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="aud",NAME="audio",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2",'
         'URI="audio/index.m3u8"\n'
@@ -89,6 +90,10 @@ def test_the_master_describes_measured_renditions_largest_first() -> None:
         'CODECS="avc1.64001f,mp4a.40.2",AUDIO="aud",CLOSED-CAPTIONS=NONE\n720p/index.m3u8\n'
         "#EXT-X-STREAM-INF:BANDWIDTH=528000,AVERAGE-BANDWIDTH=528000,RESOLUTION=854x480,FRAME-RATE=29.970,"
         'CODECS="avc1.64001e,mp4a.40.2",AUDIO="aud",CLOSED-CAPTIONS=NONE\n480p/index.m3u8\n'
+        "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=20000,AVERAGE-BANDWIDTH=15000,RESOLUTION=1280x720,"
+        'CODECS="avc1.64001f",URI="720p/iframes.m3u8"\n'
+        "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=20000,AVERAGE-BANDWIDTH=15000,RESOLUTION=854x480,"
+        'CODECS="avc1.64001f",URI="480p/iframes.m3u8"\n'
     )
 
 

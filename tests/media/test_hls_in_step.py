@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,14 @@ async def test_no_reader_needs_to_move_pictures_or_sound(
 async def test_a_player_shows_what_it_sounds(
     studio: Any, media: Media, tmp_path: Path, node: Path, browser: str
 ) -> None:
-    wanted = [("1", "fmp4"), ("5", "ts"), ("25", "fmp4"), ("30000/1001", "ts")]
+    wanted = [("1", "fmp4"), ("25", "fmp4"), ("30000/1001", "ts")]
     results = [
         await studio.hls(make(media.ffmpeg, tmp_path, rate), to=segments + rate[:2], segmentType=segments)
         for rate, segments in wanted
     ]
     shows = play(node, browser, [("hls.js", Path(result["masterPath"])) for result in results])
     found = [list(faults(show, result["duration"])) for show, result in zip(shows, results, strict=True)]
-    assert found == [[], [], [], []]
+    assert found == [[], [], []]
 
 
 @pytest.mark.long
@@ -60,8 +61,11 @@ async def test_every_player_shows_what_it_sounds_at_every_rate(
             lasts += [result["duration"]] * len(PLAYERS)
     shows = play(node, browser, films)
     wide = 1 + 2 * len(PLAYERS)
-    rows = [[rate, *map(milliseconds, shows[i * wide : (i + 1) * wide])] for i, rate in enumerate(RATES)]
-    ways = [f"{segments} in {player}" for segments in ("fmp4", "TS") for player in PLAYERS]
+    rows = [
+        [f"{float(Fraction(rate)):.4g}", *map(milliseconds, shows[i * wide : (i + 1) * wide])]
+        for i, rate in enumerate(RATES)
+    ]
+    ways = [f"{segments} in {player}" for segments in ("fMP4", "TS") for player in ("hls.js", "Shaka")]
     report("in step", table(["frames a second", "the source itself", *ways], rows))
     wrong = [list(faults(show, seconds)) for show, seconds in zip(shows, lasts, strict=True)]
     assert {str(films[i]): fault for i, fault in enumerate(wrong) if fault} == {}
@@ -77,7 +81,7 @@ def read(media: Media, playlist: Path) -> Sequence[dict[str, Any]]:
 
 def milliseconds(show: Any) -> str:
     between = apart(show)
-    return "none" if between is None else f"{1000 * between:+.0f}{'' if show['ended'] else ', no end'}"
+    return "none" if between is None else f"{round(1000 * between)}{'' if show['ended'] else ', no end'}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Coroutine, Iterator
 from datetime import timedelta
 from typing import Any
 
+from secondunit.daemon.files.replaced_files import forget_replaced
 from secondunit.daemon.monitoring.alerts import AlertHook
 from secondunit.daemon.process.lifecycle import Systemd, watch
 from secondunit.daemon.wiring.components import Components, World
@@ -33,6 +34,7 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
     yield components.disk.run()
     yield components.media.run()
     yield components.uploads.run(components.queue)
+    yield forget_replaced(settings.roots, clock)
     yield components.partial_retrier.run(components.queue)
     yield watch(alive, world.emit, systemd)
     if components.poller:

@@ -25,6 +25,7 @@ class Destination:
 
     def __init__(self, held: ExitStack, opener: Opener, root: int, place: RootedPath) -> None:
         self.path = place.path
+        self.names = place.names
         self.name = place.names[-1]
         self.folder = open_folder(opener, root, place.names[:-1], PUBLIC_FOLDER)
         held.callback(os.close, self.folder)

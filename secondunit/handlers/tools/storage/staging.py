@@ -20,6 +20,7 @@ from secondunit.handlers.tools.storage.destination import (
     open_folder,
     write_manifest,
 )
+from secondunit.handlers.tools.storage.replaced import keep_replaced
 from secondunit.handlers.tools.storage.roots import STAGING
 from secondunit.handlers.tools.storage.safe_open import Opener
 from secondunit.queue.outcome import Deterministic
@@ -58,6 +59,7 @@ class StagingFolder:
     def publish_folder(self, manifest: Mapping[str, object], destination: Destination) -> None:
         """Put this stage itself at its destination, in the place of nothing, an empty folder, or one that we made."""
         write_manifest(self.folder, manifest)
+        keep_replaced(self._opener, self._staging, self.folder, manifest, destination)
         _finish_tree(self.folder)
         destination.refuse_foreign()
         try:

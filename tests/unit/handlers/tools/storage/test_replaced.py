@@ -1,0 +1,103 @@
+"""What a new folder no longer has stays readable for a while, and then goes, whatever happens in between."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.handlers.tools.storage.replaced import sweep_replaced
+from secondunit.testing.handler_kit import FakeContext
+
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "media").mkdir()
+    return tmp_path / "media"
+
+
+@pytest.fixture
+def files(root: Path) -> Iterator[LocalFiles]:
+    files = LocalFiles([root])
+    yield files
+    files.close()
+
+
+@pytest.fixture
+async def ctx(tmp_path: Path) -> FakeContext:
+    return await FakeContext.open(tmp_path, job_id="job_1", epoch=7)
+
+
+async def publish(files: LocalFiles, film: Path, ctx: FakeContext, **contents: str) -> None:
+    async with files.folder(str(film), ctx) as staged:
+        for name, content in contents.items():
+            path = staged.path / name.replace("_", "/")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(content)
+        await staged.publish({"files": {name.replace("_", "/"): len(text) for name, text in contents.items()}})
+
+
+def standing(film: Path) -> Any:
+    found = {str(path.relative_to(film)): path.read_text() for path in film.rglob("*") if path.is_file()}
+    del found["manifest.json"]
+    return found
+
+
+async def test_the_files_of_an_old_rung_stay_beside_the_new_ones_until_they_are_swept(
+    files: LocalFiles, root: Path, ctx: FakeContext
+) -> None:
+    film = root / "film"
+    await publish(files, film, ctx, master="1", **{"480p_0": "old", "720p_0": "old"})
+    await publish(files, film, ctx, master="2", **{"720p_0": "new"})
+    assert standing(film) == {"master": "2", "480p/0": "old", "720p/0": "new"}
+    await asyncio.to_thread(sweep_replaced, [root], datetime.now(UTC) - timedelta(minutes=1))
+    assert "480p/0" in standing(film)
+    await asyncio.to_thread(sweep_replaced, [root, root / "gone"], LATER)
+    assert standing(film) == {"master": "2", "720p/0": "new"}
+    assert [path.name for path in film.iterdir() if path.is_dir()] == ["720p"]
+    assert list((root / ".secondunit" / "replaced").iterdir()) == []
+
+
+async def test_a_rung_that_came_back_is_not_swept(files: LocalFiles, root: Path, ctx: FakeContext) -> None:
+    for rungs in ({"480p_0": "1"}, {"720p_0": "2"}, {"480p_0": "3", "720p_0": "3"}):
+        await publish(files, root / "film", ctx, **rungs)
+    await asyncio.to_thread(sweep_replaced, [root], LATER)
+    assert standing(root / "film") == {"480p/0": "3", "720p/0": "3"}
+
+
+async def test_what_was_replaced_twice_is_kept_from_the_last_time_on(
+    files: LocalFiles, root: Path, ctx: FakeContext
+) -> None:
+    film = root / "film"
+    await publish(files, film, ctx, first="1")
+    await publish(files, film, ctx, second="2")
+    [note] = (root / ".secondunit" / "replaced").iterdir()
+    os.utime(note, (1, 1))
+    await publish(files, film, ctx, third="3")
+    await asyncio.to_thread(sweep_replaced, [root], datetime.now(UTC) - timedelta(minutes=1))
+    assert standing(film) == {"first": "1", "second": "2", "third": "3"}
+    await asyncio.to_thread(sweep_replaced, [root], LATER)
+    assert standing(film) == {"third": "3"}
+
+
+@pytest.mark.parametrize("change", ["ours no longer", "gone", "a link"])
+async def test_nothing_of_others_is_swept(files: LocalFiles, root: Path, ctx: FakeContext, change: str) -> None:
+    film, aside = root / "film", root / "aside"
+    await publish(files, film, ctx, old="1")
+    await publish(files, film, ctx, new="2")
+    match change:
+        case "ours no longer":
+            (film / "manifest.json").unlink()
+        case "gone":
+            film.rename(aside)
+        case _:
+            film.rename(aside)
+            film.symlink_to(aside)
+    await asyncio.to_thread(sweep_replaced, [root], LATER)
+    assert (aside if aside.exists() else film).joinpath("old").read_text() == "1"

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 BEATS = (1, 3, 6)  # seconds; they can't be mistaken for one another when shifted
-SECONDS = 8
+SECONDS = 7
 AT_MOST = 0.040
 PLAYED_WITHIN = 3 * SECONDS
 AT_ONCE = 4
@@ -30,11 +30,11 @@ def make(ffmpeg: str, folder: Path, rate: str) -> Path:
 
 
 def play(node: Path, browser: str, films: Sequence[tuple[str, Path]]) -> Sequence[Mapping[str, Any]]:
-    """What (player, playlist or file) each show in Chromium; what was short of time there is played again, alone."""
+    """What (player, playlist or file) each show in Chromium; what seems wrong is played again, alone."""
     told = [{"player": player, "file": str(file), "seconds": PLAYED_WITHIN} for player, file in films]
     shows: list[Mapping[str, Any]] = list(_told(node, browser, told, AT_ONCE))
     for _ in range(2):
-        again = [i for i, show in enumerate(shows) if not show["ended"] or len(_clear(show)) < 2]
+        again = [i for i, show in enumerate(shows) if not (show["ended"] and _in_step(show))]
         for i, show in zip(again, _told(node, browser, [told[i] for i in again], 1), strict=True):
             shows[i] = show
     return shows
@@ -53,14 +53,18 @@ def apart(show: Mapping[str, Any]) -> float | None:
 
 def faults(show: Mapping[str, Any], duration: float) -> Iterator[str]:
     """What is wrong with how a player showed something that should last so long."""
-    between = apart(show)
     if not show["ended"]:
         yield "did not end"
-    if between is None or abs(between) > AT_MOST:
-        yield f"from beep to flash: {between}"
+    if not _in_step(show):
+        yield f"from beep to flash: {apart(show)}"
     if show["duration"] is None or abs(show["duration"] - duration) > AT_MOST:
         yield f"lasts {show['duration']} and not {duration}"
     yield from (error for error in show["errors"] if error.endswith("true"))
+
+
+def _in_step(show: Mapping[str, Any]) -> bool:
+    between = apart(show)
+    return between is not None and abs(between) <= AT_MOST
 
 
 def _clear(show: Mapping[str, Any]) -> Sequence[float]:

@@ -1,4 +1,9 @@
-"""HLS encoder: the one ffmpeg command that makes the whole ladder."""
+"""HLS encoder: the ffmpeg command that makes the ladder, and the one behind its pipe that lays the sound in place.
+
+Where the sound's format changes within a file, ffmpeg builds its filters anew, and what they have done is forgotten: a
+filter that fills up from zero does so twice. So the first ffmpeg brings the sound to one format, with its timestamps,
+and the second, which sees no change, fills the gaps and encodes.
+"""
 
 from fractions import Fraction
 from typing import Any
@@ -7,6 +12,7 @@ import ffmpeg
 
 from secondunit.handlers.hls.plan import (
     AUDIO_KBITS,
+    AUDIO_NAME,
     KEYFRAME_SECONDS,
     PLAYLIST,
     SEGMENT_SECONDS,
@@ -20,23 +26,37 @@ SEGMENT_SUFFIX = {"fmp4": "m4s", "ts": "ts"}
 MUXER_NAME = {"fmp4": "fmp4", "ts": "mpegts"}
 SAMPLE_RATE = 48000
 AAC_PRIMING = 1024  # samples that ffmpeg's encoder puts before the first one
+OUT_OF_PLACE = 0.03  # seconds; timestamps that are rounded or guessed jitter by 6 ms in the containers we know
+# ffmpeg 5.1 gives the last frame before a change of the sample rate a timestamp in units of the next one: it may lie
+# far ahead, and all that follows would be put behind it. Codecs with longer frames change no rate.
+IN_ORDER = r"aselect=isnan(prev_t)+lt(t-prev_t\,0.25)+gte(samples_n\,sample_rate/10)"
+ONE_FORMAT = f"{IN_ORDER},aresample={SAMPLE_RATE},aformat=sample_fmts=s16:channel_layouts=stereo"
 
 
-def hls_argv(media: Media, url: str, plan: HlsPlan) -> list[str]:
-    """One ffmpeg that decodes once and writes every playlist beneath its working folder."""
+def hls_argv(media: Media, url: str, plan: HlsPlan, sound_to: int | None) -> list[str]:
+    """Decode once, write every video playlist beneath the working folder, and the sound to a descriptor."""
     source = ffmpeg.input(url, **INPUT)
     picture = upright(media, source[str(plan.video.index)], plan.video)
     if plan.rate.convert:
         picture = picture.filter("fps", fps=_fraction(plan.rate.value))
-    streams = _rungs(picture, plan)
-    if plan.audio:
-        sound = source[str(plan.audio.index)]
-        # "async" is a word of Python's.
-        placed = sound.filter("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
-        # The priming takes the place of as many samples, or it would begin before zero: that takes an edit list.
-        streams.append(placed.filter("atrim", start_sample=AAC_PRIMING))
-    output = ffmpeg.output(*streams, f"%v/{PLAYLIST}", **_hls_options(plan))
-    return compile_argv(media, output, ("-nostats", "-progress", "pipe:1"))
+    outputs = [ffmpeg.output(*_rungs(picture, plan), f"%v/{PLAYLIST}", **_video_options(plan))]
+    if plan.audio and sound_to is not None:
+        # A filter graph of its own: that of the pictures is not built anew with it.
+        options = {"af": ONE_FORMAT, "c:a": "pcm_s16le", "format": "nut"}
+        outputs.append(ffmpeg.output(source[str(plan.audio.index)], f"pipe:{sound_to}", **options))
+    return compile_argv(media, ffmpeg.merge_outputs(*outputs), ("-nostats", "-progress", "pipe:1"))
+
+
+def sound_argv(media: Media, sound_from: int, plan: HlsPlan) -> list[str]:
+    """The ffmpeg that writes the playlist of the sound: from the film's beginning on, silent where there is none."""
+    # copyts: a sound that begins late is not moved to the beginning. "async" is a word of Python's.
+    source = ffmpeg.input(f"pipe:{sound_from}", protocol_whitelist="pipe", format_whitelist="nut", copyts=None)
+    placed = source["0"].filter("aresample", **{"async": 1, "min_hard_comp": OUT_OF_PLACE, "first_pts": 0})
+    # The priming takes the place of as many samples, or it would begin before zero: that takes an edit list.
+    placed = placed.filter("atrim", start_sample=AAC_PRIMING)
+    options = {"c:a": "aac", "profile:a": "aac_low", "b:a": f"{AUDIO_KBITS}k", "ac": 2, "ar": SAMPLE_RATE}
+    options |= _hls_options(plan, f"a:0,name:{AUDIO_NAME}")
+    return compile_argv(media, ffmpeg.output(placed, f"%v/{PLAYLIST}", **options), ("-nostats",))
 
 
 def _rungs(picture: Any, plan: HlsPlan) -> list[Any]:
@@ -51,7 +71,7 @@ def _rungs(picture: Any, plan: HlsPlan) -> list[Any]:
     ]
 
 
-def _hls_options(plan: HlsPlan) -> dict[str, Any]:
+def _video_options(plan: HlsPlan) -> dict[str, Any]:
     options: dict[str, Any] = {
         "c:v": "libx264",
         "preset": "veryfast",
@@ -62,6 +82,17 @@ def _hls_options(plan: HlsPlan) -> dict[str, Any]:
         "bf": 0,
         "sc_threshold": 0,
         "force_key_frames": f"expr:gte(t,n_forced*{KEYFRAME_SECONDS})",
+    }
+    options |= _hls_options(plan, variant_map(plan))
+    for i, rung in enumerate(plan.renditions):
+        options |= {f"maxrate:v:{i}": f"{rung.maxrate}k", f"bufsize:v:{i}": f"{2 * rung.maxrate}k"}
+    if plan.video.hdr:
+        options |= {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
+    return options
+
+
+def _hls_options(plan: HlsPlan, variants: str) -> dict[str, Any]:
+    return {
         "map_metadata": -1,
         "map_chapters": -1,
         "max_muxing_queue_size": 4096,
@@ -71,18 +102,10 @@ def _hls_options(plan: HlsPlan) -> dict[str, Any]:
         "hls_flags": "independent_segments",
         "hls_segment_type": MUXER_NAME[plan.segment_type],
         "hls_segment_filename": f"%v/%05d.{SEGMENT_SUFFIX[plan.segment_type]}",
-        "var_stream_map": variant_map(plan),
+        "var_stream_map": variants,
         "sn": None,
         "dn": None,
     }
-    for i, rung in enumerate(plan.renditions):
-        options |= {f"maxrate:v:{i}": f"{rung.maxrate}k", f"bufsize:v:{i}": f"{2 * rung.maxrate}k"}
-    if plan.video.hdr:
-        options |= {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
-    if plan.audio:
-        sound = {"c:a": "aac", "profile:a": "aac_low", "b:a": f"{AUDIO_KBITS}k", "ac": 2, "ar": SAMPLE_RATE}
-        options |= sound
-    return options
 
 
 def _fraction(value: Fraction) -> str:

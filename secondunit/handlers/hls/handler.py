@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, field_validator
 
 from secondunit.handlers.hls import outputs
-from secondunit.handlers.hls.encode import hls_argv
 from secondunit.handlers.hls.iframes import write_iframes
+from secondunit.handlers.hls.pipeline import Pipeline
 from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, HlsPlan, plan, quality_fault
 from secondunit.handlers.hls.playlists import VERSION, Playlist, Unfinished, Variant, master, read, variants
 from secondunit.handlers.hls.verify import verify
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.media.ffmpeg import Media, failure, limits, require, url
+from secondunit.handlers.tools.media.ffmpeg import Media, limits, require
 from secondunit.handlers.tools.media.probe import MediaInfo, pictures, probe
 from secondunit.handlers.tools.media.progress import follow
 from secondunit.handlers.tools.payload import PAYLOAD
@@ -22,7 +22,8 @@ from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic, Transient
 
-ENCODERS, FILTERS = ("libx264", "aac"), ("scale", "split", "fps", "format", "setsar", "aresample", "atrim", "yadif")
+ENCODERS = ("libx264", "aac", "pcm_s16le")
+FILTERS = ("scale", "split", "fps", "format", "setsar", "aselect", "aresample", "aformat", "atrim", "yadif")
 # Bombs end by these. The slowest real encode (4K at 60 frames a second, tone-mapped, on old cores) takes a fifth of it.
 CPU_A_SECOND, LEAST_CPU, LONGEST_SECONDS = 400, 3600, 24 * 3600
 SLOWEST_BYTES = 20_000  # a second; a file that is larger than its declared length explains is longer than that
@@ -92,17 +93,9 @@ async def _transcode(tools: Tools, ctx: JobContext, payload: HlsPayload) -> Mapp
 async def _encode(
     tools: Tools, ctx: JobContext, media: Media, source: Source, info: MediaInfo, todo: HlsPlan, folder: Path
 ) -> None:
-    finished = await tools.programs.run(
-        hls_argv(media, url(source), todo),
-        cwd=folder,
-        log=ctx.workspace.log,
-        limits=limits(cpu_seconds(info, source.size), LARGEST_SEGMENT),
-        on_line=follow(ctx.progress, None if info.estimated else info.duration),
-        pass_fds=(source.fd,),
-        beat=ctx.beat,
-    )
-    if finished.returncode != 0:
-        raise failure("ffmpeg", finished, source, ctx.attempt)
+    allowed = limits(cpu_seconds(info, source.size), LARGEST_SEGMENT)
+    progress = follow(ctx.progress, None if info.estimated else info.duration)
+    await Pipeline(tools.programs, ctx, media, source, folder, allowed).encode(todo, progress)
 
 
 def cpu_seconds(info: MediaInfo, size: int) -> int:

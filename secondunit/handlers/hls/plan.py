@@ -118,12 +118,8 @@ def maxrate(width: int, height: int, rate: Fraction) -> int:
 
 
 def variant_map(plan: HlsPlan) -> str:
-    """ffmpeg's description of which output stream belongs to which playlist."""
-    group = f",agroup:{AUDIO_GROUP}" if plan.audio else ""
-    variants = [f"v:{i}{group},name:{rendition.name}" for i, rendition in enumerate(plan.renditions)]
-    if plan.audio:
-        variants.append(f"a:0{group},default:yes,name:{AUDIO_NAME}")
-    return " ".join(variants)
+    """ffmpeg's description of which video stream belongs to which playlist."""
+    return " ".join(f"v:{i},name:{rendition.name}" for i, rendition in enumerate(plan.renditions))
 
 
 def _fit(width: Fraction, height: Fraction, rung: int) -> Fraction:

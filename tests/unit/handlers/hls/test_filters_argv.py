@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.hls.encode import hls_argv
+from secondunit.handlers.hls.encode import hls_argv, sound_argv
 from secondunit.handlers.hls.plan import SegmentType, plan
 from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media
 from secondunit.handlers.tools.media.graphs import Shot, frame_argv
@@ -31,7 +31,7 @@ def hls(
     media: Media = ZIMG,
 ) -> list[str]:
     info = MediaInfo("mov", 60.0, False, False, video, audio)
-    return hls_argv(media, "file:/proc/self/fd/9", plan(info, video, qualities, segment_type))
+    return hls_argv(media, "file:/proc/self/fd/9", plan(info, video, qualities, segment_type), 7)
 
 
 def graph(argv: Any) -> Any:
@@ -44,15 +44,27 @@ def test_one_ffmpeg_decodes_once_and_writes_every_playlist() -> None:
         f"{INPUT} -filter_complex "
         "[0:0]split=2[s0][s1];"
         "[s0]scale=1280:720:out_range=tv[s2];[s2]setsar=1[s3];[s3]format=yuv420p[s4];"
-        "[s1]scale=854:480:out_range=tv[s5];[s5]setsar=1[s6];[s6]format=yuv420p[s7];"
-        "[0:1]aresample=48000:async=1:first_pts=0[s8];[s8]atrim=start_sample=1024[s9] "
-        "-map [s4] -map [s7] -map [s9] -f hls -ac 2 -ar 48000 -b:a 128k -bf 0 -bufsize:v:0 5600k -bufsize:v:1 2800k "
-        "-c:a aac -c:v libx264 -crf 23 -dn -force_key_frames expr:gte(t,n_forced*2) -hls_flags independent_segments "
+        "[s1]scale=854:480:out_range=tv[s5];[s5]setsar=1[s6];[s6]format=yuv420p[s7] "
+        "-map [s4] -map [s7] -f hls -bf 0 -bufsize:v:0 5600k -bufsize:v:1 2800k "
+        "-c:v libx264 -crf 23 -dn -force_key_frames expr:gte(t,n_forced*2) -hls_flags independent_segments "
         "-hls_playlist_type vod -hls_segment_filename %v/%05d.m4s -hls_segment_type fmp4 -hls_time 6 "
         "-map_chapters -1 -map_metadata -1 -max_muxing_queue_size 4096 -maxrate:v:0 2800k -maxrate:v:1 1400k "
-        "-preset veryfast -profile:a aac_low -profile:v high -sc_threshold 0 -sn "
-        "-var_stream_map v:0,agroup:aud,name:720p v:1,agroup:aud,name:480p a:0,agroup:aud,default:yes,name:audio "
-        "%v/index.m3u8 -y"
+        "-preset veryfast -profile:v high -sc_threshold 0 -sn -var_stream_map v:0,name:720p v:1,name:480p "
+        "%v/index.m3u8 -map 0:1 -f nut "
+        "-af aselect=isnan(prev_t)+lt(t-prev_t\\,0.25)+gte(samples_n\\,sample_rate/10),aresample=48000,"
+        "aformat=sample_fmts=s16:channel_layouts=stereo -c:a pcm_s16le pipe:7 -y"
+    )
+
+
+def test_the_sound_is_laid_in_its_place_by_a_second_one() -> None:
+    info = MediaInfo("mov", 60.0, False, False, VIDEO, Audio(1, "aac", 6))
+    assert " ".join(sound_argv(ZIMG, 8, plan(info, VIDEO, ["720p"], "ts"))) == (
+        "/x/ffmpeg -hide_banner -nostdin -v warning -max_error_rate 1 -nostats "
+        "-copyts -format_whitelist nut -protocol_whitelist pipe -i pipe:8 "
+        "-filter_complex [0:0]aresample=async=1:first_pts=0:min_hard_comp=0.03[s0];[s0]atrim=start_sample=1024[s1] -map [s1] -f hls "
+        "-ac 2 -ar 48000 -b:a 128k -c:a aac -dn -hls_flags independent_segments -hls_playlist_type vod "
+        "-hls_segment_filename %v/%05d.ts -hls_segment_type mpegts -hls_time 6 -map_chapters -1 -map_metadata -1 "
+        "-max_muxing_queue_size 4096 -profile:a aac_low -sn -var_stream_map a:0,name:audio %v/index.m3u8 -y"
     )
 
 
@@ -61,7 +73,7 @@ def test_a_single_silent_rendition_needs_no_split_and_no_group() -> None:
     assert graph(argv) == "[0:0]scale=1280:720:out_range=tv[s0];[s0]setsar=1[s1];[s1]format=yuv420p[s2]"
     assert argv[argv.index("-var_stream_map") + 1] == "v:0,name:720p"
     assert argv[argv.index("-hls_segment_type") + 1] == "mpegts"
-    assert "-c:a" not in argv and "%v/%05d.ts" in argv
+    assert "-c:a" not in argv and "pipe:7" not in argv and "%v/%05d.ts" in argv
 
 
 def test_interlaced_pictures_of_varying_rate_are_woven_apart_and_made_steady() -> None:

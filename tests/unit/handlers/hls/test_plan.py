@@ -98,13 +98,11 @@ def test_a_size_has_its_rate_and_a_fast_picture_half_as_much_again() -> None:
     assert maxrate(7680, 4320, Fraction(25)) == 14000
 
 
-def test_every_variant_names_its_audio_group() -> None:
+def test_every_rendition_names_its_playlist() -> None:
     video = Video(2, "h264", 640, 360, Fraction(1), 0, Fraction(25), Fraction(25), "yuv420p", "", "", False)
     rungs = ladder(Fraction(640), Fraction(360), [360, 240], Fraction(25))
     plan = HlsPlan(video, Audio(1, "aac", 2), frame_rate(Fraction(25), Fraction(25)), rungs, "fmp4")
-    assert variant_map(plan) == (
-        "v:0,agroup:aud,name:360p v:1,agroup:aud,name:240p a:0,agroup:aud,default:yes,name:audio"
-    )
+    assert variant_map(plan) == "v:0,name:360p v:1,name:240p"
 
 
 @pytest.mark.parametrize("quality", ["720", "72p", "10800p", "720P", "0720p", " 720p", "720p\n", "७२०p"])

@@ -24,6 +24,7 @@ from secondunit.handlers.tools.media.graphs import INPUT, compile_argv, upright
 
 SEGMENT_SUFFIX = {"fmp4": "m4s", "ts": "ts"}
 MUXER_NAME = {"fmp4": "fmp4", "ts": "mpegts"}
+FIGURES = ("-nostats", "-progress", "pipe:1")
 SAMPLE_RATE = 48000
 AAC_PRIMING = 1024  # samples that ffmpeg's encoder puts before the first one
 OUT_OF_PLACE = 0.03  # seconds; timestamps that are rounded or guessed jitter by 6 ms in the containers we know
@@ -44,7 +45,7 @@ def hls_argv(media: Media, url: str, plan: HlsPlan, sound_to: int | None) -> lis
         # A filter graph of its own: that of the pictures is not built anew with it.
         options = {"af": ONE_FORMAT, "c:a": "pcm_s16le", "format": "nut"}
         outputs.append(ffmpeg.output(source[str(plan.audio.index)], f"pipe:{sound_to}", **options))
-    return compile_argv(media, ffmpeg.merge_outputs(*outputs), ("-nostats", "-progress", "pipe:1"))
+    return compile_argv(media, ffmpeg.merge_outputs(*outputs), FIGURES)
 
 
 def sound_argv(media: Media, sound_from: int, plan: HlsPlan) -> list[str]:
@@ -56,7 +57,7 @@ def sound_argv(media: Media, sound_from: int, plan: HlsPlan) -> list[str]:
     placed = placed.filter("atrim", start_sample=AAC_PRIMING)
     options = {"c:a": "aac", "profile:a": "aac_low", "b:a": f"{AUDIO_KBITS}k", "ac": 2, "ar": SAMPLE_RATE}
     options |= _hls_options(plan, f"a:0,name:{AUDIO_NAME}")
-    return compile_argv(media, ffmpeg.output(placed, f"%v/{PLAYLIST}", **options), ("-nostats",))
+    return compile_argv(media, ffmpeg.output(placed, f"%v/{PLAYLIST}", **options), FIGURES)
 
 
 def _rungs(picture: Any, plan: HlsPlan) -> list[Any]:

@@ -9,18 +9,19 @@ from pydantic import BaseModel, Field, field_validator
 from secondunit.handlers.hls import outputs
 from secondunit.handlers.hls.iframes import write_iframes
 from secondunit.handlers.hls.pipeline import Pipeline
-from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, HlsPlan, plan, quality_fault
+from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, plan, quality_fault
 from secondunit.handlers.hls.playlists import VERSION, Playlist, Unfinished, Variant, master, read, variants
-from secondunit.handlers.hls.verify import verify
+from secondunit.handlers.hls.segments import span
+from secondunit.handlers.hls.verify import Material, unfinished, verify
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.media.ffmpeg import Media, limits, require
+from secondunit.handlers.tools.media.ffmpeg import limits, require
+from secondunit.handlers.tools.media.packets import count_packets, heard
 from secondunit.handlers.tools.media.probe import MediaInfo, pictures, probe
 from secondunit.handlers.tools.media.progress import follow
 from secondunit.handlers.tools.payload import PAYLOAD
-from secondunit.handlers.tools.storage.ports import MASTER, Source, StagedFolder
+from secondunit.handlers.tools.storage.ports import MASTER, StagedFolder
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
-from secondunit.queue.outcome import Deterministic, Transient
 
 ENCODERS = ("libx264", "aac", "pcm_s16le")
 FILTERS = ("scale", "split", "fps", "format", "setsar", "aselect", "aresample", "aformat", "atrim", "yadif")
@@ -83,19 +84,18 @@ async def _transcode(tools: Tools, ctx: JobContext, payload: HlsPayload) -> Mapp
         if standing is not None and await _serves(standing, wanted, staged):
             return _placed(standing["result"], staged)
         info = await probe(tools.programs, media, source, ctx)
-        todo = plan(info, pictures(info, source.name), payload.qualities, payload.segment_type)
-        await _encode(tools, ctx, media, source, info, todo, staged.path / staged.inner)
-        result = await in_thread(_finish, source.name, info, todo, staged)
+        video = pictures(info, source.name)
+        packets = await count_packets(tools.programs, tools.python, media, source, info, ctx)
+        info = heard(info, packets)
+        todo = plan(info, video, payload.qualities, payload.segment_type)
+        allowed = limits(cpu_seconds(info, source.size), LARGEST_SEGMENT)
+        pipeline = Pipeline(tools.programs, ctx, media, source, staged.path / staged.inner, allowed)
+        encoded = await pipeline.encode(
+            todo, follow(ctx.progress, packets.until(track.index for track in (info.video, info.audio) if track))
+        )
+        result = await in_thread(_finish, source.name, Material(info, packets, todo, encoded), staged)
         await staged.publish(wanted | {"result": result, "files": await in_thread(_files, staged.path)})
         return _placed(result, staged)
-
-
-async def _encode(
-    tools: Tools, ctx: JobContext, media: Media, source: Source, info: MediaInfo, todo: HlsPlan, folder: Path
-) -> None:
-    allowed = limits(cpu_seconds(info, source.size), LARGEST_SEGMENT)
-    progress = follow(ctx.progress, None if info.estimated else info.duration)
-    await Pipeline(tools.programs, ctx, media, source, folder, allowed).encode(todo, progress)
 
 
 def cpu_seconds(info: MediaInfo, size: int) -> int:
@@ -104,18 +104,20 @@ def cpu_seconds(info: MediaInfo, size: int) -> int:
     return max(LEAST_CPU, round(CPU_A_SECOND * min(seconds, LONGEST_SECONDS)))
 
 
-def _finish(name: str, info: MediaInfo, todo: HlsPlan, staged: StagedFolder) -> dict[str, Any]:
+def _finish(name: str, material: Material, staged: StagedFolder) -> dict[str, Any]:
     """Measure and verify what was written, add the master playlist, and describe it all by relative paths."""
     folder = staged.path / staged.inner
+    todo = material.plan
+    frame = float(1 / todo.rate.value)
     try:
         videos = [read(folder, rendition.name) for rendition in todo.renditions]
+        spans = [span(folder, video, frame) for video in videos]
         sound = read(folder, AUDIO_NAME) if todo.audio else None
+        sound_span = span(folder, sound, 0) if sound else None
         frames = write_iframes(folder, videos, VERSION[todo.segment_type])
     except Unfinished as error:
-        if error.nothing:
-            raise Deterministic(f"nothing in {name} could be decoded: {error}", type="unreadable") from None
-        raise Transient(f"the encode of {name} is incomplete: {error}", type="incomplete_output") from None
-    warnings = verify(name, info, videos, sound)
+        raise unfinished(name, material, error) from None
+    warnings = verify(name, material, videos, spans, sound_span)
     lines = variants(todo, videos, sound)
     text = master(todo, lines, frames, staged.inner)
     (staged.path / MASTER).write_text(text)

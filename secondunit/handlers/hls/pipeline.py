@@ -20,6 +20,31 @@ OnLine = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
+class Encoded:
+    """What the programs say that they encoded: pictures of the largest rendition, and microseconds of sound."""
+
+    frames: int
+    sound: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """Keeps the last figure of a key in ffmpeg's progress."""
+
+    key: str
+    pass_on: OnLine | None = None
+    figure: int = 0
+
+    async def hear(self, line: str) -> None:
+        """One line of progress, which is passed on."""
+        key, _, value = line.strip().partition("=")
+        if key == self.key and value.strip().isdigit():
+            self.figure = int(value)
+        if self.pass_on:
+            await self.pass_on(line)
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """Encodes one source into a folder; each of its programs may have what `limits` say."""
 
@@ -30,30 +55,32 @@ class Pipeline:
     folder: Path
     limits: Limits
 
-    async def encode(self, plan: HlsPlan, progress: OnLine) -> None:
+    async def encode(self, plan: HlsPlan, progress: OnLine) -> Encoded:
         """Write all playlists and segments of the plan; raises what a program's end means for the job."""
+        frames, heard = Tally("frame", progress), Tally("out_time_us")
         if plan.audio is None:
-            pictures = await self._run(hls_argv(self.media, url(self.source), plan, None), progress)
+            pictures = await self._run(hls_argv(self.media, url(self.source), plan, None), frames.hear)
             sound = Finished(0, "")
         else:
-            pictures, sound = await self._both(plan, progress)
+            pictures, sound = await self._both(plan, frames.hear, heard.hear)
         # One ends for want of the other: that one is not to blame.
         if sound.returncode != 0 and (pictures.returncode == 0 or READER_GONE in pictures.stderr):
             raise failures.failure(f"ffmpeg on the sound of {self.source.name}", sound, self.ctx.attempt)
         if pictures.returncode != 0:
             raise failure("ffmpeg", pictures, self.source, self.ctx.attempt)
+        return Encoded(frames.figure, heard.figure)
 
-    async def _both(self, plan: HlsPlan, progress: OnLine) -> tuple[Finished, Finished]:
+    async def _both(self, plan: HlsPlan, on_frames: OnLine, on_sound: OnLine) -> tuple[Finished, Finished]:
         reader, writer = os.pipe2(os.O_CLOEXEC)
         with FileIO(reader, "rb") as out, FileIO(writer, "wb") as into:
             async with TaskGroup() as group:
-                pictures = group.create_task(
-                    self._run(hls_argv(self.media, url(self.source), plan, writer), progress, into)
-                )
-                sound = group.create_task(self._run(sound_argv(self.media, reader, plan), None, out))
+                argv = hls_argv(self.media, url(self.source), plan, writer)
+                pictures = group.create_task(self._run(argv, on_frames, into))
+                argv = sound_argv(self.media, reader, plan)
+                sound = group.create_task(self._run(argv, on_sound, out))
         return pictures.result(), sound.result()
 
-    async def _run(self, argv: Sequence[str], on_line: OnLine | None, end: FileIO | None = None) -> Finished:
+    async def _run(self, argv: Sequence[str], on_line: OnLine, end: FileIO | None = None) -> Finished:
         """Run ffmpeg with its end of the pipe, which is then closed here, too: the other one sees that it is gone."""
         try:
             return await self.programs.run(

@@ -1,8 +1,13 @@
-"""Verification of a finished encode before it is published: an exit code of 0 proves nothing."""
+"""Verification of a finished encode before it is published, by what it holds: an exit code of 0 proves nothing."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from secondunit.handlers.hls.playlists import Playlist
+from secondunit.handlers.hls.pipeline import Encoded
+from secondunit.handlers.hls.plan import HlsPlan
+from secondunit.handlers.hls.playlists import Playlist, Unfinished
+from secondunit.handlers.hls.segments import Span
+from secondunit.handlers.tools.media.packets import UNDECLARED, Packets
 from secondunit.handlers.tools.media.probe import MediaInfo
 from secondunit.queue.outcome import Deterministic, Transient
 
@@ -10,22 +15,66 @@ SHORTER_SECONDS, SHORTER_SHARE = 1.0, 0.05
 LONGER_SECONDS, LONGER_FACTOR = 10.0, 1.5
 
 
-def verify(name: str, info: MediaInfo, videos: Sequence[Playlist], sound: Playlist | None) -> list[str]:
-    """Warnings about an encode that may be published; raises for one that may not.
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What an encode is judged by: what the source declares and holds, what was wanted, what the programs counted."""
 
-    A guessed duration accuses nobody.
-    """
+    info: MediaInfo
+    packets: Packets
+    plan: HlsPlan
+    encoded: Encoded
+
+
+def verify(
+    name: str, material: Material, videos: Sequence[Playlist], pictures: Sequence[Span], sound: Span | None
+) -> list[str]:
+    """Warnings about an encode that may be published; raises for one that may not."""
     cuts = {tuple(segment.duration for segment in video.segments) for video in videos}
     if len(cuts) != 1:
         raise Transient(f"the renditions of {name} are cut at different times", type="uneven_segments")
-    if info.duration is None or info.estimated:
+    plan, packets = material.plan, material.packets
+    warnings = _declared(name, material.info, packets)
+    for made in pictures:
+        _refuse_short(f"the video track of {name}", packets, plan.video.index, made)
+    if plan.audio and sound:
+        _refuse_short(f"the sound track of {name}", packets, plan.audio.index, sound)
+    return warnings
+
+
+def unfinished(name: str, material: Material, error: Unfinished) -> Transient | Deterministic:
+    """What to raise where ffmpeg was content with what it wrote, and it is not all there.
+
+    Its HLS muxer says nothing of a disk that is full, be it for a moment.
+    """
+    if error.nothing and material.encoded.frames == 0:
+        return Deterministic(f"nothing in {name} could be decoded: {error}", type="unreadable")
+    if error.nothing and material.plan.audio and material.encoded.sound == 0:
+        return _truncated(f"the sound track of {name} has packets, but none of them could be decoded")
+    return Transient(f"the encode of {name} is incomplete, as on a full disk: {error}", type="disk_full")
+
+
+def _declared(name: str, info: MediaInfo, packets: Packets) -> list[str]:
+    """What the declared duration is worth: a hint, which the file's own end must bear out."""
+    declared, held = info.duration, packets.duration
+    if declared is None or info.estimated or info.format in UNDECLARED:
         return []
-    length = max(playlist.duration for playlist in [*videos, *([sound] if sound else [])])
-    if info.duration - length > max(SHORTER_SECONDS, SHORTER_SHARE * info.duration):
-        raise Deterministic(
-            f"{name} declares {info.duration:.1f} s, but only {length:.1f} s could be decoded: cut off or damaged",
-            type="input_truncated",
-        )
-    if length > LONGER_FACTOR * info.duration + LONGER_SECONDS:
-        return [f"duration_overrun: {name} declares {info.duration:.1f} s and holds {length:.1f} s"]
+    if declared - held > max(SHORTER_SECONDS, SHORTER_SHARE * declared):
+        if packets.cut_off:
+            raise _truncated(f"{name} declares {declared:.1f} s, but breaks off after {held:.1f} s")
+        return [f"duration_short: {name} declares {declared:.1f} s and holds {held:.1f} s"]
+    if held > LONGER_FACTOR * declared + LONGER_SECONDS:
+        return [f"duration_overrun: {name} declares {declared:.1f} s and holds {held:.1f} s"]
     return []
+
+
+def _refuse_short(what: str, packets: Packets, index: int, made: Span) -> None:
+    track = packets.tracks.get(index)
+    if track is None:
+        return
+    held, decoded = track.last - packets.first, made.last - made.first
+    if held - decoded > max(SHORTER_SECONDS, SHORTER_SHARE * (track.last - track.first)):
+        raise _truncated(f"{what} has packets up to {held:.1f} s, but could be decoded up to {decoded:.1f} s only")
+
+
+def _truncated(message: str) -> Deterministic:
+    return Deterministic(message, type="input_truncated")

@@ -59,9 +59,10 @@ def test_one_ffmpeg_decodes_once_and_writes_every_playlist() -> None:
 def test_the_sound_is_laid_in_its_place_by_a_second_one() -> None:
     info = MediaInfo("mov", 60.0, False, False, VIDEO, Audio(1, "aac", 6))
     assert " ".join(sound_argv(ZIMG, 8, plan(info, VIDEO, ["720p"], "ts"))) == (
-        "/x/ffmpeg -hide_banner -nostdin -v warning -max_error_rate 1 -nostats "
+        "/x/ffmpeg -hide_banner -nostdin -v warning -max_error_rate 1 -nostats -progress pipe:1 "
         "-copyts -format_whitelist nut -protocol_whitelist pipe -i pipe:8 "
-        "-filter_complex [0:0]aresample=async=1:first_pts=0:min_hard_comp=0.03[s0];[s0]atrim=start_sample=1024[s1] -map [s1] -f hls "
+        "-filter_complex [0:0]aresample=async=1:first_pts=0:min_hard_comp=0.03[s0];"
+        "[s0]atrim=start_sample=1024[s1] -map [s1] -f hls "
         "-ac 2 -ar 48000 -b:a 128k -c:a aac -dn -hls_flags independent_segments -hls_playlist_type vod "
         "-hls_segment_filename %v/%05d.ts -hls_segment_type mpegts -hls_time 6 -map_chapters -1 -map_metadata -1 "
         "-max_muxing_queue_size 4096 -profile:a aac_low -sn -var_stream_map a:0,name:audio %v/index.m3u8 -y"

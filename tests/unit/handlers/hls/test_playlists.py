@@ -8,9 +8,7 @@ import pytest
 
 from secondunit.handlers.hls.plan import HlsPlan, Rate, Rendition
 from secondunit.handlers.hls.playlists import MediaSegment, Playlist, Unfinished, avc_codec, master, read, variants
-from secondunit.handlers.hls.verify import verify
-from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
-from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.handlers.tools.media.probe import Audio, Video
 
 VIDEO = Video(0, "h264", 1280, 720, Fraction(1), 0, Fraction(25), Fraction(25), "yuv420p", "", "", False)
 HEADER = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:6\n"
@@ -19,10 +17,6 @@ HEADER = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:6\n"
 def playlist(*segments: Any, name: Any = "720p", codecs: Any = "avc1.64001f") -> Any:
     cut = tuple(MediaSegment(f"{i}.m4s", seconds, size) for i, (seconds, size) in enumerate(segments))
     return Playlist(name, cut, codecs, 999)
-
-
-def info(duration: Any, estimated: Any = False) -> Any:
-    return MediaInfo("mov", duration, estimated, False, VIDEO, None)
 
 
 @pytest.fixture
@@ -40,7 +34,7 @@ def folder(tmp_path: Path) -> Any:
 def test_a_playlist_is_read_with_the_sizes_of_its_files(folder: Path) -> None:
     found = read(folder.parent, "720p")
     assert found.segments == (MediaSegment("0.m4s", 6.0, 600), MediaSegment("1.m4s", 1.5, 100))
-    assert (found.codecs, found.duration) == ("avc1.64001f", 7.5)
+    assert (found.codecs, found.duration, found.init) == ("avc1.64001f", 7.5, "init.mp4")
     assert found.size == sum(path.stat().st_size for path in folder.iterdir())
 
 
@@ -95,33 +89,3 @@ def test_the_master_describes_measured_renditions_largest_first() -> None:
         "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=20000,AVERAGE-BANDWIDTH=15000,RESOLUTION=854x480,"
         'CODECS="avc1.64001f",URI="480p/iframes.m3u8"\n'
     )
-
-
-@pytest.mark.parametrize(("declared", "decoded"), [(60, 57), (60, 63), (3, 2), (60, 100), (None, 5), (1, 11.4)])
-def test_a_length_near_the_declared_one_passes_in_silence(declared: Any, decoded: Any) -> None:
-    assert verify("a.mp4", info(declared), [playlist((decoded, 1))], None) == []
-
-
-@pytest.mark.parametrize(("declared", "decoded"), [(60, 56.9), (3, 1.9), (7200, 6800)])
-def test_a_much_shorter_output_means_a_truncated_input(declared: Any, decoded: Any) -> None:
-    with pytest.raises(Deterministic) as refused:
-        verify("a.mp4", info(declared), [playlist((decoded, 1))], None)
-    assert refused.value.type == "input_truncated"
-
-
-def test_a_much_longer_output_is_a_warning() -> None:
-    assert verify("a.mp4", info(10), [playlist((26, 1))], None)[0].startswith("duration_overrun")
-
-
-def test_a_guessed_duration_accuses_nobody() -> None:
-    assert verify("a.m1v", info(60, estimated=True), [playlist((5, 1))], None) == []
-
-
-def test_sound_that_outlasts_the_pictures_counts() -> None:
-    assert verify("a.mp4", info(60), [playlist((30, 1))], playlist((60, 1), name="audio")) == []
-
-
-def test_renditions_that_are_cut_differently_are_not_published() -> None:
-    with pytest.raises(Transient) as refused:
-        verify("a.mp4", info(12), [playlist((6, 1), (6, 1)), playlist((6.04, 1), (5.96, 1))], None)
-    assert refused.value.type == "uneven_segments"

@@ -1,0 +1,127 @@
+"""What an hls job makes of damaged, cut-off, joined and oddly declared files: it judges what they hold."""
+
+import asyncio
+import struct
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secondunit.handlers.tools.media.ffmpeg import Media
+from secondunit.handlers.tools.programs.ports import Finished, Programs
+from secondunit.queue.outcome import Deterministic, Transient
+from tests.media.beats import film, joined, run
+
+pytestmark = pytest.mark.media
+DURATION = b"\x44\x89\x88"  # of Matroska's segment, a double in milliseconds (RFC 9559)
+LOWEST = {"qualities": ["144p"]}
+
+
+def zeroed(media: Media, clip: Path, stream: str, after: float) -> Path:
+    """The file with the packets of one stream from a moment on as zeros."""
+    entries = ["-show_entries", "packet=pts_time,size,pos", "-of", "csv=p=0"]
+    said = run([media.ffprobe, "-v", "error", "-select_streams", stream, *entries, clip]).stdout.decode()
+    content = bytearray(clip.read_bytes())
+    for line in said.splitlines():
+        at, size, place = line.split(",")[:3]
+        if float(at) > after:
+            content[int(place) : int(place) + int(size)] = bytes(int(size))
+    clip.write_bytes(content)
+    return clip
+
+
+async def test_a_track_that_is_damaged_to_its_end_is_named(studio: Any, media: Media, tmp_path: Path) -> None:
+    clip = zeroed(media, film(media, tmp_path / "film.mp4", 9, ""), "v", 2)
+    with pytest.raises(Deterministic) as refused:
+        await studio.hls(clip, **LOWEST)
+    assert refused.value.type == "input_truncated" and "the video track of film.mp4" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("mkv", "subrip"), pytest.param("mp4", "mov_text", marks=pytest.mark.long)]
+)
+async def test_a_subtitle_that_outlasts_the_film_does_no_harm(
+    studio: Any, media: Media, tmp_path: Path, suffix: Any, codec: Any
+) -> None:
+    film(media, tmp_path / "short.mkv", 9, "")
+    (tmp_path / "words.srt").write_text("1\n00:00:01,000 --> 00:00:40,000\nto be continued\n")
+    argv = [media.ffmpeg, "-v", "error", "-i", "short.mkv", "-i", "words.srt", "-map", "0", "-map", "1"]
+    run([*argv, "-c", "copy", "-c:s", codec, f"film.{suffix}"], tmp_path)
+    result = await studio.hls(tmp_path / f"film.{suffix}", **LOWEST)
+    assert result["duration"] == pytest.approx(9, abs=0.1) and result["warnings"] == []
+
+
+async def test_a_clock_that_starts_anew_makes_a_film_no_longer(studio: Any, media: Media, tmp_path: Path) -> None:
+    parts = film(media, tmp_path / "a.ts", 4, ""), film(media, tmp_path / "b.ts", 5, "-output_ts_offset 5000", at=4)
+    clip = joined(tmp_path / "film.ts", *parts)
+    result = await studio.hls(clip, **LOWEST)
+    assert result["duration"] == pytest.approx(9, abs=0.1) and result["warnings"] == []
+
+
+async def test_a_declared_length_that_nothing_in_the_file_bears_out_is_a_warning(
+    studio: Any, media: Media, tmp_path: Path
+) -> None:
+    clip = film(media, tmp_path / "film.mkv", 3, "")
+    content = clip.read_bytes()
+    place = content.index(DURATION) + len(DURATION)
+    clip.write_bytes(content[:place] + struct.pack(">d", 90_000) + content[place + 8 :])
+    result = await studio.hls(clip, **LOWEST)
+    assert result["warnings"] == ["duration_short: film.mkv declares 90.0 s and holds 3.0 s"]
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "flv"])
+async def test_a_file_that_breaks_off_is_truncated(studio: Any, media: Media, tmp_path: Path, suffix: Any) -> None:
+    clip = film(media, tmp_path / f"film.{suffix}", 9, "")
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    with pytest.raises(Deterministic) as refused:
+        await studio.hls(clip, **LOWEST)
+    assert refused.value.type == "input_truncated" and "declares 9." in str(refused.value)
+
+
+@pytest.mark.parametrize("options", ["", "-movflags frag_keyframe+empty_moov"])
+async def test_a_film_that_is_encrypted_is_refused_as_such(
+    studio: Any, media: Media, tmp_path: Path, options: str
+) -> None:
+    keys = f"-encryption_scheme cenc-aes-ctr -encryption_key {'76' * 16} -encryption_kid {'a7' * 16}"
+    clip = film(media, tmp_path / "film.mp4", 1, f"{keys} {options}")
+    for job in (studio.hls, studio.thumbnail):
+        with pytest.raises(Deterministic) as refused:
+            await job(clip)
+        assert refused.value.type == "encrypted"
+
+
+@dataclass
+class FullDisk:
+    """Programs whose outputs are harmed behind their backs, while they exit 0 as ffmpeg does."""
+
+    programs: Programs
+    harm: Callable[[Path], None]
+
+    async def run(self, argv: Sequence[str], *, cwd: Path, **options: Any) -> Finished:
+        finished = await self.programs.run(argv, cwd=cwd, **options)
+        if "hls" in argv:
+            await asyncio.to_thread(self.harm, cwd)
+        return finished
+
+
+def cut_off(folder: Path) -> None:
+    for segment in folder.glob("144p/00000.*"):
+        segment.write_bytes(segment.read_bytes()[:-1000])
+
+
+def remove_all(folder: Path) -> None:
+    subprocess.run(["rm", "-rf", *folder.iterdir()], check=True)
+
+
+@pytest.mark.parametrize(("harm", "kind"), [(cut_off, "fmp4"), (cut_off, "ts"), (remove_all, "fmp4")])
+async def test_what_a_full_disk_cut_off_is_not_published_and_made_again(
+    studio: Any, clips: Callable[[str], Path], harm: Any, kind: Any
+) -> None:
+    programs: Any = FullDisk(studio.tools.programs, harm)
+    full = replace(studio, tools=replace(studio.tools, programs=programs))
+    with pytest.raises(Transient) as refused:
+        await full.hls(clips("plain.mp4"), segmentType=kind, **LOWEST)
+    assert refused.value.type == "disk_full" and not (studio.root / "out").exists()

@@ -1,0 +1,126 @@
+"""Verification of an encode: each track against its own packets in the source, whatever the container declares."""
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from secondunit.handlers.hls.pipeline import Encoded
+from secondunit.handlers.hls.plan import plan
+from secondunit.handlers.hls.playlists import MediaSegment, Playlist, Unfinished
+from secondunit.handlers.hls.segments import Span
+from secondunit.handlers.hls.verify import Material, unfinished, verify
+from secondunit.handlers.tools.media.packets import Packets, TrackPackets
+from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
+from secondunit.queue.outcome import Deterministic, Transient
+
+VIDEO = Video(0, "h264", 640, 360, Fraction(1), 0, Fraction(25), Fraction(25), "yuv420p", "", "", False)
+
+
+WELL = Encoded(100, 100)
+
+
+def track(last: float, first: float = 0.0) -> TrackPackets:
+    return TrackPackets(9, first, last, last + 0.04)
+
+
+def material(
+    declared: float | None = 60.0,
+    *,
+    pictures: TrackPackets | None = None,
+    sound: TrackPackets | None = None,
+    words: TrackPackets | None = None,
+    format: str = "mov,mp4",
+    cut_off: bool = False,
+    encoded: Encoded = WELL,
+) -> Material:
+    info = MediaInfo(format, declared, False, False, VIDEO, Audio(1, "aac", 2))
+    held = enumerate((pictures or track(60), sound or track(60), words))
+    packets = Packets({index: one for index, one in held if one}, cut_off)
+    return Material(info, packets, plan(info, VIDEO, ["360p"], "fmp4"), encoded)
+
+
+def made(last: float) -> Span:
+    return Span(0.08, last + 0.08, last + 0.12)
+
+
+def verdict(material: Material, pictures: float = 60, sound: float = 60) -> list[str]:
+    return verify("a.mp4", material, [playlist(6)], [made(pictures)], made(sound))
+
+
+def playlist(*seconds: float) -> Playlist:
+    return Playlist("360p", tuple(MediaSegment(f"{i}", one, 1) for i, one in enumerate(seconds)), "avc1", 1)
+
+
+@pytest.mark.parametrize("short", [0.0, 0.9, 2.9, -5.0])
+def test_a_track_that_is_nearly_all_there_passes_in_silence(short: float) -> None:
+    assert verdict(material(), 60 - short) == verdict(material(), sound=60 - short) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "pictures", "sound", "name"),
+    [
+        (material(), 2.04, 60, "the video track of a.mp4"),
+        (material(), 60, 56.9, "the sound track of a.mp4"),
+        (material(3, pictures=track(3), sound=track(1)), 1.9, 3, "the video track"),
+        (material(sound=track(60, first=50)), 60, 58.9, "the sound track"),
+    ],
+)
+def test_a_track_that_ends_before_its_packets_do_is_named(
+    source: Material, pictures: float, sound: float, name: str
+) -> None:
+    with pytest.raises(Deterministic) as refused:
+        verdict(source, pictures, sound)
+    assert refused.value.type == "input_truncated" and name in str(refused.value)
+
+
+def test_tracks_of_different_lengths_are_judged_each_by_its_own_packets() -> None:
+    assert verdict(material(pictures=track(30)), pictures=30) == []
+    assert verdict(material(pictures=track(9), sound=track(9), words=track(60)), 9, 9) == []
+
+
+@pytest.mark.parametrize(("declared", "warned"), [(60.0, False), (63.0, False), (None, False), (64.0, True)])
+def test_a_declared_duration_alone_refuses_nothing(declared: float | None, warned: bool) -> None:
+    warnings = verdict(material(declared))
+    assert [warning.split(":")[0] for warning in warnings] == ["duration_short"] * warned
+
+
+def test_a_declared_duration_that_the_files_end_bears_out_does() -> None:
+    with pytest.raises(Deterministic) as refused:
+        verdict(material(64, cut_off=True))
+    assert refused.value.type == "input_truncated"
+    assert verdict(material(60, cut_off=True)) == verdict(material(90, cut_off=True, format="mpegts")) == []
+
+
+def test_a_guessed_duration_accuses_nobody() -> None:
+    source = material(90, cut_off=True)
+    assert verdict(replace(source, info=replace(source.info, estimated=True))) == []
+
+
+def test_a_much_longer_content_is_a_warning() -> None:
+    assert verdict(material(30))[0].startswith("duration_overrun")
+    assert verdict(material(34)) == []
+
+
+def test_renditions_that_are_cut_differently_are_not_published() -> None:
+    with pytest.raises(Transient) as refused:
+        verify("a.mp4", material(), [playlist(6, 6), playlist(6.04, 5.96)], [], None)
+    assert refused.value.type == "uneven_segments"
+
+
+@pytest.mark.parametrize(
+    ("nothing", "encoded", "kind", "type"),
+    [
+        (True, Encoded(0, 0), Deterministic, "unreadable"),
+        (True, Encoded(50, 0), Deterministic, "input_truncated"),
+        (True, Encoded(50, 9), Transient, "disk_full"),
+        (False, Encoded(50, 9), Transient, "disk_full"),
+        (False, Encoded(0, 0), Transient, "disk_full"),
+    ],
+)
+def test_what_was_encoded_and_is_not_there_is_the_disks_fault(
+    nothing: bool, encoded: Encoded, kind: Any, type: str
+) -> None:
+    raised = unfinished("a.mp4", material(encoded=encoded), Unfinished("no playlist", nothing=nothing))
+    assert isinstance(raised, kind) and raised.type == type

@@ -12,7 +12,7 @@ import pytest
 
 from secondunit.handlers.tools.media.ffmpeg import Media
 from secondunit.handlers.tools.programs.ports import Finished, Programs
-from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.queue.outcome import Deterministic, Postponed, Transient
 from tests.media.beats import film, joined, run
 
 pytestmark = pytest.mark.media
@@ -94,16 +94,16 @@ async def test_a_film_that_is_encrypted_is_refused_as_such(
 
 
 @dataclass
-class FullDisk:
-    """Programs whose outputs are harmed behind their backs, while they exit 0 as ffmpeg does."""
+class Meanwhile:
+    """Programs behind whose backs something happens to a folder, while they exit 0 as ffmpeg does."""
 
     programs: Programs
-    harm: Callable[[Path], None]
+    happens: Callable[[Path], None]
 
     async def run(self, argv: Sequence[str], *, cwd: Path, **options: Any) -> Finished:
         finished = await self.programs.run(argv, cwd=cwd, **options)
         if "hls" in argv:
-            await asyncio.to_thread(self.harm, cwd)
+            await asyncio.to_thread(self.happens, cwd)
         return finished
 
 
@@ -120,8 +120,23 @@ def remove_all(folder: Path) -> None:
 async def test_what_a_full_disk_cut_off_is_not_published_and_made_again(
     studio: Any, clips: Callable[[str], Path], harm: Any, kind: Any
 ) -> None:
-    programs: Any = FullDisk(studio.tools.programs, harm)
+    programs: Any = Meanwhile(studio.tools.programs, harm)
     full = replace(studio, tools=replace(studio.tools, programs=programs))
     with pytest.raises(Transient) as refused:
         await full.hls(clips("plain.mp4"), segmentType=kind, **LOWEST)
     assert refused.value.type == "disk_full" and not (studio.root / "out").exists()
+
+
+async def test_a_film_that_is_still_being_written_is_made_once_it_is_whole(
+    studio: Any, media: Media, tmp_path: Path
+) -> None:
+    whole = film(media, tmp_path / "whole.ts", 3, "").read_bytes()
+    clip = studio.root / "film.ts"
+    clip.write_bytes(whole[: len(whole) // 2 // 188 * 188])
+    programs: Any = Meanwhile(studio.tools.programs, lambda _: clip.write_bytes(whole) and None)
+    recorded = replace(studio, tools=replace(studio.tools, programs=programs))
+    with pytest.raises(Postponed) as wait:
+        await recorded.hls(clip, **LOWEST)
+    assert not (studio.root / "out").exists()
+    await studio.tools.clock.advance(wait.value.delay.total_seconds())
+    assert (await studio.hls(clip, **LOWEST))["duration"] == pytest.approx(3, abs=0.1)

@@ -190,6 +190,7 @@ class Settings(BaseModel):
     cache_ttl_hours: int = _count(168, 0, 87_600, "hours")
     max_upload_mb: int = _count(2048, 1, 10**6, "MiB")
     max_download_mb: int = _count(8192, 1, 10**6, "MiB")
+    settle_seconds: int = _count(5, 1, 3600, "seconds")
     analyze_wait_seconds: int = _count(240, 0, 86_400, "seconds")
     rate_limit: Annotated[str, _matching(RATE.fullmatch)] = Field(
         "600/minute", description="N/second, N/minute, N/hour, N/day, or off"

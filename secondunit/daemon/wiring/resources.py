@@ -77,6 +77,7 @@ async def tools_of(settings: Settings, clock: SystemClock, store: Store, emit: S
                 buckets=buckets,
                 deployments=deployments_of(settings, programs, egress, store),
                 max_download=settings.max_download_mb << 20,
+                settle=timedelta(seconds=settings.settle_seconds),
             )
     finally:
         files.close()

@@ -14,12 +14,13 @@ from secondunit.handlers.hls.playlists import VERSION, Playlist, Unfinished, Var
 from secondunit.handlers.hls.segments import span
 from secondunit.handlers.hls.verify import Material, unfinished, verify
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.media.ffmpeg import limits, require
+from secondunit.handlers.tools.media.ffmpeg import Media, limits, require
 from secondunit.handlers.tools.media.packets import count_packets, heard
 from secondunit.handlers.tools.media.probe import MediaInfo, pictures, probe
 from secondunit.handlers.tools.media.progress import follow
 from secondunit.handlers.tools.payload import PAYLOAD
-from secondunit.handlers.tools.storage.ports import MASTER, StagedFolder
+from secondunit.handlers.tools.storage.ports import MASTER, Source, StagedFolder
+from secondunit.handlers.tools.storage.settling import Settling
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
 
@@ -83,19 +84,26 @@ async def _transcode(tools: Tools, ctx: JobContext, payload: HlsPayload) -> Mapp
         standing = await staged.published()
         if standing is not None and await _serves(standing, wanted, staged):
             return _placed(standing["result"], staged)
-        info = await probe(tools.programs, media, source, ctx)
-        video = pictures(info, source.name)
-        packets = await count_packets(tools.programs, tools.python, media, source, info, ctx)
-        info = heard(info, packets)
-        todo = plan(info, video, payload.qualities, payload.segment_type)
-        allowed = limits(cpu_seconds(info, source.size), LARGEST_SEGMENT)
-        pipeline = Pipeline(tools.programs, ctx, media, source, staged.path / staged.inner, allowed)
-        encoded = await pipeline.encode(
-            todo, follow(ctx.progress, packets.until(track.index for track in (info.video, info.audio) if track))
-        )
-        result = await in_thread(_finish, source.name, Material(info, packets, todo, encoded), staged)
+        async with Settling(tools.files, tools.clock, tools.settle).unchanged(payload.input_path, source, ctx):
+            result = await _encode(tools, ctx, media, source, payload, staged)
         await staged.publish(wanted | {"result": result, "files": await in_thread(_files, staged.path)})
         return _placed(result, staged)
+
+
+async def _encode(
+    tools: Tools, ctx: JobContext, media: Media, source: Source, payload: HlsPayload, staged: StagedFolder
+) -> dict[str, Any]:
+    """Make and verify all that is to be published; what the job's result says of it, by relative paths."""
+    info = await probe(tools.programs, media, source, ctx)
+    video = pictures(info, source.name)
+    packets = await count_packets(tools.programs, tools.python, media, source, info, ctx)
+    info = heard(info, packets)
+    todo = plan(info, video, payload.qualities, payload.segment_type)
+    allowed = limits(cpu_seconds(info, source.size), LARGEST_SEGMENT)
+    pipeline = Pipeline(tools.programs, ctx, media, source, staged.path / staged.inner, allowed)
+    played = packets.until(track.index for track in (info.video, info.audio) if track)
+    encoded = await pipeline.encode(todo, follow(ctx.progress, played))
+    return await in_thread(_finish, source.name, Material(info, packets, todo, encoded), staged)
 
 
 def cpu_seconds(info: MediaInfo, size: int) -> int:

@@ -1,6 +1,7 @@
 """Dependency container of handlers: the tools they are built with; made once by the daemon, faked in tests."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from secondunit.handlers.tools.deployment.deployments import Deployments
 from secondunit.handlers.tools.fetching.download_router import Downloads
@@ -20,7 +21,7 @@ class Tools:
     """What `build(tools)` gets: `python` is the interpreter that child programs of our own run with.
 
     `gemini` is None without a key. `uploads` are files that callers sent and may name, beside those beneath the roots.
-    `max_download` is in bytes.
+    `max_download` is in bytes; `settle` is how long an input that changed under a run must be still.
     """
 
     clock: Clock
@@ -38,3 +39,4 @@ class Tools:
     buckets: Buckets | None = None
     deployments: Deployments | None = None
     max_download: int = 8192 << 20
+    settle: timedelta = timedelta(seconds=5)

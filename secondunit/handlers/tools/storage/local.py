@@ -64,6 +64,10 @@ class LocalFiles:
         finally:
             await in_thread(held.close)
 
+    async def identity(self, path: str) -> str | None:
+        """Device, inode, size and time of change of the file that `path` leads to now; None if there is none."""
+        return await in_thread(self._identity, self._located(path))
+
     @asynccontextmanager
     async def target(self, path: str, ctx: JobContext) -> AsyncIterator["LocalFile"]:
         """Stage a file that replaces what file stands at `path`."""
@@ -112,8 +116,17 @@ class LocalFiles:
             raise _explained(error, place) from error
         held.callback(os.close, fd)
         found = os.fstat(fd)
-        identity = "-".join(f"{part:x}" for part in (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
-        return Source(place.names[-1], Path(f"/proc/self/fd/{fd}"), fd, found.st_size, identity)
+        return Source(place.names[-1], Path(f"/proc/self/fd/{fd}"), fd, found.st_size, _identity(found))
+
+    def _identity(self, place: RootedPath) -> str | None:
+        try:
+            handle = self._opener.open(self._open[place.root], place.names, os.O_PATH, links=True)
+        except OSError:
+            return None
+        try:
+            return _identity(os.fstat(handle))
+        finally:
+            os.close(handle)
 
 
 class LocalFile:
@@ -175,6 +188,10 @@ def safe_suffix(name: str) -> str:
     """The suffix of a name, if programs can be trusted with it."""
     suffix = Path(name).suffix
     return suffix if SAFE_SUFFIX.fullmatch(suffix) else ""
+
+
+def _identity(found: os.stat_result) -> str:
+    return "-".join(f"{part:x}" for part in (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
 
 
 def _size(path: Path) -> int:

@@ -82,6 +82,10 @@ class Files(Protocol):
         """
         ...
 
+    async def identity(self, path: str) -> str | None:
+        """What stands there now, as a Source's identity; None where what was opened can't change any more."""
+        ...
+
     def target(self, path: str, ctx: JobContext) -> AbstractAsyncContextManager[StagedFile]:
         """Stage an output file; `path.suffix` is the real name's. What was not published is removed."""
         ...

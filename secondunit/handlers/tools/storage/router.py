@@ -25,6 +25,9 @@ class Storage:
     def source(self, path: str, ctx: JobContext | None = None, /) -> AbstractAsyncContextManager[Source]:
         return self._of(path).source(path, ctx)
 
+    async def identity(self, path: str) -> str | None:
+        return await self._of(path).identity(path)
+
     def target(self, path: str, ctx: JobContext) -> AbstractAsyncContextManager[StagedFile]:
         return self._of(path).target(path, ctx)
 

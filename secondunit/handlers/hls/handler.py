@@ -12,7 +12,7 @@ from secondunit.handlers.hls.pipeline import Pipeline
 from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, plan, quality_fault
 from secondunit.handlers.hls.playlists import VERSION, Playlist, Unfinished, Variant, master, read, variants
 from secondunit.handlers.hls.segments import span
-from secondunit.handlers.hls.verify import Material, unfinished, verify
+from secondunit.handlers.hls.verify import Material, unfinished, unfinished_sound, verify
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.ffmpeg import Media, limits, require
 from secondunit.handlers.tools.media.packets import count_packets, heard
@@ -103,7 +103,7 @@ async def _encode(
     pipeline = Pipeline(tools.programs, ctx, media, source, staged.path / staged.inner, allowed)
     played = packets.until(track.index for track in (info.video, info.audio) if track)
     encoded = await pipeline.encode(todo, follow(ctx.progress, played))
-    return await in_thread(_finish, source.name, Material(info, packets, todo, encoded), staged)
+    return await in_thread(_finish, source.name, Material(info, packets, todo, encoded, ctx.attempt), staged)
 
 
 def cpu_seconds(info: MediaInfo, size: int) -> int:
@@ -120,11 +120,14 @@ def _finish(name: str, material: Material, staged: StagedFolder) -> dict[str, An
     try:
         videos = [read(folder, rendition.name) for rendition in todo.renditions]
         spans = [span(folder, video, frame) for video in videos]
-        sound = read(folder, AUDIO_NAME) if todo.audio else None
-        sound_span = span(folder, sound, 0) if sound else None
         frames = write_iframes(folder, videos, VERSION[todo.segment_type])
     except Unfinished as error:
         raise unfinished(name, material, error) from None
+    try:
+        sound = read(folder, AUDIO_NAME) if todo.audio else None
+        sound_span = span(folder, sound, 0) if sound else None
+    except Unfinished as error:
+        raise unfinished_sound(name, material, error) from None
     warnings = verify(name, material, videos, spans, sound_span)
     lines = variants(todo, videos, sound)
     text = master(todo, lines, frames, staged.inner)

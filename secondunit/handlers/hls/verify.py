@@ -23,6 +23,7 @@ class Material:
     packets: Packets
     plan: HlsPlan
     encoded: Encoded
+    attempt: int = 1
 
 
 def verify(
@@ -42,15 +43,20 @@ def verify(
 
 
 def unfinished(name: str, material: Material, error: Unfinished) -> Transient | Deterministic:
-    """What to raise where ffmpeg was content with what it wrote, and it is not all there.
+    """What to raise where ffmpeg was content with the pictures it wrote, and they are not all there.
 
     Its HLS muxer says nothing of a disk that is full, be it for a moment.
     """
     if error.nothing and material.encoded.frames == 0:
         return Deterministic(f"nothing in {name} could be decoded: {error}", type="unreadable")
-    if error.nothing and material.plan.audio and material.encoded.sound == 0:
-        return _truncated(f"the sound track of {name} has packets, but none of them could be decoded")
     return Transient(f"the encode of {name} is incomplete, as on a full disk: {error}", type="disk_full")
+
+
+def unfinished_sound(name: str, material: Material, error: Unfinished) -> Transient | Deterministic:
+    """The same for the sound, where the count proves nothing the first time: it is the muxer's."""
+    if error.nothing and material.encoded.sound == 0 and material.attempt > 1:
+        return _truncated(f"the sound track of {name} has packets, but none of them could be decoded")
+    return Transient(f"the sound of {name} is incomplete, as on a full disk: {error}", type="disk_full")
 
 
 def _declared(name: str, info: MediaInfo, packets: Packets) -> list[str]:

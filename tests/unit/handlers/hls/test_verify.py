@@ -10,7 +10,7 @@ from secondunit.handlers.hls.pipeline import Encoded
 from secondunit.handlers.hls.plan import plan
 from secondunit.handlers.hls.playlists import MediaSegment, Playlist, Unfinished
 from secondunit.handlers.hls.segments import Span
-from secondunit.handlers.hls.verify import Material, unfinished, verify
+from secondunit.handlers.hls.verify import Material, unfinished, unfinished_sound, verify
 from secondunit.handlers.tools.media.packets import Packets, TrackPackets
 from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
 from secondunit.queue.outcome import Deterministic, Transient
@@ -110,17 +110,34 @@ def test_renditions_that_are_cut_differently_are_not_published() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nothing", "encoded", "kind", "type"),
+    ("nothing", "frames", "kind", "type"),
     [
-        (True, Encoded(0, 0), Deterministic, "unreadable"),
-        (True, Encoded(50, 0), Deterministic, "input_truncated"),
-        (True, Encoded(50, 9), Transient, "disk_full"),
-        (False, Encoded(50, 9), Transient, "disk_full"),
-        (False, Encoded(0, 0), Transient, "disk_full"),
+        (True, 0, Deterministic, "unreadable"),
+        (True, 50, Transient, "disk_full"),
+        (False, 50, Transient, "disk_full"),
+        (False, 0, Transient, "disk_full"),
     ],
 )
-def test_what_was_encoded_and_is_not_there_is_the_disks_fault(
-    nothing: bool, encoded: Encoded, kind: Any, type: str
+def test_pictures_that_were_encoded_and_are_not_there_are_the_disks_fault(
+    nothing: bool, frames: int, kind: Any, type: str
 ) -> None:
-    raised = unfinished("a.mp4", material(encoded=encoded), Unfinished("no playlist", nothing=nothing))
+    source = material(encoded=Encoded(frames, 0))
+    raised = unfinished("a.mp4", source, Unfinished("no playlist", nothing=nothing))
+    assert isinstance(raised, kind) and raised.type == type
+
+
+@pytest.mark.parametrize(
+    ("nothing", "heard", "attempt", "kind", "type"),
+    [
+        (True, 0, 1, Transient, "disk_full"),
+        (True, 0, 2, Deterministic, "input_truncated"),
+        (True, 9, 2, Transient, "disk_full"),
+        (False, 0, 2, Transient, "disk_full"),
+    ],
+)
+def test_sound_of_which_nothing_is_there_is_the_inputs_fault_the_second_time(
+    nothing: bool, heard: int, attempt: int, kind: Any, type: str
+) -> None:
+    source = replace(material(encoded=Encoded(50, heard)), attempt=attempt)
+    raised = unfinished_sound("a.mp4", source, Unfinished("no playlist", nothing=nothing))
     assert isinstance(raised, kind) and raised.type == type

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,50 +16,22 @@ from typing import Any
 
 import pytest
 
+from secondunit.handlers.analyze.stills import Still, take_stills
 from secondunit.handlers.hls import handler as hls
 from secondunit.handlers.thumbnail import handler as thumbnail
 from secondunit.handlers.tools.media.ffmpeg import Media, find_media
+from secondunit.handlers.tools.media.frames import Camera
+from secondunit.handlers.tools.media.pictures import PictureWriter
+from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.handlers.tools.programs.runner import ProcessRunner
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import Workspace
 from secondunit.queue.validation import validated
 from secondunit.testing.clock import ManualClock
+from secondunit.testing.handler_kit import FakeContext
+from tests.media.films import CLIPS
 
-SOUND = "-f lavfi -i sine=f=440:r=44100:d=2"
-BOTH = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac"
-TEST = "-f lavfi -i testsrc2=s=320x180:r=24:d=2"
-# Fields drawn at different moments, as an old camera does.
-WOVEN = "-f lavfi -i testsrc2=s=320x180:r=50:d=2 -vf tinterlace=interleave_top -flags +ilme+ildct"
-CLIPS = {
-    "plain.mp4": (TEST, SOUND, BOTH),
-    "long.mp4": ("-f lavfi -i testsrc2=s=320x180:r=24:d=20 -f lavfi -i sine=d=20", BOTH, "-movflags faststart"),
-    "keys.mp4": ("-f lavfi -i testsrc2=s=320x180:r=24:d=12", BOTH, "-g 12 -keyint_min 12 -sc_threshold 0"),
-    "silent.mp4": (TEST, BOTH),
-    "sound only.m4a": (SOUND, "-c:a aac"),
-    "tiny.mp4": ("-f lavfi -i testsrc2=s=176x144:r=25:d=1", BOTH),
-    "odd.mkv": ("-f lavfi -i testsrc=s=175x143:r=25:d=1 -pix_fmt yuv444p -c:v ffv1",),
-    "squeezed.mp4": ("-f lavfi -i testsrc2=s=360x288:r=25:d=1 -vf setsar=64/45", BOTH),
-    "portrait.mp4": ("-f lavfi -i testsrc2=s=1080x1920:r=24:d=1", BOTH),
-    "varying.mp4": ("-f lavfi -i testsrc2=s=160x90:r=30:d=4 -vf select=lt(n\\,30)+not(mod(n\\,3)) -fps_mode vfr", BOTH),
-    "quick.mp4": ("-f lavfi -i testsrc2=s=160x90:r=120:d=1", BOTH),
-    "hdr.mkv": (
-        "-f lavfi -i testsrc2=s=320x180:r=24:d=1 -vf",
-        "format=yuv420p10le,setparams=color_primaries=bt2020:color_trc=smpte2084:colorspace=bt2020nc",
-        "-c:v ffv1",
-    ),
-    "hlg untagged.mkv": (
-        "-f lavfi -i testsrc2=s=320x180:r=24:d=1 -vf format=yuv420p10le,setparams=color_trc=arib-std-b67",
-        "-c:v ffv1",
-    ),
-    "woven.mpg": (WOVEN, "-c:v mpeg2video -q:v 3"),
-    "rich.mkv": ("-f lavfi -i testsrc2=s=320x180:r=25:d=1 -pix_fmt yuv422p -c:v mpeg2video -q:v 3",),
-    "black start.mp4": (
-        "-f lavfi -i testsrc2=s=320x180:r=24:d=8 -vf drawbox=t=fill:color=black:enable=lt(t\\,3)",
-        BOTH,
-    ),
-    "all black.mp4": ("-f lavfi -i color=black:s=320x180:r=24:d=2", BOTH),
-}
 TESTS = Path(__file__).parents[1]
 NODE = TESTS / "node"
 REPORT = TESTS.parent / "docs" / "media.md"
@@ -126,6 +98,19 @@ class Studio:
         spec = thumbnail.build(self.tools)
         payload = {"videoPath": str(self.put(clip)), "outputPath": str(self.root / to), **options}
         return dict(await spec.run(self.context(), validated(spec, payload)))
+
+    @asynccontextmanager
+    async def camera(self, clip: Path) -> AsyncIterator[Camera]:
+        tools, ctx = self.tools, await FakeContext.open(self.scratch)
+        assert isinstance(tools.media, Media)
+        async with tools.files.source(str(self.put(clip))) as source:
+            info = await probe(tools.programs, tools.media, source, ctx)
+            yield Camera(tools.programs, tools.media, source, info, pictures(info, source.name), ctx)
+
+    async def stills(self, clip: Path, wanted: int | None = None) -> Sequence[Still]:
+        async with self.camera(clip) as camera:
+            writer = PictureWriter(camera.programs, self.tools.python, camera.ctx)
+            return await take_stills(camera, writer, wanted, camera.ctx.workspace.kept / "frames")
 
     def put(self, clip: Path) -> Path:
         """The clip under its name in the root."""

@@ -1,7 +1,7 @@
 """Stills of real media for a model, and a whole analysis of a real film by our stand-in for Gemini."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,12 +11,9 @@ import pytest
 
 from secondunit.daemon.wiring.caches import CachedResults, CachedSpending
 from secondunit.handlers.analyze import handler as analyze
-from secondunit.handlers.analyze.stills import Still, moments, take_stills, telling
+from secondunit.handlers.analyze.stills import Still, moments, telling
 from secondunit.handlers.tools.gemini.client import Gemini
 from secondunit.handlers.tools.gemini.transport import GoogleTransport
-from secondunit.handlers.tools.media.frames import Camera
-from secondunit.handlers.tools.media.pictures import PictureWriter
-from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.queue.outcome import Deterministic
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.validation import validated
@@ -27,20 +24,6 @@ from secondunit.testing.rig import SteadyRandom
 pytestmark = pytest.mark.media
 
 
-@asynccontextmanager
-async def camera(studio: Any, clip: Path) -> AsyncIterator[tuple[Camera, float | None]]:
-    tools, ctx = studio.tools, await FakeContext.open(studio.scratch)
-    async with tools.files.source(str(studio.put(clip))) as source:
-        info = await probe(tools.programs, tools.media, source, ctx)
-        yield Camera(tools.programs, tools.media, source, pictures(info, source.name), ctx), info.duration
-
-
-async def stills(studio: Any, clip: Path, wanted: int | None = None) -> Any:
-    async with camera(studio, clip) as (looking, duration):
-        writer = PictureWriter(looking.programs, studio.tools.python, looking.ctx)
-        return await take_stills(looking, writer, duration, wanted, looking.ctx.workspace.kept / "frames")
-
-
 def look(path: Path) -> tuple[str | None, tuple[int, int]]:
     from PIL import Image
 
@@ -49,7 +32,7 @@ def look(path: Path) -> tuple[str | None, tuple[int, int]]:
 
 
 async def test_a_film_is_seen_in_small_pictures_from_all_of_it(studio: Any, bunny: Path) -> None:
-    taken = await stills(studio, bunny, 5)
+    taken = await studio.stills(bunny, 5)
     assert [still.at for still in taken] == sorted(still.at for still in taken)
     assert 2 <= len(taken) <= 5 and taken[-1].at > 2.5
     assert {look(still.path) for still in taken} == {("JPEG", (768, 432))}
@@ -58,24 +41,24 @@ async def test_a_film_is_seen_in_small_pictures_from_all_of_it(studio: Any, bunn
 
 
 async def test_many_pictures_are_key_frames_with_their_times(studio: Any, clips: Callable[[str], Path]) -> None:
-    taken = await stills(studio, clips("keys.mp4"), 40)
+    taken = await studio.stills(clips("keys.mp4"), 40)
     assert len(taken) > 2 and {still.at % 0.5 for still in taken} == {0.0}
     assert {look(still.path) for still in taken} == {("JPEG", (320, 180))}
 
 
 @pytest.mark.parametrize(("every", "times"), [(0.3, 24), (0.5, 24), (0.9, 12), (5.0, 3)])
 async def test_key_frames_are_thinned(studio: Any, clips: Callable[[str], Path], every: float, times: int) -> None:
-    async with camera(studio, clips("keys.mp4")) as (looking, duration):
-        taken = await looking.take_key_frames((64, 36), every, 100, duration or 0.0)
+    async with studio.camera(clips("keys.mp4")) as looking:
+        taken = await looking.take_key_frames((64, 36), every, 100, looking.info.duration or 0.0)
     apart = 12 / times if times > 3 else 5.0
-    assert [at for at, _ in taken] == [i * apart for i in range(times)]
-    assert all(frame.path.exists() and not frame.black for _, frame in taken)
+    assert [frame.at for frame in taken] == [i * apart for i in range(times)]
+    assert all(frame.path.exists() and not frame.black for frame in taken)
 
 
 async def test_a_source_that_is_longer_than_it_says_gives_no_more_key_frames_than_were_asked_for(
     studio: Any, clips: Callable[[str], Path]
 ) -> None:
-    async with camera(studio, clips("keys.mp4")) as (looking, _):
+    async with studio.camera(clips("keys.mp4")) as looking:
         taken = await looking.take_key_frames((64, 36), 0.01, 5, 0.1)
     assert len(taken) == 5 == len(list(looking.ctx.workspace.run.glob("key-*.ppm")))
 
@@ -84,21 +67,21 @@ async def test_a_source_that_is_longer_than_it_says_gives_no_more_key_frames_tha
 async def test_the_longer_side_is_at_most_768_and_nothing_is_enlarged(
     studio: Any, clips: Callable[[str], Path], clip: str, size: tuple[int, int]
 ) -> None:
-    assert {look(still.path)[1] for still in await stills(studio, clips(clip), 2)} == {size}
+    assert {look(still.path)[1] for still in await studio.stills(clips(clip), 2)} == {size}
 
 
 async def test_black_pictures_are_left_out(studio: Any, clips: Callable[[str], Path]) -> None:
-    taken = await stills(studio, clips("black start.mp4"), 8)
+    taken = await studio.stills(clips("black start.mp4"), 8)
     assert taken and all(still.at >= 3 for still in taken)
 
 
 async def test_of_nothing_but_black_one_picture_is_left(studio: Any, clips: Callable[[str], Path]) -> None:
-    assert len(await stills(studio, clips("all black.mp4"), 4)) == 1
+    assert len(await studio.stills(clips("all black.mp4"), 4)) == 1
 
 
 async def test_a_file_without_pictures_is_no_video(studio: Any, clips: Callable[[str], Path]) -> None:
     with pytest.raises(Deterministic) as caught:
-        await stills(studio, clips("sound only.m4a"))
+        await studio.stills(clips("sound only.m4a"))
     assert caught.value.type == "audio_only"
 
 

@@ -59,8 +59,8 @@ async def test_a_lower_quality_makes_a_smaller_file(studio: Any, bunny: Path) ->
         (0.25, 0.25),
         ("0:04", 4.0),
         ("25%", 5.0),
-        ("100%", 18.0),
-        ("01:00:00", 18.0),
+        ("100%", 19.958),
+        ("01:00:00", 19.958),
     ],
 )
 async def test_a_timestamp_is_a_clock_time_a_number_or_a_share(
@@ -112,13 +112,13 @@ async def test_hdr_is_brought_to_sdr(studio: Any, clips: Callable[[str], Path], 
     assert 40 < brightness(result["outputPath"]) < 220
 
 
-async def test_where_the_file_is_cut_off_the_first_picture_is_taken(
+async def test_where_the_file_is_cut_off_the_last_picture_before_that_is_taken(
     studio: Any, clips: Callable[[str], Path], tmp_path: Path
 ) -> None:
     whole = clips("long.mp4").read_bytes()
     clip = tmp_path / "cut.mp4"
     clip.write_bytes(whole[: len(whole) // 4])
-    assert (await studio.thumbnail(clip, timestamp="15"))["timestamp"] == 0.0
+    assert 4 < (await studio.thumbnail(clip, timestamp="15"))["timestamp"] < 6
 
 
 async def test_a_video_without_one_whole_picture_is_refused(

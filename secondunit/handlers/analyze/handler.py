@@ -32,7 +32,7 @@ from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.redaction import redacted
 
 ENCODERS = ("ppm",)
-FILTERS = ("scale", "select", "format", "setsar", "signalstats", "metadata", "yadif")
+FILTERS = ("scale", "select", "trim", "settb", "format", "setsar", "signalstats", "metadata", "yadif")
 BLOCK = 32 << 20
 UPLOADED = "the uploaded video"  # what its sender knows it as: the file is named by its content
 Json = Mapping[str, Any]
@@ -200,10 +200,10 @@ class Analysis:
         media = require(self.tools.media, "analyze", ENCODERS, FILTERS)
         found = await probe(self.tools.programs, media, source, self.ctx)
         video = pictures(found, source.name)
-        camera = Camera(self.tools.programs, media, source, video, self.ctx)
+        camera = Camera(self.tools.programs, media, source, found, video, self.ctx)
         writer = PictureWriter(self.tools.programs, self.tools.python, self.ctx)
         folder = self.ctx.workspace.kept / "frames"
-        stills = await take_stills(camera, writer, found.duration, self.payload.frames, folder)
+        stills = await take_stills(camera, writer, self.payload.frames, folder)
         across, down = video.display
         info = {"duration": found.duration, "width": round(across), "height": round(down)}
         return {"info": info, "stills": [[still.at, str(still.path)] for still in stills]}

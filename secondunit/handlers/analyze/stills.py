@@ -42,21 +42,25 @@ def moments(duration: float | None, wanted: int | None) -> Sequence[float]:
     return [round((i + 0.5) * duration / count, 3) for i in range(count)]
 
 
-async def take_stills(
-    camera: Camera, writer: PictureWriter, duration: float | None, wanted: int | None, folder: Path
-) -> Sequence[Still]:
+async def take_stills(camera: Camera, writer: PictureWriter, wanted: int | None, folder: Path) -> Sequence[Still]:
     """Pictures of the video in `folder`, in order; Deterministic("no_decodable_frame") when there is none.
 
-    Seeking to each is quicker than reading on, up to 30; for more, the key frames are read in one go.
+    Seeking to each is quicker than reading on, up to 30; for more, and where the file's clock jumps, the key frames are
+    read in one go.
     """
-    film = _Film(camera, _fitted(camera))
+    film, duration = _Film(camera, _fitted(camera)), camera.info.duration
     await in_thread(folder.mkdir, exist_ok=True)
     if wanted and wanted > MOST_SEEKS and duration:
         taken = await camera.take_key_frames(film.size, duration / wanted, MOST, duration)
     else:
-        taken = await film.sought(moments(duration, wanted))
+        times = moments(duration, wanted)
+        last = await camera.take(Shot(times[-1], *film.size))
+        if played := await camera.jumps(times[-1], last):
+            taken = await camera.take_key_frames(film.size, played / len(times), MOST, played)
+        else:
+            taken = once([*await film.sought(times[:-1]), last])
     if not taken and (first := await camera.take(Shot(None, *film.size))):
-        taken = [(0.0, first)]
+        taken = [first]
     if not taken:
         raise Deterministic(f"no picture of {camera.source.name} could be decoded", type="no_decodable_frame")
     return telling(await _kept(writer, taken, folder))
@@ -67,32 +71,38 @@ class _Film:
     camera: Camera
     size: tuple[int, int]
 
-    async def sought(self, times: Sequence[float]) -> Sequence[tuple[float, Frame]]:
-        room, done = asyncio.Semaphore(AT_A_TIME), 0
+    async def sought(self, times: Sequence[float]) -> Sequence[Frame | None]:
+        room, done = asyncio.Semaphore(AT_A_TIME), 1
 
         async def take(at: float) -> Frame | None:
             nonlocal done
             async with room:
                 frame = await self.camera.take(Shot(at, *self.size))
             done += 1
-            await self.camera.ctx.progress(done / (len(times) + 1), f"{done} of {len(times)} frames")
+            await self.camera.ctx.progress(done / (len(times) + 2), f"{done} of {len(times) + 1} frames")
             return frame
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(take(at)) for at in times]
-        return [(at, frame) for at, task in zip(times, tasks, strict=True) if (frame := task.result())]
+        return [task.result() for task in tasks]
 
 
-async def _kept(writer: PictureWriter, taken: Sequence[tuple[float, Frame]], folder: Path) -> Sequence[Still]:
+def once(frames: Sequence[Frame | None]) -> Sequence[Frame]:
+    """The pictures in order, each once: near moments may have the same."""
+    taken = {frame.at: frame for frame in frames if frame}
+    return [taken[at] for at in sorted(taken)]
+
+
+async def _kept(writer: PictureWriter, taken: Sequence[Frame], folder: Path) -> Sequence[Still]:
     """The frames as JPEG files; the frames themselves are dropped."""
-    paths = [folder / f"{round(at * 1000):09d}.jpg" for at, _ in taken]
-    jpegs = [Picture(frame.path, path, ".jpg", QUALITY) for (_, frame), path in zip(taken, paths, strict=True)]
+    paths = [folder / f"{number:04d}.jpg" for number, _ in enumerate(taken, 1)]
+    jpegs = [Picture(frame.path, path, ".jpg", QUALITY) for frame, path in zip(taken, paths, strict=True)]
     looks = await writer.write(jpegs, most_bytes=MOST_BYTES // len(taken))
-    for _, frame in taken:
+    for frame in taken:
         await in_thread(frame.path.unlink, missing_ok=True)
     return [
-        Still(at, path, look, frame.black, frame.average)
-        for (at, frame), path, look in zip(taken, paths, looks, strict=True)
+        Still(round(frame.at, 3), path, look, frame.black, frame.average)
+        for frame, path, look in zip(taken, paths, looks, strict=True)
     ]
 
 

@@ -1,12 +1,13 @@
 """Job type `thumbnail`: one picture of a video, in the format of the output's name."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, field_validator
 
-from secondunit.handlers.thumbnail.timestamps import moments, parse
+from secondunit.handlers.thumbnail.timestamps import At, Timestamp, moments, parse
 from secondunit.handlers.tools.media.ffmpeg import require
 from secondunit.handlers.tools.media.frames import Camera, Frame, size
 from secondunit.handlers.tools.media.graphs import Shot
@@ -19,7 +20,7 @@ from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic
 
 ENCODERS = ("ppm",)
-FILTERS = ("scale", "select", "format", "setsar", "signalstats", "metadata", "yadif")
+FILTERS = ("scale", "select", "trim", "settb", "format", "setsar", "signalstats", "metadata", "yadif")
 NARROWEST, WIDEST = 16, 7680
 
 
@@ -68,10 +69,9 @@ async def _shoot(tools: Tools, ctx: JobContext, payload: ThumbnailPayload) -> Ma
         video = pictures(info, source.name)
         await ctx.progress(0.1, "looking for a picture")
         width, height = size(video, payload.width)
-        tries = moments(parse(payload.timestamp), info.duration)
-        camera = Camera(tools.programs, media, source, video, ctx)
-        at, frame = await _best(camera, [Shot(seconds, width, height) for seconds in tries])
-        await ctx.progress(0.8, f"taken at {at:.1f} s")
+        camera = Camera(tools.programs, media, source, info, video, ctx)
+        frame = await _picture(camera, parse(payload.timestamp), Shot(None, width, height))
+        await ctx.progress(0.8, f"taken at {frame.at:.1f} s")
         picture = Picture(frame.path, target.path, _suffix(payload.output_path), payload.quality)
         await PictureWriter(tools.programs, tools.python, ctx).write([picture])
         written = await target.publish()
@@ -80,25 +80,34 @@ async def _shoot(tools: Tools, ctx: JobContext, payload: ThumbnailPayload) -> Ma
             "width": width,
             "height": height,
             "size": written,
-            "timestamp": round(at, 3),
+            "timestamp": round(frame.at, 3),
         }
 
 
-async def _best(camera: Camera, shots: list[Shot]) -> tuple[float, Frame]:
-    """The first picture that shows something, else the brightest, else the video's very first frame."""
-    taken: list[tuple[float, Frame]] = []
-    for shot in shots:
-        frame = await camera.take(shot)
-        if frame and (len(shots) == 1 or not frame.black):
-            return shot.at or 0.0, frame
-        if frame:
-            taken.append((shot.at or 0.0, frame))
-    if taken:
-        return max(taken, key=lambda pair: pair[1].average)
-    first = await camera.take(Shot(None, shots[0].width, shots[0].height))
-    if first is None:
+async def _picture(camera: Camera, wanted: Timestamp, shot: Shot) -> Frame:
+    """The picture that is meant; Deterministic("no_decodable_frame") when the video has none."""
+    duration = camera.info.duration
+    if not isinstance(wanted, At) and (duration is None or camera.info.estimated):
+        duration = await camera.played()
+    at, frame = await _best(camera, wanted, duration, shot)
+    if played := await camera.jumps(at, frame):
+        _, frame = await _best(replace(camera, joined=True), wanted, played, shot)
+    if frame is None:
         raise Deterministic(f"no picture of {camera.source.name} could be decoded", type="no_decodable_frame")
-    return 0.0, first
+    return frame
+
+
+async def _best(camera: Camera, wanted: Timestamp, duration: float | None, shot: Shot) -> tuple[float, Frame | None]:
+    """The first picture that shows something, else the brightest, and the moment it stands for."""
+    taken: list[tuple[float, Frame]] = []
+    tries = moments(wanted, duration)
+    for at in tries:
+        frame = await camera.take(replace(shot, at=at))
+        if frame and (len(tries) == 1 or not frame.black):
+            return at, frame
+        if frame:
+            taken.append((at, frame))
+    return max(taken, key=lambda pair: pair[1].average, default=(tries[0], None))
 
 
 def _suffix(path: str) -> str:

@@ -8,9 +8,8 @@ SECONDS = re.compile(r"\d{1,7}(?:\.\d{1,9})?", re.ASCII)
 PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,9})?)%", re.ASCII)
 LATEST = 10_000_000
 CANDIDATES = (0.10, 0.25, 0.50, 0.75)
-# Where nobody knows the length: what lies behind the end gives no picture, and the next is tried.
+# Where nobody knows the length.
 BLIND = (10.0, 3.0, 1.0, 0.0)
-MARGIN_SECONDS, MARGIN_SHARE = 0.5, 0.10
 FORMATS = 'write HH:MM:SS, seconds, a percentage such as "25%", or "auto"'
 
 
@@ -57,16 +56,11 @@ def parse(timestamp: str | float) -> Timestamp:
 
 
 def moments(timestamp: Timestamp, duration: float | None) -> tuple[float, ...]:
-    """The seconds to try, in order; nothing later than shortly before the end, where there may be no frame."""
-    wanted: tuple[float, ...] = BLIND
+    """The seconds to try, in order."""
     match timestamp:
         case At(seconds):
-            wanted = (seconds,)
+            return (seconds,)
         case Share(of):
-            wanted = (of * (duration or 0),)
+            return (of * (duration or 0),)
         case Auto():
-            wanted = tuple(share * duration for share in CANDIDATES) if duration else BLIND
-    if duration is None:
-        return wanted
-    latest = max(0.0, duration - max(MARGIN_SECONDS, MARGIN_SHARE * duration))
-    return tuple(dict.fromkeys(min(seconds, latest) for seconds in wanted))
+            return tuple(share * duration for share in CANDIDATES) if duration else BLIND

@@ -1,15 +1,15 @@
 """Frame grabber: pictures out of a video, by ffmpeg, as PPM files."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.ffmpeg import Media, failure, limits, url
-from secondunit.handlers.tools.media.graphs import Shot, frame_argv, key_frames_argv
-from secondunit.handlers.tools.media.probe import Video
+from secondunit.handlers.tools.media.graphs import Approach, Shot, frame_argv, key_frames_argv, reading_argv
+from secondunit.handlers.tools.media.probe import MediaInfo, Video
 from secondunit.handlers.tools.programs.ports import Finished, Programs
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.handler import JobContext
@@ -17,17 +17,27 @@ from secondunit.queue.outcome import Deterministic
 
 STATISTICS = ("YAVG", "YMIN", "YMAX")
 STATISTIC = re.compile(r"lavfi\.signalstats\.(YAVG|YMIN|YMAX)=(\d{1,9}(?:\.\d{1,9})?)")
-MOMENT = re.compile(r"^frame:\d+ .*pts_time:(\d{1,9}(?:\.\d{1,9})?)")
+MOMENT = re.compile(r"^frame:\d+ +pts:(-?\d{1,18}) ")
+PLAYED = re.compile(r"^out_time_us=(\d{1,18})$")
 DARK_AVERAGE, FLAT_RANGE = 24.0, 30.0
 LIMIT = timedelta(minutes=10)
 CPU_SECONDS, LARGEST_FRAME = 1800, 256 << 20
+# A seek in these goes by clock readings: it lands between key frames, and a jump of the clock misleads it.
+CLOCKED = ("mpegts", "mpeg")
+USUAL_GOP = 3.0  # seconds
+FURTHER_BACK = (16.0, 64.0)  # then only key frames are decoded on the way
+# After a key frame pictures may still be shown that lean on what was before it: as many as a decoder reorders.
+REORDERED, NEAR = 8, 1.2  # frames
+SLOWEST, FASTEST, USUAL = 1.0, 120.0, 25.0  # frames a second
+GAP, PART = 2.0, 0.05  # seconds, and of the whole
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture that was taken: where it lies, and how bright it is (limited-range luma, 16 to 235)."""
+    """A picture that was taken: where it lies, its own time, and how bright it is (limited-range luma, 16 to 235)."""
 
     path: Path
+    at: float
     average: float
     spread: float
 
@@ -39,75 +49,131 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """Takes pictures of one source."""
+    """Takes pictures of one source; `joined` when its clock jumps, so that it can only be read from the beginning."""
 
     programs: Programs
     media: Media
     source: Source
+    info: MediaInfo
     video: Video
     ctx: JobContext
+    joined: bool = False
 
     async def take(self, shot: Shot) -> Frame | None:
-        """The picture at that moment; None when the source has none there, which ffmpeg does not call an error."""
-        path = self.ctx.workspace.run / f"frame-{'first' if shot.at is None else f'{shot.at:.3f}'}.ppm"
-        seen: dict[str, float] = {}
+        """What is on the screen at that moment: after the end the last picture, before the beginning the first.
+
+        None when the source has no picture, which ffmpeg does not call an error.
+        """
+        if shot.at is not None:
+            for start in self._starts(shot.at):
+                near = self._within(shot.at) - NEAR / self._rate
+                looks = await self._look(shot, Approach(start, near))
+                if not looks or (start is not None and looks[0].at > near):
+                    continue
+                if looks[-1].at < near:
+                    looks = await self._look(shot, Approach(start, looks[0].at))
+                return looks[-1] if looks else None
+            if keys := await self._look(shot, Approach(None, 0.0, keys=True)):
+                start = keys[-1].at - self._lead - self._blind
+                return ((await self._look(shot, Approach(max(start, 0.0), keys[-1].at))) or keys)[-1]
+        looks = await self._look(replace(shot, at=None), Approach())
+        return looks[-1] if looks else None
+
+    async def jumps(self, at: float, frame: Frame | None) -> float | None:
+        """How long the pictures last in seconds, where the clock jumps on the way: `frame` is not near `at` by far."""
+        if self.info.format not in CLOCKED or (frame and abs(frame.at - self._within(at)) <= GAP):
+            return None
+        played, declared = await self.played(), self.info.duration
+        if played and declared and abs(played - declared) <= max(GAP, PART * declared):
+            return None
+        return played
+
+    async def played(self) -> float | None:
+        """How long the pictures last, in seconds, from reading all of them; None when that can't be told."""
+        heard = 0
 
         async def note(line: str) -> None:
-            if match := STATISTIC.search(line):
-                seen[match[1]] = float(match[2])
+            nonlocal heard
+            if match := PLAYED.search(line.strip()):
+                heard = int(match[1])
 
-        finished = await self.programs.run(
-            frame_argv(self.media, url(self.source), self.video, shot, path.name),
-            cwd=path.parent,
-            log=self.ctx.workspace.log,
-            limits=limits(CPU_SECONDS, LARGEST_FRAME),
-            on_line=note,
-            beat=self.ctx.beat,
-            pass_fds=(self.source.fd,),
-            timeout=LIMIT,
-        )
-        if "YAVG" in seen and await in_thread(_written, path):
-            return Frame(path, seen["YAVG"], seen["YMAX"] - seen["YMIN"])
-        self._judge(finished)
-        return None
+        await self._run(reading_argv(self.media, url(self.source), self.video), note)
+        return heard / 1e6 or None
 
-    async def take_key_frames(
-        self, size: tuple[int, int], every: float, most: int, duration: float
-    ) -> Sequence[tuple[float, Frame]]:
+    async def take_key_frames(self, size: tuple[int, int], every: float, most: int, duration: float) -> Sequence[Frame]:
         """At most so many key frames, at least `every` seconds apart, with their times.
 
         There are as many as the source can be decoded for; how long it says it is need not be true.
         """
         folder = self.ctx.workspace.run
-        found: list[tuple[float, dict[str, float]]] = []
+        looks = Looks()
 
         async def note(line: str) -> None:
-            if len(found) > most:
-                return
-            if match := MOMENT.search(line):
-                found.append((float(match[1]), {}))
-                await self.ctx.progress(min(found[-1][0] / duration, 1.0), f"{len(found)} frames")
-            elif found and (match := STATISTIC.search(line)):
-                found[-1][1][match[1]] = float(match[2])
+            if len(looks.found) <= most and looks.hear(line):
+                at = looks.found[-1][0]
+                await self.ctx.progress(min(max(at, 0.0) / duration, 1.0), f"{len(looks.found)} frames")
 
-        finished = await self.programs.run(
-            key_frames_argv(self.media, url(self.source), self.video, size, every, most, "key-%d.ppm"),
-            cwd=folder,
+        argv = key_frames_argv(self.media, url(self.source), self.video, size, every, most, "key-%d.ppm")
+        finished = await self._run(argv, note)
+        taken = looks.frames(lambda number: folder / f"key-{number}.ppm")
+        taken = [frame for frame in taken if await in_thread(_written, frame.path)]
+        if not taken:
+            self._judge(finished)
+        return taken
+
+    async def _look(self, shot: Shot, approach: Approach) -> Sequence[Frame]:
+        """What was looked at on that way, of which the last picture is there."""
+        path = self.ctx.workspace.run / f"frame-{'first' if shot.at is None else f'{shot.at:.3f}'}.ppm"
+        looks = Looks()
+
+        async def note(line: str) -> None:
+            looks.hear(line)
+
+        argv = frame_argv(self.media, url(self.source), self.video, shot, approach, path.name, joined=self.joined)
+        finished = await self._run(argv, note)
+        taken = looks.frames(lambda number: path)
+        written = await in_thread(_written, path)
+        if taken and written:
+            return taken
+        self._judge(finished)
+        return []
+
+    async def _run(self, argv: Sequence[str], on_line: Callable[[str], Awaitable[None]]) -> Finished:
+        return await self.programs.run(
+            argv,
+            cwd=self.ctx.workspace.run,
             log=self.ctx.workspace.log,
             limits=limits(CPU_SECONDS, LARGEST_FRAME),
-            on_line=note,
+            on_line=on_line,
             beat=self.ctx.beat,
             pass_fds=(self.source.fd,),
             timeout=LIMIT,
         )
-        taken = [
-            (at, Frame(path, seen["YAVG"], seen["YMAX"] - seen["YMIN"]))
-            for number, (at, seen) in enumerate(found, 1)
-            if len(seen) == len(STATISTICS) and await in_thread(_written, path := folder / f"key-{number}.ppm")
-        ]
-        if not taken:
-            self._judge(finished)
-        return taken
+
+    def _starts(self, at: float) -> Iterator[float | None]:
+        """Where to begin decoding, nearest first; from the beginning of the file only where that is near."""
+        for back in (self._blind, *FURTHER_BACK):
+            start = self._within(at) - self._lead - back
+            if start <= 0 or self.joined:
+                yield None
+                return
+            yield start
+
+    def _within(self, at: float) -> float:
+        declared = self.info.duration
+        return at if declared is None or self.joined else min(at, declared)
+
+    @property
+    def _rate(self) -> float:
+        return min(max(float(self.video.average or self.video.nominal or USUAL), SLOWEST), FASTEST)
+
+    @property
+    def _lead(self) -> float:
+        return REORDERED / self._rate
+
+    @property
+    def _blind(self) -> float:
+        return USUAL_GOP if self.info.format in CLOCKED else 0.0
 
     def _judge(self, finished: Finished) -> None:
         """Raise for a failed end, unless the source merely has no picture there."""
@@ -115,6 +181,30 @@ class Camera:
             problem = failure("ffmpeg", finished, self.source, self.ctx.attempt)
             if not (isinstance(problem, Deterministic) and problem.type == "unreadable"):
                 raise problem
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What ffmpeg told of the pictures it looked at: their times in seconds and their statistics, in order."""
+
+    found: list[tuple[float, dict[str, float]]] = field(default_factory=list)
+
+    def hear(self, line: str) -> bool:
+        """Take note of a line; whether it tells of a picture more."""
+        if match := MOMENT.search(line):
+            self.found.append((int(match[1]) / 1e6, {}))
+            return True
+        if self.found and (match := STATISTIC.search(line)):
+            self.found[-1][1][match[1]] = float(match[2])
+        return False
+
+    def frames(self, path: Callable[[int], Path]) -> list[Frame]:
+        """Those of which all was told, in files that `path` gives for their numbers from 1."""
+        return [
+            Frame(path(number), at, seen["YAVG"], seen["YMAX"] - seen["YMIN"])
+            for number, (at, seen) in enumerate(self.found, 1)
+            if len(seen) == len(STATISTICS)
+        ]
 
 
 def _written(path: Path) -> bool:

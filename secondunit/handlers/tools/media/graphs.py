@@ -18,6 +18,7 @@ INPUT = {
     "max_pixels": LARGEST_PICTURE,
     "t": LONGEST_SECONDS,
 }
+TOLD_EXACT = 0.001  # a time that was told in milliseconds means the picture that it was told of
 PICTURES = {"c:v": "ppm", "format": "image2"}
 # How much of a damaged file is worth having is judged by its duration afterwards, not by the count of bad packets.
 COMMON = ("-hide_banner", "-nostdin", "-v", "warning", "-max_error_rate", "1")
@@ -25,21 +26,53 @@ COMMON = ("-hide_banner", "-nostdin", "-v", "warning", "-max_error_rate", "1")
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One picture to take: `at` seconds from the start, or the very first frame when None."""
+    """One picture to take: what is on the screen `at` seconds from the start, or the very first frame when None."""
 
     at: float | None
     width: int
     height: int
 
 
-def frame_argv(media: Media, url: str, video: Video, shot: Shot, output: str) -> list[str]:
-    """Take one picture as a PPM file, and print how dark it is (signalstats) to stdout."""
-    seek = {} if shot.at is None else {"ss": f"{shot.at:.3f}"}
-    picture = ffmpeg.input(url, **INPUT, **seek)[str(video.index)]
+@dataclass(frozen=True, slots=True)
+class Approach:
+    """How a moment is reached: decoded from `start` on (from the beginning if None), looked at from `near` on.
+
+    The first picture decoded is always looked at, and of what comes before `near` no other. `keys`: key frames only.
+    """
+
+    start: float | None = None
+    near: float = 0.0
+    keys: bool = False
+
+
+def frame_argv(
+    media: Media, url: str, video: Video, shot: Shot, approach: Approach, output: str, *, joined: bool = False
+) -> list[str]:
+    """Decode up to a moment, and write the last picture as a PPM file; stdout tells of each that was looked at.
+
+    Told are its time since the file's start in microseconds, and how dark it is (signalstats). The times are the file's
+    own, whatever the seek did (`copyts`); only where its clock jumps (`joined`) ffmpeg counts on, from the beginning.
+    """
+    options: dict[str, Any] = {} if joined else {"copyts": None, "start_at_zero": None}
+    if approach.start is not None:
+        options |= {"noaccurate_seek": None, "ss": f"{approach.start:.3f}"}
+    if approach.keys:
+        options |= {"skip_frame": "nokey"}
+    picture = ffmpeg.input(url, **INPUT, **options)[str(video.index)]
     if shot.at is None:
         picture = picture.filter("select", "eq(n,0)")
+    else:
+        picture = picture.filter("trim", end=f"{shot.at + TOLD_EXACT:.3f}")
+        picture = picture.filter("select", f"isnan(prev_selected_t)+gte(t,{approach.near:.3f})")
     looked_at = _looked_at(media, picture, video, shot.width, shot.height)
-    return compile_argv(media, ffmpeg.output(looked_at, output, **PICTURES, **{"frames:v": 1, "update": 1}), ())
+    written = {**PICTURES, "fps_mode": "passthrough", "update": 1} | ({"frames:v": 1} if shot.at is None else {})
+    return compile_argv(media, ffmpeg.output(looked_at, output, **written), ())
+
+
+def reading_argv(media: Media, url: str, video: Video) -> list[str]:
+    """Read the packets of the pictures, without decoding them; -progress tells how long they last."""
+    output = ffmpeg.output(ffmpeg.input(url, **INPUT)[str(video.index)], "-", c="copy", format="null")
+    return compile_argv(media, output, ("-nostats", "-progress", "pipe:1"))
 
 
 def key_frames_argv(
@@ -59,7 +92,8 @@ def _looked_at(media: Media, picture: Any, video: Video, width: int, height: int
     # Statistics are read in limited range: black is 16 there, whatever the source's range was.
     picture = picture.filter("scale", width, height, flags="lanczos", out_range="tv", **_matrix(video))
     picture = picture.filter("setsar", 1).filter("format", "yuv444p")
-    return picture.filter("signalstats").filter("metadata", mode="print", file="-").filter("format", "rgb24")
+    picture = picture.filter("signalstats").filter("settb", "AVTB").filter("metadata", mode="print", file="-")
+    return picture.filter("format", "rgb24")
 
 
 def upright(media: Media, picture: Any, video: Video) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -68,9 +69,12 @@ class Studio:
             await on_line(json.dumps(REPORT))
             return Finished(0, "")
         self.shot += 1
-        await on_line("lavfi.signalstats.YMIN=16")
-        await on_line("lavfi.signalstats.YAVG=100")
-        await on_line("lavfi.signalstats.YMAX=235")
+        wanted = re.search(r"trim=end=(\d+)\.(\d+)", " ".join(argv))
+        for microseconds in (0, int(f"{wanted[1]}{wanted[2]}000") - 1000 if wanted else 0):
+            await on_line(f"frame:0    pts:{microseconds}  pts_time:0")
+            await on_line("lavfi.signalstats.YMIN=16")
+            await on_line("lavfi.signalstats.YAVG=100")
+            await on_line("lavfi.signalstats.YMAX=235")
         [name] = [word for word in argv if word.endswith(".ppm")]
         await asyncio.to_thread(paint, cwd / name, self.shot)
         return Finished(0, "")

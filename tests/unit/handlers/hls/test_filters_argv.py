@@ -10,7 +10,7 @@ import pytest
 from secondunit.handlers.hls.encode import hls_argv, sound_argv
 from secondunit.handlers.hls.plan import SegmentType, plan
 from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media
-from secondunit.handlers.tools.media.graphs import Shot, frame_argv
+from secondunit.handlers.tools.media.graphs import Approach, Shot, frame_argv
 from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
 from secondunit.queue.outcome import Deterministic
 
@@ -103,23 +103,25 @@ def test_hdr_that_nothing_here_can_convert_is_a_missing_capability() -> None:
     assert refused.value.type == "capability_missing"
 
 
-def test_a_frame_is_sought_before_the_input_is_opened() -> None:
-    argv = frame_argv(ZIMG, "file:/proc/self/fd/9", VIDEO, Shot(571.0, 320, 180), "frame.ppm")
+def test_a_frame_is_sought_before_the_input_is_opened_and_decoded_up_to() -> None:
+    argv = frame_argv(ZIMG, "file:/proc/self/fd/9", VIDEO, Shot(571.0, 320, 180), Approach(570.5, 570.88), "frame.ppm")
     assert " ".join(argv) == (
-        "/x/ffmpeg -hide_banner -nostdin -v warning -max_error_rate 1 "
-        f"{INPUT.replace('-t 86400', '-ss 571.000 -t 86400')} -filter_complex "
-        "[0:0]scale=320:180:flags=lanczos:out_range=tv[s0];[s0]setsar=1[s1];[s1]format=yuv444p[s2];"
-        "[s2]signalstats[s3];[s3]metadata=file=-:mode=print[s4];[s4]format=rgb24[s5] "
-        "-map [s5] -f image2 -c:v ppm -frames:v 1 -update 1 frame.ppm -y"
+        "/x/ffmpeg -hide_banner -nostdin -v warning -max_error_rate 1 -copyts "
+        f"{INPUT.replace('-protocol', '-noaccurate_seek -protocol').replace('-t', '-ss 570.500 -start_at_zero -t')} "
+        "-filter_complex "
+        "[0:0]trim=end=571.001[s0];[s0]select=isnan(prev_selected_t)+gte(t\\,570.880)[s1];"
+        "[s1]scale=320:180:flags=lanczos:out_range=tv[s2];[s2]setsar=1[s3];[s3]format=yuv444p[s4];"
+        "[s4]signalstats[s5];[s5]settb=AVTB[s6];[s6]metadata=file=-:mode=print[s7];[s7]format=rgb24[s8] "
+        "-map [s8] -f image2 -c:v ppm -fps_mode passthrough -update 1 frame.ppm -y"
     )
 
 
 def test_the_first_frame_is_selected_and_not_sought() -> None:
-    argv = frame_argv(ZIMG, "file:/proc/self/fd/9", VIDEO, Shot(None, 320, 180), "frame.ppm")
+    argv = frame_argv(ZIMG, "file:/proc/self/fd/9", VIDEO, Shot(None, 320, 180), Approach(), "frame.ppm")
     assert "-ss" not in argv and graph(argv).startswith("[0:0]select=eq(n\\,0)[s0]")
 
 
 def test_untagged_pictures_of_hd_size_are_read_as_bt709() -> None:
-    untagged = frame_argv(ZIMG, "u", replace(VIDEO, matrix="unknown"), Shot(0, 320, 180), "f.ppm")
-    small = frame_argv(ZIMG, "u", replace(VIDEO, matrix="unknown", height=480), Shot(0, 320, 180), "f.ppm")
+    untagged = frame_argv(ZIMG, "u", replace(VIDEO, matrix="unknown"), Shot(0, 320, 180), Approach(), "f.ppm")
+    small = frame_argv(ZIMG, "u", replace(VIDEO, matrix="unknown", height=480), Shot(0, 320, 180), Approach(), "f.ppm")
     assert "in_color_matrix=bt709" in graph(untagged) and "in_color_matrix" not in graph(small)

@@ -140,10 +140,8 @@ def test_nonsense_is_no_timestamp(text: Any) -> None:
         timestamp(text)
 
 
-def test_no_moment_is_later_than_shortly_before_the_end() -> None:
-    assert moments(At(500), 60) == (54.0,)
-    assert moments(At(3), 2) == (1.5,)
-    assert moments(Share(1), 0.3) == (0.0,)
+def test_a_timestamp_means_moments_to_try() -> None:
+    assert moments(At(500), 60) == (500,) and moments(Share(0.5), 0.3) == (0.15,) and moments(Share(1), None) == (0,)
     assert moments(Auto(), 100) == (10, 25, 50, 75)
     assert moments(Auto(), None) == (10, 3, 1, 0) and moments(At(7), None) == (7,)
 

@@ -1,7 +1,7 @@
 """WebP converter: a program of its own, under limits, because pictures come from strangers.
 
 Reads one JSON object from stdin: {source, target, quality, width, lossless, strip}; prints one to stdout: either
-{width, height, frames} or {error, message}. What it can't foresee ends it with a traceback and exit code 1.
+{width, height, frames, warnings} or {error, message}. What it can't foresee ends it with a traceback and exit code 1.
 """
 
 import errno
@@ -14,23 +14,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError  # noqa: TID253 - this program is the place where it is loaded
+from PIL import Image, PngImagePlugin, UnidentifiedImageError  # noqa: TID253 - this program is the place where it is loaded
+
+from secondunit.handlers.webp.animation import Animation, loops, show
+from secondunit.handlers.webp.mending import MOST_METADATA, mended
+from secondunit.handlers.webp.pixels import ORIENTATION, finished
 
 LARGEST, LONGEST_SIDE, LARGEST_FILM = 100_000_000, 16383, 500_000_000
 LEAST_FRAME = 50_000  # pixels: however small it is, a frame takes as long as so many
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "PPM", "JPEG2000", "QOI", "ICO")
+HEIF = "HEIF"
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # ISO/IEC 23008-12, annex B
 ANIMATED = ("GIF", "PNG", "WEBP", "AVIF")
-DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 # What Pillow's readers raise for damaged files.
 DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, struct.error, zlib.error)
 # The machine's errors, not the picture's; others (EINVAL for a place before the file's beginning) damage brings about.
 MACHINE = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ENOMEM, errno.EAGAIN, errno.ESTALE, errno.EFBIG)
 EFFORTS = ((25_000_000, 4), (200_000_000, 2))  # libwebp's method for so many pixels: noise takes 0.6 and 0.1 s a MP
-ORIENTATION = ExifTags.Base.Orientation
-PROFILED = (("CMYK", b"CMYK"), ("L", b"GRAY"))
-MOST_LOOPS = 65535
 OUT_OF_MEMORY = "encoding error 1"  # VP8_ENC_ERROR_OUT_OF_MEMORY of libwebp
 
 
@@ -69,11 +72,27 @@ def main() -> None:
 
 
 def convert(wish: Wish) -> Mapping[str, Any]:
-    """Read, turn upright, scale and write the picture or the whole animation."""
+    """Read, turn upright, scale and write the picture or animation; damage that costs no pixel is a warning."""
     Image.MAX_IMAGE_PIXELS = LARGEST // 2  # Pillow raises above twice this
+    PngImagePlugin.MAX_TEXT_CHUNK = MOST_METADATA
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    source = Path(wish.source)
+    try:
+        return converted(wish, source) | {"warnings": []}
+    except ConversionRefused as refusal:
+        if refusal.type != "unreadable":
+            raise
+        with damage_is_told():
+            whole = mended(source)
+        if whole is None:
+            raise
+        return converted(wish, BytesIO(whole[0])) | {"warnings": [whole[1]]}
+
+
+def converted(wish: Wish, source: Path | BytesIO) -> dict[str, Any]:
+    """The same from a sound file."""
     with damage_is_told():
-        image = Image.open(wish.source, formats=FORMATS)
+        image = opened(source)
     with image:
         frames = judge(image)
         with damage_is_told():
@@ -82,13 +101,28 @@ def convert(wish: Wish) -> Mapping[str, Any]:
         if len(frames) == 1:
             with damage_is_told():
                 image.draft(image.mode, draft_size(image, size))
+                show(image, image.tell())
                 picture = finished(image, size)
             save(picture, wish, method=effort(pixels))
         else:
             with damage_is_told():
                 picture = Animation(image, frames, size)
             save(picture, wish, method=effort(pixels), save_all=True, duration=picture.durations, loop=loops(image))
-        return {"width": size[0], "height": size[1], "frames": len(frames)}
+        return {"width": size[0], "height": size[1], "frames": written_frames(Path(wish.target))}
+
+
+def opened(source: Path | BytesIO) -> Image.Image:
+    """The picture, by its content; the reader of HEIC files is loaded for those only."""
+    formats: tuple[str, ...] = FORMATS
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            head = file.read(12)
+        if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS:
+            from pillow_heif import register_heif_opener
+
+            register_heif_opener()
+            formats = (*FORMATS, HEIF)
+    return Image.open(source, formats=formats)
 
 
 @contextmanager
@@ -99,7 +133,7 @@ def damage_is_told() -> Iterator[None]:
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno in MACHINE:
             raise
-        known = ", ".join(FORMATS)
+        known = ", ".join((*FORMATS, HEIF))
         unknown = isinstance(error, UnidentifiedImageError)  # which would name our descriptor
         why = "is not in a format we know" if unknown else f"is damaged or cut off ({error})"
         raise ConversionRefused("unreadable", f"the image {why}; {known} can be read") from error
@@ -140,84 +174,8 @@ def draft_size(image: Image.Image, size: tuple[int, int]) -> tuple[int, int]:
 
 def is_turned(image: Image.Image) -> bool:
     """Whether it lies on its side until it is turned as its EXIF data says."""
-    return image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
-
-
-def finished(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """One frame as it is to be encoded: upright, RGB or RGBA, scaled."""
-    image.load()
-    picture = ImageOps.exif_transpose(image) if ORIENTATION in image.getexif() else image
-    picture = coloured(picture)
-    return picture if picture.size == size else picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-
-
-def coloured(image: Image.Image) -> Image.Image:
-    """RGB, or RGBA where anything is transparent; a profile stays in `info` only where it still holds."""
-    profile: bytes = image.info.get("icc_profile") or b""
-    space = profile[16:20]  # ICC.1:2022, 7.2.8: the data colour space
-    if (image.mode, space) in PROFILED or image.mode == "LAB":
-        converted = by_profile(image, profile)
-    elif image.mode in DEEP_GREY:
-        converted = image.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
-    else:
-        mode = "RGBA" if image.has_transparency_data else "RGB"
-        converted = image if image.mode == mode else image.convert(mode)  # a copy would cost 400 MB at worst
-    if space != b"RGB " or image.mode in ("CMYK", "LAB"):
-        converted.info.pop("icc_profile", None)
-    return converted
-
-
-def by_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    """In sRGB, as the profile says; by rule of thumb where the profile is broken."""
-    srgb = ImageCms.createProfile("sRGB")
-    try:
-        own = ImageCms.createProfile("LAB") if image.mode == "LAB" else ImageCms.getOpenProfile(BytesIO(profile))
-        converted = ImageCms.profileToProfile(image, own, srgb, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError):
-        return image.convert("RGB")
-    return converted if converted is not None else image.convert("RGB")
-
-
-def loops(image: Image.Image) -> int:
-    """How often the animation plays, 0 for ever; a GIF counts the repetitions, and without a count plays once."""
-    if image.format != "GIF":
-        return int(image.info.get("loop", 0))
-    repetitions = image.info.get("loop")
-    if repetitions is None:
-        return 1
-    return 0 if repetitions == 0 else min(int(repetitions) + 1, MOST_LOOPS)
-
-
-class Animation(Image.Image):
-    """An animation whose frames are made one by one as the encoder asks for them, so that only one is in memory."""
-
-    def __init__(self, source: Image.Image, frames: Sequence[int], size: tuple[int, int]) -> None:
-        super().__init__()
-        self._source = source
-        self._frames = frames
-        self._target = size
-        self._at = -1
-        self.n_frames = len(frames)
-        self.durations = [self._duration(frame) for frame in range(len(frames))]
-        self.seek(0)
-        self.info = {**self.info, "background": (0, 0, 0, 0)}
-
-    def seek(self, frame: int) -> None:
-        if frame != self._at:
-            self._source.seek(self._frames[frame])
-            picture = finished(self._source, self._target)
-            self.im, self._mode, self._size, self.info = picture.im, picture.mode, picture.size, picture.info
-            self._at = frame
-
-    def tell(self) -> int:
-        return self._at
-
-    def _duration(self, frame: int) -> int:
-        """Milliseconds; reads the frame, so that a damaged one is found before anything is written."""
-        self._source.seek(self._frames[frame])
-        self._source.load()
-        milliseconds: float = self._source.info.get("duration", 0)
-        return max(0, round(milliseconds))
+    # Pillow turns TIFF files by itself, and their size is the turned one from the start.
+    return image.format != "TIFF" and image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
 
 
 def save(picture: Image.Image, wish: Wish, **options: Any) -> None:
@@ -238,6 +196,18 @@ def save(picture: Image.Image, wish: Wish, **options: Any) -> None:
         if str(error) == OUT_OF_MEMORY:
             raise MemoryError(str(error)) from error
         raise ConversionRefused("not_encodable", f"the image can't be written as WebP ({error})") from error
+
+
+def written_frames(path: Path) -> int:
+    """How many frames a WebP file holds (RIFF chunks ANMF); the encoder makes one of frames that are equal."""
+    count = 0
+    with path.open("rb") as file:
+        file.seek(12)
+        while len(head := file.read(8)) == 8:
+            count += head[:4] == b"ANMF"
+            length = int.from_bytes(head[4:], "little")
+            file.seek(length + length % 2, 1)
+    return max(count, 1)
 
 
 def effort(pixels: int) -> int:

@@ -49,15 +49,14 @@ def build(tools: Tools) -> HandlerSpec:
             made = await _convert(tools, ctx, payload, source, target.path)
             await ctx.progress(0.95, "publishing")
             size = await target.publish()
-        return {"outputPath": payload.output_path, **made, "size": size}
+        found = made.pop("warnings")
+        return {"outputPath": payload.output_path, **made, "size": size} | ({"warnings": found} if found else {})
 
     return HandlerSpec(type="webp", payload=WebpPayload, run=run, check=check, concurrency=3)
 
 
-async def _convert(
-    tools: Tools, ctx: JobContext, payload: WebpPayload, source: Source, target: Path
-) -> Mapping[str, Any]:
-    """Run the program that does it; its width, height and number of frames."""
+async def _convert(tools: Tools, ctx: JobContext, payload: WebpPayload, source: Source, target: Path) -> dict[str, Any]:
+    """Run the program that does it; its width, height and number of frames, and warnings."""
     wish = {
         "source": str(source.path),
         "target": str(target),
@@ -83,7 +82,7 @@ async def _convert(
     )
     if finished.returncode != 0:
         raise failure("the image converter", finished, ctx.attempt, reads=source.name)
-    answer: Mapping[str, Any] = json.loads(answers[-1])
+    answer: dict[str, Any] = json.loads(answers[-1])
     if "error" in answer:
         raise Deterministic(f"{source.name}: {answer['message']}", type=answer["error"])
     return answer

@@ -37,7 +37,7 @@ USUAL = [
     Bomb("webp", "canvas.gif", "image_too_large", "4225000000 pixels"),
     Bomb("webp", "frames.gif", "image_too_large", "10000 frames are possible"),
     Bomb("webp", "claims.avif", "unreadable", "the image is not in a format we know"),
-    Bomb("webp", "text.png", "unreadable", "MAX_TEXT_CHUNK"),
+    Bomb("webp", "text.png"),
     Bomb("thumbnail", "frames.webp", "not_a_video", "is a picture"),
     Bomb("thumbnail", "canvas.gif", "unreadable", "no video that can be decoded"),
     Bomb("download", "/packed.zip", "too_large", "16.0 MB that are allowed"),

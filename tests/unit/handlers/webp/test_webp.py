@@ -1,113 +1,22 @@
 """Real pictures, one for each trap, through the whole handler: roots, launcher, limits, Pillow."""
 
-import io
 import struct
-import sys
 import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageCms, ImageDraw, ImageStat  # noqa: TID253 - the judge of what was made
+from PIL import Image, ImageCms, ImageStat  # noqa: TID253 - the judge of what was made
 from pydantic import ValidationError
 
-from secondunit.handlers.tools.media.ffmpeg import MediaMissing
-from secondunit.handlers.tools.programs.runner import ProcessRunner
-from secondunit.handlers.tools.storage.local import LocalFiles
-from secondunit.handlers.tools.toolbox import Tools
 from secondunit.handlers.webp import handler as webp
 from secondunit.queue.errors import BadPayload
 from secondunit.queue.handler import HandlerSpec
-from secondunit.queue.outcome import Deterministic
-from secondunit.testing.clock import ManualClock
-from secondunit.testing.handler_kit import FakeContext
+from tests.unit.handlers.webp.made import BLUE, ORIENTATION, RED, Converter, chunk, encoded, halves, near
 
 pytestmark = pytest.mark.slow  # each starts programs
 
-ORIENTATION, GPS = 0x0112, 0x8825
-RED, BLUE = (220, 30, 30), (30, 30, 220)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "media").mkdir()
-    return tmp_path / "media"
-
-
-@pytest.fixture
-def spec(root: Path) -> Iterator[HandlerSpec]:
-    files = LocalFiles([root])
-    yield webp.build(
-        Tools(
-            clock=ManualClock(),
-            programs=ProcessRunner(sys.executable),
-            files=files,
-            media=MediaMissing("not needed"),
-            python=sys.executable,
-        )
-    )
-    files.close()
-
-
-class Converter:
-    """The handler, run on pictures that are put beneath its root."""
-
-    def __init__(self, spec: HandlerSpec, root: Path) -> None:
-        self.spec = spec
-        self.root = root
-
-    async def __call__(
-        self, content: bytes, name: str = "picture", **wishes: Any
-    ) -> tuple[Mapping[str, Any], Image.Image]:
-        """Convert; the result and the picture that was made."""
-        (self.root / name).write_bytes(content)
-        payload = {"inputPath": str(self.root / name), "outputPath": str(self.root / "out.webp"), **wishes}
-        checked = webp.WebpPayload.model_validate(payload)
-        assert self.spec.check is not None
-        self.spec.check(checked)
-        result = await self.spec.run(await FakeContext.open(self.root.parent), checked)
-        made = Image.open(io.BytesIO((self.root / "out.webp").read_bytes()))
-        assert made.format == "WEBP"
-        assert result["outputPath"] == str(self.root / "out.webp")
-        assert result["size"] == (self.root / "out.webp").stat().st_size
-        assert (result["width"], result["height"]) == made.size
-        assert result["frames"] == getattr(made, "n_frames", 1)
-        return result, made
-
-    async def refusal(self, content: bytes, name: str = "picture") -> Deterministic:
-        """Why it is not converted."""
-        with pytest.raises(Deterministic) as caught:
-            await self(content, name)
-        assert not (self.root / "out.webp").exists()
-        return caught.value
-
-
-@pytest.fixture
-async def convert(spec: HandlerSpec, root: Path) -> AsyncIterator[Converter]:
-    yield Converter(spec, root)
-    assert list((root / ".secondunit").glob("*")) == []
-
-
-def halves(mode: str = "RGB", size: tuple[int, int] = (80, 40)) -> Image.Image:
-    """Red on the left, blue on the right."""
-    image = Image.new("RGB", size, RED)
-    ImageDraw.Draw(image).rectangle((size[0] // 2, 0, *size), BLUE)
-    return image.convert(mode)
-
-
-def encoded(image: Image.Image, format: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, format, **options)
-    return file.getvalue()
-
-
-def near(pixel: Any, colour: tuple[int, ...], by: int = 24) -> bool:
-    return all(abs(one - other) <= by for one, other in zip(pixel, colour, strict=True))
-
-
-def chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+GPS = 0x8825
 
 
 def png_header(width: int, height: int) -> bytes:

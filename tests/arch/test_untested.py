@@ -22,6 +22,7 @@ THROUGH_OTHERS = {
     "secondunit.daemon.http.endpoints.": "tests/http calls each over a socket",
     "secondunit.handlers.tools.deployment.archive": "starts a program: tests/unit/handlers/deploy deploys by it",
     "secondunit.handlers.tools.fetching.ytdlp.": "within yt-dlp's program, which tests/unit runs against a local site",
+    "secondunit.handlers.tools.media.colours": "test_filters_argv.py and tests/media/test_colours.py, by its filters",
     "secondunit.handlers.tools.network.proxy_relay": "tests/unit/handlers/tools/network/test_proxy.py, over sockets",
     "secondunit.handlers.tools.ports": "a port without a line that runs",
     "secondunit.handlers.tools.programs.": "parts of the runner, by which tests/unit/handlers/tools/programs runs",

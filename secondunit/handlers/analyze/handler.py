@@ -32,7 +32,7 @@ from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.redaction import redacted
 
 ENCODERS = ("ppm",)
-FILTERS = ("scale", "select", "trim", "settb", "format", "setsar", "signalstats", "metadata", "yadif")
+FILTERS = ("scale", "select", "trim", "settb", "format", "setsar", "setparams", "signalstats", "metadata", "yadif")
 BLOCK = 32 << 20
 UPLOADED = "the uploaded video"  # what its sender knows it as: the file is named by its content
 Json = Mapping[str, Any]

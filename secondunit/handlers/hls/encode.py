@@ -19,6 +19,7 @@ from secondunit.handlers.hls.plan import (
     HlsPlan,
     variant_map,
 )
+from secondunit.handlers.tools.media.colours import TAGS, scaled
 from secondunit.handlers.tools.media.ffmpeg import Media
 from secondunit.handlers.tools.media.graphs import INPUT, compile_argv, upright
 
@@ -67,7 +68,7 @@ def _rungs(picture: Any, plan: HlsPlan) -> list[Any]:
         split = picture.filter_multi_output("split", len(plan.renditions))
         copies = [split[i] for i in range(len(plan.renditions))]
     return [
-        copy.filter("scale", rung.width, rung.height, out_range="tv").filter("setsar", 1).filter("format", "yuv420p")
+        scaled(copy, plan.video, rung.width, rung.height, "yuv420p")
         for copy, rung in zip(copies, plan.renditions, strict=True)
     ]
 
@@ -87,9 +88,7 @@ def _video_options(plan: HlsPlan) -> dict[str, Any]:
     options |= _hls_options(plan, variant_map(plan))
     for i, rung in enumerate(plan.renditions):
         options |= {f"maxrate:v:{i}": f"{rung.maxrate}k", f"bufsize:v:{i}": f"{2 * rung.maxrate}k"}
-    if plan.video.hdr:
-        options |= {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
-    return options
+    return options | {**TAGS, "color_range": "tv"}
 
 
 def _hls_options(plan: HlsPlan, variants: str) -> dict[str, Any]:

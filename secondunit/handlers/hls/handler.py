@@ -25,12 +25,13 @@ from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
 
 ENCODERS = ("libx264", "aac", "pcm_s16le")
-FILTERS = ("scale", "split", "fps", "format", "setsar", "aselect", "aresample", "aformat", "atrim", "yadif")
+PICTURE_FILTERS = ("scale", "split", "fps", "format", "setsar", "setparams", "yadif")
+FILTERS = (*PICTURE_FILTERS, "aselect", "aresample", "aformat", "atrim")
 # Bombs end by these. The slowest real encode (4K at 60 frames a second, tone-mapped, on old cores) takes a fifth of it.
 CPU_A_SECOND, LEAST_CPU, LONGEST_SECONDS = 400, 3600, 24 * 3600
 SLOWEST_BYTES = 20_000  # a second; a file that is larger than its declared length explains is longer than that
 LARGEST_SEGMENT = 2 << 30
-RECIPE = 2  # higher whenever the same source and options give something better
+RECIPE = 3  # higher whenever the same source and options give something better
 
 
 class HlsPayload(BaseModel):

@@ -20,7 +20,7 @@ from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic
 
 ENCODERS = ("ppm",)
-FILTERS = ("scale", "select", "trim", "settb", "format", "setsar", "signalstats", "metadata", "yadif")
+FILTERS = ("scale", "select", "trim", "settb", "format", "setsar", "setparams", "signalstats", "metadata", "yadif")
 NARROWEST, WIDEST = 16, 7680
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import ffmpeg
 
+from secondunit.handlers.tools.media.colours import scaled, to_sdr
 from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media
 from secondunit.handlers.tools.media.probe import Video
-from secondunit.queue.outcome import Deterministic
 
 LARGEST_PICTURE = 8192 * 8192
 LONGEST_SECONDS = 24 * 3600
@@ -19,6 +19,7 @@ INPUT = {
     "t": LONGEST_SECONDS,
 }
 TOLD_EXACT = 0.001  # a time that was told in milliseconds means the picture that it was told of
+EXACT = "lanczos+accurate_rnd+full_chroma_int+full_chroma_inp"
 PICTURES = {"c:v": "ppm", "format": "image2"}
 # How much of a damaged file is worth having is judged by its duration afterwards, not by the count of bad packets.
 COMMON = ("-hide_banner", "-nostdin", "-v", "warning", "-max_error_rate", "1")
@@ -88,47 +89,17 @@ def key_frames_argv(
 
 
 def _looked_at(media: Media, picture: Any, video: Video, width: int, height: int) -> Any:
-    picture = upright(media, picture, video)
     # Statistics are read in limited range: black is 16 there, whatever the source's range was.
-    picture = picture.filter("scale", width, height, flags="lanczos", out_range="tv", **_matrix(video))
-    picture = picture.filter("setsar", 1).filter("format", "yuv444p")
+    picture = scaled(upright(media, picture, video), video, width, height, "yuv444p", flags=EXACT)
     picture = picture.filter("signalstats").filter("settb", "AVTB").filter("metadata", mode="print", file="-")
-    return picture.filter("format", "rgb24")
+    return picture.filter("scale", flags=EXACT).filter("format", "rgb24")
 
 
 def upright(media: Media, picture: Any, video: Video) -> Any:
     """The pictures as a viewer sees them: progressive, and in the range of an ordinary screen."""
     if video.interlaced:
         picture = picture.filter("yadif")
-    return _to_sdr(media, picture, video) if video.hdr else picture
-
-
-def _to_sdr(media: Media, picture: Any, video: Video) -> Any:
-    if {"zscale", "tonemap"} <= media.filters:
-        # Primaries and matrix are said for both sides: for a stream without them zscale finds no path.
-        linear = {"tin": video.transfer, "pin": "2020", "min": "2020_ncl", "p": "2020", "m": "2020_ncl"}
-        linear |= {"t": "linear", "npl": "100"}
-        return (
-            picture.filter("zscale", **linear)
-            .filter("format", "gbrpf32le")
-            .filter("zscale", p="709")
-            .filter("tonemap", "hable", desat=0)
-            .filter("zscale", t="709", m="709", r="tv")
-        )
-    if media.scale_tonemaps:
-        target = {"out_primaries": "bt709", "out_transfer": "bt709", "out_color_matrix": "bt709"}
-        return picture.filter("scale", **target, intent="perceptual")
-    raise Deterministic(
-        f"this is HDR video, and ffmpeg {media.version} here can't bring it to SDR; install one built with zimg,"
-        " or version 7.1 or later",
-        type="capability_missing",
-    )
-
-
-def _matrix(video: Video) -> dict[str, str]:
-    # Untagged pictures of HD size are BT.709 in practice; swscale would take them for BT.601.
-    untagged = video.matrix in ("", "unknown", "unspecified") and not video.hdr
-    return {"in_color_matrix": "bt709"} if untagged and video.height >= 720 else {}
+    return to_sdr(media, picture, video)
 
 
 def compile_argv(media: Media, output: Any, extra: Sequence[str]) -> list[str]:

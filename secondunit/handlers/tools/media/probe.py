@@ -26,7 +26,7 @@ ESTIMATED = "Estimating duration from bitrate"
 ENTRIES = (
     "format=format_name,duration:format_tags=major_brand"
     ":stream=index,codec_type,codec_name,width,height,sample_aspect_ratio,pix_fmt,field_order,color_transfer,"
-    "color_space,r_frame_rate,avg_frame_rate,channels"
+    "color_primaries,color_space,r_frame_rate,avg_frame_rate,channels"
     ":stream_disposition=attached_pic,still_image,timed_thumbnails"
     ":stream_side_data=rotation"
 )
@@ -52,11 +52,19 @@ class Video:
     transfer: str
     matrix: str
     interlaced: bool
+    primaries: str = ""
 
     @property
     def hdr(self) -> bool:
         """Whether the pictures must be tone-mapped for an ordinary screen."""
         return self.transfer in HDR_TRANSFERS
+
+    @property
+    def wide(self) -> bool:
+        """Whether the pictures have more colours than an ordinary screen, but no more range; RGB is taken as it is."""
+        said = self.primaries or "unknown"
+        by_matrix = self.matrix.startswith("bt2020") and said in ("bt2020", "unknown", "unspecified")
+        return by_matrix and not self.hdr
 
     @property
     def display(self) -> tuple[Fraction, Fraction]:
@@ -170,6 +178,7 @@ def _video(stream: Mapping[str, Any]) -> Video:
         transfer=str(stream.get("color_transfer", "")),
         matrix=str(stream.get("color_space", "")),
         interlaced=stream.get("field_order") in INTERLACED,
+        primaries=str(stream.get("color_primaries", "")),
     )
 
 

@@ -1,5 +1,6 @@
 """The exact command lines that ffmpeg gets."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -10,7 +11,7 @@ import pytest
 from secondunit.handlers.hls.encode import hls_argv, sound_argv
 from secondunit.handlers.hls.plan import SegmentType, plan
 from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media
-from secondunit.handlers.tools.media.graphs import Approach, Shot, frame_argv
+from secondunit.handlers.tools.media.graphs import EXACT, Approach, Shot, frame_argv
 from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
 from secondunit.queue.outcome import Deterministic
 
@@ -21,6 +22,9 @@ VIDEO = Video(0, "h264", 1280, 720, Fraction(1), 0, Fraction(25), Fraction(25), 
 INPUT = (
     f"-format_whitelist {MEDIA_FORMATS} -max_pixels 67108864 -protocol_whitelist file -t 86400 -i file:/proc/self/fd/9"
 )
+
+BT709 = "out_color_matrix=bt709:out_range=tv"
+TAGGED = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
 
 
 def hls(
@@ -43,10 +47,11 @@ def test_one_ffmpeg_decodes_once_and_writes_every_playlist() -> None:
         "/x/ffmpeg -hide_banner -nostdin -v warning -max_error_rate 1 -nostats -progress pipe:1 "
         f"{INPUT} -filter_complex "
         "[0:0]split=2[s0][s1];"
-        "[s0]scale=1280:720:out_range=tv[s2];[s2]setsar=1[s3];[s3]format=yuv420p[s4];"
-        "[s1]scale=854:480:out_range=tv[s5];[s5]setsar=1[s6];[s6]format=yuv420p[s7] "
-        "-map [s4] -map [s7] -f hls -bf 0 -bufsize:v:0 5600k -bufsize:v:1 2800k "
-        "-c:v libx264 -crf 23 -dn -force_key_frames expr:gte(t,n_forced*2) -hls_flags independent_segments "
+        f"[s0]scale=1280:720:{BT709}[s2];[s2]setsar=1[s3];[s3]format=yuv420p[s4];[s4]{TAGGED}[s5];"
+        f"[s1]scale=854:480:{BT709}[s6];[s6]setsar=1[s7];[s7]format=yuv420p[s8];[s8]{TAGGED}[s9] "
+        "-map [s5] -map [s9] -f hls -bf 0 -bufsize:v:0 5600k -bufsize:v:1 2800k "
+        "-c:v libx264 -color_primaries bt709 -color_range tv -color_trc bt709 -colorspace bt709 "
+        "-crf 23 -dn -force_key_frames expr:gte(t,n_forced*2) -hls_flags independent_segments "
         "-hls_playlist_type vod -hls_segment_filename %v/%05d.m4s -hls_segment_type fmp4 -hls_time 6 "
         "-map_chapters -1 -map_metadata -1 -max_muxing_queue_size 4096 -maxrate:v:0 2800k -maxrate:v:1 1400k "
         "-preset veryfast -profile:v high -sc_threshold 0 -sn -var_stream_map v:0,name:720p v:1,name:480p "
@@ -71,7 +76,7 @@ def test_the_sound_is_laid_in_its_place_by_a_second_one() -> None:
 
 def test_a_single_silent_rendition_needs_no_split_and_no_group() -> None:
     argv = hls(qualities=["720p"], segment_type="ts")
-    assert graph(argv) == "[0:0]scale=1280:720:out_range=tv[s0];[s0]setsar=1[s1];[s1]format=yuv420p[s2]"
+    assert graph(argv) == (f"[0:0]scale=1280:720:{BT709}[s0];[s0]setsar=1[s1];[s1]format=yuv420p[s2];[s2]{TAGGED}[s3]")
     assert argv[argv.index("-var_stream_map") + 1] == "v:0,name:720p"
     assert argv[argv.index("-hls_segment_type") + 1] == "mpegts"
     assert "-c:a" not in argv and "pipe:7" not in argv and "%v/%05d.ts" in argv
@@ -110,9 +115,10 @@ def test_a_frame_is_sought_before_the_input_is_opened_and_decoded_up_to() -> Non
         f"{INPUT.replace('-protocol', '-noaccurate_seek -protocol').replace('-t', '-ss 570.500 -start_at_zero -t')} "
         "-filter_complex "
         "[0:0]trim=end=571.001[s0];[s0]select=isnan(prev_selected_t)+gte(t\\,570.880)[s1];"
-        "[s1]scale=320:180:flags=lanczos:out_range=tv[s2];[s2]setsar=1[s3];[s3]format=yuv444p[s4];"
-        "[s4]signalstats[s5];[s5]settb=AVTB[s6];[s6]metadata=file=-:mode=print[s7];[s7]format=rgb24[s8] "
-        "-map [s8] -f image2 -c:v ppm -fps_mode passthrough -update 1 frame.ppm -y"
+        f"[s1]scale=320:180:flags={EXACT}:{BT709}[s2];[s2]setsar=1[s3];[s3]format=yuv444p[s4];[s4]{TAGGED}[s5];"
+        "[s5]signalstats[s6];[s6]settb=AVTB[s7];[s7]metadata=file=-:mode=print[s8];"
+        f"[s8]scale=flags={EXACT}[s9];[s9]format=rgb24[s10] "
+        "-map [s10] -f image2 -c:v ppm -fps_mode passthrough -update 1 frame.ppm -y"
     )
 
 
@@ -121,7 +127,25 @@ def test_the_first_frame_is_selected_and_not_sought() -> None:
     assert "-ss" not in argv and graph(argv).startswith("[0:0]select=eq(n\\,0)[s0]")
 
 
-def test_untagged_pictures_of_hd_size_are_read_as_bt709() -> None:
-    untagged = frame_argv(ZIMG, "u", replace(VIDEO, matrix="unknown"), Shot(0, 320, 180), Approach(), "f.ppm")
-    small = frame_argv(ZIMG, "u", replace(VIDEO, matrix="unknown", height=480), Shot(0, 320, 180), Approach(), "f.ppm")
-    assert "in_color_matrix=bt709" in graph(untagged) and "in_color_matrix" not in graph(small)
+@pytest.mark.parametrize(
+    ("fields", "taken_for"),
+    [
+        ({"matrix": "unknown"}, "bt709"),
+        ({"matrix": "unknown", "height": 480}, "bt601"),
+        ({"matrix": "unknown", "pix_fmt": "bgr24"}, None),
+        ({"matrix": "smpte170m"}, None),
+        ({"matrix": "bt2020nc", "primaries": "bt2020"}, "bt709"),
+        ({"matrix": "bt2020nc", "transfer": "smpte2084"}, "bt709"),
+    ],
+)
+def test_a_picture_is_read_by_its_tag_or_by_its_size(fields: Any, taken_for: str | None) -> None:
+    argv = frame_argv(ZIMG, "u", replace(VIDEO, **fields), Shot(0, 320, 180), Approach(), "f.ppm")
+    found = re.findall(r"in_color_matrix=(\w+)", graph(argv))
+    assert found == ([taken_for] if taken_for else [])
+
+
+def test_the_primaries_of_bt2020_are_narrowed_by_what_is_there() -> None:
+    video = replace(VIDEO, matrix="bt2020nc", primaries="bt2020")
+    ways = [graph(hls(video, ["720p"], media=media)).split("[s0]")[0] for media in (ZIMG, NEW, OLD)]
+    assert [way.removeprefix("[0:0]").split("=")[0] for way in ways] == ["zscale", "scale", "scale"]
+    assert "out_primaries=bt709" in ways[1] and "in_color_matrix=bt2020" in ways[2]

@@ -46,6 +46,7 @@ class Converter:
 
     async def refusal(self, content: bytes, name: str = "picture") -> Deterministic:
         """Why it is not converted."""
+        (self.root / "out.webp").unlink(missing_ok=True)
         with pytest.raises(Deterministic) as caught:
             await self(content, name)
         assert not (self.root / "out.webp").exists()

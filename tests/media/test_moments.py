@@ -87,3 +87,12 @@ async def test_stills_where_the_clock_jumps_are_of_all_that_is_played(studio: An
     taken = await studio.stills(joined, 7)
     assert 14 < taken[-1].at < 28
     assert [shown(still.path) for still in taken] == pytest.approx([still.at % 14 * RATE for still in taken], abs=1)
+
+
+async def test_many_moments_are_one_job(studio: Any, clips: Callable[[str], Path]) -> None:
+    asked = [5.1, 4.4, "50%", 60, 5.1]
+    result = await studio.thumbnail(clips("coded.mp4"), to="at {n}.png", timestamps=asked)
+    outputs = result["outputs"]
+    assert [Path(one["outputPath"]).name for one in outputs] == [f"at {number}.png" for number in range(1, 6)]
+    assert [shown(one["outputPath"]) for one in outputs] == [127, 110, 250, 349, 127]
+    assert [one["timestamp"] for one in outputs] == [5.08, 4.4, 10.0, 13.96, 5.08]

@@ -162,6 +162,8 @@ async def test_every_container_gives_a_picture(studio: Any, suffix: Any) -> None
         ("timestamp", "101%"),
         ("timestamp", True),
         ("timestamp", "1e3"),
+        ("timestamps", []),
+        ("timestamps", [1, "auto"]),
         ("width", 0),
         ("width", 100_000),
         ("width", "320"),
@@ -183,3 +185,19 @@ async def test_a_name_without_a_known_format_is_refused(studio: Any, name: Any) 
     payload = {"videoPath": str(studio.root / "a.mp4"), "outputPath": str(studio.root / name)}
     with pytest.raises(BadPayload, match=r"outputPath.*\.webp"):
         validated(thumbnail.build(studio.tools), payload)
+
+
+@pytest.mark.parametrize("name", ["a.png", "{n}/a.png", "{n}-{n}.png"])
+async def test_a_list_of_moments_needs_one_place_for_their_number(studio: Any, name: Any) -> None:
+    payload = {"videoPath": str(studio.root / "a.mp4"), "outputPath": str(studio.root / name), "timestamps": [1, 2]}
+    with pytest.raises(BadPayload, match=r"outputPath.*\{n\}"):
+        validated(thumbnail.build(studio.tools), payload)
+
+
+async def test_the_pictures_of_a_list_are_served_by_their_names(studio: Any) -> None:
+    spec = thumbnail.build(studio.tools)
+    assert spec.artifacts({"outputs": [{"outputPath": "/m/1.png"}, {"outputPath": "/m/2.png"}]}) == {
+        "1.png": "/m/1.png",
+        "2.png": "/m/2.png",
+    }
+    assert spec.artifacts({"outputPath": "/m/a.png"}) == {"a.png": "/m/a.png"} and spec.artifacts(None) == {}

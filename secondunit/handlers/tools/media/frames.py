@@ -1,14 +1,22 @@
 """Frame grabber: pictures out of a video, by ffmpeg, as PPM files."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.ffmpeg import Media, failure, limits, url
-from secondunit.handlers.tools.media.graphs import Approach, Shot, frame_argv, key_frames_argv, reading_argv
+from secondunit.handlers.tools.media.graphs import (
+    TOLD_EXACT,
+    Approach,
+    Shot,
+    frame_argv,
+    key_frames_argv,
+    reading_argv,
+    series_argv,
+)
 from secondunit.handlers.tools.media.probe import MediaInfo, Video
 from secondunit.handlers.tools.programs.ports import Finished, Programs
 from secondunit.handlers.tools.storage.ports import Source
@@ -29,6 +37,7 @@ FURTHER_BACK = (16.0, 64.0)  # then only key frames are decoded on the way
 # After a key frame pictures may still be shown that lean on what was before it: as many as a decoder reorders.
 REORDERED, NEAR = 8, 1.2  # frames
 SLOWEST, FASTEST, USUAL = 1.0, 120.0, 25.0  # frames a second
+APART, MOST_TOGETHER = 5.0, 30  # seconds, moments
 GAP, PART = 2.0, 0.05  # seconds, and of the whole
 
 
@@ -78,6 +87,38 @@ class Camera:
                 return ((await self._look(shot, Approach(max(start, 0.0), keys[-1].at))) or keys)[-1]
         looks = await self._look(replace(shot, at=None), Approach())
         return looks[-1] if looks else None
+
+    async def take_series(self, shots: Sequence[Shot]) -> Sequence[Frame | None]:
+        """The pictures of several moments, in their order; those that lie near one another are decoded in one go."""
+        taken: dict[Shot, Frame | None] = {}
+        for group in together(sorted(set(shots), key=lambda shot: shot.at or 0.0)):
+            found = await self._together(group) if len(group) > 1 and not self.joined else {}
+            for shot in group:
+                taken[shot] = found.get(shot) or await self.take(shot)
+        return [taken[shot] for shot in shots]
+
+    async def _together(self, shots: Sequence[Shot]) -> Mapping[Shot, Frame]:
+        """Of these moments, in order, those whose pictures one decoding gives; the others have to be taken alone."""
+        first, before = shots[0].at or 0.0, NEAR / self._rate
+        start = next(iter(self._starts(first)))
+        looks, name = Looks(), f"series-{first:.3f}-"
+
+        async def note(line: str) -> None:
+            looks.hear(line)
+
+        argv = series_argv(self.media, url(self.source), self.video, shots, start, before, f"{name}%d.ppm")
+        await self._run(argv, note)
+        frames = looks.frames(lambda number: self.ctx.workspace.run / f"{name}{number}.ppm")
+        if not frames or (start is not None and frames[0].at > first - before):
+            return {}
+        found = {}
+        for shot in shots:
+            at = (shot.at or 0.0) + TOLD_EXACT
+            near = [frame for frame in frames if at - before <= frame.at <= at]
+            written = bool(near) and await in_thread(_written, near[-1].path)
+            if written:
+                found[shot] = near[-1]
+        return found
 
     async def jumps(self, at: float, frame: Frame | None) -> float | None:
         """How long the pictures last in seconds, where the clock jumps on the way: `frame` is not near `at` by far."""
@@ -205,6 +246,18 @@ class Looks:
             for number, (at, seen) in enumerate(self.found, 1)
             if len(seen) == len(STATISTICS)
         ]
+
+
+def together(shots: Iterable[Shot]) -> Iterator[list[Shot]]:
+    """Groups of moments, in order, that are no further from one another than decoding on is cheaper than a seek."""
+    group: list[Shot] = []
+    for shot in shots:
+        if group and ((shot.at or 0.0) - (group[-1].at or 0.0) > APART or len(group) == MOST_TOGETHER):
+            yield group
+            group = []
+        group.append(shot)
+    if group:
+        yield group
 
 
 def _written(path: Path) -> bool:

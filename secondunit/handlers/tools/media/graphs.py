@@ -70,6 +70,21 @@ def frame_argv(
     return compile_argv(media, ffmpeg.output(looked_at, output, **written), ())
 
 
+def series_argv(
+    media: Media, url: str, video: Video, shots: Sequence[Shot], start: float | None, before: float, output: str
+) -> list[str]:
+    """The same for several moments, in order, in one go: numbered pictures of the last `before` seconds up to each."""
+    options = {"copyts": None, "start_at_zero": None}
+    sought = {} if start is None else {"noaccurate_seek": None, "ss": f"{start:.3f}"}
+    picture = ffmpeg.input(url, **INPUT, **options, **sought)[str(video.index)]
+    ends = [shot.at + TOLD_EXACT for shot in shots if shot.at is not None]
+    picture = picture.filter("trim", end=f"{ends[-1]:.3f}")
+    windows = "+".join(f"between(t,{end - before:.3f},{end:.3f})" for end in ends)
+    picture = picture.filter("select", f"isnan(prev_selected_t)+{windows}")
+    looked_at = _looked_at(media, picture, video, shots[0].width, shots[0].height)
+    return compile_argv(media, ffmpeg.output(looked_at, output, **PICTURES, fps_mode="passthrough"), ())
+
+
 def reading_argv(media: Media, url: str, video: Video) -> list[str]:
     """Read the packets of the pictures, without decoding them; -progress tells how long they last."""
     output = ffmpeg.output(ffmpeg.input(url, **INPUT)[str(video.index)], "-", c="copy", format="null")

@@ -35,7 +35,7 @@ soak: dev ## Steady load for so long: does anything grow? (MINUTES=60)
 	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
 
 check: format lint types imports tests ## Everything that CI checks
-	$(BIN)/python tests/mutants/run.py rules runs # of the rules and of a run; `make mutants` plants all of them
+	$(BIN)/python tests/mutants/run.py rules # of the queue's rules; `make mutants` plants all of them
 
 format: dev ## Is the code formatted? (fix: .venv/bin/ruff format)
 	$(BIN)/ruff format --check --quiet

@@ -13,7 +13,12 @@ HANDLERS_MAY_SEE = {"handler", "outcome", "errors", "model", "clock", "retry", "
 
 # Who may import which library; where a path ends in "/", everything below it.
 OWNERS: dict[str, tuple[str, ...]] = {
-    "PIL": ("handlers/webp/converter_child.py", "handlers/tools/media/picture_child.py"),
+    # All of webp's are parts of its converter, a program of its own; that its handler loads none is another rule's.
+    "PIL": (
+        *(f"handlers/webp/{part}.py" for part in ("converter_child", "pixels", "mending", "animation")),
+        "handlers/tools/media/picture_child.py",
+    ),
+    "pillow_heif": ("handlers/webp/converter_child.py",),
     "aiohttp": ("handlers/tools/", "daemon/", "cli/", "testing/"),
     "aiohttp_cors": ("daemon/http/",),
     "aiolimiter": ("handlers/tools/", "daemon/"),

@@ -20,7 +20,8 @@ X264 = "-c:v libx264 -preset ultrafast -qp 8"
 # Y, Cb and Cr of the same colour in ten bits, as zimg makes them; PQ and HLG with white at 203 cd/m2.
 DEEP = (
     "-f lavfi -i nullsrc=s=160x90:r=10:d=0.5,format=yuv420p10,geq=lum={0}:cb={1}:cr={2},"
-    "setparams=range=tv:color_primaries=bt2020:colorspace=bt2020nc:color_trc={3} -c:v ffv1"
+    "setparams=range=tv:color_primaries=bt2020:colorspace=bt2020nc:color_trc={3} -c:v ffv1 "
+    "-color_range tv -color_primaries bt2020 -colorspace bt2020nc -color_trc {3}"  # 5.1 does not hear of them otherwise
 )
 
 

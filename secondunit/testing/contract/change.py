@@ -72,7 +72,7 @@ class ChangeContract:
         assert job.runs[1].error == JobError("transient", "flaky", "try again") == job.error
         assert job.stats == {"tokens": 12, "cost": 0.25}
         assert job.suspicion == Suspicion(BOOT, 0, 0.25, TTL, later(2))
-        assert [bool(run.why) for run in job.runs] == [True, False, False]
+        assert [bool(run.why) for run in job.runs] == [True, False, True]
 
     async def test_how_long_runs_took_is_kept_whatever_the_clock_was_set_to(self, store: Store) -> None:
         heard = listened(store)

@@ -20,7 +20,9 @@ UP = "print('up', flush=True)\n"
 
 def ended(script: str, *numbers: signal.Signals, pause: float = 0.0) -> tuple[int, str]:
     """The exit code of a program that gets these signals once it is up, and what it printed then."""
-    command = [sys.executable, "-c", script]
+    # What runs the tests may ignore it, as nohup does, and so would whoever is started.
+    heard = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+    command = [sys.executable, "-c", heard + script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline() == "up\n"
         for number in numbers:

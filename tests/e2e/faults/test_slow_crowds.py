@@ -118,6 +118,7 @@ def test_three_hundred_slow_bodies_take_no_place_from_others(start: Any) -> None
     assert good.p99 < NO_WAIT
 
 
+@pytest.mark.long
 def test_three_hundred_idle_clients_take_no_descriptor_that_is_needed(start: Any) -> None:
     daemon = start(under=FEW_DESCRIPTORS).ready()
     with crowded(daemon, 300, REST) as crowd:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,24 +13,6 @@ from secondunit.handlers.tools.storage.replaced import sweep_replaced
 from secondunit.testing.handler_kit import FakeContext
 
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "media").mkdir()
-    return tmp_path / "media"
-
-
-@pytest.fixture
-def files(root: Path) -> Iterator[LocalFiles]:
-    files = LocalFiles([root])
-    yield files
-    files.close()
-
-
-@pytest.fixture
-async def ctx(tmp_path: Path) -> FakeContext:
-    return await FakeContext.open(tmp_path, job_id="job_1", epoch=7)
 
 
 async def publish(files: LocalFiles, film: Path, ctx: FakeContext, **contents: str) -> None:

@@ -31,24 +31,6 @@ class NoExchange(Opener):
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    (tmp_path / "media").mkdir()
-    return tmp_path / "media"
-
-
-@pytest.fixture
-def files(root: Path) -> Iterator[LocalFiles]:
-    files = LocalFiles([root])
-    yield files
-    files.close()
-
-
-@pytest.fixture
-async def ctx(tmp_path: Path) -> FakeContext:
-    return await FakeContext.open(tmp_path, job_id="job_1", epoch=7)
-
-
-@pytest.fixture
 def private_umask() -> Iterator[None]:
     """As the service's unit sets it."""
     before = os.umask(0o077)

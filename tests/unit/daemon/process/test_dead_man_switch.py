@@ -32,12 +32,13 @@ class Process:
 
     def __init__(self, script: str, seconds: float = 0.8) -> None:
         command = [sys.executable, "-c", script.replace("SECONDS", str(seconds))]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        # Unbuffered: what a buffered line read beyond its end would be lost to `communicate`.
+        self._process = subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def __enter__(self) -> "Process":
         assert self._process.stdout is not None
-        if self._process.stdout.readline() != "begun\n":
-            raise AssertionError(self._process.communicate()[1])
+        if self._process.stdout.readline() != b"begun\n":
+            raise AssertionError(self._process.communicate()[1].decode())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -53,7 +54,7 @@ class Process:
     def ended(self) -> tuple[int, str, str]:
         """Its exit code, and what it printed to both."""
         out, err = self._process.communicate(timeout=20)
-        return self._process.returncode, out, err
+        return self._process.returncode, out.decode(), err.decode()
 
 
 @pytest.mark.parametrize("how", STUCK)

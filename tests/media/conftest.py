@@ -48,6 +48,7 @@ class Notes:
     epoch: int = 1
     labels: Mapping[str, str] = field(default_factory=dict)
     reports: list[tuple[float, str]] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
 
     async def progress(self, fraction: float, message: str = "") -> None:
         self.reports.append((fraction, message))
@@ -73,7 +74,8 @@ class Notes:
 
     async def partial(self, data: Any) -> None: ...
 
-    async def stats(self, **figures: Any) -> None: ...
+    async def stats(self, **figures: Any) -> None:
+        self.figures.update(figures)
 
 
 @dataclass(frozen=True)

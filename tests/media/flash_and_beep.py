@@ -11,21 +11,22 @@ from typing import Any
 BEATS = (1, 3, 6)  # seconds; they can't be mistaken for one another when shifted
 SECONDS = 7
 AT_MOST = 0.040
-PLAYED_WITHIN = 3 * SECONDS
+PLAYED_WITHIN = 4 * SECONDS
 AT_ONCE = 4
 
 
-def make(ffmpeg: str, folder: Path, rate: str) -> Path:
-    """The film at this rate in an MP4 with edit lists, as encoders write it."""
-    path = folder / f"{rate.replace('/', '-')}.mp4"
-    starts = [float(round(second * Fraction(rate)) / Fraction(rate)) for second in BEATS]
+def make(ffmpeg: str, folder: Path, rate: str, kind: str = "mp4", options: str = "", seconds: int = SECONDS) -> Path:
+    """The film at this rate, in an MP4 with edit lists, as encoders write it; after `SECONDS` it begins again."""
+    path = folder / f"{rate.replace('/', '-')}.{kind}"
+    beats = [again + beat for again in range(0, seconds, SECONDS) for beat in BEATS]
+    starts = [float(round(second * Fraction(rate)) / Fraction(rate)) for second in beats]
     lit = "+".join(f"between(t\\,{at - 0.001:.4f}\\,{at + 0.199:.4f})" for at in starts)
     heard = "+".join(f"between(t\\,{at:.4f}\\,{at + 0.1:.4f})" for at in starts)
     argv = [ffmpeg, "-y", "-v", "error", "-nostdin"]
-    argv += ["-f", "lavfi", "-i", f"color=black:s=320x180:r={rate}:d={SECONDS}"]
-    argv += ["-f", "lavfi", "-i", f"aevalsrc=0.5*sin(2*PI*1000*t)*({heard}):s=48000:d={SECONDS}"]
+    argv += ["-f", "lavfi", "-i", f"color=black:s=320x180:r={rate}:d={seconds}"]
+    argv += ["-f", "lavfi", "-i", f"aevalsrc=0.5*sin(2*PI*1000*t)*({heard}):s=48000:d={seconds}"]
     argv += ["-vf", f"drawbox=c=white:t=fill:enable={lit}", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-c:a", "aac"]
-    subprocess.run([*argv, str(path)], check=True, timeout=50)
+    subprocess.run([*argv, *options.split(), str(path)], check=True, timeout=50)
     return path
 
 

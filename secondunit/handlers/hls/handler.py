@@ -1,37 +1,40 @@
 """Job type `hls`: a video becomes an adaptive HLS presentation in a folder of its own."""
 
+import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator
 
 from secondunit.handlers.hls import outputs
+from secondunit.handlers.hls.budget import cpu_estimate, cpu_limit
 from secondunit.handlers.hls.iframes import write_iframes
-from secondunit.handlers.hls.pipeline import Pipeline
-from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, plan, quality_fault
-from secondunit.handlers.hls.playlists import VERSION, Playlist, Unfinished, Variant, master, read, variants
+from secondunit.handlers.hls.passthrough import Copy, closely, passthrough
+from secondunit.handlers.hls.pipeline import Encoded, Pipeline
+from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, HlsPlan, Passthrough, plan, quality_fault
+from secondunit.handlers.hls.playlists import VERSION, Playlist, Unfinished, Variant, master, read, told_as, variants
 from secondunit.handlers.hls.segments import span
-from secondunit.handlers.hls.verify import Material, unfinished, unfinished_sound, verify
+from secondunit.handlers.hls.verify import Material, UnevenSegments, cut_alike, unfinished, unfinished_sound, verify
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.ffmpeg import Media, limits, require
 from secondunit.handlers.tools.media.packets import count_packets, heard
-from secondunit.handlers.tools.media.probe import MediaInfo, pictures, probe
+from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.handlers.tools.media.progress import follow
 from secondunit.handlers.tools.payload import PAYLOAD
 from secondunit.handlers.tools.storage.ports import MASTER, Source, StagedFolder
 from secondunit.handlers.tools.storage.settling import Settling
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
+from secondunit.queue.outcome import Deterministic
 
 ENCODERS = ("libx264", "aac", "pcm_s16le")
 PICTURE_FILTERS = ("scale", "split", "fps", "format", "setsar", "setparams", "yadif")
 FILTERS = (*PICTURE_FILTERS, "aselect", "aresample", "aformat", "atrim")
-# Bombs end by these. The slowest real encode (4K at 60 frames a second, tone-mapped, on old cores) takes a fifth of it.
-CPU_A_SECOND, LEAST_CPU, LONGEST_SECONDS = 400, 3600, 24 * 3600
-SLOWEST_BYTES = 20_000  # a second; a file that is larger than its declared length explains is longer than that
 LARGEST_SEGMENT = 2 << 30
-RECIPE = 3  # higher whenever the same source and options give something better
+NOTHING = Encoded(0, 0)  # yet
+RECIPE = 4  # higher whenever the same source and options give something better
 
 
 class HlsPayload(BaseModel):
@@ -43,6 +46,7 @@ class HlsPayload(BaseModel):
     output_dir: str
     qualities: Annotated[list[str], Field(min_length=1, max_length=12)] = ["1080p", "720p", "480p"]
     segment_type: Literal["fmp4", "ts"] = "fmp4"
+    copy_: Annotated[Copy, Field(alias="copy")] = "auto"
 
     @field_validator("qualities")
     @classmethod
@@ -96,21 +100,47 @@ async def _encode(
 ) -> dict[str, Any]:
     """Make and verify all that is to be published; what the job's result says of it, by relative paths."""
     info = await probe(tools.programs, media, source, ctx)
-    video = pictures(info, source.name)
-    packets = await count_packets(tools.programs, tools.python, media, source, info, ctx)
+    todo = plan(info, pictures(info, source.name), payload.qualities, payload.segment_type)
+    look = closely(todo, payload.copy_)
+    packets = await count_packets(tools.programs, tools.python, media, source, info, ctx, look)
     info = heard(info, packets)
-    todo = plan(info, video, payload.qualities, payload.segment_type)
-    allowed = limits(cpu_seconds(info, source.size), LARGEST_SEGMENT)
+    todo = replace(todo, audio=info.audio)
+    todo = replace(todo, copied=passthrough(todo, payload.copy_, packets, info.start))
+    await ctx.stats(maxCpuSeconds=cpu_estimate(todo, info, source.size))
+    await ctx.progress(0.0, _copying(todo))
+    allowed = limits(cpu_limit(info, source.size), LARGEST_SEGMENT)
     pipeline = Pipeline(tools.programs, ctx, media, source, staged.path / staged.inner, allowed)
-    played = packets.until(track.index for track in (info.video, info.audio) if track)
-    encoded = await pipeline.encode(todo, follow(ctx.progress, played))
-    return await in_thread(_finish, source.name, Material(info, packets, todo, encoded, ctx.attempt), staged)
+    material = Material(info, packets, todo, NOTHING, ctx.attempt)
+    try:
+        return await _made(pipeline, material, staged)
+    except (UnevenSegments, Deterministic) as error:
+        if not todo.copied.anything:
+            raise
+        # What was copied is to blame, or it will be seen: all is encoded.
+        todo = replace(todo, copied=Passthrough(doubt=str(error)))
+    await ctx.progress(0.0, _copying(todo))
+    await in_thread(_empty, pipeline.folder)
+    return await _made(pipeline, replace(material, plan=todo), staged)
 
 
-def cpu_seconds(info: MediaInfo, size: int) -> int:
-    """The CPU time that the encode of a file of `size` bytes may take."""
-    seconds = LONGEST_SECONDS if info.duration is None else max(info.duration, size / SLOWEST_BYTES)
-    return max(LEAST_CPU, round(CPU_A_SECOND * min(seconds, LONGEST_SECONDS)))
+async def _made(pipeline: Pipeline, material: Material, staged: StagedFolder) -> dict[str, Any]:
+    todo, packets = material.plan, material.packets
+    played = packets.until(track.index for track in (todo.video, todo.audio) if track)
+    encoded = await pipeline.encode(todo, follow(pipeline.ctx.progress, played))
+    if todo.copied.anything and encoded.damage:
+        raise UnevenSegments(f"{pipeline.source.name} is damaged: {encoded.damage}")
+    return await in_thread(_finish, pipeline.source.name, replace(material, encoded=encoded), staged)
+
+
+def _copying(todo: HlsPlan) -> str:
+    if todo.copied.picture:
+        return f"{todo.renditions[0].name} is copied"
+    return f"every rung is encoded: {todo.copied.doubt}"
+
+
+def _empty(folder: Path) -> None:
+    for made in folder.iterdir():
+        shutil.rmtree(made)
 
 
 def _finish(name: str, material: Material, staged: StagedFolder) -> dict[str, Any]:
@@ -121,6 +151,10 @@ def _finish(name: str, material: Material, staged: StagedFolder) -> dict[str, An
     try:
         videos = [read(folder, rendition.name) for rendition in todo.renditions]
         spans = [span(folder, video, frame) for video in videos]
+        cut_alike(name, todo, videos)
+        if todo.copied.picture and todo.encoded:
+            # What came in whole milliseconds, or without an end, was measured better where it was encoded.
+            videos[0] = told_as(folder, videos[0], videos[1])
         frames = write_iframes(folder, videos, VERSION[todo.segment_type])
     except Unfinished as error:
         raise unfinished(name, material, error) from None
@@ -129,16 +163,16 @@ def _finish(name: str, material: Material, staged: StagedFolder) -> dict[str, An
         sound_span = span(folder, sound, 0) if sound else None
     except Unfinished as error:
         raise unfinished_sound(name, material, error) from None
-    warnings = verify(name, material, videos, spans, sound_span)
+    warnings = verify(name, material, spans, sound_span)
     lines = variants(todo, videos, sound)
     text = master(todo, lines, frames, staged.inner)
     (staged.path / MASTER).write_text(text)
     beside = len(text) + sum(playlist.size for playlist in frames.values())
-    return _result(lines, staged.inner, [*videos, *([sound] if sound else [])], beside, warnings)
+    return _result(lines, todo, staged.inner, [*videos, *([sound] if sound else [])], beside, warnings)
 
 
 def _result(
-    lines: tuple[Variant, ...], inner: str, playlists: list[Playlist], extra: int, warnings: list[str]
+    lines: tuple[Variant, ...], todo: HlsPlan, inner: str, playlists: list[Playlist], extra: int, warnings: list[str]
 ) -> dict[str, Any]:
     return {
         "masterPath": MASTER,
@@ -150,6 +184,7 @@ def _result(
                 "bandwidth": line.bandwidth,
                 "codecs": line.codecs,
                 "path": f"{inner}{line.rendition.name}/{PLAYLIST}",
+                "copied": line.rendition not in todo.encoded,
             }
             for line in lines
         ],
@@ -167,7 +202,8 @@ def _placed(result: Any, staged: StagedFolder) -> dict[str, Any]:
 
 
 def _options(payload: HlsPayload) -> dict[str, Any]:
-    return {"recipe": RECIPE, "qualities": sorted(set(payload.qualities)), "segmentType": payload.segment_type}
+    made = {"recipe": RECIPE, "qualities": sorted(set(payload.qualities)), "segmentType": payload.segment_type}
+    return made | {"copy": payload.copy_}
 
 
 async def _serves(manifest: Mapping[str, Any], wanted: Mapping[str, Any], staged: StagedFolder) -> bool:

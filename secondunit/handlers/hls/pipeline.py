@@ -1,6 +1,7 @@
 """Encoding pipeline: one ffmpeg for pictures, and behind a pipe another for the sound (`encode.py` says why)."""
 
 import os
+import re
 from asyncio import TaskGroup
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -16,15 +17,22 @@ from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.handler import JobContext
 
 READER_GONE = "Broken pipe"
+DAMAGE = re.compile(
+    r"^\[(?:h264|aac|h264_\w+|aac_\w+) @ .*|.*Error (?:while decoding|submitting packet).*", re.MULTILINE
+)
 OnLine = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What the programs say that they encoded: pictures of the largest rendition, and microseconds of sound."""
+    """What the programs say that they encoded: pictures of the largest rendition, and microseconds of sound.
+
+    `damage` is the first thing that the decoders found odd in the source, if any.
+    """
 
     frames: int
     sound: int
+    damage: str = ""
 
 
 @dataclass(slots=True)
@@ -58,7 +66,7 @@ class Pipeline:
     async def encode(self, plan: HlsPlan, progress: OnLine) -> Encoded:
         """Write all playlists and segments of the plan; raises what a program's end means for the job."""
         frames, heard = Tally("frame", progress), Tally("out_time_us")
-        if plan.audio is None:
+        if plan.audio is None or plan.copied.sound:
             pictures = await self._run(hls_argv(self.media, url(self.source), plan, None), frames.hear)
             sound = Finished(0, "")
         else:
@@ -68,7 +76,8 @@ class Pipeline:
             raise failures.failure(f"ffmpeg on the sound of {self.source.name}", sound, self.ctx.attempt)
         if pictures.returncode != 0:
             raise failure("ffmpeg", pictures, self.source, self.ctx.attempt)
-        return Encoded(frames.figure, heard.figure)
+        damage = DAMAGE.search(pictures.stderr)
+        return Encoded(frames.figure, heard.figure, damage[0] if damage else "")
 
     async def _both(self, plan: HlsPlan, on_frames: OnLine, on_sound: OnLine) -> tuple[Finished, Finished]:
         reader, writer = os.pipe2(os.O_CLOEXEC)

@@ -51,6 +51,25 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class Passthrough:
+    """What of the source is copied: its picture into the first rung, its sound; `doubt` says why the picture is not.
+
+    The picture begins `begin` seconds after the file; `reordered`: it has B-frames.
+    """
+
+    picture: bool = False
+    sound: bool = False
+    begin: float = 0.0
+    reordered: bool = False
+    doubt: str = ""
+
+    @property
+    def anything(self) -> bool:
+        """Whether not all is encoded."""
+        return self.picture or self.sound
+
+
+@dataclass(frozen=True, slots=True)
 class HlsPlan:
     """Everything that one encode is told."""
 
@@ -59,6 +78,12 @@ class HlsPlan:
     rate: Rate
     renditions: tuple[Rendition, ...]
     segment_type: SegmentType
+    copied: Passthrough = Passthrough()
+
+    @property
+    def encoded(self) -> tuple[Rendition, ...]:
+        """The renditions that are not copied."""
+        return self.renditions[1:] if self.copied.picture else self.renditions
 
 
 def quality_fault(quality: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -102,6 +102,18 @@ def read(folder: Path, name: str) -> Playlist:
         codecs = AAC_LC if name == AUDIO_NAME else avc_codec(file.read(HEAD))
     size = sum(segment.size for segment in segments) + (home / PLAYLIST).stat().st_size
     return Playlist(name, segments, codecs, size + (_size(home / init) if init else 0), init)
+
+
+def told_as(folder: Path, video: Playlist, other: Playlist) -> Playlist:
+    """The same segments with the durations that the playlist of another rendition tells, which is cut alike."""
+    home = folder / video.name
+    text = (folder / other.name / PLAYLIST).read_text()
+    if video.init and other.init:
+        text = text.replace(f'URI="{other.init}"', f'URI="{video.init}"')
+    size = video.size - (home / PLAYLIST).stat().st_size + len(text)
+    (home / PLAYLIST).write_text(text)
+    pairs = zip(video.segments, other.segments, strict=True)
+    return replace(video, segments=tuple(replace(one, duration=like.duration) for one, like in pairs), size=size)
 
 
 def avc_codec(data: bytes) -> str:

@@ -13,6 +13,15 @@ from secondunit.queue.outcome import Deterministic, Transient
 
 SHORTER_SECONDS, SHORTER_SHARE = 1.0, 0.05
 LONGER_SECONDS, LONGER_FACTOR = 10.0, 1.5
+# Beside a copied rung: Matroska's times are whole milliseconds, and how long its last picture stays nobody says.
+SAME_SECONDS, SAME_END_SECONDS = 0.002, 0.05
+
+
+class UnevenSegments(Transient):
+    """Players could not change between the renditions."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, type="uneven_segments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +35,18 @@ class Material:
     attempt: int = 1
 
 
-def verify(
-    name: str, material: Material, videos: Sequence[Playlist], pictures: Sequence[Span], sound: Span | None
-) -> list[str]:
+def cut_alike(name: str, plan: HlsPlan, videos: Sequence[Playlist]) -> None:
+    """UnevenSegments where the renditions are cut at different times."""
+    first, *others = ([segment.duration for segment in video.segments] for video in videos)
+    within = [SAME_SECONDS] * (len(first) - 1) + [SAME_END_SECONDS] if plan.copied.picture else [0.0] * len(first)
+    for cuts in others:
+        apart = [abs(one - other) for one, other in zip(cuts, first, strict=False)]
+        if len(cuts) != len(first) or any(one > most for one, most in zip(apart, within, strict=True)):
+            raise UnevenSegments(f"the renditions of {name} are cut at different times")
+
+
+def verify(name: str, material: Material, pictures: Sequence[Span], sound: Span | None) -> list[str]:
     """Warnings about an encode that may be published; raises for one that may not."""
-    cuts = {tuple(segment.duration for segment in video.segments) for video in videos}
-    if len(cuts) != 1:
-        raise Transient(f"the renditions of {name} are cut at different times", type="uneven_segments")
     plan, packets = material.plan, material.packets
     warnings = _declared(name, material.info, packets)
     for made in pictures:

@@ -91,6 +91,14 @@ def reading_argv(media: Media, url: str, video: Video) -> list[str]:
     return compile_argv(media, output, ("-nostats", "-progress", "pipe:1"))
 
 
+def units_argv(media: Media, url: str, index: int) -> list[str]:
+    """Tell of an H.264 track's IDR pictures, its parameter sets and all its slices, undecoded, a line for each."""
+    track = ffmpeg.input(url, **INPUT)[str(index)]
+    only = "h264_mp4toannexb,filter_units=pass_types="
+    filters = {f"bsf:{i}": f"{only}{kinds}" for i, kinds in enumerate(("5", "7-8", "1-5"))}
+    return compile_argv(media, ffmpeg.output(track, track, track, "pipe:1", c="copy", format="framecrc", **filters), ())
+
+
 def key_frames_argv(
     media: Media, url: str, video: Video, size: tuple[int, int], every: float, most: int, output: str
 ) -> list[str]:

@@ -3,17 +3,18 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media, failure, limits, url
+from secondunit.handlers.tools.media.graphs import units_argv
 from secondunit.handlers.tools.media.probe import MediaInfo
 from secondunit.handlers.tools.programs.ports import Programs
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.handler import JobContext
 
 CHILD = Path(__file__).parent / "packets_child.py"
-ENTRIES = "packet=stream_index,pts_time,dts_time,duration_time,flags"
+ENTRIES = "packet=stream_index,pts_time,dts_time,duration_time,size,flags:packet_side_data=side_data_type"
 CPU_SECONDS = 3600
 # Their clock may begin anew in the middle, where two files were joined or a recorder changed its source.
 RESTARTING = ("mpegts", "mpeg", "ogg")
@@ -34,11 +35,47 @@ class TrackPackets:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How the packets of one track follow one another, as `packets_child.py` has it; times are the file's own."""
+
+    first: float | None
+    last: float | None
+    least_step: float | None
+    largest_step: float
+    reordered: bool
+    odd: int
+    left_out: int
+    key_first: bool
+    largest_group: float
+    peak: float
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """NAL units of an H.264 track: pictures with slices, whether each key frame is an IDR picture, parameter sets."""
+
+    pictures: int
+    keys_are_idr: bool
+    parameter_sets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closely:
+    """Tracks whose pace is wanted, in segments of so many seconds, and the H.264 track whose units are."""
+
+    tracks: tuple[int, ...] = ()
+    units: int | None = None
+    segment: int = 6
+
+
+@dataclass(frozen=True, slots=True)
 class Packets:
-    """The tracks that have packets, by their index; `cut_off`: the file breaks off."""
+    """The tracks that have packets, by their index; `cut_off`: the file breaks off; more of those wanted closely."""
 
     tracks: Mapping[int, TrackPackets]
     cut_off: bool
+    paces: Mapping[int, Pace] = field(default_factory=dict)
+    units: Units | None = None
 
     @property
     def first(self) -> float:
@@ -56,9 +93,15 @@ class Packets:
 
 
 async def count_packets(
-    programs: Programs, python: str, media: Media, source: Source, info: MediaInfo, ctx: JobContext
+    programs: Programs,
+    python: str,
+    media: Media,
+    source: Source,
+    info: MediaInfo,
+    ctx: JobContext,
+    closely: Closely,
 ) -> Packets:
-    """Read all packets of `source` once; nothing is decoded. Deterministic: "unreadable"."""
+    """Read all packets of `source` once, or twice for units; nothing is decoded. Deterministic: "unreadable"."""
     lines: list[str] = []
 
     async def keep(line: str) -> None:
@@ -66,9 +109,11 @@ async def count_packets(
 
     argv = [media.ffprobe, "-v", "warning", "-protocol_whitelist", "file", "-format_whitelist", MEDIA_FORMATS]
     argv += ["-show_entries", ENTRIES, "-of", "csv=p=0", "-i", url(source)]
-    clock = "restarting" if info.format in RESTARTING else "steady"
+    told = {"probe": argv, "restarting": info.format in RESTARTING, "closely": closely.tracks}
+    told |= {"segment": closely.segment}
+    told |= {"units": None if closely.units is None else units_argv(media, url(source), closely.units)}
     finished = await programs.run(
-        [python, "-I", str(CHILD), clock, *argv],
+        [python, "-I", str(CHILD), json.dumps(told)],
         cwd=ctx.workspace.run,
         limits=limits(CPU_SECONDS, 0),
         on_line=keep,
@@ -77,9 +122,16 @@ async def count_packets(
     )
     if finished.returncode != 0:
         raise failure("ffprobe", finished, source, ctx.attempt)
-    found = json.loads("".join(lines))
-    tracks = {int(index): TrackPackets(*figures) for index, figures in found.items() if len(figures) > 1}
-    return Packets(tracks, info.format in BREAKS_OFF_UNSEEN or CUT_OFF.search(finished.stderr) is not None)
+    cut_off = info.format in BREAKS_OFF_UNSEEN or CUT_OFF.search(finished.stderr) is not None
+    return packets_of("".join(lines), cut_off=cut_off)
+
+
+def packets_of(report: str, *, cut_off: bool) -> Packets:
+    """The child's report."""
+    found = json.loads(report)
+    tracks = {int(index): TrackPackets(*figures) for index, figures in found["tracks"].items() if len(figures) > 1}
+    paces = {int(index): Pace(**pace) for index, pace in found["pace"].items()}
+    return Packets(tracks, cut_off, paces, Units(**found["units"]) if found["units"] else None)
 
 
 def heard(info: MediaInfo, packets: Packets) -> MediaInfo:

@@ -1,17 +1,24 @@
 """Packet counter, a program of its own: reads what ffprobe prints of each packet, and tells what each track holds.
 
-Called with "steady" or "restarting" (the format's clock may begin anew inside the file), and ffprobe's argv. Answers
-with JSON: for each stream's index the number of its packets, and the seconds of its first, last and latest end.
+Its argument is JSON: `probe`, ffprobe's argv; `restarting`, whether the format's clock may begin anew inside the file;
+`closely`, the indexes of tracks that are looked at closely; `segment`, the seconds of a media segment; and `units`,
+ffmpeg's argv for the framecrc lines of a video track as `units` reads them, or null. Answers with JSON: `tracks`, for
+each stream's index the number of its packets, and the seconds of its first, last and latest end; `pace`; and `units`.
 """
 
+import heapq
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from functools import partial
 
 # As ffmpeg judges (its dts_delta_threshold): a longer step, or one back, is another clock and no gap.
 LONGEST_STEP, LONGEST_STEP_BACK = 10.0, 0.1
+REORDERED = 32  # pictures; H.264 has at most 16 frames, of two fields, between the order of decoding and of showing
+IDRS, SETS, SLICES = range(3)
 
 
 @dataclass(slots=True)
@@ -60,17 +67,143 @@ class Counter:
             self._offset += known - now
 
 
-def count(lines: Iterable[str], *, restarting: bool) -> Mapping[str, object]:
-    """From lines of stream_index, pts_time, dts_time, duration_time and flags; what is not to be shown is left out."""
+@dataclass(slots=True)
+class Pace:
+    """How a track's packets follow one another, by the file's own clock, in the order of showing and in seconds.
+
+    `odd` are packets that have no time, are left out by an edit list after the first that is shown, or bring other
+    parameters; `left_out` are all that an edit list leaves out. `largest_group` lies between key frames, `peak` is the
+    most bits a second of the segments that would be cut at them.
+    """
+
+    first: float | None = None
+    last: float | None = None
+    least_step: float | None = None
+    largest_step: float = 0.0
+    reordered: bool = False
+    odd: int = 0
+    left_out: int = 0
+    key_first: bool = False
+    largest_group: float = 0.0
+    peak: float = 0.0
+
+
+@dataclass(slots=True)
+class Pacer:
+    """Finds the pace of one track."""
+
+    segment: float
+    pace: Pace = field(default_factory=Pace)
+    waiting: list[float] = field(default_factory=list)
+    start: float | None = None
+    group: float = 0.0
+    begun: float = 0.0
+    cut: int = 0
+    bytes: int = 0
+
+    def add(self, shown: float | None, decoded: float | None, size: int, flags: str, beside: str) -> None:
+        """One more packet, in the order of decoding."""
+        pace = self.pace
+        if "D" in flags:
+            pace.left_out += 1
+            pace.odd += self.start is not None
+            return
+        if shown is None or beside == "New Extradata":
+            pace.odd += 1
+            return
+        pace.reordered |= decoded is not None and decoded != shown
+        self._cut(shown, key="K" in flags)
+        self.bytes += size
+        heapq.heappush(self.waiting, shown)
+        if len(self.waiting) > REORDERED:
+            self._show(heapq.heappop(self.waiting))
+
+    def end(self) -> Pace:
+        """No more come; a last segment that is short says little of a rate."""
+        while self.waiting:
+            self._show(heapq.heappop(self.waiting))
+        if self.pace.last is not None:
+            self._grouped(self.pace.last)
+            self._rated(max(self.pace.last - self.begun, self.segment))
+        return self.pace
+
+    def _cut(self, at: float, *, key: bool) -> None:
+        if self.start is None:
+            self.start = self.group = self.begun = at
+            self.pace.key_first = key
+        elif key:
+            self._grouped(at)
+            if at - self.start >= self.segment * (self.cut + 1):
+                self._rated(at - self.begun)
+                self.begun, self.bytes, self.cut = at, 0, self.cut + 1
+
+    def _grouped(self, at: float) -> None:
+        self.pace.largest_group = max(self.pace.largest_group, at - self.group)
+        self.group = at
+
+    def _rated(self, seconds: float) -> None:
+        if seconds > 0:
+            self.pace.peak = max(self.pace.peak, 8 * self.bytes / seconds)
+
+    def _show(self, at: float) -> None:
+        pace = self.pace
+        if pace.last is None:
+            pace.first = at
+        else:
+            step = at - pace.last
+            pace.least_step = step if pace.least_step is None else min(pace.least_step, step)
+            pace.largest_step = max(pace.largest_step, step)
+        pace.last = at
+
+
+def count(
+    lines: Iterable[str], *, restarting: bool, closely: Collection[int] = (), segment: float = 6
+) -> Mapping[str, Mapping[str, object]]:
+    """From lines of stream_index, pts_time, dts_time, duration_time, size, flags and side data.
+
+    What is not to be shown counts for nothing.
+    """
     counter = Counter(restarting=restarting)
+    pacers = {str(index): Pacer(segment) for index in closely}
     for line in lines:
         fields = line.rstrip("\n").split(",")
-        if len(fields) >= 5 and fields[0].isdigit() and "D" not in fields[4]:
-            counter.add(fields[0], _seconds(fields[1]), _seconds(fields[2]), _seconds(fields[3]) or 0.0)
-    return {
+        if len(fields) < 6 or not fields[0].isdigit():
+            continue
+        shown, decoded = _seconds(fields[1]), _seconds(fields[2])
+        if "D" not in fields[5]:
+            counter.add(fields[0], shown, decoded, _seconds(fields[3]) or 0.0)
+        if pacer := pacers.get(fields[0]):
+            pacer.add(shown, decoded, int(fields[4]), fields[5], fields[6] if len(fields) > 6 else "")
+    tracks = {
         index: [track.packets, track.first, track.last, track.end] if track.now is not None else [track.packets]
         for index, track in counter.tracks.items()
     }
+    return {"tracks": tracks, "pace": {index: asdict(pacer.end()) for index, pacer in pacers.items()}}
+
+
+def units(lines: Iterable[str]) -> Mapping[str, object]:
+    """From framecrc lines of one video track three times: its IDR pictures, its parameter sets, all its slices.
+
+    Each is a packet by the kinds of NAL units (H.264, table 7-1) that were left in it: 5, 7 and 8, 1 to 5.
+    """
+    bases: dict[int, Fraction] = {}
+    idrs, keys, sets = set(), set(), set()
+    pictures = 0
+    for line in lines:
+        if line.startswith("#tb "):
+            stream, _, base = line.removeprefix("#tb ").partition(":")
+            bases[int(stream)] = Fraction(base.strip())
+        elif not line.startswith("#"):
+            number, _, pts, _, _, digest, *more = (word.strip() for word in line.split(","))
+            if int(number) == IDRS:
+                idrs.add(int(pts) * bases[IDRS])
+            elif int(number) == SETS:
+                sets.add(digest)
+            else:
+                pictures += 1
+                if not any(word.startswith("F=") for word in more):
+                    keys.add(int(pts) * bases[SLICES])
+    return {"pictures": pictures, "keys_are_idr": bool(keys) and keys == idrs, "parameter_sets": len(sets)}
 
 
 def _seconds(text: str) -> float | None:
@@ -80,14 +213,23 @@ def _seconds(text: str) -> float | None:
         return None
 
 
+def _read(argv: list[str], fold: Callable[[Iterable[str]], Mapping[str, object]]) -> tuple[int, Mapping[str, object]]:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, close_fds=False) as program:
+        answer = fold(program.stdout or ())
+    return program.returncode, answer
+
+
 def main() -> int:
-    """Count; ffprobe's own exit code."""
-    with subprocess.Popen(sys.argv[2:], stdout=subprocess.PIPE, text=True, close_fds=False) as ffprobe:
-        if ffprobe.stdout is None:
-            return 1
-        answer = count(ffprobe.stdout, restarting=sys.argv[1] == "restarting")
-    sys.stdout.write(json.dumps(answer) + "\n")
-    return ffprobe.returncode
+    """Count; ffprobe's own exit code. Units that can't be told are null."""
+    told = json.loads(sys.argv[1])
+    how = {key: told[key] for key in ("restarting", "closely", "segment")}
+    code, answer = _read(told["probe"], partial(count, **how))
+    found = None
+    if code == 0 and told["units"]:
+        failed, said = _read(told["units"], units)
+        found = None if failed else said
+    sys.stdout.write(json.dumps({**answer, "units": found}) + "\n")
+    return code
 
 
 if __name__ == "__main__":

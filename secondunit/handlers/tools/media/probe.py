@@ -24,9 +24,9 @@ HDR_TRANSFERS = ("smpte2084", "arib-std-b67")
 INTERLACED = ("tt", "bb", "tb", "bt")
 ESTIMATED = "Estimating duration from bitrate"
 ENTRIES = (
-    "format=format_name,duration:format_tags=major_brand"
+    "format=format_name,duration,start_time:format_tags=major_brand"
     ":stream=index,codec_type,codec_name,width,height,sample_aspect_ratio,pix_fmt,field_order,color_transfer,"
-    "color_primaries,color_space,r_frame_rate,avg_frame_rate,channels"
+    "color_primaries,color_space,color_range,profile,level,r_frame_rate,avg_frame_rate,channels,sample_rate"
     ":stream_disposition=attached_pic,still_image,timed_thumbnails"
     ":stream_side_data=rotation"
 )
@@ -37,7 +37,8 @@ LARGEST_REPORT = 1_000_000
 class Video:
     """A video stream: `width` and `height` as coded, `aspect` of one pixel, `rotation` in quarter turns (0 to 3).
 
-    `average` and `nominal` are frames a second, 0 when unknown.
+    `average` and `nominal` are frames a second, 0 when unknown. A stream that is neither `interlaced` nor `progressive`
+    does not say which. `profile` and `level` are named as ffprobe does.
     """
 
     index: int
@@ -53,6 +54,10 @@ class Video:
     matrix: str
     interlaced: bool
     primaries: str = ""
+    progressive: bool = False
+    range: str = ""
+    profile: str = ""
+    level: int = 0
 
     @property
     def hdr(self) -> bool:
@@ -75,16 +80,21 @@ class Video:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """An audio stream."""
+    """An audio stream; `rate` in samples a second, 0 when unknown."""
 
     index: int
     codec: str
     channels: int
+    profile: str = ""
+    rate: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """What a file holds; `duration` in seconds, None when nobody knows, and only a guess when `estimated`."""
+    """What a file holds; `duration` in seconds, None when nobody knows, and only a guess when `estimated`.
+
+    `start` is the time that ffmpeg counts from.
+    """
 
     format: str
     duration: float | None
@@ -92,6 +102,7 @@ class MediaInfo:
     still: bool
     video: Video | None
     audio: Audio | None
+    start: float = 0.0
 
 
 async def probe(programs: Programs, media: Media, source: Source, ctx: JobContext) -> MediaInfo:
@@ -139,6 +150,7 @@ def parse(report: str, stderr: str = "") -> MediaInfo:
         still=name in IMAGE_FORMATS.split(",") or brand in STILL_BRANDS,
         video=next(_videos(streams), None),
         audio=next(_audios(streams), None),
+        start=_number(container.get("start_time")) or 0.0,
     )
 
 
@@ -179,13 +191,18 @@ def _video(stream: Mapping[str, Any]) -> Video:
         matrix=str(stream.get("color_space", "")),
         interlaced=stream.get("field_order") in INTERLACED,
         primaries=str(stream.get("color_primaries", "")),
+        progressive=stream.get("field_order") == "progressive",
+        range=str(stream.get("color_range", "")),
+        profile=str(stream.get("profile", "")),
+        level=int(stream.get("level", 0)),
     )
 
 
 def _audios(streams: Iterable[Mapping[str, Any]]) -> Iterator[Audio]:
     for stream in streams:
         if stream.get("codec_type") == "audio" and stream.get("channels") and _known(stream):
-            yield Audio(stream["index"], stream["codec_name"], stream["channels"])
+            rate = int(stream.get("sample_rate", 0))
+            yield Audio(stream["index"], stream["codec_name"], stream["channels"], str(stream.get("profile", "")), rate)
 
 
 def _known(stream: Mapping[str, Any]) -> bool:
@@ -200,8 +217,12 @@ def _ratio(text: object, separator: str) -> Fraction:
 
 
 def _seconds(text: object) -> float | None:
+    seconds = _number(text)
+    return seconds if seconds is not None and 0 < seconds < float("inf") else None
+
+
+def _number(text: object) -> float | None:
     try:
-        seconds = float(str(text))
+        return float(str(text))
     except ValueError:
         return None
-    return seconds if 0 < seconds < float("inf") else None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from secondunit.handlers.hls.encode import hls_argv, sound_argv
-from secondunit.handlers.hls.plan import SegmentType, plan
+from secondunit.handlers.hls.plan import Passthrough, SegmentType, ladder, plan
 from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media
 from secondunit.handlers.tools.media.graphs import EXACT, Approach, Shot, frame_argv
 from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
@@ -19,6 +19,7 @@ ZIMG = Media("/x/ffmpeg", "/x/ffprobe", "5.1", frozenset(), frozenset({"zscale",
 NEW = Media("/x/ffmpeg", "/x/ffprobe", "8.1", frozenset(), frozenset({"tonemap"}), True)
 OLD = Media("/x/ffmpeg", "/x/ffprobe", "5.1", frozenset(), frozenset({"tonemap"}), False)
 VIDEO = Video(0, "h264", 1280, 720, Fraction(1), 0, Fraction(25), Fraction(25), "yuv420p", "bt709", "bt709", False)
+TAGGED_VIDEO = replace(VIDEO, primaries="bt709", range="tv")
 INPUT = (
     f"-format_whitelist {MEDIA_FORMATS} -max_pixels 67108864 -protocol_whitelist file -t 86400 -i file:/proc/self/fd/9"
 )
@@ -72,6 +73,52 @@ def test_the_sound_is_laid_in_its_place_by_a_second_one() -> None:
         "-hls_segment_filename %v/%05d.ts -hls_segment_type mpegts -hls_time 6 -map_chapters -1 -map_metadata -1 "
         "-max_muxing_queue_size 4096 -profile:a aac_low -sn -var_stream_map a:0,name:audio %v/index.m3u8 -y"
     )
+
+
+def copying(copied: Passthrough, segment_type: SegmentType = "fmp4", **options: Any) -> str:
+    info = MediaInfo("mov", 60.0, False, False, VIDEO, Audio(1, "aac", 2))
+    todo = replace(plan(info, VIDEO, ["720p", "480p"], segment_type), copied=copied, **options)
+    return " ".join(hls_argv(ZIMG, "file:/proc/self/fd/9", todo, None))
+
+
+def test_beside_a_copied_rung_the_others_get_its_key_frames_and_times() -> None:
+    assert copying(Passthrough(True, True, 0.08, True)) == (
+        "/x/ffmpeg -hide_banner -nostdin -v warning -max_error_rate 1 -nostats -progress pipe:1 "
+        f"{INPUT} -filter_complex "
+        f"[0:0]scale=854:480:{BT709}[s0];[s0]setsar=1[s1];[s1]format=yuv420p[s2];[s2]{TAGGED}[s3] "
+        "-map 0:0 -map [s3] -f hls -bf 0 -bsf:v:0 h264_metadata=colour_primaries=1:transfer_characteristics=1:"
+        "matrix_coefficients=1:video_full_range_flag=0 -bufsize:v:1 2800k -c:v:0 copy -c:v:1 libx264 "
+        "-color_primaries bt709 -color_range tv -color_trc bt709 -colorspace bt709 "
+        "-crf 23 -dn -enc_time_base:v:1 1:90000 -force_key_frames source "
+        "-fps_mode:v:1 passthrough -g 100000 -hls_flags independent_segments -hls_playlist_type vod "
+        "-hls_segment_filename %v/%05d.m4s -hls_segment_options movflags=+negative_cts_offsets:use_editlist=0 "
+        "-hls_segment_type fmp4 -hls_time 6 -map_chapters -1 -map_metadata -1 -max_muxing_queue_size 4096 "
+        "-maxrate:v:1 1400k -output_ts_offset -0.080000 -preset veryfast -profile:v:1 high -sc_threshold 0 -sn "
+        "-var_stream_map v:0,name:720p v:1,name:480p %v/index.m3u8 "
+        "-map 0:1 -f hls -bsf:a aac_adtstoasc -c:a copy -copypriorss:a 0 -dn -hls_flags independent_segments "
+        "-hls_playlist_type vod -hls_segment_filename %v/%05d.m4s -hls_segment_type fmp4 -hls_time 6 "
+        "-map_chapters -1 -map_metadata -1 -max_muxing_queue_size 4096 -sn -ss 0.078000 "
+        "-var_stream_map a:0,name:audio %v/index.m3u8 -map 0:1 -f null -c:a pcm_s16le - -y"
+    )
+
+
+def test_a_copied_rung_alone_needs_no_encoder() -> None:
+    argv = copying(
+        Passthrough(picture=True),
+        "ts",
+        renditions=ladder(Fraction(1280), Fraction(720), [720], Fraction(25)),
+        audio=None,
+        video=TAGGED_VIDEO,
+    )
+    assert "-map 0:0 " in argv and "-c:v:0 copy" in argv
+    encoders = ("filter_complex", "libx264", "-crf", "-c:a", "force_key_frames", "bsf", "segment_options", "ts_offset")
+    assert not any(word in argv for word in encoders)
+
+
+def test_encoded_sound_begins_with_a_copied_picture() -> None:
+    info = MediaInfo("mov", 60.0, False, False, VIDEO, Audio(1, "ac3", 6))
+    todo = replace(plan(info, VIDEO, ["720p"], "fmp4"), copied=Passthrough(picture=True, begin=0.08))
+    assert "-copyts -format_whitelist nut -itsoffset -0.080000 -protocol" in " ".join(sound_argv(ZIMG, 8, todo))
 
 
 def test_a_single_silent_rendition_needs_no_split_and_no_group() -> None:

@@ -1,5 +1,6 @@
 """Verification of an encode: each track against its own packets in the source, whatever the container declares."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -7,10 +8,10 @@ from typing import Any
 import pytest
 
 from secondunit.handlers.hls.pipeline import Encoded
-from secondunit.handlers.hls.plan import plan
+from secondunit.handlers.hls.plan import Passthrough, plan
 from secondunit.handlers.hls.playlists import MediaSegment, Playlist, Unfinished
 from secondunit.handlers.hls.segments import Span
-from secondunit.handlers.hls.verify import Material, unfinished, unfinished_sound, verify
+from secondunit.handlers.hls.verify import Material, UnevenSegments, cut_alike, unfinished, unfinished_sound, verify
 from secondunit.handlers.tools.media.packets import Packets, TrackPackets
 from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
 from secondunit.queue.outcome import Deterministic, Transient
@@ -46,7 +47,7 @@ def made(last: float) -> Span:
 
 
 def verdict(material: Material, pictures: float = 60, sound: float = 60) -> list[str]:
-    return verify("a.mp4", material, [playlist(6)], [made(pictures)], made(sound))
+    return verify("a.mp4", material, [made(pictures)], made(sound))
 
 
 def playlist(*seconds: float) -> Playlist:
@@ -103,10 +104,28 @@ def test_a_much_longer_content_is_a_warning() -> None:
     assert verdict(material(34)) == []
 
 
-def test_renditions_that_are_cut_differently_are_not_published() -> None:
-    with pytest.raises(Transient) as refused:
-        verify("a.mp4", material(), [playlist(6, 6), playlist(6.04, 5.96)], [], None)
-    assert refused.value.type == "uneven_segments"
+COPIED = Passthrough(picture=True)
+
+
+@pytest.mark.parametrize(
+    ("copied", "cuts", "alike"),
+    [
+        (Passthrough(), (6, 6), True),
+        (Passthrough(), (6.001, 6), False),
+        (COPIED, (6.002, 5.998, 1.96), False),
+        (COPIED, (6.0019, 5.96), True),
+        (COPIED, (6.003, 6), False),
+        (COPIED, (6, 5.94), False),
+        (COPIED, (6,), False),
+    ],
+)
+def test_renditions_that_are_cut_differently_are_not_published(
+    copied: Passthrough, cuts: tuple[float, ...], alike: bool
+) -> None:
+    videos = [playlist(6, 6), playlist(*cuts)]
+    with nullcontext() if alike else pytest.raises(UnevenSegments) as refused:
+        cut_alike("a.mp4", replace(material().plan, copied=copied), videos)
+    assert alike or refused.value.type == "uneven_segments"
 
 
 @pytest.mark.parametrize(

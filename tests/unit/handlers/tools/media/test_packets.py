@@ -1,29 +1,30 @@
 """Packet counts: what a file holds, over clocks that start anew; and what is made of them."""
 
+import json
 from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools.media.packets import Packets, TrackPackets, heard
-from secondunit.handlers.tools.media.packets_child import count
+from secondunit.handlers.tools.media.packets import Packets, TrackPackets, heard, packets_of
+from secondunit.handlers.tools.media.packets_child import count, units
 from secondunit.handlers.tools.media.probe import Audio, MediaInfo
 
 
 def packets(index: int, first: float, number: int, step: float = 1.0) -> list[str]:
-    return [f"{index},{first + step * i:.6f},{first + step * i:.6f},{step:.6f},K_" for i in range(number)]
+    return [f"{index},{first + step * i:.6f},{first + step * i:.6f},{step:.6f},1000,K_" for i in range(number)]
 
 
 def tracks(*lines: list[str], restarting: bool = True) -> Any:
-    return count([line for part in lines for line in part], restarting=restarting)
+    return count([line for part in lines for line in part], restarting=restarting)["tracks"]
 
 
 def test_each_track_has_its_packets_its_first_and_last_moment_and_its_end() -> None:
-    lines = [*packets(0, 0, 3), "1,0.500000,0.500000,N/A,K_", "", "1,2.5,N/A,0.25,K_,side", "2,N/A,N/A,N/A,__"]
+    lines = [*packets(0, 0, 3), "1,0.500000,0.500000,N/A,9,K_", "", "1,2.5,N/A,0.25,9,K_,side", "2,N/A,N/A,N/A,9,__"]
     assert tracks(lines) == {"0": [3, 0.0, 2.0, 3.0], "1": [2, 0.5, 2.5, 2.75], "2": [1]}
 
 
 def test_the_last_moment_is_of_what_is_shown_not_of_what_comes_last() -> None:
-    assert tracks(["0,0,0,1,K_", "0,3,1,1,__", "0,1,2,1,__", "0,9,3,1,_D"]) == {"0": [3, 0.0, 3.0, 4.0]}
+    assert tracks(["0,0,0,1,9,K_", "0,3,1,1,9,__", "0,1,2,1,9,__", "0,9,3,1,9,_D"]) == {"0": [3, 0.0, 3.0, 4.0]}
 
 
 def test_another_clock_goes_on_where_the_last_one_ended() -> None:
@@ -54,3 +55,96 @@ def test_only_a_format_that_declares_none_has_the_duration_of_its_packets(
 
 def test_a_sound_track_without_packets_is_none() -> None:
     assert heard(MediaInfo("avi", 5.0, False, False, None, Audio(1, "aac", 2)), HELD).audio is None
+
+
+def packet(
+    at: float, *, decoded: float | str | None = None, size: int = 1000, flags: str = "K_", beside: str = ""
+) -> str:
+    return f"0,{at},{at if decoded is None else decoded},0.04,{size},{flags},{beside}"
+
+
+def group(first: float, pictures: int = 51) -> list[str]:
+    """Pictures at 25 a second in the order of decoding: a key frame, then one ahead and one B-frame, and so on."""
+    found = [packet(first, decoded=first - 0.04)]
+    for number in range(1, pictures - 1, 2):
+        at = first + 0.04 * number
+        found += [
+            packet(round(at + 0.04, 3), decoded=at, flags="__"),
+            packet(round(at, 3), decoded=at + 0.04, flags="__"),
+        ]
+    return found
+
+
+def pace(lines: list[str]) -> Any:
+    return count(lines, restarting=False, closely=[0])["pace"]["0"]
+
+
+def test_the_pace_is_told_in_the_order_of_showing() -> None:
+    found = pace([*group(0), *group(2.04)])
+    assert (found["first"], found["last"], found["reordered"], found["key_first"]) == (0, 4.04, True, True)
+    assert (found["least_step"], found["largest_step"]) == (pytest.approx(0.04), pytest.approx(0.04))
+    assert (found["largest_group"], found["odd"], found["left_out"]) == (2.04, 0, 0)
+
+
+def test_the_peak_is_that_of_the_segments_as_they_will_be_cut() -> None:
+    # Groups of 5 s: cut at 10 s and 15 s; the second segment holds one group, with a large picture.
+    lines = [packet(at / 25, flags="__" if at % 125 else "K_") for at in range(500)]
+    lines[250] = packet(10, size=1_000_000)
+    assert pace(lines)["peak"] == pytest.approx(8 * (1_000_000 + 124 * 1000) / 5)
+    assert pace(lines[:251])["peak"] == pytest.approx(8 * 1_000_000 / 6)
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value"),
+    [
+        (packet(4.08, beside="New Extradata"), "odd", 1),
+        (packet(4.08, flags="KD", beside="Skip Samples"), "odd", 1),
+        (packet(4.08, flags="KD"), "left_out", 1),
+        ("0,N/A,4.08,0.04,9,K_", "odd", 1),
+        (packet(9, flags="__"), "largest_step", 4.96),
+        (packet(9, flags="__"), "largest_group", 6.96),
+        (packet(2, decoded=4.08, flags="__"), "least_step", -0.76),
+    ],
+)
+def test_what_is_odd_is_seen(line: str, field: str, value: Any) -> None:
+    assert pace([*group(0), *group(2.04), line])[field] == pytest.approx(value)
+
+
+def test_what_is_left_out_before_the_first_that_is_shown_is_not_odd() -> None:
+    found = pace([packet(-0.021, flags="KD"), *group(0)])
+    assert (found["odd"], found["left_out"], found["first"]) == (0, 1, 0)
+    assert not pace([packet(0, flags="__"), *group(0.04)])["key_first"]
+
+
+BASES = ["#software: x", "#tb 0: 1/100", "#tb 1: 1/100", "#tb 2: 1/50"]
+IDR, SETS, KEY, OTHER = (
+    "0, 0, 8, 4, 9, 0xa",
+    "1, 0, 8, 4, 9, 0x1",
+    "2, 0, 4, 2, 9, 0xa, S=1, 1",
+    "2, 0, 6, 2, 9, 0xb, F=0x0",
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ([IDR, SETS, KEY, OTHER], (2, True, 1)),
+        ([IDR, SETS, KEY, OTHER, "2, 9, 9, 2, 9, 0xa"], (3, False, 1)),
+        ([IDR, SETS, OTHER], (1, False, 1)),
+        ([IDR, SETS, KEY, "1, 9, 9, 4, 9, 0x1", "1, 12, 12, 4, 9, 0x2"], (1, True, 2)),
+        ([], (0, False, 0)),
+    ],
+)
+def test_units_are_told_by_what_is_left_of_each_kind(lines: list[str], told: tuple[int, bool, int]) -> None:
+    assert tuple(units([*BASES, *lines]).values()) == told
+
+
+def test_the_report_of_the_child_is_read() -> None:
+    told = {
+        **count([*group(0), "1,N/A,N/A,N/A,9,__"], restarting=False, closely=[0]),
+        "units": units([*BASES, IDR, KEY]),
+    }
+    found = packets_of(json.dumps(told), cut_off=True)
+    assert found.cut_off and list(found.tracks) == list(found.paces) == [0] and found.paces[0].first == 0
+    assert found.units and found.units.keys_are_idr
+    assert packets_of(json.dumps({**told, "units": None}), cut_off=False).units is None

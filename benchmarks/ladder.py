@@ -28,20 +28,27 @@ from secondunit.testing.handler_kit import FakeContext
 
 FILM = files("iscc_samples") / "files" / "video" / "demo.mp4"
 QUALITIES = ["1080p", "720p", "480p"]
+# A film whose key frames lie too far apart to be copied, and one that is its largest rung already.
+DOUBTFUL = ("film", "1280:720", "-crf 20 -g 250 -keyint_min 250 -sc_threshold 0")
+TAGS = "-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv"
+SURE = ("camera", "1920:1080", f"-crf 22 -maxrate 4000k -bufsize 8000k -g 48 -sc_threshold 0 {TAGS} -ac 2")
+Film = tuple[str, str, str]
 CLIPS = Path(__file__).parents[1] / ".cache" / "bench"
 WITHIN = 300
 Figures = dict[str, float]
+Argv = Callable[[Media, str, HlsPlan], list[str]]
 
 
-def ours(folder: Path, seconds: float) -> Figures:
+def ours(folder: Path, seconds: float, film: Film = DOUBTFUL, rungs: int = 3) -> Figures:
     """An `hls` job by HTTP, to its end; CPU of the daemon and of all that it started."""
-    source = clip(seconds)
+    source = clip(seconds, film)
     shutil.copyfile(source, folder / source.name)
     os.sync()
     with daemon(folder) as server:
         process = psutil.Process(server.process.pid)
         before, began = _used(process), time.perf_counter()
-        payload = {"inputPath": str(folder / source.name), "outputDir": str(folder / "film"), "qualities": QUALITIES}
+        payload = {"inputPath": str(folder / source.name), "outputDir": str(folder / "film")}
+        payload |= {"qualities": QUALITIES[:rungs]}
         job = call(server.port, "POST", "/api/jobs", {"type": "hls", "payload": payload})
         while (told := call(server.port, "GET", f"/api/jobs/{job['jobId']}"))["status"] in ("queued", "running"):
             if time.perf_counter() - began > WITHIN:
@@ -50,47 +57,62 @@ def ours(folder: Path, seconds: float) -> Figures:
         took = time.perf_counter() - began
         if told["status"] != "completed":
             raise RuntimeError(f"the ladder failed: {told['error']}")
+        if any(rung["copied"] for rung in told["result"]["renditions"]) != (film == SURE):
+            raise RuntimeError(f"what is copied is not what was to be measured: {told['result']['renditions']}")
         return {"wall s": took, "CPU s": _used(process) - before}
 
 
-def same_graph(folder: Path, seconds: float) -> Figures:
-    """The very arguments that our job gives to ffmpeg, and nothing around them."""
-    return _timed(folder, [hls_argv], seconds)
+def same_graph(folder: Path, seconds: float, film: Film = DOUBTFUL, rungs: int = 3) -> Figures:
+    """One ffmpeg that encodes all pictures as our job does, and the sound, with nothing around it."""
+    return _timed(folder, film, seconds, [lambda media, source, todo: _bare(media, source, _first(todo, rungs))])
 
 
 def each_rung(folder: Path, seconds: float) -> Figures:
     """One ffmpeg after the other, each with one rung; the sound is made once, by the first."""
 
-    def only(i: int) -> Callable[[Media, str, HlsPlan], list[str]]:
+    def only(i: int) -> Argv:
         def argv(media: Media, source: str, todo: HlsPlan) -> list[str]:
             audio = todo.audio if i == 0 else None
-            return hls_argv(media, source, replace(todo, renditions=todo.renditions[i : i + 1], audio=audio))
+            return _bare(media, source, replace(todo, renditions=todo.renditions[i : i + 1], audio=audio))
 
         return argv
 
-    _, todo = _planned(clip(seconds))
-    return _timed(folder, [only(i) for i in range(len(todo.renditions))], seconds)
+    _, todo = _planned(clip(seconds, DOUBTFUL))
+    return _timed(folder, DOUBTFUL, seconds, [only(i) for i in range(len(todo.renditions))])
 
 
-def clip(seconds: float) -> Path:
-    """A film of 1280x720 with sound: the small one of iscc-samples, looped, enlarged, with grain as a camera's."""
-    path = CLIPS / f"film-{seconds:g}.mp4"
+def _bare(media: Media, source: str, todo: HlsPlan) -> list[str]:
+    *argv, overwrite = hls_argv(media, source, replace(todo, audio=None), None)
+    if todo.audio:
+        argv += ["-map", f"0:{todo.audio.index}", "-c:a", "aac", "-b:a", "128k", "-ac", "2", "-ar", "48000"]
+        argv += ["-f", "hls", "-hls_time", "6", "-hls_playlist_type", "vod", "-hls_segment_type", "fmp4", "sound.m3u8"]
+    return [*argv, overwrite]
+
+
+def _first(todo: HlsPlan, rungs: int) -> HlsPlan:
+    return replace(todo, renditions=todo.renditions[:rungs])
+
+
+def clip(seconds: float, film: Film) -> Path:
+    """A film with sound: the small one of iscc-samples, looped, enlarged, with grain as a camera's."""
+    name, size, options = film
+    path = CLIPS / f"{name}-{seconds:g}.mp4"
     if not path.exists():
         CLIPS.mkdir(parents=True, exist_ok=True)
         half = path.with_suffix(".part.mp4")
-        look = "scale=1280:720:flags=bicubic,noise=alls=2:allf=t,format=yuv420p"
+        look = f"scale={size}:flags=bicubic,noise=alls=2:allf=t,format=yuv420p"
         argv = [_media().ffmpeg, "-y", "-v", "error", "-nostdin", "-stream_loop", "-1", "-i", str(FILM), "-vf", look]
-        argv += ["-t", f"{seconds:g}", "-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-c:a", "aac", str(half)]
-        subprocess.run(argv, check=True, timeout=WITHIN)
+        argv += ["-t", f"{seconds:g}", "-c:v", "libx264", "-preset", "veryfast", *options.split(), "-c:a", "aac"]
+        subprocess.run([*argv, str(half)], check=True, timeout=WITHIN)
         half.rename(path)
     return path
 
 
-def _timed(folder: Path, argvs: Sequence[Callable[[Media, str, HlsPlan], list[str]]], seconds: float) -> Figures:
+def _timed(folder: Path, film: Film, seconds: float, argvs: Sequence[Argv]) -> Figures:
     source = folder / "film.mp4"
-    shutil.copyfile(clip(seconds), source)
+    shutil.copyfile(clip(seconds, film), source)
     os.sync()
-    media, todo = _planned(clip(seconds))
+    media, todo = _planned(clip(seconds, film))
     used, began = 0.0, time.perf_counter()
     for number, argv in enumerate(argvs):
         home = folder / str(number)

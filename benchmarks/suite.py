@@ -108,6 +108,11 @@ def _box(size: Size) -> Iterator[Measurement]:
     yield Measurement("HLS ladder", "", partial(ladder.ours, seconds=film), 3)
     yield Measurement("bare ffmpeg, same graph", "", partial(ladder.same_graph, seconds=film), 3)
     yield Measurement("one ffmpeg a rung", "", partial(ladder.each_rung, seconds=film), 3)
+    camera = {"seconds": film, "film": ladder.SURE}
+    yield Measurement("HLS ladder, a rung copied", "", partial(ladder.ours, **camera), 3)
+    yield Measurement("bare ffmpeg, all of it encoded", "", partial(ladder.same_graph, **camera), 3)
+    yield Measurement("HLS, one rung, copied", "", partial(ladder.ours, **camera, rungs=1), 3)
+    yield Measurement("bare ffmpeg, one rung", "", partial(ladder.same_graph, **camera, rungs=1), 3)
 
 
 def _ours(what: str, n: int, mode: str) -> Measurement:

@@ -18,6 +18,7 @@ from tests.media.beats import film, joined, run
 pytestmark = pytest.mark.media
 DURATION = b"\x44\x89\x88"  # of Matroska's segment, a double in milliseconds (RFC 9559)
 LOWEST = {"qualities": ["144p"]}
+COPYABLE = "-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv"
 
 
 def zeroed(media: Media, clip: Path, stream: str, after: float) -> Path:
@@ -25,7 +26,7 @@ def zeroed(media: Media, clip: Path, stream: str, after: float) -> Path:
     entries = ["-show_entries", "packet=pts_time,size,pos", "-of", "csv=p=0"]
     said = run([media.ffprobe, "-v", "error", "-select_streams", stream, *entries, clip]).stdout.decode()
     content = bytearray(clip.read_bytes())
-    for line in said.splitlines():
+    for line in filter(None, said.splitlines()):
         at, size, place = line.split(",")[:3]
         if float(at) > after:
             content[int(place) : int(place) + int(size)] = bytes(int(size))
@@ -33,11 +34,23 @@ def zeroed(media: Media, clip: Path, stream: str, after: float) -> Path:
     return clip
 
 
-async def test_a_track_that_is_damaged_to_its_end_is_named(studio: Any, media: Media, tmp_path: Path) -> None:
-    clip = zeroed(media, film(media, tmp_path / "film.mp4", 9, ""), "v", 2)
+@pytest.mark.parametrize(("stream", "track"), [("v", "video"), pytest.param("a", "sound", marks=pytest.mark.long)])
+@pytest.mark.parametrize("options", [pytest.param("", marks=pytest.mark.long), COPYABLE])
+async def test_a_track_that_is_damaged_to_its_end_is_named(
+    studio: Any, media: Media, tmp_path: Path, stream: str, track: str, options: str
+) -> None:
+    clip = zeroed(media, film(media, tmp_path / "film.mp4", 9, options, sound="stereo"), stream, 2)
     with pytest.raises(Deterministic) as refused:
         await studio.hls(clip, **LOWEST)
-    assert refused.value.type == "input_truncated" and "the video track of film.mp4" in str(refused.value)
+    assert refused.value.type == "input_truncated" and f"the {track} track of film.mp4" in str(refused.value)
+
+
+async def test_a_sound_that_goes_on_in_another_codec_is_named(studio: Any, media: Media, tmp_path: Path) -> None:
+    first = film(media, tmp_path / "a.ts", 4, COPYABLE, sound="stereo")
+    other = film(media, tmp_path / "b.ts", 5, f"{COPYABLE} -c:a ac3 -output_ts_offset 4", at=4, sound="stereo")
+    with pytest.raises(Deterministic) as refused:
+        await studio.hls(joined(tmp_path / "film.ts", first, other), **LOWEST)
+    assert refused.value.type == "input_truncated" and "the sound track of film.ts" in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def clip(seconds: float, film: Film) -> Path:
     if not path.exists():
         CLIPS.mkdir(parents=True, exist_ok=True)
         half = path.with_suffix(".part.mp4")
-        look = f"scale={size}:flags=bicubic,noise=alls=2:allf=t,format=yuv420p"
+        look = f"scale={size}:flags=bicubic,setsar=1,noise=alls=2:allf=t,format=yuv420p"
         argv = [_media().ffmpeg, "-y", "-v", "error", "-nostdin", "-stream_loop", "-1", "-i", str(FILM), "-vf", look]
         argv += ["-t", f"{seconds:g}", "-c:v", "libx264", "-preset", "veryfast", *options.split(), "-c:a", "aac"]
         subprocess.run([*argv, str(half)], check=True, timeout=WITHIN)

@@ -52,6 +52,16 @@ def apart(show: Mapping[str, Any]) -> float | None:
     return median(near) if near else None
 
 
+def milliseconds(show: Mapping[str, Any]) -> str:
+    between = apart(show)
+    return "none" if between is None else f"{round(1000 * between)}{'' if show['ended'] else ', no end'}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """As Markdown."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
+
+
 def faults(show: Mapping[str, Any], duration: float) -> Iterator[str]:
     """What is wrong with how a player showed something that should last so long."""
     if not show["ended"]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from secondunit.handlers.tools.media.ffmpeg import Media
-from tests.media.flash_and_beep import SECONDS, apart, faults, make, play
+from tests.media.flash_and_beep import SECONDS, faults, make, milliseconds, play, table
 
 pytestmark = [pytest.mark.media, pytest.mark.slow]
 RATES = ("1", "5", "12", "24", "25", "30000/1001", "30", "50", "60")
@@ -77,16 +77,6 @@ def read(media: Media, playlist: Path) -> Sequence[dict[str, Any]]:
     said = subprocess.run(argv, check=True, timeout=30, capture_output=True, text=True)
     packets: Sequence[dict[str, Any]] = json.loads(said.stdout)["packets"]
     return packets
-
-
-def milliseconds(show: Any) -> str:
-    between = apart(show)
-    return "none" if between is None else f"{round(1000 * between)}{'' if show['ended'] else ', no end'}"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """As Markdown."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
 
 
 def edits(init: bytes) -> Sequence[tuple[int, int]]:

@@ -12,7 +12,6 @@ import pytest
 from secondunit.handlers.tools.media.ffmpeg import Media
 from secondunit.handlers.tools.programs.ports import Finished, Programs
 from tests.media.beats import joined
-from tests.media.flash_and_beep import faults, make, play
 
 pytestmark = pytest.mark.media
 FILM = "-f lavfi -i testsrc2=s=320x180:r=25:d=14"
@@ -179,49 +178,3 @@ async def test_a_copy_that_came_out_badly_is_made_again_by_encoding(
     again = replace(studio, tools=replace(studio.tools, programs=programs))
     result = await again.hls(film(f"{FILM} {H264} {TWO} film.mp4"), qualities=["180p", "144p"])
     assert copied(result) == [False, False] and programs.encodes == 2
-
-
-STEREO = f"-ac 2 {TAGS} -preset ultrafast -keyint_min 1 -sc_threshold 0"
-PLAYED = [
-    ("25", "mp4", f"{STEREO} -bf 2 -g 25", "fmp4"),
-    ("25", "ts", f"{STEREO} -bf 2 -g 50", "fmp4"),
-    ("5", "mkv", f"{STEREO} -bf 2 -g 10", "fmp4"),
-    ("24000/1001", "mp4", f"{STEREO} -bf 0 -g 48 -ar 44100", "ts"),
-    ("60", "mp4", f"{STEREO} -bf 3 -g 120", "fmp4"),
-    ("25", "mp4", f"{STEREO} -bf 2 -g 25 -c:a ac3", "fmp4"),
-    ("25", "ts", f"{STEREO} -bf 0 -g 25 -c:a mp2", "ts"),
-]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("played", "players"),
-    [
-        (PLAYED[1:2], ("hls.js, switching",)),
-        pytest.param(
-            PLAYED, ("hls.js", "shaka", "hls.js, switching", "shaka, switching"), marks=[long, pytest.mark.timeout(900)]
-        ),
-    ],
-)
-async def test_a_copied_rung_is_in_step_also_when_the_player_changes_at_each_segment(
-    studio: Any, media: Media, tmp_path: Path, node: Path, browser: str, played: Any, players: Any
-) -> None:
-    films: list[tuple[str, Path]] = []
-    lasts: list[float] = []
-    for number, (rate, kind, options, segments) in enumerate(played):
-        source = make(media.ffmpeg, tmp_path, rate, f"{number}.{kind}", options, seconds=14)
-        ask = {"qualities": ["180p", "144p", "100p"], "segmentType": segments, "to": f"out-{number}"}
-        result = await studio.hls(source, **ask)
-        assert [rung["copied"] for rung in sorted(result["renditions"], key=lambda rung: -rung["height"])] == [
-            True,
-            False,
-            False,
-        ]
-        films += [(player, Path(result["masterPath"])) for player in players]
-        lasts += [result["duration"]] * len(players)
-    shows = play(node, browser, films)
-    print([(films[i][0], str(films[i][1].parent.name), show) for i, show in enumerate(shows)])
-    wrong = [list(faults(show, seconds)) for show, seconds in zip(shows, lasts, strict=True)]
-    assert {films[i]: fault for i, fault in enumerate(wrong) if fault} == {}
-    for (player, _), show in zip(films, shows, strict=True):
-        assert "switching" not in player or len(set(show["levels"])) == 3, show

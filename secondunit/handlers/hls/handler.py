@@ -16,7 +16,7 @@ from secondunit.handlers.hls.pipeline import Encoded, Pipeline
 from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, HlsPlan, Passthrough, plan, quality_fault
 from secondunit.handlers.hls.playlists import VERSION, Playlist, Unfinished, Variant, master, read, told_as, variants
 from secondunit.handlers.hls.segments import span
-from secondunit.handlers.hls.verify import Material, UnevenSegments, cut_alike, unfinished, unfinished_sound, verify
+from secondunit.handlers.hls.verify import Material, SpoiledCopy, cut_alike, unfinished, unfinished_sound, verify
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.ffmpeg import Media, limits, require
 from secondunit.handlers.tools.media.packets import count_packets, heard
@@ -113,7 +113,7 @@ async def _encode(
     material = Material(info, packets, todo, NOTHING, ctx.attempt)
     try:
         return await _made(pipeline, material, staged)
-    except (UnevenSegments, Deterministic) as error:
+    except (SpoiledCopy, Deterministic) as error:
         if not todo.copied.anything:
             raise
         # What was copied is to blame, or it will be seen: all is encoded.
@@ -128,7 +128,7 @@ async def _made(pipeline: Pipeline, material: Material, staged: StagedFolder) ->
     played = packets.until(track.index for track in (todo.video, todo.audio) if track)
     encoded = await pipeline.encode(todo, follow(pipeline.ctx.progress, played))
     if todo.copied.anything and encoded.damage:
-        raise UnevenSegments(f"{pipeline.source.name} is damaged: {encoded.damage}")
+        raise SpoiledCopy(f"{pipeline.source.name} is damaged: {encoded.damage}")
     return await in_thread(_finish, pipeline.source.name, replace(material, encoded=encoded), staged)
 
 

@@ -18,7 +18,7 @@ from secondunit.queue.handler import JobContext
 
 READER_GONE = "Broken pipe"
 DAMAGE = re.compile(
-    r"^\[(?:h264|aac|h264_\w+|aac_\w+) @ .*|.*Error (?:while decoding|submitting packet).*", re.MULTILINE
+    r"^\[(?:h264|aac)[a-z0-9_]* @ [^\n]*|Error (?:while decoding|submitting packet)[^\n]*", re.MULTILINE
 )
 OnLine = Callable[[str], Awaitable[None]]
 

@@ -17,11 +17,8 @@ LONGER_SECONDS, LONGER_FACTOR = 10.0, 1.5
 SAME_SECONDS, SAME_END_SECONDS = 0.002, 0.05
 
 
-class UnevenSegments(Transient):
-    """Players could not change between the renditions."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, type="uneven_segments")
+class SpoiledCopy(Exception):
+    """What was copied of the source does not do; it may be encoded instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +33,14 @@ class Material:
 
 
 def cut_alike(name: str, plan: HlsPlan, videos: Sequence[Playlist]) -> None:
-    """UnevenSegments where the renditions are cut at different times."""
+    """Raise where the renditions are cut at different times: SpoiledCopy beside a copied one."""
     first, *others = ([segment.duration for segment in video.segments] for video in videos)
     within = [SAME_SECONDS] * (len(first) - 1) + [SAME_END_SECONDS] if plan.copied.picture else [0.0] * len(first)
     for cuts in others:
         apart = [abs(one - other) for one, other in zip(cuts, first, strict=False)]
         if len(cuts) != len(first) or any(one > most for one, most in zip(apart, within, strict=True)):
-            raise UnevenSegments(f"the renditions of {name} are cut at different times")
+            message = f"the renditions of {name} are cut at different times"
+            raise SpoiledCopy(message) if plan.copied.picture else Transient(message, type="uneven_segments")
 
 
 def verify(name: str, material: Material, pictures: Sequence[Span], sound: Span | None) -> list[str]:

@@ -68,7 +68,7 @@ class Counter:
 
 
 @dataclass(slots=True)
-class Pace:
+class SeenPace:
     """How a track's packets follow one another, by the file's own clock, in the order of showing and in seconds.
 
     `odd` are packets that have no time, are left out by an edit list after the first that is shown, or bring other
@@ -93,7 +93,7 @@ class Pacer:
     """Finds the pace of one track."""
 
     segment: float
-    pace: Pace = field(default_factory=Pace)
+    pace: SeenPace = field(default_factory=SeenPace)
     waiting: list[float] = field(default_factory=list)
     start: float | None = None
     group: float = 0.0
@@ -118,7 +118,7 @@ class Pacer:
         if len(self.waiting) > REORDERED:
             self._show(heapq.heappop(self.waiting))
 
-    def end(self) -> Pace:
+    def end(self) -> SeenPace:
         """No more come; a last segment that is short says little of a rate."""
         while self.waiting:
             self._show(heapq.heappop(self.waiting))

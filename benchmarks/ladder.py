@@ -7,11 +7,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import psutil
 from asking import call
@@ -41,25 +42,35 @@ Argv = Callable[[Media, str, HlsPlan], list[str]]
 
 def ours(folder: Path, seconds: float, film: Film = DOUBTFUL, rungs: int = 3) -> Figures:
     """An `hls` job by HTTP, to its end; CPU of the daemon and of all that it started."""
-    source = clip(seconds, film)
-    shutil.copyfile(source, folder / source.name)
-    os.sync()
+    payload = {"inputPath": str(put(folder, clip(seconds, film))), "outputDir": str(folder / "film")}
+    figures, result = job(folder, "hls", payload | {"qualities": QUALITIES[:rungs]})
+    if any(rung["copied"] for rung in result["renditions"]) != (film == SURE):
+        raise RuntimeError(f"what is copied is not what was to be measured: {result['renditions']}")
+    return figures
+
+
+def job(folder: Path, type: str, payload: Mapping[str, object], times: int = 1) -> tuple[Figures, dict[str, Any]]:
+    """So many jobs by HTTP, one after the other, each to its end; wall and CPU of one, and its result."""
     with daemon(folder) as server:
         process = psutil.Process(server.process.pid)
         before, began = _used(process), time.perf_counter()
-        payload = {"inputPath": str(folder / source.name), "outputDir": str(folder / "film")}
-        payload |= {"qualities": QUALITIES[:rungs]}
-        job = call(server.port, "POST", "/api/jobs", {"type": "hls", "payload": payload})
-        while (told := call(server.port, "GET", f"/api/jobs/{job['jobId']}"))["status"] in ("queued", "running"):
-            if time.perf_counter() - began > WITHIN:
-                raise TimeoutError("the ladder took too long")
-            time.sleep(0.05)
+        for _ in range(times):
+            made = call(server.port, "POST", "/api/jobs", {"type": type, "payload": payload})
+            while (told := call(server.port, "GET", f"/api/jobs/{made['jobId']}"))["status"] in ("queued", "running"):
+                if time.perf_counter() - began > WITHIN:
+                    raise TimeoutError(f"a job of type {type} took too long")
+                time.sleep(0.05)
+            if told["status"] != "completed":
+                raise RuntimeError(f"a job of type {type} failed: {told['error']}")
         took = time.perf_counter() - began
-        if told["status"] != "completed":
-            raise RuntimeError(f"the ladder failed: {told['error']}")
-        if any(rung["copied"] for rung in told["result"]["renditions"]) != (film == SURE):
-            raise RuntimeError(f"what is copied is not what was to be measured: {told['result']['renditions']}")
-        return {"wall s": took, "CPU s": _used(process) - before}
+        return {"wall s": took / times, "CPU s": (_used(process) - before) / times}, told["result"]
+
+
+def put(folder: Path, film: Path) -> Path:
+    """The film, on the disk in this folder."""
+    shutil.copyfile(film, folder / film.name)
+    os.sync()
+    return folder / film.name
 
 
 def same_graph(folder: Path, seconds: float, film: Film = DOUBTFUL, rungs: int = 3) -> Figures:
@@ -109,16 +120,14 @@ def clip(seconds: float, film: Film) -> Path:
 
 
 def _timed(folder: Path, film: Film, seconds: float, argvs: Sequence[Argv]) -> Figures:
-    source = folder / "film.mp4"
-    shutil.copyfile(clip(seconds, film), source)
-    os.sync()
-    media, todo = _planned(clip(seconds, film))
+    source = put(folder, clip(seconds, film))
+    found, todo = _planned(source)
     used, began = 0.0, time.perf_counter()
     for number, argv in enumerate(argvs):
         home = folder / str(number)
         home.mkdir()
         process = subprocess.Popen(
-            argv(media, f"file:{source}", todo), cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            argv(found, f"file:{source}", todo), cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import beside
 import ladder
+import moments
 import overhttp
 import restart
 import resting
@@ -113,6 +114,8 @@ def _box(size: Size) -> Iterator[Measurement]:
     yield Measurement("bare ffmpeg, all of it encoded", "", partial(ladder.same_graph, **camera), 3)
     yield Measurement("HLS, one rung, copied", "", partial(ladder.ours, **camera, rungs=1), 3)
     yield Measurement("bare ffmpeg, one rung", "", partial(ladder.same_graph, **camera, rungs=1), 3)
+    yield Measurement("thumbnail, one", "", moments.one, 3)
+    yield Measurement("thumbnail, ten in one GOP", "", moments.ten, 3)
 
 
 def _ours(what: str, n: int, mode: str) -> Measurement:

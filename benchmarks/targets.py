@@ -105,6 +105,8 @@ def _box() -> Iterator[Target]:
         ("HLS of one rung, copied, CPU", "HLS, one rung, copied", "bare ffmpeg, one rung", 0.1),
     ):
         yield Target(f"{says}, of bare ffmpeg's", Key(ours, "", "CPU s"), "at most", most, Key(bare, "", "CPU s"))
+    ten, one = Key("thumbnail, ten in one GOP", "", "CPU s"), Key("thumbnail, one", "", "CPU s")
+    yield Target("CPU of ten thumbnails in one GOP, of one", ten, "at most", 1.3, one)
 
 
 def _crowded(crowd: str) -> Iterator[Target]:

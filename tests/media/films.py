@@ -1,4 +1,9 @@
-"""The recipes of small films: what ffmpeg is told to make each of."""
+"""The recipes of small films: what ffmpeg is told to make each of, and the number that a frame of some shows."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SOUND = "-f lavfi -i sine=f=440:r=44100:d=2"
 BOTH = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac"
@@ -50,3 +55,11 @@ CLIPS |= {
     "coded.flv": (*CODED, "-bf 2"),
     "slides.mp4": (CODED[0].replace("geq", "select='not(mod(n,100))',geq"), CODED[1], "-fps_mode vfr"),
 }
+RATE, BITS, BAR = 25, 12, 16  # of the coded films
+
+
+def number_of(frame: "Image.Image") -> int:
+    """The number that a frame of a coded film shows."""
+    grey = frame.convert("L")
+    middle = grey.crop((0, grey.height // 2, BITS * BAR, grey.height // 2 + 1)).tobytes()
+    return sum(1 << bit for bit in range(BITS) if middle[BAR * bit + BAR // 2] > 128)

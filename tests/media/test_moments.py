@@ -1,13 +1,16 @@
 """The picture of the moment that was asked for, and its own time, from films whose frames say which they are."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.media.films import RATE, number_of
+
 pytestmark = pytest.mark.media
-RATE, FRAMES, BITS, BAR = 25, 350, 12, 16
+FRAMES = 350
 
 
 def shown(path: object) -> int:
@@ -15,9 +18,7 @@ def shown(path: object) -> int:
     from PIL import Image
 
     with Image.open(str(path)) as image:
-        grey = image.convert("L")
-        middle = grey.crop((0, grey.height // 2, BITS * BAR, grey.height // 2 + 1)).tobytes()
-    return sum(1 << bit for bit in range(BITS) if middle[BAR * bit + BAR // 2] > 128)
+        return number_of(image)
 
 
 @pytest.mark.parametrize(
@@ -96,3 +97,14 @@ async def test_many_moments_are_one_job(studio: Any, clips: Callable[[str], Path
     assert [Path(one["outputPath"]).name for one in outputs] == [f"at {number}.png" for number in range(1, 6)]
     assert [shown(one["outputPath"]) for one in outputs] == [127, 110, 250, 349, 127]
     assert [one["timestamp"] for one in outputs] == [5.08, 4.4, 10.0, 13.96, 5.08]
+
+
+@pytest.mark.parametrize("clip", ["coded.mp4", "coded.mkv"])
+async def test_moments_of_one_gop_are_decoded_once_and_from_its_key_frame(
+    studio: Any, clips: Callable[[str], Path], clip: str
+) -> None:
+    asked = [4.2, 4.6, 5.0, 5.96]
+    result = await studio.thumbnail(clips(clip), to="at {n}.png", timestamps=asked)
+    assert [shown(one["outputPath"]) for one in result["outputs"]] == [105, 115, 125, 149]
+    log = (studio.scratch / "log").read_text()
+    assert log.count("-f image2") == 1 and len(re.findall(r"ffmpeg .*-ss 4\.201 ", log)) == 1

@@ -1,6 +1,6 @@
 // Plays films with hls.js and Shaka in headless Chromium, served from loopback, and tells when each flash and beep came.
 // Arguments: the browser, and JSON: [{player: "hls.js" | "shaka" | "none", file, seconds}]; prints what each said, in that order.
-// With {moment} in place of seconds: what hls.js shows there as it scrubs. The third argument says how many play at once.
+// With {moment} in place of seconds: what hls.js shows there as it scrubs; with {index, moments}: what Shaka finds in a sprite. The third argument says how many play at once.
 import { createServer } from "node:http";
 import { createReadStream, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -44,7 +44,10 @@ try {
   const said = [];
   for (let first = 0; first < films.length; first += Number(atOnce)) {
     const some = films.slice(first, first + Number(atOnce)).map((film, i) => ({ ...film, url: `/${first + i}/${film.file.split("/").at(-1)}` }));
-    const show = ({ player, url, seconds, moment }) => (seconds ? window.measure(player, url, seconds) : window.scrub(url, moment));
+    const show = ({ player, url, seconds, moment, index, moments }) => {
+      if (index) return window.tiles(url, new URL(index, new URL(url, location)).href, moments);
+      return seconds ? window.measure(player, url, seconds) : window.scrub(url, moment);
+    };
     said.push(...(await tab.evaluate(`Promise.all(${JSON.stringify(some)}.map(${show}))`)));
   }
   console.log(JSON.stringify(said));

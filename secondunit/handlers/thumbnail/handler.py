@@ -1,55 +1,25 @@
-"""Job type `thumbnail`: one picture of a video, in the format of the output's name."""
+"""Job type `thumbnail`: pictures of a video, in the format of the output's name: one, several, or a sprite sheet."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, Field, field_validator
-
-from secondunit.handlers.thumbnail.timestamps import At, Auto, Share, Timestamp, moments, parse
+from secondunit.handlers.thumbnail.payload import NUMBER, ThumbnailPayload, refuse
+from secondunit.handlers.thumbnail.sprite import Sprite, index, shares
+from secondunit.handlers.thumbnail.timestamps import At, Share, Timestamp, moments, parse
+from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.ffmpeg import require
 from secondunit.handlers.tools.media.frames import Camera, Frame, size
 from secondunit.handlers.tools.media.graphs import Shot
-from secondunit.handlers.tools.media.pictures import FORMATS, Picture, PictureWriter
+from secondunit.handlers.tools.media.pictures import Picture, PictureWriter
 from secondunit.handlers.tools.media.probe import pictures, probe
-from secondunit.handlers.tools.payload import PAYLOAD
 from secondunit.handlers.tools.toolbox import Tools
-from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import HandlerSpec, JobContext, output_file
 from secondunit.queue.outcome import Deterministic
 
 ENCODERS = ("ppm",)
 FILTERS = ("scale", "select", "trim", "settb", "format", "setsar", "setparams", "signalstats", "metadata", "yadif")
-NARROWEST, WIDEST = 16, 7680
-NUMBER, MOST = "{n}", 100
-
-
-class ThumbnailPayload(BaseModel):
-    """What a client asks for."""
-
-    model_config = PAYLOAD
-
-    video_path: str
-    output_path: str
-    timestamp: str | float = "00:00:01"
-    timestamps: Annotated[list[str | float], Field(min_length=1, max_length=MOST)] | None = None
-    width: Annotated[int, Field(ge=NARROWEST, le=WIDEST)] = 320
-    quality: Annotated[int, Field(ge=1, le=100)] | None = None
-
-    @field_validator("timestamp")
-    @classmethod
-    def _readable(cls, timestamp: str | float) -> str | float:
-        parse(timestamp)
-        return timestamp
-
-    @field_validator("timestamps")
-    @classmethod
-    def _moments(cls, timestamps: list[str | float] | None) -> list[str | float] | None:
-        if any(isinstance(parse(timestamp), Auto) for timestamp in timestamps or ()):
-            raise ValueError("a list says each moment; auto stands alone, as timestamp")
-        return timestamps
 
 
 def build(tools: Tools) -> HandlerSpec:
@@ -59,14 +29,11 @@ def build(tools: Tools) -> HandlerSpec:
         require(tools.media, "thumbnail", ENCODERS, FILTERS)
         tools.files.check("videoPath", payload.video_path)
         tools.files.check("outputPath", payload.output_path)
-        if _suffix(payload.output_path) not in FORMATS:
-            names = ", ".join(FORMATS)
-            raise BadPayload(FieldError("outputPath", f"the name must end in one of {names}: it says the format"))
-        name = PurePosixPath(payload.output_path).name
-        if payload.timestamps and (NUMBER not in name or payload.output_path.count(NUMBER) > 1):
-            raise BadPayload(FieldError("outputPath", f"the name must hold {NUMBER} once, which becomes 1, 2, ..."))
+        refuse(payload)
 
     async def run(ctx: JobContext, payload: ThumbnailPayload) -> Mapping[str, Any]:
+        if payload.sprite:
+            return await _sprite(tools, ctx, payload, payload.sprite.columns, payload.sprite.rows)
         outputs = await _shoot(tools, ctx, payload)
         return outputs[0] if payload.timestamps is None else {"outputs": outputs}
 
@@ -82,56 +49,90 @@ def build(tools: Tools) -> HandlerSpec:
 
 
 def artifacts(result: Any) -> Mapping[str, str]:
-    """The pictures of a result, one or many, by their names."""
+    """The pictures of a result, one or many, by their names, and a sprite's index."""
     made = result.get("outputs", [result]) if isinstance(result, Mapping) else []
-    return {name: path for one in made for name, path in output_file(one).items()}
+    indexes = [{"outputPath": one.get("indexPath")} for one in made if isinstance(one, Mapping)]
+    return {name: path for one in [*made, *indexes] for name, path in output_file(one).items()}
 
 
 async def _shoot(tools: Tools, ctx: JobContext, payload: ThumbnailPayload) -> Sequence[Mapping[str, Any]]:
-    media = require(tools.media, "thumbnail", ENCODERS, FILTERS)
     paths = _paths(payload)
     async with AsyncExitStack() as stack:
-        source = await stack.enter_async_context(tools.files.source(payload.video_path, ctx))
+        camera, shot = await stack.enter_async_context(_camera(tools, ctx, payload))
         targets = [await stack.enter_async_context(tools.files.target(path, ctx)) for path in paths]
-        info = await probe(tools.programs, media, source, ctx)
-        video = pictures(info, source.name)
-        await ctx.progress(0.1, "looking for a picture")
-        width, height = size(video, payload.width)
-        camera = Camera(tools.programs, media, source, info, video, ctx)
-        shot = Shot(None, width, height)
         if payload.timestamps is None:
             frames: Sequence[Frame] = [await _picture(camera, parse(payload.timestamp), shot)]
         else:
-            frames = await _series(camera, [parse(timestamp) for timestamp in payload.timestamps], shot)
+            frames, _ = await _series(camera, [parse(timestamp) for timestamp in payload.timestamps], shot)
         await ctx.progress(0.8, "taken at " + ", ".join(f"{frame.at:.1f}" for frame in frames[:5]) + " s")
-        suffix = _suffix(payload.output_path)
         wanted = [
-            Picture(frame.path, target.path, suffix, payload.quality)
+            Picture(frame.path, target.path, payload.suffix, payload.quality)
             for frame, target in zip(frames, targets, strict=True)
         ]
         await PictureWriter(tools.programs, tools.python, ctx).write(wanted)
-        shape = {"width": width, "height": height}
+        shape = {"width": shot.width, "height": shot.height}
         return [
             {"outputPath": path, **shape, "size": await target.publish(), "timestamp": round(frame.at, 3)}
             for path, target, frame in zip(paths, targets, frames, strict=True)
         ]
 
 
-async def _series(camera: Camera, wanted: Sequence[Timestamp], shot: Shot) -> Sequence[Frame]:
-    """The pictures of these moments; Deterministic("no_decodable_frame") when the video has none."""
+async def _sprite(
+    tools: Tools, ctx: JobContext, payload: ThumbnailPayload, columns: int, rows: int
+) -> Mapping[str, Any]:
+    """One picture of many, and the index by which a player finds its tiles; the index is published last."""
+    path, index_path = payload.output_path, payload.index_path
+    async with AsyncExitStack() as stack:
+        camera, shot = await stack.enter_async_context(_camera(tools, ctx, payload))
+        sheet, told = [await stack.enter_async_context(tools.files.target(one, ctx)) for one in (path, index_path)]
+        sprite = Sprite(columns, rows, shot.width, shot.height)
+        if sprite.too_large:
+            said = f"{sprite.too_large}; ask for fewer sprite.columns or sprite.rows, or a smaller sprite.width"
+            raise Deterministic(said, type="image_too_large")
+        frames, duration = await _series(camera, shares(sprite), shot)
+        await ctx.progress(0.8, f"{len(frames)} pictures taken")
+        first, *others = [frame.path for frame in frames]
+        whole = Picture(first, sheet.path, payload.suffix, payload.quality, others, columns)
+        await PictureWriter(tools.programs, tools.python, ctx).write([whole])
+        await in_thread(told.path.write_text, index(sprite, path.rpartition("/")[2], duration), "utf-8")
+        width, height = sprite.size
+        made = {"outputPath": path, "indexPath": index_path, "width": width, "height": height}
+        made |= {"size": await sheet.publish(), "columns": columns, "rows": rows}
+        await told.publish()
+        times = [round(frame.at, 3) for frame in frames]
+        return {**made, "tileWidth": sprite.width, "tileHeight": sprite.height, "timestamps": times}
+
+
+@asynccontextmanager
+async def _camera(tools: Tools, ctx: JobContext, payload: ThumbnailPayload) -> AsyncIterator[tuple[Camera, Shot]]:
+    """A camera on the video that is meant, and the size of one picture."""
+    media = require(tools.media, "thumbnail", ENCODERS, FILTERS)
+    async with tools.files.source(payload.video_path, ctx) as source:
+        info = await probe(tools.programs, media, source, ctx)
+        video = pictures(info, source.name)
+        await ctx.progress(0.1, "looking for a picture")
+        yield Camera(tools.programs, media, source, info, video, ctx), Shot(None, *size(video, payload.one_width))
+
+
+async def _series(camera: Camera, wanted: Sequence[Timestamp], shot: Shot) -> tuple[Sequence[Frame], float | None]:
+    """The pictures of these moments, and how long the video is; Deterministic("no_decodable_frame") if it has none."""
     duration = camera.info.duration
-    if any(isinstance(one, Share) for one in wanted) and (duration is None or camera.info.estimated):
+    of_all = any(isinstance(one, Share) for one in wanted)
+    if of_all and (duration is None or camera.info.estimated):
         duration = await camera.played()
     shots = [replace(shot, at=moments(one, duration)[0]) for one in wanted]
     taken = await camera.take_series(shots)
-    last, frame = max(zip(shots, taken, strict=True), key=lambda pair: pair[0].at or 0.0)
-    if played := await camera.jumps(last.at or 0.0, frame):
-        shots = [replace(shot, at=moments(one, played)[0]) for one in wanted]
-        taken = await replace(camera, joined=True).take_series(shots)
+    at, frame, kind = max(zip([one.at or 0.0 for one in shots], taken, wanted, strict=True), key=lambda one: one[0])
+    if played := await camera.jumps(at, frame):
+        camera, duration = replace(camera, joined=True), played
+    elif isinstance(kind, Share) and (played := await camera.ends_early(at, frame)):
+        duration = played
+    if played:
+        taken = await camera.take_series([replace(shot, at=moments(one, played)[0]) for one in wanted])
     found = [one for one in taken if one]
     if len(found) < len(shots):
         raise Deterministic(f"no picture of {camera.source.name} could be decoded", type="no_decodable_frame")
-    return found
+    return found, duration
 
 
 async def _picture(camera: Camera, wanted: Timestamp, shot: Shot) -> Frame:
@@ -164,7 +165,3 @@ def _paths(payload: ThumbnailPayload) -> Sequence[str]:
     if payload.timestamps is None:
         return [payload.output_path]
     return [payload.output_path.replace(NUMBER, str(number)) for number, _ in enumerate(payload.timestamps, 1)]
-
-
-def _suffix(path: str) -> str:
-    return PurePosixPath(path).suffix.lower()

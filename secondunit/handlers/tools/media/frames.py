@@ -11,6 +11,7 @@ from secondunit.handlers.tools.media.ffmpeg import Media, failure, limits, url
 from secondunit.handlers.tools.media.graphs import (
     TOLD_EXACT,
     Approach,
+    Series,
     Shot,
     frame_argv,
     key_frames_argv,
@@ -91,27 +92,21 @@ class Camera:
     async def take_series(self, shots: Sequence[Shot]) -> Sequence[Frame | None]:
         """The pictures of several moments, in their order; those that lie near one another are decoded in one go."""
         taken: dict[Shot, Frame | None] = {}
-        for group in together(sorted(set(shots), key=lambda shot: shot.at or 0.0)):
+        after: Frame | None = None
+        for group in reversed(list(together(sorted(set(shots), key=lambda shot: shot.at or 0.0)))):
             found = await self._together(group) if len(group) > 1 and not self.joined else {}
-            for shot in group:
-                taken[shot] = found.get(shot) or await self.take(shot)
+            for shot in reversed(group):
+                # What is shown from before this moment until one that comes later is what is shown now.
+                stands = after and after.at <= (shot.at or 0.0) + TOLD_EXACT
+                after = after if stands else found.get(shot) or await self.take(shot)
+                taken[shot] = after
+                await self.ctx.progress(max(0.1, 0.8 * len(taken) / len(shots)), f"{len(taken)} pictures")
         return [taken[shot] for shot in shots]
 
     async def _together(self, shots: Sequence[Shot]) -> Mapping[Shot, Frame]:
         """Of these moments, in order, those whose pictures one decoding gives; the others have to be taken alone."""
-        first, before = shots[0].at or 0.0, NEAR / self._rate
-        start = next(iter(self._starts(first)))
-        looks, name = Looks(), f"series-{first:.3f}-"
-
-        async def note(line: str) -> None:
-            looks.hear(line)
-
-        argv = series_argv(self.media, url(self.source), self.video, shots, start, before, f"{name}%d.ppm")
-        await self._run(argv, note)
-        frames = looks.frames(lambda number: self.ctx.workspace.run / f"{name}{number}.ppm")
-        if not frames or (start is not None and frames[0].at > first - before):
-            return {}
-        found = {}
+        before, found = NEAR / self._rate, {}
+        frames = await self._series(shots, before)
         for shot in shots:
             at = (shot.at or 0.0) + TOLD_EXACT
             near = [frame for frame in frames if at - before <= frame.at <= at]
@@ -119,6 +114,30 @@ class Camera:
             if written:
                 found[shot] = near[-1]
         return found
+
+    async def _series(self, shots: Sequence[Shot], before: float) -> Sequence[Frame]:
+        """The pictures from the last `before` seconds up to each moment, from a picture at or before the first on.
+
+        Where a seek lands at a key frame, what is shown after that needs nothing before it.
+        """
+        first = shots[0].at or 0.0
+        ways = [(next(iter(self._starts(first))), False, first - before)]
+        if not self._blind:
+            ways.insert(0, (self._within(first) + TOLD_EXACT, True, first + TOLD_EXACT))
+        for start, keyed, latest in ways:
+            frames = await self._on_the_way(Series(shots, before, start, keyed))
+            if frames and (start is None or frames[0].at <= latest):
+                return frames
+        return []
+
+    async def _on_the_way(self, series: Series) -> Sequence[Frame]:
+        looks, name = Looks(), f"series-{series.shots[0].at or 0.0:.3f}-{'keyed-' * series.keyed}"
+
+        async def note(line: str) -> None:
+            looks.hear(line)
+
+        await self._run(series_argv(self.media, url(self.source), self.video, series, f"{name}%d.ppm"), note)
+        return looks.frames(lambda number: self.ctx.workspace.run / f"{name}{number}.ppm")
 
     async def jumps(self, at: float, frame: Frame | None) -> float | None:
         """How long the pictures last in seconds, where the clock jumps on the way: `frame` is not near `at` by far."""
@@ -128,6 +147,14 @@ class Camera:
         if played and declared and abs(played - declared) <= max(GAP, PART * declared):
             return None
         return played
+
+    async def ends_early(self, at: float, frame: Frame | None) -> float | None:
+        """How long the pictures last in seconds, where the file declares far more, as `frame` of then hints."""
+        declared = self.info.duration
+        if frame is None or declared is None or at - frame.at <= GAP:
+            return None
+        played = max(await self.played() or 0.0, frame.at + 1 / self._rate)
+        return played if declared - played > max(GAP, PART * declared) else None
 
     async def played(self) -> float | None:
         """How long the pictures last, in seconds, from reading all of them; None when that can't be told."""

@@ -46,6 +46,19 @@ class Approach:
     keys: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Several moments, in order: decoded from `start` on, looked at in the last `before` seconds up to each.
+
+    The first picture is always looked at; where the series is `keyed`, the first key frame, and nothing before it.
+    """
+
+    shots: Sequence[Shot]
+    before: float
+    start: float | None
+    keyed: bool
+
+
 def frame_argv(
     media: Media, url: str, video: Video, shot: Shot, approach: Approach, output: str, *, joined: bool = False
 ) -> list[str]:
@@ -70,18 +83,17 @@ def frame_argv(
     return compile_argv(media, ffmpeg.output(looked_at, output, **written), ())
 
 
-def series_argv(
-    media: Media, url: str, video: Video, shots: Sequence[Shot], start: float | None, before: float, output: str
-) -> list[str]:
-    """The same for several moments, in order, in one go: numbered pictures of the last `before` seconds up to each."""
-    options = {"copyts": None, "start_at_zero": None}
-    sought = {} if start is None else {"noaccurate_seek": None, "ss": f"{start:.3f}"}
-    picture = ffmpeg.input(url, **INPUT, **options, **sought)[str(video.index)]
-    ends = [shot.at + TOLD_EXACT for shot in shots if shot.at is not None]
+def series_argv(media: Media, url: str, video: Video, series: Series, output: str) -> list[str]:
+    """The same for several moments in one go: numbered pictures, the first and those near before each moment."""
+    options: dict[str, Any] = {"copyts": None, "start_at_zero": None}
+    if series.start is not None:
+        options |= {"noaccurate_seek": None, "ss": f"{series.start:.3f}"}
+    picture = ffmpeg.input(url, **INPUT, **options)[str(video.index)]
+    ends = [shot.at + TOLD_EXACT for shot in series.shots if shot.at is not None]
     picture = picture.filter("trim", end=f"{ends[-1]:.3f}")
-    windows = "+".join(f"between(t,{end - before:.3f},{end:.3f})" for end in ends)
-    picture = picture.filter("select", f"isnan(prev_selected_t)+{windows}")
-    looked_at = _looked_at(media, picture, video, shots[0].width, shots[0].height)
+    windows = "+".join(f"between(t,{end - series.before:.3f},{end:.3f})" for end in ends)
+    picture = picture.filter("select", f"if(isnan(prev_selected_t),{'key' if series.keyed else 1},{windows})")
+    looked_at = _looked_at(media, picture, video, series.shots[0].width, series.shots[0].height)
     return compile_argv(media, ffmpeg.output(looked_at, output, **PICTURES, fps_mode="passthrough"), ())
 
 

@@ -1,14 +1,15 @@
 """Picture encoder: writes frames that ffmpeg took in another format, as a program of its own, under limits.
 
 What a video's maker chose decides how much memory that takes (an AVIF of 8190 x 8190 needs 1.2 GB), so it is not the
-daemon's. Reads one JSON object from stdin: {pictures: [{frame, target, options}], most_bytes}; prints for each picture
-one to stdout: {look} or {error, message}. `most_bytes` bounds a JPEG, whose quality falls until it fits.
+daemon's. Reads one JSON object from stdin: {pictures: [{frames, columns, target, options}], most_bytes}; prints
+for each picture one to stdout: {look} or {error, message}. Several frames are the tiles of one picture, in rows of so
+many `columns`. `most_bytes` bounds a JPEG, whose quality falls until it fits.
 """
 
 import json
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def main() -> None:
 def answer(picture: Mapping[str, Any], most_bytes: int | None) -> Mapping[str, Any]:
     """Write one picture; what it looks like, or what kept it from being written."""
     try:
-        with Image.open(picture["frame"], formats=("PPM",)) as image:
+        with grid(picture["frames"], picture["columns"]) as image:
             write(image, Path(picture["target"]), picture["options"], most_bytes)
             return {"look": look(image)}
     except (MemoryError, Image.DecompressionBombError) as error:
@@ -43,6 +44,20 @@ def answer(picture: Mapping[str, Any], most_bytes: int | None) -> Mapping[str, A
         if str(error).lower().endswith(OUT_OF_MEMORY):
             return {"error": "image_too_large", "message": f"a picture of this size needs too much memory ({error})"}
         return {"error": "not_encodable", "message": f"the picture can't be written in this format ({error})"}
+
+
+def grid(frames: Sequence[str], columns: int) -> Image.Image:
+    """The only frame, or all of them in one picture, row by row."""
+    first = Image.open(frames[0], formats=("PPM",))
+    if len(frames) == 1:
+        return first
+    width, height = first.size
+    first.close()
+    whole = Image.new("RGB", (width * columns, height * -(-len(frames) // columns)))
+    for number, frame in enumerate(frames):
+        with Image.open(frame, formats=("PPM",)) as tile:
+            whole.paste(tile, (number % columns * width, number // columns * height))
+    return whole
 
 
 def write(image: Image.Image, target: Path, options: Mapping[str, Any], most_bytes: int | None) -> None:

@@ -25,18 +25,29 @@ FORMATS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A frame to write to `target` in the format that `suffix` names; `quality` where it is not the format's own."""
+    """A frame to write to `target` in the format that `suffix` names; `quality` where it is not the format's own.
+
+    With `others`, of the same size, it is the first tile of a grid of so many `columns`, filled row by row.
+    """
 
     frame: Path
     target: Path
     suffix: str
     quality: int | None = None
+    others: Sequence[Path] = ()
+    columns: int = 1
 
     @property
     def options(self) -> Mapping[str, Any]:
         """What Pillow is told."""
         options = FORMATS[self.suffix]
         return options if self.quality is None or "quality" not in options else {**options, "quality": self.quality}
+
+    @property
+    def wish(self) -> Mapping[str, Any]:
+        """What the program is told."""
+        frames = [str(frame) for frame in (self.frame, *self.others)]
+        return {"frames": frames, "columns": self.columns, "target": str(self.target), "options": dict(self.options)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +68,7 @@ class PictureWriter:
         async def on_line(line: str) -> None:
             answers.append(json.loads(line))
 
-        wish = {
-            "pictures": [
-                {"frame": str(one.frame), "target": str(one.target), "options": dict(one.options)} for one in pictures
-            ],
-            "most_bytes": most_bytes,
-        }
+        wish = {"pictures": [one.wish for one in pictures], "most_bytes": most_bytes}
         finished = await self.programs.run(
             [self.python, "-I", str(CHILD)],
             cwd=self.ctx.workspace.run,

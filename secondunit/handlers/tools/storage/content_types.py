@@ -12,6 +12,7 @@ CONTENT_TYPES = {
     ".mkv": "video/x-matroska",
     ".mp4": "video/mp4",
     ".ts": "video/mp2t",
+    ".vtt": "text/vtt; charset=utf-8",
     ".webp": "image/webp",
 }
 SHOWN = ("audio/", "image/", "video/")

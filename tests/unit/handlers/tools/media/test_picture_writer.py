@@ -64,6 +64,15 @@ async def test_pictures_that_look_alike_have_looks_that_are_close(writer: Pictur
     assert one == two == (1 << 64) - 1 and other == 0
 
 
+async def test_several_frames_are_tiles_of_one_picture_row_by_row(writer: PictureWriter, tmp_path: Path) -> None:
+    first, *others = [ppm(tmp_path / f"{n}.ppm", 3, 2, bytes([50 * n] * 18)) for n in range(1, 6)]
+    await writer.write([Picture(first, tmp_path / "all.png", ".png", others=others, columns=2)])
+    with Image.open(tmp_path / "all.png") as image:
+        assert image.size == (6, 6)
+        seen = [image.convert("L").getpixel((x, y)) for y in (1, 3, 5) for x in (2, 5)]
+    assert seen == [50, 100, 150, 200, 250, 0]
+
+
 async def test_a_jpeg_gets_the_quality_that_fits_its_bytes(writer: PictureWriter, tmp_path: Path) -> None:
     frame = ppm(tmp_path / "noise.ppm", 256, 256, os.urandom(3 * 256 * 256))
     await writer.write([Picture(frame, tmp_path / "free.jpg", ".jpg", 80)])

@@ -13,6 +13,7 @@ from secondunit.handlers.tools.storage.content_types import OTHER, content_type_
         ("a.b.m4s", "video/iso.segment"),
         ("job.log", "text/plain; charset=utf-8"),
         ("film.webm", "video/webm"),
+        ("sprite.vtt", "text/vtt; charset=utf-8"),
         ("sound.mp3", "audio/mpeg"),
         ("picture.JPG", "image/jpeg"),
     ],

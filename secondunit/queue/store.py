@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 
 from secondunit.queue.durable_files import Marks
 from secondunit.queue.engine import Engine
+from secondunit.queue.folders import Folders
 from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Notice, Page
 from secondunit.queue.value import Value
 
@@ -138,6 +139,9 @@ class Store(Protocol):
 
     @property
     def cache(self) -> Cache: ...
+
+    @property
+    def folders(self) -> Folders: ...
 
     @property
     def engine(self) -> Engine:

@@ -21,6 +21,7 @@ from secondunit.testing.contract.claim import ClaimContract
 from secondunit.testing.contract.engine import EngineContract
 from secondunit.testing.contract.events import EventContract
 from secondunit.testing.contract.find import FindContract, PruneContract
+from secondunit.testing.contract.folders import FolderContract
 from secondunit.testing.contract.leases import LeaseContract
 from secondunit.testing.contract.outbox import OutboxContract
 from secondunit.testing.contract.round_trip import RoundTripContract
@@ -39,6 +40,7 @@ class StoreContract(
     CacheContract,
     FindContract,
     PruneContract,
+    FolderContract,
     SuspectContract,
     EngineContract,
     RoundTripContract,

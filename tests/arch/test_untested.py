@@ -27,12 +27,14 @@ THROUGH_OTHERS = {
     "secondunit.handlers.tools.ports": "a port without a line that runs",
     "secondunit.handlers.tools.programs.": "parts of the runner, by which tests/unit/handlers/tools/programs runs",
     "secondunit.handlers.tools.storage.destination": "test_staging.py publishes into it, and sees what is refused",
+    "secondunit.handlers.tools.storage.replaced": "test_replaced.py publishes one folder after another by it",
     "secondunit.handlers.tools.storage.s3.": "tests of buckets, against a local S3",
     "secondunit.handlers.webp.animation": "part of converter_child",
     "secondunit.handlers.webp.converter_child": "a program: tests/unit/handlers/webp runs it",
     "secondunit.handlers.webp.mending": "part of converter_child",
     "secondunit.handlers.webp.pixels": "part of converter_child",
     "secondunit.queue.engine": "a port without a line that runs",
+    "secondunit.queue.stores.sqlite.tables.folders": "the store contract suite, over the store",
     "secondunit.testing.": "what tests are made of: a fault in it fails them",
 }
 

@@ -11,10 +11,12 @@ import pytest
 
 from secondunit.queue import state
 from secondunit.queue.errors import StoreBroken, StoreFull
+from secondunit.queue.folders import PublishedFolder
+from secondunit.queue.outcome import Completed
 from secondunit.queue.store import Prune, Store
 from secondunit.queue.stores.sqlite import connection
 from secondunit.queue.stores.sqlite.store import open_store
-from secondunit.testing.jobs import by, later, new, submit
+from secondunit.testing.jobs import by, later, new, settled, start, submit
 
 BATCH, SLICE = 2_000, 500
 
@@ -122,3 +124,24 @@ def test_where_there_is_no_room_only_what_wants_room_is_told_as_full(
 ) -> None:
     with_no_room(monkeypatch, tmp_path)
     assert type(connection.translated(sqlite_error(name), tmp_path / "queue.db")) is meant
+
+
+async def test_streams_that_earlier_versions_published_are_adopted_once(tmp_path: Path) -> None:
+    film = {"masterPath": "/media/film/master.m3u8"}
+    jobs = {
+        "told": ({"outputDir": "/media/film/"}, film),
+        "elsewhere": ({"outputDir": "/media/other"}, film),
+        "in_a_bucket": ({"outputDir": "s3://b/film"}, {"masterPath": "s3://b/film/master.m3u8"}),
+        "no_folder": ({"outputPath": "/media/a.webp"}, {"outputPath": "/media/a.webp"}),
+    }
+    store = await open_store(tmp_path / "queue.db")
+    for id, (payload, result) in jobs.items():
+        lease = await start(store, id, payload=payload)
+        await store.change(id, settled(Completed(result), later(9)), lease=lease)
+    await store.close()
+    with closing(sqlite3.connect(tmp_path / "queue.db", isolation_level=None)) as db:
+        db.executescript("drop table folders; drop table replaced; pragma user_version = 5")
+    store = await open_store(tmp_path / "queue.db")
+    adopted = await store.folders.known("/media/film", 0)
+    await store.close()
+    assert list(adopted) == [PublishedFolder("/media/film", 0, later(9), "told", 1, later(9))]

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from secondunit.queue import state
 from secondunit.queue.engine import Engine
 from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
+from secondunit.queue.folders import Folders
 from secondunit.queue.model import HIGHEST_PRIORITY, Change, Counts, Event, Filter, Job, JobId, Lease, Page, Status
 from secondunit.queue.store import Cache, Decide, Listener, Outbox, Prune, Steps
-from secondunit.queue.stores.memory_ports import MemoryCache, MemoryEngine, MemoryOutbox, MemorySteps
+from secondunit.queue.stores.memory_ports import MemoryCache, MemoryEngine, MemoryFolders, MemoryOutbox, MemorySteps
 from secondunit.queue.value import Value, replace
 
 KEY_LIFE = timedelta(hours=24)
@@ -38,6 +39,7 @@ class MemoryStore:
     steps: Steps
     outbox: Outbox
     cache: Cache
+    folders: Folders
     engine: Engine
 
     def __init__(self, generation: str = "memory") -> None:
@@ -56,6 +58,7 @@ class MemoryStore:
         self.steps = self._steps = MemorySteps(self.change)
         self.outbox = self._outbox = MemoryOutbox()
         self.cache = self._cache = MemoryCache()
+        self.folders = MemoryFolders()
         self.engine = MemoryEngine()
 
     @property

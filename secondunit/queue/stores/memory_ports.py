@@ -1,4 +1,4 @@
-"""In-memory steps, outbox, cache and engine of the reference store."""
+"""In-memory steps, outbox, cache, folders and engine of the reference store."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -10,6 +10,7 @@ from secondunit.queue.clock import Clock
 from secondunit.queue.durable_files import Marks
 from secondunit.queue.engine import Snapshot
 from secondunit.queue.errors import StoreBroken
+from secondunit.queue.folders import PublishedFolder, Replaced
 from secondunit.queue.model import Change, Job, JobId, Lease, Notice
 from secondunit.queue.store import CacheEntry, Decide, Delivery, Step
 from secondunit.queue.value import replace
@@ -130,6 +131,37 @@ class MemoryCache:
     def makers(self) -> set[JobId]:
         """The jobs whose results are in the cache."""
         return {entry.job_id for entry in self._rows.values()}
+
+
+class MemoryFolders:
+    """Folders by path and manifest, what they replaced by path and part."""
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, datetime], PublishedFolder] = {}
+        self._replaced: dict[tuple[str, str], Replaced] = {}
+
+    async def add(self, folder: PublishedFolder) -> None:
+        self._rows[folder.path, folder.manifest_at] = folder
+
+    async def settle(self, folder: PublishedFolder) -> None:
+        others = [place for place in self._rows if place[0] == folder.path and place[1] != folder.manifest_at]
+        for place in others:
+            del self._rows[place]
+
+    async def known(self, path: str, inode: int) -> Sequence[PublishedFolder]:
+        return [row for row in self._rows.values() if path == row.path or inode == row.inode]
+
+    async def replace(self, replaced: Replaced) -> None:
+        self._replaced[replaced.path, replaced.part] = replaced
+
+    async def replaced(self, before: datetime, limit: int) -> Sequence[Replaced]:
+        due = [row for row in self._replaced.values() if row.at < before]
+        return sorted(due, key=lambda row: (row.at, row.path, row.part))[:limit]
+
+    async def swept(self, replaced: Replaced) -> None:
+        there = self._replaced.get((replaced.path, replaced.part))
+        if there and there.at == replaced.at:
+            del self._replaced[replaced.path, replaced.part]
 
 
 class MemoryEngine:

@@ -18,6 +18,7 @@ from secondunit.queue.stores.sqlite.rows import job_from, micros, moment_or_none
 from secondunit.queue.stores.sqlite.tables import jobs, pruning
 from secondunit.queue.stores.sqlite.tables import queries as lists
 from secondunit.queue.stores.sqlite.tables.cache import SqliteCache
+from secondunit.queue.stores.sqlite.tables.folders import SqliteFolders
 from secondunit.queue.stores.sqlite.tables.outbox import SqliteOutbox
 from secondunit.queue.stores.sqlite.tables.steps import SqliteSteps
 from secondunit.queue.stores.sqlite.transaction import Transaction
@@ -56,6 +57,7 @@ class SqliteStore:
         self.steps = SqliteSteps(writer, readers)
         self.outbox = SqliteOutbox(writer, readers)
         self.cache = SqliteCache(writer, readers)
+        self.folders = SqliteFolders(writer, readers)
         self._writer = writer
         self._readers = readers
         self._generation = generation

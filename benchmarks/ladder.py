@@ -25,6 +25,7 @@ from secondunit.handlers.tools.media.ffmpeg import Media, find_media
 from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.handlers.tools.programs.runner import ProcessRunner
 from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.testing.folder_log import folder_log
 from secondunit.testing.handler_kit import FakeContext
 
 FILM = files("iscc_samples") / "files" / "video" / "demo.mp4"
@@ -155,7 +156,7 @@ def _planned(source: Path) -> tuple[Media, HlsPlan]:
     """What our job type would do with it."""
 
     async def decide() -> HlsPlan:
-        files = LocalFiles([source.parent])
+        files = LocalFiles([source.parent], log=folder_log())
         try:
             with tempfile.TemporaryDirectory() as folder:
                 ctx = await FakeContext.open(Path(folder) / "job")

@@ -13,10 +13,18 @@ from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Completed
+from secondunit.testing.folder_log import folder_log
+from secondunit.testing.handler_kit import FakeContext
 from secondunit.testing.rig import spec
 
 SEGMENT = bytes(range(256)) * 8
-MANIFEST = '{"madeBy": "secondunit", "files": {"1080p/index.m3u8": 7, "1080p/seg_0.m4s": 2048}}'
+STREAM = {
+    "master.m3u8": b"#EXTM3U",
+    "1080p/index.m3u8": b"#EXTM3U",
+    "1080p/seg_0.m4s": SEGMENT,
+    "1080p/other.m4s": b"not in the manifest",
+}
+LISTED = ("1080p/index.m3u8", "1080p/seg_0.m4s")
 
 
 async def _never(ctx: JobContext, payload: Any) -> None:
@@ -29,8 +37,8 @@ FILM = spec("film", _never, artifacts=outputs.playlists, folder=outputs.folder)
 class Shelf:
     """A harness with a media root and a data folder."""
 
-    def __init__(self, harness: Any, folder: Path, work: WorkFolders) -> None:
-        self.harness, self.root, self.work = harness, folder / "media", work
+    def __init__(self, harness: Any, folder: Path, work: WorkFolders, files: LocalFiles) -> None:
+        self.harness, self.root, self.work, self.files = harness, folder / "media", work, files
 
     def write(self, name: str, content: bytes) -> Path:
         path = self.root / name
@@ -50,14 +58,11 @@ class Shelf:
 
     async def stream(self) -> str:
         """A job that made an HLS stream."""
-        for name, content in {
-            "film/master.m3u8": b"#EXTM3U",
-            "film/1080p/index.m3u8": b"#EXTM3U",
-            "film/1080p/seg_0.m4s": SEGMENT,
-            "film/1080p/other.m4s": b"not in the manifest",
-            "film/manifest.json": MANIFEST.encode(),
-        }.items():
-            self.write(name, content)
+        async with self.files.folder(f"{self.root}/film", await FakeContext.open(self.root.parent / "run")) as staged:
+            (staged.path / "1080p").mkdir()
+            for name, content in STREAM.items():
+                (staged.path / name).write_bytes(content)
+            await staged.publish({"files": {name: len(STREAM[name]) for name in LISTED}})
         home = self.root / "film"
         rendition = {"name": "1080p", "path": f"{home}/1080p/index.m3u8"}
         return await self.job({"masterPath": f"{home}/master.m3u8", "renditions": [rendition]}, type="film")
@@ -74,9 +79,9 @@ class Shelf:
 @pytest.fixture
 async def shelf(build: Callable[..., Awaitable[Any]], tmp_path: Path) -> AsyncIterator[Shelf]:
     (tmp_path / "media").mkdir()
-    files, work = LocalFiles([tmp_path / "media"]), WorkFolders(tmp_path / "data")
+    files, work = LocalFiles([tmp_path / "media"], log=folder_log()), WorkFolders(tmp_path / "data")
     harness = await build(artifacts=JobArtifacts(files, work.log_of, {"film": FILM}), specs=[FILM])
-    yield Shelf(harness, tmp_path, work)
+    yield Shelf(harness, tmp_path, work, files)
     files.close()
 
 

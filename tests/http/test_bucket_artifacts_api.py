@@ -15,6 +15,7 @@ from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Completed, Transient
+from secondunit.testing.folder_log import folder_log
 from secondunit.testing.rig import spec
 
 KEYS = {
@@ -73,7 +74,7 @@ Built = Callable[..., Awaitable[ApiHarness]]
 @pytest.fixture
 def built(build: Callable[..., Awaitable[Any]], tmp_path: Path) -> Built:
     async def over(sizes: dict[str, int] | None = None) -> ApiHarness:
-        buckets = Buckets(Shelf(sizes), ["films/out"], 1)
+        buckets = Buckets(Shelf(sizes), ["films/out"], 1, folder_log())
         files = Storage(LocalFiles([]), buckets)
         artifacts = JobArtifacts(files, WorkFolders(tmp_path).log_of, {"film": FILM}, buckets)
         return ApiHarness(await build(artifacts=artifacts, specs=[FILM]))

@@ -29,6 +29,7 @@ from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import Workspace
 from secondunit.queue.validation import validated
 from secondunit.testing.clock import ManualClock
+from secondunit.testing.folder_log import folder_log
 from secondunit.testing.handler_kit import FakeContext
 from tests.media.films import CLIPS
 
@@ -141,7 +142,7 @@ def studio(media: Media, tmp_path: Path) -> Iterator[Studio]:
     root, scratch = tmp_path / "root", tmp_path / "scratch"
     root.mkdir()
     scratch.mkdir()
-    files = LocalFiles([root])
+    files = LocalFiles([root], log=folder_log())
     yield Studio(root, Tools(ManualClock(), ProcessRunner(sys.executable), files, media, sys.executable), scratch)
     files.close()
 

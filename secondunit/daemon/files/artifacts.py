@@ -6,16 +6,12 @@ anywhere else.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.storage.destination import LARGEST_MANIFEST, MADE_BY, MANIFEST, US
 from secondunit.handlers.tools.storage.ports import Files, Source
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.handlers.tools.storage.s3.folder import GENERATION
@@ -121,11 +117,8 @@ class JobArtifacts:
         home = self._folder(job)
         if home is None or home.startswith(SCHEME):
             return None
-        async with self._files.source(f"{home}/{MANIFEST}") as source:
-            manifest = await in_thread(_manifest, source.path)
-        files = manifest.get("files")
-        ours = manifest.get(MADE_BY) == US and isinstance(files, Mapping) and name in files
-        return f"{home}/{name}" if ours else None
+        files = (await self._files.published(home) or {}).get("files")
+        return f"{home}/{name}" if isinstance(files, Mapping) and name in files else None
 
     def _in_generation(self, job: Job, name: str) -> str | None:
         """The object of this name in a bucket, if it lies in the folder that this job's run alone has written to."""
@@ -149,13 +142,3 @@ async def _asked() -> AsyncIterator[None]:
         raise NoSuchArtifact(str(error)) from error
     except Transient as error:
         raise StorageAway(str(error)) from error
-
-
-def _manifest(path: Path) -> Mapping[str, Any]:
-    with path.open("rb") as file:
-        raw = file.read(LARGEST_MANIFEST)
-    try:
-        manifest = json.loads(raw)
-    except (ValueError, RecursionError):
-        return {}
-    return manifest if isinstance(manifest, dict) else {}

@@ -34,7 +34,7 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
     yield components.disk.run()
     yield components.media.run()
     yield components.uploads.run(components.queue)
-    yield forget_replaced(settings.roots, clock)
+    yield forget_replaced(store.folders, world.tools.files, clock)
     yield components.partial_retrier.run(components.queue)
     yield watch(alive, world.emit, systemd)
     if components.poller:

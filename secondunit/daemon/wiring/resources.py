@@ -28,6 +28,7 @@ from secondunit.handlers.tools.network.proxy import Egress
 from secondunit.handlers.tools.network.session import guarded_session
 from secondunit.handlers.tools.programs.runner import SEARCH_PATH, ProcessRunner
 from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.handlers.tools.storage.ownership import FolderLog
 from secondunit.handlers.tools.storage.router import Storage
 from secondunit.handlers.tools.storage.s3.client import S3
 from secondunit.handlers.tools.storage.s3.files import Buckets
@@ -43,14 +44,14 @@ USER_AGENT = f"secondunit/{VERSION}"
 @asynccontextmanager
 async def tools_of(settings: Settings, clock: SystemClock, store: Store, emit: Sink) -> AsyncIterator[Tools]:
     """What job types work with, ready for use."""
-    programs = ProcessRunner(sys.executable)
+    programs, published = ProcessRunner(sys.executable), FolderLog(store.folders, clock)
     try:
-        files, uploads = LocalFiles(settings.roots), LocalFiles([settings.uploads])
+        files, uploads = LocalFiles(settings.roots, log=published), LocalFiles([settings.uploads])
     except OSError as error:
         raise BadConfig([f"MEDIA_ROOTS: {error.filename}: {error.strerror}; allowed: folders that exist"]) from None
     ffmpeg, ffprobe = (str(path) if path else None for path in (settings.ffmpeg_path, settings.ffprobe_path))
     media = await find_media(programs, ffmpeg, ffprobe, SEARCH_PATH, settings.data_dir)
-    rule, buckets = AddressRule(settings.allow_private_addresses), _buckets(settings, emit)
+    rule, buckets = AddressRule(settings.allow_private_addresses), _buckets(settings, published, emit)
     try:
         async with (
             Egress(rule) as egress,
@@ -84,11 +85,11 @@ async def tools_of(settings: Settings, clock: SystemClock, store: Store, emit: S
         uploads.close()
 
 
-def _buckets(settings: Settings, emit: Sink) -> Buckets:
+def _buckets(settings: Settings, published: FolderLog, emit: Sink) -> Buckets:
     """S3 as AWS's own variables say, but for secrets, which may also lie in files."""
     variables = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     s3 = S3({**variables, **settings.aws()}, emit=emit)
-    return Buckets(s3, settings.media_buckets, settings.max_download_mb << 20)
+    return Buckets(s3, settings.media_buckets, settings.max_download_mb << 20, published)
 
 
 def _downloads(rule: AddressRule) -> ClientSession:

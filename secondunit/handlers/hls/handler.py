@@ -109,7 +109,7 @@ async def _encode(
     await ctx.stats(maxCpuSeconds=cpu_estimate(todo, info, source.size))
     await ctx.progress(0.0, _copying(todo))
     allowed = limits(cpu_limit(info, source.size), LARGEST_SEGMENT)
-    pipeline = Pipeline(tools.programs, ctx, media, source, staged.path / staged.inner, allowed)
+    pipeline = Pipeline(tools.programs, ctx, media, source, staged.path / staged.inner, staged.fds, allowed)
     material = Material(info, packets, todo, NOTHING, ctx.attempt)
     try:
         return await _made(pipeline, material, staged)

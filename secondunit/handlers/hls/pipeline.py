@@ -54,13 +54,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Encodes one source into a folder; each of its programs may have what `limits` say."""
+    """Encodes one source into a folder, reached by `fds`; each of its programs may have what `limits` say."""
 
     programs: Programs
     ctx: JobContext
     media: Media
     source: Source
     folder: Path
+    fds: Sequence[int]
     limits: Limits
 
     async def encode(self, plan: HlsPlan, progress: OnLine) -> Encoded:
@@ -98,7 +99,7 @@ class Pipeline:
                 log=self.ctx.workspace.log,
                 limits=self.limits,
                 on_line=on_line,
-                pass_fds=(self.source.fd, *((end.fileno(),) if end else ())),
+                pass_fds=(self.source.fd, *self.fds, *((end.fileno(),) if end else ())),
                 beat=self.ctx.beat,
             )
         finally:

@@ -66,7 +66,7 @@ async def _shoot(tools: Tools, ctx: JobContext, payload: ThumbnailPayload) -> Se
             frames, _ = await _series(camera, [parse(timestamp) for timestamp in payload.timestamps], shot)
         await ctx.progress(0.8, "taken at " + ", ".join(f"{frame.at:.1f}" for frame in frames[:5]) + " s")
         wanted = [
-            Picture(frame.path, target.path, payload.suffix, payload.quality)
+            Picture(frame.path, target.path, payload.suffix, payload.quality, target.fds)
             for frame, target in zip(frames, targets, strict=True)
         ]
         await PictureWriter(tools.programs, tools.python, ctx).write(wanted)
@@ -92,7 +92,7 @@ async def _sprite(
         frames, duration = await _series(camera, shares(sprite), shot)
         await ctx.progress(0.8, f"{len(frames)} pictures taken")
         first, *others = [frame.path for frame in frames]
-        whole = Picture(first, sheet.path, payload.suffix, payload.quality, others, columns)
+        whole = Picture(first, sheet.path, payload.suffix, payload.quality, sheet.fds, others, columns)
         await PictureWriter(tools.programs, tools.python, ctx).write([whole])
         await in_thread(told.path.write_text, index(sprite, path.rpartition("/")[2], duration), "utf-8")
         width, height = sprite.size

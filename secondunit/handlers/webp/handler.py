@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from secondunit.handlers.tools.payload import PAYLOAD
 from secondunit.handlers.tools.programs.failures import failure
 from secondunit.handlers.tools.programs.ports import Limits
-from secondunit.handlers.tools.storage.ports import Source
+from secondunit.handlers.tools.storage.ports import Source, StagedFile
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic
@@ -46,7 +46,7 @@ def build(tools: Tools) -> HandlerSpec:
             tools.files.target(payload.output_path, ctx) as target,
         ):
             await ctx.progress(0.05, f"converting {source.name}")
-            made = await _convert(tools, ctx, payload, source, target.path)
+            made = await _convert(tools, ctx, payload, source, target)
             await ctx.progress(0.95, "publishing")
             size = await target.publish()
         found = made.pop("warnings")
@@ -55,11 +55,13 @@ def build(tools: Tools) -> HandlerSpec:
     return HandlerSpec(type="webp", payload=WebpPayload, run=run, check=check, concurrency=3)
 
 
-async def _convert(tools: Tools, ctx: JobContext, payload: WebpPayload, source: Source, target: Path) -> dict[str, Any]:
+async def _convert(
+    tools: Tools, ctx: JobContext, payload: WebpPayload, source: Source, target: StagedFile
+) -> dict[str, Any]:
     """Run the program that does it; its width, height and number of frames, and warnings."""
     wish = {
         "source": str(source.path),
-        "target": str(target),
+        "target": str(target.path),
         "quality": payload.quality,
         "width": payload.width,
         "lossless": payload.lossless,
@@ -77,7 +79,7 @@ async def _convert(tools: Tools, ctx: JobContext, payload: WebpPayload, source: 
         limits=LIMITS,
         on_line=on_line,
         stdin=json.dumps(wish).encode(),
-        pass_fds=[source.fd],
+        pass_fds=[source.fd, *target.fds],
         beat=ctx.beat,
     )
     if finished.returncode != 0:

@@ -28,12 +28,14 @@ class Picture:
     """A frame to write to `target` in the format that `suffix` names; `quality` where it is not the format's own.
 
     With `others`, of the same size, it is the first tile of a grid of so many `columns`, filled row by row.
+    `fds` are what the program has to be given for `target` to lead anywhere.
     """
 
     frame: Path
     target: Path
     suffix: str
     quality: int | None = None
+    fds: Sequence[int] = ()
     others: Sequence[Path] = ()
     columns: int = 1
 
@@ -77,6 +79,7 @@ class PictureWriter:
             on_line=on_line,
             beat=self.ctx.beat,
             stdin=json.dumps(wish).encode(),
+            pass_fds=[fd for one in pictures for fd in one.fds],
         )
         for answer in answers:
             if "error" in answer:

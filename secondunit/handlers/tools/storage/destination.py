@@ -1,23 +1,20 @@
 """Output destination: an open folder beneath a root and a name in it; what may be replaced there. Blocking."""
 
 import errno
-import json
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
+from secondunit.handlers.tools.storage.ownership import OWN_FOLDER, Standing, look
 from secondunit.handlers.tools.storage.roots import STAGING, RootedPath
 from secondunit.handlers.tools.storage.safe_open import DENIED, ESCAPES, Opener
 from secondunit.queue.outcome import Deterministic, Transient
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY
-OWN_FOLDER = FOLDER | os.O_NOFOLLOW | os.O_CLOEXEC
 PUBLIC_FOLDER = 0o755
-MANIFEST, MADE_BY, US = "manifest.json", "madeBy", "secondunit"
-LARGEST_MANIFEST = 16 * 1024 * 1024
+PROBE = ".secondunit-probe"
 
 
 class Destination:
@@ -25,23 +22,44 @@ class Destination:
 
     def __init__(self, held: ExitStack, opener: Opener, root: int, place: RootedPath) -> None:
         self.path = place.path
-        self.names = place.names
+        self.key = place.key
         self.name = place.names[-1]
+        self._opener = opener
         self.folder = open_folder(opener, root, place.names[:-1], PUBLIC_FOLDER)
         held.callback(os.close, self.folder)
 
     def refuse_folder(self) -> None:
         """Raise when no file can be put here because a folder stands here."""
-        if self._kind() == stat.S_IFDIR:
-            raise Deterministic(f"{self.path} is a folder; name a file", type="output_is_a_folder")
+        with suppress(FileNotFoundError):
+            if stat.S_ISDIR(os.stat(self.name, dir_fd=self.folder, follow_symlinks=False).st_mode):
+                raise Deterministic(f"{self.path} is a folder; name a file", type="output_is_a_folder")
 
-    def refuse_foreign(self) -> None:
-        """Raise when no folder can be put here because something that we did not make stands here."""
-        kind = self._kind()
-        if kind is None or (kind == stat.S_IFDIR and (self._is_empty() or self.manifest() is not None)):
-            return
-        raise Deterministic(
-            f"{self.path} holds something that Second Unit did not make; name a new or an empty folder",
+    def look(self) -> Standing:
+        """What stands here."""
+        return look(self.name, self.folder)
+
+    def holds(self, files: Mapping[str, object]) -> bool:
+        """Whether files of these relative names and sizes stand in the folder here."""
+        try:
+            with ExitStack() as held:
+                folder = os.open(self.name, OWN_FOLDER, dir_fd=self.folder)
+                held.callback(os.close, folder)
+                return all(self._size(folder, name) == size for name, size in files.items())
+        except OSError:
+            return False
+
+    def _size(self, folder: int, name: str) -> int:
+        file = self._opener.open(folder, name.split("/"), os.O_PATH, links=False)
+        try:
+            return os.fstat(file).st_size
+        finally:
+            os.close(file)
+
+    def foreign(self) -> Deterministic:
+        """The error for what no folder can replace, because we have no record of having made it."""
+        return Deterministic(
+            f"{self.path} holds something that Second Unit did not make, or has no record of; name a new or an empty "
+            "folder, or move away what is there",
             type="output_not_ours",
         )
 
@@ -56,29 +74,6 @@ class Destination:
             f"{self.path} lies on another file system than its root; add the mount point to MEDIA_ROOTS",
             type="other_file_system",
         )
-
-    def manifest(self) -> Mapping[str, Any] | None:
-        """The manifest of the folder that stands here, if we made it."""
-        if self._kind() != stat.S_IFDIR:
-            return None
-        with ExitStack() as held:
-            folder = os.open(self.name, OWN_FOLDER, dir_fd=self.folder)
-            held.callback(os.close, folder)
-            return read_manifest(folder)
-
-    def _kind(self) -> int | None:
-        """The type bits of what stands here, a link not followed."""
-        try:
-            return stat.S_IFMT(os.stat(self.name, dir_fd=self.folder, follow_symlinks=False).st_mode)
-        except FileNotFoundError:
-            return None
-
-    def _is_empty(self) -> bool:
-        with ExitStack() as held:
-            folder = os.open(self.name, OWN_FOLDER, dir_fd=self.folder)
-            held.callback(os.close, folder)
-            with os.scandir(folder) as entries:
-                return next(entries, None) is None
 
 
 def open_folder(opener: Opener, root: int, names: Sequence[str], mode: int) -> int:
@@ -103,35 +98,33 @@ def _enter(opener: Opener, folder: int, name: str, mode: int) -> int:
             os.mkdir(name, mode, dir_fd=folder)
             os.fsync(folder)
             made = opener.open(folder, [name], FOLDER, links=False)
-            os.fchmod(made, mode)
+            if is_fresh(made):  # else it was exchanged for another, whose mode is not ours to set
+                os.fchmod(made, mode)
             return made
         return opener.open(folder, [name], FOLDER, links=False)
 
 
-def write_manifest(folder: int, manifest: Mapping[str, object]) -> None:
-    """Mark a folder as made by us, with a handler's own facts about it."""
-    fd = os.open(MANIFEST, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        json.dump({MADE_BY: US, **manifest}, file, indent=1)
+def is_fresh(folder: int) -> bool:
+    """Whether an open folder is empty and belongs to us."""
+    with os.scandir(folder) as entries:
+        return next(entries, None) is None and belongs_to_us(folder)
 
 
-def read_manifest(folder: int) -> Mapping[str, Any] | None:
-    """The manifest in an open folder, if it is one of ours."""
+def belongs_to_us(folder: int) -> bool:
+    """Whether we own an open folder: as ourselves, or as whom its file system takes us for (NFS, exFAT)."""
+    owner = os.fstat(folder).st_uid
+    if owner == os.geteuid():
+        return True
     try:
-        fd = os.open(MANIFEST, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ELOOP):
-            return None
-        raise
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None
-        raw = file.read(LARGEST_MANIFEST)
+        probe = os.open(PROBE, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    except OSError:
+        return False
     try:
-        manifest = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    return manifest if isinstance(manifest, dict) and manifest.get(MADE_BY) == US else None
+        return os.fstat(probe).st_uid == owner
+    finally:
+        os.close(probe)
+        with suppress(FileNotFoundError):
+            os.unlink(PROBE, dir_fd=folder)
 
 
 @contextmanager

@@ -5,19 +5,22 @@ import os
 import re
 import stat
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.storage.destination import Destination, output_errors
 from secondunit.handlers.tools.storage.free_space import refuse_full
+from secondunit.handlers.tools.storage.ownership import FolderLog, Standing, look_at
 from secondunit.handlers.tools.storage.ports import Source
+from secondunit.handlers.tools.storage.replaced import FILES, remove_replaced
 from secondunit.handlers.tools.storage.roots import PathRefused, RootedPath, Roots
 from secondunit.handlers.tools.storage.safe_open import DENIED, ESCAPES, Opener
 from secondunit.handlers.tools.storage.staging import StagingFolder
 from secondunit.handlers.tools.waiting import on_disk
 from secondunit.queue.errors import BadPayload, FieldError
+from secondunit.queue.folders import Replaced
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
 
@@ -27,10 +30,14 @@ SAFE_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
 
 
 class LocalFiles:
-    """Opens each root once, when made; a root that is not there is an error. Blocking calls go to threads."""
+    """Opens each root once, when made; a root that is not there is an error. Blocking calls go to threads.
 
-    def __init__(self, roots: Sequence[Path], *, opener: Opener | None = None) -> None:
+    `log` has what was published; without one no folder can be.
+    """
+
+    def __init__(self, roots: Sequence[Path], *, log: FolderLog | None = None, opener: Opener | None = None) -> None:
         self._opener = opener or Opener()
+        self._log = log
         self._roots = Roots(roots)
         self._open = {root: os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for root in roots}
 
@@ -82,13 +89,41 @@ class LocalFiles:
     @asynccontextmanager
     async def folder(self, path: str, ctx: JobContext) -> AsyncIterator["LocalFolder"]:
         """Stage a folder that replaces nothing, an empty folder, or what we published at `path` before."""
+        if self._log is None:
+            raise ValueError(f"{path} can't be published: nothing here records whose a folder is")
         held = ExitStack()
         try:
             staging, destination = await in_thread(self._staging, held, self._located(path), ctx)
-            await in_thread(destination.refuse_foreign)
-            yield LocalFolder(staging, destination, ctx)
+            folder = LocalFolder(staging, destination, self._log, ctx)
+            await folder.refuse_foreign()
+            yield folder
         finally:
             await on_disk(ctx, TIDIES, held.close)
+
+    async def published(self, path: str) -> Mapping[str, Any] | None:
+        """The manifest of the folder that stands there, if we published it."""
+        async with self._our_folder(self._located(path)) as found:
+            return found[1] if found else None
+
+    async def sweep(self, replaced: Replaced) -> None:
+        """Remove what was replaced, but for what has been published again since, and from nobody else's folder."""
+        with suppress(PathRefused):  # of a root that is none any more
+            async with self._our_folder(self._roots.locate(replaced.path)) as found:
+                if found:
+                    folder, manifest = found
+                    await in_thread(remove_replaced, self._opener, folder, replaced.files, manifest.get(FILES))
+
+    @asynccontextmanager
+    async def _our_folder(self, place: RootedPath) -> AsyncIterator[tuple[int, Mapping[str, Any]] | None]:
+        """A folder that we published, open, and its manifest."""
+        held = ExitStack()
+        try:
+            folder = await in_thread(self._open_folder, held, place)
+            standing = Standing() if folder is None else await in_thread(look_at, folder)
+            ours = self._log is not None and await self._log.owns(place.key, standing)
+            yield (folder, standing.manifest) if ours and folder is not None and standing.manifest else None
+        finally:
+            await in_thread(held.close)
 
     def _located(self, path: str) -> RootedPath:
         try:
@@ -104,6 +139,16 @@ class LocalFiles:
             staging = StagingFolder(held, self._opener, root, place.root, f"{ctx.job_id}-{ctx.epoch}")
         destination.refuse_other_file_system(staging.folder)
         return staging, destination
+
+    def _open_folder(self, held: ExitStack, place: RootedPath) -> int | None:
+        try:
+            folder = self._opener.open(self._open[place.root], place.names, os.O_RDONLY | os.O_DIRECTORY, links=False)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, *ESCAPES):
+                return None
+            raise
+        held.callback(os.close, folder)
+        return folder
 
     def _open_source(self, held: ExitStack, place: RootedPath) -> Source:
         try:
@@ -140,8 +185,13 @@ class LocalFile:
 
     @property
     def path(self) -> Path:
-        """Where to write it: an absolute path of plain characters beneath the root."""
+        """Where to write it: a path of plain characters, through the descriptor of its folder."""
         return self._staging.path / self._name
+
+    @property
+    def fds(self) -> Sequence[int]:
+        """The folder's descriptor."""
+        return (self._staging.folder,)
 
     async def publish(self) -> int:
         """Fsync and rename into place; the size in bytes."""
@@ -154,15 +204,21 @@ class LocalFolder:
 
     inner = ""
 
-    def __init__(self, staging: StagingFolder, destination: Destination, ctx: JobContext) -> None:
+    def __init__(self, staging: StagingFolder, destination: Destination, log: FolderLog, ctx: JobContext) -> None:
         self._ctx = ctx
         self._staging = staging
         self._destination = destination
+        self._log = log
 
     @property
     def path(self) -> Path:
-        """Where to write: an empty folder of plain characters beneath the root."""
+        """Where to write: an empty folder, through its descriptor."""
         return self._staging.path
+
+    @property
+    def fds(self) -> Sequence[int]:
+        """The folder's descriptor."""
+        return (self._staging.folder,)
 
     def at(self, name: str) -> str:
         """The absolute path that a relative name will have."""
@@ -170,18 +226,30 @@ class LocalFolder:
 
     async def published(self) -> Mapping[str, Any] | None:
         """The manifest of what already stands at the real name, if we made it."""
-        return await in_thread(self._destination.manifest)
+        standing = await in_thread(self._destination.look)
+        return standing.manifest if await self._log.owns(self._destination.key, standing) else None
 
     async def holds(self, files: Mapping[str, object]) -> bool:
         """Whether files of these relative names and sizes stand there."""
-        return await on_disk(
-            self._ctx, LOOKS, lambda: all(_size(Path(self.at(name))) == size for name, size in files.items())
-        )
+        return await on_disk(self._ctx, LOOKS, self._destination.holds, files)
+
+    async def refuse_foreign(self) -> Standing:
+        """What stands there, unless we may not replace it."""
+        standing = await in_thread(self._destination.look)
+        if standing.kind in ("nothing", "empty") or await self._log.owns(self._destination.key, standing):
+            return standing
+        raise self._destination.foreign()
 
     async def publish(self, manifest: Mapping[str, object]) -> None:
-        """Write manifest.json, fsync, swap into place."""
-        with output_errors(self._destination.path, self._staging.root):
-            await on_disk(self._ctx, PUBLISHES, self._staging.publish_folder, manifest, self._destination)
+        """Write manifest.json, fsync, swap into place what is then known for ours."""
+        staging, destination = self._staging, self._destination
+        standing = await self.refuse_foreign()
+        with output_errors(destination.path, staging.root):
+            made = await on_disk(self._ctx, PUBLISHES, staging.finish_folder, manifest, destination, standing)
+        folder = await self._log.publishing(destination.key, made, self._ctx)
+        with output_errors(destination.path, staging.root):
+            await on_disk(self._ctx, PUBLISHES, staging.publish_folder, destination, standing)
+        await self._log.published(folder, made.kept)
 
 
 def safe_suffix(name: str) -> str:
@@ -192,13 +260,6 @@ def safe_suffix(name: str) -> str:
 
 def _identity(found: os.stat_result) -> str:
     return "-".join(f"{part:x}" for part in (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:
-        return -1
 
 
 def _explained(error: OSError, place: RootedPath) -> Exception:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from secondunit.queue.folders import Replaced
 from secondunit.queue.handler import JobContext
 
 
@@ -26,6 +27,11 @@ class StagedFile(Protocol):
     @property
     def path(self) -> Path: ...
 
+    @property
+    def fds(self) -> Sequence[int]:
+        """What a program has to be given (`pass_fds`) for `path` to lead anywhere."""
+        ...
+
     async def publish(self) -> int:
         """Put it in its place, durably (fsync and rename, or an upload); the size in bytes."""
         ...
@@ -43,6 +49,11 @@ class StagedFolder(Protocol):
 
     @property
     def path(self) -> Path: ...
+
+    @property
+    def fds(self) -> Sequence[int]:
+        """As of a file."""
+        ...
 
     @property
     def inner(self) -> str: ...
@@ -92,4 +103,12 @@ class Files(Protocol):
 
     def folder(self, path: str, ctx: JobContext) -> AbstractAsyncContextManager[StagedFolder]:
         """Stage an output folder; what was not published is removed."""
+        ...
+
+    async def published(self, path: str) -> Mapping[str, Any] | None:
+        """The manifest of the folder that stands at a path, if we published it."""
+        ...
+
+    async def sweep(self, replaced: Replaced) -> None:
+        """Remove what was replaced a while ago, unless what stands there now refers to it."""
         ...

@@ -30,6 +30,11 @@ class RootedPath:
         """All names from / on."""
         return (*self.root.parts, *self.names)
 
+    @property
+    def key(self) -> str:
+        """The one way to write it."""
+        return str(Path(*self.parts))
+
 
 class Roots:
     """The folders that payloads may name, most specific first."""

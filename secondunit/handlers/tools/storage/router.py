@@ -1,11 +1,13 @@
 """Storage router: `s3://` to buckets, all else beneath the roots."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from secondunit.handlers.tools.storage.ports import Files, Source, StagedFile, StagedFolder
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.handlers.tools.storage.s3.urls import SCHEME
+from secondunit.queue.folders import Replaced
 from secondunit.queue.handler import JobContext
 
 
@@ -33,6 +35,12 @@ class Storage:
 
     def folder(self, path: str, ctx: JobContext) -> AbstractAsyncContextManager[StagedFolder]:
         return self._of(path).folder(path, ctx)
+
+    async def published(self, path: str) -> Mapping[str, Any] | None:
+        return await self._of(path).published(path)
+
+    async def sweep(self, replaced: Replaced) -> None:
+        await self._of(replaced.path).sweep(replaced)
 
     def _of(self, path: str) -> Files:
         return self._buckets if path.startswith(SCHEME) else self._local

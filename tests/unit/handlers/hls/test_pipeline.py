@@ -50,7 +50,7 @@ async def encode(ends: Ends, audio: Audio | None = STEREO) -> None:
     source = Source("film.mp4", Path("/proc/self/fd/9"), 9, 1000, "id")
     programs: Any = ends
     context: Any = Ctx()
-    pipeline = Pipeline(programs, context, MEDIA, source, Path("/nowhere"), Limits())
+    pipeline = Pipeline(programs, context, MEDIA, source, Path("/nowhere"), (), Limits())
 
     async def progress(_: str) -> None: ...
 

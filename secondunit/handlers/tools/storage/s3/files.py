@@ -1,15 +1,18 @@
 """S3 storage: inputs and outputs as objects inside MEDIA_BUCKETS; nothing else can be reached through them."""
 
 import shutil
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.storage.local import safe_suffix
+from secondunit.handlers.tools.storage.ownership import FolderLog
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.handlers.tools.storage.roots import PathRefused
+from secondunit.handlers.tools.storage.s3 import folder as s3_folder
 from secondunit.handlers.tools.storage.s3.client import ANSWERS_WITHIN, S3, WAITS
 from secondunit.handlers.tools.storage.s3.errors import NO_CREDENTIALS
 from secondunit.handlers.tools.storage.s3.folder import BucketFolder, staged_folder
@@ -17,17 +20,22 @@ from secondunit.handlers.tools.storage.s3.input import fetched
 from secondunit.handlers.tools.storage.s3.upload import publish
 from secondunit.handlers.tools.storage.s3.urls import Allowed, S3Path
 from secondunit.queue.errors import BadPayload, FieldError
+from secondunit.queue.folders import Replaced
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
 
 
 class Buckets:
-    """`allowed` are entries of MEDIA_BUCKETS; `most_bytes` is the largest input that is fetched."""
+    """`allowed` are entries of MEDIA_BUCKETS; `most_bytes` is the largest input that is fetched.
 
-    def __init__(self, s3: S3, allowed: Sequence[str], most_bytes: int) -> None:
+    `log` has what was replaced.
+    """
+
+    def __init__(self, s3: S3, allowed: Sequence[str], most_bytes: int, log: FolderLog) -> None:
         self._s3 = s3
         self._allowed = Allowed(allowed)
         self._most = most_bytes
+        self._log = log
 
     def check(self, field: str, path: str) -> None:
         """Refuse a URL that can't be right by its text alone."""
@@ -69,8 +77,17 @@ class Buckets:
         """Stage a stream that is uploaded when it is published."""
         s3_path = self._located(path.removesuffix("/"))
         local = await in_thread(_fresh, ctx.workspace.run)
-        async with staged_folder(self._s3, s3_path, ctx, local) as folder:
+        async with staged_folder(self._s3, s3_path, ctx, local, self._log) as folder:
             yield folder
+
+    async def published(self, path: str) -> Mapping[str, Any] | None:
+        """The manifest of the stream whose master playlist stands there."""
+        return await s3_folder.published(self._s3, self._located(path))
+
+    async def sweep(self, replaced: Replaced) -> None:
+        """Remove what was replaced, unless a master playlist leads to it again."""
+        with suppress(PathRefused):  # of a bucket that is none of ours any more
+            await s3_folder.sweep(self._s3, self._allowed.locate(replaced.path), replaced.files)
 
     async def size(self, path: str) -> int | None:
         """The bytes of an object, None if it is not there."""
@@ -94,6 +111,8 @@ class Buckets:
 
 class BucketFile:
     """A file in the making, local until it is published."""
+
+    fds: Sequence[int] = ()
 
     def __init__(self, s3: S3, s3_path: S3Path, ctx: JobContext, path: Path) -> None:
         self.path = path

@@ -2,20 +2,20 @@
 
 The files of each run lie in a generation, a folder within the folder that no other run writes to; the master playlist
 is the one object outside of it. It says which generation it belongs to, it is put last and on condition, and with that
-one write everything else takes its place. Only then the generation before it goes.
+one write everything else takes its place. The generation before it stays for those who began to read it (`sweep`).
 """
 
 import asyncio
 import json
 import re
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from secondunit.handlers.tools.cancellation import in_thread, to_the_end
-from secondunit.handlers.tools.storage.destination import LARGEST_MANIFEST, MADE_BY, MANIFEST, US
+from secondunit.handlers.tools.storage.ownership import LARGEST_MANIFEST, MADE_BY, MANIFEST, US, FolderLog
 from secondunit.handlers.tools.storage.ports import MASTER
 from secondunit.handlers.tools.storage.s3.client import ANSWERS_WITHIN, S3, WAITS, Changed, ObjectInfo
 from secondunit.handlers.tools.storage.s3.upload import ABORTED_WITHIN, Sending, marks_of, publish_content, put_private
@@ -32,13 +32,15 @@ AT_ONCE = 4
 class BucketFolder:
     """A folder in the making: `path` is local."""
 
-    def __init__(self, s3: S3, s3_path: S3Path, ctx: JobContext, path: Path) -> None:
+    fds: Sequence[int] = ()
+
+    def __init__(self, s3: S3, s3_path: S3Path, ctx: JobContext, path: Path, log: FolderLog) -> None:
         self.path = path
         self.inner = f"v-{ctx.job_id}-{ctx.epoch}/"
         self._s3 = s3
         self._s3_path = s3_path
         self._ctx = ctx
-        self._master = s3_path.beneath(MASTER)
+        self._log = log
         self._decided = False
 
     def at(self, name: str) -> str:
@@ -46,15 +48,14 @@ class BucketFolder:
 
     async def published(self) -> Mapping[str, Any] | None:
         with self._asking():
-            generation = await self._standing()
-            return await read_manifest(self._s3, self._s3_path.beneath(generation)) if generation else None
+            return await published(self._s3, self._s3_path)
 
     async def holds(self, files: Mapping[str, object]) -> bool:
         with self._asking():
             return await self._holds(files)
 
     async def publish(self, manifest: Mapping[str, object]) -> None:
-        """Upload all, the master playlist last, and remove what it replaced."""
+        """Upload all, the master playlist last; what it replaced goes after a while."""
         with self._asking():
             await self._publish(manifest)
 
@@ -62,7 +63,7 @@ class BucketFolder:
         return self._ctx.quiet(ANSWERS_WITHIN, WAITS)
 
     async def _holds(self, files: Mapping[str, object]) -> bool:
-        generation = await self._standing()
+        generation = await standing(self._s3, self._s3_path)
         if generation is None:
             return False
         sizes = {
@@ -70,7 +71,7 @@ class BucketFolder:
             async for name, size in self._s3.beneath(self._s3_path.beneath(generation))
             if name != MANIFEST
         }
-        master = await self._s3.find(self._master)
+        master = await self._s3.find(self._s3_path.beneath(MASTER))
         return master is not None and sizes | {MASTER: master.size} == files
 
     async def _publish(self, manifest: Mapping[str, object]) -> None:
@@ -83,17 +84,25 @@ class BucketFolder:
         await self._put_all([name for name in sizes if name != MASTER], sending)
         content = await in_thread((self.path / MASTER).read_bytes)
         marks = {**marks_of(self._ctx), MARK: self.inner.rstrip("/")}
+        before = await standing(self._s3, self._s3_path)
+        await self._note({before})  # killed right after the master was put, we still know what it replaced
         self._decided = True  # from here on the master may be there, whatever we hear of it
         try:
-            _, replaced = await publish_content(self._s3, self._master, content, self._ctx, marks)
+            _, replaced = await publish_content(self._s3, self._s3_path.beneath(MASTER), content, self._ctx, marks)
         except LeaseLost:
             self._decided = False
             raise
-        await self._forget_earlier(_generation(replaced))
+        await self._note({before, _generation(replaced), *await self._earlier()})
+
+    async def _note(self, generations: Collection[str | None]) -> None:
+        """Have these removed once nobody can be reading them."""
+        for generation in generations:
+            if generation and generation != self.inner.rstrip("/"):
+                await self._log.replaced(str(self._s3_path), generation, [generation])
 
     async def refuse_foreign(self) -> None:
         """Raise when something lies here that we did not make."""
-        if await self._standing():
+        if await standing(self._s3, self._s3_path):
             return
         objects, folders = await self._s3.top(self._s3_path)
         if objects or not all(GENERATION.fullmatch(folder) for folder in folders):
@@ -108,11 +117,7 @@ class BucketFolder:
             # What stays is litter that nothing leads to; the job's next run removes it.
             with suppress(Transient, Deterministic, TimeoutError):
                 async with asyncio.timeout(ABORTED_WITHIN):
-                    await self._remove(self.inner.rstrip("/"))
-
-    async def _standing(self) -> str | None:
-        """The generation that the master playlist belongs to, if it is one of ours."""
-        return _generation(await self._s3.find(self._master))
+                    await _remove(self._s3, self._s3_path.beneath(self.inner.rstrip("/")))
 
     async def _put_all(self, names: Sequence[str], sending: Sending) -> None:
         """Upload the generation, its manifest last; the first error stops the others."""
@@ -135,29 +140,24 @@ class BucketFolder:
     async def _put(self, name: str, sending: Sending) -> None:
         await put_private(self._s3, self._s3_path.beneath(name), self.path / name, self._ctx, sending)
 
-    async def _forget_earlier(self, replaced: str | None) -> None:
-        """Remove the generation that was replaced, and those of this job's runs that never came so far."""
-        mine = self.inner.rstrip("/")
+    async def _earlier(self) -> Collection[str]:
+        """The generations of this job's earlier runs; some may never have come to be published."""
         with suppress(Transient, Deterministic):  # the result stands; what is left over is litter
             _, folders = await self._s3.top(self._s3_path)
-            for folder in folders:
-                if folder != mine and (folder == replaced or self._is_earlier(folder)):
-                    await self._remove(folder)
+            return [folder for folder in folders if self._is_earlier(folder)]
+        return ()
 
     def _is_earlier(self, folder: str) -> bool:
         found = GENERATION.fullmatch(folder)
         return found is not None and found[1] == self._ctx.job_id and int(found[2]) < self._ctx.epoch
 
-    async def _remove(self, generation: str) -> None:
-        home = self._s3_path.beneath(generation)
-        await self._s3.remove([home.beneath(name) async for name, _ in self._s3.beneath(home)])
-        self._ctx.beat()
-
 
 @asynccontextmanager
-async def staged_folder(s3: S3, s3_path: S3Path, ctx: JobContext, local: Path) -> AsyncIterator[BucketFolder]:
+async def staged_folder(
+    s3: S3, s3_path: S3Path, ctx: JobContext, local: Path, log: FolderLog
+) -> AsyncIterator[BucketFolder]:
     """Stage a folder in `local`, which is removed afterwards."""
-    folder = BucketFolder(s3, s3_path, ctx, local)
+    folder = BucketFolder(s3, s3_path, ctx, local, log)
     try:
         with ctx.quiet(ANSWERS_WITHIN, WAITS):
             await folder.refuse_foreign()
@@ -170,17 +170,50 @@ async def staged_folder(s3: S3, s3_path: S3Path, ctx: JobContext, local: Path) -
         await in_thread(shutil.rmtree, local, ignore_errors=True)
 
 
-async def read_manifest(s3: S3, generation: S3Path) -> Mapping[str, Any] | None:
-    """The manifest of a generation, if it is one of ours."""
-    found = await s3.find(generation.beneath(MANIFEST))
-    if found is None or found.size > LARGEST_MANIFEST:
-        return None
+async def published(s3: S3, s3_path: S3Path) -> Mapping[str, Any] | None:
+    """The manifest of the generation that the master playlist belongs to, if it is one of ours."""
+    generation = await standing(s3, s3_path)
+    return await _read_manifest(s3, s3_path.beneath(f"{generation}/{MANIFEST}")) if generation else None
+
+
+async def sweep(s3: S3, s3_path: S3Path, generations: Sequence[str]) -> None:
+    """Remove those of these generations that no master playlist leads to now: one that was put back may."""
+    master = await s3.find(s3_path.beneath(MASTER))
+    text = await _content(s3, s3_path.beneath(MASTER), master) if master else b""
+    if text is None:
+        raise Transient(f"{s3_path} is being replaced", type="source_changed")
+    for generation in generations:
+        if GENERATION.fullmatch(generation) and generation != _generation(master) and generation.encode() not in text:
+            await _remove(s3, s3_path.beneath(generation))
+
+
+async def standing(s3: S3, s3_path: S3Path) -> str | None:
+    """The generation that the master playlist belongs to, if it is one of ours."""
+    return _generation(await s3.find(s3_path.beneath(MASTER)))
+
+
+async def _read_manifest(s3: S3, s3_path: S3Path) -> Mapping[str, Any] | None:
+    found = await s3.find(s3_path)
+    content = await _content(s3, s3_path, found) if found else None
     try:
-        content = [piece async for piece in s3.read(generation.beneath(MANIFEST), found.etag)]
-        manifest = json.loads(b"".join(content))
-    except (Changed, ValueError, RecursionError):
+        manifest = json.loads(content or b"")
+    except (ValueError, RecursionError):
         return None
     return manifest if isinstance(manifest, dict) and manifest.get(MADE_BY) == US else None
+
+
+async def _content(s3: S3, s3_path: S3Path, found: ObjectInfo) -> bytes | None:
+    """The content of an object that was found, if it is small and still the same."""
+    if found.size > LARGEST_MANIFEST:
+        return None
+    try:
+        return b"".join([piece async for piece in s3.read(s3_path, found.etag)])
+    except Changed:
+        return None
+
+
+async def _remove(s3: S3, home: S3Path) -> None:
+    await s3.remove([home.beneath(name) async for name, _ in s3.beneath(home)])
 
 
 async def _stopped(tasks: Sequence[asyncio.Task[None]]) -> None:

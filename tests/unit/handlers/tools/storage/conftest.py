@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from secondunit.handlers.tools.storage.local import LocalFiles
+from secondunit.testing.folder_log import folder_log
 from secondunit.testing.handler_kit import FakeContext
 
 
@@ -17,7 +18,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def files(root: Path) -> Iterator[LocalFiles]:
-    files = LocalFiles([root])
+    files = LocalFiles([root], log=folder_log())
     yield files
     files.close()
 

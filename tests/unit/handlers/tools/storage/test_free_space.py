@@ -8,6 +8,7 @@ import pytest
 from secondunit.handlers.tools.storage.free_space import FLOOR, lacking
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.queue.outcome import Postponed
+from secondunit.testing.folder_log import folder_log
 from secondunit.testing.handler_kit import FakeContext
 
 BLOCK = 4096
@@ -37,7 +38,7 @@ def test_what_a_disk_lacks(found: os.statvfs_result, why: str | None) -> None:
 async def test_nothing_is_begun_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     root = tmp_path / "media"
     root.mkdir()
-    files, ctx = LocalFiles([root]), await FakeContext.open(tmp_path / "job")
+    files, ctx = LocalFiles([root], log=folder_log()), await FakeContext.open(tmp_path / "job")
     monkeypatch.setattr(os, "fstatvfs", lambda _: disk(1 << 20, 0))
     with pytest.raises(Postponed, match=f"disk_full: on the disk of {root} 0 MiB are free"):
         async with getattr(files, kind)(str(root / "out"), ctx):

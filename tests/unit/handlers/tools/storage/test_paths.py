@@ -14,6 +14,7 @@ from secondunit.handlers.tools.storage.roots import Roots
 from secondunit.handlers.tools.storage.safe_open import Opener
 from secondunit.queue.errors import BadPayload
 from secondunit.queue.outcome import Deterministic
+from secondunit.testing.folder_log import folder_log
 from secondunit.testing.handler_kit import FakeContext
 
 ODD_NAMES = (
@@ -38,7 +39,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=[True, False], ids=["openat2", "by name"])
 def files(root: Path, request: pytest.FixtureRequest) -> Iterator[LocalFiles]:
-    files = LocalFiles([root], opener=Opener(openat2=request.param))
+    files = LocalFiles([root], log=folder_log(), opener=Opener(openat2=request.param))
     yield files
     files.close()
 

@@ -1,7 +1,6 @@
 """What a new folder no longer has stays readable for a while, and then goes, whatever happens in between."""
 
-import asyncio
-import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,36 @@ from typing import Any
 import pytest
 
 from secondunit.handlers.tools.storage.local import LocalFiles
-from secondunit.handlers.tools.storage.replaced import sweep_replaced
+from secondunit.handlers.tools.storage.ownership import FolderLog
+from secondunit.queue.stores.memory_ports import MemoryFolders
+from secondunit.testing.clock import ManualClock
 from secondunit.testing.handler_kit import FakeContext
 
-LATER = datetime(2100, 1, 1, tzinfo=UTC)
+
+class Kept:
+    """What was replaced, by a clock of the test's."""
+
+    def __init__(self, files: LocalFiles, folders: MemoryFolders, clock: ManualClock) -> None:
+        self.files, self.folders, self.clock = files, folders, clock
+
+    async def sweep(self, before: datetime | None = None) -> None:
+        """As the janitor does it, for what was replaced before then, else for all."""
+        for replaced in await self.folders.replaced(before or datetime.max.replace(tzinfo=UTC), 100):
+            await self.files.sweep(replaced)
+            await self.folders.swept(replaced)
+
+
+@pytest.fixture
+def kept(root: Path) -> Iterator[Kept]:
+    folders, clock = MemoryFolders(), ManualClock()
+    files = LocalFiles([root], log=FolderLog(folders, clock))
+    yield Kept(files, folders, clock)
+    files.close()
+
+
+@pytest.fixture
+def files(kept: Kept) -> LocalFiles:
+    return kept.files
 
 
 async def publish(files: LocalFiles, film: Path, ctx: FakeContext, **contents: str) -> None:
@@ -31,44 +56,45 @@ def standing(film: Path) -> Any:
 
 
 async def test_the_files_of_an_old_rung_stay_beside_the_new_ones_until_they_are_swept(
-    files: LocalFiles, root: Path, ctx: FakeContext
+    files: LocalFiles, root: Path, ctx: FakeContext, kept: Kept
 ) -> None:
     film = root / "film"
     await publish(files, film, ctx, master="1", **{"480p_0": "old", "720p_0": "old"})
     await publish(files, film, ctx, master="2", **{"720p_0": "new"})
     assert standing(film) == {"master": "2", "480p/0": "old", "720p/0": "new"}
-    await asyncio.to_thread(sweep_replaced, [root], datetime.now(UTC) - timedelta(minutes=1))
+    await kept.sweep(kept.clock.now() - timedelta(minutes=1))
     assert "480p/0" in standing(film)
-    await asyncio.to_thread(sweep_replaced, [root, root / "gone"], LATER)
+    await kept.sweep()
     assert standing(film) == {"master": "2", "720p/0": "new"}
     assert [path.name for path in film.iterdir() if path.is_dir()] == ["720p"]
-    assert list((root / ".secondunit" / "replaced").iterdir()) == []
+    assert list((root / ".secondunit").iterdir()) == []
 
 
-async def test_a_rung_that_came_back_is_not_swept(files: LocalFiles, root: Path, ctx: FakeContext) -> None:
+async def test_a_rung_that_came_back_is_not_swept(files: LocalFiles, root: Path, ctx: FakeContext, kept: Kept) -> None:
     for rungs in ({"480p_0": "1"}, {"720p_0": "2"}, {"480p_0": "3", "720p_0": "3"}):
         await publish(files, root / "film", ctx, **rungs)
-    await asyncio.to_thread(sweep_replaced, [root], LATER)
+    await kept.sweep()
     assert standing(root / "film") == {"480p/0": "3", "720p/0": "3"}
 
 
 async def test_what_was_replaced_twice_is_kept_from_the_last_time_on(
-    files: LocalFiles, root: Path, ctx: FakeContext
+    files: LocalFiles, root: Path, ctx: FakeContext, kept: Kept
 ) -> None:
     film = root / "film"
     await publish(files, film, ctx, first="1")
     await publish(files, film, ctx, second="2")
-    [note] = (root / ".secondunit" / "replaced").iterdir()
-    os.utime(note, (1, 1))
+    await kept.clock.advance(600)
     await publish(files, film, ctx, third="3")
-    await asyncio.to_thread(sweep_replaced, [root], datetime.now(UTC) - timedelta(minutes=1))
+    await kept.sweep(kept.clock.now() - timedelta(minutes=1))
     assert standing(film) == {"first": "1", "second": "2", "third": "3"}
-    await asyncio.to_thread(sweep_replaced, [root], LATER)
+    await kept.sweep()
     assert standing(film) == {"third": "3"}
 
 
 @pytest.mark.parametrize("change", ["ours no longer", "gone", "a link"])
-async def test_nothing_of_others_is_swept(files: LocalFiles, root: Path, ctx: FakeContext, change: str) -> None:
+async def test_nothing_of_others_is_swept(
+    files: LocalFiles, root: Path, ctx: FakeContext, kept: Kept, change: str
+) -> None:
     film, aside = root / "film", root / "aside"
     await publish(files, film, ctx, old="1")
     await publish(files, film, ctx, new="2")
@@ -80,5 +106,5 @@ async def test_nothing_of_others_is_swept(files: LocalFiles, root: Path, ctx: Fa
         case _:
             film.rename(aside)
             film.symlink_to(aside)
-    await asyncio.to_thread(sweep_replaced, [root], LATER)
+    await kept.sweep()
     assert (aside if aside.exists() else film).joinpath("old").read_text() == "1"

@@ -17,9 +17,10 @@ import pytest
 
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.safe_open import Opener
-from secondunit.handlers.tools.storage.staging import sweep_staging
+from secondunit.handlers.tools.storage.staging import staged_leases, sweep_staging
 from secondunit.handlers.tools.waiting import ON_DISK
 from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.testing.folder_log import folder_log
 from secondunit.testing.handler_kit import FakeContext
 
 
@@ -67,7 +68,7 @@ async def test_a_file_is_staged_beside_its_root_under_a_safe_name(
     files: LocalFiles, root: Path, ctx: FakeContext
 ) -> None:
     async with files.target(f"{root}/100%d/it's.WebP", ctx) as staged:
-        assert staged.path.parent.parent == root / ".secondunit" / "job_1-7"
+        assert await asyncio.to_thread(staged.path.resolve) == root / ".secondunit" / "job_1-7" / "1" / "output.WebP"
         assert staged.path.name == "output.WebP"
         assert mode(root / ".secondunit") == mode(staged.path.parent) == 0o700
     async with files.target(f"{root}/odd.%d", ctx) as staged:
@@ -95,15 +96,17 @@ async def test_what_is_published_is_on_the_disk_before_it_has_its_name_and_its_n
 ) -> None:
     async with files.target(f"{root}/new/out.webp", ctx) as staged:
         staged.path.write_text("made")
+        path = staged.path.resolve()
         synced.clear()
         await staged.publish()
-        assert synced == [str(staged.path), f"{root}/new"]
+        assert synced == [str(path), f"{root}/new"]
     async with files.folder(f"{root}/film", ctx) as folder:
         (folder.path / "720p").mkdir()
         (folder.path / "720p" / "1.m4s").write_text("made")
+        path = folder.path.resolve()
         synced.clear()
         await folder.publish({})
-        made = [f"{folder.path}{name}" for name in ("/720p/1.m4s", "/720p", "/manifest.json", "")]
+        made = [f"{path}{name}" for name in ("/720p/1.m4s", "/720p", "/manifest.json", "")]
     assert sorted(synced[:-1]) == sorted(made)
     assert synced.index(made[0]) < synced.index(made[1]) < synced.index(made[3]), "a folder before what is in it"
     assert synced[-1] == str(root)
@@ -183,7 +186,7 @@ async def test_a_folder_that_can_not_be_written_is_named(
                 monkeypatch.setattr(os, call, refuse)
             await (staged.publish() if kind == "target" else staged.publish({}))
 
-    files = LocalFiles([root])
+    files = LocalFiles([root], log=folder_log())
     for kind in ("target", "folder"):
         if call == "mkdir":
             monkeypatch.setattr(os, call, refuse)
@@ -205,7 +208,7 @@ async def test_a_root_that_is_gone_is_named(files: LocalFiles, root: Path, ctx: 
 
 @pytest.mark.parametrize("opener", [Opener(), Opener(openat2=False), NoExchange()], ids=["best", "by name", "no swap"])
 async def test_a_folder_of_ours_is_replaced_as_a_whole(root: Path, ctx: FakeContext, opener: Opener) -> None:
-    files = LocalFiles([root], opener=opener)
+    files = LocalFiles([root], log=folder_log(), opener=opener)
     await publish(files, root / "film", ctx, old="1", both="1")
     async with files.folder(f"{root}/film", ctx) as staged:
         assert await staged.published() == {"madeBy": "secondunit", "parts": ["both", "old"]}
@@ -353,9 +356,15 @@ def test_the_sweep_removes_what_dead_leases_left(root: Path, tmp_path: Path) -> 
 
 
 def test_the_sweep_does_not_follow_a_link(root: Path, tmp_path: Path) -> None:
-    (tmp_path / "precious" / "photos").mkdir(parents=True)
+    (tmp_path / "precious" / "photos" / "1").mkdir(parents=True)
     (root / ".secondunit").symlink_to(tmp_path / "precious")
-    with pytest.raises(OSError, match="Not a directory"):
-        sweep_staging([root])
+    sweep_staging([root])
+    assert staged_leases([root]) == set()
+    (root / ".secondunit").unlink()
+    (root / ".secondunit").mkdir()
+    for link in ("job_1-1", "job_2-1/1"):
+        (root / ".secondunit" / link).parent.mkdir(exist_ok=True)
+        (root / ".secondunit" / link).symlink_to(tmp_path / "precious")
+    sweep_staging([root])
 
-    assert (tmp_path / "precious" / "photos").exists()
+    assert (tmp_path / "precious" / "photos" / "1").exists()

@@ -8,6 +8,7 @@ import pytest
 
 from secondunit.handlers.tools.storage.s3.client import S3
 from secondunit.handlers.tools.storage.s3.files import Buckets
+from secondunit.testing.folder_log import folder_log
 from secondunit.testing.handler_kit import FakeContext
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def bucket(server: "LocalS3") -> str:
 
 @pytest.fixture
 def buckets(server: "LocalS3", bucket: str) -> Buckets:
-    return Buckets(S3(server.environment()), [bucket], 1 << 30)
+    return Buckets(S3(server.environment()), [bucket], 1 << 30, folder_log())
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from secondunit.handlers.tools.storage.s3 import upload as s3_upload
 from secondunit.handlers.tools.storage.s3.client import S3, S3Timeouts
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.testing.folder_log import folder_log
 from secondunit.testing.handler_kit import FakeContext
 
 pytestmark = pytest.mark.slow
@@ -68,7 +69,9 @@ async def patient(tmp_path: Path, asked: list[Any]) -> AsyncIterator[Any]:
         endpoint = str(server.make_url("/")).rstrip("/")
         environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT": endpoint}
         moment = timedelta(seconds=silence)
-        return Buckets(S3(environment, S3Timeouts(moment, moment, retries=1), asked.append), ["films"], 1 << 30)
+        return Buckets(
+            S3(environment, S3Timeouts(moment, moment, retries=1), asked.append), ["films"], 1 << 30, folder_log()
+        )
 
     yield start
     for server, faulty in servers:
@@ -178,13 +181,13 @@ async def test_an_input_that_may_not_be_read_says_what_to_check(patient: Any, ct
 @pytest.mark.parametrize("environment", [{}, {"AWS_REGION": "eu-west-1"}, {"AWS_SECRET_ACCESS_KEY": "b"}])
 async def test_without_credentials_nobody_is_asked(ctx: FakeContext, environment: dict[str, str]) -> None:
     with pytest.raises(Deterministic, match="AWS_ACCESS_KEY_ID") as caught:
-        async with Buckets(S3(environment), ["films"], 1).source("s3://films/a.mp4", ctx):
+        async with Buckets(S3(environment), ["films"], 1, folder_log()).source("s3://films/a.mp4", ctx):
             pass
     assert caught.value.type == "no_credentials"
 
 
 async def test_half_a_credential_is_a_bad_configuration(ctx: FakeContext) -> None:
     with pytest.raises(Deterministic) as caught:
-        async with Buckets(S3({"AWS_ACCESS_KEY_ID": "a"}), ["films"], 1).source("s3://films/a.mp4", ctx):
+        async with Buckets(S3({"AWS_ACCESS_KEY_ID": "a"}), ["films"], 1, folder_log()).source("s3://films/a.mp4", ctx):
             pass
     assert caught.value.type == "bad_configuration" and "SecretAccessKey" in str(caught.value)

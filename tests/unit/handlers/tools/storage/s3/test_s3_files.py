@@ -18,6 +18,7 @@ from secondunit.queue.handler import Workspace
 from secondunit.queue.instrumentation import unheard
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.queue.state import expire
+from secondunit.testing.folder_log import folder_log
 from secondunit.testing.handler_kit import FakeContext
 from secondunit.testing.jobs import claim, held, submit
 from secondunit.testing.rig import Rig
@@ -150,7 +151,7 @@ async def test_another_job_may_write_the_same_object_meanwhile_and_the_last_one_
 
 async def test_without_conditions_the_lease_alone_decides(server: LocalS3, bucket: str, tmp_path: Path) -> None:
     s3 = S3({**server.environment(), "AWS_CONDITIONAL_PUT": "disabled"})
-    buckets = Buckets(s3, [bucket], 1 << 20)
+    buckets = Buckets(s3, [bucket], 1 << 20, folder_log())
     await publish(buckets, f"s3://{bucket}/a.png", b"x", await FakeContext.open(tmp_path / "a"))
     with pytest.raises(LeaseLost):
         await publish(buckets, f"s3://{bucket}/a.png", b"y", await fenced(tmp_path / "b", lost, 2))
@@ -176,7 +177,7 @@ async def test_an_upload_that_is_cancelled_is_aborted(
 
 
 async def test_a_bucket_that_is_not_there_is_named(server: LocalS3, ctx: FakeContext) -> None:
-    buckets = Buckets(S3(server.environment()), ["no-such"], 1 << 20)
+    buckets = Buckets(S3(server.environment()), ["no-such"], 1 << 20, folder_log())
     with pytest.raises(Deterministic, match=r"s3://no-such/a\.png: there is no such bucket"):
         await publish(buckets, "s3://no-such/a.png", b"x", ctx)
 
@@ -198,7 +199,7 @@ async def test_an_input_is_fetched_into_the_jobs_folder(
 
 async def test_an_input_that_did_not_change_is_fetched_once(server: LocalS3, bucket: str, ctx: FakeContext) -> None:
     s3 = Counting(server.environment())
-    buckets = Buckets(s3, [bucket], 1 << 30)
+    buckets = Buckets(s3, [bucket], 1 << 30, folder_log())
     server.put(f"{bucket}/a", bytes(100_000))
     for run in (ctx, await ctx.rerun()):
         async with buckets.source(f"s3://{bucket}/a", run) as source:
@@ -210,7 +211,7 @@ async def test_an_input_is_resumed_where_an_earlier_run_stopped(server: LocalS3,
     content = os.urandom(5 << 20)
     server.put(f"{bucket}/a", content)
     s3 = Counting(server.environment())
-    buckets = Buckets(s3, [bucket], 1 << 30)
+    buckets = Buckets(s3, [bucket], 1 << 30, folder_log())
 
     class Stops(FakeContext):
         async def progress(self, fraction: float, message: str = "") -> None:
@@ -237,7 +238,7 @@ async def test_an_empty_input_is_an_empty_file(
 async def test_an_input_that_is_missing_or_too_large_is_refused_for_good(
     server: LocalS3, bucket: str, ctx: FakeContext
 ) -> None:
-    buckets = Buckets(S3(server.environment()), [bucket], 10)
+    buckets = Buckets(S3(server.environment()), [bucket], 10, folder_log())
     server.put(f"{bucket}/a", bytes(11))
     for path, word in (("a", "too_large"), ("b", "source_missing")):
         with pytest.raises(Deterministic) as caught:
@@ -255,7 +256,7 @@ async def test_a_disk_without_room_is_told_before_anything_is_fetched(
 
     s3 = Huge(server.environment())
     with pytest.raises(OSError, match="no room on the disk"):
-        async with Buckets(s3, [bucket], 1 << 61).source(f"s3://{bucket}/a", ctx):
+        async with Buckets(s3, [bucket], 1 << 61, folder_log()).source(f"s3://{bucket}/a", ctx):
             pass
     assert s3.starts == []
 

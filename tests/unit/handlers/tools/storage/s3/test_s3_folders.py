@@ -2,16 +2,23 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from secondunit.handlers.tools.storage.ownership import FolderLog
 from secondunit.handlers.tools.storage.s3.client import S3
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.queue.errors import LeaseLost
+from secondunit.queue.folders import Replaced
 from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.queue.stores.memory_ports import MemoryFolders
+from secondunit.testing.clock import ManualClock
+from secondunit.testing.folder_log import folder_log
 from secondunit.testing.handler_kit import FakeContext
+from secondunit.testing.jobs import NOW
 from tests.local_s3 import LocalS3
 
 pytestmark = pytest.mark.slow
@@ -27,6 +34,12 @@ async def publish(buckets: Buckets, path: str, ctx: FakeContext, *, segments: in
         files = await asyncio.to_thread(write, staged.path, staged.inner, segments)
         await staged.publish({"files": files, "by": staged.inner})
     return files
+
+
+async def sweep(buckets: Buckets, folders: MemoryFolders) -> None:
+    """As the janitor does it, ten minutes later."""
+    for replaced in await folders.replaced(datetime.max.replace(tzinfo=UTC), 9):
+        await buckets.sweep(replaced)
 
 
 def write(home: Path, inner: str, segments: int) -> dict[str, int]:
@@ -61,23 +74,71 @@ async def test_a_stream_lies_in_a_generation_of_its_own_beside_the_master(
 async def test_the_master_is_put_last_and_the_old_generation_goes_after_it(
     server: LocalS3, bucket: str, tmp_path: Path
 ) -> None:
-    s3 = Listed(server, bucket)
-    buckets = Buckets(s3, [bucket], 1 << 20)
+    s3, folders = Listed(server, bucket), MemoryFolders()
+    buckets = Buckets(s3, [bucket], 1 << 20, FolderLog(folders, ManualClock()))
     await publish(buckets, f"s3://{bucket}/film", await run(tmp_path, job="job_old"), segments=5)
     s3.calls.clear()
     await publish(buckets, f"s3://{bucket}/film", await run(tmp_path))
-    *puts, manifest, master, removal = s3.calls
+    *puts, manifest, master = s3.calls
     assert sorted(puts) == [f"put film/v-job_a-1/1080p/0000{number}.m4s" for number in range(3)]
-    assert (manifest, master, removal) == ("put film/v-job_a-1/manifest.json", "put film/master.m3u8", "remove 6")
+    assert (manifest, master) == ("put film/v-job_a-1/manifest.json", "put film/master.m3u8")
     assert all(name.startswith("v-job_a-1/") for name in whole(server, f"{bucket}/film"))
-    assert len(server.keys(bucket)) == 5
+    assert len(server.keys(bucket)) == 5 + 6, "a player may still read what the old master leads to"
+    await sweep(buckets, folders)
+    assert s3.calls[-1] == "remove 6" and len(server.keys(bucket)) == 5
+
+
+async def test_what_was_replaced_is_known_before_the_master_is_put_and_again_when_it_stands(
+    server: LocalS3, bucket: str, tmp_path: Path
+) -> None:
+    s3, folders, clock = Listed(server, bucket), MemoryFolders(), ManualClock()
+    buckets, path = Buckets(s3, [bucket], 1 << 20, FolderLog(folders, clock)), f"s3://{bucket}/film"
+    await publish(buckets, path, await run(tmp_path, job="job_old"))
+    known: list[Replaced] = []
+
+    async def look() -> None:
+        if s3.calls[-1].endswith("manifest.json"):
+            known.extend(await folders.replaced(datetime.max.replace(tzinfo=UTC), 9))
+            await clock.advance(60)
+
+    s3.before_put = look
+    await publish(buckets, path, await run(tmp_path))
+    [after] = await folders.replaced(datetime.max.replace(tzinfo=UTC), 9)
+    assert known == [Replaced(path, "v-job_old-1", ["v-job_old-1"], after.at - timedelta(minutes=1))]
+    assert after == Replaced(path, "v-job_old-1", ["v-job_old-1"], clock.now())
+
+
+@pytest.mark.parametrize("back", ["as it was", "as a copy", "under way"])
+async def test_a_generation_that_a_master_leads_to_again_is_not_removed(
+    server: LocalS3, bucket: str, tmp_path: Path, back: str
+) -> None:
+    folders = MemoryFolders()
+    buckets = Buckets(S3(server.environment()), [bucket], 1 << 20, FolderLog(folders, ManualClock()))
+    path, master = f"s3://{bucket}/film", f"{bucket}/film/master.m3u8"
+    await publish(buckets, path, await run(tmp_path, job="job_old"))
+    before, marks = server.get(master) or b"", {"x-amz-meta-secondunit-folder": "v-job_old-1"}
+    await publish(buckets, path, await run(tmp_path))
+    notes = await folders.replaced(datetime.max.replace(tzinfo=UTC), 9)
+    if back == "under way":  # killed before the new master was put
+        marks |= {"x-amz-meta-secondunit-job": "job_old", "x-amz-meta-secondunit-epoch": "1"}
+    server.put(master, before, **({} if back == "as a copy" else marks))
+    for note in notes:
+        await buckets.sweep(note)
+    assert whole(server, f"{bucket}/film")[0].startswith("v-job_old-1/")
+
+
+async def test_nothing_but_a_generation_is_swept(server: LocalS3, bucket: str, buckets: Buckets) -> None:
+    server.put(f"{bucket}/film/photos/a.jpg", b"theirs")
+    await buckets.sweep(Replaced(f"s3://{bucket}/film", "photos", ["photos", "", "v-mine"], NOW))
+    await buckets.sweep(Replaced("s3://elsewhere/film", "v-job_a-1", ["v-job_a-1"], NOW))
+    assert server.keys(bucket) == ["film/photos/a.jpg"]
 
 
 async def test_while_a_new_run_uploads_the_old_master_leads_to_what_is_there(
     server: LocalS3, bucket: str, tmp_path: Path
 ) -> None:
     s3 = Listed(server, bucket)
-    buckets = Buckets(s3, [bucket], 1 << 20)
+    buckets = Buckets(s3, [bucket], 1 << 20, folder_log())
     await publish(buckets, f"s3://{bucket}/film", await run(tmp_path, job="job_old"))
     seen = []
 
@@ -169,20 +230,23 @@ async def test_a_run_that_is_superseded_after_it_looked_at_its_lease_does_not_le
 
 
 async def test_two_jobs_may_publish_to_one_place_and_one_of_them_is_whole(
-    server: LocalS3, bucket: str, buckets: Buckets, tmp_path: Path
+    server: LocalS3, bucket: str, tmp_path: Path
 ) -> None:
-    path = f"s3://{bucket}/film"
+    folders, path = MemoryFolders(), f"s3://{bucket}/film"
+    buckets = Buckets(S3(server.environment()), [bucket], 1 << 20, FolderLog(folders, ManualClock()))
     runs = [await run(tmp_path, job=f"job_{name}") for name in "abc"]
     await asyncio.gather(*(publish(buckets, path, ctx) for ctx in runs))
+    await sweep(buckets, folders)
     assert len(whole(server, f"{bucket}/film")) == 3 and len(server.keys(bucket)) == 5
 
 
-async def test_what_a_killed_run_left_goes_with_the_jobs_next_one(
-    server: LocalS3, bucket: str, buckets: Buckets, tmp_path: Path
-) -> None:
+async def test_what_a_killed_run_left_goes_with_the_jobs_next_one(server: LocalS3, bucket: str, tmp_path: Path) -> None:
+    folders = MemoryFolders()
+    buckets = Buckets(S3(server.environment()), [bucket], 1 << 20, FolderLog(folders, ManualClock()))
     server.put(f"{bucket}/film/v-job_a-1/1080p/00000.m4s", b"of the run that was killed")
     server.put(f"{bucket}/film/v-job_b-1/1080p/00000.m4s", b"of a job that may be running elsewhere")
     await publish(buckets, f"s3://{bucket}/film", await run(tmp_path, epoch=2))
+    await sweep(buckets, folders)
     left = {key.split("/")[1] for key in server.keys(bucket)}
     assert left == {"master.m3u8", "v-job_a-2", "v-job_b-1"}
 
@@ -199,7 +263,7 @@ async def test_a_failing_upload_leaves_nothing_behind(server: LocalS3, bucket: s
 
     s3.before_put = fail_the_third
     with pytest.raises(Transient, match="S3 is away"):
-        await publish(Buckets(s3, [bucket], 1), f"s3://{bucket}/film", await run(tmp_path), segments=9)
+        await publish(Buckets(s3, [bucket], 1, folder_log()), f"s3://{bucket}/film", await run(tmp_path), segments=9)
     assert server.keys(bucket) == []
 
 
@@ -214,7 +278,7 @@ async def test_when_nobody_knows_whether_the_master_arrived_nothing_is_removed(
 
     s3.after_put = cut
     with pytest.raises(Transient, match="was lost"):
-        await publish(Buckets(s3, [bucket], 1), f"s3://{bucket}/film", await run(tmp_path))
+        await publish(Buckets(s3, [bucket], 1, folder_log()), f"s3://{bucket}/film", await run(tmp_path))
     assert len(whole(server, f"{bucket}/film")) == 3
 
 

@@ -9,12 +9,13 @@ from secondunit.handlers.tools.storage.s3.client import S3
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.handlers.tools.storage.s3.urls import Allowed
 from secondunit.queue.errors import BadPayload
+from secondunit.testing.folder_log import folder_log
 
 KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
 
 
 def storage(*allowed: str, environment: dict[str, str] = KEYS) -> Storage:
-    return Storage(LocalFiles([]), Buckets(S3(environment), allowed, 1 << 20))
+    return Storage(LocalFiles([]), Buckets(S3(environment), allowed, 1 << 20, folder_log()))
 
 
 def refusal(files: Storage, path: str) -> str:

@@ -248,7 +248,12 @@ class Settings(BaseModel):
     @property
     def roots(self) -> tuple[Path, ...]:
         """The folders that payloads may read and write."""
-        return self.media_roots or (self.data_dir / "media",)
+        return self.media_roots or (self.media,)
+
+    @property
+    def media(self) -> Path:
+        """The one folder of DATA_DIR that payloads may read and write, if it is a root."""
+        return self.data_dir / "media"
 
     @property
     def loopback(self) -> bool:

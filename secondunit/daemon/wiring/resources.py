@@ -11,6 +11,7 @@ from aiohttp import ClientSession, ClientTimeout
 
 from secondunit.daemon.config.loader import BadConfig
 from secondunit.daemon.config.settings import Settings
+from secondunit.daemon.files.media_root_guard import misplaced
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.wiring.backend import operators_session
 from secondunit.daemon.wiring.caches import CachedResults
@@ -45,6 +46,8 @@ USER_AGENT = f"secondunit/{VERSION}"
 async def tools_of(settings: Settings, clock: SystemClock, store: Store, emit: Sink) -> AsyncIterator[Tools]:
     """What job types work with, ready for use."""
     programs, published = ProcessRunner(sys.executable), FolderLog(store.folders, clock)
+    if faults := list(misplaced(settings.roots, settings.data_dir, settings.media, settings.database.path)):
+        raise BadConfig(faults)
     try:
         files, uploads = LocalFiles(settings.roots, log=published), LocalFiles([settings.uploads])
     except OSError as error:

@@ -69,6 +69,12 @@ def test_a_port_in_use_ends_with_78_and_names_it(start: Any) -> None:
     assert f"PORT: {port} is in use" in daemon.log
 
 
+def test_a_root_that_contains_data_dir_ends_with_78_and_says_what_to_do(start: Any, tmp_path: Path) -> None:
+    daemon = start(MEDIA_ROOTS=str(tmp_path))
+    assert daemon.ended() == 78
+    assert f"MEDIA_ROOTS: {tmp_path} contains DATA_DIR" in daemon.log
+
+
 def test_a_database_of_another_program_ends_with_74_and_stays_as_it_is(start: Any, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     database = tmp_path / "data" / "queue.db"

@@ -83,7 +83,7 @@ async def _transcode(tools: Tools, ctx: JobContext, payload: HlsPayload) -> Mapp
     media = require(tools.media, "hls", ENCODERS, FILTERS)
     async with (
         tools.files.source(payload.input_path, ctx) as source,
-        tools.files.folder(payload.output_dir, ctx) as staged,
+        tools.files.folder(payload.output_dir, ctx, source) as staged,
     ):
         wanted = {"source": source.identity, "options": _options(payload)}
         standing = await staged.published()

@@ -28,7 +28,8 @@ def build(tools: Tools) -> HandlerSpec:
     def check(payload: ThumbnailPayload) -> None:
         require(tools.media, "thumbnail", ENCODERS, FILTERS)
         tools.files.check("videoPath", payload.video_path)
-        tools.files.check("outputPath", payload.output_path)
+        for path in _paths(payload):
+            tools.files.check("outputPath", path, [payload.video_path])
         refuse(payload)
 
     async def run(ctx: JobContext, payload: ThumbnailPayload) -> Mapping[str, Any]:
@@ -59,7 +60,7 @@ async def _shoot(tools: Tools, ctx: JobContext, payload: ThumbnailPayload) -> Se
     paths = _paths(payload)
     async with AsyncExitStack() as stack:
         camera, shot = await stack.enter_async_context(_camera(tools, ctx, payload))
-        targets = [await stack.enter_async_context(tools.files.target(path, ctx)) for path in paths]
+        targets = [await stack.enter_async_context(tools.files.target(path, ctx, camera.source)) for path in paths]
         if payload.timestamps is None:
             frames: Sequence[Frame] = [await _picture(camera, parse(payload.timestamp), shot)]
         else:
@@ -84,7 +85,8 @@ async def _sprite(
     path, index_path = payload.output_path, payload.index_path
     async with AsyncExitStack() as stack:
         camera, shot = await stack.enter_async_context(_camera(tools, ctx, payload))
-        sheet, told = [await stack.enter_async_context(tools.files.target(one, ctx)) for one in (path, index_path)]
+        opened = [tools.files.target(one, ctx, camera.source) for one in (path, index_path)]
+        sheet, told = [await stack.enter_async_context(target) for target in opened]
         sprite = Sprite(columns, rows, shot.width, shot.height)
         if sprite.too_large:
             said = f"{sprite.too_large}; ask for fewer sprite.columns or sprite.rows, or a smaller sprite.width"

@@ -38,12 +38,12 @@ def build(tools: Tools) -> HandlerSpec:
 
     def check(payload: WebpPayload) -> None:
         tools.files.check("inputPath", payload.input_path)
-        tools.files.check("outputPath", payload.output_path)
+        tools.files.check("outputPath", payload.output_path, [payload.input_path])
 
     async def run(ctx: JobContext, payload: WebpPayload) -> Mapping[str, Any]:
         async with (
             tools.files.source(payload.input_path, ctx) as source,
-            tools.files.target(payload.output_path, ctx) as target,
+            tools.files.target(payload.output_path, ctx, source) as target,
         ):
             await ctx.progress(0.05, f"converting {source.name}")
             made = await _convert(tools, ctx, payload, source, target)

@@ -55,6 +55,14 @@ class Destination:
         finally:
             os.close(file)
 
+    def refuse_holding(self, source: int) -> None:
+        """Raise when the folder here holds an open input, which would go with it."""
+        wanted = os.fstat(source)
+        with suppress(FileNotFoundError):
+            for _, _, names, here in os.fwalk(self.name, dir_fd=self.folder):
+                if any(os.path.samestat(wanted, os.stat(name, dir_fd=here, follow_symlinks=False)) for name in names):
+                    raise Deterministic(f"{self.path} contains the input; name another folder", type="output_is_input")
+
     def foreign(self) -> Deterministic:
         """The error for what no folder can replace, because we have no record of having made it."""
         return Deterministic(

@@ -47,10 +47,10 @@ class LocalFiles:
             os.close(root)
         self._open = {}
 
-    def check(self, field: str, path: str) -> None:
-        """Refuse a path that can't be right by its name alone."""
+    def check(self, field: str, path: str, inputs: Sequence[str] = ()) -> None:
+        """Refuse a path that can't be right by its name alone, or that is one of the inputs."""
         try:
-            self._roots.locate(path)
+            self._roots.locate_output(path, inputs)
         except PathRefused as refusal:
             raise BadPayload(FieldError(field, str(refusal))) from None
 
@@ -76,18 +76,20 @@ class LocalFiles:
         return await in_thread(self._identity, self._located(path))
 
     @asynccontextmanager
-    async def target(self, path: str, ctx: JobContext) -> AsyncIterator["LocalFile"]:
+    async def target(self, path: str, ctx: JobContext, source: Source | None = None) -> AsyncIterator["LocalFile"]:
         """Stage a file that replaces what file stands at `path`."""
-        held = ExitStack()
+        held, place = ExitStack(), self._located(path)
         try:
-            staging, destination = await in_thread(self._staging, held, self._located(path), ctx)
+            staging, destination = await in_thread(self._staging, held, place, ctx)
             await in_thread(destination.refuse_folder)
+            if source:
+                await in_thread(self._refuse_itself, place, source)
             yield LocalFile(staging, destination, ctx)
         finally:
             await on_disk(ctx, TIDIES, held.close)
 
     @asynccontextmanager
-    async def folder(self, path: str, ctx: JobContext) -> AsyncIterator["LocalFolder"]:
+    async def folder(self, path: str, ctx: JobContext, source: Source | None = None) -> AsyncIterator["LocalFolder"]:
         """Stage a folder that replaces nothing, an empty folder, or what we published at `path` before."""
         if self._log is None:
             raise ValueError(f"{path} can't be published: nothing here records whose a folder is")
@@ -96,6 +98,8 @@ class LocalFiles:
             staging, destination = await in_thread(self._staging, held, self._located(path), ctx)
             folder = LocalFolder(staging, destination, self._log, ctx)
             await folder.refuse_foreign()
+            if source:
+                await in_thread(destination.refuse_holding, source.fd)
             yield folder
         finally:
             await on_disk(ctx, TIDIES, held.close)
@@ -149,6 +153,18 @@ class LocalFiles:
             raise
         held.callback(os.close, folder)
         return folder
+
+    def _refuse_itself(self, place: RootedPath, source: Source) -> None:
+        """Raise when a path leads to the very input: through links to folders, say, which a name can't tell."""
+        try:
+            handle = self._opener.open(self._open[place.root], place.names, os.O_PATH, links=True)
+        except OSError:
+            return
+        try:
+            if os.path.samestat(os.fstat(handle), os.fstat(source.fd)):
+                raise Deterministic(f"{place.path} is the input itself; name another file", type="output_is_input")
+        finally:
+            os.close(handle)
 
     def _open_source(self, held: ExitStack, place: RootedPath) -> Source:
         try:

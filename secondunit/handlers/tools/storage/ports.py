@@ -78,8 +78,11 @@ class StagedFolder(Protocol):
 class Files(Protocol):
     """Inputs and outputs of jobs; everything outside the roots is refused."""
 
-    def check(self, field: str, path: str) -> None:
-        """Refuse (BadPayload naming `field`) what can't be right by its name alone; never blocks."""
+    def check(self, field: str, path: str, inputs: Sequence[str] = ()) -> None:
+        """Refuse (BadPayload naming `field`) what can't be right by its name alone; never blocks.
+
+        An output that would replace one of its job's `inputs` is none.
+        """
         ...
 
     def check_folder(self, field: str, path: str, inputs: Sequence[str]) -> None:
@@ -97,12 +100,19 @@ class Files(Protocol):
         """What stands there now, as a Source's identity; None where what was opened can't change any more."""
         ...
 
-    def target(self, path: str, ctx: JobContext) -> AbstractAsyncContextManager[StagedFile]:
-        """Stage an output file; `path.suffix` is the real name's. What was not published is removed."""
+    def target(
+        self, path: str, ctx: JobContext, source: Source | None = None
+    ) -> AbstractAsyncContextManager[StagedFile]:
+        """Stage an output file; `path.suffix` is the real name's. What was not published is removed.
+
+        Deterministic("output_is_input") if what stands there is what it is made of, by whatever name.
+        """
         ...
 
-    def folder(self, path: str, ctx: JobContext) -> AbstractAsyncContextManager[StagedFolder]:
-        """Stage an output folder; what was not published is removed."""
+    def folder(
+        self, path: str, ctx: JobContext, source: Source | None = None
+    ) -> AbstractAsyncContextManager[StagedFolder]:
+        """Stage an output folder; what was not published is removed. As a file's, it must not hold its own source."""
         ...
 
     async def published(self, path: str) -> Mapping[str, Any] | None:

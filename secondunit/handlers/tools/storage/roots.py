@@ -51,6 +51,14 @@ class Roots:
                 return _inside(path, root, names[depth:])
         raise PathRefused(f"{shown(path)} is outside of MEDIA_ROOTS; allowed are paths beneath {self._listed()}")
 
+    def locate_output(self, path: str, inputs: Sequence[str]) -> RootedPath:
+        """As `locate`, for a file that is going to be replaced."""
+        place = self.locate(path)
+        for source in inputs:
+            if self._holds(place, source):
+                raise PathRefused(f"{shown(path)} is the input itself; name another file")
+        return place
+
     def locate_folder(self, path: str, inputs: Sequence[str]) -> RootedPath:
         """As `locate`, for a folder that is going to be replaced as a whole."""
         place = self.locate(path)

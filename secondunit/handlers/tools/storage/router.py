@@ -18,8 +18,8 @@ class Storage:
         self._local = local
         self._buckets = buckets
 
-    def check(self, field: str, path: str) -> None:
-        self._of(path).check(field, path)
+    def check(self, field: str, path: str, inputs: Sequence[str] = ()) -> None:
+        self._of(path).check(field, path, inputs)
 
     def check_folder(self, field: str, path: str, inputs: Sequence[str]) -> None:
         self._of(path).check_folder(field, path, inputs)
@@ -30,11 +30,15 @@ class Storage:
     async def identity(self, path: str) -> str | None:
         return await self._of(path).identity(path)
 
-    def target(self, path: str, ctx: JobContext) -> AbstractAsyncContextManager[StagedFile]:
-        return self._of(path).target(path, ctx)
+    def target(
+        self, path: str, ctx: JobContext, source: Source | None = None
+    ) -> AbstractAsyncContextManager[StagedFile]:
+        return self._of(path).target(path, ctx, source)
 
-    def folder(self, path: str, ctx: JobContext) -> AbstractAsyncContextManager[StagedFolder]:
-        return self._of(path).folder(path, ctx)
+    def folder(
+        self, path: str, ctx: JobContext, source: Source | None = None
+    ) -> AbstractAsyncContextManager[StagedFolder]:
+        return self._of(path).folder(path, ctx, source)
 
     async def published(self, path: str) -> Mapping[str, Any] | None:
         return await self._of(path).published(path)

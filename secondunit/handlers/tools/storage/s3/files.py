@@ -37,10 +37,10 @@ class Buckets:
         self._most = most_bytes
         self._log = log
 
-    def check(self, field: str, path: str) -> None:
-        """Refuse a URL that can't be right by its text alone."""
+    def check(self, field: str, path: str, inputs: Sequence[str] = ()) -> None:
+        """Refuse a URL that can't be right by its text alone, or that is one of the inputs."""
         try:
-            self._allowed.locate(path)
+            self._allowed.locate_output(path, inputs)
         except PathRefused as refusal:
             raise BadPayload(FieldError(field, str(refusal))) from None
         self._refuse_without_credentials(field, path)
@@ -63,8 +63,8 @@ class Buckets:
         """What was fetched is a copy of our own."""
 
     @asynccontextmanager
-    async def target(self, path: str, ctx: JobContext) -> AsyncIterator["BucketFile"]:
-        """Stage a file that is uploaded when it is published."""
+    async def target(self, path: str, ctx: JobContext, _: Source | None = None) -> AsyncIterator["BucketFile"]:
+        """Stage a file that is uploaded when it is published; its input was fetched, under its only name."""
         s3_path = self._located(path)
         local = await in_thread(_fresh, ctx.workspace.run)
         try:
@@ -73,7 +73,7 @@ class Buckets:
             await in_thread(shutil.rmtree, local, ignore_errors=True)
 
     @asynccontextmanager
-    async def folder(self, path: str, ctx: JobContext) -> AsyncIterator[BucketFolder]:
+    async def folder(self, path: str, ctx: JobContext, _: Source | None = None) -> AsyncIterator[BucketFolder]:
         """Stage a stream that is uploaded when it is published."""
         s3_path = self._located(path.removesuffix("/"))
         local = await in_thread(_fresh, ctx.workspace.run)

@@ -48,6 +48,13 @@ class Allowed:
         """Where a file lies; Refused when it could not be an input or an output whatever is in the bucket."""
         return self._within(path, _s3_path(path))
 
+    def locate_output(self, path: str, inputs: Sequence[str] = ()) -> S3Path:
+        """As `locate`, for an object that is going to be replaced."""
+        s3_path = self.locate(path)
+        if any(self._holds(s3_path, source) for source in inputs):
+            raise PathRefused(f"{shown(path)} is the input itself; name another key")
+        return s3_path
+
     def locate_folder(self, path: str, inputs: Sequence[str] = ()) -> S3Path:
         """As `locate`, for what many files are put beneath: no whole entry of MEDIA_BUCKETS, no place of an input."""
         s3_path = self._within(path, _s3_path(path.removesuffix("/")))

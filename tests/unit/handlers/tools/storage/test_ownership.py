@@ -14,6 +14,7 @@ import pytest
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.ownership import FolderLog, Standing, is_ours
 from secondunit.handlers.tools.storage.safe_open import Opener
+from secondunit.queue.errors import BadPayload
 from secondunit.queue.folders import PublishedFolder, Replaced
 from secondunit.queue.outcome import Deterministic
 from secondunit.queue.stores.memory_ports import MemoryFolders
@@ -170,3 +171,42 @@ async def test_a_forged_note_or_manifest_removes_nothing_of_others(files: LocalF
     await files.sweep(Replaced(f"{root}/photos", "", ["precious.jpg"], NOW))
     await files.sweep(Replaced("/etc", "", ["passwd"], NOW))
     assert (root / "photos" / "precious.jpg").exists()
+
+
+async def test_an_output_over_its_own_input_is_refused_by_whatever_name(
+    files: LocalFiles, root: Path, ctx: FakeContext
+) -> None:
+    (root / "real").mkdir()
+    (root / "real" / "clip.png").write_text("content")
+    (root / "linked").symlink_to("real")
+    (root / "hard.png").hardlink_to(root / "real" / "clip.png")
+    (root / "soft.png").symlink_to("real/clip.png")
+    for name in (f"{root}/real/clip.png", f"{root}//real/./clip.png"):
+        with pytest.raises(BadPayload, match=r"outputPath: .* is the input itself; name another file"):
+            files.check("outputPath", name, [f"{root}/real/clip.png"])
+    files.check("outputPath", f"{root}/real/clip.webp", [f"{root}/real/clip.png", "nowhere"])
+    async with files.source(f"{root}/linked/clip.png") as source:
+        for name in ("real/clip.png", "hard.png", "soft.png"):
+            with pytest.raises(Deterministic) as refused:
+                async with files.target(f"{root}/{name}", ctx, source):
+                    pass
+            assert refused.value.type == "output_is_input", name
+        async with files.target(f"{root}/real/clip.webp", ctx, source) as staged:
+            staged.path.write_text("made")
+            await staged.publish()
+    assert (root / "real" / "clip.png").read_text() == "content"
+
+
+async def test_a_folder_that_holds_its_input_by_another_name_is_refused(
+    files: LocalFiles, root: Path, ctx: FakeContext
+) -> None:
+    async with files.folder(f"{root}/film", ctx) as staged:
+        (staged.path / "in").mkdir()
+        (staged.path / "in" / "clip").write_text("content")
+        await staged.publish({})
+    (root / "link").symlink_to("film/in")
+    async with files.source(f"{root}/link/clip") as source:
+        with pytest.raises(Deterministic) as refused:
+            async with files.folder(f"{root}/film", ctx, source):
+                pass
+    assert refused.value.type == "output_is_input" and (root / "film" / "in" / "clip").exists()

@@ -126,3 +126,10 @@ def test_credentials_are_settings_that_are_never_shown() -> None:
     assert {"a", "b", "c"} <= config.settings.secrets()
     assert shown(config.settings)["AWS_SECRET_ACCESS_KEY"] == "***"
     assert not load({"AWS_REGION": "eu"}).settings.aws()
+
+
+def test_an_output_over_its_own_input_is_refused() -> None:
+    files = storage("films")
+    with pytest.raises(BadPayload, match="is the input itself"):
+        files.check("outputPath", "s3://films/a.png", ["s3://films/a.png"])
+    files.check("outputPath", "s3://films/b.png", ["s3://films/a.png", "/media/b.png"])

@@ -108,7 +108,7 @@ def ask(
     """Do `work` with the daemon of these settings, or with the database `without` one; else the command ends."""
     from secondunit.cli.config import loaded
 
-    settings = loaded().settings
+    settings = loaded(serves=False).settings
 
     async def with_daemon() -> T:
         async with connected(settings.control) as client:

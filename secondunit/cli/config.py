@@ -51,19 +51,21 @@ def check() -> None:
     click.echo("the settings are fine")
 
 
-def loaded() -> Config:
+def loaded(*, serves: bool = True) -> Config:
     """The settings of this environment; ends the command with 78 if they can't be used.
+
+    Not `serves`: a command that opens no port is content with any HOST.
 
     Where nothing names a DATA_DIR and there is no ./data, those of the service on this machine, if there is one.
     """
     from secondunit.daemon.config.loader import BadConfig, load
 
     try:
-        found = load(os.environ)
+        found = load(os.environ, serves=serves)
         here = found.settings.data_dir
         if found.origins.get("data_dir", "default") == "default" and not here.exists() and SERVICE_DATA.is_dir():
             click.echo(f"no ./data here: this is about the service on {SERVICE_DATA}", err=True)
-            return load({**os.environ, "STATE_DIRECTORY": str(SERVICE_DATA)})
+            return load({**os.environ, "STATE_DIRECTORY": str(SERVICE_DATA)}, serves=serves)
     except BadConfig as error:
         output.say(str(error), err=True)
         sys.exit(78)

@@ -12,6 +12,7 @@ COMMANDS = {
     "jobs": "List, show, cancel, retry and follow jobs; pause types.",
     "recover": "Queue running jobs that do not move again.",
     "check": "Say whether it is safe to restart now.",
+    "keys": "Make, list and revoke access keys; show who changed what.",
     "backup": "Copy the database while it is in use.",
     "restore": "Put a backup in the place of the database.",
     "config": "Show or check the settings.",

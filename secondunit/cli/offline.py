@@ -1,21 +1,24 @@
 """Offline access to the queue where no daemon runs: under the database's lock, through the store, as the API would."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 from secondunit.cli.client import DaemonRefused
+from secondunit.daemon.access.keyring import Keyring
 from secondunit.daemon.config.settings import Database
 from secondunit.daemon.files.backups import take
-from secondunit.daemon.http.contract import serialize
+from secondunit.daemon.http.contract import access, requests, serialize
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.lock import Locked
 from secondunit.daemon.wiring.database import locked, missing, store_of
 from secondunit.handlers import download
 from secondunit.queue import state
-from secondunit.queue.errors import JobNotFound, NotAllowed, QueueError
+from secondunit.queue.access import AuditEntry
+from secondunit.queue.errors import BadPayload, JobNotFound, NotAllowed, QueueError
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Filter, Status
 from secondunit.queue.service import Bulk
@@ -24,6 +27,7 @@ from secondunit.queue.store import Store, each
 # Nothing says which fields of a payload are secret while no job type is loaded, so none is shown.
 NO_TYPES = Registry([])
 SECRETS = {"download": download.SECRETS}  # of our own types; a plugin's are struck out by the daemon alone
+ADDRESS = "command line, no daemon"
 RUNNING = Filter([Status.RUNNING])
 
 
@@ -57,6 +61,7 @@ async def recover(database: Database, runs: Sequence[tuple[str, int]]) -> Any:
             try:
                 await store.change(id, partial(state.recover, now=now, epoch=epoch))
                 done.append(id)
+                await noted(store, "recover", id)
             except (JobNotFound, NotAllowed) as error:
                 refused.append((id, str(error)))
     return serialize.plain(serialize.bulk(Bulk(done, refused)))
@@ -66,13 +71,53 @@ async def back_up(database: Database, target: Path, keep: int | None) -> Any:
     """What POST /api/admin/backup answers."""
     async with opened(database) as store:
         snapshot = await take(store.engine, target, keep, SystemClock().now(), SECRETS)
+        await noted(store, "backup", str(snapshot.path))
     return serialize.plain(serialize.backup(snapshot))
 
 
+async def add_key(database: Database, body: Mapping[str, Any]) -> Any:
+    """What POST /api/keys answers; the database is made if there is none."""
+    try:
+        wanted = access.new_key(requests.taken(access.KeyAsk, body), SystemClock().now())
+    except BadPayload as error:
+        raise DaemonRefused(str(error)) from None
+    async with _keyring(database, make=True) as (keys, store):
+        text, key = await keys.issue(wanted)
+        await noted(store, "keys add", key.prefix, access.about(key))
+    return serialize.plain(access.made(text, key))
+
+
+async def list_keys(database: Database) -> Any:
+    """What GET /api/keys answers."""
+    async with _keyring(database) as (keys, _):
+        return serialize.plain(access.keys(await keys.all()))
+
+
+async def revoke_key(database: Database, prefix: str) -> Any:
+    """What DELETE /api/keys/{prefix} answers."""
+    async with _keyring(database) as (keys, store):
+        key = await keys.revoke(prefix)
+        if key is None:
+            raise DaemonRefused(f"no key has the prefix {prefix[:100]}")
+        await noted(store, "keys revoke", prefix, access.about(key))
+    return serialize.plain(access.known(key))
+
+
+async def audit(database: Database, cursor: int | None, limit: int) -> Any:
+    """What GET /api/audit answers."""
+    async with opened(database) as store:
+        return serialize.plain(access.audit(await store.audit.find(cursor, limit + 1), limit))
+
+
+async def noted(store: Store, action: str, target: str, detail: str | None = None) -> None:
+    """Put into the audit trail what was done here."""
+    await store.audit.add(AuditEntry(SystemClock().now(), None, ADDRESS, action, target, detail))
+
+
 @asynccontextmanager
-async def opened(database: Database) -> AsyncIterator[Store]:
-    """The store, under its lock; Refused when it can't be had."""
-    if where := await missing(database):
+async def opened(database: Database, *, make: bool = False) -> AsyncIterator[Store]:
+    """The store, under its lock, and where it is wanted a new one; Refused when it can't be had."""
+    if not make and (where := await missing(database)):
         raise DaemonRefused(f"no daemon runs, and there is no queue at {where}; start one with `secondunit run`")
     try:
         with locked(database):
@@ -82,3 +127,9 @@ async def opened(database: Database) -> AsyncIterator[Store]:
         raise DaemonRefused(f"the daemon does not answer: {error}") from None
     except QueueError as error:
         raise DaemonRefused(str(error)) from None
+
+
+@asynccontextmanager
+async def _keyring(database: Database, *, make: bool = False) -> AsyncIterator[tuple[Keyring, Store]]:
+    async with opened(database, make=make) as store:
+        yield Keyring(store.keys, None, SystemClock(), SystemRandom()), store

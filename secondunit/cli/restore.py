@@ -24,7 +24,7 @@ def restore(file: Path, yes: bool) -> None:
     from secondunit.daemon.wiring.database import restore as put_back
     from secondunit.queue.errors import QueueError
 
-    database = loaded().settings.database
+    database = loaded(serves=False).settings.database
     os.umask(0o077)
     try:
         found = check(file)

@@ -61,6 +61,7 @@ from secondunit.daemon.wiring.backend import backend_of, idle, poller_of
 from secondunit.daemon.wiring.background import loops
 from secondunit.daemon.wiring.components import Components, Watchers, World
 from secondunit.daemon.wiring.database import store_of
+from secondunit.daemon.wiring.keys import keyring_of
 from secondunit.daemon.wiring.resources import VERSION, sessions_of, tools_of
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.storage.workspace import WorkFolders
@@ -97,7 +98,8 @@ async def serve(config: Config, host: Host) -> None:
         log.info("daemon.starting", message=f"starting as boot {boot}; {freed} jobs of an earlier one run again")
         await tidy(store, work, settings.roots)
         _report(found, settings)
-        world = World(host, settings, clock, boot, store, tools, work, session, operators, watchers, emit)
+        keys = await keyring_of(settings, store, clock)
+        world = World(host, settings, clock, boot, store, keys, tools, work, session, operators, watchers, emit)
         components = _compose(world, found)
         async with asyncio.TaskGroup() as group:
             await _run(group, world, components, stop, host)
@@ -113,7 +115,7 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     queue = Queue(
         store, registry, hub, clock, random,
         stop=worker.stop_run, lose=worker.lose, coming=worker.look, admit=disk.admit,
-        max_queued=settings.max_queued_jobs,
+        max_queued=settings.max_queued_jobs, max_queued_of_one=settings.max_queued_per_key,
     )  # fmt: skip
     backend = backend_of(settings, world.operators, clock)
     poller = poller_of(settings, backend, queue, store.cache, clock, random, results=watchers.results, emit=emit)
@@ -128,6 +130,8 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     uploads = Uploads(settings.uploads, settings.max_upload_mb << 20, clock, found.known)
     api = Api(
         queue=queue,
+        keys=world.keys,
+        audit=store.audit,
         rule=AddressRule(settings.allow_private_addresses),
         clock=clock,
         metrics=Exposition(watchers.metrics.registry, store, tuple(registry), clock, gemini.budget if gemini else None),
@@ -231,6 +235,8 @@ async def _run(group: asyncio.TaskGroup, world: World, components: Components, s
         await deliveries
     for loop in endless:
         loop.cancel()
+    with suppress(StoreFull):
+        await world.keys.note()
     log.info("daemon.stopped", message="drained; nothing runs any more")
 
 

@@ -55,7 +55,7 @@ def build(tools: Tools) -> HandlerSpec:
 
     projects = tools.deployments.projects.values() if tools.deployments else ()
     timeout = max([HOUR, *(project.limit + project.health_limit + BESIDES for project in projects)])
-    return HandlerSpec(type="deploy", payload=DeployPayload, run=run, check=check, timeout=timeout)
+    return HandlerSpec(type="deploy", payload=DeployPayload, run=run, check=check, timeout=timeout, audited=True)
 
 
 def _project(tools: Tools, payload: DeployPayload) -> tuple[Deployments, Project]:

@@ -92,6 +92,7 @@ def told(job: Job, name: EventName, now: datetime, run: Run | None = None) -> Ev
         error=job.error,
         run_at=job.run_at,
         duration=run.took if run else None,
+        owner=job.owner,
     )
 
 

@@ -154,8 +154,9 @@ class RunContext:
         job, now = self._job, self._clock.now()
         data = to_json(data, "partial data")
         event = Event(
-            job.id, job.type, "data", now, job.status, self._fraction, self._phase, None, job.attempt, data=data
-        )
+            job.id, job.type, "data", now, job.status, self._fraction, self._phase, None, job.attempt, data=data,
+            owner=job.owner,
+        )  # fmt: skip
         self._hub.publish([event])
 
     async def stats(self, **figures: Any) -> None:

@@ -129,6 +129,7 @@ class HandlerSpec:
       paths are read beneath MEDIA_ROOTS and MEDIA_BUCKETS only.
     - `folder(result)`: the folder that it published through `Files.folder`; what else lies there is served, unlisted,
       under its path from the folder.
+    - `audited`: each submit goes into the audit trail, since a run changes something beyond files.
     - `uploads(payload)`: the paths of uploads that the payload names; they stay until the job has completed.
     - `retry_partial(job)`: whether what this partial job missed may be found when it is run again: it is then queued
       again by itself, after 15 minutes, 1, 4 and 12 hours. `trouble()` says why no such run can succeed just now, if
@@ -151,6 +152,7 @@ class HandlerSpec:
     uploads: Callable[[Mapping[str, Any]], Collection[str]] | None = None
     retry_partial: Callable[[Job], bool] | None = None
     trouble: Callable[[], str | None] = no_trouble
+    audited: bool = False
 
 
 class Workspaces(Protocol):

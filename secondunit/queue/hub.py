@@ -26,6 +26,7 @@ class Subscription:
     def __init__(self, filter: Filter, backlog: int, on_drop: Callable[[], None] | None) -> None:
         self._ids = frozenset(filter.ids)
         self._types = frozenset(filter.types)
+        self._owner = filter.owner
         self._backlog = backlog
         self._on_drop = on_drop
         self._waiting: OrderedDict[object, Event] = OrderedDict()
@@ -51,9 +52,11 @@ class Subscription:
 
     def offer(self, events: Sequence[Event]) -> None:
         """Queue for the reader those of the events that it asked for."""
-        ids, types = self._ids, self._types
+        ids, types, owner = self._ids, self._types, self._owner
         for event in events:
             if (ids and event.job_id not in ids) or (types and event.job_type not in types):
+                continue
+            if owner is not None and event.owner != owner:
                 continue
             if self._dropped:
                 return
@@ -94,7 +97,7 @@ class Hub:
     def subscribe(
         self, filter: Filter, *, backlog: int = BACKLOG, on_drop: Callable[[], None] | None = None
     ) -> Iterator[Subscription]:
-        """A reader of the events that match `filter` (its ids and types)."""
+        """A reader of the events that match `filter` (its ids, types and owner)."""
         subscription = Subscription(filter, backlog, on_drop)
         groups = [self._by_job.setdefault(id, set()) for id in filter.ids] or [self._subscriptions]
         for group in groups:

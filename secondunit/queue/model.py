@@ -51,6 +51,7 @@ class Submission(Value, frozen=True):
 
     `dedupe_key` lets one live job stand for all who ask for the same work; `source` says who asked ("api", "backend").
     `labels` are the asker's own facts about the job (a video's id), kept and given back, never read here.
+    `submitted_by` names the asker for people, `owner` is the prefix of the access key that it came with.
     """
 
     type: str
@@ -64,6 +65,8 @@ class Submission(Value, frozen=True):
     dedupe_key: str | None = None
     source: str = "api"
     labels: Mapping[str, str] = {}
+    submitted_by: str | None = None
+    owner: str | None = None
 
 
 class Lease(Value, frozen=True):
@@ -176,6 +179,7 @@ class Event(Value, frozen=True):
     duration: timedelta | None = None
     data: Any = None
     seq: int = 0
+    owner: str | None = None
 
 
 class Notice(Value, frozen=True):
@@ -208,6 +212,7 @@ class Filter(Value, frozen=True):
     statuses: Sequence[Status] = ()
     types: Sequence[str] = ()
     ids: Sequence[JobId] = ()
+    owner: str | None = None
 
 
 class Page(Value, frozen=True):

@@ -1,5 +1,6 @@
 """Queue service, as callers use it: submit, look, cancel, retry, wait, follow."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from secondunit.queue.turns import in_turns
 from secondunit.queue.validation import validated
 
 COUNT_EVERY = 1.0
+OVER_SHARE = "{} jobs of this key are queued and MAX_QUEUED_PER_KEY is {}; try again later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Queue:
         coming: Callable[[], None] = lambda: None,
         admit: Callable[[], None] = lambda: None,
         max_queued: int = 1_000_000,
+        max_queued_of_one: int = 100_000,
     ) -> None:
         self.registry = registry
         self.hub = hub
@@ -61,8 +64,10 @@ class Queue:
         self._coming = coming
         self._admit = admit
         self._max_queued = max_queued
+        self._max_queued_of_one = max_queued_of_one
         self._queued = 0
         self._counted_at: float | None = None
+        self._shares: dict[str, tuple[float, int]] = {}  # when they were counted, and how many there are
 
     async def submit(self, submission: Submission) -> tuple[Job, bool]:
         """Store a job; False with the job that already stands for this request (same key or same work)."""
@@ -73,13 +78,17 @@ class Queue:
         """Store jobs, all or none: when this returns they are on disk."""
         async for submission in in_turns(submissions):
             validated(self.registry[submission.type], submission.payload)
-        if refusal := await self._refusal(len(submissions)):
+        if refusal := await self._refusal(submissions):
             return [await self._known_or(submission, refusal) for submission in submissions]
         now = self._clock.now()
         changes = [self._new(submission, now) for submission in submissions]
         self._coming()
         stored = await self._store.add(changes)
-        self._queued += sum(created for _, created in stored)
+        for job in [job for job, created in stored if created]:
+            self._queued += 1
+            if job.owner in self._shares:
+                counted_at, queued = self._shares[job.owner]
+                self._shares[job.owner] = counted_at, queued + 1
         return [
             await self._shared(job, submission, created)
             for (job, created), submission in zip(stored, submissions, strict=True)
@@ -177,7 +186,7 @@ class Queue:
     async def follow(
         self, filter: Filter, after: int | None = None, *, on_drop: Callable[[], None] | None = None
     ) -> AsyncIterator[Follow]:
-        """Events of jobs that match (ids and types): those stored after `after`, then live ones; without it, live ones.
+        """Events of jobs that match (ids, types, owner): those stored after `after`, if given, then live ones.
 
         `missed` is set when some after `after` are no longer kept; the stream then begins at the present.
         """
@@ -233,16 +242,26 @@ class Queue:
             raise KeyReused(submission.idempotency.key, job_id)
         return await self._store.get(job_id), False
 
-    async def _refusal(self, more: int) -> QueueError | None:
+    async def _refusal(self, wanted: Sequence[Submission]) -> QueueError | None:
         if self.draining:
             return Draining("the daemon is shutting down; submit again once it is back")
         try:
             self._admit()
         except QueueError as error:
             return error
-        if await self._full(more):
+        if await self._full(len(wanted)):
             return Saturated(f"the queue holds {self._queued} jobs and takes {self._max_queued}; try again later")
+        for owner, more in Counter(one.owner for one in wanted if one.owner is not None).items():
+            queued = await self._queued_of(owner)
+            if queued + more > self._max_queued_of_one:
+                return Saturated(OVER_SHARE.format(queued, self._max_queued_of_one))
         return None
+
+    async def _queued_of(self, owner: str) -> int:
+        now = self._clock.monotonic()
+        if owner not in self._shares or now - self._shares[owner][0] > COUNT_EVERY:
+            self._shares[owner] = now, await self._store.queued_of(owner)
+        return self._shares[owner][1]
 
     async def _full(self, more: int) -> bool:
         now = self._clock.monotonic()

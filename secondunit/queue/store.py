@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
+from secondunit.queue.access import AccessKeys, AuditTrail
 from secondunit.queue.durable_files import Marks
 from secondunit.queue.engine import Engine
 from secondunit.queue.folders import Folders
@@ -144,6 +145,12 @@ class Store(Protocol):
     def folders(self) -> Folders: ...
 
     @property
+    def keys(self) -> AccessKeys: ...
+
+    @property
+    def audit(self) -> AuditTrail: ...
+
+    @property
     def engine(self) -> Engine:
         """The database beneath, for its operator."""
         ...
@@ -181,6 +188,10 @@ class Store(Protocol):
         ...
 
     async def counts(self) -> Counts: ...
+
+    async def queued_of(self, owner: str) -> int:
+        """How many queued jobs are this owner's."""
+        ...
 
     async def claim(
         self, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime
@@ -231,7 +242,7 @@ class Store(Protocol):
         ...
 
     async def events(self, after: int, filter: Filter, limit: int) -> Sequence[Event]:
-        """Stored events with a greater `seq`, in order; of `filter`, types and ids count."""
+        """Stored events with a greater `seq`, in order; of `filter`, types, ids and owner count."""
         ...
 
     async def event_bounds(self) -> tuple[int, int]:
@@ -245,7 +256,7 @@ class Store(Protocol):
     async def prune(self, what: Prune) -> Sequence[JobId]:
         """Forget ended jobs past their time with their steps, deliveries and old events; which jobs.
 
-        A job with a pending delivery or a live cache entry is kept. Expired keys and cache entries go too.
+        A job with a pending delivery or a live cache entry is kept. Expired keys, cache and audit entries go too.
         """
         ...
 

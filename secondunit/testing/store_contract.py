@@ -15,6 +15,7 @@ Times are passed in, from `secondunit.testing.jobs.NOW` on; a store that needs a
 
 import pytest
 
+from secondunit.testing.contract.access import AccessContract, OwnerContract
 from secondunit.testing.contract.add import AddContract
 from secondunit.testing.contract.change import ChangeContract
 from secondunit.testing.contract.claim import ClaimContract
@@ -44,6 +45,8 @@ class StoreContract(
     SuspectContract,
     EngineContract,
     RoundTripContract,
+    AccessContract,
+    OwnerContract,
 ):
     """Every promise of the ports in `secondunit.queue.store`, as a test each."""
 

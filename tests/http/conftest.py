@@ -18,6 +18,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from secondunit.daemon.access.keyring import Keyring, NewKey
 from secondunit.daemon.http.context import Analyses, Api, HttpSettings, Locations
 from secondunit.daemon.http.contract import responses
 from secondunit.daemon.http.contract.trailtag import items_of
@@ -166,13 +167,23 @@ class ApiHarness:
         self.lost: list[Lease] = []
         registry = Registry([*SPECS, *specs])
         self.queue = Queue(
-            self.store, registry, self.hub, self.clock, self.rng, stop=self.stopped.append, lose=self.lost.append
+            self.store,
+            registry,
+            self.hub,
+            self.clock,
+            self.rng,
+            stop=self.stopped.append,
+            lose=self.lost.append,
+            max_queued_of_one=settings.pop("max_queued_of_one", 100_000),
         )
         self.stopping = asyncio.Event()
         trusted = settings.pop("trusted", False)
+        self.keys = Keyring(self.store.keys, settings.pop("api_key", None), self.clock, self.rng)
         rule = AddressRule(settings.pop("allowed", ()))
         self.api = Api(
             queue=self.queue,
+            keys=self.keys,
+            audit=self.store.audit,
             rule=rule,
             clock=self.clock,
             metrics=self.metrics,
@@ -232,6 +243,11 @@ class ApiHarness:
         """Submit a job over HTTP; its id."""
         answer = await self.call("POST", "/api/jobs", {"type": type, "payload": payload or {}, **fields}, status=201)
         return str(answer["jobId"])
+
+    async def key(self, *scopes: Any, name: str = "key", **fields: Any) -> dict[str, str]:
+        """The headers of a new key."""
+        text, _ = await self.keys.issue(NewKey(name, list(scopes), **fields))
+        return {"Authorization": f"Bearer {text}"}
 
     async def start(self, job_id: str) -> Lease:
         """Claim jobs until this one runs."""

@@ -602,3 +602,36 @@ async def test_without_a_key_for_gemini_the_refusal_names_it(build: Any, tmp_pat
     for path in ("/analyze", "/analyze-from-url"):
         problem = await harness.answered(await harness.raw("POST", path, data=video()), path, 422)
         assert "GEMINI_API_KEY" in problem["detail"]
+
+
+async def test_a_tenant_shares_no_job_and_is_told_of_none_but_its_own(kitchen: Kitchen) -> None:
+    harness = kitchen.harness
+    one, two = await harness.key("submit", name="one"), await harness.key("submit", name="two")
+    asking = [kitchen.asking(headers=key) for key in (one, one, two)]
+    await kitchen.running(2)
+    for _ in range(2):
+        kitchen.endings.put_nowait(None)
+    first, same, other = [(await answer)["jobId"] for answer in asking]
+    assert first == same != other
+    late = kitchen.asking(headers=await harness.key("submit", name="three"))
+    await kitchen.running(3)
+    kitchen.endings.put_nowait(None)
+    assert (await late)["jobId"] not in {first, other}, "who made what is stored stays untold"
+
+
+async def test_an_upload_is_not_anothers_by_its_name(kitchen: Kitchen) -> None:
+    harness = kitchen.harness
+    one, two = await harness.key("submit", name="one"), await harness.key("submit", name="two")
+    asking = kitchen.asking(headers=one)
+    await kitchen.running()
+    [name] = kitchen.kept()
+    for path in (f"{kitchen.folder}/{name}", f"{kitchen.folder}/../{kitchen.folder.name}/nobodys"):
+        body = {"type": "analyze", "payload": {"videoPath": path}}
+        problem = await harness.call("POST", "/api/jobs", body, status=422, headers=two)
+        assert problem["errors"] == [
+            {"field": "payload", "message": "names an upload; send the file itself to POST /analyze"}
+        ]
+        in_batch = await harness.call("POST", "/api/jobs/batch", {"jobs": [body]}, status=422, headers=two)
+        assert in_batch["errors"] == problem["errors"]
+    kitchen.endings.put_nowait(None)
+    await asking

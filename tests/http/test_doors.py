@@ -5,13 +5,9 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from aiohttp.test_utils import make_mocked_request
 
 from secondunit.daemon.http.routes import ROUTES
-from secondunit.daemon.http.transport.admission import Admission
-from secondunit.daemon.http.transport.auth import Caller, OneKey
 from secondunit.daemon.http.transport.client_addresses import network_of
-from secondunit.daemon.http.transport.problems import ScopeTooSmall
 from secondunit.daemon.http.transport.rate_limit import MOST_CALLERS, RateLimit
 from secondunit.testing.clock import ManualClock
 
@@ -93,25 +89,6 @@ async def test_the_control_socket_asks_for_nothing(build: Any) -> None:
     for _ in range(3):
         await harness.call("GET", "/api/admin/stuck", headers={"Host": "anything", "X-Forwarded-For": "1.2.3.4"})
     assert "reasons" in await harness.call("GET", "/health")
-
-
-class ReadOnly:
-    """Keys that all may only read."""
-
-    exist = True
-
-    async def find(self, presented: str) -> Caller | None:
-        return Caller(presented, frozenset({"read"}))
-
-
-async def test_a_key_reaches_no_further_than_its_scopes(harness: Any) -> None:
-    admission = Admission(harness.api, ReadOnly())
-    by_scope = {route.scope: route for route in ROUTES if route.scope}
-    request = make_mocked_request("GET", "/", headers={"X-API-Key": "k"})
-    assert await admission.admit(request, by_scope["read"]) == Caller("k", frozenset({"read"}))
-    for scope in ("submit", "admin"):
-        with pytest.raises(ScopeTooSmall, match=scope):
-            await admission.admit(request, by_scope[scope])
 
 
 @pytest.mark.parametrize(
@@ -276,8 +253,3 @@ async def test_a_crowd_of_callers_takes_no_more_memory_than_its_share() -> None:
         limit.spend(f"address {number}")
     assert len(limit._full_at) <= MOST_CALLERS
     assert limit.spend(f"address {2 * MOST_CALLERS - 1}") is not None
-
-
-async def test_no_key_is_found_where_none_is_set() -> None:
-    assert await OneKey(None).find("") is None
-    assert not OneKey(None).exist

@@ -224,6 +224,7 @@ class Poller:
             target=Target(KIND, analysis.id),
             dedupe_key=self._key(analysis.id),
             source=KIND,
+            submitted_by=KIND,
             labels={"analysis_id": analysis.id, "video_url": analysis.video_url},
         )
         early: list[Event] = []

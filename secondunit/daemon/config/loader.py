@@ -10,7 +10,17 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from secondunit.daemon.config.oddities import oddities
-from secondunit.daemon.config.settings import PER_TYPE, RetryTable, Settings, Tables, is_loopback, marked, type_of
+from secondunit.daemon.config.settings import (
+    PER_TYPE,
+    RetryTable,
+    Settings,
+    Tables,
+    database_in,
+    database_of,
+    is_loopback,
+    marked,
+    type_of,
+)
 
 DEFAULT_FILE = Path("/etc/secondunit/config.toml")
 TABLES = marked(Tables)
@@ -62,8 +72,8 @@ class _Gathered:
         self.origins[name] = origin
 
 
-def load(environ: Mapping[str, str], *, default_file: Path = DEFAULT_FILE) -> Config:
-    """The settings as this environment gives them, or BadConfig."""
+def load(environ: Mapping[str, str], *, default_file: Path = DEFAULT_FILE, serves: bool = True) -> Config:
+    """The settings as this environment gives them, or BadConfig; not `serves`: for a command that opens no port."""
     given = _Gathered()
     given.add("data_dir", environ.get("STATE_DIRECTORY", "data").split(":")[0], "default")
     _from_file(environ, default_file, given)
@@ -75,7 +85,7 @@ def load(environ: Mapping[str, str], *, default_file: Path = DEFAULT_FILE) -> Co
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_context=False):
             given.faults.extend(_fault(detail, given.origins))
-    given.faults.extend(_exposed(given.values))
+    given.faults.extend(_exposed(given.values) if serves else ())
     if given.faults or settings is None:
         raise BadConfig(given.faults)
     return Config(_absolute(settings), tuple(oddities(environ, settings, given.origins)), given.origins)
@@ -148,13 +158,27 @@ def _from_environment(environ: Mapping[str, str], given: _Gathered) -> None:
             given.add(name, value, "environment")
 
 
+def exposed(host: str) -> str:
+    """What is wrong with an address that others reach, where no key is."""
+    return (
+        f"HOST: {host!r} can be reached from other machines, and there is no API key;"
+        " allowed: a loopback address such as 127.0.0.1, or any once API_KEY is set or `secondunit keys add` made a key"
+    )
+
+
 def _exposed(values: Mapping[str, Any]) -> Iterator[str]:
+    """That fault, as far as it can be told: where there is a database, it may hold a key, and the start looks there."""
     host = values.get("host", "127.0.0.1")
-    if isinstance(host, str) and not is_loopback(host) and not values.get("api_key"):
-        yield (
-            f"HOST: {host!r} can be reached from other machines, and there is no API key;"
-            " allowed: a loopback address such as 127.0.0.1, or any once API_KEY is set"
-        )
+    if isinstance(host, str) and not is_loopback(host) and not values.get("api_key") and not _database_is_there(values):
+        yield exposed(host)
+
+
+def _database_is_there(values: Mapping[str, Any]) -> bool:
+    try:
+        found = database_of(values["queue_url"]) if values.get("queue_url") else database_in(Path(values["data_dir"]))
+    except (TypeError, ValueError):
+        return False
+    return found.path.exists()
 
 
 def _secret_names() -> Iterator[str]:

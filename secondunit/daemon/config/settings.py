@@ -184,6 +184,7 @@ class Settings(BaseModel):
     drain_seconds: int = _count(300, 0, 86_400, "seconds")
     stuck_seconds: int = _count(20, 0, 3600, "seconds, 0 for never")
     max_queued_jobs: int = _count(1_000_000, 1, 10**9)
+    max_queued_per_key: int = _count(100_000, 1, 10**9)
 
     retention_hours: int = _count(24, 1, 87_600, "hours")
     retention_failed_hours: int = _count(720, 1, 87_600, "hours")
@@ -233,7 +234,7 @@ class Settings(BaseModel):
     @property
     def database(self) -> Database:
         """Where the queue's store lies and how it is synchronised."""
-        return database_of(self.queue_url) if self.queue_url else Database(self.data_dir / "queue.db")
+        return database_of(self.queue_url) if self.queue_url else database_in(self.data_dir)
 
     @property
     def control(self) -> Path:
@@ -282,6 +283,11 @@ def type_of(name: str) -> tuple[str, str]:
 def marked(kind: type[M]) -> Mapping[str, M]:
     """The settings with a mark of this kind."""
     return {name: mark for name, of in Settings.model_fields.items() for mark in of.metadata if isinstance(mark, kind)}
+
+
+def database_in(folder: Path) -> Database:
+    """The database of a DATA_DIR."""
+    return Database(folder / "queue.db")
 
 
 def database_of(url: str) -> Database:

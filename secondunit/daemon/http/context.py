@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from secondunit.daemon.access.keyring import Keyring
 from secondunit.daemon.files.artifacts import JobArtifacts
 from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.connection_limits import USUAL, ConnectionLimits
@@ -13,6 +14,7 @@ from secondunit.daemon.http.partial_data import PartialData
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.handlers.tools.network.addresses import AddressRule, Network
 from secondunit.handlers.tools.ports import Results
+from secondunit.queue.access import AuditTrail
 from secondunit.queue.clock import Clock
 from secondunit.queue.engine import Snapshot
 from secondunit.queue.instrumentation import Sink, unheard
@@ -39,7 +41,6 @@ class MetricsText(Protocol):
 class HttpSettings:
     """What an operator may set. `rate_limit` reads like `600/minute`, None is off; sizes are bytes, spans seconds."""
 
-    api_key: str | None = None
     allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "::1"})
     trusted_proxies: tuple[Network, ...] = ()
     rate_limit: str | None = "600/minute"
@@ -83,6 +84,8 @@ class Api:
     """
 
     queue: Queue
+    keys: Keyring
+    audit: AuditTrail
     rule: AddressRule
     clock: Clock
     metrics: MetricsText

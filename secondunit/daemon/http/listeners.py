@@ -28,7 +28,6 @@ LAST_RESPONSES = 5.0
 def http_settings(settings: Settings, descriptors: int) -> HttpSettings:
     """The settings that the HTTP room needs, as it takes them, in a process that may have so many descriptors."""
     return HttpSettings(
-        api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         allowed_hosts=HttpSettings().allowed_hosts | {settings.host, *settings.allowed_hosts},
         trusted_proxies=settings.trusted_proxies,
         rate_limit=None if settings.rate_limit == "off" else settings.rate_limit,

@@ -1,6 +1,6 @@
 """Routing table: every call, who may make it, and what the document says about it."""
 
-from secondunit.daemon.http.contract import operations_responses, requests, responses, trailtag_responses
+from secondunit.daemon.http.contract import access, operations_responses, requests, responses, trailtag_responses
 from secondunit.daemon.http.endpoints import (
     analyses,
     artifacts,
@@ -9,6 +9,7 @@ from secondunit.daemon.http.endpoints import (
     events,
     job_stream,
     jobs,
+    keys,
     operations,
     videos,
 )
@@ -35,40 +36,43 @@ SUBMITTING = (
 JOBS = (
     ApiRoute(
         "jobs.find", "GET", "/api/jobs", jobs.find, "read", responses.Jobs, problems=(422, 503),
-        query=requests.ListQuery,
+        query=requests.ListQuery, own=True,
     ),
-    ApiRoute("jobs.show", "GET", "/api/jobs/{id}", jobs.show, "read", trailtag_responses.ANY_JOB, problems=(404, 503)),
+    ApiRoute(
+        "jobs.show", "GET", "/api/jobs/{id}", jobs.show, "read", trailtag_responses.ANY_JOB, problems=(404, 503),
+        own=True,
+    ),
     ApiRoute(
         "jobs.cancel", "DELETE", "/api/jobs/{id}", jobs.cancel, "submit", trailtag_responses.ANY_MOVED,
-        problems=(404, 409, *STORE),
+        problems=(404, 409, *STORE), audited="cancel",
     ),
     ApiRoute(
         "jobs.retry", "POST", "/api/jobs/{id}/retry", jobs.retry, "submit", trailtag_responses.ANY_MOVED,
-        problems=(404, 409, 422, *STORE),
+        problems=(404, 409, 422, *STORE), audited="retry",
     ),
     ApiRoute(
         "jobs.retry_all", "POST", "/api/jobs/retry", jobs.retry_all, "submit", responses.Bulk, (200,), (*BODY, *STORE),
-        requests.BulkAsk,
+        requests.BulkAsk, audited="bulk retry",
     ),
     ApiRoute(
         "jobs.cancel_all", "POST", "/api/jobs/cancel", jobs.cancel_all, "submit", responses.Bulk, (200,),
-        (*BODY, *STORE), requests.BulkAsk,
+        (*BODY, *STORE), requests.BulkAsk, audited="bulk cancel",
     ),
     ApiRoute(
         "deliveries.of_job", "GET", "/api/jobs/{id}/deliveries", deliveries.of_job, "read", responses.Deliveries,
-        problems=(404, 503),
+        problems=(404, 503), own=True,
     ),
     ApiRoute(
         "artifacts.of_job", "GET", "/api/jobs/{id}/artifacts", artifacts.of_job, "read", responses.Artifacts,
-        problems=(404, 502, 503),
+        problems=(404, 502, 503), own=True,
     ),
     ApiRoute(
         "artifacts.serve", "GET", "/api/jobs/{id}/artifacts/{name}", artifacts.serve, "read", None,
-        (200, 206, 302, 304), (404, 412, 416, 502, 503), media="*/*",
+        (200, 206, 302, 304), (404, 412, 416, 502, 503), media="*/*", own=True,
     ),
     ApiRoute(
         "deliveries.retry", "POST", "/api/deliveries/{id}/retry", deliveries.retry, "admin", responses.Delivery,
-        problems=(404, *STORE),
+        problems=(404, *STORE), audited="delivery retry",
     ),
 )  # fmt: skip
 
@@ -94,33 +98,33 @@ VIDEOS = (
     ),
     ApiRoute(
         "videos.locations", "GET", VIDEO, videos.locations, "read", trailtag_responses.MapVisualization,
-        problems=(404, 422, 503), query=requests.StrategyQuery,
+        problems=(404, 422, 503), query=requests.StrategyQuery, own=True,
     ),
     ApiRoute(
         "videos.retry", "POST", f"{VIDEO}/retry", videos.retry, "submit", trailtag_responses.VideoMoved, (202,),
-        (404, 409, 422, *STORE), query=requests.StrategyQuery,
+        (404, 409, 422, *STORE), query=requests.StrategyQuery, audited="retry",
     ),
 )  # fmt: skip
 
 EVENTS = (
     ApiRoute(
         "events.follow", "GET", "/api/events", events.follow, "read", None, (200,), (422, 503),
-        query=requests.EventsQuery, headers=("Last-Event-ID",), media=SSE, stream=True,
+        query=requests.EventsQuery, headers=("Last-Event-ID",), media=SSE, stream=True, own=True,
     ),
     ApiRoute(
         "stream.follow", "GET", "/api/jobs/{id}/stream", job_stream.follow, "read", None, (200, 204), (404, 503),
-        media=SSE, stream=True, query=requests.StreamQuery, headers=("Last-Event-ID",),
+        media=SSE, stream=True, query=requests.StreamQuery, headers=("Last-Event-ID",), own=True,
     ),
 )  # fmt: skip
 
 OPERATING = (
     ApiRoute(
         "ops.pause", "POST", "/api/types/{type}/pause", operations.pause, "admin", responses.TypeState,
-        problems=(422, *STORE),
+        problems=(422, *STORE), audited="pause",
     ),
     ApiRoute(
         "ops.resume", "POST", "/api/types/{type}/resume", operations.resume, "admin", responses.TypeState,
-        problems=(422, *STORE),
+        problems=(422, *STORE), audited="resume",
     ),
     ApiRoute(
         "recover.stuck", "GET", "/api/admin/stuck", operations.stuck, "admin", operations_responses.Stuck,
@@ -128,7 +132,7 @@ OPERATING = (
     ),
     ApiRoute(
         "recover.recover", "POST", "/api/admin/recover", operations.recover, "admin", responses.Bulk, (200,),
-        (*BODY, *STORE), requests.RecoverAsk,
+        (*BODY, *STORE), requests.RecoverAsk, audited="recover",
     ),
     ApiRoute(
         "admin.check", "GET", "/api/admin/check", operations.check, "admin", operations_responses.Check,
@@ -136,7 +140,20 @@ OPERATING = (
     ),
     ApiRoute(
         "admin.backup", "POST", "/api/admin/backup", operations.backup, "admin", operations_responses.Backup, (200,),
-        (*BODY, 403, *STORE), requests.BackupAsk,
+        (*BODY, 403, *STORE), requests.BackupAsk, audited="backup",
+    ),
+    ApiRoute(
+        "keys.add", "POST", "/api/keys", keys.add, "admin", access.MadeKey, (201,), (*BODY, *STORE),
+        body=access.KeyAsk, audited="keys add",
+    ),
+    ApiRoute("keys.find", "GET", "/api/keys", keys.find, "admin", access.KnownKeys, problems=(503,)),
+    ApiRoute(
+        "keys.revoke", "DELETE", "/api/keys/{prefix}", keys.revoke, "admin", access.KnownKey, problems=(404, *STORE),
+        audited="keys revoke",
+    ),
+    ApiRoute(
+        "audit.find", "GET", "/api/audit", keys.audit, "admin", access.AuditTrail, problems=(422, 503),
+        query=access.AuditQuery,
     ),
     ApiRoute("ops.health", "GET", "/health", operations.health, None, responses.Health, (200, 503), limited=False),
     ApiRoute("ops.metrics", "GET", "/metrics", operations.metrics, "read", None, media=TEXT, limited=False),

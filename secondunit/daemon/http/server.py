@@ -9,12 +9,14 @@ import aiohttp_cors
 import structlog
 from aiohttp import web
 
+from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract.openapi import document
 from secondunit.daemon.http.endpoints.documentation import DOCUMENT
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.transport.admission import Admission
-from secondunit.daemon.http.transport.auth import CALLER, OneKey
+from secondunit.daemon.http.transport.audit import NOTES
+from secondunit.daemon.http.transport.auth import CALLER
 from secondunit.daemon.http.transport.bodies.large_bodies import LARGE_BODIES, TURN, LargeBodies
 from secondunit.daemon.http.transport.connections import FAULT, give_up_body
 from secondunit.daemon.http.transport.event_streams import STREAMS, Streams
@@ -25,6 +27,7 @@ from secondunit.daemon.http.transport.route import ApiRoute
 from secondunit.daemon.http.transport.short_way import HOT_CALLS, Endpoint
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
 from secondunit.daemon.process.garbage_collector import give_back
+from secondunit.queue.access import AuditEntry
 from secondunit.queue.errors import TypeBroken
 
 CORS_HEADERS = ("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer")
@@ -35,10 +38,11 @@ log = structlog.get_logger(__name__)
 
 def build_app(api: Api) -> web.Application:
     """The API as an application, to be served on a socket."""
-    boundary = Boundary(api, Admission(api, OneKey(api.settings.api_key)))
+    boundary = Boundary(api, Admission(api))
     app = web.Application(middlewares=[boundary.middleware], client_max_size=api.settings.max_batch)
     app[DOCUMENT] = partial(cache(document), ROUTES, api.version)
     app[STREAMS] = Streams(api.settings.events_heartbeat, api.settings.send_timeout, api.settings.connections, api.emit)
+    api.keys.listen(app[STREAMS].cut)
     # A path is one resource, whatever order the table has: aiohttp-cors answers preflights by resource.
     resources = {path: app.router.add_resource(_deep(path)) for path in dict.fromkeys(route.path for route in ROUTES)}
     for route in ROUTES:
@@ -85,6 +89,8 @@ class Boundary:
             if caller is not None:
                 request[CALLER] = caller
             response = await handler(request)
+            if NOTES in request:
+                await self._store_notes(request, route, request[CALLER])
         except Exception as error:  # a caller gets an answer whatever broke, and the log the cause
             known = problem_of(error)
             if known is None or isinstance(error, TypeBroken):
@@ -100,6 +106,14 @@ class Boundary:
             seconds = self._api.clock.monotonic() - started
             self._api.emit(RequestAnswered(request.method, route.path, response.status, seconds))
         return response
+
+    async def _store_notes(self, request: web.Request, route: ApiRoute | None, caller: Caller) -> None:
+        """Keep what the call changed, before anybody is told that it did."""
+        now, address = self._api.clock.now(), self._admission.address_of(request)
+        usual = route.audited if route else None
+        for note in request[NOTES]:
+            action = note.action or usual or request.path
+            await self._api.audit.add(AuditEntry(now, caller.name, address, action, note.target, note.detail))
 
 
 def _is_early(request: web.Request, response: web.StreamResponse) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import ClientSession
 
+from secondunit.daemon.access.keyring import Keyring
 from secondunit.daemon.automation.backend_results import BackendResults
 from secondunit.daemon.automation.partial_retry import PartialRetrier
 from secondunit.daemon.automation.poller import Poller
@@ -55,6 +56,7 @@ class World:
     clock: SystemClock
     boot: str
     store: Store
+    keys: Keyring
     tools: Tools
     work: WorkFolders
     session: ClientSession

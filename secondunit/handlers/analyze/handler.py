@@ -137,8 +137,8 @@ class Analysis:
                 await stack.enter_async_context(self.required.results.alone(key))
             stored = await self.required.results.get(key)
             if stored is not None:
-                result, maker = stored
-                await self.ctx.progress(1, f"taken from {maker}, which analysed the same video")
+                result, _ = stored
+                await self.ctx.progress(1, "taken from another job, which analysed the same video")
                 return as_cached(result)
             result = await self._made(how, source)
             await self.required.results.put(key, result, self.ctx.job_id)

@@ -138,7 +138,7 @@ class Search:
                 await stack.enter_async_context(self.required.results.alone(key))
             stored, maker = await self.required.results.get(key) or (None, "")
             if stored is not None and (maker != self.ctx.job_id or not stored["failed"]):
-                return await self._taken(stored, maker)
+                return await self._taken(stored)
             result = await self._made(video, how, stored)
             await self.required.results.put(key, result, self.ctx.job_id)
             await self.required.results.put(latest_key(video), latest(how), self.ctx.job_id)
@@ -149,9 +149,9 @@ class Search:
         """The model that is asked."""
         return self.payload.params.model or self.required.gemini.model
 
-    async def _taken(self, stored: Json, maker: str) -> Json | Partial:
+    async def _taken(self, stored: Json) -> Json | Partial:
         await self.ctx.stats(tokens_in=0, tokens_out=0, locations_found=len(stored["routes"]))
-        await self.ctx.progress(1, f"taken from {maker}, which looked at the same video")
+        await self.ctx.progress(1, "taken from another job, which looked at the same video")
         return made.outcome(stored)
 
     async def _made(self, video: str, how: str, stored: Json | None) -> Json:

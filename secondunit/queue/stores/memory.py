@@ -6,14 +6,26 @@ No method suspends, so each is atomic for everyone on the loop; what can be refu
 from collections import ChainMap, Counter
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 from secondunit.queue import state
+from secondunit.queue.access import AccessKeys, AuditTrail
 from secondunit.queue.engine import Engine
 from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
 from secondunit.queue.folders import Folders
 from secondunit.queue.model import HIGHEST_PRIORITY, Change, Counts, Event, Filter, Job, JobId, Lease, Page, Status
 from secondunit.queue.store import Cache, Decide, Listener, Outbox, Prune, Steps
-from secondunit.queue.stores.memory_ports import MemoryCache, MemoryEngine, MemoryFolders, MemoryOutbox, MemorySteps
+from secondunit.queue.stores.memory_ports import (
+    MemoryAccessKeys,
+    MemoryAuditTrail,
+    MemoryCache,
+    MemoryEngine,
+    MemoryFolders,
+    MemoryOutbox,
+    MemorySteps,
+    matches,
+    tells,
+)
 from secondunit.queue.value import Value, replace
 
 KEY_LIFE = timedelta(hours=24)
@@ -40,6 +52,8 @@ class MemoryStore:
     outbox: Outbox
     cache: Cache
     folders: Folders
+    keys: AccessKeys
+    audit: AuditTrail
     engine: Engine
 
     def __init__(self, generation: str = "memory") -> None:
@@ -59,6 +73,8 @@ class MemoryStore:
         self.outbox = self._outbox = MemoryOutbox()
         self.cache = self._cache = MemoryCache()
         self.folders = MemoryFolders()
+        self.keys = MemoryAccessKeys()
+        self.audit = self._audit = MemoryAuditTrail()
         self.engine = MemoryEngine()
 
     @property
@@ -104,10 +120,13 @@ class MemoryStore:
         return self._jobs[self._twins[dedupe_key]] if dedupe_key in self._twins else None
 
     async def find(self, filter: Filter, cursor: int | None, limit: int) -> Page:
-        matching = [job for job in reversed(self._jobs.values()) if _matches(filter, job)]
+        matching = [job for job in reversed(self._jobs.values()) if matches(filter, job)]
         rest = [job for job in matching if cursor is None or job.seq < cursor]
         shown = rest[:limit]
         return Page(shown, len(matching), shown[-1].seq if shown and len(rest) > limit else None)
+
+    async def queued_of(self, owner: str) -> int:
+        return sum(job.owner == owner for job in self._in(Status.QUEUED))
 
     async def counts(self) -> Counts:
         by_status = {status: Counter(job.type for job in self._in(status)) for status in Status}
@@ -186,9 +205,8 @@ class MemoryStore:
         return len(due)
 
     async def events(self, after: int, filter: Filter, limit: int) -> Sequence[Event]:
-        types, ids = filter.types, filter.ids
-        fitting = (e for e in self._events if (not types or e.job_type in types) and (not ids or e.job_id in ids))
-        return [event for event in fitting if event.seq > after][:limit]
+        fitting = (event for event in self._events if event.seq > after and tells(filter, event))
+        return list(islice(fitting, limit))
 
     async def event_bounds(self) -> tuple[int, int]:
         return self._pruned_seq + 1, self._last_seq
@@ -215,6 +233,7 @@ class MemoryStore:
         self._events = [event for event in self._events if event.job_id in self._jobs]
         self._steps.drop(gone)
         self._outbox.drop(gone)
+        self._audit.forget(what.now, what.limit)
         return gone
 
     async def close(self) -> None:
@@ -272,14 +291,6 @@ def _with_key(keys: Mapping[str, _Key], job: Job) -> JobId | None:
 
 def _holds(lease: Lease, job: Job) -> bool:
     return job.lease is not None and (job.lease.epoch, job.lease.boot) == (lease.epoch, lease.boot)
-
-
-def _matches(filter: Filter, job: Job) -> bool:
-    return (
-        (not filter.statuses or job.status in filter.statuses)
-        and (not filter.types or job.type in filter.types)
-        and (not filter.ids or job.id in filter.ids)
-    )
 
 
 def _horizon(what: Prune, job: Job) -> datetime:

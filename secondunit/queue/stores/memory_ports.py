@@ -1,4 +1,4 @@
-"""In-memory steps, outbox, cache, folders and engine of the reference store."""
+"""In-memory ports of the reference store, all but its own, and what a filter means."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from secondunit.queue.access import AUDIT_KEPT, AccessKey, AuditEntry
 from secondunit.queue.clock import Clock
 from secondunit.queue.durable_files import Marks
 from secondunit.queue.engine import Snapshot
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.folders import PublishedFolder, Replaced
-from secondunit.queue.model import Change, Job, JobId, Lease, Notice
+from secondunit.queue.model import Change, Event, Filter, Job, JobId, Lease, Notice
 from secondunit.queue.store import CacheEntry, Decide, Delivery, Step
 from secondunit.queue.value import replace
 
@@ -182,3 +183,68 @@ class MemoryEngine:
 
     async def snapshot(self, target: Path, secrets: Mapping[str, Collection[str]]) -> Snapshot:  # noqa: ARG002  as above
         raise StoreBroken(f"{target}: a store in memory can't be copied")
+
+
+class MemoryAccessKeys:
+    """Access keys by their prefixes."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, AccessKey] = {}
+
+    async def add(self, key: AccessKey) -> bool:
+        return self._rows.setdefault(key.prefix, key) is key
+
+    async def all(self) -> Sequence[AccessKey]:
+        return sorted(self._rows.values(), key=lambda key: (key.created_at, key.prefix))
+
+    async def revoke(self, prefix: str, at: datetime) -> AccessKey | None:
+        if prefix not in self._rows:
+            return None
+        key = self._rows[prefix]
+        self._rows[prefix] = key if key.revoked_at else replace(key, revoked_at=at)
+        return self._rows[prefix]
+
+    async def used(self, times: Mapping[str, datetime]) -> None:
+        for prefix in times.keys() & self._rows.keys():
+            key, at = self._rows[prefix], times[prefix]
+            if key.last_used_at is None or key.last_used_at < at:
+                self._rows[prefix] = replace(key, last_used_at=at)
+
+
+class MemoryAuditTrail:
+    """Entries in their order."""
+
+    def __init__(self) -> None:
+        self._rows: list[AuditEntry] = []
+        self._last = 0
+
+    async def add(self, entry: AuditEntry) -> None:
+        self._last += 1
+        self._rows.append(replace(entry, seq=self._last))
+
+    async def find(self, cursor: int | None, limit: int) -> Sequence[AuditEntry]:
+        return [entry for entry in reversed(self._rows) if cursor is None or entry.seq < cursor][:limit]
+
+    def forget(self, now: datetime, limit: int) -> None:
+        """Forget so many of the entries that are too old."""
+        old = [entry for entry in self._rows if entry.at < now - AUDIT_KEPT][:limit]
+        self._rows = [entry for entry in self._rows if entry not in old]
+
+
+def matches(filter: Filter, job: Job) -> bool:
+    """Whether the job is meant."""
+    return (
+        (not filter.statuses or job.status in filter.statuses)
+        and (not filter.types or job.type in filter.types)
+        and (not filter.ids or job.id in filter.ids)
+        and filter.owner in (None, job.owner)
+    )
+
+
+def tells(filter: Filter, event: Event) -> bool:
+    """Whether the event is of a job that is meant."""
+    return (
+        (not filter.types or event.job_type in filter.types)
+        and (not filter.ids or event.job_id in filter.ids)
+        and filter.owner in (None, event.owner)
+    )

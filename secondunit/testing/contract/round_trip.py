@@ -43,7 +43,8 @@ class RoundTripContract:
         await start(store, "a", type=RUNNING.type, priority=RUNNING.priority, retry=RETRY)
         before = await store.get("a")
         fixed = ("payload", "source", "labels", "created_at", "retry", "timeout", "target", "idempotency", "dedupe_key")
-        after = replace(RUNNING, **{name: getattr(before, name) for name in fixed})
+        owned = ("submitted_by", "owner")
+        after = replace(RUNNING, **{name: getattr(before, name) for name in (*fixed, *owned)})
         await store.change("a", lambda _: Change(after))
         assert await store.get("a") == after
 

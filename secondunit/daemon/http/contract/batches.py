@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.http.contract.requests import LARGEST_BATCH, Ask, SubmitAsk, submission, taken
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.queue.errors import BadPayload, FieldError
@@ -40,11 +41,11 @@ async def asked(content: Mapping[str, Any]) -> Sequence[SubmitAsk]:
 
 
 async def submissions(
-    asks: Sequence[SubmitAsk], registry: Registry, rule: AddressRule, keys: Sequence[Idempotency | None]
+    asks: Sequence[SubmitAsk], registry: Registry, rule: AddressRule, keys: Sequence[Idempotency | None], by: Caller
 ) -> Sequence[Submission]:
     """What the queue is asked for."""
     return [
-        submission(ask, registry, rule, key, f"jobs.{index}.")
+        submission(ask, registry, rule, key, by, f"jobs.{index}.")
         async for index, (ask, key) in in_turns(enumerate(zip(asks, keys, strict=True)))
     ]
 

@@ -14,8 +14,12 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-def idempotency_keys(key: str | None, content: Any, count: int | None = None) -> Sequence[Idempotency | None]:
+def idempotency_keys(
+    key: str | None, content: Any, count: int | None = None, *, owner: str | None = None
+) -> Sequence[Idempotency | None]:
     """The client's key with the digest of its request: for one job, or for each of a batch's `count` jobs.
+
+    Each `owner`'s keys are its own: what another used says nothing to it.
 
     What means the same is one request: keys in another order, `1` and `1.0`, absent and null, one instant in two zones.
     """
@@ -26,8 +30,9 @@ def idempotency_keys(key: str | None, content: Any, count: int | None = None) ->
     meaning = _meaning(_dated(content))
     # A batch's megabytes are written piece by piece: a call for all of it would hold up every other thread.
     digest = _digest([_CANONICAL.encode(meaning)] if count is None else _CANONICAL.iterencode(meaning))
-    # A blank can't stand in a client's own key, so no single job's key is mistaken for a batch's.
-    return [Idempotency(key if count is None else f"{key} {index}", digest) for index in range(count or 1)]
+    # Neither a tab nor a blank can stand in a client's own key, so no key is mistaken for an owner's, or for a batch's.
+    own = key if owner is None else f"{owner}\t{key}"
+    return [Idempotency(own if count is None else f"{own} {index}", digest) for index in range(count or 1)]
 
 
 def _digest(texts: Iterable[str]) -> bytes:

@@ -115,7 +115,7 @@ def _security(route: ApiRoute) -> list[dict[str, list[str]]]:
         return []
     ways = ["bearer", "header", *(["token"] if route.stream else [])]
     # The empty one: a daemon without any key is open to its own machine.
-    required: list[dict[str, list[str]]] = [{way: [route.scope]} for way in ways]
+    required: list[dict[str, list[str]]] = [{way: [scope]} for scope in route.scopes for way in ways]
     return [*required, {}]
 
 

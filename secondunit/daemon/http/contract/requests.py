@@ -8,6 +8,7 @@ from multidict import MultiMapping
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
+from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.http.contract.responses import StatusName
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
 from secondunit.queue.errors import BadPayload, FieldError
@@ -15,6 +16,7 @@ from secondunit.queue.field_faults import faults_of
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Filter, Idempotency, Status, Submission, Target
 from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.service import Bulk
 
 M = TypeVar("M", bound=BaseModel)
 LARGEST_BATCH = 1000
@@ -225,23 +227,30 @@ def query(model: type[M], asked: MultiMapping[str]) -> M:
     return taken(model, content)
 
 
-def filter_of(ask: FilterAsk | ListQuery) -> Filter:
-    """The queue's filter."""
+def filter_of(ask: FilterAsk | ListQuery, by: Caller) -> Filter:
+    """The queue's filter, of jobs that the caller may know of."""
     ids = ask.ids if isinstance(ask, FilterAsk) else ()
-    return Filter(statuses=[Status(word) for word in ask.status], types=ask.type, ids=ids)
+    return Filter([Status(word) for word in ask.status], ask.type, ids, by.tenant)
 
 
-def bulk_filter(ask: BulkAsk) -> Filter:
+def bulk_filter(ask: BulkAsk, by: Caller) -> Filter:
     """The filter of a move for many, which may not mean all jobs by saying nothing."""
     if not (ask.filter.status or ask.filter.type or ask.filter.ids):
         raise BadPayload(FieldError("filter", "an empty filter would mean every job; name a status, a type or ids"))
-    return filter_of(ask.filter)
+    return filter_of(ask.filter, by)
+
+
+def told(ask: BulkAsk, moved: Bulk) -> str:
+    """A move for many in a line, for the audit trail."""
+    meant = ask.filter.model_dump(exclude_defaults=True)
+    named = [f"{name}={','.join(words[:5])}{',...' if len(words) > 5 else ''}" for name, words in meant.items()]
+    return f"{' '.join(named)}: {len(moved.done)} done, {len(moved.refused)} refused"
 
 
 def submission(
-    ask: SubmitAsk, registry: Registry, rule: AddressRule, idempotency: Idempotency | None, at: str = ""
+    ask: SubmitAsk, registry: Registry, rule: AddressRule, idempotency: Idempotency | None, by: Caller, at: str = ""
 ) -> Submission:
-    """What the queue is asked for; `at` is the path of `ask` within its body."""
+    """What the queue is asked for, and by whom; `at` is the path of `ask` within its body."""
     if ask.callback is not None:
         check_url(f"{at}callback", ask.callback, rule)
     return Submission(
@@ -253,6 +262,8 @@ def submission(
         timeout=None if ask.timeout_seconds is None else timedelta(seconds=ask.timeout_seconds),
         run_at=ask.run_at,
         idempotency=idempotency,
+        submitted_by=by.name,
+        owner=by.prefix,
     )
 
 

@@ -92,7 +92,8 @@ class Summary(Answer):
     whole life: waits between them do not count, runs before a retry by hand do. Durations are measured by a clock that
     is never set; where the daemon did not live to see a run's end, by the wall's, and never below 0.
 
-    `source` is who had it done ("api", "backend"), `source_id` what it is called there.
+    `source` is who had it done ("api", "backend"), `source_id` what it is called there. `submitted_by` is the name of
+    the key that it came with, null without keys, or `backend`.
     """
 
     job_id: JobId
@@ -115,6 +116,7 @@ class Summary(Answer):
     run_at: Time | None
     source: str
     source_id: str | None
+    submitted_by: str | None
 
 
 class Job(Summary):

@@ -70,6 +70,7 @@ def summary(job: Job) -> responses.Summary:
         run_at=instant(job.run_at),
         source=job.source,
         source_id=job.labels.get("analysis_id"),  # the poller's label
+        submitted_by=job.submitted_by,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
+from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.files.uploads import Upload, UploadTooLarge
 from secondunit.daemon.http.context import Analyses, Api
 from secondunit.daemon.http.contract import serialize
@@ -21,6 +22,7 @@ from secondunit.daemon.http.contract.video_requests import (
     upload_payload,
     uploaded,
 )
+from secondunit.daemon.http.transport.auth import caller_of, is_seen
 from secondunit.daemon.http.transport.bodies.forms import (
     CHUNK,
     MULTIPART,
@@ -39,6 +41,7 @@ from secondunit.queue.errors import BadPayload, Draining, FieldError, TypeUnavai
 from secondunit.queue.model import HIGHEST_PRIORITY, Job, Status, Submission
 from secondunit.queue.validation import validated
 
+TYPE = "analyze"
 ENDED_WITHOUT_RECIPE: Mapping[str, ProblemType] = {
     "deterministic": ProblemType(422, "analysis-failed", "The video can't be analysed"),
     "transient": ProblemType(502, "analysis-unavailable", "The analysis failed, and so did trying it again"),
@@ -58,32 +61,41 @@ class CachedAnalysis:
 
 async def upload(api: Api, request: web.Request) -> web.Response:
     """Take a video as the file field `video` and answer with its recipe."""
-    desk = _desk(api)
+    desk, caller = _desk(api, request), caller_of(request)
     _check_upload(api, request, desk)
     async with _received(request, desk) as wanted:
-        found = await _known_or_submitted(api, desk, wanted)
+        found = await _known_or_submitted(api, desk, wanted, caller)
     return await _answer(api, request, desk, found)
 
 
 async def from_url(api: Api, request: web.Request) -> web.Response:
     """Take a video's address as `video_url` and answer with its recipe."""
-    desk = _desk(api)
+    desk = _desk(api, request)
     wanted = addressed(await _url_fields(api, request))
-    found = await _known_or_submitted(api, desk, wanted)
+    found = await _known_or_submitted(api, desk, wanted, caller_of(request))
     return await _answer(api, request, desk, found)
 
 
-async def _known_or_submitted(api: Api, desk: Analyses, wanted: AnalysisRequest) -> CachedAnalysis | Job:
-    """The stored result, or the job that makes it: a new one, or the one that lives for others who asked here."""
+async def _known_or_submitted(
+    api: Api, desk: Analyses, wanted: AnalysisRequest, caller: Caller
+) -> CachedAnalysis | Job:
+    """The stored result, or the job that makes it: a new one, or the one that lives for others who asked here.
+
+    A tenant is told of no job but its own: where another's made the result, one of its own takes it from there.
+    """
     try:
-        validated(api.queue.registry["analyze"], wanted.payload)
+        validated(api.queue.registry[TYPE], wanted.payload)
     except BadPayload as error:
         raise BadPayload(*(wanted.fault(fault) for fault in error.errors)) from None
     key = cache_key(wanted.identity, strategy(desk.model, None, wanted.language))
     if stored := await desk.results.get(key):
         result, maker = stored
-        return CachedAnalysis(maker, result)
-    asked = Submission("analyze", wanted.payload, HIGHEST_PRIORITY, dedupe_key=f"asked {key}", source="analyze")
+        if await is_seen(api, caller, maker):
+            return CachedAnalysis(maker, result)
+    asked = Submission(
+        TYPE, wanted.payload, HIGHEST_PRIORITY, dedupe_key=caller.own(f"asked {key}"), source=TYPE,
+        submitted_by=caller.name, owner=caller.prefix,
+    )  # fmt: skip
     job, _ = await api.queue.submit(asked)
     return job
 
@@ -133,7 +145,7 @@ def _check_upload(api: Api, request: web.Request, desk: Analyses) -> None:
     """Refuse, before the body is read, what could not be taken after it."""
     if (kind := kind_of(request)) != MULTIPART:
         raise WrongForm(f"the Content-Type is {kind}; send {MULTIPART} with a file field video")
-    validated(api.queue.registry["analyze"], upload_payload(desk.uploads.folder / VIDEO))
+    validated(api.queue.registry[TYPE], upload_payload(desk.uploads.folder / VIDEO))
     if request.content_length is not None and request.content_length > desk.uploads.limit + CHUNK:
         raise TooLarge(f"videos of up to {desk.uploads.limit >> 20} MiB are taken (MAX_UPLOAD_MB)")
 
@@ -172,12 +184,13 @@ async def _url_fields(api: Api, request: web.Request) -> Mapping[str, Any]:
     return await read_object(request, api.settings.max_body)
 
 
-def _desk(api: Api) -> Analyses:
+def _desk(api: Api, request: web.Request) -> Analyses:
     """What analyses are taken with; else the refusal, before anything is read."""
+    caller_of(request).check_types([TYPE])
     if api.queue.draining:
         raise Draining("the daemon is shutting down; ask again once it is back")
-    api.queue.registry["analyze"]
+    api.queue.registry[TYPE]
     if api.analyses is None:
-        raise TypeUnavailable("analyze", "set GEMINI_API_KEY to a key for the Gemini API")
+        raise TypeUnavailable(TYPE, "set GEMINI_API_KEY to a key for the Gemini API")
     api.analyses.admit()
     return api.analyses

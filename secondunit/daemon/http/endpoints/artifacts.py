@@ -6,6 +6,7 @@ from aiohttp.abc import AbstractStreamWriter
 from secondunit.daemon.files.artifacts import JobArtifacts, NoSuchArtifact
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import serialize
+from secondunit.daemon.http.transport.auth import job_of
 from secondunit.daemon.http.transport.replies import NO_FRAMES, reply
 from secondunit.handlers.tools.storage.content_types import OTHER, content_type_of
 
@@ -34,14 +35,14 @@ async def of_job(api: Api, request: web.Request) -> web.Response:
 
     Each is served under its name; the segments of a stream under the names that its playlists use.
     """
-    job = await api.queue.get(request.match_info["id"])
+    job = await job_of(api, request)
     found = await api.artifacts.of(job) if api.artifacts else ()
     return reply(serialize.artifacts(found))
 
 
 async def serve(api: Api, request: web.Request) -> web.StreamResponse:
     """One of them, whole or by ranges; what lies in a bucket is found by a URL that is good for an hour."""
-    job, name = await api.queue.get(request.match_info["id"]), request.match_info["name"]
+    job, name = await job_of(api, request), request.match_info["name"]
     link = await _shelf(api).link(job, name)
     if link is not None:
         return web.Response(status=302, headers={"Location": link, "Cache-Control": "no-store"})

@@ -4,13 +4,15 @@ from aiohttp import web
 
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import serialize
+from secondunit.daemon.http.transport.audit import note
+from secondunit.daemon.http.transport.auth import job_of
 from secondunit.daemon.http.transport.problems import NoSuchDelivery
 from secondunit.daemon.http.transport.replies import reply
 
 
 async def of_job(api: Api, request: web.Request) -> web.Response:
     """The deliveries of a job, oldest first."""
-    job = await api.queue.get(request.match_info["id"])
+    job = await job_of(api, request)
     return reply(serialize.deliveries(await api.queue.deliveries_of(job.id)))
 
 
@@ -21,4 +23,5 @@ async def retry(api: Api, request: web.Request) -> web.Response:
         row = await api.retry_delivery(id)
     except KeyError:
         raise NoSuchDelivery(f"no delivery has the id {id}") from None
+    note(request, row.notice.job_id, f"{row.notice.target.kind} {id}")
     return reply(serialize.delivery(row))

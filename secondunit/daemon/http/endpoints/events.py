@@ -7,6 +7,7 @@ from aiohttp import web
 
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import requests, serialize
+from secondunit.daemon.http.transport.auth import caller_of
 from secondunit.daemon.http.transport.event_streams import STREAMS, Channel, Messages, block
 from secondunit.daemon.http.transport.replies import encoded
 from secondunit.queue.model import Event, Filter, Job, Status
@@ -17,13 +18,13 @@ UNKNOWN = -1
 
 
 async def follow(api: Api, request: web.Request) -> web.StreamResponse:
-    """Server-sent events of every job, or of those that `jobId` and `type` name.
+    """Server-sent events of every job that the key may know of, or of those that `jobId` and `type` name.
 
     Messages are unnamed; lifecycle messages carry an id. A reader that comes back with the last one (`Last-Event-ID`
     or `lastEventId`) gets those it missed; if they are no longer kept, `{"type": "reset", "jobs": [...]}` first.
     """
     ask = requests.query(requests.EventsQuery, request.query)
-    filter = Filter(ids=ask.job_id, types=ask.type)
+    filter = Filter(ids=ask.job_id, types=ask.type, owner=caller_of(request).tenant)
     last_seen = request.headers.get("Last-Event-ID") or ask.last_event_id
     after = None if not last_seen else _position(last_seen, api.queue.generation)
 
@@ -64,6 +65,6 @@ async def _snapshot(api: Api, filter: Filter) -> Sequence[Job]:
     """Live jobs and the most recent ones, newest first."""
     jobs: dict[str, Job] = {}
     for statuses in ([Status.RUNNING], [Status.QUEUED], []):
-        page = await api.queue.find(Filter(statuses, filter.types, filter.ids), None, SNAPSHOT)
+        page = await api.queue.find(Filter(statuses, filter.types, filter.ids, filter.owner), None, SNAPSHOT)
         jobs |= {job.id: job for job in page.jobs}
     return sorted(jobs.values(), key=lambda job: job.seq, reverse=True)

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import requests, trailtag
+from secondunit.daemon.http.transport.auth import job_of
 from secondunit.daemon.http.transport.event_streams import STREAMS, Channel, block
 from secondunit.daemon.http.transport.replies import encoded
 from secondunit.queue.model import Event, Filter, Job, Status
@@ -53,7 +54,7 @@ async def follow(api: Api, request: web.Request) -> web.StreamResponse:
     again, and after the end gets 204, so that it stops.
     """
     ask = requests.query(requests.StreamQuery, request.query)
-    job = await api.queue.get(request.match_info["id"])
+    job = await job_of(api, request)
     position = StreamPosition.read(request.headers.get("Last-Event-ID") or ask.last_event_id or "")
     if position.end and position.end == _end(job):
         return web.Response(status=204)

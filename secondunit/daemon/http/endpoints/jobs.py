@@ -1,15 +1,20 @@
 """Job endpoints: submit, look, list, cancel, retry."""
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 
 from aiohttp import web
 
+from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import batches, requests, serialize, trailtag
 from secondunit.daemon.http.contract.idempotency import idempotency_keys
+from secondunit.daemon.http.transport.audit import note
+from secondunit.daemon.http.transport.auth import caller_of, job_of
 from secondunit.daemon.http.transport.bodies.json_batches import read_batch
 from secondunit.daemon.http.transport.bodies.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import fields_of
@@ -17,17 +22,23 @@ from secondunit.daemon.http.transport.replies import encoded_plain, reply, reply
 from secondunit.daemon.http.transport.short_way import written
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable, UnknownType
 from secondunit.queue.field_faults import MOST_FAULTS
-from secondunit.queue.model import Submission
+from secondunit.queue.model import Counts, Filter, Job, Status, Submission
+from secondunit.queue.service import Bulk
 from secondunit.queue.turns import in_turns
 from secondunit.queue.validation import validated
+
+ALL = "all types"
 
 
 async def submit(api: Api, request: web.Request) -> web.StreamResponse:
     """Take one job: 201 once it is on disk, 200 if its idempotency key stands for it already."""
     body = await read_object(request, api.settings.max_body)
-    ask = requests.taken(requests.SubmitAsk, body)
-    [idempotency] = idempotency_keys(request.headers.get("Idempotency-Key"), body)
-    job, created = await api.queue.submit(requests.submission(ask, api.queue.registry, api.rule, idempotency))
+    ask, caller = requests.taken(requests.SubmitAsk, body), caller_of(request)
+    [idempotency] = idempotency_keys(request.headers.get("Idempotency-Key"), body, owner=caller.prefix)
+    asked = requests.submission(ask, api.queue.registry, api.rule, idempotency, caller)
+    _check_own(api, caller, [asked])
+    job, created = await api.queue.submit(asked)
+    _note_submits(api, request, [(job, created)])
     content = encoded_plain(serialize.accepted(job, await api.queue.paused()))
     return written(request, 201 if created else 200, content, f"/api/jobs/{job.id}")
 
@@ -36,14 +47,16 @@ async def submit_batch(api: Api, request: web.Request) -> web.Response:
     """Take many jobs, all or none."""
     settings, key = api.settings, request.headers.get("Idempotency-Key")
     body = await read_batch(request, settings.max_batch, settings.max_body, requests.LARGEST_BATCH)
-    asks = await batches.asked(body)
-    keyed = partial(idempotency_keys, key, body, len(asks))
+    asks, caller = await batches.asked(body), caller_of(request)
+    keyed = partial(idempotency_keys, key, body, len(asks), owner=caller.prefix)
     keys = keyed() if key is None else await asyncio.to_thread(keyed)
-    submissions = await batches.submissions(asks, api.queue.registry, api.rule, keys)
+    submissions = await batches.submissions(asks, api.queue.registry, api.rule, keys, caller)
+    _check_own(api, caller, submissions)
     try:
         stored = await api.queue.submit_all(submissions)
     except (BadPayload, UnknownType, TypeUnavailable):
         raise BadPayload(*await _faults(api, submissions)) from None
+    _note_submits(api, request, stored)
     created = any(new for _, new in stored)
     answer = serialize.batch((job for job, _ in stored), await api.queue.paused())
     return reply_encoded(encoded_plain(answer), 201 if created else 200)
@@ -51,42 +64,78 @@ async def submit_batch(api: Api, request: web.Request) -> web.Response:
 
 async def show(api: Api, request: web.Request) -> web.Response:
     """Everything about one job."""
-    job = await api.queue.get(request.match_info["id"])
+    job = await job_of(api, request)
     return reply(_words(api).detail(job, api.queue.registry, await api.queue.paused()))
 
 
 async def find(api: Api, request: web.Request) -> web.Response:
     """Jobs newest first."""
-    ask = requests.query(requests.ListQuery, request.query)
-    page = await api.queue.find(requests.filter_of(ask), ask.cursor, ask.limit)
-    counts, paused = await api.queue.counts(), await api.queue.paused()
+    ask, caller = requests.query(requests.ListQuery, request.query), caller_of(request)
+    page = await api.queue.find(requests.filter_of(ask, caller), ask.cursor, ask.limit)
+    counts, paused = await _counts(api, caller), await api.queue.paused()
     return reply(serialize.page(page, counts, api.queue.registry, paused))
 
 
 async def cancel(api: Api, request: web.Request) -> web.Response:
     """Cancel a job; for a running one, answer once its processes are gone."""
-    return reply(_words(api).moved(await api.queue.cancel(request.match_info["id"])))
+    job = await api.queue.cancel((await job_of(api, request)).id)
+    note(request, job.id, job.type)
+    return reply(_words(api).moved(job))
 
 
 async def retry(api: Api, request: web.Request) -> web.Response:
     """Queue an ended job again."""
-    return reply(_words(api).moved(await api.queue.retry(request.match_info["id"])))
+    job = await api.queue.retry((await job_of(api, request)).id)
+    note(request, job.id, job.type)
+    return reply(_words(api).moved(job))
 
 
 async def cancel_all(api: Api, request: web.Request) -> web.Response:
     """Cancel all jobs that match."""
-    body = await read_object(request, api.settings.max_body)
-    return reply(
-        serialize.bulk(await api.queue.cancel_all(requests.bulk_filter(requests.taken(requests.BulkAsk, body))))
-    )
+    return await _bulk(api, request, api.queue.cancel_all)
 
 
 async def retry_all(api: Api, request: web.Request) -> web.Response:
     """Retry all jobs that match."""
-    body = await read_object(request, api.settings.max_body)
-    return reply(
-        serialize.bulk(await api.queue.retry_all(requests.bulk_filter(requests.taken(requests.BulkAsk, body))))
-    )
+    return await _bulk(api, request, api.queue.retry_all)
+
+
+async def _bulk(api: Api, request: web.Request, move: Callable[[Filter], Awaitable[Bulk]]) -> web.Response:
+    ask = requests.taken(requests.BulkAsk, await read_object(request, api.settings.max_body))
+    moved = await move(requests.bulk_filter(ask, caller_of(request)))
+    if moved.done:
+        note(request, detail=requests.told(ask, moved))
+    return reply(serialize.bulk(moved))
+
+
+async def _counts(api: Api, caller: Caller) -> Counts:
+    """How busy the queue is, or what of it is the caller's, who may not know of the rest."""
+    if caller.tenant is None:
+        return await api.queue.counts()
+    queued, running = [
+        (await api.queue.find(Filter([status], owner=caller.tenant), None, 1)).total
+        for status in (Status.QUEUED, Status.RUNNING)
+    ]
+    return Counts({ALL: queued}, {ALL: running}, {}, None)
+
+
+def _check_own(api: Api, caller: Caller, asked: Sequence[Submission]) -> None:
+    """Refuse types that the key is not for, and uploads by their names: an upload may be another's."""
+    caller.check_types([one.type for one in asked])
+    if caller.tenant is None or api.analyses is None:
+        return
+    folder = os.path.normpath(api.analyses.uploads.folder.absolute())
+    for one in asked:
+        names = api.queue.registry[one.type].uploads
+        if names and any(Path(os.path.normpath(path)).is_relative_to(folder) for path in names(one.payload)):
+            raise BadPayload(FieldError("payload", "names an upload; send the file itself to POST /analyze"))
+
+
+def _note_submits(api: Api, request: web.Request, stored: Sequence[tuple[Job, bool]]) -> None:
+    """Audit those that change something outside, such as what is deployed."""
+    for job, created in stored:
+        if created and api.queue.registry[job.type].audited:
+            note(request, job.id, job.submitted_by, job.type)
 
 
 def _words(api: Api) -> ModuleType:

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import requests, serialize
+from secondunit.daemon.http.transport.audit import note
 from secondunit.daemon.http.transport.auth import CALLER
 from secondunit.daemon.http.transport.bodies.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import ScopeTooSmall
@@ -19,9 +20,10 @@ RUNNING = Filter(statuses=[Status.RUNNING])
 
 
 async def health(api: Api, request: web.Request) -> web.Response:
-    """How the daemon is: 503 while it drains or fails; reasons and figures for callers with a key."""
+    """How the daemon is: 503 while it drains or fails; reasons and figures for callers with a key that may read."""
     found = await api.health()
-    answer = serialize.health(found, whole=CALLER in request)
+    caller = request.get(CALLER)
+    answer = serialize.health(found, whole=caller is not None and caller.reaches(["read"]))
     return reply(answer, 503 if found.status in ("draining", "failing") else 200)
 
 
@@ -35,6 +37,7 @@ async def pause(api: Api, request: web.Request) -> web.Response:
     """Start no more jobs of a type; running ones go on."""
     type = request.match_info["type"]
     await api.queue.pause(type)
+    note(request, type)
     return reply(serialize.type_state(type, paused=True))
 
 
@@ -42,6 +45,7 @@ async def resume(api: Api, request: web.Request) -> web.Response:
     """Start jobs of a type again."""
     type = request.match_info["type"]
     await api.queue.resume(type)
+    note(request, type)
     return reply(serialize.type_state(type, paused=False))
 
 
@@ -66,6 +70,7 @@ async def recover(api: Api, request: web.Request) -> web.Response:
         try:
             await api.queue.recover(id, epoch)
             done.append(id)
+            note(request, id)
         except (JobNotFound, NotAllowed) as error:
             refused.append((id, str(error)))
     return reply(serialize.bulk(Bulk(done, refused)))
@@ -87,4 +92,5 @@ async def backup(api: Api, request: web.Request) -> web.Response:
         raise ScopeTooSmall("backups are taken on the box itself: `secondunit backup`")
     ask = requests.taken(requests.BackupAsk, await read_object(request, api.settings.max_body))
     snapshot = await api.backup(Path(ask.path), ask.keep)
+    note(request, str(snapshot.path))
     return reply(serialize.backup(snapshot))

@@ -6,9 +6,12 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.http.context import Api, Locations
 from secondunit.daemon.http.contract import requests, trailtag
 from secondunit.daemon.http.contract.video_requests import LocationsRequest, located
+from secondunit.daemon.http.transport.audit import note
+from secondunit.daemon.http.transport.auth import caller_of, is_seen
 from secondunit.daemon.http.transport.bodies.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import PROBLEM_TYPES, NoSuchLocations, problem
 from secondunit.daemon.http.transport.replies import reply
@@ -22,8 +25,8 @@ from secondunit.handlers.locations.strategy import (
     locations_key,
     video_id,
 )
-from secondunit.queue.errors import BadPayload, FieldError, NotAllowed, StoreFull, TypeUnavailable
-from secondunit.queue.model import Job, Submission
+from secondunit.queue.errors import BadPayload, FieldError, JobNotFound, NotAllowed, StoreFull, TypeUnavailable
+from secondunit.queue.model import Job, Status, Submission
 from secondunit.queue.validation import validated
 
 TYPE = "locations"
@@ -38,15 +41,16 @@ async def analyze(api: Api, request: web.Request) -> web.Response:
     202 with the job that looks for them, which is shared by all who ask for the same meanwhile. `urls` are answered in
     their order under `videos`, with 200 when all are known; when one of them is refused, nothing is done for any.
     """
-    desk = _desk(api)
+    desk, caller = _desk(api), caller_of(request)
+    caller.check_types([TYPE])
     ask = requests.taken(requests.VideoAsk, await read_object(request, api.settings.max_body))
-    wanted = _named(desk, located(ask))
-    known = {video.key: stored for video in wanted if (stored := await desk.results.get(video.key))}
+    wanted = _named(desk, located(ask), caller)
+    known = {video.key: stored for video in wanted if (stored := await _known(api, desk, video))}
     missing = [video for video in wanted if video.key not in known]
     _judge(api, missing)
     jobs = await _submitted(api, missing)
     for video in wanted:
-        await _note_asked(desk, video)
+        await _note_asked(desk, video, jobs.get(video.key))
     answers = [trailtag.submitted(jobs[v.key]) if v.key in jobs else trailtag.known(*known[v.key]) for v in wanted]
     status = 202 if jobs else 200
     if ask.urls is not None:
@@ -68,6 +72,7 @@ async def locations(api: Api, request: web.Request) -> web.Response:
 async def retry(api: Api, request: web.Request) -> web.Response:
     """Look again for the places that failed, and only for those; the job that made the result does so."""
     api.queue.registry[TYPE]
+    caller_of(request).check_types([TYPE])
     found = await _stored(api, request)
     if isinstance(found, Job):
         return _under_way(found)
@@ -75,6 +80,7 @@ async def retry(api: Api, request: web.Request) -> web.Response:
     if not trailtag.anything_failed(result):
         raise NotAllowed(maker, "no place failed; there is nothing to be tried again")
     job = await _requeued(api, await api.queue.get(maker))  # which is there: a result that is kept keeps its job
+    note(request, job.id, job.type)
     return reply(trailtag.looking_again(job, result), 202, {"Location": f"/api/jobs/{job.id}"})
 
 
@@ -84,6 +90,7 @@ class _Wanted(NamedTuple):
     request: LocationsRequest
     video: str
     strategy: str
+    caller: Caller
 
     @property
     def key(self) -> str:
@@ -92,21 +99,30 @@ class _Wanted(NamedTuple):
     @property
     def submission(self) -> Submission:
         labels = {trailtag.VIDEO: self.video, trailtag.STRATEGY: self.strategy}
-        key = _dedupe_key(self.video, self.strategy)
-        return Submission(TYPE, self.request.payload, dedupe_key=key, source=trailtag.SOURCE, labels=labels)
+        key = self.caller.own(_dedupe_key(self.video, self.strategy))
+        return Submission(
+            TYPE, self.request.payload, dedupe_key=key, source=trailtag.SOURCE, labels=labels,
+            submitted_by=self.caller.name, owner=self.caller.prefix,
+        )  # fmt: skip
 
 
-def _named(desk: Locations, asked: Sequence[LocationsRequest]) -> Sequence[_Wanted]:
+def _named(desk: Locations, asked: Sequence[LocationsRequest], by: Caller) -> Sequence[_Wanted]:
     """The name of each video, and that of how its places are found; or what is wrong with the addresses."""
     named, faults = list[_Wanted](), list[FieldError]()
     for one in asked:
         try:
-            named.append(_Wanted(one, video_id(one.url), location_strategy(one.model(desk.model), one.language)))
+            named.append(_Wanted(one, video_id(one.url), location_strategy(one.model(desk.model), one.language), by))
         except ValueError as error:
             faults.append(FieldError(one.field, f"is no address: {error}"))
     if faults:
         raise BadPayload(*faults)
     return named
+
+
+async def _known(api: Api, desk: Locations, wanted: _Wanted) -> Stored | None:
+    """The result that is there, if the caller may know of the job that made it."""
+    stored = await desk.results.get(wanted.key)
+    return stored if stored and await is_seen(api, wanted.caller, stored[1]) else None
 
 
 def _judge(api: Api, wanted: Sequence[_Wanted]) -> None:
@@ -129,12 +145,15 @@ async def _submitted(api: Api, wanted: Sequence[_Wanted]) -> Mapping[str, Job]:
     return {key: job for key, (job, _) in zip(asked, stored, strict=True)}
 
 
-async def _note_asked(desk: Locations, wanted: _Wanted) -> None:
-    """Remember that this is what was last asked of the video."""
-    for key in (asked_key(wanted.video, wanted.request.language), last_asked_key(wanted.video)):
-        if await _kept(desk, key) != wanted.strategy:
-            with suppress(StoreFull):  # what is known is told on a full disk, too
-                await desk.results.put(key, latest(wanted.strategy), NO_JOB)
+async def _note_asked(desk: Locations, wanted: _Wanted, job: Job | None) -> None:
+    """Remember that this is what was last asked of the video, and a tenant's job, which answers for the video to it."""
+    own = wanted.caller.own
+    with suppress(StoreFull):  # what is known is told on a full disk, too
+        for key in (asked_key(wanted.video, wanted.request.language), last_asked_key(wanted.video)):
+            if await _kept(desk, own(key)) != wanted.strategy:
+                await desk.results.put(own(key), latest(wanted.strategy), NO_JOB)
+        if job is not None and wanted.caller.tenant is not None:
+            await desk.results.put(own(wanted.key), {}, job.id)
 
 
 async def _requeued(api: Api, maker: Job) -> Job:
@@ -148,9 +167,13 @@ async def _requeued(api: Api, maker: Job) -> Job:
 
 async def _stored(api: Api, request: web.Request) -> Stored | Job:
     """The result that a request means and the job that made it, or the job that looks for it."""
-    desk, video = _desk(api), request.match_info["video_id"]
+    desk, video, caller = _desk(api), request.match_info["video_id"], caller_of(request)
     ask = requests.query(requests.StrategyQuery, request.query)
-    async for strategy in _meant(desk, video, ask):
+    async for strategy in _meant(desk, video, ask, caller):
+        if caller.tenant is not None:
+            if own := await _own(api, desk, caller, locations_key(video, strategy)):
+                return own
+            continue
         if found := await desk.results.get(locations_key(video, strategy)):
             return found
         if live := await api.queue.live_twin(_dedupe_key(video, strategy)):
@@ -158,15 +181,28 @@ async def _stored(api: Api, request: web.Request) -> Stored | Job:
     raise NoSuchLocations(video, ask.strategy)
 
 
-async def _meant(desk: Locations, video: str, ask: requests.StrategyQuery) -> AsyncIterator[str]:
+async def _own(api: Api, desk: Locations, caller: Caller, key: str) -> Stored | Job | None:
+    """What a tenant's own job has to say of a video; who else asked for it is not told."""
+    if not (noted := await desk.results.get(caller.own(key))):
+        return None
+    try:
+        job = caller.seen(await api.queue.get(noted[1]))
+    except JobNotFound:
+        return None
+    if job.status in (Status.COMPLETED, Status.PARTIAL):
+        return job.result, job.id
+    return None if job.status.ended else job
+
+
+async def _meant(desk: Locations, video: str, ask: requests.StrategyQuery, caller: Caller) -> AsyncIterator[str]:
     """The strategies that a request may mean, best first."""
     if ask.strategy is not None:
         yield ask.strategy
         return
-    if last := await _kept(desk, asked_key(video, ask.language)):
+    if last := await _kept(desk, caller.own(asked_key(video, ask.language))):
         yield last
     yield location_strategy(desk.model, ask.language)
-    for key in () if ask.language else (last_asked_key(video), latest_key(video)):
+    for key in () if ask.language else (caller.own(last_asked_key(video)), latest_key(video)):
         if last := await _kept(desk, key):
             yield last
 

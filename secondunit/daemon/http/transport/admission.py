@@ -1,14 +1,19 @@
 """Admission control: host, proxy, origin, key, scope and rate are judged here, in this order, before any route runs."""
 
+import os
+
 from aiohttp import web
 
+from secondunit.daemon.access.callers import EVERYBODY, Caller
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.transport.auth import EVERY_SCOPE, Caller, Keys, presented_key
+from secondunit.daemon.http.transport.auth import presented_key
 from secondunit.daemon.http.transport.client_addresses import network_of, origin_of
 from secondunit.daemon.http.transport.connections import Connection
 from secondunit.daemon.http.transport.event_streams import HOLDER, Holder
 from secondunit.daemon.http.transport.problems import (
     ForeignOrigin,
+    NoKeyYet,
+    NotYours,
     Published,
     ScopeTooSmall,
     TooMany,
@@ -20,53 +25,81 @@ from secondunit.daemon.http.transport.rate_limit import RateLimit
 from secondunit.daemon.http.transport.route import ApiRoute
 
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
+CONTROL = "control socket"
 SAFE = ("GET", "HEAD", "OPTIONS")
-EVERYBODY = Caller("", EVERY_SCOPE)
 
 
 class Admission:
     """The doorkeeper of one application."""
 
-    def __init__(self, api: Api, keys: Keys) -> None:
+    def __init__(self, api: Api) -> None:
         self._settings = api.settings
         self._hosts = frozenset(host.lower() for host in api.settings.allowed_hosts)
         self._trusted = api.trusted
-        self._keys = keys
-        self._rate = RateLimit(api.settings.rate_limit, api.clock) if api.settings.rate_limit else None
+        self._keys = api.keys
+        self._clock = api.clock
+        self._rates: dict[str, RateLimit] = {}
 
     async def admit(self, request: web.Request, route: ApiRoute | None) -> Caller | None:
         """The caller, None for one without a key on an open route; else the refusal. `route` None: nothing is there."""
         caller = await self._judged(request, route)
-        if caller is not None and caller.name:
+        if caller is not None and caller.id:
             line = request.protocol
-            if isinstance(line, Connection) and not line.belongs_to(caller.name):
+            if isinstance(line, Connection) and not line.belongs_to(caller.id):
                 raise TooManyConnections("half of all connections that may be open are this key's; come back soon")
         if route is not None and route.stream:
-            name = caller.name if caller else ""
-            request[HOLDER] = Holder(name or self._address(request), has_key=bool(name) or self._trusted)
+            id = caller.id if caller else ""
+            request[HOLDER] = Holder(id or self._address(request), has_key=bool(id) or self._trusted)
         return caller
 
     async def _judged(self, request: web.Request, route: ApiRoute | None) -> Caller | None:
         if self._trusted:
-            return EVERYBODY
+            return self._on_control_socket(request)
         if not self._keys.exist:
             self._check_keyless(request)
-            return EVERYBODY
+            return await self._of_our_account(request, route)
         key = presented_key(request, in_query=route is not None and route.stream)
-        caller = None if key is None else await self._keys.find(key)
+        caller = None if key is None else self._keys.find(key)
         failed = caller is None and (key is not None or (route is not None and route.scope is not None))
-        if self._rate and (route is None or route.limited or failed):
-            # One caller of a shared key doesn't use up what is the others'; no guess touches what is a key's.
-            wait = self._rate.spend(f"{caller.name if caller else ''} from {self._address(request)}")
-            if wait is not None:
-                raise TooMany(wait)
+        if route is None or route.limited or failed:
+            self._spend(request, caller)
         if route is None or route.scope is None:
             return caller
         if caller is None:
             raise Unauthorized
-        if route.scope not in caller.scopes:
-            raise ScopeTooSmall(f"this call needs a key with the scope {route.scope}")
+        if not caller.reaches(route.scopes):
+            raise ScopeTooSmall(f"this call needs a key with the scope {' or '.join(route.scopes)}")
         return caller
+
+    def _spend(self, request: web.Request, caller: Caller | None) -> None:
+        """Count the call against the rate of its key, or else of its address."""
+        rate, who = self._settings.rate_limit, f"{caller.id if caller else ''} from {self._address(request)}"
+        if caller is not None and caller.rate:
+            rate, who = caller.rate, caller.id
+        if rate is None:
+            return
+        if rate not in self._rates:
+            self._rates[rate] = RateLimit(rate, self._clock)
+        # One caller of a shared key doesn't use up what is the others'; no guess touches what is a key's.
+        if (wait := self._rates[rate].spend(who)) is not None:
+            raise TooMany(wait)
+
+    def _on_control_socket(self, request: web.Request) -> Caller:
+        """Everybody who could open it, but a program of the daemon's own: a job's may have been taken over."""
+        line = request.protocol
+        if isinstance(line, Connection) and line.refusal is not None:
+            raise NotYours(f"the control socket is not for you: {line.refusal}")
+        return EVERYBODY
+
+    async def _of_our_account(self, request: web.Request, route: ApiRoute | None) -> Caller | None:
+        """Everybody, if the peer is a program of this daemon's account or root's, as the kernel says; else nobody."""
+        line, own = request.protocol, os.geteuid()
+        owner = await line.owner() if isinstance(line, Connection) else None
+        if owner in (own, 0):
+            return EVERYBODY
+        if route is None or route.scope is None:
+            return None
+        raise NoKeyYet(own, owner)
 
     def _check_keyless(self, request: web.Request) -> None:
         """Without a key only this machine's own programs are meant: no proxy, no other name, no foreign page."""
@@ -81,11 +114,17 @@ class Admission:
         if origin.lower() != f"http://{host}".lower():
             raise ForeignOrigin(f"{origin} may not change anything here; CORS_ORIGINS lists who may")
 
-    def _address(self, request: web.Request) -> str:
+    def address_of(self, request: web.Request) -> str:
+        """Where a request came from, as far as can be trusted."""
+        if self._trusted:
+            return CONTROL
         peer, told = request.remote or "", request.headers.getall("X-Forwarded-For", ())
         if told and self._settings.trusted_proxies:
             peer = origin_of(peer, ",".join(told).split(","), self._settings.trusted_proxies)
-        return network_of(peer)
+        return peer
+
+    def _address(self, request: web.Request) -> str:
+        return network_of(self.address_of(request))
 
 
 def _host(request: web.Request) -> str:

@@ -1,56 +1,33 @@
-"""API-key authentication: who calls, and the scopes of each."""
-
-import hashlib
-import hmac
-from dataclasses import dataclass
-from typing import Literal, Protocol
+"""API-key authentication: the caller of a request, and where a request carries its key."""
 
 from aiohttp import web
 
-Scope = Literal["read", "submit", "admin"]
-EVERY_SCOPE: frozenset[Scope] = frozenset({"read", "submit", "admin"})
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Somebody with a key, or anybody where there is none; `name` tells keys apart without showing them."""
-
-    name: str
-    scopes: frozenset[Scope]
-
+from secondunit.daemon.access.callers import Caller
+from secondunit.daemon.http.context import Api
+from secondunit.queue.errors import JobNotFound
+from secondunit.queue.model import Job, JobId
 
 CALLER = web.RequestKey("caller", Caller)
 
 
-class Keys(Protocol):
-    """The keys that are valid now."""
-
-    @property
-    def exist(self) -> bool:
-        """Whether there is any; with none, everything is open."""
-        ...
-
-    async def find(self, presented: str) -> Caller | None:
-        """Whose key this is; takes the same time for every wrong key."""
-        ...
+def caller_of(request: web.Request) -> Caller:
+    """Who asks; there always is somebody on the routes that have a scope."""
+    return request[CALLER]
 
 
-class OneKey:
-    """The key of the API_KEY setting, with every scope."""
+async def job_of(api: Api, request: web.Request) -> Job:
+    """The job that the path names; JobNotFound also for one that this caller may not know of."""
+    return caller_of(request).seen(await api.queue.get(request.match_info["id"]))
 
-    def __init__(self, key: str | None) -> None:
-        self._digest = None if key is None else _digest(key)
 
-    @property
-    def exist(self) -> bool:
-        """Whether the setting is set."""
-        return self._digest is not None
-
-    async def find(self, presented: str) -> Caller | None:
-        """The caller if this is the key; digests are compared, so neither length nor content shows in the time."""
-        if self._digest is None or not hmac.compare_digest(_digest(presented), self._digest):
-            return None
-        return Caller("API_KEY", EVERY_SCOPE)
+async def is_seen(api: Api, caller: Caller, job_id: JobId) -> bool:
+    """Whether this caller may be told of this job, be it there or not."""
+    if caller.tenant is None:
+        return True
+    try:
+        return caller.sees(await api.queue.get(job_id))
+    except JobNotFound:
+        return False
 
 
 def presented_key(request: web.Request, *, in_query: bool) -> str | None:
@@ -60,7 +37,3 @@ def presented_key(request: web.Request, *, in_query: bool) -> str | None:
         return bearer.strip()
     header = request.headers.get("X-API-Key")
     return header or (request.query.get("token") if in_query else None)
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()

@@ -4,6 +4,7 @@ aiohttp's own answers repeat what was sent, and its log adds a traceback to each
 """
 
 import asyncio
+import socket
 from functools import partial
 from typing import Any, cast
 
@@ -24,6 +25,8 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from secondunit.daemon.access.socket_peers import refusal_of
+from secondunit.daemon.access.tcp_peers import ends_of, owner_of
 from secondunit.daemon.http.transport.bounded_log import BoundedLog
 from secondunit.daemon.http.transport.problems import MALFORMED, NO_ROOM, TOO_SLOW, UNEXPECTED, as_sent, problem
 from secondunit.daemon.http.transport.reaper import Look, Phase, Reaper
@@ -69,7 +72,7 @@ class MalformedRequests:
 class Connection(web.RequestHandler):
     """One connection, which the reaper of its listener holds or has turned away."""
 
-    __slots__ = ("_head_of", "_line", "_malformed", "_reaper", "_received", "_room", "key")
+    __slots__ = ("_head_of", "_line", "_malformed", "_owner", "_reaper", "_received", "_refusal", "_room", "key")
 
     def __init__(self, manager: web.Server, malformed: MalformedRequests, reaper: Reaper, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -77,6 +80,8 @@ class Connection(web.RequestHandler):
         self._malformed = malformed
         self._reaper = reaper
         self._room: int | None = None
+        self._owner: tuple[int | None] | None = None
+        self._refusal: str | None = None
         self._received = 0
         self._head_of = 0
 
@@ -84,6 +89,9 @@ class Connection(web.RequestHandler):
         """Serve it, or say that there is no room; what it sends is not parsed then."""
         self._line = cast(asyncio.Transport, transport)  # aiohttp forgets its own before the last byte has gone
         if self._reaper.admit(self, _peer(self._line)):
+            line = self._line.get_extra_info("socket")
+            if line is not None and line.family == socket.AF_UNIX:
+                self._refusal = refusal_of(line)  # now, while the peer is likely to be there
             super().connection_made(transport)
             return
         self._force_close = True
@@ -97,6 +105,19 @@ class Connection(web.RequestHandler):
         """It is no more."""
         self._reaper.left(self)
         super().connection_lost(exc)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the peer may not use a socket that is this account's alone; None if it may."""
+        return self._refusal
+
+    async def owner(self) -> int | None:
+        """The account of the program at the other end, as the kernel says it; asked once. None: it can't tell."""
+        if self._owner is None:
+            line = self._line.get_extra_info("socket")
+            ends = None if line is None else ends_of(line)
+            self._owner = (None if ends is None else await owner_of(ends),)
+        return self._owner[0]
 
     def belongs_to(self, key: str) -> bool:
         """Count it as this key's; whether that one may have another."""

@@ -124,7 +124,8 @@ class Streams:
         self._limits = limits
         self._emit = emit
         self._held: Counter[Holder] = Counter()
-        self._open: set[Channel] = set()
+        self._open: dict[Channel, Holder] = {}
+        self._cut: set[str] = set()
         self._over = False
         self.messages = Messages()
 
@@ -141,6 +142,13 @@ class Streams:
         self._over = True
         for channel in self._open:
             channel.end()
+
+    def cut(self, key: str) -> None:
+        """End at once the streams of a key that is valid no more."""
+        self._cut.add(key)
+        for channel, holder in tuple(self._open.items()):
+            if holder.has_key and holder.name == key:
+                channel.abort()
 
     async def run(self, request: web.Request, feed: Callable[[Channel], Awaitable[None]]) -> web.StreamResponse:
         """A stream for as long as `feed` feeds it, its reader keeps up and the daemon goes on."""
@@ -180,13 +188,15 @@ class Streams:
         with suppress(ConnectionResetError, TimeoutError, Dropped):
             async with asyncio.timeout(None) as life:
                 channel = Channel(chunked, writer, transport, life)
-                self._open.add(channel)
+                self._open[channel] = holder = request[HOLDER]
+                if holder.has_key and holder.name in self._cut:  # since it was let in
+                    channel.abort()
                 try:
                     await feed(channel)
                 except QueueError as error:
                     log.warning("stream.cut", error=str(error))
                 finally:
-                    self._open.discard(channel)
+                    del self._open[channel]
         try:
             async with asyncio.timeout(LAST_WORDS):
                 await response.write_eof()

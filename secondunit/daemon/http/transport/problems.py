@@ -6,6 +6,7 @@ from typing import cast
 
 from aiohttp import web
 
+from secondunit.daemon.access.callers import WrongType
 from secondunit.daemon.files.artifacts import NoSuchArtifact, StorageAway
 from secondunit.daemon.http.transport.replies import SAFE_LINES, encoded
 from secondunit.queue import errors
@@ -66,6 +67,22 @@ class Unauthorized(RequestRefused):
         super().__init__("send a valid key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'")
 
 
+class NoKeyYet(RequestRefused):
+    """There is no key, and the caller is no program of the daemon's own account, or can't be seen to be one."""
+
+    def __init__(self, own: int, owner: int | None) -> None:
+        whose = "whose account can't be seen" if owner is None else f"of uid {owner}"
+        super().__init__(
+            f"this daemon has no key, so it serves programs of its own account (uid {own}) and root alone, and this"
+            f" call came from one {whose}; make a key on its box with `secondunit keys add NAME --scope read --scope"
+            " submit`, or set API_KEY, and send it as 'Authorization: Bearer KEY'"
+        )
+
+
+class NotYours(RequestRefused):
+    """The control socket is for others."""
+
+
 class ScopeTooSmall(RequestRefused):
     """The key is valid, but not for this call."""
 
@@ -102,6 +119,10 @@ class NoSuchDelivery(RequestRefused):
     """No delivery has this id."""
 
 
+class NoSuchKey(RequestRefused):
+    """No access key has this prefix."""
+
+
 class NoSuchLocations(RequestRefused):
     """No result is stored of this video, or none by this strategy."""
 
@@ -128,12 +149,16 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     TwoHeaders: ProblemType(400, "two-headers", "A header stands twice"),
     BrokenForm: ProblemType(400, "broken-form", "The form can't be read"),
     Unauthorized: ProblemType(401, "unauthorized", "A valid key is needed"),
+    NoKeyYet: ProblemType(401, "no-key-yet", "A key is needed, and there is none yet"),
+    NotYours: ProblemType(403, "not-yours", "The control socket is not for this program"),
     ScopeTooSmall: ProblemType(403, "scope-too-small", "The key's scope is too small"),
+    WrongType: ProblemType(403, "wrong-type", "The key is for other job types"),
     Published: ProblemType(403, "published-without-key", "A daemon without a key must not stand behind a proxy"),
     ForeignOrigin: ProblemType(403, "foreign-origin", "This origin may not change anything here"),
     errors.JobNotFound: ProblemType(404, "job-not-found", "No such job"),
     NoSuchArtifact: ProblemType(404, "artifact-not-found", "No such artefact"),
     NoSuchDelivery: ProblemType(404, "delivery-not-found", "No such delivery"),
+    NoSuchKey: ProblemType(404, "key-not-found", "No such key"),
     NoSuchLocations: ProblemType(404, "locations-not-found", "No places of this video are stored"),
     errors.NotAllowed: ProblemType(409, "not-allowed", "The job's status forbids this"),
     errors.KeyReused: ProblemType(409, "idempotency-key-reused", "The idempotency key belongs to another request"),
@@ -175,7 +200,7 @@ def problem_of(error: Exception) -> web.Response | None:
         headers["Retry-After"] = str(retry_after)
     if isinstance(error, UnknownEncoding):
         headers["Accept-Encoding"] = "gzip, deflate"
-    if isinstance(error, Unauthorized):
+    if isinstance(error, Unauthorized | NoKeyYet):
         headers["WWW-Authenticate"] = 'Bearer realm="secondunit"'
     return problem(kind, str(error) or kind.title, fields_of(error), headers)
 

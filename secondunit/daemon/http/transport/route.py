@@ -8,8 +8,8 @@ from aiohttp import web
 from msgspec import Struct
 from pydantic import BaseModel
 
+from secondunit.daemon.access.callers import Scope
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.transport.auth import Scope
 
 Handler = Callable[[Api, web.Request], Awaitable[web.StreamResponse]]
 
@@ -27,10 +27,11 @@ class ApiRoute:
     """One call; its handler's docstring describes it.
 
     `id` is its operationId: clients that are made from the document name their calls by it, so it never changes.
-    `scope` None: open to all. `success` are the statuses of `answer` (None: not JSON but `media`), `problems` the rest.
-    `headers` names those it reads, `takes` the media types of `body`. `stream`: it sends events, and the key may stand
-    in its URL. `limited`: it counts against the caller's rate. `hot`: it comes by the thousand, and takes the short way
-    (`short_way`).
+    `scope` None: open to all. `own`: a key that may submit and not read gets it too, for its own jobs. `audited`: the
+    word under which what it changes is audited; None for what changes nothing, or submits. `success` are the statuses
+    of `answer` (None: not JSON but `media`), `problems` the rest. `headers` names those it reads, `takes` the media
+    types of `body`. `stream`: it sends events, and the key may stand in its URL. `limited`: it counts against the
+    caller's rate. `hot`: it comes by the thousand, and takes the short way (`short_way`).
     """
 
     id: str
@@ -49,3 +50,12 @@ class ApiRoute:
     stream: bool = False
     limited: bool = True
     hot: bool = False
+    own: bool = False
+    audited: str | None = None
+
+    @property
+    def scopes(self) -> Sequence[Scope]:
+        """The scopes of which a caller needs one; none for what is open to all."""
+        if self.scope is None:
+            return ()
+        return (self.scope, "submit") if self.own else (self.scope,)

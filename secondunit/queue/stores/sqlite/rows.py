@@ -144,6 +144,8 @@ FIXED = (  # what never changes after submission, but for secrets that are struc
     Column("idempotency_key", of="idempotency?.key"),
     Column("idempotency_digest", of="idempotency?.digest"),
     Column("dedupe_key"),
+    Column("submitted_by"),
+    Column("owner"),
 )
 PLACE = (  # where in the line a job is
     Column("delayed", computed=_delayed),
@@ -213,8 +215,8 @@ EVENT = (
     Column("duration", SPAN_OR_NONE),
 )
 event_values: Callable[[Event], Row] = encoder(EVENT)
-# from a row of EVENT, then the job's id and type
-event_from: Callable[[Row], Event] = decoder(Event, (*EVENT, Column("job_id"), Column("job_type")))
+# from a row of EVENT, then the job's id, type and owner
+event_from: Callable[[Row], Event] = decoder(Event, (*EVENT, Column("job_id"), Column("job_type"), Column("owner")))
 
 NOTICE = (
     Column("kind", of="target.kind"),

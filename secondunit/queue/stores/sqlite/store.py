@@ -17,6 +17,7 @@ from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.rows import job_from, micros, moment_or_none, moving_values
 from secondunit.queue.stores.sqlite.tables import jobs, pruning
 from secondunit.queue.stores.sqlite.tables import queries as lists
+from secondunit.queue.stores.sqlite.tables.access import SqliteAccessKeys, SqliteAuditTrail
 from secondunit.queue.stores.sqlite.tables.cache import SqliteCache
 from secondunit.queue.stores.sqlite.tables.folders import SqliteFolders
 from secondunit.queue.stores.sqlite.tables.outbox import SqliteOutbox
@@ -58,6 +59,8 @@ class SqliteStore:
         self.outbox = SqliteOutbox(writer, readers)
         self.cache = SqliteCache(writer, readers)
         self.folders = SqliteFolders(writer, readers)
+        self.keys = SqliteAccessKeys(writer, readers)
+        self.audit = SqliteAuditTrail(writer, readers)
         self._writer = writer
         self._readers = readers
         self._generation = generation
@@ -92,6 +95,9 @@ class SqliteStore:
 
     async def counts(self) -> Counts:
         return await lists.counts(self._readers)
+
+    async def queued_of(self, owner: str) -> int:
+        return await lists.queued_of(self._readers, owner)
 
     async def claim(
         self, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from secondunit.queue.model import JobId
 from secondunit.queue.store import Prune
 from secondunit.queue.stores.sqlite.rows import MICROSECOND, STATUSES, micros
+from secondunit.queue.stores.sqlite.tables import access
 from secondunit.queue.stores.sqlite.transaction import Transaction
 
 PAGES_GIVEN_BACK = 2000  # more than a slice of 500 jobs frees, so that the file follows
@@ -48,6 +49,7 @@ def prune(tx: Transaction, what: Prune) -> list[JobId]:
     for table in ("cache", "idempotency"):
         key = f"select key from {table} where expires_at <= ? order by expires_at limit ?"
         tx.execute(f"delete from {table} where key in ({key})", (micros(what.now), what.limit))
+    access.forget_old(tx, what.now, what.limit)
     give_back(tx, PAGES_GIVEN_BACK)
     return [id for _, id, _, _ in gone]
 

@@ -42,10 +42,22 @@ select min(ready_at) from (
   order by seq
   limit 1)"""
 EVENTS = f"""
-select {", ".join("e." + column for column in names(EVENT))}, j.id, j.type
+select {", ".join("e." + column for column in names(EVENT))}, j.id, j.type, j.owner
 from events e
 join jobs j on j.seq = e.job
 where e.seq > ?"""
+OF_OWNER = f"""
+select {JOB_COLUMNS}
+from jobs
+where seq in (select seq from ({{union}}) order by seq desc limit ?)
+order by seq desc"""
+NEWEST_OF_OWNER = """
+select * from (
+  select seq
+  from jobs
+  where owner = ? and status = ?{types} and seq < ?
+  order by seq desc
+  limit ?)"""
 FAR = 2**62
 
 
@@ -54,6 +66,8 @@ async def find(readers: Readers, filter: Filter, cursor: int | None, limit: int)
     before = FAR if cursor is None else cursor
     if filter.ids:
         return await _find_by_id(readers, filter, before, limit)
+    if filter.owner is not None:
+        return await _find_of_owner(readers, filter, before, limit)
     counted = await readers.fetch("select type, status, n from counts", ())
     total = sum(n for type, status, n in counted if _fits(filter, type, status))
     if not filter.types and not filter.statuses:
@@ -87,11 +101,29 @@ async def _find_by_id(readers: Readers, filter: Filter, before: int, limit: int)
     marks = ", ".join("?" * len(filter.ids))
     rows = await readers.fetch(f"select {JOB_COLUMNS} from jobs where id in ({marks}) order by seq desc", filter.ids)
     matching = [
-        job
-        for job in map(job_from, rows)
-        if (not filter.types or job.type in filter.types) and (not filter.statuses or job.status in filter.statuses)
+        job for job in map(job_from, rows) if _fits(filter, job.type, job.status) and filter.owner in (None, job.owner)
     ]
     return _page([job for job in matching if job.seq < before][: limit + 1], len(matching), limit)
+
+
+async def _find_of_owner(readers: Readers, filter: Filter, before: int, limit: int) -> Page:
+    types = f" and type in ({', '.join('?' * len(filter.types))})" if filter.types else ""
+    statuses = dict.fromkeys(filter.statuses or Status)  # as in `find`
+    counted, found = list[Any](), list[Any]()
+    for status in statuses:
+        counted += [filter.owner, status.value, *filter.types]
+        found += [filter.owner, status.value, *filter.types, before, limit + 1]
+    count = f"select count(*) from jobs where owner = ? and status = ?{types}"
+    [[total]] = await readers.fetch(f"select ({') + ('.join([count] * len(statuses))})", counted)
+    union = "\nunion all\n".join([NEWEST_OF_OWNER.format(types=types)] * len(statuses))
+    rows = await readers.fetch(OF_OWNER.format(union=union), (*found, limit + 1))
+    return _page([job_from(row) for row in rows], total, limit)
+
+
+async def queued_of(readers: Readers, owner: str) -> int:
+    """How many queued jobs are this owner's."""
+    [[n]] = await readers.fetch("select count(*) from jobs where owner = ? and status = 'queued'", (owner,))
+    return int(n)
 
 
 def _page(jobs: Sequence[Job], total: int, limit: int) -> Page:
@@ -140,7 +172,8 @@ async def events(readers: Readers, after: int, filter: Filter, limit: int) -> li
     """Stored events in order."""
     clauses = ""
     values: list[Any] = [after, limit]
-    for column, wanted in (("j.id", filter.ids), ("+j.type", filter.types)):
+    owners = () if filter.owner is None else (filter.owner,)
+    for column, wanted in (("j.id", filter.ids), ("+j.type", filter.types), ("+j.owner", owners)):
         if wanted:
             clauses += f" and {column} in ({', '.join('?' * len(wanted))})"
             values[-1:-1] = wanted

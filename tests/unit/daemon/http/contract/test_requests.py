@@ -8,6 +8,7 @@ import pytest
 from multidict import MultiDict
 from pydantic import BaseModel
 
+from secondunit.daemon.access.callers import EVERYBODY
 from secondunit.daemon.http.contract import requests
 from secondunit.daemon.http.contract.idempotency import idempotency_keys
 from secondunit.daemon.http.contract.requests import (
@@ -48,7 +49,7 @@ REGISTRY = Registry([HandlerSpec("clip", Anything, never, retry=OF_TYPE)])
 
 
 def asked(**fields: Any) -> Submission:
-    return submission(taken(SubmitAsk, {"type": "clip", "payload": {}, **fields}), REGISTRY, RULE, None)
+    return submission(taken(SubmitAsk, {"type": "clip", "payload": {}, **fields}), REGISTRY, RULE, None, EVERYBODY)
 
 
 def faults(model: type[BaseModel], content: Mapping[str, Any]) -> dict[str, str]:
@@ -114,7 +115,7 @@ def test_a_time_that_can_not_be_told_is_refused(run_at: Any, says: str) -> None:
 def test_a_fault_in_a_callback_stands_at_its_place_in_a_batch() -> None:
     ask = taken(SubmitAsk, {"type": "clip", "payload": {}, "callback": "http://10.0.0.1/"})
     with pytest.raises(BadPayload) as refused:
-        submission(ask, REGISTRY, RULE, None, "jobs.3.")
+        submission(ask, REGISTRY, RULE, None, EVERYBODY, "jobs.3.")
     assert [fault.field for fault in refused.value.errors] == ["jobs.3.callback"]
 
 
@@ -130,8 +131,8 @@ def test_every_fault_is_told_at_once_under_the_name_that_was_written() -> None:
 
 @pytest.mark.parametrize("given", ["queued,running", "queued, running,", ["queued", "running"], ["queued,running"]])
 def test_several_words_may_be_written_in_every_usual_way(given: Any) -> None:
-    ask = taken(FilterAsk, {"status": given, "type": "clip"})
-    assert filter_of(ask).statuses == [Status.QUEUED, Status.RUNNING] and filter_of(ask).types == ["clip"]
+    meant = filter_of(taken(FilterAsk, {"status": given, "type": "clip"}), EVERYBODY)
+    assert meant.statuses == [Status.QUEUED, Status.RUNNING] and meant.types == ["clip"]
 
 
 @pytest.mark.parametrize(
@@ -145,9 +146,11 @@ def test_a_word_that_is_no_status_is_refused_at_its_place(given: Any, field: str
 @pytest.mark.parametrize("nothing", [{}, {"status": ""}, {"status": ",", "type": [], "ids": []}])
 def test_a_move_for_many_never_means_all_by_saying_nothing(nothing: Mapping[str, Any]) -> None:
     with pytest.raises(BadPayload, match="every job"):
-        bulk_filter(taken(BulkAsk, {"filter": nothing}))
+        bulk_filter(taken(BulkAsk, {"filter": nothing}), EVERYBODY)
     for said in ({"status": "failed"}, {"type": "clip"}, {"ids": ["a"]}):
-        assert bulk_filter(taken(BulkAsk, {"filter": {**nothing, **said}})) == filter_of(taken(FilterAsk, said))
+        assert bulk_filter(taken(BulkAsk, {"filter": {**nothing, **said}}), EVERYBODY) == filter_of(
+            taken(FilterAsk, said), EVERYBODY
+        )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from secondunit.daemon.http.transport.event_streams import (
     MESSAGES_KEPT,
     WRITE_BUFFER,
     Channel,
+    Holder,
     Messages,
     Streams,
     _chunk,
@@ -200,6 +201,6 @@ async def test_a_burst_for_one_reader_leaves_turns_to_others(wire: Wire) -> None
 
 async def test_the_end_of_the_daemon_ends_every_stream_once(wire: Wire) -> None:
     streams, (open_one, life) = Streams(15, 30), channel(wire)
-    streams._open.add(open_one)
+    streams._open[open_one] = Holder("", has_key=False)
     streams.end()
     assert life.over and not wire.aborted, "what is on its way may still arrive"

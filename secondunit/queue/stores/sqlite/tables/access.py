@@ -1,0 +1,93 @@
+"""Tables of access keys and of the audit trail."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from secondunit.queue.access import AUDIT_KEPT, AccessKey, AuditEntry
+from secondunit.queue.stores.sqlite.columns import Column, Row, decoder, encoder, names
+from secondunit.queue.stores.sqlite.readers import Readers
+from secondunit.queue.stores.sqlite.rows import JSON, JSON_OR_NONE, TIME, TIME_OR_NONE, micros
+from secondunit.queue.stores.sqlite.transaction import Transaction
+from secondunit.queue.stores.sqlite.writer import Writer
+
+ACCESS_KEY = (
+    Column("prefix"),
+    Column("digest"),
+    Column("name"),
+    Column("scopes", JSON),
+    Column("types", JSON_OR_NONE),
+    Column("rate"),
+    Column("created_at", TIME),
+    Column("expires_at", TIME_OR_NONE),
+    Column("last_used_at", TIME_OR_NONE),
+    Column("revoked_at", TIME_OR_NONE),
+)
+_key_values: Callable[[AccessKey], Row] = encoder(ACCESS_KEY)
+_key_from: Callable[[Row], AccessKey] = decoder(AccessKey, ACCESS_KEY)
+
+AUDIT = (
+    Column("at", TIME),
+    Column("key"),
+    Column("address"),
+    Column("action"),
+    Column("target"),
+    Column("detail"),
+)
+_entry_values: Callable[[AuditEntry], Row] = encoder(AUDIT)
+_entry_from: Callable[[Row], AuditEntry] = decoder(AuditEntry, (*AUDIT, Column("seq")))
+
+KEY_COLUMNS, AUDIT_COLUMNS = ", ".join(names(ACCESS_KEY)), ", ".join(names(AUDIT))
+INSERT_KEY = f"insert or ignore into access_keys ({KEY_COLUMNS}) values ({', '.join('?' * len(ACCESS_KEY))})"
+ALL_KEYS = f"select {KEY_COLUMNS} from access_keys order by created_at, prefix"
+REVOKE = f"""
+update access_keys
+set revoked_at = coalesce(revoked_at, ?)
+where prefix = ?
+returning {KEY_COLUMNS}"""
+USED = "update access_keys set last_used_at = ?1 where prefix = ?2 and coalesce(last_used_at, 0) < ?1"
+INSERT_ENTRY = f"insert into audit ({AUDIT_COLUMNS}) values ({', '.join('?' * len(AUDIT))})"
+ENTRIES = f"select {AUDIT_COLUMNS}, seq from audit where seq < ? order by seq desc limit ?"
+FORGET = "delete from audit where seq in (select seq from audit where at < ? order by at limit ?)"
+FAR = 2**62
+
+
+class SqliteAccessKeys:
+    """The AccessKeys port; see `secondunit.queue.access.AccessKeys`."""
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        self._writer = writer
+        self._readers = readers
+
+    async def add(self, key: AccessKey) -> bool:
+        return await self._writer.run(lambda tx: tx.execute(INSERT_KEY, _key_values(key)).rowcount > 0)
+
+    async def all(self) -> Sequence[AccessKey]:
+        return [_key_from(row) for row in await self._readers.fetch(ALL_KEYS, ())]
+
+    async def revoke(self, prefix: str, at: datetime) -> AccessKey | None:
+        rows = await self._writer.run(lambda tx: tx.execute(REVOKE, (micros(at), prefix)).fetchall())
+        return _key_from(rows[0]) if rows else None
+
+    async def used(self, times: Mapping[str, datetime]) -> None:
+        rows = [(micros(at), prefix) for prefix, at in times.items()]
+        await self._writer.run(lambda tx: tx.executemany(USED, rows))
+
+
+class SqliteAuditTrail:
+    """The AuditTrail port; see `secondunit.queue.access.AuditTrail`."""
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        self._writer = writer
+        self._readers = readers
+
+    async def add(self, entry: AuditEntry) -> None:
+        await self._writer.run(lambda tx: tx.execute(INSERT_ENTRY, _entry_values(entry)).rowcount)
+
+    async def find(self, cursor: int | None, limit: int) -> Sequence[AuditEntry]:
+        rows = await self._readers.fetch(ENTRIES, (FAR if cursor is None else cursor, limit))
+        return [_entry_from(row) for row in rows]
+
+
+def forget_old(tx: Transaction, now: datetime, limit: int) -> None:
+    """Delete a slice of the entries that are too old."""
+    tx.execute(FORGET, (micros(now - AUDIT_KEPT), limit))

@@ -1,0 +1,241 @@
+"""Access keys: made, found and revoked; who reaches which call with which scope."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from secondunit.daemon.access.key_text import KEY, digest_of
+from secondunit.daemon.formats import instant
+from secondunit.daemon.http.routes import ROUTES
+
+SETTING = "the-key-of-the-settings"
+BEARER = {"Authorization": f"Bearer {SETTING}"}
+SCOPES = ("read", "submit", "admin")
+ALL = "read submit admin"
+# Which scope opens which call, said once more: a new route stands here before it is served.
+REACH = {
+    "jobs.submit": "submit",
+    "jobs.submit_batch": "submit",
+    "jobs.find": "read submit",
+    "jobs.show": "read submit",
+    "jobs.cancel": "submit",
+    "jobs.retry": "submit",
+    "jobs.retry_all": "submit",
+    "jobs.cancel_all": "submit",
+    "deliveries.of_job": "read submit",
+    "artifacts.of_job": "read submit",
+    "artifacts.serve": "read submit",
+    "deliveries.retry": "admin",
+    "analyze.upload": "submit",
+    "analyze.from_url": "submit",
+    "videos.analyze": "submit",
+    "videos.locations": "read submit",
+    "videos.retry": "submit",
+    "events.follow": "read submit",
+    "stream.follow": "read submit",
+    "ops.pause": "admin",
+    "ops.resume": "admin",
+    "recover.stuck": "admin",
+    "recover.recover": "admin",
+    "admin.check": "admin",
+    "admin.backup": "",  # on the control socket alone
+    "keys.add": "admin",
+    "keys.find": "admin",
+    "keys.revoke": "admin",
+    "audit.find": "admin",
+    "ops.metrics": "read",
+    "ops.health": ALL,
+    "docs.document": ALL,
+    "docs.page": ALL,
+    "docs.asset": ALL,
+}
+SUBMITS = {"jobs.submit", "jobs.submit_batch", "analyze.upload", "analyze.from_url", "videos.analyze"}
+
+
+def test_every_route_says_who_may_call_it() -> None:
+    assert {route.id for route in ROUTES} == REACH.keys()
+
+
+def test_every_call_that_changes_something_is_audited_or_submits() -> None:
+    changing = {route.id for route in ROUTES if route.method != "GET"}
+    assert {route.id for route in ROUTES if route.audited} == changing - SUBMITS
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+async def test_a_scope_reaches_its_calls_and_no_other(build: Any, scope: str) -> None:
+    harness = await build(api_key=SETTING, rate_limit=None)
+    key = await harness.key(scope)
+    for route in ROUTES:
+        path = re.sub(r"{\w+}", "x", route.path)
+        method = "HEAD" if route.stream else route.method
+        status = (await harness.raw(method, path, headers=key)).status
+        reached = status not in (401, 403)
+        assert reached is (scope in REACH[route.id].split()), (route.id, status)
+
+
+async def test_a_key_that_may_read_changes_nothing(build: Any) -> None:
+    harness = await build(api_key=SETTING)
+    key = await harness.key("read")
+    job_id = (await harness.call("POST", "/api/jobs", {"type": "idle", "payload": {}}, status=201, headers=BEARER))[
+        "jobId"
+    ]
+    for route in ROUTES:
+        if route.method != "GET":
+            path = re.sub(r"{\w+}", job_id, route.path)
+            assert (await harness.raw(route.method, path, headers=key)).status == 403, route.id
+    assert (await harness.call("GET", f"/api/jobs/{job_id}", headers=key))["status"] == "queued"
+
+
+async def test_a_key_is_shown_once_and_works(build: Any) -> None:
+    harness = await build(api_key=SETTING)
+    until = instant(harness.clock.now() + timedelta(days=90))
+    ask = {"name": "work", "scopes": ["read", "submit"], "types": ["idle"], "expiresAt": until, "rate": "60/minute"}
+    made = await harness.call("POST", "/api/keys", ask, status=201, headers=BEARER)
+    assert KEY.fullmatch(made["key"]) and made["key"].startswith(f"su_{made['prefix']}_")
+    assert {name: made[name] for name in ask} == ask
+    [kept] = await harness.store.keys.all()
+    assert kept.digest == digest_of(made["key"])
+    listed = await harness.call("GET", "/api/keys", headers=BEARER)
+    assert made["key"] not in json.dumps(listed) and made["key"][12:] not in json.dumps(listed)
+    [row] = listed["keys"]
+    assert row == {**{n: made[n] for n in row if n in made}, "lastUsedAt": None, "revokedAt": None}
+    await harness.call("GET", "/api/jobs", headers={"X-API-Key": made["key"]})
+    [row] = (await harness.call("GET", "/api/keys", headers=BEARER))["keys"]
+    assert row["lastUsedAt"] == instant(harness.clock.now())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": " x"}, "name"),
+        ({"name": "a\nb"}, "name"),
+        ({"name": "backend"}, "name"),
+        ({"name": "schedule nightly"}, "name"),
+        ({"name": "API_KEY"}, "name"),
+        ({"scopes": []}, "scopes"),
+        ({"scopes": ["root"]}, "scopes.0"),
+        ({"types": []}, "types"),
+        ({"types": ["nope"]}, "types.0"),
+        ({"rate": "60"}, "rate"),
+        ({"rate": "0/minute"}, "rate"),
+        ({"expiresAt": "2020-01-01T00:00:00Z"}, "expiresAt"),
+        ({"expiresAt": "tomorrow"}, "expiresAt"),
+        ({"key": "mine"}, "key"),
+    ],
+)
+async def test_a_key_that_makes_no_sense_is_refused_by_field(build: Any, wrong: Mapping[str, Any], field: str) -> None:
+    harness = await build()
+    assert field in await harness.refused("POST", "/api/keys", {"name": "x", "scopes": ["read"], **wrong})
+    assert await harness.store.keys.all() == []
+
+
+async def test_a_revoked_key_is_none_from_the_next_request_on(build: Any) -> None:
+    harness = await build(api_key=SETTING)
+    key, other = await harness.key("read", name="a"), await harness.key("read", name="b")
+    [first, _] = (await harness.call("GET", "/api/keys", headers=BEARER))["keys"]
+    await harness.call("GET", "/api/jobs", headers=key)
+    gone = await harness.call("DELETE", f"/api/keys/{first['prefix']}", headers=BEARER)
+    assert gone["revokedAt"] == instant(harness.clock.now()) and gone["name"] == first["name"]
+    await harness.call("GET", "/api/jobs", status=401, headers=key if first["name"] == "a" else other)
+    await harness.call("GET", "/api/jobs", headers=other if first["name"] == "a" else key)
+    await harness.call("DELETE", f"/api/keys/{first['prefix']}", headers=BEARER)
+    await harness.call("DELETE", "/api/keys/nobodys2", status=404, headers=BEARER)
+
+
+async def test_the_last_key_that_is_revoked_opens_nothing(build: Any) -> None:
+    harness = await build()
+    await harness.call("GET", "/api/jobs")
+    key = await harness.key("admin")
+    await harness.call("GET", "/api/jobs", status=401)
+    [row] = (await harness.call("GET", "/api/keys", headers=key))["keys"]
+    await harness.call("DELETE", f"/api/keys/{row['prefix']}", headers=key)
+    await harness.call("GET", "/api/jobs", status=401)
+    await harness.call("GET", "/api/jobs", status=401, headers=key)
+    await harness.keys.load()
+    await harness.call("GET", "/api/jobs", status=401)
+
+
+async def test_a_key_ends_at_its_time(build: Any) -> None:
+    harness = await build(api_key=SETTING)
+    key = await harness.key("read", expires_at=harness.clock.now() + timedelta(hours=1))
+    await harness.clock.advance(3599)
+    await harness.call("GET", "/api/jobs", headers=key)
+    await harness.clock.advance(1)
+    await harness.call("GET", "/api/jobs", status=401, headers=key)
+    await harness.keys.load()
+    await harness.call("GET", "/api/jobs", status=401, headers=key)
+
+
+async def test_what_is_nearly_a_key_is_none(build: Any) -> None:
+    harness = await build(api_key=SETTING)
+    key = (await harness.key("read"))["Authorization"].removeprefix("Bearer ")
+    another = (await harness.key("read"))["Authorization"].removeprefix("Bearer ")
+    for wrong in (key[:-1], key + "x", key[:12] + another[12:], key[:12] + "_" * 43, key[3:], key[:11], key.upper()):
+        await harness.call("GET", "/api/jobs", status=401, headers={"X-API-Key": wrong})
+
+
+async def test_open_streams_of_a_key_end_as_it_does(build: Any) -> None:
+    harness = await build(api_key=SETTING)
+    key, other = await harness.key("read", name="a"), await harness.key("read", name="b")
+    prefix = key["Authorization"].removeprefix("Bearer su_")[:8]
+    async with harness.listen("/api/events", **other) as stays, harness.listen("/api/events", **key) as goes:
+        await goes.block(), await stays.block()
+        await harness.call("DELETE", f"/api/keys/{prefix}", headers=BEARER)
+        await harness.until(lambda: harness.readers == 1)
+        job_id = (await harness.call("POST", "/api/jobs", {"type": "idle", "payload": {}}, status=201, headers=BEARER))[
+            "jobId"
+        ]
+        assert (await stays.next()).data["jobId"] == job_id
+        goes.response.close()
+
+
+async def test_a_key_over_its_own_rate_is_told_when_to_come_back(build: Any) -> None:
+    harness = await build(api_key=SETTING, rate_limit=None)
+    slow, usual = await harness.key("read", rate="2/minute"), await harness.key("read")
+    for _ in range(2):
+        await harness.call("GET", "/api/jobs", headers=slow)
+    response = await harness.raw("GET", "/api/jobs", headers=slow)
+    assert (response.status, response.headers["Retry-After"]) == (429, "30")
+    for _ in range(5):
+        await harness.call("GET", "/api/jobs", headers=usual)
+
+
+async def test_a_key_submits_its_own_types_alone(build: Any) -> None:
+    harness = await build(api_key=SETTING)
+    key = await harness.key("read", "submit", types=["clip"])
+    idle, clip = {"type": "idle", "payload": {}}, {"type": "clip", "payload": {"inputPath": "/a"}}
+    await harness.call("POST", "/api/jobs", clip, status=201, headers=key)
+    problem = await harness.call("POST", "/api/jobs", idle, status=403, headers=key)
+    assert problem["detail"] == "this key submits clip alone, not idle"
+    await harness.call("POST", "/api/jobs/batch", {"jobs": [clip, idle]}, status=403, headers=key)
+    await harness.call("POST", "/api/videos/analyze", {"url": "https://x.example/v"}, status=403, headers=key)
+    await harness.call("POST", "/analyze-from-url", {"video_url": "https://x.example/v"}, status=403, headers=key)
+    assert (await harness.call("GET", "/api/jobs", headers=key))["total"] == 1
+
+
+async def test_a_job_says_who_submitted_it(build: Any) -> None:
+    harness = await build()
+    first = await harness.submit()
+    assert (await harness.call("GET", f"/api/jobs/{first}"))["submittedBy"] is None
+    key = await harness.key("read", "submit", name="Uploads of the blog")
+    ask = {"type": "idle", "payload": {}}
+    second = (await harness.call("POST", "/api/jobs", ask, status=201, headers=key))["jobId"]
+    assert (await harness.call("GET", f"/api/jobs/{second}", headers=key))["submittedBy"] == "Uploads of the blog"
+
+
+async def test_the_last_use_is_stored_now_and_then(build: Any) -> None:
+    harness = await build(api_key=SETTING)
+    key = await harness.key("read")
+    await harness.call("GET", "/api/jobs", headers=key)
+    [kept] = await harness.store.keys.all()
+    assert kept.last_used_at is None, "not a write for each request"
+    used = harness.clock.now()
+    await harness.clock.advance(100)
+    await harness.keys.note()
+    [kept] = await harness.store.keys.all()
+    assert kept.last_used_at == used

@@ -1,0 +1,142 @@
+"""Keys that may submit and not read: each knows of its own jobs, and of nobody else's."""
+
+import json
+from typing import Any
+
+import pytest
+
+IDLE = {"type": "idle", "payload": {}}
+SETTING = "the-key-of-the-settings"
+BEARER = {"Authorization": f"Bearer {SETTING}"}
+
+
+class Tenants:
+    """Two tenants of one daemon, and one who sees all."""
+
+    def __init__(self, harness: Any, a: dict[str, str], b: dict[str, str], reader: dict[str, str]) -> None:
+        self.harness, self.a, self.b, self.reader = harness, a, b, reader
+
+    async def submit(self, key: dict[str, str], **headers: str) -> str:
+        """A job of this one's; its id."""
+        answer = await self.harness.call("POST", "/api/jobs", IDLE, status=201, headers=key | headers)
+        return str(answer["jobId"])
+
+
+@pytest.fixture
+async def tenants(build: Any) -> Tenants:
+    """They, without any job."""
+    harness = await build(api_key=SETTING, rate_limit=None)
+    one, two = await harness.key("submit", name="a"), await harness.key("submit", name="b")
+    return Tenants(harness, one, two, await harness.key("read", "submit", name="r"))
+
+
+async def test_anothers_job_is_not_there(tenants: Tenants) -> None:
+    harness, job_id = tenants.harness, await tenants.submit(tenants.a)
+    calls = [
+        ("GET", f"/api/jobs/{job_id}"),
+        ("DELETE", f"/api/jobs/{job_id}"),
+        ("POST", f"/api/jobs/{job_id}/retry"),
+        ("GET", f"/api/jobs/{job_id}/deliveries"),
+        ("GET", f"/api/jobs/{job_id}/artifacts"),
+        ("GET", f"/api/jobs/{job_id}/artifacts/log.txt"),
+        ("GET", f"/api/jobs/{job_id}/stream"),
+    ]
+    for method, path in calls:
+        told = await harness.call(method, path, status=404, headers=tenants.b)
+        nobodys = await harness.call(method, path.replace(job_id, "job_x"), status=404, headers=tenants.b)
+        assert told == json.loads(json.dumps(nobodys).replace("job_x", job_id)), "as if there were none"
+    assert (await harness.call("GET", f"/api/jobs/{job_id}", headers=tenants.a))["status"] == "queued"
+    assert (await harness.call("GET", f"/api/jobs/{job_id}", headers=tenants.reader))["submittedBy"] == "a"
+
+
+async def test_a_tenant_moves_its_own(tenants: Tenants) -> None:
+    harness, job_id = tenants.harness, await tenants.submit(tenants.a)
+    await harness.call("DELETE", f"/api/jobs/{job_id}", headers=tenants.a)
+    await harness.call("POST", f"/api/jobs/{job_id}/retry", headers=tenants.a)
+    assert (await harness.call("GET", f"/api/jobs/{job_id}", headers=tenants.a))["status"] == "queued"
+    await harness.call("DELETE", f"/api/jobs/{job_id}", headers=tenants.reader)
+
+
+async def test_a_list_holds_and_counts_ones_own(tenants: Tenants) -> None:
+    harness = tenants.harness
+    own = [await tenants.submit(tenants.a) for _ in range(3)]
+    others = [await tenants.submit(key) for key in (tenants.b, tenants.b, tenants.reader, BEARER)]
+    await harness.start(own[0])
+    page = await harness.call("GET", "/api/jobs?limit=2", headers=tenants.a)
+    assert ([job["jobId"] for job in page["jobs"]], page["total"]) == (own[:0:-1], 3)
+    assert (page["queued"], page["running"]) == (2, 1)
+    rest = await harness.call("GET", f"/api/jobs?limit=2&cursor={page['nextCursor']}", headers=tenants.a)
+    assert ([job["jobId"] for job in rest["jobs"]], rest["nextCursor"]) == (own[:1], None)
+    assert (await harness.call("GET", "/api/jobs", headers=tenants.reader))["total"] == len(own) + len(others)
+
+
+async def test_a_bulk_move_reaches_ones_own(tenants: Tenants) -> None:
+    harness = tenants.harness
+    own, other = await tenants.submit(tenants.a), await tenants.submit(tenants.b)
+    by_id = {"filter": {"ids": [own, other]}}
+    assert await harness.call("POST", "/api/jobs/cancel", by_id, headers=tenants.a) == {"done": 1, "refused": []}
+    assert await harness.call("POST", "/api/jobs/retry", by_id, headers=tenants.a) == {"done": 1, "refused": []}
+    all_queued = {"filter": {"status": ["queued"]}}
+    assert await harness.call("POST", "/api/jobs/cancel", all_queued, headers=tenants.a) == {"done": 1, "refused": []}
+    assert (await harness.call("GET", f"/api/jobs/{other}", headers=tenants.b))["status"] == "queued"
+
+
+async def test_an_idempotency_key_is_ones_own(tenants: Tenants) -> None:
+    harness, named = tenants.harness, {"Idempotency-Key": "1"}
+    first = await tenants.submit(tenants.a, **named)
+    second = await tenants.submit(tenants.b, **named)
+    assert first != second
+    for key, job_id in ((tenants.a, first), (tenants.b, second)):
+        again = await harness.call("POST", "/api/jobs", IDLE, headers=key | named)
+        assert again["jobId"] == job_id
+    other = {"type": "idle", "payload": {}, "priority": 0}
+    problem = await harness.call("POST", "/api/jobs", other, status=409, headers=tenants.b | named)
+    assert second in problem["detail"] and first not in problem["detail"]
+    batch = {"jobs": [IDLE, IDLE]}
+    one = await harness.call("POST", "/api/jobs/batch", batch, status=201, headers=tenants.a | named)
+    two = await harness.call("POST", "/api/jobs/batch", batch, status=201, headers=tenants.b | named)
+    assert {job["jobId"] for job in one["jobs"]}.isdisjoint(job["jobId"] for job in two["jobs"])
+
+
+async def test_a_tenant_hears_of_its_own_jobs(tenants: Tenants) -> None:
+    harness = tenants.harness
+    async with harness.listen("/api/events", **tenants.a) as reader:
+        other, own = await tenants.submit(tenants.b), await tenants.submit(tenants.a)
+        first = await reader.next()
+        assert first.data["jobId"] == own
+        await harness.settle(other)
+        await harness.settle(own)
+        assert [(await reader.next()).data["jobId"] for _ in range(2)] == [own, own]
+    more = await tenants.submit(tenants.a)
+    async with harness.listen("/api/events", Last_Event_ID=first.id, **tenants.a) as reader:
+        assert [message.data["jobId"] for message in await reader.take(3)] == [own, own, more]
+    async with harness.listen("/api/events?lastEventId=g0-1", **tenants.a) as reader:
+        assert {job["jobId"] for job in (await reader.next()).data["jobs"]} == {own, more}
+    async with harness.listen(f"/api/events?jobId={other},{more}&lastEventId={first.id}", **tenants.a) as reader:
+        assert (await reader.next()).data["jobId"] == more
+
+
+async def test_health_tells_a_tenant_no_more_than_a_stranger(tenants: Tenants) -> None:
+    assert await tenants.harness.call("GET", "/health", headers=tenants.a) == {"status": "ok"}
+    assert "reasons" in await tenants.harness.call("GET", "/health", headers=tenants.reader)
+
+
+async def test_a_key_fills_its_share_of_the_queue_and_not_anothers(build: Any) -> None:
+    harness = await build(api_key=SETTING, max_queued_of_one=3)
+    one, two = await harness.key("submit", name="one"), await harness.key("submit", "read", name="two")
+    named = one | {"Idempotency-Key": "first"}
+    first = (await harness.call("POST", "/api/jobs", IDLE, status=201, headers=named))["jobId"]
+    await harness.call("POST", "/api/jobs", IDLE, status=201, headers=one)
+    full = await harness.raw("POST", "/api/jobs/batch", {"jobs": [IDLE, IDLE]}, headers=one)
+    assert (full.status, full.headers["Retry-After"]) == (503, "30")
+    assert "MAX_QUEUED_PER_KEY is 3" in (await full.json())["detail"]
+    await harness.call("POST", "/api/jobs", IDLE, status=201, headers=one)
+    over = await harness.call("POST", "/api/jobs", IDLE, status=503, headers=one)
+    assert over["detail"].startswith("3 jobs of this key are queued")
+    assert (await harness.call("POST", "/api/jobs", IDLE, headers=named))["jobId"] == first, "it is there already"
+    for key in (two, BEARER):
+        await harness.call("POST", "/api/jobs/batch", {"jobs": [IDLE] * 3}, status=201, headers=key)
+    await harness.call("POST", "/api/jobs/batch", {"jobs": [IDLE] * 3}, status=201, headers=BEARER)
+    await harness.start(first)
+    await harness.clock.advance(2)
+    await harness.call("POST", "/api/jobs", IDLE, status=201, headers=one)

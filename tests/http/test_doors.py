@@ -1,14 +1,25 @@
 """Who may come in: keys, scopes, hosts, proxies, origins and rates."""
 
+import asyncio
+import json
+import os
 import re
+import socket
+import sys
+from contextlib import suppress
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from aiohttp import web
 
+from secondunit.daemon.http.connection_limits import USUAL
 from secondunit.daemon.http.routes import ROUTES
+from secondunit.daemon.http.server import build_app
 from secondunit.daemon.http.transport.client_addresses import network_of
+from secondunit.daemon.http.transport.connections import HttpRunner
 from secondunit.daemon.http.transport.rate_limit import MOST_CALLERS, RateLimit
+from secondunit.daemon.http.transport.reaper import Reaper
 from secondunit.testing.clock import ManualClock
 
 KEY = "s3cret-Key"
@@ -253,3 +264,59 @@ async def test_a_crowd_of_callers_takes_no_more_memory_than_its_share() -> None:
         limit.spend(f"address {number}")
     assert len(limit._full_at) <= MOST_CALLERS
     assert limit.spend(f"address {2 * MOST_CALLERS - 1}") is not None
+
+
+GET_JOBS = "GET /api/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+SPEAKS = """
+import os, socket, sys
+os.setuid(int(sys.argv[1]))
+where = sys.argv[2]
+line = socket.socket(socket.AF_UNIX if where[0] == "@" else socket.AF_INET)
+line.connect("\\0" + where[1:] if where[0] == "@" else ("127.0.0.1", int(where)))
+line.sendall(sys.argv[3].encode())
+print(line.makefile("rb").read().decode())
+"""
+
+
+async def spoken(uid: int, where: str, request: str) -> str:
+    """The answer to a program of its own, of this account."""
+    command = [sys.executable, "-I", "-c", SPEAKS, str(uid), where, request]
+    program = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    answer, _ = await asyncio.wait_for(program.communicate(), 30)
+    return answer.decode()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a program of another account")
+async def test_without_a_key_another_account_is_refused(harness: Any) -> None:
+    port = str(harness.client.port)
+    told = await spoken(12345, port, GET_JOBS)
+    assert told.startswith("HTTP/1.1 401 ") and "secondunit keys add" in told and "of uid 12345" in told
+    assert (await spoken(12345, port, GET_JOBS.replace("/api/jobs", "/health"))).startswith("HTTP/1.1 200 ")
+    assert (await spoken(0, port, GET_JOBS)).startswith("HTTP/1.1 200 ")
+
+
+async def test_without_a_key_a_peer_that_is_gone_changes_nothing(harness: Any) -> None:
+    body = json.dumps(IDLE)
+    head = (
+        f"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    )
+    with socket.socket() as line:
+        line.setblocking(False)
+        with suppress(BlockingIOError):
+            line.connect(("127.0.0.1", harness.client.port))
+        line.sendall(f"{head}\r\n\r\n{body}".encode())
+    await harness.until(lambda: ("POST", "/api/jobs", 401) in harness.metrics.observed)
+    assert (await harness.call("GET", "/api/jobs"))["total"] == 0
+
+
+async def test_the_control_socket_is_not_for_everybody(build: Any) -> None:
+    harness = await build(trusted=True)
+    api = harness.api
+    runner = HttpRunner(build_app(api), Reaper("control", USUAL, (), api.clock), api.clock)
+    await runner.setup()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("")
+        await web.SockSite(runner, listener).start()
+        told = await spoken(os.geteuid(), f"@{listener.getsockname()[1:].decode()}", GET_JOBS)
+        await runner.cleanup()
+    assert told.startswith("HTTP/1.1 403 ") and "programs that this daemon started" in told

@@ -4,22 +4,36 @@ import os
 import socket
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 CREDENTIALS = struct.Struct("=iII")  # ucred, unix(7)
 DEEPEST = 4096
 
 
-def refusal_of(connection: socket.socket, proc: Path = Path("/proc")) -> str | None:
+class Peer(NamedTuple):
+    """Who opened a connection to a socket of the machine, as the kernel noted it then."""
+
+    pid: int
+    uid: int
+
+
+def peer_of(connection: socket.socket) -> Peer:
+    """The peer of an accepted connection."""
+    pid, uid, _ = CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
+    return Peer(pid, uid)
+
+
+def refusal_of(peer: Peer, proc: Path = Path("/proc")) -> str | None:
     """Why this peer may not use the socket; None for a program of our own account, or root's, that we did not start.
 
     One that a job runs, and that was taken over, is of our account as well; what keeps it out is whose child it is.
+    Blocks.
     """
-    pid, uid, _ = CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))
-    if uid not in (os.geteuid(), 0):
-        return f"it is for uid {os.geteuid()}, this daemon's own, and root; this is a program of uid {uid}"
-    if pid == os.getpid():
+    if peer.uid not in (os.geteuid(), 0):
+        return f"it is for uid {os.geteuid()}, this daemon's own, and root; this is a program of uid {peer.uid}"
+    if peer.pid == os.getpid():
         return None
-    if pid <= 0 or descends(pid, os.getpid(), proc):
+    if peer.pid <= 0 or descends(peer.pid, os.getpid(), proc):
         return "it is not for programs that this daemon started"
     return None
 

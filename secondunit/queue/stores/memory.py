@@ -11,11 +11,13 @@ from itertools import islice
 from secondunit.queue import state
 from secondunit.queue.access import AccessKeys, AuditTrail
 from secondunit.queue.engine import Engine
-from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
+from secondunit.queue.errors import JobNotFound, LeaseLost, NotAllowed
 from secondunit.queue.folders import Folders
 from secondunit.queue.model import HIGHEST_PRIORITY, Change, Counts, Event, Filter, Job, JobId, Lease, Page, Status
 from secondunit.queue.store import Cache, Decide, Listener, Outbox, Prune, Steps
 from secondunit.queue.stores.memory_ports import (
+    KEY_LIFE,
+    KnownKey,
     MemoryAccessKeys,
     MemoryAuditTrail,
     MemoryCache,
@@ -25,10 +27,9 @@ from secondunit.queue.stores.memory_ports import (
     MemorySteps,
     matches,
     tells,
+    with_key,
 )
 from secondunit.queue.value import Value, replace
-
-KEY_LIFE = timedelta(hours=24)
 
 
 class _Wait(Value, frozen=True):
@@ -37,12 +38,6 @@ class _Wait(Value, frozen=True):
     ready: bool
     since: datetime
     raised: int = 0
-
-
-class _Key(Value, frozen=True):
-    job_id: JobId
-    digest: bytes
-    made_at: datetime
 
 
 class MemoryStore:
@@ -60,7 +55,7 @@ class MemoryStore:
         self._generation = generation
         self._jobs: dict[JobId, Job] = {}
         self._waits: dict[JobId, _Wait] = {}
-        self._keys: dict[str, _Key] = {}
+        self._keys: dict[str, KnownKey] = {}
         self._twins: dict[str, JobId] = {}
         self._events: list[Event] = []
         self._last_seq = 0
@@ -87,17 +82,17 @@ class MemoryStore:
         self._listeners.append(listener)
 
     async def add(self, changes: Sequence[Change]) -> Sequence[tuple[Job, bool]]:
-        keys: MutableMapping[str, _Key] = ChainMap({}, self._keys)
+        keys: MutableMapping[str, KnownKey] = ChainMap({}, self._keys)
         twins: MutableMapping[str, JobId] = ChainMap({}, self._twins)
         fresh: dict[JobId, Change] = {}
         answers: list[tuple[JobId, bool]] = []
         for change in changes:
             job = change.job
-            there = _with_key(keys, job) or (job.dedupe_key and twins.get(job.dedupe_key))
+            there = with_key(keys, job) or (job.dedupe_key and twins.get(job.dedupe_key))
             if not there:
                 fresh[job.id] = replace(change, job=replace(job, seq=self._submitted + len(fresh) + 1))
                 if job.idempotency:
-                    keys[job.idempotency.key] = _Key(job.id, job.idempotency.digest, job.created_at)
+                    keys[job.idempotency.key] = KnownKey(job.id, job.idempotency.digest, job.created_at)
                 if job.dedupe_key:
                     twins[job.dedupe_key] = job.id
             answers.append((there or job.id, not there))
@@ -276,17 +271,6 @@ class MemoryStore:
 
     def _in(self, status: Status) -> list[Job]:
         return [job for job in self._jobs.values() if job.status is status]
-
-
-def _with_key(keys: Mapping[str, _Key], job: Job) -> JobId | None:
-    if job.idempotency is None:
-        return None
-    known = keys.get(job.idempotency.key)
-    if known is None or job.created_at >= known.made_at + KEY_LIFE:
-        return None
-    if known.digest != job.idempotency.digest:
-        raise KeyReused(job.idempotency.key, known.job_id)
-    return known.job_id
 
 
 def _holds(lease: Lease, job: Job) -> bool:

@@ -10,11 +10,13 @@ from secondunit.queue.access import AUDIT_KEPT, AccessKey, AuditEntry
 from secondunit.queue.clock import Clock
 from secondunit.queue.durable_files import Marks
 from secondunit.queue.engine import Snapshot
-from secondunit.queue.errors import StoreBroken
+from secondunit.queue.errors import KeyReused, StoreBroken
 from secondunit.queue.folders import PublishedFolder, Replaced
 from secondunit.queue.model import Change, Event, Filter, Job, JobId, Lease, Notice
 from secondunit.queue.store import CacheEntry, Decide, Delivery, Step
-from secondunit.queue.value import replace
+from secondunit.queue.value import Value, replace
+
+KEY_LIFE = timedelta(hours=24)
 
 
 class FencedChange(Protocol):
@@ -248,3 +250,23 @@ def tells(filter: Filter, event: Event) -> bool:
         and (not filter.ids or event.job_id in filter.ids)
         and filter.owner in (None, event.owner)
     )
+
+
+class KnownKey(Value, frozen=True):
+    """What an idempotency key stands for."""
+
+    job_id: JobId
+    digest: bytes
+    made_at: datetime
+
+
+def with_key(keys: Mapping[str, KnownKey], job: Job) -> JobId | None:
+    """The job that has this one's idempotency key, or KeyReused."""
+    if job.idempotency is None:
+        return None
+    known = keys.get(job.idempotency.key)
+    if known is None or job.created_at >= known.made_at + KEY_LIFE:
+        return None
+    if known.digest != job.idempotency.digest:
+        raise KeyReused(job.idempotency.key, known.job_id)
+    return known.job_id

@@ -54,7 +54,7 @@ class Admission:
 
     async def _judged(self, request: web.Request, route: ApiRoute | None) -> Caller | None:
         if self._trusted:
-            return self._on_control_socket(request)
+            return await self._on_control_socket(request)
         if not self._keys.exist:
             self._check_keyless(request)
             return await self._of_our_account(request, route)
@@ -84,11 +84,12 @@ class Admission:
         if (wait := self._rates[rate].spend(who)) is not None:
             raise TooMany(wait)
 
-    def _on_control_socket(self, request: web.Request) -> Caller:
+    async def _on_control_socket(self, request: web.Request) -> Caller:
         """Everybody who could open it, but a program of the daemon's own: a job's may have been taken over."""
         line = request.protocol
-        if isinstance(line, Connection) and line.refusal is not None:
-            raise NotYours(f"the control socket is not for you: {line.refusal}")
+        refusal = await line.refusal() if isinstance(line, Connection) else None
+        if refusal is not None:
+            raise NotYours(f"the control socket is not for you: {refusal}")
         return EVERYBODY
 
     async def _of_our_account(self, request: web.Request, route: ApiRoute | None) -> Caller | None:

@@ -25,7 +25,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from secondunit.daemon.access.socket_peers import refusal_of
+from secondunit.daemon.access.socket_peers import peer_of, refusal_of
 from secondunit.daemon.access.tcp_peers import ends_of, owner_of
 from secondunit.daemon.http.transport.bounded_log import BoundedLog
 from secondunit.daemon.http.transport.problems import MALFORMED, NO_ROOM, TOO_SLOW, UNEXPECTED, as_sent, problem
@@ -81,7 +81,7 @@ class Connection(web.RequestHandler):
         self._reaper = reaper
         self._room: int | None = None
         self._owner: tuple[int | None] | None = None
-        self._refusal: str | None = None
+        self._refusal: asyncio.Future[str | None] | None = None
         self._received = 0
         self._head_of = 0
 
@@ -91,7 +91,8 @@ class Connection(web.RequestHandler):
         if self._reaper.admit(self, _peer(self._line)):
             line = self._line.get_extra_info("socket")
             if line is not None and line.family == socket.AF_UNIX:
-                self._refusal = refusal_of(line)  # now, while the peer is likely to be there
+                # now, while the peer is likely to be there
+                self._refusal = asyncio.ensure_future(asyncio.to_thread(refusal_of, peer_of(line)))
             super().connection_made(transport)
             return
         self._force_close = True
@@ -106,10 +107,9 @@ class Connection(web.RequestHandler):
         self._reaper.left(self)
         super().connection_lost(exc)
 
-    @property
-    def refusal(self) -> str | None:
+    async def refusal(self) -> str | None:
         """Why the peer may not use a socket that is this account's alone; None if it may."""
-        return self._refusal
+        return await self._refusal if self._refusal else None
 
     async def owner(self) -> int | None:
         """The account of the program at the other end, as the kernel says it; asked once. None: it can't tell."""

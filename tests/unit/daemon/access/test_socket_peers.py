@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.daemon.access.socket_peers import descends, refusal_of
+from secondunit.daemon.access.socket_peers import descends, peer_of, refusal_of
 
 ANOTHER = 12345
 CONNECTS = """
@@ -46,18 +46,18 @@ def client_of(server: socket.socket, user: int) -> Iterator[socket.socket]:
 def test_the_daemon_itself_may_use_its_socket() -> None:
     one, other = socket.socketpair()
     with one, other:
-        assert refusal_of(one) is None
+        assert refusal_of(peer_of(one)) is None
 
 
 def test_a_program_that_we_started_may_not() -> None:
     with listening() as server, client_of(server, os.geteuid()) as accepted:
-        assert refusal_of(accepted) == "it is not for programs that this daemon started"
+        assert refusal_of(peer_of(accepted)) == "it is not for programs that this daemon started"
 
 
 @root
 def test_a_program_of_another_account_may_not() -> None:
     with listening() as server, client_of(server, ANOTHER) as accepted:
-        assert f"this is a program of uid {ANOTHER}" in str(refusal_of(accepted))
+        assert f"this is a program of uid {ANOTHER}" in str(refusal_of(peer_of(accepted)))
 
 
 def proc(folder: Path, parents: dict[int, int]) -> Path:

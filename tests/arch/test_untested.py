@@ -18,7 +18,6 @@ THROUGH_OTHERS = {
     "secondunit.daemon.http.contract.video_requests": "tests/http/test_videos_api.py calls it over a socket",
     "secondunit.daemon.http.contract.access": "tests/http/test_keys.py, over sockets",
     "secondunit.daemon.http.transport.admission": "tests/http/test_doors.py and test_keys.py, over sockets",
-    "secondunit.queue.stores.sqlite.tables.access": "the contract suite, through the store",
     "secondunit.daemon.http.transport.audit": "tests/http/test_audit.py, over sockets",
     "secondunit.daemon.http.transport.auth": "tests/http/test_doors.py, over sockets",
     "secondunit.daemon.http.transport.bodies.json_batches": "tests/http/test_large_batches.py, over sockets",

@@ -16,6 +16,7 @@ from secondunit.queue.stores.sqlite.connection import connect_writer
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.tables import jobs, pruning
 from secondunit.queue.stores.sqlite.tables import queries as lists
+from secondunit.queue.stores.sqlite.tables.access import SqliteAuditTrail, forget_old
 from secondunit.queue.stores.sqlite.tables.cache import SqliteCache
 from secondunit.queue.stores.sqlite.tables.outbox import SqliteOutbox
 from secondunit.queue.stores.sqlite.tables.steps import SqliteSteps
@@ -23,7 +24,7 @@ from secondunit.queue.stores.sqlite.transaction import Transaction, WriterCache
 from secondunit.queue.stores.sqlite.writer import Writer
 from secondunit.testing.jobs import BOOT, CALLBACK, NOW, TTL, held, later, new, prune_at, settled
 
-SCAN = re.compile(r"SCAN (jobs|events|deliveries|steps|cache|idempotency|e|j|d|c|earlier)\b")
+SCAN = re.compile(r"SCAN (jobs|events|deliveries|steps|cache|idempotency|audit|e|j|d|c|earlier)\b")
 SORT = re.compile(r"USE TEMP B-TREE")
 NO_WRITER = cast(Writer, None)
 
@@ -132,6 +133,18 @@ CASES = {
         ["sqlite_autoindex_jobs_1 (id=?)"],
         sorts="of the jobs that were named",
     ),
+    "find of an owner": Case(
+        found(owner="A"), ["jobs_owned (owner=? AND status=? AND seq<?)"], sorts="of a page for each status"
+    ),
+    "find of an owner by type and status": Case(
+        found(owner="A", types=["hls", "webp"], statuses=DONE),
+        ["COVERING INDEX jobs_owned (owner=? AND status=?)"],
+        sorts="of a page for each status",
+    ),
+    "queued of an owner": Case(lambda r: lists.queued_of(r.readers, "A"), ["COVERING INDEX jobs_owned"]),
+    "replay of an owner": Case(replayed(owner="A"), ["e USING INTEGER PRIMARY KEY (rowid>?)"]),
+    "audit trail": Case(lambda r: SqliteAuditTrail(NO_WRITER, r.readers).find(9, 5), ["INTEGER PRIMARY KEY (rowid<?)"]),
+    "forgetting the audit trail": Case(lambda r: forget_old(r.transaction, NOW, 5), ["audit_by_age (at<?)"]),
     "replay": Case(replayed(), ["e USING INTEGER PRIMARY KEY (rowid>?)"]),
     "replay by type": Case(replayed(types=["hls"]), ["e USING INTEGER PRIMARY KEY (rowid>?)"]),
     "replay by id": Case(

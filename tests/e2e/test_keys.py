@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import urllib.request
+from datetime import datetime, timedelta
 from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,20 @@ def test_a_program_of_a_job_is_kept_from_the_control_socket(start: Any, tmp_path
     job = daemon.call("POST", "/api/jobs", {"type": "insider", "payload": {"control": control}})
     told = daemon.until(job.body["jobId"], "completed")["result"]["told"]
     assert told.startswith("HTTP/1.1 403 ") and "programs that this daemon started" in told
+
+
+@pytest.mark.slow
+def test_keys_are_made_listed_and_revoked_where_no_daemon_runs(tmp_path: Path) -> None:
+    wanted = ("--scope", "submit", "--types", "hls, webp", "--rate", "9/hour", "--expires", "2w")
+    key = command(tmp_path, "keys", "add", "blog", *wanted).strip()
+    [listed] = json.loads(command(tmp_path, "keys", "list", "--json"))["keys"]
+    assert (listed["prefix"], listed["types"], listed["rate"]) == (key[3:11], ["hls", "webp"], "9/hour")
+    ends = datetime.fromisoformat(listed["expiresAt"]) - datetime.fromisoformat(listed["createdAt"])
+    assert timedelta(days=13.9) < ends < timedelta(days=14.1)
+    command(tmp_path, "keys", "revoke", "nobodys2", code=1)
+    assert "'blog' is revoked" in command(tmp_path, "keys", "revoke", key), "the key itself names its prefix"
+    trail = json.loads(command(tmp_path, "keys", "audit", "--json"))["entries"]
+    assert [(entry["action"], entry["target"], entry["key"]) for entry in trail] == [
+        ("keys revoke", key[3:11], None),
+        ("keys add", key[3:11], None),
+    ]

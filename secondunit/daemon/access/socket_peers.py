@@ -3,11 +3,12 @@
 import os
 import socket
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 CREDENTIALS = struct.Struct("=iII")  # ucred, unix(7)
-DEEPEST = 4096
+DEEPEST, TRIES = 4096, 3
 
 
 class Peer(NamedTuple):
@@ -31,18 +32,46 @@ def refusal_of(peer: Peer, proc: Path = Path("/proc")) -> str | None:
     """
     if peer.uid not in (os.geteuid(), 0):
         return f"it is for uid {os.geteuid()}, this daemon's own, and root; this is a program of uid {peer.uid}"
-    if peer.pid == os.getpid():
+    if peer.pid == os.getpid() or peer.uid != os.geteuid():  # what a daemon that is not root starts is not root, either
         return None
     if peer.pid <= 0 or descends(peer.pid, os.getpid(), proc):
         return "it is not for programs that this daemon started"
     return None
 
 
-def descends(pid: int, ancestor: int, proc: Path = Path("/proc")) -> bool:
-    """Whether a process is below another; also said of one that is gone, whose parents nobody knows any more."""
+def is_anothers(pid: int) -> bool:
+    """Whether a process is there and of an account that is not ours."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def descends(
+    pid: int, ancestor: int, proc: Path = Path("/proc"), is_anothers: Callable[[int], bool] = is_anothers
+) -> bool:
+    """Whether a process is below another of its account; also said of one whose parents nobody knows any more.
+
+    Where /proc hides other accounts (systemd's ProtectProc), one of theirs, such as sudo, is seen to be there at least,
+    and is no program of ours.
+    """
+    for _ in range(TRIES):
+        found = _is_above(ancestor, pid, proc, is_anothers)
+        if found is not None:
+            return found
+    return True
+
+
+def _is_above(ancestor: int, pid: int, proc: Path, is_anothers: Callable[[int], bool]) -> bool | None:
+    """None when one on the way ended meanwhile, and left its children to others."""
     for _ in range(DEEPEST):
         parent = _parent(pid, proc)
-        if parent is None or parent == ancestor:
+        if parent is None:
+            return False if is_anothers(pid) else None
+        if parent == ancestor:
             return True
         if parent <= 1:
             return False

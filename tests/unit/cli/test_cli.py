@@ -208,3 +208,19 @@ def test_a_progress_bar_takes_foreign_text_for_text(capsys: pytest.CaptureFixtur
         show(event | {"message": "[link=http://evil.example]\x9b31m[/nothing]"})
     told = capsys.readouterr().out
     assert "[link=http://evil.example]" in told and "\\x9b31m" in told and "[red]x" in told
+
+
+@pytest.mark.usefixtures("data_dir")
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["x"], 2, "--scope"),
+        (["x", "--scope", "root"], 2, "'root' is not one of"),
+        (["x", "--scope", "read", "--expires", "soon"], 2, "such as 90d"),
+        (["backend", "--scope", "read"], 1, "name: is taken"),
+        (["x", "--scope", "read", "--rate", "fast"], 1, "rate: should be N/second"),
+    ],
+)
+def test_a_key_that_makes_no_sense_is_refused_by_the_command(args: list[str], code: int, says: str) -> None:
+    refused = called("keys", "add", *args)
+    assert refused.exit_code == code and says in refused.output

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.daemon.access.socket_peers import descends, peer_of, refusal_of
+from secondunit.daemon.access.socket_peers import descends, is_anothers, peer_of, refusal_of
 
 ANOTHER = 12345
 CONNECTS = """
@@ -68,12 +68,45 @@ def proc(folder: Path, parents: dict[int, int]) -> Path:
     return folder
 
 
+def nobodys(_: int) -> bool:
+    return False
+
+
 def test_whoever_is_below_the_daemon_descends_from_it_however_far(tmp_path: Path) -> None:
     tree = proc(tmp_path, {1: 0, 50: 1, 60: 50, 70: 60, 80: 70, 90: 1, 99: 90})
-    assert [pid for pid in (1, 50, 60, 70, 80, 90, 99) if descends(pid, 50, tree)] == [60, 70, 80]
-    assert [pid for pid in (50, 60, 99) if descends(pid, 1, tree)] == [50, 60, 99], "of the first process all do"
+    assert [pid for pid in (1, 50, 60, 70, 80, 90, 99) if descends(pid, 50, tree, nobodys)] == [60, 70, 80]
+    assert [pid for pid in (50, 60, 99) if descends(pid, 1, tree, nobodys)] == [50, 60, 99], "of the first one all do"
 
 
 def test_who_is_gone_can_not_be_told_from_one_that_does(tmp_path: Path) -> None:
-    assert descends(7, 50, proc(tmp_path, {1: 0, 8: 7}))
-    assert descends(8, 50, tmp_path)
+    assert descends(7, 50, proc(tmp_path, {1: 0, 8: 7}), nobodys)
+    assert descends(8, 50, tmp_path, nobodys)
+
+
+def test_a_program_below_one_of_another_account_is_none_of_ours_also_where_that_is_hidden(tmp_path: Path) -> None:
+    tree = proc(tmp_path, {1: 0, 50: 1, 60: 50, 8: 7, 9: 8})
+    assert not descends(9, 50, tree, lambda pid: pid == 7)
+    assert descends(60, 50, tree, lambda pid: pid == 7)
+
+
+def test_a_parent_that_ends_meanwhile_is_asked_for_again(tmp_path: Path) -> None:
+    tree = proc(tmp_path, {1: 0, 50: 1, 9: 8})
+
+    def looked_for(pid: int) -> bool:
+        (tree / "9" / "stat").write_text("9 (a) S 1 1 1 0")  # left to the first process
+        return False
+
+    assert not descends(9, 50, tree, looked_for)
+
+
+@root
+def test_who_is_of_another_account_is_seen_by_a_signal_that_is_none() -> None:
+    assert not is_anothers(os.getpid())
+    told = subprocess.run(
+        [sys.executable, "-I", "-c", f"import os\nos.setuid({ANOTHER})\nos.kill({os.getpid()}, 0)"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "PermissionError" in told.stderr
+    assert not is_anothers(2**22 - 1)

@@ -6,7 +6,7 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +20,7 @@ from secondunit.queue.outcome import DISK_FULL
 from secondunit.queue.service import Queue
 
 INCOMING = ".incoming-"
+NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
 NEEDY = [status for status in Status if status is not Status.COMPLETED]  # such a job can be run, or retried
 SWEEP_EVERY = 600.0
 
@@ -65,11 +66,11 @@ class Uploads:
             with self._holding(upload.path):
                 with _told_when_full():
                     async with self._moving:
-                        await asyncio.to_thread(_publish, incoming, upload.path)
+                        await asyncio.to_thread(_publish, self.folder, incoming.name, upload.path.name)
                 yield upload
         finally:
             self._arriving.discard(incoming)
-            await asyncio.to_thread(incoming.unlink, missing_ok=True)
+            await asyncio.to_thread(_unlink, incoming)
 
     def hear(self, events: Sequence[Event]) -> None:
         """A tap of the hub: a job that completed no longer needs its uploads."""
@@ -96,7 +97,7 @@ class Uploads:
     async def _written(self, incoming: Path, chunks: AsyncIterator[bytes]) -> Upload:
         digest, size = hashlib.sha256(), 0
         with _told_when_full():
-            file = await asyncio.to_thread(incoming.open, "xb")
+            file = await asyncio.to_thread(_create, incoming)
         try:
             async for chunk in chunks:
                 size += len(chunk)
@@ -144,7 +145,7 @@ class Uploads:
             spared = needed | self._held_lately | self._arriving
             for path in paths:
                 if path not in spared:
-                    await asyncio.to_thread(path.unlink, missing_ok=True)
+                    await asyncio.to_thread(_unlink, path)
 
     async def _named_by_jobs(self, queue: Queue) -> set[Path]:
         counts = await queue.counts()
@@ -183,10 +184,27 @@ def _close(file: BinaryIO) -> None:
         file.close()
 
 
-def _publish(incoming: Path, path: Path) -> None:
-    incoming.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+def _publish(folder: Path, incoming: str, name: str) -> None:
+    with _opened(folder) as fd:
+        os.replace(incoming, name, src_dir_fd=fd, dst_dir_fd=fd)
+        os.fsync(fd)
+
+
+def _create(file: Path) -> BinaryIO:
+    with _opened(file.parent) as fd:
+        return os.fdopen(os.open(file.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK, 0o600, dir_fd=fd), "wb")
+
+
+def _unlink(file: Path) -> None:
+    with suppress(FileNotFoundError), _opened(file.parent) as fd:
+        os.unlink(file.name, dir_fd=fd)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    """The folder itself, never what a link in its place leads to."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | NO_LINK)
     try:
-        os.fsync(folder)
+        yield fd
     finally:
-        os.close(folder)
+        os.close(fd)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ FALLOC_FL_KEEP_SIZE = 1
 CANT_RESERVE = (errno.EOPNOTSUPP, errno.ENOSYS)
 FLOOR = 64 * 1024 * 1024  # what a reservation leaves of the disk, so that the queue can still be written
 PIECE = 1 << 20
+NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
+OURS, OWN_FOLDER = os.O_CREAT | NO_LINK, os.O_RDONLY | os.O_DIRECTORY | NO_LINK
 MACHINE_BOOT = Path("/proc/sys/kernel/random/boot_id")
 # Only such a one promises the same bytes, and may stand in If-Range (RFC 9110, 8.8.3 and 13.1.5).
 STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
@@ -34,8 +37,13 @@ class PartialFile:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.path = folder / f"{name}.part"
-        self._note = folder / f"{name}.json"
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._note = f"{name}.json"
+        self._folder = os.open(folder, OWN_FOLDER)
+        try:
+            self._fd = os.open(self.path.name, os.O_RDWR | OURS, 0o600, dir_fd=self._folder)
+        except BaseException:
+            os.close(self._folder)
+            raise
         self._hash = hashlib.sha256()
         self.have = 0
 
@@ -45,6 +53,7 @@ class PartialFile:
             os.ftruncate(self._fd, os.fstat(self._fd).st_size)
         finally:
             os.close(self._fd)
+            os.close(self._folder)
 
     def resume(self, url: str, beat: Callable[[], None]) -> Origin | None:
         """Take up what an earlier run left of `url`; None, and empty, when that can't be trusted.
@@ -52,9 +61,14 @@ class PartialFile:
         It is read, and `beat` called with each piece.
         """
         try:
-            note = json.loads(self._note.read_text())
+            with os.fdopen(os.open(self._note, os.O_RDONLY | NO_LINK, dir_fd=self._folder)) as file:
+                note = json.load(file)
             origin, boot = Origin(**note["origin"]), note["boot"]
         except (FileNotFoundError, ValueError, TypeError, KeyError):
+            origin, boot = None, None
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
             origin, boot = None, None
         size = os.fstat(self._fd).st_size
         # After a power cut a part may have holes where its bytes were: only this life of the machine trusts its own.
@@ -67,14 +81,16 @@ class PartialFile:
 
     def begin(self, origin: Origin | None) -> None:
         """Start over; with an origin, in a way that a later run can go on from."""
-        self._note.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(self._note, dir_fd=self._folder)
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         self._hash, self.have = hashlib.sha256(), 0
         if origin is not None:
-            draft = self._note.with_suffix(".new")
-            draft.write_text(json.dumps({"origin": asdict(origin), "boot": machine_boot()}))
-            draft.replace(self._note)
+            draft = f"{self._note}.new"
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_TRUNC | OURS, 0o600, dir_fd=self._folder), "w") as file:
+                json.dump({"origin": asdict(origin), "boot": machine_boot()}, file)
+            os.replace(draft, self._note, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def reserve(self, more: int) -> None:
         """Claim room for so many further bytes; OSError(ENOSPC) if the disk has not that and a little to spare."""

@@ -368,3 +368,53 @@ def test_the_sweep_does_not_follow_a_link(root: Path, tmp_path: Path) -> None:
     sweep_staging([root])
 
     assert (tmp_path / "precious" / "photos" / "1").exists()
+
+
+@pytest.mark.parametrize("exchanged", [".secondunit", ".secondunit/job_1-7", ".secondunit/job_1-7/1"])
+async def test_an_output_is_written_where_it_was_staged_whatever_is_put_in_the_place_of_its_folders(
+    files: LocalFiles, root: Path, ctx: FakeContext, tmp_path: Path, exchanged: str
+) -> None:
+    (tmp_path / "outside" / "job_1-7" / "1").mkdir(parents=True)
+    async with files.target(f"{root}/out.webp", ctx) as staged:
+        (root / exchanged).rename(root / "aside")
+        (root / exchanged).symlink_to(tmp_path / "outside")
+        staged.path.write_text("made")
+        written = ["sh", "-c", 'echo more >> "$0"', str(staged.path)]
+        assert await asyncio.to_thread(lambda: subprocess.run(written, pass_fds=staged.fds, check=True).returncode) == 0
+        await staged.publish()
+    assert (root / "out.webp").read_text() == "mademore\n"
+    assert [path.name for path in (tmp_path / "outside").rglob("*")] == ["job_1-7", "1"]
+
+
+@pytest.mark.parametrize("put_there", ["a folder of another's", "a folder with something in it"])
+async def test_a_folder_that_is_not_the_one_we_made_is_not_staged_in(
+    root: Path, ctx: FakeContext, monkeypatch: pytest.MonkeyPatch, put_there: str
+) -> None:
+    real = os.mkdir
+
+    def meddle(name: Any, *args: Any, **kwargs: Any) -> None:
+        real(name, *args, **kwargs)
+        if name == "1" and put_there == "a folder of another's":
+            os.chown(root / ".secondunit" / "job_1-7" / "1", 65534, 65534)
+        elif name == "1":
+            (root / ".secondunit" / "job_1-7" / "1" / "output.webp").symlink_to("/etc/passwd")
+
+    if os.geteuid() and put_there == "a folder of another's":
+        pytest.skip("only root can give a folder away")
+    files = LocalFiles([root])
+    monkeypatch.setattr(os, "mkdir", meddle)
+    with pytest.raises(Deterministic) as refused:
+        async with files.target(f"{root}/out.webp", ctx):
+            raise AssertionError("it was staged")
+    files.close()
+    assert refused.value.type == "staging_disturbed" and str(root / ".secondunit") in str(refused.value)
+
+
+def test_the_sweep_leaves_alone_what_is_not_our_own(root: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root can give a folder away")
+    (root / ".secondunit" / "job_1-1" / "1" / "theirs").mkdir(parents=True)
+    os.chown(root / ".secondunit" / "job_1-1" / "1", 65534, 65534)
+    sweep_staging([root])
+
+    assert (root / ".secondunit" / "job_1-1" / "1" / "theirs").exists()

@@ -10,10 +10,12 @@ import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from errno import EACCES, EPERM
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from secondunit.cli import output
+from secondunit.cli.host.account import not_yours
 from secondunit.daemon.process.visible_text import visible
 
 if TYPE_CHECKING:
@@ -56,11 +58,16 @@ class Client:
 
 @asynccontextmanager
 async def connected(control: Path) -> AsyncIterator[Client]:
-    """A client of the daemon that has this control socket; NoDaemon when none does."""
+    """A client of the daemon that has this control socket; NoDaemon when none does, DaemonRefused to other users."""
     from aiohttp import UnixConnector
 
     async with at("http://localhost", UnixConnector(str(control))) as client:
-        yield client
+        try:
+            yield client
+        except OSError as error:
+            if error.errno in (EACCES, EPERM):
+                raise DaemonRefused(await asyncio.to_thread(not_yours, control.parent)) from None
+            raise
 
 
 @asynccontextmanager
@@ -106,7 +113,7 @@ def ask(
     work: Callable[[Client], Awaitable[T]], without: Callable[[Settings], Coroutine[Any, Any, T]] | None = None
 ) -> T:
     """Do `work` with the daemon of these settings, or with the database `without` one; else the command ends."""
-    from secondunit.cli.config import loaded
+    from secondunit.cli.config import how_to_start, loaded
 
     settings = loaded(serves=False).settings
 
@@ -120,7 +127,7 @@ def ask(
         except NoDaemon:
             if without is None:
                 fail(
-                    f"no daemon runs on {settings.data_dir}; start one with `secondunit run`,"
+                    f"no daemon runs on {settings.data_dir}; start one with {how_to_start(settings.data_dir)},"
                     " or set DATA_DIR to the folder of the one that runs"
                 )
         return asyncio.run(without(settings))

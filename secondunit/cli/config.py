@@ -70,3 +70,8 @@ def loaded(*, serves: bool = True) -> Config:
         output.say(str(error), err=True)
         sys.exit(78)
     return found
+
+
+def how_to_start(data_dir: Path) -> str:
+    """The command that starts the daemon of this folder."""
+    return "`systemctl start secondunit`" if data_dir == SERVICE_DATA else "`secondunit run`"

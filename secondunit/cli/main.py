@@ -16,6 +16,7 @@ COMMANDS = {
     "backup": "Copy the database while it is in use.",
     "restore": "Put a backup in the place of the database.",
     "config": "Show or check the settings.",
+    "service": "Install, remove or show the systemd service.",
     "demo": "Start a daemon on a fresh folder and run three jobs on a small clip.",
 }
 

@@ -1,5 +1,6 @@
 """Offline access to the queue where no daemon runs: under the database's lock, through the store, as the API would."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -8,6 +9,8 @@ from random import SystemRandom
 from typing import Any
 
 from secondunit.cli.client import DaemonRefused
+from secondunit.cli.config import how_to_start
+from secondunit.cli.host.account import act_as_owner, not_yours
 from secondunit.daemon.access.keyring import Keyring
 from secondunit.daemon.config.settings import Database
 from secondunit.daemon.files.backups import take
@@ -117,14 +120,18 @@ async def noted(store: Store, action: str, target: str, detail: str | None = Non
 @asynccontextmanager
 async def opened(database: Database, *, make: bool = False) -> AsyncIterator[Store]:
     """The store, under its lock, and where it is wanted a new one; Refused when it can't be had."""
-    if not make and (where := await missing(database)):
-        raise DaemonRefused(f"no daemon runs, and there is no queue at {where}; start one with `secondunit run`")
+    await asyncio.to_thread(act_as_owner, database.path.parent)
     try:
+        if not make and (where := await missing(database)):
+            start = how_to_start(database.path.parent)
+            raise DaemonRefused(f"no daemon runs, and there is no queue at {where}; start one with {start}")
         with locked(database):
             async with store_of(database) as store:
                 yield store
     except Locked as error:
         raise DaemonRefused(f"the daemon does not answer: {error}") from None
+    except PermissionError:
+        raise DaemonRefused(await asyncio.to_thread(not_yours, database.path.parent)) from None
     except QueueError as error:
         raise DaemonRefused(str(error)) from None
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from secondunit.cli.client import fail
+from secondunit.cli.host.account import act_as_owner
 
 
 @click.command()
@@ -18,14 +19,16 @@ def restore(file: Path, yes: bool) -> None:
     Nothing that was issued after the backup can write any more: leases, event ids. Jobs that were done since then
     run again; jobs submitted since then are gone.
     """
-    from secondunit.cli.config import loaded
+    from secondunit.cli.config import how_to_start, loaded
     from secondunit.daemon.process.lock import Locked
     from secondunit.daemon.wiring.database import check, locked
     from secondunit.daemon.wiring.database import restore as put_back
     from secondunit.queue.errors import QueueError
 
     database = loaded(serves=False).settings.database
+    file = file.absolute()
     os.umask(0o077)
+    act_as_owner(database.path.parent)
     try:
         found = check(file)
         with locked(database):  # held while it asks, so that what was agreed to is what is done
@@ -39,6 +42,4 @@ def restore(file: Path, yes: bool) -> None:
     click.echo(
         f"{database} is the backup now, with {found.jobs} jobs" + (f"; what stood there is {aside}" if aside else "")
     )
-    click.echo(
-        "next: start the daemon (`secondunit run`, or systemctl start secondunit); it queues what was running then"
-    )
+    click.echo(f"next: start the daemon, {how_to_start(database.path.parent)}; it queues what was running then")

@@ -1,11 +1,14 @@
-"""The unit is one that systemd takes without a word, and that keeps what is promised about draining and restarting."""
+"""The units are taken by systemd without a word, and keep what is promised about draining and restarting."""
 
 import shutil
+from collections.abc import Mapping
 from configparser import ConfigParser
 from pathlib import Path
-from subprocess import run
+from subprocess import CompletedProcess, run
 
 import pytest
+
+from secondunit.cli.host.units import BACKUP, PROGRAM, SERVICE, UNITS, filled, shipped
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "systemd" / "secondunit.service"
@@ -23,26 +26,35 @@ def service() -> dict[str, str]:
 
 
 @pytest.fixture
-def installed_unit(tmp_path: Path) -> Path:
-    """The unit with a program that is there, since systemd looks for it."""
-    copy = tmp_path / UNIT.name
-    copy.write_text(UNIT.read_text().replace("/opt/secondunit/.venv/bin/secondunit", "/bin/true"))
-    return copy
+def installed(tmp_path: Path) -> Mapping[str, str]:
+    """The paths of the units with a program that is there, since systemd looks for it."""
+    for name in UNITS:
+        (tmp_path / name).write_text(filled(shipped(name), Path("/bin/true"), [Path("/srv/my media"), Path("/100%")]))
+    return {name: str(tmp_path / name) for name in UNITS}
+
+
+def analyzed(*argv: str) -> CompletedProcess[str]:
+    return run(["systemd-analyze", *argv], capture_output=True, text=True, timeout=50, check=False)
 
 
 @needs_systemd
-def test_systemd_verifies_the_unit_without_a_warning(installed_unit: Path) -> None:
-    done = run(
-        ["systemd-analyze", "verify", str(installed_unit)], capture_output=True, text=True, timeout=50, check=False
-    )
+def test_systemd_verifies_the_units_without_a_warning(installed: Mapping[str, str]) -> None:
+    done = analyzed("verify", *installed.values())
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @needs_systemd
-def test_the_unit_is_exposed_little(installed_unit: Path) -> None:
-    argv = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(installed_unit)]
-    done = run(argv, capture_output=True, text=True, timeout=50, check=False)
+@pytest.mark.parametrize("name", [SERVICE, BACKUP])
+def test_the_units_are_exposed_little(installed: Mapping[str, str], name: str) -> None:
+    done = analyzed("security", "--offline=true", "--threshold=20", installed[name])
     assert done.returncode == 0, done.stdout
+
+
+def test_each_unit_is_filled_with_the_program_of_this_installation() -> None:
+    for name in (SERVICE, BACKUP):
+        text = filled(shipped(name), Path("/elsewhere/secondunit"), [])
+        assert "ExecStart=/elsewhere/secondunit " in text and PROGRAM not in text
+    assert "\nReadWritePaths=-/srv/media\n" in filled(shipped(SERVICE), Path(PROGRAM), [Path("/srv/media")])
 
 
 def test_a_drain_fits_into_the_time_to_stop() -> None:

@@ -1,6 +1,7 @@
 """Settings loader: the environment over credential files over a TOML file over defaults; all faults at once."""
 
 import difflib
+import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,11 +20,18 @@ from secondunit.daemon.config.settings import (
     database_of,
     is_loopback,
     marked,
+    secret_names,
     type_of,
 )
 
 DEFAULT_FILE = Path("/etc/secondunit/config.toml")
+# How systemd names the files of a folder given as LoadCredential=secondunit:FOLDER.
+CREDENTIAL_PREFIXES = ("", "secondunit_")
 TABLES = marked(Tables)
+NOT_YOURS = (
+    "SECONDUNIT_CONFIG: you may not read {path}, the settings of the service on this machine; put `sudo` in front,"
+    " or set it to /dev/null for a daemon of your own"
+)
 WORDS = {
     "int_parsing": "is not a whole number",
     "int_type": "is not a whole number",
@@ -74,6 +82,7 @@ class _Gathered:
 
 def load(environ: Mapping[str, str], *, default_file: Path = DEFAULT_FILE, serves: bool = True) -> Config:
     """The settings as this environment gives them, or BadConfig; not `serves`: for a command that opens no port."""
+    environ = _with_secrets(environ, default_file.with_name("credentials"))
     given = _Gathered()
     given.add("data_dir", environ.get("STATE_DIRECTORY", "data").split(":")[0], "default")
     _from_file(environ, default_file, given)
@@ -100,14 +109,25 @@ def shown(settings: Settings) -> Mapping[str, Any]:
     return {name.upper(): "***" if name in secret else value for name, value in values.items()}
 
 
+def _with_secrets(environ: Mapping[str, str], of_service: Path) -> Mapping[str, str]:
+    """The environment, with the service's secrets where its settings are meant and we may read them."""
+    if environ.get("SECONDUNIT_CONFIG") or environ.get("CREDENTIALS_DIRECTORY"):
+        return environ
+    readable = of_service.is_dir() and os.access(of_service, os.R_OK | os.X_OK)
+    return {**environ, "CREDENTIALS_DIRECTORY": str(of_service)} if readable else environ
+
+
 def _from_file(environ: Mapping[str, str], default: Path, given: _Gathered) -> None:
     named = environ.get("SECONDUNIT_CONFIG")
     path = Path(named) if named else default
-    if not named and not path.exists():
-        return
     try:
         content = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
+        if not named and isinstance(error, FileNotFoundError | NotADirectoryError):
+            return
+        if not named and isinstance(error, PermissionError):
+            given.faults.append(NOT_YOURS.format(path=path))
+            return
         given.faults.append(f"SECONDUNIT_CONFIG: {path} can't be read ({error.strerror}); allowed: a TOML file")
         return
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -138,9 +158,10 @@ def _type_tables(types: Mapping[str, Any], origin: str, given: _Gathered) -> Non
 def _from_credentials(environ: Mapping[str, str], given: _Gathered) -> None:
     if not (folder := environ.get("CREDENTIALS_DIRECTORY")):
         return
-    for name in _secret_names():
-        path = Path(folder, name)
-        if path.is_file():
+    for name in secret_names():
+        for path in (Path(folder, prefix + name) for prefix in CREDENTIAL_PREFIXES):
+            if not path.is_file():
+                continue
             try:
                 value = path.read_text("utf-8").strip()
             except (OSError, UnicodeDecodeError):
@@ -181,12 +202,6 @@ def _database_is_there(values: Mapping[str, Any]) -> bool:
     return found.path.exists()
 
 
-def _secret_names() -> Iterator[str]:
-    for name, info in Settings.model_fields.items():
-        if "SecretStr" in str(info.annotation):
-            yield name
-
-
 def _fault(detail: Any, origins: Mapping[str, str]) -> Iterator[str]:
     location = [str(part) for part in detail["loc"]]
     info = Settings.model_fields[location[0]]
@@ -203,7 +218,7 @@ def _fault(detail: Any, origins: Mapping[str, str]) -> Iterator[str]:
         wrong = str(detail["msg"]).removeprefix("Value error, ")
     else:
         wrong = WORDS.get(detail["type"], "does not fit")
-        if location[0] not in _secret_names() and isinstance(value, str | int | float):
+        if location[0] not in secret_names() and isinstance(value, str | int | float):
             wrong = f"{value!r} {wrong}"
     origin = origins.get(name.lower()) or origins.get(location[0], "")
     yield f"{name}: {wrong}; allowed: {allowed or 'text'} (given by {origin or 'default'})"

@@ -1,10 +1,19 @@
 """Warnings about settings: what is odd or without effect, but does not stop the start."""
 
 import difflib
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from secondunit.daemon.config.settings import PER_TYPE, Settings, Tables, Unread, marked, type_of
+from secondunit.daemon.config.settings import (
+    PER_TYPE,
+    Settings,
+    Tables,
+    Unread,
+    marked,
+    secret_names,
+    type_of,
+)
 from secondunit.daemon.config.signing_keys import SAFE, signing_key
 from secondunit.daemon.config.sources import installed
 
@@ -29,6 +38,8 @@ def oddities(environ: Mapping[str, str], settings: Settings, origins: Mapping[st
             yield f"{title} IS NOT USED: nothing reads it in this version, so {mark.so} (given by {origins[name]})"
     yield from _near_misses(environ)
     yield from _dotenv(Path(".env"))
+    yield from _readable_secrets(settings, origins)
+    yield from _unknown_credentials(environ.get("CREDENTIALS_DIRECTORY"))
     if settings.api_key and len(settings.api_key.get_secret_value()) < SHORT_KEY:
         yield f"API_KEY is short enough to be guessed; {SHORT_KEY} random characters are safe"
     if settings.callback_secret and len(signing_key(settings.callback_secret.get_secret_value())) < SAFE:
@@ -52,6 +63,28 @@ def _dotenv(path: Path) -> Iterator[str]:
             f"{path.absolute()} IS NOT READ, though it names {named}: settings come from the environment (`set -a; "
             ". ./.env; set +a`), systemd's EnvironmentFile, or SECONDUNIT_CONFIG"
         )
+
+
+def _readable_secrets(settings: Settings, origins: Mapping[str, str]) -> Iterator[str]:
+    """Warnings for secrets in a file that everybody on this machine may read."""
+    tables = marked(Tables) if any(project.secrets() for project in settings.deploy.values()) else ()
+    for name in (*secret_names(), *tables):
+        origin = origins.get(name, "default")
+        path = Path(origin)
+        if origin not in ("default", "environment") and path.is_file() and path.stat().st_mode & stat.S_IROTH:
+            yield f"{name.upper()} can be read by everybody on this machine: `chmod o-r {path}`"
+
+
+def _unknown_credentials(folder: str | None) -> Iterator[str]:
+    """Warnings for files of our credentials that mean no setting: GEMINI_KEY for GEMINI_API_KEY."""
+    if not folder or not Path(folder).is_dir():
+        return
+    known = secret_names()
+    for path in sorted(Path(folder).iterdir()):
+        name = path.name.removeprefix("secondunit_")
+        if name not in known and (name != path.name or difflib.get_close_matches(name, known, 1, NEAR)):
+            near = difflib.get_close_matches(name, known, 1, SUSPECT)
+            yield f"the credential {name} is no secret setting; {near[0] if near else ', '.join(known)}, perhaps?"
 
 
 def _near_misses(environ: Mapping[str, str]) -> Iterator[str]:

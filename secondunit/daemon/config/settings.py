@@ -290,6 +290,11 @@ def database_in(folder: Path) -> Database:
     return Database(folder / "queue.db")
 
 
+def secret_names() -> Sequence[str]:
+    """The settings whose values are never shown, and that may be files in $CREDENTIALS_DIRECTORY."""
+    return [name for name, info in Settings.model_fields.items() if "SecretStr" in str(info.annotation)]
+
+
 def database_of(url: str) -> Database:
     """What a QUEUE_URL means; ValueError says what is wrong with it."""
     parts = urlsplit(url)

@@ -54,6 +54,50 @@ def test_a_secret_may_be_a_credential_file_and_the_environment_wins_over_it(tmp_
     assert over is not None and over.get_secret_value() == "from-the-environment"
 
 
+def service(tmp_path: Path, text: str, **secrets: str) -> Path:
+    """The settings of an installed service, and its secrets beside them."""
+    (tmp_path / "credentials").mkdir(mode=0o700)
+    for name, secret in secrets.items():
+        (tmp_path / "credentials" / name).write_text(secret)
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    path.chmod(0o640)
+    return path
+
+
+def test_a_folder_of_credentials_names_its_files_after_the_service(tmp_path: Path) -> None:
+    (tmp_path / "secondunit_api_key").write_text("k" * 32)
+    (tmp_path / "secondunit_api_key").chmod(0o400)
+    (tmp_path / "secondunit_gemini_key").write_text("k" * 32)
+    config = loaded(CREDENTIALS_DIRECTORY=str(tmp_path))
+    assert config.settings.api_key is not None and config.settings.api_key.get_secret_value() == "k" * 32
+    [warning] = config.warnings
+    assert "gemini_key" in warning and "gemini_api_key, perhaps?" in warning
+
+
+def test_the_command_line_reads_the_services_settings_and_its_secrets(tmp_path: Path) -> None:
+    file = service(tmp_path, 'host = "0.0.0.0"\n', api_key="k" * 32)
+    config = load({}, default_file=file)
+    assert (config.settings.host, config.origins["api_key"]) == ("0.0.0.0", str(tmp_path / "credentials" / "api_key"))
+    own = load({"SECONDUNIT_CONFIG": "/dev/null"}, default_file=file)
+    assert own.settings.host == "127.0.0.1" and own.settings.api_key is None
+
+
+def test_a_key_that_the_service_has_not_is_missed(tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match="API_KEY"):
+        load({}, default_file=service(tmp_path, f'host = "0.0.0.0"\ndata_dir = "{tmp_path}"\n'))
+
+
+def test_secrets_that_everybody_can_read_are_warned_of(tmp_path: Path) -> None:
+    project = '[deploy.site]\nrepo_url = "/x"\ndirectory = "/srv/site"\nauthorization = "Basic hunter2"\n'
+    file = service(tmp_path, f'gemini_api_key = "hunter2"\n{project}')
+    assert not [warning for warning in load({}, default_file=file).warnings if "can be read" in warning]
+    file.chmod(0o644)
+    warned = [warning for warning in load({}, default_file=file).warnings if "can be read" in warning]
+    assert [warning.partition(" ")[0] for warning in warned] == ["GEMINI_API_KEY", "DEPLOY"]
+    assert all(f"chmod o-r {file}" in warning and "hunter2" not in warning for warning in warned)
+
+
 def test_an_empty_variable_is_an_unset_one() -> None:
     assert loaded(PORT="", API_KEY="").settings == loaded().settings
 

@@ -1,0 +1,31 @@
+"""Account that owns a folder: its name, and dropping root's privileges to it, so that nothing there becomes root's."""
+
+import os
+import pwd
+from pathlib import Path
+
+
+def not_yours(folder: Path) -> str:
+    """What a user is told who may not use this folder."""
+    return f"{folder} belongs to {_owner(folder)}, and you may not use it; put `sudo` in front of the command"
+
+
+def act_as_owner(folder: Path) -> None:
+    """From now on, and for good, this process has the rights of the folder's owner only, if it had root's.
+
+    A database that root wrote to would have parts that the daemon's user can't write.
+    """
+    if os.geteuid() != 0 or not folder.is_dir():
+        return
+    status = folder.stat()
+    if status.st_uid != 0:
+        os.setgroups([])
+        os.setgid(status.st_gid)
+        os.setuid(status.st_uid)
+
+
+def _owner(folder: Path) -> str:
+    try:
+        return pwd.getpwuid(folder.stat().st_uid).pw_name
+    except (OSError, KeyError):
+        return "another user"

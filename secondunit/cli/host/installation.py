@@ -1,0 +1,140 @@
+"""Installation as a systemd service: the steps to put it in, to take it out, and how it stands now."""
+
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import secondunit
+from secondunit.cli.host.steps import Remove, Run, Step, Tell, Write, before
+from secondunit.cli.host.units import BACKUP, SERVICE, TIMER, UNITS, Layout, ours, shipped, unreachable
+from secondunit.daemon.config.loader import Config, load
+
+ACCOUNT = "secondunit"
+BOOTED = Path("/run/systemd/system")  # sd_booted(3)
+NO_SYSTEMD = "systemd does not run this machine: start the daemon with `secondunit run`, under what does"
+QUERY_WITHIN = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an installation starts from: where it goes, its program, the service's settings, and whether it runs."""
+
+    layout: Layout
+    program: Path
+    config: Config
+    active: bool = False
+
+    def folders(self) -> Sequence[Path]:
+        """What jobs may write outside the state folder."""
+        settings = self.config.settings
+        folders = [*settings.media_roots, *(project.directory for project in settings.deploy.values())]
+        folders += [settings.data_dir, settings.database.path.parent]
+        state = Layout().state
+        return [folder for folder in dict.fromkeys(folders) if not folder.is_relative_to(state)]
+
+
+def found(layout: Layout, *, serves: bool) -> Found:
+    """This machine; BadConfig when the service could not start with its settings."""
+    config = load({"STATE_DIRECTORY": str(Layout().state)}, default_file=layout.config, serves=serves)
+    return Found(
+        layout, Path(sysconfig.get_path("scripts"), "secondunit"), config, _said("is-active", SERVICE) == "active"
+    )
+
+
+def obstacles(program: Path, booted: Path = BOOTED) -> Iterator[str]:
+    """Why the service can't be installed here."""
+    if not booted.is_dir():
+        yield NO_SYSTEMD
+    if not program.is_file():
+        yield f"{program} is not there: install the package with pip, or `make setup` in a checkout"
+        return
+    interpreter = Path(sys.executable)
+    yield from unreachable(
+        list(dict.fromkeys([program, interpreter, interpreter.resolve(), Path(secondunit.__file__).resolve()]))
+    )
+
+
+def installing(at: Found) -> Iterator[Step]:
+    """The steps that put the service of this program in the place of none, or of an earlier one."""
+    layout = at.layout
+    written = ours(layout, at.program, at.folders())
+    for path, command in (
+        (layout.sysusers, ("systemd-sysusers", str(layout.sysusers))),
+        (layout.tmpfiles, ("systemd-tmpfiles", "--create", str(layout.tmpfiles))),
+    ):
+        yield Write(path, written[path])
+        yield Run(command)
+    if layout.config.exists():
+        yield Tell(f"keep     {layout.config}: it is yours")
+    else:
+        yield Write(layout.config, shipped("config.toml"), 0o640, ACCOUNT)
+    for folder in layout.drop_ins():
+        yield Tell(f"keep     {folder}: it is yours")
+    for name in UNITS:
+        yield Write(layout.unit(name), written[layout.unit(name)])
+    yield Run(("systemctl", "daemon-reload"))
+    yield from _advice(at)
+
+
+def removing(layout: Layout, *, purge: bool, data_dir: Path | None = None) -> Iterator[Step]:
+    """The steps that take the service out; what is the operator's stays unless it is to be purged."""
+    present = [name for name in (TIMER, SERVICE, BACKUP) if layout.unit(name).exists()]
+    if present:
+        yield Tell("stop     the daemon drains: running jobs get DRAIN_SECONDS, then go back into the queue")
+        yield Run(("systemctl", "disable", "--now", *present))
+    for path in (*map(layout.unit, UNITS), layout.sysusers, layout.tmpfiles):
+        for file in (path, before(path)):
+            if file.exists():
+                yield Remove(file)
+    if present:
+        yield Run(("systemctl", "daemon-reload"))
+    for path in (*layout.drop_ins(), layout.settings, layout.state):
+        if path.exists():
+            yield Remove(path) if purge else Tell(f"keep     {path}: `secondunit service uninstall --purge` removes it")
+    if data_dir and not data_dir.is_relative_to(layout.state):
+        yield Tell(f"keep     {data_dir}: it lies elsewhere")
+    yield Tell(f"keep     the account {ACCOUNT}, which owns what jobs published elsewhere")
+
+
+def standing(at: Found) -> tuple[Sequence[str], bool]:
+    """How the service stands, a line each, and whether it is as it should be."""
+    lines, well = [], True
+    for path, content in ours(at.layout, at.program, at.folders()).items():
+        there = path.exists() and path.read_text("utf-8", "replace")
+        state = "missing: `secondunit service install`"
+        if there is not False:
+            state = "as this version has it" if there == content else "differs: `secondunit service install` updates it"
+        lines.append(f"{path}: {state}")
+        well = well and there == content
+    for name, wanted in ((SERVICE, "active"), (TIMER, "active")):
+        active, enabled = _said("is-active", name), _said("is-enabled", name)
+        lines.append(f"{name}: {active or 'not known'}, {enabled or 'not known'}")
+        well = well and active == wanted
+    lines.append(f"{at.layout.config}: {'fine' if at.layout.config.exists() else 'missing'}")
+    lines.extend(f"warning: {warning}" for warning in at.config.warnings)
+    return lines, well
+
+
+def _advice(at: Found) -> Iterator[Step]:
+    for folder in at.folders():
+        if not folder.is_dir():
+            yield Tell(f"missing: {folder}; `install -d -o {ACCOUNT} -g {ACCOUNT} -m 0750 {folder}` makes it")
+    if (old := at.layout.settings / "env").exists():
+        yield Tell(f"NOT READ {old}: move what it says into {at.layout.config}, and secrets into files of credentials/")
+    if at.active:
+        yield Tell("next: `systemctl restart secondunit`; it drains first, and loses nothing")
+    else:
+        yield Tell(f"next: look at {at.layout.config}, then `systemctl enable --now secondunit {TIMER}`")
+
+
+def _said(*question: str) -> str:
+    try:
+        done = subprocess.run(
+            ["systemctl", *question], capture_output=True, text=True, timeout=QUERY_WITHIN, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()

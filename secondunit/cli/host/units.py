@@ -1,0 +1,101 @@
+"""systemd unit files as this installation has them: which there are, where they belong, and the paths filled in."""
+
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+PROGRAM = "/opt/secondunit/.venv/bin/secondunit"  # what the files name, so that they are units as they stand
+WRITABLE = "\nReadWritePaths=\n"
+SERVICE, BACKUP, TIMER = "secondunit.service", "secondunit-backup.service", "secondunit-backup.timer"
+UNITS = (SERVICE, BACKUP, TIMER)
+HIDDEN = {"ProtectHome": ("/home", "/root", "/run/user"), "PrivateTmp": ("/tmp", "/var/tmp")}  # noqa: S108  not used
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything belongs, below a root; `/` but in tests."""
+
+    root: Path = Path("/")
+
+    @property
+    def sysusers(self) -> Path:
+        """Declares the account."""
+        return self.root / "etc/sysusers.d/secondunit.conf"
+
+    @property
+    def tmpfiles(self) -> Path:
+        """Declares the folders of the settings."""
+        return self.root / "etc/tmpfiles.d/secondunit.conf"
+
+    @property
+    def settings(self) -> Path:
+        """The operator's folder."""
+        return self.root / "etc/secondunit"
+
+    @property
+    def config(self) -> Path:
+        """The operator's settings."""
+        return self.settings / "config.toml"
+
+    @property
+    def state(self) -> Path:
+        """The daemon's folder."""
+        return self.root / "var/lib/secondunit"
+
+    def unit(self, name: str) -> Path:
+        """A unit of ours."""
+        return self.root / "etc/systemd/system" / name
+
+    def drop_ins(self) -> Sequence[Path]:
+        """The operator's changes of our units, those that there are."""
+        return [folder for name in UNITS if (folder := self.unit(f"{name}.d")).is_dir()]
+
+
+def ours(layout: Layout, program: Path, writable: Sequence[Path]) -> Mapping[Path, str]:
+    """The files that are written anew by each version, with `program` in them and these folders open to jobs."""
+    found = {layout.sysusers: shipped("sysusers.conf"), layout.tmpfiles: shipped("tmpfiles.conf")}
+    for name in UNITS:
+        found[layout.unit(name)] = filled(shipped(name), program, writable)
+    return found
+
+
+def filled(unit: str, program: Path, writable: Sequence[Path]) -> str:
+    """A unit with the paths of this installation."""
+    # With a dash: a folder that is not there yet keeps the daemon from nothing but that folder.
+    folders = " ".join(quoted(f"-{folder}") for folder in writable)
+    text = unit.replace(f"ExecStart={PROGRAM}", f"ExecStart={quoted(str(program)).replace('$', '$$')}")
+    return text.replace(WRITABLE, f"{WRITABLE.rstrip()}{folders}\n")
+
+
+def quoted(word: str) -> str:
+    """A word as systemd reads it (systemd.syntax(7))."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"' if any(character.isspace() or character in "\"'\\" for character in word) else escaped
+
+
+def shipped(name: str) -> str:
+    """A file of `systemd/`, from the checkout or from the wheel."""
+    package = files("secondunit")
+    for folder in (package / "systemd", package / ".." / "systemd"):
+        if (file := folder / name).is_file():
+            return file.read_text("utf-8")
+    raise FileNotFoundError(f"systemd/{name} is not part of this installation")
+
+
+def unreachable(paths: Sequence[Path]) -> Iterator[str]:
+    """Why the service's user could not start the program that lies at these paths."""
+    for path in paths:
+        for setting, hidden in HIDDEN.items():
+            if any(path.is_relative_to(folder) for folder in hidden):
+                yield f"{path} is hidden from the service (the unit's {setting}=): install into /opt/secondunit"
+                break
+        else:
+            closed = [part for part in (path, *path.parents) if part.exists() and not _open(part)]
+            if closed:
+                yield f"{closed[-1]} is closed to the service's user: `chmod o+rx {closed[-1]}`, or install elsewhere"
+
+
+def _open(path: Path) -> bool:
+    return bool(path.stat().st_mode & (stat.S_IXOTH if path.is_dir() else stat.S_IROTH))

@@ -1,0 +1,100 @@
+"""Container of systemd-nspawn: a bare Debian with systemd as PID 1, booted for one script and gone with it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGES = "systemd,systemd-sysv,dbus,procps,python3,python3-pip,git,make,ca-certificates"
+NEEDED = ("debootstrap", "systemd-nspawn", "git")
+MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
+# Whoever checks certificates inside trusts what is trusted outside.
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"  # nspawn's own list has them since 253
+MADE_WITHIN, BOOTED_WITHIN = 1800, 600
+DRIVER = """
+[Unit]
+Description=what is to be tested
+After=multi-user.target dbus.service
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c '/usr/bin/python3 -P /shared/inside.py > /shared/booted.log 2>&1; echo $? > /shared/exit'
+ExecStopPost=/bin/systemctl poweroff --force --no-block
+TimeoutStartSec=infinity
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """What came of it: the script's exit code (None: it did not end), its output, and the console's."""
+
+    exit: int | None
+    log: str
+    console: str
+
+
+def lacking() -> str | None:
+    """Why nothing can be booted here."""
+    if os.geteuid() != 0:
+        return "it needs root"
+    absent = [program for program in NEEDED if shutil.which(program) is None]
+    return f"there is no {' and no '.join(absent)}" if absent else None
+
+
+def bare_debian(folder: Path) -> Path:
+    """A Debian 12 that was never booted; made once, over the network, and kept."""
+    if not (folder / "usr/bin/make").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        argv = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder), MIRROR]
+        subprocess.run(argv, check=True, timeout=MADE_WITHIN, stdout=sys.stderr)
+    return folder
+
+
+def run_in(root: Path, binds: Sequence[str], *argv: str) -> None:
+    """Run a command in it with the machine's network; what it changes outside of the binds vanishes."""
+    trusted = (f"--bind-ro={CERTIFICATES}", "--bind-ro=/etc/resolv.conf", f"--setenv=SSL_CERT_FILE={CERTIFICATES}")
+    command = [*_nspawn(root, binds), *trusted, f"--setenv=PIP_CERT={CERTIFICATES}", *argv]
+    subprocess.run(command, check=True, timeout=MADE_WITHIN, stdout=sys.stderr)
+
+
+def boot(root: Path, binds: Sequence[str], shared: Path) -> Booted:
+    """Boot it without a network and run SHARED/inside.py as root once it is up; then it is gone, whatever happened."""
+    unit = shared / "driver.service"
+    unit.write_text(DRIVER)
+    kernel = ["systemd.unit=multi-user.target", "systemd.wants=driver.service", "systemd.mask=console-getty.service"]
+    argv = [
+        *_nspawn(root, [*binds, f"--bind={shared}:/shared", f"--bind-ro={unit}:/etc/systemd/system/driver.service"]),
+        "--private-network",
+        f"--system-call-filter={LANDLOCK}",
+        "--boot",
+        "--",
+        *kernel,
+    ]
+    console = shared / "console.log"
+    with console.open("wb") as stream:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+        try:
+            process.wait(BOOTED_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # systemd-nspawn powers the container off
+            process.wait(60)
+        finally:
+            if process.poll() is None:
+                process.kill()  # its processes die with it
+                process.wait()
+    exit = shared / "exit"
+    log = shared / "booted.log"
+    return Booted(
+        int(exit.read_text()) if exit.exists() else None,
+        log.read_text(errors="replace") if log.exists() else "",
+        console.read_text(errors="replace"),
+    )
+
+
+def _nspawn(root: Path, binds: Sequence[str]) -> list[str]:
+    base = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--directory={root}", "--volatile=overlay"]
+    return [*base, f"--machine=secondunit-{os.getpid()}", *binds]

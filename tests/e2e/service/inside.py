@@ -1,0 +1,272 @@
+"""What happens inside the booted container, as root: standard library only, everything it runs is in its output."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SHARED = Path("/shared")
+CONFIG, CREDENTIALS = Path("/etc/secondunit/config.toml"), Path("/etc/secondunit/credentials")
+STATE, MEDIA = Path("/var/lib/secondunit"), Path("/srv/media")
+CHECKOUT = Path("/opt/secondunit")
+SITE, GEMINI, GEOCODER = 9001, 9002, 9003
+BEGUN = time.monotonic()
+SETTINGS = f"""
+media_roots = ["{MEDIA}"]
+allow_private_addresses = ["127.0.0.0/8"]
+gemini_base_url = "http://127.0.0.1:{GEMINI}"
+geocoder_url = "http://127.0.0.1:{GEOCODER}"
+
+[deploy.site]
+repo_url = "file:///srv/upstream"
+directory = "/srv/site"
+build_command = "cp page built"
+
+[deploy.slow]
+repo_url = "file:///srv/upstream"
+directory = "/srv/slow"
+build_command = ["sh", "-c", "sleep 10; cp page built"]
+"""
+PAGE = """<html><head><title>film</title></head><body><video src="/clip.mp4">
+<track kind="subtitles" srclang="en" src="/film.vtt"></video></body></html>"""
+SUBTITLES = """WEBVTT
+
+00:00.000 --> 00:04.000
+Now we come to Taipei 101.
+"""
+
+
+def say(text: str) -> None:
+    """Into the log, with the seconds since the start."""
+    print(f"[{time.monotonic() - BEGUN:6.1f}] {text}", flush=True)
+
+
+def sh(command: str, *, fails: bool = False) -> str:
+    """Run a command as root in a folder that is nobody's; its output. It must succeed, or fail."""
+    say(f"$ {command}")
+    argv, pipe = ["bash", "-c", command], subprocess.PIPE
+    done = subprocess.run(argv, cwd="/", stdout=pipe, stderr=subprocess.STDOUT, text=True, timeout=400, check=False)
+    print(done.stdout, end="", flush=True)
+    assert (done.returncode != 0) is fails, f"exit {done.returncode}: {command}"
+    return done.stdout
+
+
+def section(title: str, *, without: str = "\0") -> str:
+    """The commands of a section of the README, one by one, as written; what they say."""
+    say(f"==== systemd/README.md, {title}")
+    lines = (SHARED / f"{title}.sh").read_text().splitlines()
+    return "".join(sh(line) for line in lines if without not in line)
+
+
+def until(what: str, true: Callable[[], object], within: float = 120.0) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + within
+    while not true():
+        assert time.monotonic() < deadline, f"not within {within} s: {what}"
+        time.sleep(0.2)
+    say(f"now: {what}")
+
+
+def of_unit(name: str, unit: str = "secondunit.service") -> str:
+    """A property of a unit."""
+    argv = ["systemctl", "show", "--property", name, "--value", unit]
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+
+
+def serving() -> bool:
+    """Whether the daemon answers."""
+    try:
+        urllib.request.urlopen("http://127.0.0.1:8000/health", timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def completed(type: str, **payload: object) -> Any:
+    """A job of this type, run to its end, by the command line and without a word of where the service is."""
+    body = shlex.quote(json.dumps(payload))
+    job = json.loads(sh(f"secondunit submit {type} --wait --json -p {body}").strip().splitlines()[-1])
+    assert job["status"] == "completed", job
+    return job
+
+
+def listed() -> list[str]:
+    """The jobs that there are."""
+    return [job["jobId"] for job in json.loads(sh("secondunit jobs list --json"))["jobs"]]
+
+
+def stand_ins() -> list[subprocess.Popen[bytes]]:
+    """A website, Gemini and a geocoder, on loopback; a repository to deploy from."""
+    site, upstream = Path("/srv/www"), Path("/srv/upstream")
+    site.mkdir()
+    shutil.copy(CHECKOUT / "examples/media/clip.mp4", site)
+    (site / "film.html").write_text(PAGE)
+    (site / "film.vtt").write_text(SUBTITLES)
+    upstream.mkdir()
+    (upstream / "page").write_text("hello")
+    sh(
+        "cd /srv/upstream && git init -q -b main && git add page"
+        " && git -c user.name=t -c user.email=t@example.com commit -q -m page && chown -R secondunit: ."
+    )
+    fake = [str(CHECKOUT / ".venv/bin/python"), "-P", "-m"]
+    return [
+        subprocess.Popen(["python3", "-m", "http.server", "--bind", "127.0.0.1", "-d", str(site), str(SITE)]),
+        subprocess.Popen([*fake, "secondunit.testing.fakes.gemini", "--port", str(GEMINI)]),
+        subprocess.Popen([*fake, "secondunit.testing.fakes.nominatim", "--port", str(GEOCODER)]),
+    ]
+
+
+def who_may() -> None:
+    """The command line finds the service, for root and its user; others are told what to do."""
+    say("==== who may use it")
+    assert "daemon" not in sh("cd /tmp && secondunit jobs list")
+    sh("cd /tmp && runuser -u secondunit -- secondunit jobs list")
+    assert "safe: no job runs" in sh("secondunit check")
+    assert str(STATE) in sh("secondunit config show | grep DATA_DIR")
+    for command in ("jobs list", "check", "backup /tmp/x.db", "recover --dry-run"):
+        told = sh(f"cd /tmp && runuser -u nobody -- secondunit {command}", fails=True)
+        assert "sudo" in told and "secondunit run" not in told, told
+    assert "only root" in sh("runuser -u nobody -- secondunit service uninstall", fails=True)
+
+
+def configured() -> None:
+    """Settings, a secret and media folders, as the README says."""
+    say("==== settings")
+    with CONFIG.open("a") as file:
+        file.write(SETTINGS)
+    (CREDENTIALS / "gemini_api_key").write_text("a-key-of-nobody\n")
+    (CREDENTIALS / "gemini_api_key").chmod(0o600)
+    told = sh("secondunit service install")
+    assert f"keep     {CONFIG}" in told
+    advised = re.findall(r"missing: .*; `(.*)` makes it", told)
+    assert len(advised) == 3, told
+    for command in advised:
+        sh(command)
+    section("settings")
+    until("it serves", serving)
+    assert "***" in sh("secondunit config show | grep GEMINI_API_KEY")
+    sh("secondunit service status")
+
+
+def job_types() -> None:
+    """One job of each type."""
+    say("==== job types")
+    clip = MEDIA / "clip.mp4"
+    sh(f"install -o secondunit -m 0640 {CHECKOUT}/examples/media/clip.mp4 {CHECKOUT}/examples/media/still.jpg {MEDIA}")
+    completed("thumbnail", videoPath=str(clip), outputPath=str(MEDIA / "clip.jpg"))
+    completed("webp", inputPath=str(MEDIA / "still.jpg"), outputPath=str(MEDIA / "still.webp"))
+    completed("hls", inputPath=str(clip), outputDir=str(MEDIA / "film"))
+    completed("download", url=f"http://127.0.0.1:{SITE}/clip.mp4", outputPath=str(MEDIA / "fetched.mp4"))
+    completed("analyze", videoPath=str(clip))
+    found = completed("locations", videoUrl=f"http://127.0.0.1:{SITE}/film.html")
+    assert "Taipei 101" in json.dumps(found)
+    completed("deploy", projectId="site")
+    assert Path("/srv/site/current/built").read_text() == "hello"
+    sh(f"ls -la {MEDIA} {MEDIA}/film")
+
+
+def backed_up() -> None:
+    """A copy by the timer's unit, restored; root leaves nothing of root's behind."""
+    jobs = listed()
+    section("backups")
+    until("it serves", serving)
+    assert listed() == jobs != []
+    assert of_unit("ActiveState", "secondunit-backup.timer") == "active"
+    sh("systemctl stop secondunit")
+    sh(f"secondunit backup {STATE}/backups")
+    assert listed() == jobs
+    sh("systemctl start secondunit-backup.service")  # where no daemon runs, under the lock
+    assert sh(f"find {STATE} ! -user secondunit") == ""
+    sh("systemctl start secondunit")
+    until("it serves", serving)
+
+
+def drained() -> None:
+    """A running job ends before the daemon does."""
+    say("==== drain")
+    job = sh("secondunit submit deploy --quiet -p projectId=slow").strip()
+    until("the job runs", lambda: "running" in sh(f"secondunit jobs show {job}"))
+    began = time.monotonic()
+    sh("systemctl stop secondunit")
+    say(f"stopped after {time.monotonic() - began:.1f} s")
+    assert of_unit("Result") == "success" and of_unit("ExecMainStatus") == "0"
+    assert Path("/srv/slow/current/built").exists()
+    assert "completed" in sh(f"secondunit jobs show {job}")
+    sh("systemctl start secondunit")
+
+
+def watched() -> None:
+    """A daemon whose loop does not turn is ended and started again by systemd."""
+    say("==== watchdog")
+    before = of_unit("MainPID")
+    began = time.monotonic()
+    sh(f"kill -STOP {before}")
+    until("another daemon runs", lambda: of_unit("MainPID") not in ("0", before) and of_unit("ActiveState") == "active")
+    say(f"restarted by systemd after {time.monotonic() - began:.1f} s")
+    assert "Watchdog timeout" in sh("journalctl -u secondunit --no-pager | grep -i watchdog")
+    until("it serves", serving)
+    completed("webp", inputPath=str(MEDIA / "still.jpg"), outputPath=str(MEDIA / "after.webp"))
+
+
+def upgraded() -> None:
+    """A new version with another unit: what is the operator's stays."""
+    say("==== upgrade")
+    drop_in = Path("/etc/systemd/system/secondunit.service.d/override.conf")
+    drop_in.parent.mkdir()
+    drop_in.write_text("[Service]\nUMask=0027\n")
+    settings, pid = CONFIG.read_text(), of_unit("MainPID")
+    unit = "sed -i 's/^Description=.*/Description=the next version/' systemd/secondunit.service"
+    sh(f"cd {SHARED}/origin && {unit} && git -c user.name=t -c user.email=t@example.com commit -q -a -m next")
+    told = section("upgrade")
+    assert "update   /etc/systemd/system/secondunit.service" in told and "systemctl restart secondunit" in told
+    until("it serves", serving)
+    assert of_unit("Description") == "the next version" and of_unit("UMask") == "0027" and of_unit("MainPID") != pid
+    assert CONFIG.read_text() == settings and "as it is" in sh("secondunit service install")
+    sh("secondunit service status")
+
+
+def removed() -> None:
+    """Gone, but for what is the operator's; then that, too."""
+    section("remove")
+    assert of_unit("LoadState") == "not-found" or of_unit("ActiveState") == "inactive"
+    assert not Path("/etc/systemd/system/secondunit.service").exists()
+    assert CONFIG.exists() and (STATE / "queue.db").exists()
+    sh("systemctl --no-pager list-units 'secondunit*' && test ! -e /run/systemd/system/secondunit.service")
+    section("install", without="status")
+    until("it serves", serving)
+    assert listed() != []
+    sh("echo n | secondunit service uninstall --purge", fails=True)
+    assert serving()
+    sh("secondunit service uninstall --purge --yes")
+    assert not STATE.exists() and not CONFIG.parent.exists() and (MEDIA / "film").exists()
+
+
+def main() -> None:
+    """Everything, in the order in which an operator meets it."""
+    say(f"booted: {Path('/etc/os-release').read_text().splitlines()[0]}")
+    sh("systemctl --version | head -1; systemd-analyze time || true; ps -p 1 -o comm=; ls -d /etc/sysusers.d || true")
+    sh("git config --system --add safe.directory '*'")  # the checkout belongs to who runs the test outside
+    section("install")
+    until("it serves", serving)
+    sh("systemd-analyze security --no-pager secondunit.service secondunit-backup.service | grep Overall || true")
+    sh(f"ls -la {CONFIG.parent}")
+    assert CONFIG.stat().st_mode & 0o777 == 0o640 and CREDENTIALS.stat().st_mode & 0o777 == 0o700
+    helpers = stand_ins()
+    try:
+        for part in (who_may, configured, job_types, backed_up, drained, watched, upgraded, removed):
+            part()
+    finally:
+        sh("journalctl --no-pager -u 'secondunit*' | tail -n 300; true")
+        for helper in helpers:
+            helper.kill()
+    say("all of it went as it should")
+
+
+if __name__ == "__main__":
+    main()

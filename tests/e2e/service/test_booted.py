@@ -1,0 +1,75 @@
+"""The service on a bare, booted Debian: the documented commands as written, each job type, drain, watchdog, upgrade."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.service.booting import bare_debian, boot, lacking, run_in
+
+ROOT = Path(__file__).parents[3]
+# Made once: `rm -r` it for a newer Debian.
+DEBIAN = Path(os.environ.get("BARE_DEBIAN", ROOT / ".cache" / "bare-debian"))
+IDENTITY = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "safe.directory=*"]
+REASON = lacking()
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.long,
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif(REASON is not None, reason=f"NOTHING WAS BOOTED, THE SERVICE IS NOT TESTED: {REASON}"),
+]
+
+
+def git(folder: Path, *argv: str) -> None:
+    subprocess.run(["git", *IDENTITY, "-C", str(folder), *argv], check=True, capture_output=True)
+
+
+def documented() -> Iterator[tuple[str, str]]:
+    """The commands of each section of the service's README."""
+    for section in re.split(r"^## ", (ROOT / "systemd/README.md").read_text(), flags=re.MULTILINE)[1:]:
+        title, _, text = section.partition("\n")
+        commands = [line.strip() for line in text.splitlines() if line.startswith("    ")]
+        yield title.lower(), "\n".join(commands)
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """What the script inside needs: itself, the commands, and a repository of this checkout as it stands."""
+    shared = tmp_path / "shared"
+    origin = shared / "origin"
+    origin.mkdir(parents=True)
+    listed = subprocess.run(
+        ["git", *IDENTITY, "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (origin / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, origin / name)
+    git(origin, "init", "--quiet", "--initial-branch=main")
+    git(origin, "add", "--all", "--force")
+    git(origin, "commit", "--quiet", "-m", "as it stands")
+    shutil.copy(Path(__file__).with_name("inside.py"), shared)
+    for title, commands in documented():
+        (shared / f"{title}.sh").write_text(f"{commands}\n")
+    return shared
+
+
+def test_the_documented_commands_install_run_drain_upgrade_and_remove_the_service(shared: Path, tmp_path: Path) -> None:
+    root = bare_debian(DEBIAN)
+    checkout = tmp_path / "secondunit"
+    git(tmp_path, "clone", "--quiet", str(shared / "origin"), str(checkout))
+    git(checkout, "remote", "set-url", "origin", "/shared/origin")
+    binds = [f"--bind={checkout}:/opt/secondunit"]
+    run_in(root, binds, "make", "-C", "/opt/secondunit", "setup")  # the only one that needs a network
+    booted = boot(root, binds, shared)
+    if kept := os.environ.get("BOOTED_LOG"):
+        Path(kept).write_text(booted.log)
+    assert booted.exit == 0, f"{booted.log[-20_000:]}\n{booted.console[-3000:]}"

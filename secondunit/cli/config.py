@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,10 +13,9 @@ from secondunit.cli import output
 from secondunit.daemon.process.visible_text import visible
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from secondunit.daemon.config.loader import Config
-
-
-SERVICE_DATA = Path("/var/lib/secondunit")
 
 
 @click.group()
@@ -58,7 +56,7 @@ def loaded(*, serves: bool = True) -> Config:
 
     Where nothing names a DATA_DIR and there is no ./data, those of the service on this machine, if there is one.
     """
-    from secondunit.daemon.config.loader import BadConfig, load
+    from secondunit.daemon.config.loader import SERVICE_DATA, BadConfig, load
 
     try:
         found = load(os.environ, serves=serves)
@@ -74,4 +72,6 @@ def loaded(*, serves: bool = True) -> Config:
 
 def how_to_start(data_dir: Path) -> str:
     """The command that starts the daemon of this folder."""
+    from secondunit.daemon.config.loader import SERVICE_DATA
+
     return "`systemctl start secondunit`" if data_dir == SERVICE_DATA else "`secondunit run`"

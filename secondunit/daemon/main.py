@@ -10,7 +10,7 @@ import structlog
 import uvloop
 
 from secondunit.daemon.app import serve
-from secondunit.daemon.config.loader import BadConfig, Config, load
+from secondunit.daemon.config.loader import SERVICE_DATA, BadConfig, Config, load
 from secondunit.daemon.config.settings import Database
 from secondunit.daemon.process import logs, signals
 from secondunit.daemon.process.bystanders import end_programs, strays
@@ -59,6 +59,9 @@ def _configured(environ: Mapping[str, str], sink: LogSink) -> int:
         sink.write(f"{error}\n")
         return MISCONFIGURED
     settings = config.settings
+    if why := not_for_root(settings.data_dir, os.geteuid()):
+        sink.write(f"{why}\n")
+        return MISCONFIGURED
     sink.tell = logs.configure(settings.log_format, settings.log_level, settings.secrets(), sink)
     sys.stderr = Strays()  # what a library prints must not wait for a reader either
     os.umask(OURS_ALONE)
@@ -69,6 +72,15 @@ def _configured(environ: Mapping[str, str], sink: LogSink) -> int:
         return _told(ANOTHER_HAS_IT, "daemon.locked", f"another daemon has the database: {error}")
     except OSError as error:
         return _told(STORE_FAILED, "daemon.failed", f"{settings.data_dir} can't be used: {error}")
+
+
+def not_for_root(data_dir: Path, user: int, service: Path = SERVICE_DATA) -> str | None:
+    """Why root must not be the daemon of this folder: files of root's would keep the service from its own database."""
+    if user != 0 or data_dir != service or not data_dir.is_dir() or data_dir.stat().st_uid == 0:
+        return None
+    return (
+        f"DATA_DIR: {data_dir} is the service's, not root's; allowed: `systemctl start secondunit`, or another folder"
+    )
 
 
 def _locked(config: Config, host: Host) -> int:

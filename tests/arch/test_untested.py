@@ -11,7 +11,6 @@ THROUGH_OTHERS = {
     "secondunit.__main__": "starts the command line, as tests/unit/cli does",
     "secondunit.cli.": "commands: tests/unit/cli and tests/e2e run them by their names",
     "secondunit.daemon.app": "the composition root: tests/e2e starts it whole",
-    "secondunit.daemon.main": "the process: tests/e2e starts and ends it",
     "secondunit.daemon.wiring.": "puts the daemon together: tests/e2e starts it whole",
     "secondunit.daemon.http.contract.batches": "tests/http sends batches over sockets",
     "secondunit.daemon.http.contract.operations_responses": "test_serialize.py has them made, and looks at them",

@@ -46,6 +46,7 @@ class Bench:
     def fill(self) -> None:
         """Copy what the runs need."""
         shutil.copytree(ROOT / "secondunit", self.folder / "secondunit")
+        shutil.copytree(ROOT / "systemd", self.folder / "systemd")
         for part in ("arch", "contract", "http", "unit", "property"):
             shutil.copytree(ROOT / "tests" / part, self.folder / "tests" / part)
         shutil.copy2(ROOT / "tests" / "conftest.py", self.folder / "tests")

@@ -25,6 +25,7 @@ from secondunit.daemon.config.settings import (
 )
 
 DEFAULT_FILE = Path("/etc/secondunit/config.toml")
+SERVICE_DATA = Path("/var/lib/secondunit")
 # How systemd names the files of a folder given as LoadCredential=secondunit:FOLDER.
 CREDENTIAL_PREFIXES = ("", "secondunit_")
 TABLES = marked(Tables)

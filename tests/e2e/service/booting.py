@@ -14,7 +14,7 @@ MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
 # Whoever checks certificates inside trusts what is trusted outside.
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"  # nspawn's own list has them since 253
-MADE_WITHIN, BOOTED_WITHIN = 1800, 600
+MADE_WITHIN, BOOTED_WITHIN = 1800, 1500
 DRIVER = """
 [Unit]
 Description=what is to be tested

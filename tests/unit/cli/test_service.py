@@ -17,6 +17,7 @@ from secondunit.cli.host.steps import Remove, Run, Step, StepFailed, Tell, Write
 from secondunit.cli.host.units import BACKUP, SERVICE, TIMER, UNITS, Layout, filled, quoted, shipped, unreachable
 from secondunit.cli.main import secondunit
 from secondunit.daemon.config.loader import BadConfig, load
+from secondunit.daemon.main import not_for_root
 
 NOBODY = 65534
 PROGRAM = Path("/srv/second unit/bin/secondunit")
@@ -160,6 +161,14 @@ def test_what_root_makes_in_a_folder_of_the_service_belongs_to_the_service() -> 
         os.chown(folder, NOBODY, NOBODY)
         done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
         assert done.stdout.split() == [str(NOBODY)] * 2 and Path(folder, "made").stat().st_uid == NOBODY
+
+
+@needs_root
+def test_root_is_no_daemon_of_the_services_folder(tmp_path: Path) -> None:
+    assert not_for_root(tmp_path, 0, tmp_path) is None, "it is root's own"
+    os.chown(tmp_path, NOBODY, NOBODY)
+    assert "systemctl start secondunit" in str(not_for_root(tmp_path, 0, tmp_path))
+    assert not_for_root(tmp_path, NOBODY, tmp_path) is None and not_for_root(tmp_path, 0) is None
 
 
 @needs_root

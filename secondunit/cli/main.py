@@ -19,6 +19,7 @@ COMMANDS = {
     "service": "Install, remove or show the systemd service.",
     "demo": "Start a daemon on a fresh folder and run three jobs on a small clip.",
 }
+OF_THE_DATABASE = ("recover", "check", "backup", "restore")  # in a folder of their own
 
 
 class Lazy(click.Group):
@@ -32,7 +33,8 @@ class Lazy(click.Group):
         """Import the command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"secondunit.cli.{cmd_name}"), cmd_name)
+        room = "secondunit.cli.database" if cmd_name in OF_THE_DATABASE else "secondunit.cli"
+        command: click.Command = getattr(importlib.import_module(f"{room}.{cmd_name}"), cmd_name)
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -29,7 +29,6 @@ THROUGH_OTHERS = {
     "secondunit.handlers.tools.network.proxy_relay": "tests/unit/handlers/tools/network/test_proxy.py, over sockets",
     "secondunit.handlers.tools.ports": "a port without a line that runs",
     "secondunit.handlers.tools.programs.": "parts of the runner, by which tests/unit/handlers/tools/programs runs",
-    "secondunit.handlers.tools.storage.destination": "test_staging.py publishes into it, and sees what is refused",
     "secondunit.handlers.tools.storage.replaced": "test_replaced.py publishes one folder after another by it",
     "secondunit.handlers.tools.storage.s3.": "tests of buckets, against a local S3",
     "secondunit.handlers.webp.animation": "part of converter_child",

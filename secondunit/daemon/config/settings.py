@@ -1,14 +1,13 @@
 """Settings schema: every setting with its default and what it allows, frozen once read; `loader` finds the values."""
 
 import ipaddress
-import re
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -20,53 +19,19 @@ from pydantic import (
 )
 
 from secondunit.daemon.config import signing_keys
+from secondunit.daemon.config.value_forms import (
+    Bucket,
+    HttpUrl,
+    Networks,
+    Origin,
+    Rate,
+    SecretUrl,
+    TypeName,
+    Words,
+    separated,
+)
 from secondunit.handlers.tools.deployment.projects import Project, Projects
-from secondunit.handlers.tools.storage.s3.urls import entry_of
 from secondunit.queue.retry import RetryPolicy
-
-
-def _separated(by: str) -> BeforeValidator:
-    def split(value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(by) if part.strip())
-        return value
-
-    return BeforeValidator(split)
-
-
-def _matching(matches: Callable[[str], object]) -> AfterValidator:
-    def check(value: str) -> str:
-        if not matches(value):
-            raise ValueError(f"{value!r} has another form")
-        return value
-
-    return AfterValidator(check)
-
-
-def _addresses(url: SplitResult) -> bool:
-    """Whether it names a server: a port that is no number would show only when somebody connects."""
-    try:
-        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        return False
-
-
-def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if not _addresses(parts) or parts.query or parts.fragment:
-        raise ValueError("it is not an http or https URL without query")  # what it is may hold a password or a key
-    return value.rstrip("/")
-
-
-def _secret_url(value: SecretStr) -> SecretStr:
-    if not _addresses(urlsplit(value.get_secret_value())):
-        raise ValueError("it is not an http or https URL")
-    return value
-
-
-def _bucket(value: str) -> str:
-    entry_of(value)
-    return value
 
 
 def _queue_url(value: str) -> str:
@@ -76,14 +41,6 @@ def _queue_url(value: str) -> str:
 
 M = TypeVar("M")
 PER_TYPE = ("concurrency", "timeout")
-Words = Annotated[tuple[str, ...], _separated(",")]
-Networks = Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], _separated(",")]
-HttpUrl = Annotated[str, AfterValidator(_http_url), Field(description="an http or https URL without query")]
-RATE = re.compile(r"off|[1-9]\d{0,8}/(second|minute|hour|day)")
-TYPE_NAME, ORIGIN = re.compile(r"[a-z][a-z0-9_-]{0,63}"), re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*]+")
-TypeName = Annotated[str, _matching(TYPE_NAME.fullmatch)]
-Origin = Annotated[str, _matching(ORIGIN.fullmatch)]
-Bucket = Annotated[str, AfterValidator(_bucket)]
 
 
 def is_loopback(host: str) -> bool:
@@ -157,8 +114,8 @@ class Settings(BaseModel):
     queue_url: Annotated[str, AfterValidator(_queue_url)] | None = Field(
         None, description="sqlite:///PATH, perhaps with ?synchronous=full or normal"
     )
-    media_roots: Annotated[tuple[Path, ...], _separated(":")] = Field((), description="folders, colon-separated")
-    media_buckets: Annotated[tuple[Bucket, ...], _separated(",")] = Field(
+    media_roots: Annotated[tuple[Path, ...], separated(":")] = Field((), description="folders, colon-separated")
+    media_buckets: Annotated[tuple[Bucket, ...], separated(",")] = Field(
         (), description="bucket/prefix, comma-separated"
     )
     api_key: SecretStr | None = None
@@ -193,13 +150,11 @@ class Settings(BaseModel):
     max_download_mb: int = _count(8192, 1, 10**6, "MiB")
     settle_seconds: int = _count(5, 1, 3600, "seconds")
     analyze_wait_seconds: int = _count(240, 0, 86_400, "seconds")
-    rate_limit: Annotated[str, _matching(RATE.fullmatch)] = Field(
-        "600/minute", description="N/second, N/minute, N/hour, N/day, or off"
-    )
+    rate_limit: Rate = Field("600/minute", description="N/second, N/minute, N/hour, N/day, or off")
     max_connections: int = _count(4096, 8, 10**6)
     max_connections_per_address: int = _count(256, 1, 10**6)
     max_streams_per_key: int = _count(1024, 1, 10**6)
-    cors_origins: Annotated[tuple[Origin, ...], _separated(",")] = Field(
+    cors_origins: Annotated[tuple[Origin, ...], separated(",")] = Field(
         (), description="origins such as https://example.com or chrome-extension://ID, comma-separated"
     )
     allow_private_addresses: Networks = Field((), description="networks such as 192.168.0.0/16, comma-separated")
@@ -207,9 +162,7 @@ class Settings(BaseModel):
     callback_secret: Annotated[SecretStr, AfterValidator(signing_keys.checked)] | None = Field(
         None, description=signing_keys.ALLOWED
     )
-    alert_url: Annotated[SecretStr, AfterValidator(_secret_url)] | None = Field(
-        None, description="an http or https URL"
-    )
+    alert_url: SecretUrl | None = Field(None, description="an http or https URL")
     alert_failed_jobs: int = _count(10, 1, 10**9)
     alert_after_minutes: int = _count(15, 0, 525_600, "minutes")
 
@@ -220,7 +173,7 @@ class Settings(BaseModel):
     ffprobe_path: Path | None = Field(None, description="a program")
     sentry_dsn: Annotated[SecretStr | None, Unread("errors go to the log, not to Sentry")] = None
     otel_exporter_otlp_endpoint: Annotated[HttpUrl | None, Unread("no traces are sent")] = None
-    types: Annotated[tuple[TypeName, ...], _separated(",")] = Field((), description="job types, comma-separated")
+    types: Annotated[tuple[TypeName, ...], separated(",")] = Field((), description="job types, comma-separated")
     box: str = Field(default_factory=socket.gethostname, min_length=1, description="a name")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="console or json")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())] = (

@@ -44,13 +44,20 @@ def daemon(folder: Path, synchronous: str = "full", **settings: str) -> Iterator
         "RATE_LIMIT": "off",
         "MAX_CONCURRENT_JOBS": "10",
         "LOG_LEVEL": "warning",
-        "MEDIA_ROOTS": str(folder),
+        "MEDIA_ROOTS": str(media(folder)),
         "PYTHONPATH": str(HERE / "plugin"),
         "PYTHONSAFEPATH": "1",
     }
     command = [sys.executable, "-m", "secondunit", "run"]
     with _running(command, given | own | settings, folder / "log", port) as server:
         yield server
+
+
+def media(folder: Path) -> Path:
+    """Where the daemon on this data folder reads and writes media."""
+    home = folder / "media"
+    home.mkdir(exist_ok=True)
+    return home
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 from asking import call
 from beside import LeftOut
-from daemons import daemon
+from daemons import daemon, media
 
 from secondunit.handlers.hls.encode import hls_argv
 from secondunit.handlers.hls.plan import HlsPlan, plan
@@ -43,7 +43,7 @@ Argv = Callable[[Media, str, HlsPlan], list[str]]
 
 def ours(folder: Path, seconds: float, film: Film = DOUBTFUL, rungs: int = 3) -> Figures:
     """An `hls` job by HTTP, to its end; CPU of the daemon and of all that it started."""
-    payload = {"inputPath": str(put(folder, clip(seconds, film))), "outputDir": str(folder / "film")}
+    payload = {"inputPath": str(put(folder, clip(seconds, film))), "outputDir": str(media(folder) / "film")}
     figures, result = job(folder, "hls", payload | {"qualities": QUALITIES[:rungs]})
     if any(rung["copied"] for rung in result["renditions"]) != (film == SURE):
         raise RuntimeError(f"what is copied is not what was to be measured: {result['renditions']}")
@@ -68,10 +68,11 @@ def job(folder: Path, type: str, payload: Mapping[str, object], times: int = 1) 
 
 
 def put(folder: Path, film: Path) -> Path:
-    """The film, on the disk in this folder."""
-    shutil.copyfile(film, folder / film.name)
+    """The film, on the disk where the daemon on this folder reads it."""
+    place = media(folder) / film.name
+    shutil.copyfile(film, place)
     os.sync()
-    return folder / film.name
+    return place
 
 
 def same_graph(folder: Path, seconds: float, film: Film = DOUBTFUL, rungs: int = 3) -> Figures:

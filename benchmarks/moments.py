@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import ladder
+from daemons import media
 
 # One key frame each two seconds; 4.0 is one of them, 5.96 the last picture before the next.
 GROUP = ("group", "1280:720", "-crf 20 -r 25 -g 50 -keyint_min 50 -sc_threshold 0")
@@ -12,13 +13,13 @@ JOBS = 3
 
 def one(folder: Path) -> ladder.Figures:
     """A job that takes the last picture of the group."""
-    return _taken(folder, {"outputPath": str(folder / "one.webp"), "timestamp": LAST})
+    return _taken(folder, {"outputPath": str(media(folder) / "one.webp"), "timestamp": LAST})
 
 
 def ten(folder: Path) -> ladder.Figures:
     """A job that takes ten, from the first to the last."""
     moments = [round(FIRST + (LAST - FIRST) * i / (MANY - 1), 3) for i in range(MANY)]
-    return _taken(folder, {"outputPath": str(folder / "{n}.webp"), "timestamps": moments})
+    return _taken(folder, {"outputPath": str(media(folder) / "{n}.webp"), "timestamps": moments})
 
 
 def _taken(folder: Path, payload: dict[str, object]) -> ladder.Figures:

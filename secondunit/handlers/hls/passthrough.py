@@ -9,7 +9,7 @@ from typing import Literal
 
 from secondunit.handlers.hls.plan import SEGMENT_SECONDS, HlsPlan, Passthrough
 from secondunit.handlers.tools.media.colours import HD, UNKNOWN
-from secondunit.handlers.tools.media.packets import Closely, Pace, Packets
+from secondunit.handlers.tools.media.packets import Closely, Pace, Packets, Units
 from secondunit.handlers.tools.media.probe import Audio, Video
 
 Copy = Literal["auto", "never"]
@@ -60,24 +60,30 @@ def picture_doubt(todo: HlsPlan, packets: Packets, start: float) -> str:
     """Why the packets speak against it, or ""."""
     pace, units = packets.paces.get(todo.video.index), packets.units
     track = packets.tracks.get(todo.video.index)
-    if pace is None or pace.first is None or track is None or units is None or pace.least_step is None:
+    if pace is None or pace.first is None or track is None or pace.least_step is None:
         return "its packets can't be read to their end"
     frame = float(1 / todo.rate.value)
     late = pace.first - start
     doubts = (
         (packets.cut_off, "the file breaks off"),
         (pace.left_out > 0, "an edit list leaves some of it out"),
-        (pace.odd > 0 or units.pictures != track.packets, "some of its packets are damaged, or have no time"),
+        (pace.odd > 0, "some of its packets have no time, or other parameters"),
         (not pace.key_first, "it does not begin with a key frame"),
-        (not units.keys_are_idr, "a key frame of it does not stand alone (open GOP)"),
         (pace.largest_group > SEGMENT_SECONDS, f"{pace.largest_group:.1f} s lie between key frames"),
-        (units.parameter_sets != 1, "its parameters change"),
         (not -ROUNDED <= late <= LATEST, "it begins after the sound"),
         (pace.peak > 1000 * todo.renditions[0].maxrate, f"it takes up to {pace.peak / 1000:.0f} kbit/s"),
         (pace.largest_step > 1.5 * frame or pace.least_step < 0.5 * frame, "its pictures come unevenly"),
         (todo.segment_type == "ts" and pace.reordered, "it has B-frames, which come late in transport streams"),
     )
-    return next((sentence for doubtful, sentence in doubts if doubtful), "")
+    return next((sentence for doubtful, sentence in doubts if doubtful), "") or _unit_doubt(units, track.packets)
+
+
+def _unit_doubt(units: Units | None, packets: int) -> str:
+    if units is None or units.pictures != packets:
+        return "some of its packets are damaged"
+    if not units.keys_are_idr:
+        return "a key frame of it does not stand alone (open GOP)"
+    return "" if units.parameter_sets == 1 else "its parameters change"
 
 
 def sound_is_kept(audio: Audio | None, packets: Packets, start: float, begin: float) -> bool:

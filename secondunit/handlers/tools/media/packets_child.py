@@ -2,8 +2,8 @@
 
 Its argument is JSON: `probe`, ffprobe's argv; `restarting`, whether the format's clock may begin anew inside the file;
 `closely`, the indexes of tracks that are looked at closely; `segment`, the seconds of a media segment; and `units`,
-ffmpeg's argv for the framecrc lines of a video track as `units` reads them, or null. Answers with JSON: `tracks`, for
-each stream's index the number of its packets, and the seconds of its first, last and latest end; `pace`; and `units`.
+ffmpeg's argv for the framecrc lines of the first of them as `units` reads them, or null. Answers with JSON: `tracks`,
+for each stream's index the number of its packets, and the seconds of its first, last and latest end; `pace`; `units`.
 """
 
 import heapq
@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import partial
+from typing import Any
 
 # As ffmpeg judges (its dts_delta_threshold): a longer step, or one back, is another clock and no gap.
 LONGEST_STEP, LONGEST_STEP_BACK = 10.0, 0.1
@@ -213,10 +214,16 @@ def _seconds(text: str) -> float | None:
         return None
 
 
-def _read(argv: list[str], fold: Callable[[Iterable[str]], Mapping[str, object]]) -> tuple[int, Mapping[str, object]]:
+def _read(argv: list[str], fold: Callable[[Iterable[str]], Mapping[str, Any]]) -> tuple[int, Mapping[str, Any]]:
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, close_fds=False) as program:
         answer = fold(program.stdout or ())
     return program.returncode, answer
+
+
+def _promising(paces: Mapping[str, Any], segment: float) -> bool:
+    """Whether the first of the tracks that were looked at can be cut into such segments, whatever its units are."""
+    pace = next(iter(paces.values()))
+    return pace["key_first"] and pace["largest_group"] <= segment and not pace["odd"] and not pace["left_out"]
 
 
 def main() -> int:
@@ -225,7 +232,7 @@ def main() -> int:
     how = {key: told[key] for key in ("restarting", "closely", "segment")}
     code, answer = _read(told["probe"], partial(count, **how))
     found = None
-    if code == 0 and told["units"]:
+    if code == 0 and told["units"] and _promising(answer["pace"], told["segment"]):
         failed, said = _read(told["units"], units)
         found = None if failed else said
     sys.stdout.write(json.dumps({**answer, "units": found}) + "\n")

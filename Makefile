@@ -11,7 +11,7 @@ INSTALL = $(UV) pip install --quiet --python $(BIN)/python --build-constraints r
 # Players and parsers of other people that judge what we publish; they come from npm.
 JUDGES := tests/node/node_modules/.package-lock.json
 
-.PHONY: help setup dev demo test bench soak check format lint types imports tests check-all media-report mutants torture relock clean
+.PHONY: help setup dev demo test bench soak check format lint types imports tests check-all media-report openapi mutants torture relock clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -68,6 +68,9 @@ MINUTES ?= 2
 SEED = $(shell date +%s)
 torture: dev ## Kill the daemon again and again, then check that nothing was lost (MINUTES=60 SEED=1)
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m tests.torture --minutes $(MINUTES) --seed $(SEED)
+
+openapi: dev ## Write docs/openapi.json anew after a change of the API
+	WRITE_OPENAPI=1 $(BIN)/python -m pytest -q tests/openapi/test_committed.py
 
 mutants: dev ## Plant bugs, in the queue and elsewhere, and see each one caught
 	$(BIN)/python tests/mutants/run.py

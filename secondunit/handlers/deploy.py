@@ -14,7 +14,7 @@ from secondunit.handlers.tools.deployment.commands import run_command
 from secondunit.handlers.tools.deployment.deployments import Deployments
 from secondunit.handlers.tools.deployment.projects import Project, disagreements
 from secondunit.handlers.tools.deployment.releases import Releases
-from secondunit.handlers.tools.payload import PAYLOAD
+from secondunit.handlers.tools.payload import payload_like
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.handlers.tools.waiting import on_disk
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
@@ -29,7 +29,7 @@ HOUR, BESIDES = timedelta(hours=1), timedelta(minutes=40)  # the longest fetch a
 class DeployPayload(BaseModel):
     """Which project; the rest, where it is given, must be what the project's table says."""
 
-    model_config = PAYLOAD
+    model_config = payload_like(projectId="website")
 
     project_id: str = Field(max_length=200)
     repo_url: str | None = None

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.fetching.download_router import Downloads, DownloadWish, Way
-from secondunit.handlers.tools.payload import PAYLOAD
+from secondunit.handlers.tools.payload import payload_like
 from secondunit.handlers.tools.storage.ports import StagedFile
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
@@ -32,7 +32,7 @@ SECRETS = ("headers", "cookies")
 class DownloadPayload(BaseModel):
     """What a client asks for; `cookies` is a Cookie header's value."""
 
-    model_config = PAYLOAD
+    model_config = payload_like(url="https://example.com/film.mp4", outputPath="/srv/media/film.mp4")
 
     url: str
     output_path: str

@@ -25,7 +25,8 @@ NOT_IMPORTED = {
     "requests": "yt-dlp imports it where it is there",
     "yt-dlp-ejs": "scripts that yt-dlp hands to deno",
 }
-TOOLS = {"import-linter", "mypy", "pytest-asyncio", "pytest-timeout", "pytest-xdist", "ruff"}  # run, not imported
+# These are run, not imported.
+TOOLS = {"import-linter", "mypy", "pytest-asyncio", "pytest-timeout", "pytest-xdist", "ruff", "schemathesis"}
 NOT_DECLARED = {
     "pydantic_core": "comes with pydantic, which pins its version",
     "pytest": "secondunit.testing serves tests of others, who have it",

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from secondunit.daemon.http.contract.openapi import document
+from secondunit.daemon.http.contract.openapi.document import document
 from secondunit.daemon.http.routes import ROUTES
 
 HTTP = Path(__file__).parents[2] / "secondunit" / "daemon" / "http"

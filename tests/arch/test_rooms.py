@@ -41,7 +41,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "hypothesis": ("testing/",),
     "jinja2": ("daemon/",),
     "multidict": ("handlers/tools/", "daemon/"),
-    "msgspec": ("queue/", "daemon/http/", "testing/full_values.py"),
+    "msgspec": ("queue/", "daemon/http/", "daemon/delivery/webhooks.py", "testing/full_values.py"),
     "obstore": ("handlers/tools/", "daemon/"),
     "playwright": ("handlers/tools/fetching/browser/child.py",),
     "prometheus_client": ("daemon/",),

@@ -8,6 +8,7 @@ import pytest
 from yarl import URL
 
 from secondunit.daemon.files.artifacts import JobArtifacts
+from secondunit.daemon.http.transport.problems import MEDIA_TYPE
 from secondunit.handlers.hls import outputs
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.workspace import WorkFolders
@@ -127,15 +128,30 @@ async def test_a_stream_can_be_played_from_its_artefacts(shelf: Shelf) -> None:
         ("bytes=0-9", 206, SEGMENT[:10]),
         ("bytes=2000-", 206, SEGMENT[2000:]),
         ("bytes=-5", 206, SEGMENT[-5:]),
+        ("bytes=2047-9000", 206, SEGMENT[2047:]),
         ("bytes=5000-", 416, None),
+        ("bytes=2048-", 416, None),
+        # These are none of bytes, or none at all, and so are as if they were not there.
+        ("bytes=9-2", 200, SEGMENT),
+        ("bytes=-0", 200, SEGMENT),
+        ("bytes=0-1,4-5", 200, SEGMENT),
+        ("bytes=", 200, SEGMENT),
+        ("bytes=-", 200, SEGMENT),
+        ("bytes=" + "9" * 5000 + "-", 200, SEGMENT),
+        ("seconds=0-1", 200, SEGMENT),
     ],
 )
 async def test_ranges_are_served(shelf: Shelf, wanted: str, status: int, expected: bytes | None) -> None:
     job_id = await shelf.stream()
     answer = await shelf.get(job_id, "1080p/seg_0.m4s", Range=wanted)
     assert answer.status == status
-    if expected is not None:
-        assert await answer.read() == expected and answer.headers["Content-Range"].endswith("/2048")
+    if expected is None:
+        problem = await answer.json(content_type=MEDIA_TYPE)
+        assert problem["type"] == "urn:secondunit:problem:range-unsatisfiable" and "2048" in problem["detail"]
+    else:
+        assert await answer.read() == expected
+    assert answer.headers.get("Content-Range", "/2048").endswith("/2048")
+    assert ("Content-Range" in answer.headers) == (status != 200)
 
 
 async def test_a_range_of_something_that_changed_is_served_whole(shelf: Shelf) -> None:
@@ -144,6 +160,18 @@ async def test_a_range_of_something_that_changed_is_served_whole(shelf: Shelf) -
     again = {"Range": "bytes=0-9", "If-Range": "Sat, 01 Jan 2000 00:00:00 GMT"}
     assert (await shelf.get(job_id, "1080p/seg_0.m4s", **again)).status == 200
     assert (await shelf.get(job_id, "1080p/seg_0.m4s", **{"If-None-Match": whole.headers["ETag"]})).status == 304
+    for version, status in ((whole.headers["ETag"], 206), ('"another"', 200), (f"W/{whole.headers['ETag']}", 200)):
+        again = {"Range": "bytes=0-9", "If-Range": version}
+        assert (await shelf.get(job_id, "1080p/seg_0.m4s", **again)).status == status, version
+
+
+async def test_a_file_that_is_not_as_it_must_be_is_a_problem(shelf: Shelf) -> None:
+    job_id = await shelf.stream()
+    for condition in ({"If-Match": '"another"'}, {"If-Unmodified-Since": "Sat, 01 Jan 2000 00:00:00 GMT"}):
+        answer = await shelf.get(job_id, "1080p/seg_0.m4s", **condition)
+        problem = await answer.json(content_type=MEDIA_TYPE)
+        assert (answer.status, problem["type"]) == (412, "urn:secondunit:problem:precondition-failed")
+    assert (await shelf.get(job_id, "1080p/seg_0.m4s")).status == 200
 
 
 async def test_head_tells_the_size_without_the_content(shelf: Shelf) -> None:

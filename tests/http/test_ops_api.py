@@ -175,15 +175,18 @@ async def test_every_route_of_the_application_is_in_the_document(harness: Any) -
 async def test_the_document_refers_to_nothing_that_is_not_in_it_and_describes_every_call(harness: Any) -> None:
     document = await harness.call("GET", "/api/openapi.json")
     schemas = document["components"]["schemas"]
-    for name in re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)):
-        assert name in schemas
-    assert re.findall(r'"\$ref": "(?!#/components/schemas/)', json.dumps(document)) == []
+    for kind, name in re.findall(r'"\$ref": "#/components/(\w+)/([\w.]+)"', json.dumps(document)):
+        assert name in document["components"][kind]
+    assert re.findall(r'"\$ref": "(?!#/components/|#/webhooks/)', json.dumps(document)) == []
     operations = [operation for methods in document["paths"].values() for operation in methods.values()]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     for operation in operations:
         assert operation["summary"]
         assert all(int(status) in range(200, 600) for status in operation["responses"])
-    assert set(schemas["SubmitAsk"]["properties"]) == {
+    assert [one["$ref"].rpartition("/")[2] for one in schemas["SubmitAsk"]["oneOf"]] == [
+        "SubmitClip", "SubmitIdle", "SubmitPaid",
+    ]  # fmt: skip
+    assert set(schemas["SubmitClip"]["properties"]) == {
         "type", "payload", "priority", "callback", "retryPolicy", "runAt", "timeoutSeconds", "dependsOn",
         "onParentFailure",
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """Bulkhead around what job types answer: a fault in somebody else's code costs its type an answer, not the daemon."""
 
+import json
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -8,7 +9,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from secondunit.queue.handler import HandlerSpec, no_folder
 from secondunit.queue.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Job
@@ -34,6 +35,12 @@ def guarded(spec: HandlerSpec) -> HandlerSpec:
         retry_partial=may_help and _safe(spec, "retry_partial", lambda job: bool(may_help(job)), _no),
         trouble=lambda: trouble(None),
     )
+
+
+def payload_schema(spec: HandlerSpec) -> Mapping[str, Any]:
+    """The JSON Schema of the type's payloads; its `examples` are such as the model takes."""
+    schema = _safe(spec, "the payload's schema", lambda _: _schema(spec.payload), lambda _: {"type": "object"})
+    return schema(None)
 
 
 def misshapen(spec: HandlerSpec) -> str | None:
@@ -85,6 +92,22 @@ def _safe(spec: HandlerSpec, question: str, answer: Callable[[A], T], otherwise:
             return otherwise(about)
 
     return asked
+
+
+def _schema(model: type[BaseModel]) -> Mapping[str, Any]:
+    schema: dict[str, Any] = json.loads(json.dumps(model.model_json_schema()))
+    fields = schema.get("properties", {})
+    least = {name: next(iter(fields[name].get("examples", ())), None) for name in schema.get("required", ())}
+    shown = [example for example in schema.get("examples") or [least] if _fits(model, example)]
+    return schema | ({"examples": shown} if shown else {})
+
+
+def _fits(model: type[BaseModel], payload: Any) -> bool:
+    try:
+        model.model_validate_json(json.dumps(payload), strict=True, extra="forbid")
+    except ValidationError:
+        return False
+    return True
 
 
 def _word(value: object) -> bool:

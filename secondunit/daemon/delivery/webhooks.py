@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import json
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal, cast
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from msgspec import Struct, field, to_builtins
 from standardwebhooks.webhooks import Webhook
 from yarl import URL
 
@@ -24,6 +25,25 @@ GONE = 410  # Standard Webhooks: the endpoint is dead
 TIMEOUT = timedelta(seconds=15)
 READ_AT_MOST = 64 * 1024
 READING = timedelta(seconds=2)
+
+
+class EndedBy(Struct, forbid_unknown_fields=True):
+    """Why a job failed; `type` is a stable word, `message` is for people."""
+
+    kind: Literal["transient", "deterministic", "timeout", "cancelled"] = field(name="class")
+    type: str
+    message: str
+
+
+class JobEnded(Struct, rename="camel", forbid_unknown_fields=True):
+    """What a receiver is told of a job's end: `duration` in ms, that of its last run."""
+
+    job_id: str
+    type: str
+    status: Literal["completed", "partial", "failed", "cancelled"]
+    result: Any
+    error: EndedBy | None
+    duration: int | None
 
 
 class CallbackSender:
@@ -94,16 +114,17 @@ def signer(secret: str | None) -> Webhook | None:
 
 
 def callback_body(notice: Notice) -> dict[str, Any]:
-    """What a receiver is told; `duration` in ms."""
+    """What a receiver is told."""
     error = notice.error
-    return {
-        "jobId": notice.job_id,
-        "type": notice.job_type,
-        "status": notice.status.value,
-        "result": notice.result,
-        "error": error and {"class": error.kind, "type": error.type, "message": error.message},
-        "duration": milliseconds(notice.duration),
-    }
+    ended = JobEnded(
+        notice.job_id,
+        notice.job_type,
+        cast(Any, notice.status.value),  # of a job that has ended
+        notice.result,
+        None if error is None else EndedBy(error.kind, error.type, error.message),
+        milliseconds(notice.duration),
+    )
+    return cast(dict[str, Any], to_builtins(ended))
 
 
 def _judge(response: ClientResponse, now: datetime) -> Sent:

@@ -68,7 +68,7 @@ JOBS = (
     ),
     ApiRoute(
         "artifacts.serve", "GET", "/api/jobs/{id}/artifacts/{name}", artifacts.serve, "read", None,
-        (200, 206, 302, 304), (404, 412, 416, 502, 503), media="*/*", own=True,
+        (200, 206, 302, 304), (404, 412, 416, 502, 503), media="*/*", headers=("Range",), own=True,
     ),
     ApiRoute(
         "deliveries.retry", "POST", "/api/deliveries/{id}/retry", deliveries.retry, "admin", responses.Delivery,
@@ -109,11 +109,13 @@ VIDEOS = (
 EVENTS = (
     ApiRoute(
         "events.follow", "GET", "/api/events", events.follow, "read", None, (200,), (422, 503),
-        query=requests.EventsQuery, headers=("Last-Event-ID",), media=SSE, stream=True, own=True,
+        query=requests.EventsQuery, headers=("Last-Event-ID",), media=SSE, stream=True,
+        messages={"message": responses.EVENT_MESSAGE}, own=True,
     ),
     ApiRoute(
         "stream.follow", "GET", "/api/jobs/{id}/stream", job_stream.follow, "read", None, (200, 204), (404, 503),
-        media=SSE, stream=True, query=requests.StreamQuery, headers=("Last-Event-ID",), own=True,
+        media=SSE, stream=True, query=requests.StreamQuery, headers=("Last-Event-ID",),
+        messages=trailtag_responses.STREAM_MESSAGES, own=True,
     ),
 )  # fmt: skip
 

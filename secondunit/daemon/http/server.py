@@ -11,7 +11,7 @@ from aiohttp import web
 
 from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.contract.openapi import document
+from secondunit.daemon.http.contract.openapi.document import document
 from secondunit.daemon.http.endpoints.documentation import DOCUMENT
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.transport.admission import Admission
@@ -40,7 +40,7 @@ def build_app(api: Api) -> web.Application:
     """The API as an application, to be served on a socket."""
     boundary = Boundary(api, Admission(api))
     app = web.Application(middlewares=[boundary.middleware], client_max_size=api.settings.max_batch)
-    app[DOCUMENT] = partial(cache(document), ROUTES, api.version)
+    app[DOCUMENT] = partial(cache(partial(document, ROUTES, api.version, tuple(api.queue.registry.values()))))
     app[STREAMS] = Streams(api.settings.events_heartbeat, api.settings.send_timeout, api.settings.connections, api.emit)
     api.keys.listen(app[STREAMS].cut)
     # A path is one resource, whatever order the table has: aiohttp-cors answers preflights by resource.

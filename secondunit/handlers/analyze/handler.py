@@ -21,7 +21,7 @@ from secondunit.handlers.tools.media.ffmpeg import require
 from secondunit.handlers.tools.media.frames import Camera
 from secondunit.handlers.tools.media.pictures import PictureWriter
 from secondunit.handlers.tools.media.probe import pictures, probe
-from secondunit.handlers.tools.payload import PAYLOAD, LanguageTag
+from secondunit.handlers.tools.payload import LanguageTag, payload_like
 from secondunit.handlers.tools.ports import Results
 from secondunit.handlers.tools.storage.ports import Files, Source
 from secondunit.handlers.tools.storage.workspace import open_kept
@@ -41,7 +41,7 @@ Json = Mapping[str, Any]
 class AnalyzePayload(BaseModel):
     """What a client asks for: the video by its address or by its path."""
 
-    model_config = PAYLOAD
+    model_config = payload_like(videoUrl="https://www.youtube.com/watch?v=dQw4w9WgXcQ", language="en")
 
     video_url: str | None = None
     video_path: str | None = None

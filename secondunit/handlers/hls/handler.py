@@ -22,7 +22,7 @@ from secondunit.handlers.tools.media.ffmpeg import Media, limits, require
 from secondunit.handlers.tools.media.packets import count_packets, heard
 from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.handlers.tools.media.progress import follow
-from secondunit.handlers.tools.payload import PAYLOAD
+from secondunit.handlers.tools.payload import payload_like
 from secondunit.handlers.tools.storage.ports import MASTER, Source, StagedFolder
 from secondunit.handlers.tools.storage.settling import Settling
 from secondunit.handlers.tools.toolbox import Tools
@@ -40,7 +40,9 @@ RECIPE = 4  # higher whenever the same source and options give something better
 class HlsPayload(BaseModel):
     """What a client asks for."""
 
-    model_config = PAYLOAD
+    model_config = payload_like(
+        inputPath="/srv/media/film.mp4", outputDir="/srv/media/film", qualities=["1080p", "480p"]
+    )
 
     input_path: str
     output_dir: str

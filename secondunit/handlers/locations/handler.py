@@ -47,7 +47,7 @@ from secondunit.handlers.tools.gemini.model_names import model_name
 from secondunit.handlers.tools.gemini.transport import Question
 from secondunit.handlers.tools.geocoding.client import Geocoder
 from secondunit.handlers.tools.geocoding.matching import GeocodingHit
-from secondunit.handlers.tools.payload import PAYLOAD, LanguageTag
+from secondunit.handlers.tools.payload import PAYLOAD, LanguageTag, payload_like
 from secondunit.handlers.tools.ports import Results
 from secondunit.handlers.tools.subtitles.timecodes import mm_ss
 from secondunit.handlers.tools.toolbox import Tools
@@ -73,7 +73,7 @@ class LocationParams(BaseModel):
 class LocationsPayload(BaseModel):
     """What a client asks for."""
 
-    model_config = PAYLOAD
+    model_config = payload_like(videoUrl="https://www.youtube.com/watch?v=dQw4w9WgXcQ", params={"language": "en"})
 
     video_url: str
     params: LocationParams = LocationParams()

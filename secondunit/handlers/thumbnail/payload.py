@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, field_validator
 from secondunit.handlers.thumbnail.sprite import Sprite
 from secondunit.handlers.thumbnail.timestamps import Auto, parse
 from secondunit.handlers.tools.media.pictures import FORMATS
-from secondunit.handlers.tools.payload import PAYLOAD
+from secondunit.handlers.tools.payload import PAYLOAD, payload_like
 from secondunit.queue.errors import BadPayload, FieldError
 
 NARROWEST, WIDEST = 16, 7680
@@ -29,7 +29,9 @@ class SpritePayload(BaseModel):
 class ThumbnailPayload(BaseModel):
     """What a client asks for."""
 
-    model_config = PAYLOAD
+    model_config = payload_like(
+        videoPath="/srv/media/film.mp4", outputPath="/srv/media/film.jpg", timestamp="00:01:30", width=640
+    )
 
     video_path: str
     output_path: str

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from secondunit.handlers.tools.payload import PAYLOAD
+from secondunit.handlers.tools.payload import payload_like
 from secondunit.handlers.tools.programs.failures import failure
 from secondunit.handlers.tools.programs.ports import Limits
 from secondunit.handlers.tools.storage.ports import Source, StagedFile
@@ -23,7 +23,7 @@ WIDEST = 16383
 class WebpPayload(BaseModel):
     """What a client asks for."""
 
-    model_config = PAYLOAD
+    model_config = payload_like(inputPath="/srv/media/photo.png", outputPath="/srv/media/photo.webp", quality=75)
 
     input_path: str
     output_path: str

@@ -10,6 +10,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from secondunit.daemon.http.transport.route import OneOf
 from secondunit.queue.ids import PATTERN
 
+EventType = Literal[
+    "job:queued", "job:started", "job:progress", "job:retrying",
+    "job:completed", "job:partial", "job:failed", "job:cancelled",
+]  # fmt: skip
 StatusName = Literal["queued", "running", "completed", "partial", "failed", "cancelled"]
 JobId = Annotated[str, Meta(pattern=f"^{PATTERN.pattern}$")]
 Time = Annotated[
@@ -236,7 +240,7 @@ class Problem(Answer):
 class Message(Answer):
     """What happened to a job, as the readers of all jobs hear of it."""
 
-    type: str
+    type: EventType
     job_id: str
     job_type: str
     status: StatusName
@@ -254,3 +258,6 @@ class Reset(Answer):
 
     type: Literal["reset"]
     jobs: list[Summary]
+
+
+EVENT_MESSAGE = OneOf("EventMessage", "What a message of all jobs' stream carries.", (Message, Reset))

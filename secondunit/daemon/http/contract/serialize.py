@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from msgspec import UNSET, Struct, to_builtins
 from msgspec.structs import asdict
@@ -114,7 +114,7 @@ def failure(error: JobError | None) -> responses.Failure | None:
 def message(event: Event) -> responses.Message:
     """An event as the readers of all jobs see it."""
     return responses.Message(
-        type=f"job:{event.name}",
+        type=cast(responses.EventType, f"job:{event.name}"),
         job_id=event.job_id,
         job_type=event.job_type,
         status=event.status.value,

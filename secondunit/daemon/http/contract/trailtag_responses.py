@@ -1,5 +1,6 @@
 """Response models in TrailTag's words, as `responses` has those of all others."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -148,3 +149,12 @@ class LastMessage(TrailAnswer):
     failed: list[Any] | UnsetType | None = UNSET
     retryable: bool | UnsetType = UNSET
     error: responses.Failure | UnsetType | None = UNSET
+
+
+STREAM_MESSAGES: Mapping[str, type[Struct]] = {
+    "phase_update": PhaseUpdate,
+    "heartbeat": Heartbeat,
+    "partial_locations": FoundLocations,
+    "completed": LastMessage,
+    "error": LastMessage,
+}

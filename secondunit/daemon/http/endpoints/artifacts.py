@@ -1,5 +1,10 @@
 """Artefact endpoints: what a job wrote, to look at and to play, whole or by ranges."""
 
+import asyncio
+import os
+import re
+from pathlib import Path
+
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
@@ -7,6 +12,7 @@ from secondunit.daemon.files.artifacts import JobArtifacts, NoSuchArtifact
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import serialize
 from secondunit.daemon.http.transport.auth import job_of
+from secondunit.daemon.http.transport.problems import PreconditionFailed, RangeUnsatisfiable
 from secondunit.daemon.http.transport.replies import NO_FRAMES, reply
 from secondunit.handlers.tools.storage.content_types import OTHER, content_type_of
 
@@ -15,6 +21,7 @@ SAFETY = {
     "Content-Security-Policy": f"default-src 'none'; sandbox; {NO_FRAMES}",
     "Cache-Control": "private, no-cache",
 }
+RANGE = re.compile(r"bytes=(?:(?P<first>[0-9]{1,18})-(?P<last>[0-9]{1,18})?|-0*[1-9][0-9]{0,17})", re.IGNORECASE)
 
 
 class OpenFile(web.FileResponse):
@@ -28,6 +35,16 @@ class OpenFile(web.FileResponse):
             return None
         self._asked = True
         return await super().prepare(request)
+
+    def set_status(self, status: int, reason: str | None = None) -> None:
+        """Take a status; what refuses the file is told as a problem, before anything is sent."""
+        if status == 416:
+            raise RangeUnsatisfiable(int(self.headers["Content-Range"].rpartition("/")[2]))
+        if status == 412:
+            raise PreconditionFailed("the file has changed since; ask for it without the condition")
+        if status >= 400:
+            raise NoSuchArtifact("the file is gone")
+        super().set_status(status, reason)
 
 
 async def of_job(api: Api, request: web.Request) -> web.Response:
@@ -51,9 +68,23 @@ async def serve(api: Api, request: web.Request) -> web.StreamResponse:
         response = OpenFile(source.path, headers={"Content-Type": kind, **SAFETY})
         if kind == OTHER:
             response.headers["Content-Disposition"] = "attachment"
+        if not await _by_range(request, source.path):
+            request = request.clone(headers=[(k, v) for k, v in request.headers.items() if k.lower() != "range"])
         await response.prepare(request)  # which also sends it, as long as the file is open
         await response.write_eof()
     return response
+
+
+async def _by_range(request: web.Request, path: Path) -> bool:
+    """Whether the Range counts: one range that is none, or of another version (If-Range), is ignored (RFC 9110, 14)."""
+    wanted = RANGE.fullmatch(request.headers.get("Range", "").strip())
+    if not wanted or (wanted["last"] and int(wanted["last"]) < int(wanted["first"])):
+        return False
+    version = request.headers.get("If-Range", "")
+    if '"' not in version:  # a date, which aiohttp compares
+        return True
+    found = await asyncio.to_thread(os.stat, path)
+    return version == f'"{found.st_mtime_ns:x}-{found.st_size:x}"'  # the ETag that aiohttp gives it
 
 
 def _shelf(api: Api) -> JobArtifacts:

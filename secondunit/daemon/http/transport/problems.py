@@ -115,6 +115,18 @@ class TooMany(RequestRefused):
         self.retry_after = retry_after
 
 
+class PreconditionFailed(RequestRefused):
+    """A file is not as the request says that it must be."""
+
+
+class RangeUnsatisfiable(RequestRefused):
+    """The range that is asked for is none of this file, which has so many bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the file has {size} bytes; ask for one range of them, such as bytes=0-99")
+        self.size = size
+
+
 class NoSuchDelivery(RequestRefused):
     """No delivery has this id."""
 
@@ -162,9 +174,11 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     NoSuchLocations: ProblemType(404, "locations-not-found", "No places of this video are stored"),
     errors.NotAllowed: ProblemType(409, "not-allowed", "The job's status forbids this"),
     errors.KeyReused: ProblemType(409, "idempotency-key-reused", "The idempotency key belongs to another request"),
+    PreconditionFailed: ProblemType(412, "precondition-failed", "The file is another one"),
     TooLarge: ProblemType(413, "too-large", "The body is too large"),
     NotAJsonType: ProblemType(415, "not-a-json-type", "The body must be application/json"),
     UnknownEncoding: ProblemType(415, "unknown-encoding", "The Content-Encoding is not taken"),
+    RangeUnsatisfiable: ProblemType(416, "range-unsatisfiable", "The file has no such range"),
     UnknownExpectation: ProblemType(417, "unknown-expectation", "The expectation can't be met"),
     WrongForm: ProblemType(415, "wrong-form", "The body must be a form"),
     WrongHost: ProblemType(421, "wrong-host", "The Host header is not one of this daemon's names"),
@@ -200,6 +214,8 @@ def problem_of(error: Exception) -> web.Response | None:
         headers["Retry-After"] = str(retry_after)
     if isinstance(error, UnknownEncoding):
         headers["Accept-Encoding"] = "gzip, deflate"
+    if isinstance(error, RangeUnsatisfiable):
+        headers["Content-Range"] = f"bytes */{error.size}"
     if isinstance(error, Unauthorized | NoKeyYet):
         headers["WWW-Authenticate"] = 'Bearer realm="secondunit"'
     return problem(kind, str(error) or kind.title, fields_of(error), headers)

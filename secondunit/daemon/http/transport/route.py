@@ -1,7 +1,7 @@
 """Route: what is served under a path, who may call it, and what the document says about it."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from aiohttp import web
@@ -26,12 +26,13 @@ class OneOf(NamedTuple):
 class ApiRoute:
     """One call; its handler's docstring describes it.
 
-    `id` is its operationId: clients that are made from the document name their calls by it, so it never changes.
-    `scope` None: open to all. `own`: a key that may submit and not read gets it too, for its own jobs. `audited`: the
-    word under which what it changes is audited; None for what changes nothing, or submits. `success` are the statuses
-    of `answer` (None: not JSON but `media`), `problems` the rest. `headers` names those it reads, `takes` the media
-    types of `body`. `stream`: it sends events, and the key may stand in its URL. `limited`: it counts against the
-    caller's rate. `hot`: it comes by the thousand, and takes the short way (`short_way`).
+    `id` is its operationId: clients that are made from the document name their calls by it, so it never changes; its
+    first part is the group that the document lists it in. `scope` None: open to all. `own`: a key that may submit and
+    not read gets it too, for its own jobs. `audited`: the word under which what it changes is audited; None for what
+    changes nothing, or submits. `success` are the statuses of `answer` (None: not JSON but `media`), `problems` the
+    rest. `headers` names those it reads, `takes` the media types of `body`. `stream`: it sends events, and the key may
+    stand in its URL; `messages` are what they carry, by the events' names. `limited`: it counts against the caller's
+    rate. `hot`: it comes by the thousand, and takes the short way (`short_way`).
     """
 
     id: str
@@ -48,6 +49,7 @@ class ApiRoute:
     media: str = "application/json"
     takes: Sequence[str] = ("application/json",)
     stream: bool = False
+    messages: Mapping[str, type[Struct] | OneOf] = field(default_factory=dict)
     limited: bool = True
     hot: bool = False
     own: bool = False

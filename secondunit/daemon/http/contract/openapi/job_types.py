@@ -1,0 +1,87 @@
+"""Job types in the document: what is submitted is one of them, told apart by `type`, each with an example."""
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from secondunit.daemon.config.plugin_guard import payload_schema
+from secondunit.daemon.http.contract.openapi.schemas import REF, Schema, cleaned, ref
+from secondunit.queue.handler import HandlerSpec
+
+NO_LETTERS = re.compile(r"[^A-Za-z0-9]+")
+INNER = "#/$defs/"
+
+
+@dataclass(frozen=True, slots=True)
+class TypeSchema:
+    """A job type: `word` names its components, `schema` is that of its payload."""
+
+    type: str
+    word: str
+    schema: Schema
+
+    @property
+    def example(self) -> Any:
+        """What may be submitted; None where no payload is shown."""
+        shown = self.schema.get("examples")
+        return {"type": self.type, "payload": shown[0]} if shown else None
+
+
+def type_schemas(specs: Iterable[HandlerSpec]) -> Sequence[TypeSchema]:
+    """The job types, by name."""
+    found: list[TypeSchema] = []
+    for spec in sorted(specs, key=lambda spec: spec.type):
+        word = _word(spec.type, {one.word for one in found})
+        found.append(TypeSchema(spec.type, word, dict(payload_schema(spec))))
+    return found
+
+
+def submits(types: Sequence[TypeSchema], base: Schema) -> Mapping[str, Schema]:
+    """The components of what is submitted: `base`, by each type; `base` alone where there is none."""
+    found: dict[str, Schema] = {}
+    for one in types:
+        found |= _payload(one.schema, f"{one.word}Payload")
+        own = {"type": {"type": "string", "const": one.type}, "payload": ref(f"{one.word}Payload")}
+        found[f"Submit{one.word}"] = base | {
+            "description": f"A job of type `{one.type}`.",
+            "properties": base["properties"] | own,
+            **({"examples": [one.example]} if one.example else {}),
+        }
+    return {"SubmitAsk": _either(types, base) if types else base} | found
+
+
+def examples(types: Sequence[TypeSchema]) -> Mapping[str, Any]:
+    """An example for each type that has one, as a request body lists them."""
+    shown = {one.type: one.example for one in types if one.example}
+    return {type: {"summary": f"A job of type {type}", "value": value} for type, value in shown.items()}
+
+
+def _either(types: Sequence[TypeSchema], base: Schema) -> Schema:
+    named = {one.type: ref(f"Submit{one.word}") for one in types}
+    mapping = {type: reference["$ref"] for type, reference in named.items()}
+    return {
+        "description": base["description"],
+        "oneOf": list(named.values()),
+        "discriminator": {"propertyName": "type", "mapping": mapping},
+    }
+
+
+def _word(type: str, taken: Collection[str]) -> str:
+    """The type as a part of a component's name."""
+    word = "".join(part[:1].upper() + part[1:] for part in NO_LETTERS.split(type))
+    return word if word not in taken else _word(f"{type}2", taken)
+
+
+def _payload(schema: Schema, name: str) -> Mapping[str, Schema]:
+    """The payload's schema and, named after it, those that it refers to."""
+    inner = {f"{name}.{inside}": found for inside, found in schema.get("$defs", {}).items()}
+    whole = {name: {key: value for key, value in schema.items() if key != "$defs"}, **inner}
+    moved = json.loads(json.dumps(whole).replace(INNER, REF.format(model=f"{name}.")))
+    return {name: _closed(cleaned(found)) for name, found in moved.items()}
+
+
+def _closed(schema: Schema) -> Schema:
+    """The queue refuses unknown fields, whatever the model says."""
+    return schema | {"additionalProperties": False} if "properties" in schema else schema

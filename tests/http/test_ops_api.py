@@ -151,6 +151,19 @@ async def test_other_origins_methods_and_headers_are_not_allowed(build: Any, cha
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
+@pytest.mark.parametrize("word", ["batch", "retry", "cancel"])
+async def test_what_stands_for_any_job_stands_for_no_call(harness: Any, word: str) -> None:
+    for method in ("GET", "DELETE"):
+        response = await harness.raw(method, f"/api/jobs/{word}")
+        assert (response.status, response.headers["Allow"]) == (405, "POST")
+    assert (await harness.call("GET", f"/api/jobs/{word}2", status=404))["title"] == "No such job"
+
+
+async def test_a_job_that_is_refused_is_named_as_the_caller_did(harness: Any) -> None:
+    answer = await harness.call("POST", "/api/admin/recover", {"ids": ["no id"]})
+    assert answer == {"done": 0, "refused": [{"jobId": "no id", "message": "no job has the id no id"}]}
+
+
 async def test_without_origins_there_is_no_preflight(harness: Any) -> None:
     preflight = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
     response = await harness.raw("OPTIONS", "/api/jobs", headers=preflight)

@@ -113,6 +113,12 @@ def test_the_callback_of_a_job_is_a_webhook_and_a_callback_of_the_call_that_asks
     ]  # fmt: skip
 
 
+def test_what_is_done_with_an_accepted_job_is_linked_to_calls_that_are_there() -> None:
+    calls = {call["operationId"] for methods in DOCUMENT["paths"].values() for call in methods.values()}
+    links = DOCUMENT["paths"]["/api/jobs"]["post"]["responses"]["201"]["links"]
+    assert {link["operationId"] for link in links.values()} <= calls and "jobs.show" in links
+
+
 def test_every_tag_is_explained_and_used() -> None:
     calls = [call for methods in DOCUMENT["paths"].values() for call in methods.values()]
     used = {tag for call in calls for tag in call["tags"]} | {"callbacks"}

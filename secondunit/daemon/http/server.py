@@ -1,7 +1,7 @@
 """HTTP application: routes, the one middleware around them, and what lives as long as it does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from functools import cache, partial
 
@@ -31,6 +31,7 @@ from secondunit.queue.access import AuditEntry
 from secondunit.queue.errors import TypeBroken
 
 CORS_HEADERS = ("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer")
+PATHS = tuple(dict.fromkeys(route.path for route in ROUTES))
 EXPOSED_HEADERS = ("Location", "Retry-After")
 
 log = structlog.get_logger(__name__)
@@ -44,7 +45,7 @@ def build_app(api: Api) -> web.Application:
     app[STREAMS] = Streams(api.settings.events_heartbeat, api.settings.send_timeout, api.settings.connections, api.emit)
     api.keys.listen(app[STREAMS].cut)
     # A path is one resource, whatever order the table has: aiohttp-cors answers preflights by resource.
-    resources = {path: app.router.add_resource(_deep(path)) for path in dict.fromkeys(route.path for route in ROUTES)}
+    resources = {path: app.router.add_resource(_pattern(path, PATHS)) for path in PATHS}
     for route in ROUTES:
         boundary.add(resources[route.path], route)
     _allow_origins(app, api.settings.cors_origins)
@@ -124,8 +125,16 @@ def _is_early(request: web.Request, response: web.StreamResponse) -> bool:
     return not (request.content.at_eof() if packed else request.content.is_eof())
 
 
-def _deep(path: str) -> str:
-    """The path as aiohttp takes it; the name of an artefact may hold slashes, as a playlist's relative URLs do."""
+def _pattern(path: str, others: Iterable[str]) -> str:
+    """The path as aiohttp takes it.
+
+    The name of an artefact may hold slashes, as a playlist's relative URLs do; and what stands for any id stands for
+    none of the words at its place: `/api/jobs/batch` takes POST alone.
+    """
+    folder, _, last = path.rpartition("/")
+    words = [other.rpartition("/")[2] for other in others if other.rpartition("/")[0] == folder and other != path]
+    if last.startswith("{") and words:
+        return f"{folder}/{last[:-1]}:(?!(?:{'|'.join(words)})$)[^/]+}}"
     return path.replace("{name}", "{name:.+}")
 
 

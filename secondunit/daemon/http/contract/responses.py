@@ -146,9 +146,9 @@ class Jobs(Answer):
 
 
 class Refusal(Answer):
-    """A job that a move did not reach."""
+    """A job that a move did not reach, by the id that the caller gave."""
 
-    job_id: JobId
+    job_id: str
     message: str
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from secondunit.daemon.delivery.webhooks import JobEnded
-from secondunit.daemon.http.contract.openapi.job_types import TypeSchema, examples, submits, type_schemas
+from secondunit.daemon.http.contract.openapi.job_types import TypeSchema, submits, type_schemas
 from secondunit.daemon.http.contract.openapi.messages import webhooks
 from secondunit.daemon.http.contract.openapi.operations import operation, tags
 from secondunit.daemon.http.contract.openapi.problem_answers import problem_answers
@@ -37,10 +37,9 @@ SCHEMES = {
 def document(routes: Sequence[ApiRoute], version: str, specs: Sequence[HandlerSpec] = ()) -> dict[str, object]:
     """The whole document, with these job types."""
     types = type_schemas(specs)
-    shown = examples(types)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = operation(route, shown)
+        paths.setdefault(route.path, {})[route.method.lower()] = operation(route, types)
     return {
         "openapi": "3.1.0",
         "info": {

@@ -7,6 +7,7 @@ from inspect import getdoc, getmodule
 from typing import Any
 
 from secondunit.daemon.http.contract.openapi import messages
+from secondunit.daemon.http.contract.openapi.job_types import TypeSchema, examples
 from secondunit.daemon.http.contract.openapi.problem_answers import ALWAYS, GUARDED, problem_ref
 from secondunit.daemon.http.contract.openapi.schemas import Schema, cleaned, name_of, ref, without_null
 from secondunit.daemon.http.contract.requests import SubmitAsk
@@ -17,6 +18,11 @@ ANYTHING = "*/*"
 WITHOUT_CONTENT = (204, 302, 304)
 PLACED = (201, 202, 302)
 LOCATION = {"Location": {"description": "where it is found", "schema": {"type": "string", "format": "uri-reference"}}}
+# What to do with a job that was accepted.
+LINKS = {
+    call: {"operationId": call, "parameters": {"id": "$response.body#/jobId"}}
+    for call in ("jobs.show", "jobs.cancel", "jobs.retry", "deliveries.of_job", "artifacts.of_job", "stream.follow")
+}
 HEADERS = {
     "Idempotency-Key": "The same request sent again with this key within 24 hours makes no second job. 1 to 255 visible"
     " ASCII characters; on a batch it stands for the whole batch.",
@@ -24,11 +30,12 @@ HEADERS = {
     "Last-Event-ID": "The id of the last message seen: those missed since come first.",
     "Range": "One range of bytes, `bytes=0-1023`, of a file that is served from here.",
 }
-VALUES: Mapping[str, Schema] = {"Idempotency-Key": {"pattern": "^[!-~]{1,255}$"}}
+TEXT: Schema = {"type": "string"}
+VALUES = {"Idempotency-Key": TEXT | {"pattern": "^[!-~]{1,255}$"}}
 
 
-def operation(route: ApiRoute, examples: Mapping[str, Any]) -> dict[str, Any]:
-    """One route; `examples` are those of what is submitted."""
+def operation(route: ApiRoute, types: Sequence[TypeSchema]) -> dict[str, Any]:
+    """One route, on a daemon with these job types."""
     summary, _, description = (getdoc(route.handler) or "").partition("\n\n")
     own = ", or `submit` for what came under the key itself" if route.own else ""
     scope = f"Scope: `{route.scope}`{own}." if route.scope else "Needs no key."
@@ -37,12 +44,12 @@ def operation(route: ApiRoute, examples: Mapping[str, Any]) -> dict[str, Any]:
         "tags": [_tag(route)],
         "summary": summary.rstrip("."),
         "description": f"{description}\n\n{scope}".strip(),
-        "parameters": _parameters(route),
+        "parameters": _parameters(route, types),
         "responses": _responses(route),
         "security": _security(route),
     }
     if route.body:
-        made["requestBody"] = _body(route, examples)
+        made["requestBody"] = _body(route, examples(types))
     if route.body is SubmitAsk:
         made["callbacks"] = messages.CALLBACKS
     return made
@@ -60,25 +67,21 @@ def _tag(route: ApiRoute) -> str:
     return route.id.partition(".")[0]
 
 
-def _body(route: ApiRoute, examples: Mapping[str, Any]) -> dict[str, Any]:
+def _body(route: ApiRoute, shown: Mapping[str, Any]) -> dict[str, Any]:
     content: dict[str, Any] = {media: {"schema": ref(route.body.__name__)} for media in route.takes if route.body}
-    if route.body is SubmitAsk and examples:
-        content[route.takes[0]]["examples"] = examples
+    if route.body is SubmitAsk and shown:
+        content[route.takes[0]]["examples"] = shown
     return {"required": True, "content": content}
 
 
-def _parameters(route: ApiRoute) -> list[dict[str, Any]]:
+def _parameters(route: ApiRoute, types: Sequence[TypeSchema]) -> list[dict[str, Any]]:
+    known = {"type": TEXT | {"enum": [one.type for one in types]}} if types else {}
     in_path = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        {"name": name, "in": "path", "required": True, "schema": known.get(name, TEXT | {"minLength": 1})}
         for name in IN_PATH.findall(route.path)
     ]
     in_headers = [
-        {
-            "name": name,
-            "in": "header",
-            "description": HEADERS[name],
-            "schema": {"type": "string"} | VALUES.get(name, {}),
-        }
+        {"name": name, "in": "header", "description": HEADERS[name], "schema": VALUES.get(name, TEXT)}
         for name in route.headers
     ]
     properties = route.query.model_json_schema()["properties"] if route.query else {}
@@ -103,6 +106,8 @@ def _success(route: ApiRoute, status: int) -> dict[str, Any]:
     made: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if status in PLACED:
         made["headers"] = LOCATION
+    if route.body is SubmitAsk:
+        made["links"] = LINKS
     if status not in WITHOUT_CONTENT:
         made["content"] = _content(route)
     return made

@@ -81,6 +81,12 @@ def test_a_type_that_can_not_tell_its_schema_takes_any_payload_and_the_others_st
     assert [line["type"] for line in logs] == ["broken"]
 
 
+def test_the_types_that_can_be_held_are_those_that_are_served() -> None:
+    made: Any = document(ROUTES, "1", [HandlerSpec("crop", Payload, run)])
+    [parameter] = made["paths"]["/api/types/{type}/pause"]["post"]["parameters"]
+    assert parameter["schema"] == {"type": "string", "enum": ["crop"]}
+
+
 def test_a_type_whose_payload_nobody_shows_has_no_example() -> None:
     assert "examples" not in schemas(("opaque", Opaque))["SubmitOpaque"]
 

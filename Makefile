@@ -11,7 +11,7 @@ INSTALL = $(UV) pip install --quiet --python $(BIN)/python --build-constraints r
 # Players and parsers of other people that judge what we publish; they come from npm.
 JUDGES := tests/node/node_modules/.package-lock.json
 
-.PHONY: help setup dev demo test bench soak check format lint types imports tests check-all media-report openapi mutants torture relock clean
+.PHONY: help setup dev demo test bench soak fuzz check format lint types imports tests check-all media-report openapi mutants torture relock clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -63,6 +63,10 @@ check-all: check mutants ## check, every planted bug, and the tests that take mi
 
 media-report: dev $(JUDGES) ## Play and measure what we make of films, and write the tables of docs/media.md
 	MEDIA_REPORT=1 PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest -q -m long tests/media
+
+fuzz: MINUTES = 5
+fuzz: dev ## Send a daemon requests of every kind: is each answer one of docs/openapi.json? (MINUTES=60 SEED=1)
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) --seed $(SEED)
 
 MINUTES ?= 2
 SEED = $(shell date +%s)

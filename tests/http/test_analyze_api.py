@@ -373,6 +373,11 @@ BROKEN = {
         "multipart/form-data; boundary=a",
         b"--a\r\nX: y\r\n\r\nx\r\n--a--\r\n",
     ),
+    "a head that is none": (
+        "the form can't be read: the head of a part is none",
+        "multipart/form-data; boundary=a",
+        b'--a\r\nContent-Disposition: form-data; name="video\0"\r\n\r\nx\r\n--a--\r\n',
+    ),
     "encoded": (
         "video is encoded; send it as it is",
         "multipart/form-data; boundary=a",

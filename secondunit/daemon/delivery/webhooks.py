@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import json
 from datetime import datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
-from msgspec import Struct, field, to_builtins
+from msgspec import Struct, field
 from standardwebhooks.webhooks import Webhook
 from yarl import URL
 
@@ -114,17 +114,16 @@ def signer(secret: str | None) -> Webhook | None:
 
 
 def callback_body(notice: Notice) -> dict[str, Any]:
-    """What a receiver is told."""
+    """What a receiver is told, as `JobEnded` describes it; the result as it is, to be refused if it is no JSON."""
     error = notice.error
-    ended = JobEnded(
-        notice.job_id,
-        notice.job_type,
-        cast(Any, notice.status.value),  # of a job that has ended
-        notice.result,
-        None if error is None else EndedBy(error.kind, error.type, error.message),
-        milliseconds(notice.duration),
-    )
-    return cast(dict[str, Any], to_builtins(ended))
+    return {
+        "jobId": notice.job_id,
+        "type": notice.job_type,
+        "status": notice.status.value,
+        "result": notice.result,
+        "error": error and {"class": error.kind, "type": error.type, "message": error.message},
+        "duration": milliseconds(notice.duration),
+    }
 
 
 def _judge(response: ClientResponse, now: datetime) -> Sent:

@@ -49,7 +49,8 @@ def _words(value: object) -> object:
         return value
     if sum(1 + text.count(",") for text in texts) > LARGEST_BATCH:
         raise ValueError(f"should be at most {LARGEST_BATCH} words")
-    return [word.strip() for text in texts for word in text.split(",") if word.strip()]
+    # An empty text is no word where words are listed one by one; one between two commas is none at all.
+    return [word.strip() for text in texts for word in text.split(",") if word.strip() or (texts is value and not text)]
 
 
 Instant = Annotated[datetime, BeforeValidator(instant_of), WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -63,6 +64,11 @@ class Ask(BaseModel):
     """A strict model: no unknown field, no conversion; names in camelCase."""
 
     model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel, frozen=True)
+
+
+def _some_of(**fields: Mapping[str, Any]) -> dict[str, Any]:
+    """That at least one of these fields is there and like this, as JSON Schema says it; a validator says it again."""
+    return {"anyOf": [{"required": [name], "properties": {name: shape}} for name, shape in fields.items()]}
 
 
 class RetryAsk(Ask):
@@ -96,12 +102,16 @@ class BatchAsk(Ask):
 class UploadAsk(BaseModel):
     """A form with a video."""
 
+    model_config = ConfigDict(extra="forbid")
+
     video: Annotated[bytes, WithJsonSchema({"type": "string", "contentMediaType": "video/*"})]
     language: str | None = Field(None, description="the recipe's language; else the video's")
 
 
 class UrlAsk(BaseModel):
     """A form, or JSON, with a video's address."""
+
+    model_config = ConfigDict(extra="forbid")
 
     video_url: str
     language: str | None = Field(None, description="the recipe's language; else the video's")
@@ -117,6 +127,12 @@ class VideoParams(Ask):
 class VideoAsk(Ask):
     """A video whose places are wanted, its address as `url` or as `video_url`; or several, as `urls`."""
 
+    model_config = ConfigDict(
+        json_schema_extra=_some_of(
+            url={"type": "string", "minLength": 1}, video_url={"type": "string", "minLength": 1}, urls={"type": "array"}
+        )
+    )
+
     url: str | None = None
     video_url: str | None = Field(None, alias="video_url")
     urls: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=MOST_VIDEOS)] | None = (
@@ -128,8 +144,12 @@ class VideoAsk(Ask):
 class FilterAsk(Ask):
     """Which jobs are meant: those that fit every field given; `status` and `type` may be one word or several."""
 
-    status: Annotated[list[StatusName], BeforeValidator(_words)] = []
-    type: Annotated[list[TypeName], BeforeValidator(_words)] = []
+    model_config = ConfigDict(
+        json_schema_extra=_some_of(status={"minItems": 1}, type={"minItems": 1}, ids={"minItems": 1})
+    )
+
+    status: Annotated[list[StatusName], BeforeValidator(_words, StatusName | list[StatusName])] = []
+    type: Annotated[list[TypeName], BeforeValidator(_words, TypeName | list[TypeName])] = []
     ids: Ids = []
 
 
@@ -148,6 +168,8 @@ class RunAsk(Ask):
 
 class RecoverAsk(Ask):
     """Running jobs to be taken from their runs: `jobs` from those very runs, `ids` from whichever there is."""
+
+    model_config = ConfigDict(json_schema_extra=_some_of(ids={"type": "array"}, jobs={"type": "array"}))
 
     ids: Annotated[Ids, Field(min_length=1)] | None = None
     jobs: Annotated[list[RunAsk], Field(min_length=1, max_length=LARGEST_BATCH)] | None = None

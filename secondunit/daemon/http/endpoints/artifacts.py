@@ -69,10 +69,16 @@ async def serve(api: Api, request: web.Request) -> web.StreamResponse:
         if kind == OTHER:
             response.headers["Content-Disposition"] = "attachment"
         if not await _by_range(request, source.path):
-            request = request.clone(headers=[(k, v) for k, v in request.headers.items() if k.lower() != "range"])
+            request = _without_range(request)
         await response.prepare(request)  # which also sends it, as long as the file is open
         await response.write_eof()
     return response
+
+
+def _without_range(request: web.Request) -> web.Request:
+    """The same request, asking for the whole; what is no Unicode in its headers is there as `?`."""
+    kept = [(name, value) for name, value in request.headers.items() if name.lower() != "range"]
+    return request.clone(headers=[(name, value.encode("utf-8", "replace").decode()) for name, value in kept])
 
 
 async def _by_range(request: web.Request, path: Path) -> bool:

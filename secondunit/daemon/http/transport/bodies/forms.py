@@ -67,7 +67,7 @@ async def fields_of_form(request: web.Request, known: Collection[str], limit: in
     try:
         pairs = parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=2 * len(known))
     except ValueError as error:
-        raise BrokenForm(f"the form can't be read: {error}") from None
+        raise BrokenForm(f"the form can't be read: {_why(error)}") from None
     seen: set[str] = set()
     for name, _ in pairs:
         _expected(name, known, seen)
@@ -77,6 +77,11 @@ async def fields_of_form(request: web.Request, known: Collection[str], limit: in
 def kind_of(request: web.Request) -> str:
     """The media type of a request's body."""
     return media_type(request.headers.get("Content-Type", ""))
+
+
+def _why(error: Exception) -> str:
+    """In words that don't repeat what was sent, as the parser's would."""
+    return "the head of a part is none" if isinstance(error, HttpProcessingError) else str(error)
 
 
 def _expected(name: str, known: Collection[str], seen: set[str]) -> None:
@@ -113,14 +118,14 @@ async def _reader(request: web.Request) -> MultipartReader:
     try:
         return MultipartReader(request.headers, cast(StreamReader, _FewLines(request.content)))
     except UNREADABLE as error:
-        raise BrokenForm(f"the form can't be read: {error}") from None
+        raise BrokenForm(f"the form can't be read: {_why(error)}") from None
 
 
 async def _next(reader: MultipartReader) -> BodyPartReader | None:
     try:
         part = await reader.next()
     except UNREADABLE as error:
-        raise BrokenForm(f"the form can't be read: {error}") from None
+        raise BrokenForm(f"the form can't be read: {_why(error)}") from None
     if part is None:
         return None
     if not isinstance(part, BodyPartReader) or not part.name:
@@ -134,4 +139,4 @@ async def _chunk(part: BodyPartReader) -> bytes:
     try:
         return bytes(await part.read_chunk(CHUNK))
     except UNREADABLE as error:
-        raise BrokenForm(f"the form ended too early: {error}") from None
+        raise BrokenForm(f"the form ended too early: {_why(error)}") from None

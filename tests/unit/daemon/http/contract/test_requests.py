@@ -137,7 +137,13 @@ def test_several_words_may_be_written_in_every_usual_way(given: Any) -> None:
 
 @pytest.mark.parametrize(
     ("given", "field"),
-    [("waiting", "status"), ("queued,gone", "status"), (["queued", "gone"], "status.1"), (3, "status")],
+    [
+        ("waiting", "status"),
+        ("queued,gone", "status"),
+        (["queued", "gone"], "status.1"),
+        (3, "status"),
+        (["queued", ""], "status.1"),
+    ],
 )
 def test_a_word_that_is_no_status_is_refused_at_its_place(given: Any, field: str) -> None:
     assert list(faults(FilterAsk, {"status": given})) == [field]

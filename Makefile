@@ -11,7 +11,7 @@ INSTALL = $(UV) pip install --quiet --python $(BIN)/python --build-constraints r
 # Players and parsers of other people that judge what we publish; they come from npm.
 JUDGES := tests/node/node_modules/.package-lock.json
 
-.PHONY: help setup dev demo test bench soak fuzz check format lint types imports tests check-all media-report openapi mutants torture relock clean
+.PHONY: help setup dev browser demo test bench soak fuzz check format lint types imports tests check-all media-report openapi audit sbom mutants torture relock clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -19,6 +19,9 @@ help: ## List these commands
 
 setup: .venv/setup.stamp ## Make .venv with the locked dependencies and the secondunit command
 dev: .venv/dev.stamp ## setup, and what the tests and checks need
+
+browser: setup ## Add to .venv what opens pages for `download` (the extra `browser`; Chromium itself is the system's)
+	$(INSTALL) --constraints requirements-dev.lock playwright
 
 demo: setup ## Start a daemon on a fresh folder, run three jobs on a small clip, say where the film lies
 	$(BIN)/secondunit demo
@@ -76,6 +79,15 @@ torture: dev ## Kill the daemon again and again, then check that nothing was los
 openapi: dev ## Write docs/openapi.json anew after a change of the API
 	WRITE_OPENAPI=1 $(BIN)/python -m pytest -q tests/openapi/test_committed.py
 
+SUPPLY = .uv/supply/bin
+audit: dev .uv/supply.stamp .venv/node.stamp ## Is a vulnerability known of what is locked? Ends with 2 where nobody could be asked
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m tests.audit $(SUPPLY)/pip-audit
+
+sbom: .uv/supply.stamp ## Write dist/secondunit.cdx.json: what is installed, by CycloneDX, held to its schema
+	@mkdir -p dist
+	PYTHONWARNINGS=ignore $(SUPPLY)/cyclonedx-py requirements --pyproject pyproject.toml --spec-version 1.6 --validate \
+	  --output-reproducible --output-file dist/secondunit.cdx.json requirements.lock
+
 mutants: dev ## Plant bugs, in the queue and elsewhere, and see each one caught
 	$(BIN)/python tests/mutants/run.py
 
@@ -85,6 +97,7 @@ relock: $(UV) ## Write the lock files anew after a change of the dependencies
 	$(COMPILE) pyproject.toml --output-file requirements.lock
 	$(COMPILE) --group setup --constraints requirements.lock --output-file requirements-setup.lock
 	$(COMPILE) --group dev --constraints requirements.lock --constraints requirements-setup.lock --output-file requirements-dev.lock
+	$(COMPILE) --group supply --constraints requirements.lock --constraints requirements-dev.lock --output-file requirements-supply.lock
 
 clean: ## Remove what make made
 	rm -rf .venv .uv .cache tests/node/node_modules benchmarks/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
@@ -112,6 +125,11 @@ $(BIN)/python: | $(UV)
 
 .venv/dev.stamp: .venv/setup.stamp requirements-dev.lock
 	$(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.uv/supply.stamp: requirements-supply.lock $(UV)
+	$(UV) venv --quiet --no-project --allow-existing --python $(PYTHON) .uv/supply
+	$(UV) pip install --quiet --python $(SUPPLY)/python --require-hashes -r requirements-supply.lock
 	@touch $@
 
 # The wheel's `node` is a script that starts the program as its child, out of reach of a test's kill: a link takes its place.

@@ -9,7 +9,9 @@ import pytest
 from secondunit.cli.main import secondunit
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "systemd/README.md")]
+DOCUMENTS = [
+    ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "systemd/README.md")
+]
 TEXT = "\n".join(document.read_text() for document in DOCUMENTS)
 
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")

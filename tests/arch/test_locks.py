@@ -12,7 +12,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-LOCKS = {"requirements.lock": "", "requirements-setup.lock": "setup", "requirements-dev.lock": "dev"}
+LOCKS = {
+    "requirements.lock": "",
+    "requirements-setup.lock": "setup",
+    "requirements-dev.lock": "dev",
+    "requirements-supply.lock": "supply",
+}
 
 PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)(?P<marker> ; [^\\]+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")

@@ -31,7 +31,7 @@ from secondunit.queue.outcome import Deterministic
 CHILD = Path(__file__).parent / "child.py"
 LIBRARY = "playwright"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-EXTRA = "install the extra browser (pip install 'secondunit[browser]')"
+EXTRA = "install the extra browser (in the checkout: make browser)"
 PACKAGE = "install Chromium (Debian: apt install chromium libatomic1)"
 # The program that drives Chromium comes with Playwright and brings no libraries along; a bare Debian lacks one.
 NO_LIBRARY = re.compile(r"error while loading shared libraries: ([\w.+-]+)")

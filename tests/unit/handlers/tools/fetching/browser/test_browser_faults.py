@@ -250,7 +250,7 @@ def test_without_the_library_the_extra_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("secondunit.handlers.tools.fetching.browser.client.LIBRARY", "no_such_library")
     found = find_chromium(str(tmp_path))
     assert isinstance(found, ChromiumMissing)
-    assert "pip install 'secondunit[browser]'" in found.remedy and "apt" not in found.remedy
+    assert "make browser" in found.remedy and "apt" not in found.remedy
 
 
 @pytest.mark.parametrize("name", ["chromium", "chromium-browser", "google-chrome"])

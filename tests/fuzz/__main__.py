@@ -69,7 +69,7 @@ class Fuzzer:
         argv = [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run"),
             *(f"http://127.0.0.1:{self._daemon.port}/api/openapi.json", "--header", f"X-API-Key: {KEY}"),
-            *("--seed", str(self._seed), "--no-color", *options),
+            *("--seed", str(self._seed), "--request-timeout", "60", "--no-color", *options),
         ]
         if subprocess.run(argv, check=False, cwd=self._daemon.data).returncode:
             self.breaches.append("schemathesis found the above")

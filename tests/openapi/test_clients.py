@@ -24,10 +24,12 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_linter_of_openapi_has_nothing_to_say(judged: Any) -> None:
     assert judged["lint"] == []
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_typescript_client_that_submits_only_what_is_required_compiles(judged: Any) -> None:
     assert judged["types"] == []

@@ -130,5 +130,5 @@ def test_every_call_says_which_scope_it_needs() -> None:
     for methods in DOCUMENT["paths"].values():
         for call in methods.values():
             scopes = {scope for way in call["security"] for asked in way.values() for scope in asked}
-            told = re.search(r"Scope: `(\w+)`|Needs no key", call["description"])
-            assert told and scopes == ({told[1]} if told[1] else set())
+            told = re.findall(r"`(\w+)`", call["description"].rpartition("Scope: ")[2]) if call["security"] else []
+            assert scopes == set(told) and ("Needs no key." in call["description"]) == (not scopes)

@@ -212,9 +212,9 @@ def report() -> Callable[[str, str], None]:
     def write(name: str, text: str) -> None:
         print(f"\n{text}")
         if os.environ.get("MEDIA_REPORT"):
-            begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+            begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
             before, _, rest = REPORT.read_text().partition(begin)
-            REPORT.write_text(f"{before}{begin}{text}{end}{rest.partition(end)[2]}")
+            REPORT.write_text(f"{before}{begin}{text}\n{end}{rest.partition(end)[2]}")
 
     return write
 

@@ -46,6 +46,12 @@ def scrub(node: Path, browser: str, films: Sequence[tuple[Path, float]]) -> Sequ
     return _told(node, browser, [{"file": str(file), "moment": moment} for file, moment in films], AT_ONCE)
 
 
+def colours(node: Path, browser: str, films: Sequence[tuple[str, Path]]) -> Sequence[tuple[int, ...]]:
+    """For each (player, playlist or file; or "img", picture) the colour in the middle that a canvas in Chromium has."""
+    told = [{"player": player, "file": str(file)} for player, file in films]
+    return [tuple(colour) for colour in _told(node, browser, told, AT_ONCE)]
+
+
 def apart(show: Mapping[str, Any]) -> float | None:
     """Seconds from the beep to the flash."""
     near = [flash - beep for flash in _clear(show) for beep in show["beeps"] if abs(flash - beep) < BEATS[0]]

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from secondunit.handlers.tools.media.ffmpeg import Media
+from tests.media.flash_and_beep import colours, table
 
 pytestmark = pytest.mark.media
 TRUE = (192, 48, 32)
+AT_MOST = 4  # of 255, in any channel
+TAGGED = "709.mp4"
 SOLID = "-f lavfi -i color=0xC03020:s={size}:r=10:d=0.5,format=gbrp"
 X264 = "-c:v libx264 -preset ultrafast -qp 8"
 # Y, Cb and Cr of the same colour in ten bits, as zimg makes them; PQ and HLG with white at 203 cd/m2.
@@ -23,6 +26,8 @@ DEEP = (
     "setparams=range=tv:color_primaries=bt2020:colorspace=bt2020nc:color_trc={3} -c:v ffv1 "
     "-color_range tv -color_primaries bt2020 -colorspace bt2020nc -color_trc {3}"  # 5.1 does not hear of them otherwise
 )
+
+ALPHA = "-vf scale=out_color_matrix={}:out_range=tv,format=yuva420p -c:v libvpx-vp9 -b:v 1M -deadline realtime"
 
 
 def solid(matrix: str, size: str = "160x90", range: str = "tv", tags: str = "") -> tuple[str, ...]:
@@ -46,6 +51,8 @@ FILMS: dict[str, tuple[str, ...]] = {
     "bgr hd.avi": (SOLID.format(size="160x720"), "-pix_fmt bgr24 -c:v rawvideo"),
     "png hd.mkv": (SOLID.format(size="160x720"), "-pix_fmt rgb24 -c:v png"),
     "palette hd.gif": (SOLID.format(size="160x720"), "-vf split[a][b];[a]palettegen[p];[b][p]paletteuse"),
+    "vp9 alpha sd.webm": (SOLID.format(size="160x90"), ALPHA.format("bt601")),
+    "vp9 alpha hd.webm": (SOLID.format(size="160x720"), ALPHA.format("bt709")),
     "2020.mkv": (DEEP.format(390, 420, 666, "bt2020-10"),),
 }
 HDR: dict[str, tuple[str, ...]] = {
@@ -57,7 +64,7 @@ HDR: dict[str, tuple[str, ...]] = {
 @pytest.fixture
 def film(media: Media, tmp_path: Path) -> Callable[[str], Path]:
     def made(name: str) -> Path:
-        words = [word for part in (FILMS | HDR)[name] for word in part.split()]
+        words = [word for part in (FILMS | HDR | {TAGGED: FILMS["709.mkv"]})[name] for word in part.split()]
         path = tmp_path / name
         subprocess.run([media.ffmpeg, "-v", "error", "-nostdin", *words, str(path)], check=True, timeout=50)
         return path
@@ -97,7 +104,15 @@ def apart(one: tuple[int, ...], other: tuple[int, ...]) -> int:
     return max(abs(a - b) for a, b in zip(one, other, strict=True))
 
 
-OFTEN = ("601.mkv", "untagged sd.mkv", "untagged hd.mkv", "full range.mkv", "rgb hd.mov", "2020.mkv")
+OFTEN = (
+    "601.mkv",
+    "untagged sd.mkv",
+    "untagged hd.mkv",
+    "full range.mkv",
+    "rgb hd.mov",
+    "vp9 alpha hd.webm",
+    "2020.mkv",
+)
 
 
 @pytest.mark.parametrize("name", [n if n in OFTEN else pytest.param(n, marks=pytest.mark.long) for n in FILMS])
@@ -120,3 +135,28 @@ async def test_hdr_looks_the_same_in_a_picture_and_in_a_stream(studio: Any, film
     picture = shown((await studio.thumbnail(clip, timestamp=0))["outputPath"])
     assert apart(played(await studio.hls(clip)), picture) <= 4
     assert picture[0] > 2 * picture[1] > picture[2]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_a_browser_shows_the_colour(
+    studio: Any, film: Any, node: Path, browser: str, report: Callable[[str, str], None]
+) -> None:
+    names, seen = [*FILMS, *HDR], [("none", film(TAGGED))]
+    for number, name in enumerate(names):
+        clip = film(name)
+        picture = await studio.thumbnail(clip, to=f"{number}.png", timestamp=0)
+        stream = await studio.hls(clip, to=str(number))
+        [still] = await studio.stills(clip, 1)
+        kept = still.path.rename(studio.root / f"{number}.jpg")
+        seen += [("img", Path(picture["outputPath"])), ("hls.js", Path(stream["masterPath"])), ("img", kept)]
+    true, *shown = colours(node, browser, seen)
+    rows = {name: shown[3 * number :][:3] for number, name in enumerate(names)}
+    head = ["source", "`thumbnail`", "`hls`", "`analyze`"]
+    lines = [[name.rpartition(".")[0], *map(str, found)] for name, found in rows.items()]
+    report("colours", table(head, [["a true tagged file", "", str(true), ""], *lines]))
+    # A picture is what it says; a player has faults of its own, which it also has with a true tagged file.
+    wanted = (TRUE, true, TRUE)
+    wrong = [name for name in FILMS if max(map(apart, rows[name], wanted)) > AT_MOST]
+    wrong += [name for name in HDR if max(apart(rows[name][0], one) for one in rows[name]) > 2 * AT_MOST]
+    assert wrong == []

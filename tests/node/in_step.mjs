@@ -1,6 +1,7 @@
 // Plays films with hls.js and Shaka in headless Chromium, served from loopback, and tells when each flash and beep came.
 // Arguments: the browser, and JSON: [{player: "hls.js" | "shaka" | "none", file, seconds}]; prints what each said, in that order.
-// With {moment} in place of seconds: what hls.js shows there as it scrubs; with {index, moments}: what Shaka finds in a sprite. The third argument says how many play at once.
+// With {moment} in place of seconds: what hls.js shows there as it scrubs; with {index, moments}: what Shaka finds in a sprite; with
+// {player} alone ("img" also): the colour in the middle. The third argument says how many play at once.
 import { createServer } from "node:http";
 import { createReadStream, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -46,7 +47,8 @@ try {
     const some = films.slice(first, first + Number(atOnce)).map((film, i) => ({ ...film, url: `/${first + i}/${film.file.split("/").at(-1)}` }));
     const show = ({ player, url, seconds, moment, index, moments }) => {
       if (index) return window.tiles(url, new URL(index, new URL(url, location)).href, moments);
-      return seconds ? window.measure(player, url, seconds) : window.scrub(url, moment);
+      if (moment !== undefined) return window.scrub(url, moment);
+      return seconds ? window.measure(player, url, seconds) : window.colour(player, url);
     };
     said.push(...(await tab.evaluate(`Promise.all(${JSON.stringify(some)}.map(${show}))`)));
   }

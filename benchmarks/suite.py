@@ -111,7 +111,7 @@ def _box(size: Size) -> Iterator[Measurement]:
     yield Measurement("one ffmpeg a rung", "", partial(ladder.each_rung, seconds=film), 3)
     camera = {"seconds": film, "film": ladder.SURE}
     yield Measurement("HLS ladder, a rung copied", "", partial(ladder.ours, **camera), 3)
-    yield Measurement("bare ffmpeg, all of it encoded", "", partial(ladder.same_graph, **camera), 3)
+    yield Measurement("bare ffmpeg, every rung encoded", "", partial(ladder.same_graph, **camera), 3)
     yield Measurement("HLS, one rung, copied", "", partial(ladder.ours, **camera, rungs=1), 3)
     yield Measurement("bare ffmpeg, one rung", "", partial(ladder.same_graph, **camera, rungs=1), 3)
     yield Measurement("thumbnail, one", "", moments.one, 3)

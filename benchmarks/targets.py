@@ -101,7 +101,7 @@ def _box() -> Iterator[Target]:
     yield Target("idle, RSS MiB", Key("idle, all on", FULL, "RSS MiB"), "at most", 60)
     for says, ours, bare, most in (
         ("HLS ladder's CPU", "HLS ladder", "bare ffmpeg, same graph", 1.05),
-        ("HLS ladder's CPU with its 1080p copied", "HLS ladder, a rung copied", "bare ffmpeg, all of it encoded", 0.6),
+        ("HLS ladder's CPU with its 1080p copied", "HLS ladder, a rung copied", "bare ffmpeg, every rung encoded", 0.6),
         ("HLS of one rung, copied, CPU", "HLS, one rung, copied", "bare ffmpeg, one rung", 0.1),
     ):
         yield Target(f"{says}, of bare ffmpeg's", Key(ours, "", "CPU s"), "at most", most, Key(bare, "", "CPU s"))

@@ -93,15 +93,7 @@ def test_films_and_pictures_go_from_a_bucket_into_it(start: Any, server: LocalS3
     assert url.startswith(f"{server.url}/{bucket}/out/a.jpg?") and "X-Amz-Expires=3600" in url
     assert read(url) == made and read(url, Range="bytes=2-9") == made[2:10]
 
-    sprite = {"columns": 3, "rows": 2, "width": 80}
-    sheet = run(daemon, "thumbnail", videoPath=film, outputPath=f"s3://{bucket}/out/all.jpg", sprite=sprite)
-    assert sheet["result"]["indexPath"] == f"s3://{bucket}/out/all.vtt"
-    index = (server.get(f"{bucket}/out/all.vtt") or b"").decode()
-    assert index.count("all.jpg#xywh=") == 6 and (server.get(f"{bucket}/out/all.jpg") or b"")[:2] == b"\xff\xd8"
-    listed = daemon.call("GET", f"/api/jobs/{sheet['jobId']}/artifacts").body["artifacts"]
-    assert {"name": "all.vtt", "size": len(index), "contentType": "text/vtt; charset=utf-8"} in listed
-    assert read(location(daemon, sheet, "all.vtt")).decode() == index
-
+    check_sprite(server, daemon, bucket, film)
     webp = run(daemon, "webp", inputPath=f"s3://{bucket}/out/a.jpg", outputPath=f"s3://{bucket}/out/a.webp")
     assert (server.get(f"{bucket}/out/a.webp") or b"")[:4] == b"RIFF" and webp["result"]["frames"] == 1
 
@@ -126,6 +118,18 @@ def test_films_and_pictures_go_from_a_bucket_into_it(start: Any, server: LocalS3
     answer = daemon.call("POST", "/api/jobs", refused)
     assert answer.status == 422 and "MEDIA_BUCKETS" in answer.body["errors"][0]["message"]
     assert list((daemon.data / "work").glob("*/run-*")) == []
+
+
+def check_sprite(server: LocalS3, daemon: Any, bucket: str, film: str) -> None:
+    """A sheet and its index go into the bucket, and are served by their names."""
+    sprite = {"columns": 3, "rows": 2, "width": 80}
+    sheet = run(daemon, "thumbnail", videoPath=film, outputPath=f"s3://{bucket}/out/all.jpg", sprite=sprite)
+    assert sheet["result"]["indexPath"] == f"s3://{bucket}/out/all.vtt"
+    index = (server.get(f"{bucket}/out/all.vtt") or b"").decode()
+    assert index.count("all.jpg#xywh=") == 6 and (server.get(f"{bucket}/out/all.jpg") or b"")[:2] == b"\xff\xd8"
+    listed = daemon.call("GET", f"/api/jobs/{sheet['jobId']}/artifacts").body["artifacts"]
+    assert {"name": "all.vtt", "size": len(index), "contentType": "text/vtt; charset=utf-8"} in listed
+    assert read(location(daemon, sheet, "all.vtt")).decode() == index
 
 
 def check_stream(server: LocalS3, daemon: Any, job: Any) -> None:

@@ -1,11 +1,14 @@
 """Access keys: made, found and revoked; who reaches which call with which scope."""
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+import aiohttp
 import pytest
 
 from secondunit.daemon.access.key_text import KEY, digest_of
@@ -192,6 +195,18 @@ async def test_open_streams_of_a_key_end_as_it_does(build: Any) -> None:
         ]
         assert (await stays.next()).data["jobId"] == job_id
         goes.response.close()
+
+
+async def test_a_stream_that_opens_while_its_key_ends_is_cut_too(build: Any) -> None:
+    harness = await build(api_key=SETTING)
+    key = await harness.key("read")
+    for listener in harness.keys._listeners:  # it ends between the door and the stream
+        listener(key["Authorization"].removeprefix("Bearer su_")[:8])
+    async with asyncio.timeout(30):
+        with suppress(aiohttp.ClientError):
+            async with harness.client.get("/api/events", headers=key) as response:
+                await response.content.read()
+    await harness.until(lambda: harness.readers == 0)
 
 
 async def test_a_key_over_its_own_rate_is_told_when_to_come_back(build: Any) -> None:

@@ -204,3 +204,12 @@ async def test_the_end_of_the_daemon_ends_every_stream_once(wire: Wire) -> None:
     streams._open[open_one] = Holder("", has_key=False)
     streams.end()
     assert life.over and not wire.aborted, "what is on its way may still arrive"
+
+
+async def test_a_key_that_ends_takes_its_own_streams_along(wire: Wire) -> None:
+    streams, lines = Streams(15, 30), [wire, Wire(), Wire()]
+    holders = [Holder("abcd2345", has_key=True), Holder("other234", has_key=True), Holder("abcd2345", has_key=False)]
+    for line, holder in zip(lines, holders, strict=True):
+        streams._open[channel(line)[0]] = holder
+    streams.cut("abcd2345")
+    assert [line.aborted for line in lines] == [True, False, False], "an address may be named as it likes"

@@ -39,7 +39,7 @@ SETTINGS = {
     "ANALYZE_WAIT_SECONDS": "1",
     "DRAIN_SECONDS": "1",
 }
-ROUND = 300
+ROUND = 100
 Check = Callable[[Any], None]
 
 

@@ -16,8 +16,9 @@ ELSEWHERE = ("192.0.2.1", 9)  # TEST-NET-1: nobody's
 
 
 def fence() -> Sequence[str] | None:
-    """The command that runs another in a network of its own; None where there is no leave for it."""
-    for command in (["unshare", "--net"], ["unshare", "--net", "--map-root-user"]):
+    """The command that runs another in a network of its own, and what it starts ends with it; None without leave."""
+    for leave in ([], ["--map-root-user"]):
+        command = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", *leave]
         if (
             shutil.which("unshare")
             and not subprocess.run([*command, "true"], capture_output=True, check=False).returncode

@@ -63,6 +63,7 @@ from secondunit.daemon.wiring.components import Components, Watchers, World
 from secondunit.daemon.wiring.database import store_of
 from secondunit.daemon.wiring.keys import keyring_of
 from secondunit.daemon.wiring.resources import VERSION, sessions_of, tools_of
+from secondunit.daemon.wiring.sandbox import sandbox_of
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue import leases
@@ -90,7 +91,8 @@ async def serve(config: Config, host: Host) -> None:
         for warning in config.warnings:
             log.warning("config.odd", message=warning)
         store = await stack.enter_async_context(store_of(settings.database))
-        tools = await stack.enter_async_context(tools_of(settings, clock, store, emit))
+        sandbox = await sandbox_of(settings)
+        tools = await stack.enter_async_context(tools_of(settings, clock, store, emit, sandbox.sandbox))
         session, operators = await stack.enter_async_context(sessions_of(settings))
         work = WorkFolders(settings.data_dir)
         found = discover(tools, settings)
@@ -99,7 +101,7 @@ async def serve(config: Config, host: Host) -> None:
         await tidy(store, work, settings.roots)
         _report(found, settings)
         keys = await keyring_of(settings, store, clock)
-        world = World(host, settings, clock, boot, store, keys, tools, work, session, operators, watchers, emit)
+        world = World(host, settings, clock, boot, store, keys, sandbox, tools, work, session, operators, watchers, emit)
         components = _compose(world, found)
         async with asyncio.TaskGroup() as group:
             await _run(group, world, components, stop, host)
@@ -209,6 +211,7 @@ def _box(world: World, found: DiscoveredJobTypes) -> Box:
         data_dir=world.settings.data_dir,
         media=world.tools.media,
         browser=world.tools.downloads.describe_browser() if world.tools.downloads else {},
+        sandbox=world.sandbox.describe(),
         broken=found.broken,
         gemini=world.settings.gemini_api_key is not None,
         stall=timedelta(seconds=world.settings.stall_seconds),

@@ -30,6 +30,7 @@ TOOLS = {"import-linter", "mypy", "pytest-asyncio", "pytest-timeout", "pytest-xd
 NOT_DECLARED = {
     "pydantic_core": "comes with pydantic, which pins its version",
     "pytest": "secondunit.testing serves tests of others, who have it",
+    **dict.fromkeys(("confinement", "libc", "supervisor"), "the launcher's neighbours, by a path of its own"),
 }
 
 

@@ -67,7 +67,7 @@ def test_bad_configuration_is_not_restarted_but_a_held_database_is() -> None:
     assert service()["RestartPreventExitStatus"].split() == ["78"]
 
 
-def test_landlock_is_allowed_by_name() -> None:
-    text = UNIT.read_text()
-    for call in ("landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"):
-        assert call in text
+def test_what_confines_programs_is_allowed_by_name() -> None:
+    allowed = UNIT.read_text().split("SystemCallFilter=")[1].split()
+    assert {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"} <= set(allowed)
+    assert {"seccomp", "pidfd_getfd"} <= set(allowed)

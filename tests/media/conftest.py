@@ -24,6 +24,7 @@ from secondunit.handlers.tools.media.frames import Camera
 from secondunit.handlers.tools.media.pictures import PictureWriter
 from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.handlers.tools.programs.runner import ProcessRunner
+from secondunit.handlers.tools.programs.sandbox.measuring import available
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import Workspace
@@ -127,7 +128,7 @@ class Studio:
 def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
     """The ffmpeg under test: FFMPEG_PATH, else the one on PATH, else the wheel's."""
     scratch = tmp_path_factory.mktemp("find")
-    programs = ProcessRunner(sys.executable)
+    programs = ProcessRunner(sys.executable, sandbox=available())
     env = os.environ
     found = asyncio.run(
         find_media(programs, env.get("FFMPEG_PATH"), env.get("FFPROBE_PATH"), env.get("PATH", ""), scratch)
@@ -143,7 +144,11 @@ def studio(media: Media, tmp_path: Path) -> Iterator[Studio]:
     root.mkdir()
     scratch.mkdir()
     files = LocalFiles([root], log=folder_log())
-    yield Studio(root, Tools(ManualClock(), ProcessRunner(sys.executable), files, media, sys.executable), scratch)
+    yield Studio(
+        root,
+        Tools(ManualClock(), ProcessRunner(sys.executable, sandbox=available()), files, media, sys.executable),
+        scratch,
+    )
     files.close()
 
 

@@ -174,6 +174,7 @@ class Settings(BaseModel):
     sentry_dsn: Annotated[SecretStr | None, Unread("errors go to the log, not to Sentry")] = None
     otel_exporter_otlp_endpoint: Annotated[HttpUrl | None, Unread("no traces are sent")] = None
     types: Annotated[tuple[TypeName, ...], separated(",")] = Field((), description="job types, comma-separated")
+    sandbox: Literal["auto", "require", "off"] = Field("auto", description="auto, require or off")
     box: str = Field(default_factory=socket.gethostname, min_length=1, description="a name")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="console or json")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())] = (

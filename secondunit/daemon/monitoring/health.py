@@ -88,6 +88,7 @@ class Checkup:
                 "ffmpeg": self._box.media.describe(),
                 "browser": self._box.browser,
             },
+            "sandbox": self._box.sandbox,
             "box": self._box.name,
             "boot": self._box.boot,
             "mode": self._box.mode,

@@ -71,6 +71,7 @@ class Box:
     failed_jobs: int
     least_free: int = 512 << 20
     browser: Mapping[str, object] = field(default_factory=dict)
+    sandbox: Mapping[str, object] = field(default_factory=dict)
 
 
 class LogLines(Protocol):

@@ -13,7 +13,7 @@ TASKS = Path("/proc/self/task")
 def strays(pool: str = "pool") -> Collection[str]:
     """Threads that Python's end would wait for, but for those of the `pool`; and programs that were not launched.
 
-    Those of jobs lead sessions of their own (`handlers/tools/programs/launcher.py`).
+    Those of jobs lead sessions of their own (`handlers/tools/programs/launching/`).
     """
     found = [f"thread {thread.name}" for thread in threading.enumerate() if _is_stray(thread, pool)]
     return [*found, *(f"process {pid} ({_command(pid)})" for pid in programs())]

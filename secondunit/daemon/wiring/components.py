@@ -21,6 +21,7 @@ from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.lifecycle import Host
+from secondunit.handlers.tools.programs.sandbox.measuring import Measured
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.instrumentation import Sink
@@ -57,6 +58,7 @@ class World:
     boot: str
     store: Store
     keys: Keyring
+    sandbox: Measured
     tools: Tools
     work: WorkFolders
     session: ClientSession

@@ -28,6 +28,7 @@ from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.network.proxy import Egress
 from secondunit.handlers.tools.network.session import guarded_session
 from secondunit.handlers.tools.programs.runner import SEARCH_PATH, ProcessRunner
+from secondunit.handlers.tools.programs.sandbox.orders import Sandbox
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.ownership import FolderLog
 from secondunit.handlers.tools.storage.router import Storage
@@ -43,9 +44,11 @@ USER_AGENT = f"secondunit/{VERSION}"
 
 
 @asynccontextmanager
-async def tools_of(settings: Settings, clock: SystemClock, store: Store, emit: Sink) -> AsyncIterator[Tools]:
+async def tools_of(
+    settings: Settings, clock: SystemClock, store: Store, emit: Sink, sandbox: Sandbox | None
+) -> AsyncIterator[Tools]:
     """What job types work with, ready for use."""
-    programs, published = ProcessRunner(sys.executable), FolderLog(store.folders, clock)
+    programs, published = ProcessRunner(sys.executable, sandbox=sandbox), FolderLog(store.folders, clock)
     if faults := list(misplaced(settings.roots, settings.data_dir, settings.media, settings.database.path)):
         raise BadConfig(faults)
     try:

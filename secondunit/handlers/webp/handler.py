@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from secondunit.handlers.tools.payload import payload_like
 from secondunit.handlers.tools.programs.failures import failure
-from secondunit.handlers.tools.programs.ports import Limits
+from secondunit.handlers.tools.programs.ports import Limits, Profile
 from secondunit.handlers.tools.storage.ports import Source, StagedFile
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
@@ -77,6 +77,7 @@ async def _convert(
         cwd=ctx.workspace.run,
         log=ctx.workspace.log,
         limits=LIMITS,
+        profile=Profile("python", writes=[target.path.parent]),
         on_line=on_line,
         stdin=json.dumps(wish).encode(),
         pass_fds=[source.fd, *target.fds],

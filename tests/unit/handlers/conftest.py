@@ -19,6 +19,7 @@ from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.network.proxy import Egress
 from secondunit.handlers.tools.network.session import guarded_session
 from secondunit.handlers.tools.programs.runner import SEARCH_PATH, ProcessRunner
+from secondunit.handlers.tools.programs.sandbox.measuring import available
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.fakes.website import Site, serving
 from secondunit.testing.handler_kit import FakeContext
@@ -51,7 +52,7 @@ async def transfer(clock: ManualClock) -> AsyncIterator[Transfer]:
 @pytest.fixture(scope="session")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
     folder = tmp_path_factory.mktemp("probe")
-    found = asyncio.run(find_media(ProcessRunner(sys.executable), None, None, SEARCH_PATH, folder))
+    found = asyncio.run(find_media(ProcessRunner(sys.executable, sandbox=available()), None, None, SEARCH_PATH, folder))
     assert isinstance(found, Media), found
     return found
 
@@ -82,7 +83,7 @@ async def egress() -> AsyncIterator[Egress]:
 
 @pytest.fixture
 def ytdlp(egress: Egress, media: Media, clock: ManualClock) -> YtDlp:
-    return YtDlp(ProcessRunner(sys.executable), egress, clock, media, sys.executable)
+    return YtDlp(ProcessRunner(sys.executable, sandbox=available()), egress, clock, media, sys.executable)
 
 
 @pytest.fixture

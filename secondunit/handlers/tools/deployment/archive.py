@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from secondunit.handlers.tools.programs.failures import failure
-from secondunit.handlers.tools.programs.ports import Limits, Programs
+from secondunit.handlers.tools.programs.ports import Limits, Profile, Programs
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
 
@@ -26,6 +26,7 @@ async def unpack(
         cwd=ctx.workspace.run,
         log=ctx.workspace.log,
         limits=Limits(address_space=ADDRESS_SPACE, cpu_seconds=CPU_SECONDS, file_size=most_bytes),
+        profile=Profile("archive", writes=[folder]),
         on_line=on_line,
         beat=ctx.beat,
     )

@@ -10,7 +10,7 @@ from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.deployment.masking import masked
 from secondunit.handlers.tools.deployment.projects import Project
 from secondunit.handlers.tools.programs.failures import failure
-from secondunit.handlers.tools.programs.ports import Finished, Programs
+from secondunit.handlers.tools.programs.ports import Finished, Profile, Programs
 from secondunit.handlers.tools.programs.runner import ENDING
 from secondunit.handlers.tools.programs.transcript import LOG_FULL, LOG_SIZE
 from secondunit.queue.handler import JobContext
@@ -34,7 +34,9 @@ async def run_command(
     environment = {**project.variables(), "HOME": str(home), "TMPDIR": str(home)}
     try:
         with ctx.quiet(limit + ENDING, f"the {what} command runs"):  # its own limit ends it, and nothing else
-            finished = await programs.run(argv, cwd=folder, log=raw, env=environment, beat=ctx.beat, timeout=limit)
+            finished = await programs.run(
+                argv, cwd=folder, log=raw, env=environment, profile=Profile("build"), beat=ctx.beat, timeout=limit
+            )
     except TimeoutError:
         if what == "health":
             raise Deterministic(f"the health command took longer than {limit}", type="health_failed") from None

@@ -4,19 +4,22 @@ No hook, filter, submodule, credential helper or configuration but ours takes pa
 no option can come out of a name: names are checked before, and stand behind --end-of-options.
 """
 
+import os
+import pwd
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.deployment.masking import masked
 from secondunit.handlers.tools.deployment.projects import COMMIT, Project
 from secondunit.handlers.tools.network.proxy import Egress, Permit
 from secondunit.handlers.tools.programs.failures import failure, last_words
-from secondunit.handlers.tools.programs.ports import Finished, Limits, Programs
+from secondunit.handlers.tools.programs.ports import Finished, Limits, Profile, Programs
 from secondunit.handlers.tools.programs.runner import ENDING, SEARCH_PATH
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic, Transient
@@ -61,7 +64,7 @@ class Git:
         """The commit that a branch stands at now, fetched; only what is new travels."""
         mirror = self._mirror(id)
         await in_thread(_prepare, mirror)
-        await self._must(ctx, ["git", "init", "--bare", "--quiet", "--template=", str(mirror)], project)
+        await self._must(ctx, mirror, ["git", "init", "--bare", "--quiet", "--template=", str(mirror)], project)
         await in_thread(_own_attributes, mirror)
         ref = f"{REFS}{ctx.job_id}"
         finished, permit = await self._fetch(mirror, project, f"+{_source(branch)}:{ref}", ctx)
@@ -78,9 +81,11 @@ class Git:
         # The mirror has no working tree. To read the attributes of the commit, git would list all of its files in
         # memory first, and a dozen objects can be a billion files.
         options = ["--format=tar", "--worktree-attributes", f"--output={target}"]
-        argv = self._argv(self._mirror(id), ["archive", *options, commit])
+        mirror = self._mirror(id)
+        argv = self._argv(mirror, ["archive", *options, commit])
+        profile = Profile("git", writes=[mirror, target.parent])
         bounded = replace(self._limits, file_size=self._most_bytes)
-        _demand_success(await self._run(ctx, argv, project, {}, SHORT_LIMIT, bounded), project, ctx.attempt)
+        _demand_success(await self._run(ctx, argv, project, {}, SHORT_LIMIT, profile, bounded), project, ctx.attempt)
 
     async def _fetch(
         self, mirror: Path, project: Project, refspec: str, ctx: JobContext
@@ -90,14 +95,15 @@ class Git:
         guarded = project.scheme in ("http", "https") and not project.allow_private
         fetches = ctx.quiet(FETCH_LIMIT + ENDING, "git fetches")
         with fetches, self._egress.permit(self._most_bytes) if guarded else nullcontext() as permit:
-            return await self._run(ctx, argv, project, _private(project, permit), FETCH_LIMIT), permit
+            profile = _profile(project, mirror, self._egress.port if guarded else None)
+            return await self._run(ctx, argv, project, _private(project, permit), FETCH_LIMIT, profile), permit
 
     async def _tidy(self, mirror: Path, keep: str, project: Project, ctx: JobContext) -> None:
         """Forget what earlier jobs fetched, once its objects have saved this one from fetching them."""
         listed = await self._said(mirror, ["for-each-ref", "--format=%(refname)", REFS], project, ctx)
         for ref in set(listed.split()) - {keep}:
-            await self._must(ctx, self._argv(mirror, ["update-ref", "-d", ref]), project)
-        await self._must(ctx, self._argv(mirror, ["gc", "--auto", "--quiet"]), project)
+            await self._must(ctx, mirror, self._argv(mirror, ["update-ref", "-d", ref]), project)
+        await self._must(ctx, mirror, self._argv(mirror, ["gc", "--auto", "--quiet"]), project)
 
     async def _said(self, mirror: Path, argv: Sequence[str], project: Project, ctx: JobContext) -> str:
         lines: list[str] = []
@@ -111,6 +117,7 @@ class Git:
             cwd=ctx.workspace.run,
             env=environment,
             limits=self._limits,
+            profile=Profile("git", writes=[mirror]),
             on_line=keep,
             beat=ctx.beat,
             timeout=SHORT_LIMIT,
@@ -118,8 +125,9 @@ class Git:
         _demand_success(finished, project, ctx.attempt)
         return "\n".join(lines)
 
-    async def _must(self, ctx: JobContext, argv: Sequence[str], project: Project) -> None:
-        _demand_success(await self._run(ctx, argv, project, {}, SHORT_LIMIT), project, ctx.attempt)
+    async def _must(self, ctx: JobContext, mirror: Path, argv: Sequence[str], project: Project) -> None:
+        profile = Profile("git", writes=[mirror])
+        _demand_success(await self._run(ctx, argv, project, {}, SHORT_LIMIT, profile), project, ctx.attempt)
 
     async def _run(
         self,
@@ -128,6 +136,7 @@ class Git:
         project: Project,
         private: Mapping[str, str],
         limit: timedelta,
+        profile: Profile,
         limits: Limits | None = None,
     ) -> Finished:
         environment = _environment(ctx.workspace.run, project.scheme, private)
@@ -136,6 +145,7 @@ class Git:
             cwd=ctx.workspace.run,
             env=environment,
             limits=limits or self._limits,
+            profile=profile,
             beat=ctx.beat,
             timeout=limit,
         )
@@ -184,6 +194,14 @@ def _environment(home: Path, scheme: str, private: Mapping[str, str]) -> Mapping
         "GIT_CONFIG_COUNT": str(len(private)),
         **settings,
     }
+
+
+def _profile(project: Project, mirror: Path, proxy: int | None) -> Profile:
+    """What a fetch may touch: the repository, where it is a folder, and the keys of ssh, which looks at no HOME."""
+    if project.scheme == "file":
+        return Profile("git", reads=[Path(unquote(urlsplit(project.repo_url).path))], writes=[mirror])
+    keys = [Path(pwd.getpwuid(os.geteuid()).pw_dir, ".ssh")] if project.scheme == "ssh" else []
+    return Profile("git", reads=keys, writes=[mirror], reach=proxy or "internet")
 
 
 def _private(project: Project, permit: Permit | None) -> Mapping[str, str]:

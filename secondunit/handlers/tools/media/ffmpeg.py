@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from secondunit.handlers.tools.programs import failures
-from secondunit.handlers.tools.programs.ports import Finished, Limits, Programs
+from secondunit.handlers.tools.programs.ports import Finished, Limits, Profile, Programs
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.errors import TypeUnavailable
 from secondunit.queue.outcome import Deterministic, Transient
@@ -147,7 +147,9 @@ async def _answer(programs: Programs, argv: list[str], scratch: Path) -> list[st
     async def keep(line: str) -> None:
         lines.append(line.rstrip("\n"))
 
-    finished: Finished = await programs.run(argv, cwd=scratch, on_line=keep, timeout=ANSWERS_WITHIN)
+    finished: Finished = await programs.run(
+        argv, cwd=scratch, profile=Profile(works_here=False), on_line=keep, timeout=ANSWERS_WITHIN
+    )
     if finished.returncode != 0:
         said = finished.stderr.strip().splitlines()[-1:] or ["no message"]
         raise Deterministic(f"{argv[0]} does not run here (exit code {finished.returncode}: {said[0]})")

@@ -9,7 +9,7 @@ from pathlib import Path
 from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media, failure, limits, url
 from secondunit.handlers.tools.media.graphs import units_argv
 from secondunit.handlers.tools.media.probe import MediaInfo
-from secondunit.handlers.tools.programs.ports import Programs
+from secondunit.handlers.tools.programs.ports import Profile, Programs
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.handler import JobContext
 
@@ -116,6 +116,7 @@ async def count_packets(
         [python, "-I", str(CHILD), json.dumps(told)],
         cwd=ctx.workspace.run,
         limits=limits(CPU_SECONDS, 0),
+        profile=Profile("python"),
         on_line=keep,
         pass_fds=(source.fd,),
         beat=ctx.beat,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from secondunit.handlers.tools.programs.failures import failure
-from secondunit.handlers.tools.programs.ports import Limits, Programs
+from secondunit.handlers.tools.programs.ports import Limits, Profile, Programs
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
 
@@ -76,6 +76,7 @@ class PictureWriter:
             cwd=self.ctx.workspace.run,
             log=self.ctx.workspace.log,
             limits=LIMITS,
+            profile=Profile("python", writes=sorted({one.target.parent for one in pictures})),
             on_line=on_line,
             beat=self.ctx.beat,
             stdin=json.dumps(wish).encode(),

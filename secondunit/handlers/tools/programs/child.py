@@ -10,17 +10,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from secondunit.handlers.tools.programs import launcher
 from secondunit.handlers.tools.programs.pipes import Pipe
 from secondunit.handlers.tools.programs.ports import Limits
 
-LAUNCHER = Path(launcher.__file__)
+LAUNCHER = Path(__file__).parent / "launching" / "launcher.py"
 KILLED_WITHIN = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run, and with what: `env` is the whole environment, `stdin` the whole input (nothing when None)."""
+    """What to run, and with what: `env` is the whole environment, `stdin` the whole input (nothing when None).
+
+    `orders` say how to confine it (`sandbox/orders.py`); not at all when None.
+    """
 
     argv: Sequence[str]
     cwd: Path
@@ -28,11 +30,12 @@ class Command:
     limits: Limits
     stdin: bytes | None
     pass_fds: Sequence[int]
+    orders: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How it went: `errno` and `what` ("program" or "cwd") say why the program could not be started at all."""
+    """How it went: `errno` and `what` ("program", "cwd" or "sandbox") say why the program could not be started."""
 
     returncode: int
     errno: int | None = None
@@ -119,10 +122,15 @@ def spawn(python: str, command: Command) -> Child:
         stderr, far_stderr = _pipe(ours, theirs)
         stdin = _input(command.stdin)
         theirs.callback(os.close, stdin)
-        places = {0: stdin, 1: far_stdout, 2: far_stderr} | {fd: fd for fd in (far.fileno(), *command.pass_fds)}
+        told = -1
+        if command.orders is not None:
+            told = _input(command.orders)
+            theirs.callback(os.close, told)
+        handed = [far.fileno(), *command.pass_fds, *([told] if told >= 0 else [])]
+        places = {0: stdin, 1: far_stdout, 2: far_stderr} | {fd: fd for fd in handed}
         pid = os.posix_spawn(
             python,
-            [python, "-I", "-S", str(LAUNCHER), *_arguments(far.fileno(), command)],
+            [python, "-I", "-S", str(LAUNCHER), *_arguments(far.fileno(), told, command)],
             dict(command.env),
             file_actions=[(os.POSIX_SPAWN_DUP2, fd, place) for place, fd in places.items()],
             setsid=True,
@@ -159,13 +167,14 @@ def _input(data: bytes | None) -> int:
     return fd
 
 
-def _arguments(lifeline: int, command: Command) -> Sequence[str]:
+def _arguments(lifeline: int, orders: int, command: Command) -> Sequence[str]:
     limits = command.limits
-    allowed = (limits.address_space, limits.cpu_seconds, limits.file_size, limits.own_memory)
+    allowed = (limits.address_space, limits.cpu_seconds, limits.file_size, limits.own_memory, limits.processes)
     return (
         str(lifeline),
         ",".join(map(str, command.pass_fds)),
         ",".join("-" if value is None else str(value) for value in allowed),
+        str(orders),
         str(command.cwd),
         *command.argv,
     )

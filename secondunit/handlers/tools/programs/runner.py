@@ -13,7 +13,8 @@ from secondunit.handlers.tools.cancellation import in_thread, to_the_end
 from secondunit.handlers.tools.programs.child import Child, Command, Ended, spawn
 from secondunit.handlers.tools.programs.exertion import ExertionMeter, exertion
 from secondunit.handlers.tools.programs.pipes import Lines
-from secondunit.handlers.tools.programs.ports import Finished, Limits, unwatched
+from secondunit.handlers.tools.programs.ports import Finished, Limits, Profile, unwatched
+from secondunit.handlers.tools.programs.sandbox.orders import Sandbox, orders
 from secondunit.handlers.tools.programs.transcript import Transcript
 from secondunit.queue.outcome import Deterministic, Transient
 
@@ -26,14 +27,22 @@ LONGEST_NOTE = 8 * 1024
 
 
 class ProcessRunner:
-    """Starts each program under a launcher of our own, run by the interpreter `python`.
+    """Starts each program under a launcher of our own, run by the interpreter `python`, confined if given a `sandbox`.
 
     stdout goes to `on_line`, or else where stderr goes: its last 64 KB into `Finished.stderr`, all of it into the log,
     which stops at 4 MB. stdin is empty unless given. A program that prints faster than it is read waits.
     """
 
-    def __init__(self, python: str, *, search_path: str = SEARCH_PATH, grace: timedelta = GRACE) -> None:
+    def __init__(
+        self,
+        python: str,
+        *,
+        sandbox: Sandbox | None = None,
+        search_path: str = SEARCH_PATH,
+        grace: timedelta = GRACE,
+    ) -> None:
         self._python = python
+        self._sandbox = sandbox
         self._search_path = search_path
         self._grace = grace
 
@@ -45,6 +54,7 @@ class ProcessRunner:
         log: Path | None = None,
         env: Mapping[str, str] | None = None,
         limits: Limits = Limits(),
+        profile: Profile = Profile(),
         on_line: Callable[[str], Awaitable[None]] | None = None,
         stdin: bytes | None = None,
         pass_fds: Sequence[int] = (),
@@ -55,7 +65,8 @@ class ProcessRunner:
         transcript = Transcript(log, beat)
         await transcript.note(f"$ {shlex.join(argv)}"[:LONGEST_NOTE])
         environment = self._minimal(cwd) if env is None else env
-        child = spawn(self._python, Command(argv, cwd, environment, limits, stdin, pass_fds))
+        confined = orders(self._sandbox, profile, cwd) if self._sandbox else None
+        child = spawn(self._python, Command(argv, cwd, environment, limits, stdin, pass_fds, confined))
         listening = asyncio.create_task(transcript.follow(child.stderr))
         looking = asyncio.create_task(_look(child.pid, beat))
         name = Path(argv[0]).name
@@ -130,6 +141,9 @@ def _refuse_unstarted(program: str, cwd: Path, ended: Ended) -> None:
     """Raise why the program never ran."""
     if ended.errno is None:
         return
+    if ended.what == "sandbox":
+        why = f"{program} was not started, for it could not be confined: {os.strerror(ended.errno)}"
+        raise Transient(why, type="spawn_failed")
     if ended.what == "cwd":
         raise OSError(ended.errno, f"can't work in {cwd}: {os.strerror(ended.errno)}")
     if ended.errno in NOT_RUNNABLE:

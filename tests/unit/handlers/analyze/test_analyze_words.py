@@ -19,6 +19,7 @@ from secondunit.handlers.tools.gemini.transport import GoogleTransport
 from secondunit.handlers.tools.media.ffmpeg import Media
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.programs.runner import ProcessRunner
+from secondunit.handlers.tools.programs.sandbox.measuring import available
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.stores.memory import MemoryStore
@@ -38,7 +39,7 @@ def tools(transfer: Transfer, ytdlp: YtDlp, media: Media, clock: ManualClock, tm
     rule = AddressRule((ip_network("127.0.0.1/32"),))
     return Tools(
         clock=clock,
-        programs=ProcessRunner(sys.executable),
+        programs=ProcessRunner(sys.executable, sandbox=available()),
         files=LocalFiles([tmp_path]),
         media=media,
         python=sys.executable,

@@ -24,6 +24,7 @@ from secondunit.handlers.tools.media.ffmpeg import MediaMissing
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.network.proxy import Egress
 from secondunit.handlers.tools.programs.runner import SEARCH_PATH, ProcessRunner
+from secondunit.handlers.tools.programs.sandbox.measuring import available
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec
@@ -148,7 +149,7 @@ async def egress() -> AsyncIterator[Egress]:
 
 @pytest.fixture
 def site(tmp_path: Path, repository: Repository, egress: Egress) -> Site:
-    return Site(tmp_path, repository, egress, ProcessRunner(sys.executable))
+    return Site(tmp_path, repository, egress, ProcessRunner(sys.executable, sandbox=available()))
 
 
 @pytest.fixture

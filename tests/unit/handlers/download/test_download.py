@@ -14,6 +14,7 @@ from secondunit.handlers.download import DownloadPayload, build
 from secondunit.handlers.tools.fetching.download_router import Downloads
 from secondunit.handlers.tools.media.ffmpeg import MediaMissing
 from secondunit.handlers.tools.programs.runner import ProcessRunner
+from secondunit.handlers.tools.programs.sandbox.measuring import available
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, TypeUnavailable
@@ -49,7 +50,14 @@ async def desk(tmp_path: Path, downloads: Downloads, clock: ManualClock) -> Asyn
     root = tmp_path / "root"
     root.mkdir()
     files = LocalFiles([root])
-    tools = Tools(clock, ProcessRunner(sys.executable), files, MediaMissing("-"), sys.executable, downloads=downloads)
+    tools = Tools(
+        clock,
+        ProcessRunner(sys.executable, sandbox=available()),
+        files,
+        MediaMissing("-"),
+        sys.executable,
+        downloads=downloads,
+    )
     yield Desk(build(tools), root)
     files.close()
 

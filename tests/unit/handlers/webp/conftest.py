@@ -8,6 +8,7 @@ import pytest
 
 from secondunit.handlers.tools.media.ffmpeg import MediaMissing
 from secondunit.handlers.tools.programs.runner import ProcessRunner
+from secondunit.handlers.tools.programs.sandbox.measuring import available
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.handlers.webp import handler as webp
@@ -28,7 +29,7 @@ def spec(root: Path) -> Iterator[HandlerSpec]:
     yield webp.build(
         Tools(
             clock=ManualClock(),
-            programs=ProcessRunner(sys.executable),
+            programs=ProcessRunner(sys.executable, sandbox=available()),
             files=files,
             media=MediaMissing("not needed"),
             python=sys.executable,

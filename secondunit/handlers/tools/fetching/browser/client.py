@@ -21,7 +21,7 @@ from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.fetching.browser.faults import BrowserFault, judge
 from secondunit.handlers.tools.network.proxy import Egress, Permit
 from secondunit.handlers.tools.programs.failures import failure
-from secondunit.handlers.tools.programs.ports import Limits, Programs
+from secondunit.handlers.tools.programs.ports import Limits, Profile, Programs
 from secondunit.handlers.tools.programs.runner import SEARCH_PATH
 from secondunit.handlers.tools.waiting import waiting
 from secondunit.queue.clock import Clock
@@ -177,6 +177,7 @@ class Browser:
             log=ctx.workspace.log,
             env=_environment(str(folder)),
             limits=Limits(file_size=wish.most_bytes + SPARE, cpu_seconds=CPU_SECONDS, own_memory=OWN_MEMORY),
+            profile=Profile("browser", reach=self._egress.port),
             on_line=on_line,
             stdin=json.dumps(self._told(wish, permit, folder)).encode(),
             beat=ctx.beat,

@@ -19,7 +19,7 @@ from secondunit.handlers.tools.fetching.ytdlp.faults import YtDlpFault, judge
 from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
 from secondunit.handlers.tools.network.proxy import Egress, Permit
 from secondunit.handlers.tools.programs.failures import failure
-from secondunit.handlers.tools.programs.ports import Limits, Programs
+from secondunit.handlers.tools.programs.ports import Limits, Profile, Programs
 from secondunit.handlers.tools.programs.runner import SEARCH_PATH
 from secondunit.handlers.tools.subtitles.cue import Cue, cues_file
 from secondunit.queue.clock import Clock
@@ -158,6 +158,7 @@ class YtDlp:
             log=ctx.workspace.log,
             env=self._environment(ctx.workspace.run),
             limits=Limits(file_size=order["most_bytes"] + SPARE, cpu_seconds=CPU_SECONDS, own_memory=OWN_MEMORY),
+            profile=Profile("yt-dlp", writes=[ctx.workspace.run], reach=self._egress.port),
             on_line=on_line,
             stdin=json.dumps(told).encode(),
             beat=ctx.beat,

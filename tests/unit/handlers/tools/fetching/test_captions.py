@@ -16,6 +16,7 @@ from secondunit.handlers.tools.media.ffmpeg import Media
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.network.proxy import Egress
 from secondunit.handlers.tools.programs.runner import ProcessRunner
+from secondunit.handlers.tools.programs.sandbox.measuring import available
 from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.queue.errors import BadPayload
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
@@ -33,7 +34,7 @@ SAID = [Cue(1.0, 2.0, "Chop the leeks."), Cue(2.0, 3.0, "Fry them.")]
 @pytest.fixture
 def hasty(egress: Egress, media: Media, clock: ManualClock) -> YtDlp:
     """Does not wait long for subtitles that come with a film."""
-    programs, extra = ProcessRunner(sys.executable), timedelta(seconds=2)
+    programs, extra = ProcessRunner(sys.executable, sandbox=available()), timedelta(seconds=2)
     return YtDlp(programs, egress, clock, media, sys.executable, extra=extra)
 
 

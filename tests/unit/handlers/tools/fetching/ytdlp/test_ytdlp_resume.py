@@ -16,6 +16,7 @@ from secondunit.handlers.tools.fetching.ytdlp.client import VideoWish, YtDlp
 from secondunit.handlers.tools.media.ffmpeg import MediaMissing
 from secondunit.handlers.tools.network.proxy import Egress
 from secondunit.handlers.tools.programs.runner import ProcessRunner
+from secondunit.handlers.tools.programs.sandbox.measuring import available
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.fakes.website import Served, Site
 from secondunit.testing.handler_kit import FakeContext
@@ -32,7 +33,9 @@ CHUNK = 400_000
 
 @pytest.fixture
 def ytdlp(egress: Egress, clock: ManualClock) -> YtDlp:
-    return YtDlp(ProcessRunner(sys.executable), egress, clock, MediaMissing("no ffmpeg"), sys.executable)
+    return YtDlp(
+        ProcessRunner(sys.executable, sandbox=available()), egress, clock, MediaMissing("no ffmpeg"), sys.executable
+    )
 
 
 @dataclass

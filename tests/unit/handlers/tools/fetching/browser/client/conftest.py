@@ -20,6 +20,7 @@ from secondunit.handlers.tools.network.proxy import Egress
 from secondunit.handlers.tools.network.resolver import AddrInfo
 from secondunit.handlers.tools.network.session import guarded_session
 from secondunit.handlers.tools.programs.runner import ProcessRunner
+from secondunit.handlers.tools.programs.sandbox.measuring import available
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.fakes.website import Site, serving
 from tests.unit.handlers.tools.fetching.browser.client.quarantine import quarantine
@@ -74,7 +75,7 @@ def waits() -> float:
 def browser(egress: Egress, clock: ManualClock, waits: float) -> Browser:
     assert isinstance(FOUND, Chromium)
     timeouts = BrowserTimeouts(opens=30, waits=waits, silence=1)
-    return Browser(ProcessRunner(sys.executable), egress, clock, FOUND, sys.executable, timeouts)
+    return Browser(ProcessRunner(sys.executable, sandbox=available()), egress, clock, FOUND, sys.executable, timeouts)
 
 
 @pytest.fixture

@@ -1,46 +1,67 @@
-"""Process supervisor of one program, which ends its whole tree with it: `launcher.py LIFELINE KEEP LIMITS CWD ARGV...`.
+"""Process supervisor of one program: `launcher.py LIFELINE KEEP LIMITS ORDERS CWD ARGV...`; it ends its whole tree.
 
-Started by `python -I -S` as a program of its own, in a session that the daemon made for it; imports as little as it
-can, because it is started for each program. It tells the daemon through LIFELINE, a socket: `error N WHAT` if the
-program could not be started (an errno), and `exit N` once nothing of the tree is left. The daemon never writes to it:
-the moment its end is shut, as it is when the daemon is killed, everything here is killed.
+Started by `python -I -S` as a program of its own, in a session that the daemon made for it. Imports as little as it
+can, because it is started for each program: `ctypes` and `collections.abc` would cost as much as all the rest. It tells
+the daemon through LIFELINE, a socket: `error N WHAT` if the program could not be started (an errno), and `exit N` once
+nothing of the tree is left. The daemon never writes to it: the moment its end is shut, as it is when the daemon is
+killed, everything here is killed. ORDERS is a descriptor of how to confine the program (`sandbox/orders.py`), or -1.
 """
 
-import ctypes
 import os
 import resource
 import select
-import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from secondunit.handlers.tools.programs.launching.confinement import attend, candidates, confine, step_down
+    from secondunit.handlers.tools.programs.launching.libc import call, ints
+else:
+    from confinement import attend, candidates, confine, step_down
+    from libc import call, ints
 
 SIGHUP, SIGINT, SIGKILL, SIGTERM, SIG_DFL, SIG_IGN = 1, 2, 9, 15, 0, 1
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
+ENOENT, ENOTDIR = 2, 20
 IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
 IOPRIO_LOWEST_BEST_EFFORT = 2 << 13 | 7
 NICENESS, OOM_SCORE = 10, 500
 REAP_EVERY_MS, LOOK_AGAIN, GIVE_UP = 1000, 0.005, 10.0
+UNIX, STREAM_CLOSED_ON_EXEC = 1, 1 | 0o2000000
 
-libc = ctypes.CDLL(None, use_errno=True)
 
-
-def main(lifeline: int, keep: Sequence[int], limits: Sequence[int | None], cwd: str, argv: list[str]) -> None:
+def main(
+    lifeline: int,
+    keep: "Sequence[int]",
+    limits: "Sequence[int | None]",
+    orders: "Mapping[str, Any]",
+    cwd: str,
+    argv: list[str],
+) -> None:
     """Run `argv` to its end, or until the daemon lets go; returns when nothing that it started is alive."""
     for signal in (SIGHUP, SIGINT, SIGTERM):
-        libc.signal(signal, ctypes.c_void_p(SIG_IGN))
-    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        call("signal", signal, SIG_IGN)
+    call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     close_others((lifeline, *keep))
     os.set_inheritable(lifeline, False)
-    launcher = os.getpid()
+    ends = ints(2)()
+    call("socketpair", UNIX, STREAM_CLOSED_ON_EXEC, 0, ends)
     program = os.fork()
     if program == 0:
-        become(lifeline, launcher, limits, cwd, argv)
-    code = watch(program, lifeline)
+        become(lifeline, ends[0], keep, limits, orders, cwd, argv)
+    os.close(ends[0])
+    pidfd = os.pidfd_open(program)
+    if proxy := orders.get("proxy"):
+        attend(pidfd, ends[1], proxy)
+    code = watch(program, pidfd, lifeline)
     code = end_tree(program, code)
     tell(lifeline, f"exit {code}")
 
 
-def close_others(keep: Iterable[int]) -> None:
+def close_others(keep: "Iterable[int]") -> None:
     """Close every descriptor that leaked in from the daemon's libraries."""
     first = 3
     for fd in sorted(set(keep)):
@@ -50,7 +71,15 @@ def close_others(keep: Iterable[int]) -> None:
     os.closerange(first, os.sysconf("SC_OPEN_MAX"))
 
 
-def become(lifeline: int, launcher: int, limits: Sequence[int | None], cwd: str, argv: list[str]) -> None:
+def become(
+    lifeline: int,
+    listening: int,
+    keep: "Sequence[int]",
+    limits: "Sequence[int | None]",
+    orders: "Mapping[str, Any]",
+    cwd: str,
+    argv: list[str],
+) -> None:
     """Turn this process into the program; it dies with the launcher, and first of all when memory runs out."""
     what = "cwd"
     try:
@@ -59,22 +88,40 @@ def become(lifeline: int, launcher: int, limits: Sequence[int | None], cwd: str,
         yield_to_others()
         restrict(*limits)
         for signal in range(1, 32):
-            libc.signal(signal, ctypes.c_void_p(SIG_DFL))
-        libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
-        if os.getppid() == launcher:
-            os.execvp(argv[0], argv)
+            call("signal", signal, SIG_DFL)
+        what = "sandbox"
+        if orders:
+            step_down(orders["account"])
+        call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        call("prctl", PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+        if orders:
+            confine(orders, keep, argv[0], listening)
+        what = "program"
+        if os.getppid() == os.getsid(0):
+            execute(argv)
     except OSError as error:
         tell(lifeline, f"error {error.errno} {what}")
     finally:
         os._exit(127)
 
 
+def execute(argv: list[str]) -> None:
+    """Run the first program of this name; not by `os.execvp`: it imports, and here may be nothing left to import."""
+    fault = OSError(ENOENT, os.strerror(ENOENT))
+    for path in candidates(argv[0]):
+        try:
+            os.execv(path, argv)
+        except OSError as error:
+            if error.errno not in (ENOENT, ENOTDIR) and fault.errno == ENOENT:
+                fault = error
+    raise fault
+
+
 def yield_to_others() -> None:
     """Give way to the daemon and to everybody else; each of these is a courtesy that may be denied."""
     number = IOPRIO_SET.get(os.uname().machine)
     if number is not None:
-        libc.syscall(number, 1, 0, IOPRIO_LOWEST_BEST_EFFORT)
+        call("syscall", number, 1, 0, IOPRIO_LOWEST_BEST_EFFORT)
     try:
         os.nice(NICENESS)
         with open("/proc/self/oom_score_adj", "w") as score:
@@ -83,13 +130,18 @@ def yield_to_others() -> None:
         pass
 
 
-def restrict(address_space: int | None, cpu_seconds: int | None, file_size: int | None, own_memory: int | None) -> None:
-    """Set the kernel's limits; a core dump is never wanted."""
+def restrict(*most: int | None) -> None:
+    """Set the kernel's limits, in the order of `Limits`; a core dump is never wanted."""
     lower(resource.RLIMIT_CORE, 0)
-    lower(resource.RLIMIT_AS, address_space)
-    lower(resource.RLIMIT_CPU, cpu_seconds)
-    lower(resource.RLIMIT_FSIZE, file_size)
-    lower(resource.RLIMIT_DATA, own_memory)
+    kinds = (
+        resource.RLIMIT_AS,
+        resource.RLIMIT_CPU,
+        resource.RLIMIT_FSIZE,
+        resource.RLIMIT_DATA,
+        resource.RLIMIT_NPROC,
+    )
+    for kind, value in zip(kinds, most, strict=True):
+        lower(kind, value)
 
 
 def lower(kind: int, value: int | None) -> None:
@@ -101,10 +153,9 @@ def lower(kind: int, value: int | None) -> None:
     resource.setrlimit(kind, (value, value if kind != resource.RLIMIT_CPU else hard))
 
 
-def watch(program: int, lifeline: int) -> int | None:
+def watch(program: int, pidfd: int, lifeline: int) -> int | None:
     """Wait for the program's end, whose code is returned, or for the daemon's; reaps orphans as they come."""
     ends = select.poll()
-    pidfd = os.pidfd_open(program)
     ends.register(pidfd, select.POLLIN)
     ends.register(lifeline, select.POLLIN)
     while True:
@@ -116,7 +167,7 @@ def watch(program: int, lifeline: int) -> int | None:
             return None
 
 
-def reap() -> Iterator[tuple[int, int]]:
+def reap() -> "Iterator[tuple[int, int]]":
     """Collect every child that has ended; ChildProcessError when none is left, dead or alive."""
     while True:
         pid, status = os.waitpid(-1, os.WNOHANG)
@@ -145,7 +196,7 @@ def end_tree(program: int, code: int | None) -> int | None:
     return code
 
 
-def children() -> Iterator[int]:
+def children() -> "Iterator[int]":
     """Our direct children, adopted ones included."""
     me = str(os.getpid())
     for name in os.listdir("/proc"):
@@ -173,13 +224,3 @@ def tell(lifeline: int, message: str) -> None:
         os.write(lifeline, f"{message}\n".encode())
     except OSError:
         pass
-
-
-def numbers(text: str) -> list[int | None]:
-    """`4,-,6` as numbers, `-` as None."""
-    return [None if part == "-" else int(part) for part in text.split(",") if part]
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), [fd for fd in numbers(sys.argv[2]) if fd], numbers(sys.argv[3]), sys.argv[4], sys.argv[5:])
-    os._exit(0)

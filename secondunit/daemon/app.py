@@ -101,7 +101,9 @@ async def serve(config: Config, host: Host) -> None:
         await tidy(store, work, settings.roots)
         _report(found, settings)
         keys = await keyring_of(settings, store, clock)
-        world = World(host, settings, clock, boot, store, keys, sandbox, tools, work, session, operators, watchers, emit)
+        world = World(
+            host, settings, clock, boot, store, keys, sandbox, tools, work, session, operators, watchers, emit
+        )
         components = _compose(world, found)
         async with asyncio.TaskGroup() as group:
             await _run(group, world, components, stop, host)

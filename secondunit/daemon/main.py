@@ -10,8 +10,9 @@ import structlog
 import uvloop
 
 from secondunit.daemon.app import serve
+from secondunit.daemon.config.environment import hide
 from secondunit.daemon.config.loader import SERVICE_DATA, BadConfig, Config, load
-from secondunit.daemon.config.settings import Database
+from secondunit.daemon.config.settings import Database, secret_names
 from secondunit.daemon.process import logs, signals
 from secondunit.daemon.process.bystanders import end_programs, strays
 from secondunit.daemon.process.dead_man_switch import DeadManSwitch, leave
@@ -58,6 +59,7 @@ def _configured(environ: Mapping[str, str], sink: LogSink) -> int:
     except BadConfig as error:
         sink.write(f"{error}\n")
         return MISCONFIGURED
+    hide(name.upper() for name in secret_names())
     settings = config.settings
     if why := not_for_root(settings.data_dir, os.geteuid()):
         sink.write(f"{why}\n")

@@ -4,11 +4,12 @@ import shutil
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.deployment.accounts import lend, take_back
 from secondunit.handlers.tools.deployment.archive import unpack
 from secondunit.handlers.tools.deployment.commands import run_command
 from secondunit.handlers.tools.deployment.deployments import Deployments
@@ -92,7 +93,7 @@ async def _deploy(
         release = Path(await ctx.step(f"build {commit}", make, keeps=lambda made: [Path(made)]))
     try:
         async with ctx.phase("switch", 0.1):
-            await _switch(tools, ctx, project, releases, release)
+            await _switch(tools, deployments, ctx, id, releases, release)
     finally:
         await on_disk(ctx, "old releases are removed", releases.prune, project.keep)
     await ctx.progress(1.0, "done")
@@ -115,19 +116,35 @@ async def _build(
         await unpack(tools.programs, tools.python, ctx, archive, folder, tools.max_download)
         await in_thread(archive.unlink)
         if project.build:
-            await run_command(tools.programs, ctx, project, "build", project.build, folder, project.limit)
+            await _command(tools, deployments, ctx, id, "build", folder)
         return await on_disk(ctx, "the release is brought to the disk", releases.finish, folder)
     except BaseException:
         await on_disk(ctx, "the release is removed", shutil.rmtree, folder, ignore_errors=True)
         raise
 
 
-async def _switch(tools: Tools, ctx: JobContext, project: Project, releases: Releases, release: Path) -> None:
+async def _command(
+    tools: Tools, deployments: Deployments, ctx: JobContext, id: str, what: Literal["build", "health"], folder: Path
+) -> None:
+    """Run a command of a project under its account; a build gets the folder for as long as it runs."""
+    project, account = deployments.projects[id], deployments.accounts.get(id)
+    argv, limit = (project.build, project.limit) if what == "build" else (project.health, project.health_limit)
+    builder = account if what == "build" else None
+    await on_disk(ctx, "the release is handed to its builder", lend, folder, builder)
+    try:
+        await run_command(tools.programs, ctx, project, what, argv, folder, limit, account=account)
+    finally:
+        await on_disk(ctx, "the release is taken back", take_back, folder, builder)
+
+
+async def _switch(
+    tools: Tools, deployments: Deployments, ctx: JobContext, id: str, releases: Releases, release: Path
+) -> None:
     """Serve the release; if it is not found healthy, for whatever reason, serve again what was before."""
     await in_thread(releases.serve, release)
     try:
-        if project.health:
-            await run_command(tools.programs, ctx, project, "health", project.health, release, project.health_limit)
+        if deployments.projects[id].health:
+            await _command(tools, deployments, ctx, id, "health", release)
         await in_thread(releases.healthy, release)
     except BaseException as error:
         former = await in_thread(releases.go_back)

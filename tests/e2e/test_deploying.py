@@ -40,6 +40,7 @@ def body(tmp_path: Path) -> dict[str, str]:
         directory = "{payload["directory"]}"
         build_command = "{command}"
         shell = true
+        trusted = true
         """
     )
     return {"projectId": "myspeedtest", **payload, "buildCommand": command}

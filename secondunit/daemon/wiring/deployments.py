@@ -1,8 +1,13 @@
 """Factory of the deployment tools: projects, git, and their sight of newer deploys in the queue."""
 
+from collections.abc import Mapping
+
+from secondunit.daemon.config.loader import BadConfig
 from secondunit.daemon.config.settings import Settings
+from secondunit.handlers.tools.deployment.accounts import Account, AccountRefused, account_of
 from secondunit.handlers.tools.deployment.deployments import Deployments
 from secondunit.handlers.tools.deployment.git import Git
+from secondunit.handlers.tools.deployment.projects import Projects
 from secondunit.handlers.tools.network.proxy import Egress
 from secondunit.handlers.tools.programs.ports import Programs
 from secondunit.queue.model import Filter, Job, Status
@@ -14,7 +19,21 @@ LIVE = (Status.QUEUED, Status.RUNNING)
 def deployments_of(settings: Settings, programs: Programs, egress: Egress, store: Store) -> Deployments:
     """What the job type works with."""
     git = Git(programs, egress, settings.data_dir / "repositories", settings.max_download_mb << 20)
-    return Deployments(settings.deploy, git, QueuedDeploys(store))
+    return Deployments(settings.deploy, git, QueuedDeploys(store), accounts_of(settings.deploy))
+
+
+def accounts_of(projects: Projects) -> Mapping[str, Account]:
+    """The accounts that projects are built under; BadConfig if there is one that can't be."""
+    found, faults = {}, []
+    for id, project in projects.items():
+        if project.user:
+            try:
+                found[id] = account_of(project.user)
+            except AccountRefused as refusal:
+                faults.append(f"deploy.{id}.user: {refusal}")
+    if faults:
+        raise BadConfig(faults)
+    return found
 
 
 class QueuedDeploys:

@@ -2,11 +2,13 @@
 
 import os
 import shlex
+import shutil
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.deployment.accounts import Account, home_of
 from secondunit.handlers.tools.deployment.masking import masked
 from secondunit.handlers.tools.deployment.projects import Project
 from secondunit.handlers.tools.programs.failures import failure
@@ -17,6 +19,7 @@ from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
 
 LAST_LINES, LONGEST = 20, 1800
+HOME = ".home"
 
 
 async def run_command(
@@ -27,15 +30,18 @@ async def run_command(
     argv: Sequence[str],
     folder: Path,
     limit: timedelta,
+    *,
+    account: Account | None = None,
 ) -> None:
     """Run it in `folder` to its success; else Deterministic("build_failed" | "health_failed") with its last lines."""
-    home, raw, secrets = ctx.workspace.run / f"{what}-home", ctx.workspace.run / f"{what}.log", project.secrets()
-    await in_thread(home.mkdir, exist_ok=True)
+    raw, secrets = ctx.workspace.run / f"{what}.log", project.secrets()
+    home = await in_thread(_home, ctx.workspace.run / f"{what}-home", folder.parent / HOME, account)
+    profile = Profile("build", account=account.numbers if account else None)
     environment = {**project.variables(), "HOME": str(home), "TMPDIR": str(home)}
     try:
         with ctx.quiet(limit + ENDING, f"the {what} command runs"):  # its own limit ends it, and nothing else
             finished = await programs.run(
-                argv, cwd=folder, log=raw, env=environment, profile=Profile("build"), beat=ctx.beat, timeout=limit
+                argv, cwd=folder, log=raw, env=environment, profile=profile, beat=ctx.beat, timeout=limit
             )
     except TimeoutError:
         if what == "health":
@@ -43,6 +49,7 @@ async def run_command(
         raise
     finally:
         await in_thread(_append, raw, ctx.workspace.log, secrets)
+        await in_thread(shutil.rmtree, home, ignore_errors=True)
     if finished.returncode < 0:
         raise failure(masked(argv[0], secrets), finished, ctx.attempt)
     if finished.returncode != 0:
@@ -51,6 +58,14 @@ async def run_command(
         raise Deterministic(
             f"the {what} command {name} ended with {finished.returncode}: {words}", type=f"{what}_failed"
         )
+
+
+def _home(own: Path, beside: Path, account: Account | None) -> Path:
+    """A folder for what the command keeps meanwhile; another account can't come into the run's."""
+    if account:
+        return home_of(beside, account)
+    own.mkdir(exist_ok=True)
+    return own
 
 
 def _last_lines(finished: Finished, secrets: Collection[str]) -> str:

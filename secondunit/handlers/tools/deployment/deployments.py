@@ -1,10 +1,11 @@
 """Deployment service of the job type `deploy`: the operator's projects, git, and one deploy of each at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Protocol
 
+from secondunit.handlers.tools.deployment.accounts import Account
 from secondunit.handlers.tools.deployment.git import Git
 from secondunit.handlers.tools.deployment.projects import Projects
 from secondunit.queue.outcome import Postponed
@@ -21,10 +22,13 @@ class OtherDeploys(Protocol):
 
 
 class Deployments:
-    """The projects by id, and the turn of each: one deploy of a project at a time."""
+    """The projects by id, the accounts of those that have one, and turns: one deploy of a project at a time."""
 
-    def __init__(self, projects: Projects, git: Git, others: OtherDeploys) -> None:
+    def __init__(
+        self, projects: Projects, git: Git, others: OtherDeploys, accounts: Mapping[str, Account] | None = None
+    ) -> None:
         self.projects = projects
+        self.accounts = accounts or {}
         self.git = git
         self.others = others
         self._busy: set[str] = set()

@@ -75,6 +75,7 @@ class Project(BaseModel):
 
     The scheme of `repo_url` is the only protocol git may use for it. The first of `branches` is deployed when a payload
     names none; the others may be patterns (`release/*`). `allow_private` lets the repository lie at any address.
+    Commands run as the account `user`; without one the project must be `trusted`, and they may do what the daemon may.
     """
 
     model_config = ConfigDict(
@@ -99,6 +100,8 @@ class Project(BaseModel):
     keep: int = Field(5, ge=1, le=1000)
     authorization: SecretStr | None = None
     allow_private: bool = False
+    user: str | None = Field(None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=64)
+    trusted: bool = False
 
     @model_validator(mode="after")
     def _agrees(self) -> "Project":
@@ -107,6 +110,8 @@ class Project(BaseModel):
         for command in (self.build_command, self.health_command):
             if isinstance(command, str) and not self.shell and SHELL_ONLY.search(command):
                 raise ValueError("a command that needs a shell is run only with `shell = true`")
+        if (self.build_command or self.health_command) and not self.user and not self.trusted:
+            raise ValueError("its commands need an account to run under: give `user`, or say `trusted = true`")
         return self
 
     @property

@@ -13,6 +13,7 @@ import stat
 from datetime import datetime
 from pathlib import Path
 
+from secondunit.handlers.tools.deployment.accounts import set_mode
 from secondunit.queue.outcome import Deterministic
 
 RELEASE = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}(-\d+)?")
@@ -116,7 +117,7 @@ def _publish(folder: Path) -> None:
         for name in (*files, *folders):
             mode = os.stat(name, dir_fd=here, follow_symlinks=False).st_mode
             if stat.S_ISREG(mode):
-                os.chmod(name, stat.S_IMODE(mode) | (0o555 if mode & 0o100 else 0o444), dir_fd=here)
+                set_mode(name, here, stat.S_IMODE(mode) | (0o555 if mode & 0o100 else 0o444))
 
 
 def _sync(folder: Path) -> None:

@@ -14,7 +14,7 @@ from secondunit.handlers.tools.programs.child import Child, Command, Ended, spaw
 from secondunit.handlers.tools.programs.exertion import ExertionMeter, exertion
 from secondunit.handlers.tools.programs.pipes import Lines
 from secondunit.handlers.tools.programs.ports import Finished, Limits, Profile, unwatched
-from secondunit.handlers.tools.programs.sandbox.orders import Sandbox, orders
+from secondunit.handlers.tools.programs.sandbox.orders import UNCONFINED, Sandbox, orders
 from secondunit.handlers.tools.programs.transcript import Transcript
 from secondunit.queue.outcome import Deterministic, Transient
 
@@ -65,7 +65,7 @@ class ProcessRunner:
         transcript = Transcript(log, beat)
         await transcript.note(f"$ {shlex.join(argv)}"[:LONGEST_NOTE])
         environment = self._minimal(cwd) if env is None else env
-        confined = orders(self._sandbox, profile, cwd) if self._sandbox else None
+        confined = orders(self._sandbox or UNCONFINED, profile, cwd) if self._sandbox or profile.account else None
         child = spawn(self._python, Command(argv, cwd, environment, limits, stdin, pass_fds, confined))
         listening = asyncio.create_task(transcript.follow(child.stderr))
         looking = asyncio.create_task(_look(child.pid, beat))

@@ -17,6 +17,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from secondunit.handlers import deploy
+from secondunit.handlers.tools.deployment.accounts import Account
 from secondunit.handlers.tools.deployment.deployments import Deployments
 from secondunit.handlers.tools.deployment.git import Git
 from secondunit.handlers.tools.deployment.projects import Project
@@ -83,6 +84,7 @@ class Site:
     clock: ManualClock = field(default_factory=ManualClock)
     others: NoOtherDeploys = field(default_factory=NoOtherDeploys)
     entry: dict[str, Any] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
     made: Deployments | None = None
     runs: int = 0
 
@@ -92,6 +94,7 @@ class Site:
             "branches": ["main"],
             "directory": str(self.home),
             "path": PATH,
+            "trusted": True,
         }
 
     @property
@@ -109,7 +112,7 @@ class Site:
     def spec(self, *, listed: bool = True) -> HandlerSpec:
         projects = {"site": Project.model_validate(self.entry)} if listed else {}
         git = Git(self.programs, self.egress, self.folder / "repositories", 64 << 20)
-        self.made = Deployments(projects, git, self.others)
+        self.made = Deployments(projects, git, self.others, self.accounts)
         files = LocalFiles([])
         return deploy.build(
             Tools(self.clock, self.programs, files, MediaMissing("no"), sys.executable, deployments=self.made)

@@ -25,7 +25,8 @@ RECEIVE, SEND = 0xC0502100, 0xC0182101  # SECCOMP_IOCTL_NOTIF_...
 CAPABILITIES_V3, DAC_OVERRIDE_AND_SEARCH = 0x20080522, 0b110
 OWN_PID = (0x5EC0D0A7).to_bytes(4, "little")  # stands in the filter for what is known only here
 F_GETFL, WAYS, KIND, REGULAR, FOLDER = 3, 3, 0o170000, 0o100000, 0o040000
-LOOK_AGAIN = 0.005
+CONNECT = (42, 203)  # on x86-64, on arm64; neither number is a signal's call on the other
+EPERM, LOOK_AGAIN = 1, 0.005
 
 
 def step_down(account: "tuple[int, int, list[int]] | None") -> None:
@@ -115,8 +116,9 @@ def attend(program: int, end: int, proxy: bytes) -> None:
 
 
 def lend(listener: int, proxy: bytes) -> None:
-    """Connect to the proxy what wants to be connected, whatever address it named, for as long as there is a program.
+    """Answer what the filter asks about, for as long as there is a program.
 
+    What wants to be connected is connected to the proxy, whatever address it named; signals go to the launcher's tree.
     Nothing of the asking program's memory is looked at, so there is nothing that it could change meanwhile.
     """
     while True:
@@ -124,15 +126,18 @@ def lend(listener: int, proxy: bytes) -> None:
         if call("ioctl", listener, RECEIVE, asked) < 0:
             time.sleep(LOOK_AGAIN)
             continue
-        failed = min(connected(asked[2], asked[8], proxy), 0).to_bytes(4, "little", signed=True)
-        call("ioctl", listener, SEND, bytes(asked)[:8] + bytes(8) + failed + bytes(4))
+        if asked[4] in CONNECT:
+            failed, go_on = min(connected(asked[2], asked[8], proxy), 0), 0
+        else:
+            failed, go_on = (0, 1) if ours(asked[8]) else (-EPERM, 0)
+        answer = bytes(asked)[:8] + bytes(8) + failed.to_bytes(4, "little", signed=True) + go_on.to_bytes(4, "little")
+        call("ioctl", listener, SEND, answer)
 
 
 def connected(thread: int, number: int, proxy: bytes) -> int:
     """Connect a socket of another process; minus the errno if that fails."""
     try:
-        with open(f"/proc/{thread}/status") as status:
-            process = os.pidfd_open(next(int(line[5:]) for line in status if line.startswith("Tgid:")))
+        process = os.pidfd_open(int(status(thread)["Tgid"]))
     except OSError as error:
         return -(error.errno or 1)
     own = call("syscall", PIDFD_GETFD, process, number, 0)
@@ -142,3 +147,24 @@ def connected(thread: int, number: int, proxy: bytes) -> int:
     result = call("connect", own, proxy, len(proxy))
     os.close(own)
     return result
+
+
+def ours(target: int) -> bool:
+    """Whether a signal to this process, or with a minus to this group, reaches only what the launcher started."""
+    if target == 0:  # its own group
+        return True
+    process = abs(target)
+    try:
+        while process > 1:
+            process = int(status(process)["PPid"])
+            if process == os.getpid():
+                return True
+    except OSError:
+        pass
+    return False
+
+
+def status(process: int) -> "Mapping[str, str]":
+    """What the kernel tells of a process or thread."""
+    with open(f"/proc/{process}/status") as lines:
+        return dict(line.split(":\t", 1) for line in lines if ":\t" in line)

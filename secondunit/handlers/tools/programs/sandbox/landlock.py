@@ -12,7 +12,7 @@ EXECUTE, WRITE, READ, LIST = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 REFER, TRUNCATE, IOCTL = 1 << 13, 1 << 14, 1 << 15
 MAKE_DEVICES = 1 << 6 | 1 << 11  # character and block ones
 BIND_TCP, CONNECT_TCP = 1, 2
-ABSTRACT_SOCKETS, SIGNALS = 1, 2
+ABSTRACT_SOCKETS, SIGNALS, KEEPS_SIGNALS = 1, 2, 6
 FILES = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
 OF_FILES = EXECUTE | WRITE | READ | TRUNCATE | IOCTL  # the rights that a rule for a single file may name
 SEEN, USED = READ | LIST, READ | LIST | EXECUTE
@@ -56,7 +56,7 @@ def rule_set(
     every = handled(abi) if confined else 0
     work = every & ~MAKE_DEVICES & ~EXECUTE & ~IOCTL
     net = BIND_TCP | CONNECT_TCP if ports and abi >= 4 else 0
-    scoped = ABSTRACT_SOCKETS | SIGNALS if abi >= 6 else 0
+    scoped = ABSTRACT_SOCKETS | SIGNALS if abi >= KEEPS_SIGNALS else 0
     words = [every, *([net] if abi >= 4 else []), *([scoped] if abi >= 6 else [])]
     granted = ((seen, SEEN), (used, USED), (listed, LIST), (written, work), (devices, every & (READ | WRITE)))
     rules = [(place, rights) for places, rights in granted for place in places]

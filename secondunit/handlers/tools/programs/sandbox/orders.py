@@ -8,7 +8,7 @@ import marshal
 import socket
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from secondunit.handlers.tools.programs.ports import Kind, Profile
@@ -46,6 +46,9 @@ class Sandbox:
     listed: Sequence[str] = ()
 
 
+UNCONFINED = Sandbox(0, None, lends=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What programs of a kind need, and so are not refused."""
@@ -63,17 +66,17 @@ KINDS: Mapping[Kind, Needs] = {
     "python": Needs(python=True),
     "archive": Needs(Refusals(modes=False), python=True),
     "yt-dlp": Needs(
-        Refusals(modes=False, signals=False, shared_memory=False), (*NETWORK, "/proc", "/sys/fs/cgroup"), python=True
+        Refusals(modes=False, signals="any", shared_memory=False), (*NETWORK, "/proc", "/sys/fs/cgroup"), python=True
     ),
-    "git": Needs(Refusals(names=False, modes=False, signals=False), (*NETWORK, *SSH), least_landlock=2),
+    "git": Needs(Refusals(names=False, modes=False), (*NETWORK, *SSH), least_landlock=2),
     "browser": Needs(
-        Refusals(modes=False, signals=False, namespaces=False, shared_memory=False, names=False, servers=False),
+        Refusals(modes=False, signals="any", namespaces=False, shared_memory=False, names=False, servers=False),
         (*NETWORK, *DESKTOP),
         written=("/proc", "/dev/shm", "/dev/tty"),  # noqa: S108  where Chromium shares memory
         python=True,
         least_landlock=2,
     ),
-    "build": Needs(Refusals(names=False, modes=False, signals=False, shared_memory=False), files=False),
+    "build": Needs(Refusals(names=False, modes=False, signals="any", shared_memory=False), files=False),
 }
 
 
@@ -96,6 +99,9 @@ def orders(sandbox: Sandbox, profile: Profile, cwd: Path) -> bytes:
         ports=network in ("none", "proxy", "lent"),
         confined=needs.files,
     )
+    refusals = needs.refusals
+    if refusals.signals == "any" and network == "lent" and sandbox.landlock < landlock.KEEPS_SIGNALS:
+        refusals = replace(refusals, signals="tree")
     told = {
         "account": profile.account,
         "attributes": rules.attributes,
@@ -106,7 +112,7 @@ def orders(sandbox: Sandbox, profile: Profile, cwd: Path) -> bytes:
         "write_file": rules.write_file,
         "of_files": rules.of_files,
         "port": rules.port,
-        "filter": seccomp.assembled(needs.refusals, network, sandbox.machine) if sandbox.machine else b"",
+        "filter": seccomp.assembled(refusals, network, sandbox.machine) if sandbox.machine else b"",
         "proxy": _address(port) if network == "lent" and port else b"",
     }
     return marshal.dumps(told)

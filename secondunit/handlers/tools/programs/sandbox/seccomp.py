@@ -7,6 +7,7 @@ without: ENOSYS where a library then takes an older call.
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from secondunit.handlers.tools.programs.sandbox import syscalls as calls
@@ -31,13 +32,13 @@ OWN_PID = 0x5EC0D0A7
 class Refusals:
     """What a program is refused beside what all are.
 
-    `names`: to change files by name, without opening them; `modes`: those of open files; `signals`: to anybody else;
-    `servers`: to listen, and local sockets at all.
+    `names`: to change files by name, without opening them; `modes`: those of open files; `signals`: to others than
+    itself ("tree": than what its launcher started, which judges it); `servers`: to listen, and local sockets at all.
     """
 
     names: bool = True
     modes: bool = True
-    signals: bool = True
+    signals: Literal["own", "tree", "any"] = "own"
     namespaces: bool = True
     servers: bool = True
     shared_memory: bool = True
@@ -53,6 +54,7 @@ class Instruction:
     no: int = 0
 
 
+@cache
 def assembled(refusals: Refusals, network: Network, machine: str) -> bytes:
     """The filter as the kernel takes it."""
     place = calls.MACHINES[machine]
@@ -92,7 +94,7 @@ def _plain(refusals: Refusals, network: Network, column: int) -> Iterator[tuple[
         yield EPERM, numbers(calls.BY_NAME)
     if refusals.modes:
         yield EPERM, numbers(calls.BY_DESCRIPTOR)
-    if refusals.signals:
+    if refusals.signals != "any":
         yield EPERM, numbers(calls.SIGNALS)
     if refusals.namespaces:
         yield EPERM, numbers(calls.NAMESPACES)
@@ -105,9 +107,11 @@ def _plain(refusals: Refusals, network: Network, column: int) -> Iterator[tuple[
 
 def _judged(refusals: Refusals, network: Network, column: int) -> Iterator[tuple[int, list[Instruction]]]:
     """What is refused for its arguments: call numbers, and the verdict's steps."""
-    if refusals.signals:
-        for row in calls.OWN_ONLY.values():
+    for name, row in calls.OWN_ONLY.items():
+        if refusals.signals == "own":
             yield row[column], [_argument(0), *_only(OWN_PID, EPERM)]
+        if refusals.signals == "tree":
+            yield row[column], [_give(NOTIFY if name in calls.ASKED else EPERM)]
     for row, index in calls.ZERO_ONLY.values():
         yield row[column], [_argument(index), *_only(0, EPERM)]
     if refusals.namespaces:

@@ -118,6 +118,7 @@ OWN_ONLY = {
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
 }
+ASKED = ("kill", "tgkill")  # of these, what a launcher is asked about
 SIGNALS = {"tkill": (200, 130), "pidfd_send_signal": (424, 424)}
 
 # The same for limits and turns, where 0 means oneself; setpriority and ioprio_set name whom in their second register.

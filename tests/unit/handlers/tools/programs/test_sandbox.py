@@ -196,3 +196,20 @@ async def test_as_many_connections_are_lent_as_are_wanted(
     proxy = listening[0].getsockname()[1]
     attempts = "[socket.create_connection(('10.0.0.1', 1)) for _ in range(100)]"
     assert await scene.tries(Profile("yt-dlp", reach=proxy), attempts) == ["done"]
+
+
+@pytest.mark.parametrize("landlock", sorted({5, WHOLE.landlock}))
+async def test_a_fetching_program_ends_its_own_programs_and_no_others(
+    scene: Scene, tmp_path: Path, landlock: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        held = replace(scene, runner=ProcessRunner(sys.executable, sandbox=replace(WHOLE, landlock=landlock)))
+        attempts = """
+            exec("import subprocess; p = subprocess.Popen(['sleep', '60']); p.kill(); assert p.wait() == -9")
+            exec("import subprocess; p = subprocess.Popen(['sh', '-c', 'kill -KILL $$']); assert p.wait() == -9")
+            os.kill(0, 0)
+            os.kill(pid, 0)
+            os.kill(1, 0)
+        """
+        found = await held.tries(Profile("yt-dlp", reach=proxy.getsockname()[1]), attempts, pid=os.getpid())
+    assert found == ["done", "done", "done", 1, 1]

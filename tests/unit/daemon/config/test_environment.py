@@ -1,0 +1,27 @@
+"""What a process was started with is hidden from those who look at it from outside."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[4]
+CODE = """
+import ctypes, os, pathlib
+from secondunit.daemon.config.environment import hide
+hide(["API_KEY"])
+libc = ctypes.CDLL(None)
+libc.getenv.restype = ctypes.c_char_p
+print(pathlib.Path("/proc/self/environ").read_bytes().strip(b"\\0"))
+print(os.environ.get("API_KEY"), libc.getenv(b"API_KEY"))
+print(os.environ.get("OTHER"), libc.getenv(b"OTHER"))
+print(libc.prctl(3))
+"""
+
+
+def test_the_environment_can_not_be_read_from_outside_and_serves_inside() -> None:
+    environment = {"PATH": os.environ["PATH"], "API_KEY": "canary", "OTHER": "stays", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines() == ["b''", "None None", "stays b'stays'", "0"]

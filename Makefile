@@ -98,6 +98,7 @@ relock: $(UV) ## Write the lock files anew after a change of the dependencies
 	$(COMPILE) --group setup --constraints requirements.lock --output-file requirements-setup.lock
 	$(COMPILE) --group dev --constraints requirements.lock --constraints requirements-setup.lock --output-file requirements-dev.lock
 	$(COMPILE) --group supply --constraints requirements.lock --constraints requirements-dev.lock --output-file requirements-supply.lock
+	$(COMPILE) --group films --no-deps --output-file requirements-films.lock
 
 clean: ## Remove what make made
 	rm -rf .venv .uv .cache tests/node/node_modules benchmarks/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -17,6 +17,7 @@ LOCKS = {
     "requirements-setup.lock": "setup",
     "requirements-dev.lock": "dev",
     "requirements-supply.lock": "supply",
+    "requirements-films.lock": "films",
 }
 
 PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)(?P<marker> ; [^\\]+)? \\$")

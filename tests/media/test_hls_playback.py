@@ -16,10 +16,10 @@ def play(node: Path, browser: str) -> Callable[[dict[str, Any]], dict[str, Any]]
     """Plays a result in Chromium; how that ended."""
 
     def ending(result: dict[str, Any]) -> dict[str, Any]:
-        argv = ["node", str(node / "play.mjs"), browser, str(Path(result["masterPath"]).parent)]
+        argv = ["node", str(node / "play.mjs"), browser, "4", str(Path(result["masterPath"]).parent)]
         said = subprocess.run(argv, check=True, timeout=50, capture_output=True, text=True)
-        told: dict[str, Any] = json.loads(said.stdout)
-        return told
+        [told] = json.loads(said.stdout)
+        return dict(told)
 
     return ending
 

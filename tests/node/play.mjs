@@ -1,11 +1,13 @@
-// Plays a master playlist with hls.js in headless Chromium, served from loopback, muted and fast; prints how it ended.
+// Plays master playlists with hls.js in headless Chromium, served from loopback, muted and fast; prints how each ended.
+// Arguments: the browser, how many times as fast, and the folders, each with a master.m3u8; two play at once.
 import { createServer } from "node:http";
 import { createReadStream, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, normalize } from "node:path";
 import { chromium } from "playwright-core";
 
-const [executablePath, folder] = process.argv.slice(2);
+const [executablePath, rate, ...folders] = process.argv.slice(2);
+const AT_ONCE = 2;
 const library = createRequire(import.meta.url).resolve("hls.js/dist/hls.js");
 const page = `<!doctype html><video muted></video><script src="/hls.js"></script><script>
 const video = document.querySelector("video");
@@ -14,7 +16,7 @@ const hls = new Hls({ maxBufferLength: 60, startLevel: 0 });
 hls.on(Hls.Events.ERROR, (_, data) => said.errors.push(data.type + " " + data.details + " " + data.fatal));
 hls.on(Hls.Events.MANIFEST_PARSED, (_, data) => {
   said.levels = data.levels.length;
-  video.playbackRate = 4;
+  video.playbackRate = ${Number(rate)};
   video.play();
 });
 window.finished = new Promise((done) => {
@@ -27,17 +29,22 @@ window.finished = new Promise((done) => {
   video.addEventListener("ended", end);
   video.addEventListener("error", end);
   hls.on(Hls.Events.ERROR, (_, data) => data.fatal && end());
-  setTimeout(end, 30000);
+  let [last, since] = [-1, Date.now()];
+  setInterval(() => {
+    if (video.currentTime !== last) [last, since] = [video.currentTime, Date.now()];
+    if (Date.now() - since > 30000) end();
+  }, 500);
 });
-hls.loadSource("/media/master.m3u8");
+hls.loadSource(location.pathname + "master.m3u8");
 hls.attachMedia(video);
 </script>`;
 const server = createServer((request, response) => {
   const path = decodeURIComponent(new URL(request.url, "http://localhost").pathname);
-  if (path === "/") return response.setHeader("content-type", "text/html").end(page);
+  if (path.endsWith("/")) return response.setHeader("content-type", "text/html").end(page);
   if (path === "/hls.js") return response.setHeader("content-type", "text/javascript").end(readFileSync(library));
-  const file = join(folder, normalize(path.replace("/media", "")));
+  const [, number, ...rest] = normalize(path).split("/");
   try {
+    const file = join(folders[number], ...rest);
     response.setHeader("content-length", statSync(file).size);
     createReadStream(file).pipe(response);
   } catch {
@@ -54,9 +61,19 @@ const browser = await chromium.launch({
   ],
 });
 try {
-  const tab = await browser.newPage();
-  await tab.goto(`http://127.0.0.1:${server.address().port}/`);
-  console.log(JSON.stringify(await tab.evaluate(() => window.finished)));
+  const shown = async (number) => {
+    const tab = await browser.newPage();
+    await tab.goto(`http://127.0.0.1:${server.address().port}/${number}/`);
+    const said = await tab.evaluate(() => window.finished);
+    await tab.close();
+    return said;
+  };
+  const said = [];
+  for (let first = 0; first < folders.length; first += AT_ONCE) {
+    const some = [...folders.keys()].slice(first, first + AT_ONCE);
+    said.push(...(await Promise.all(some.map(shown))));
+  }
+  console.log(JSON.stringify(said));
 } finally {
   await browser.close();
   server.closeAllConnections();

@@ -37,7 +37,8 @@ def span(home: Path, playlist: Playlist, frame: float) -> Span:
         path = home / playlist.name / segment.uri
         found = _fragments(_whole(path), scale) if scale else _transport(path)
         if found is None or found.end - found.first < segment.duration - SLACK - frame:
-            raise Unfinished(f"{playlist.name}/{segment.uri} holds less than its {segment.duration:.1f} s")
+            why = f"{playlist.name}/{segment.uri} holds less than its {segment.duration:.1f} s"
+            raise Unfinished(why, nothing=found is None and playlist.duration == 0)
         spans.append(found)
     whole = Span(spans[0].first, spans[-1].last, spans[-1].end)
     if abs(whole.end - whole.first - playlist.duration) > SLACK + frame:

@@ -83,3 +83,13 @@ def test_transport_streams_last_from_their_first_to_their_last_timestamp(tmp_pat
 def test_what_is_not_all_there_is_refused(tmp_path: Path, files: dict[str, bytes], seconds: float, why: str) -> None:
     with pytest.raises(Unfinished, match=why):
         span(home(tmp_path, files), playlist(("0", seconds), init="init.mp4" if len(files) > 1 else None), 0.04)
+
+
+@pytest.mark.parametrize(("seconds", "nothing"), [(0, True), (6, False)])
+def test_a_segment_without_a_packet_is_nothing_where_the_playlist_expects_none(
+    tmp_path: Path, seconds: float, nothing: bool
+) -> None:
+    files = {"init.mp4": INIT, "0": box(b"styp", b"msdh")}
+    with pytest.raises(Unfinished) as raised:
+        span(home(tmp_path, files), playlist(("0", seconds)), 0.04)
+    assert raised.value.nothing is nothing

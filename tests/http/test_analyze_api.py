@@ -638,5 +638,9 @@ async def test_an_upload_is_not_anothers_by_its_name(kitchen: Kitchen) -> None:
         ]
         in_batch = await harness.call("POST", "/api/jobs/batch", {"jobs": [body]}, status=422, headers=two)
         assert in_batch["errors"] == problem["errors"]
+    unknown = await harness.call(
+        "POST", "/api/jobs/batch", {"jobs": [{"type": "no", "payload": {}}]}, status=422, headers=two
+    )
+    assert [fault["field"] for fault in unknown["errors"]] == ["jobs.0.type"], "as anybody is told"
     kitchen.endings.put_nowait(None)
     await asking

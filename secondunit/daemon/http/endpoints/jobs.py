@@ -126,7 +126,7 @@ def _check_own(api: Api, caller: Caller, asked: Sequence[Submission]) -> None:
         return
     folder = os.path.normpath(api.analyses.uploads.folder.absolute())
     for one in asked:
-        names = api.queue.registry[one.type].uploads
+        names = api.queue.registry[one.type].uploads if one.type in api.queue.registry else None
         if names and any(Path(os.path.normpath(path)).is_relative_to(folder) for path in names(one.payload)):
             raise BadPayload(FieldError("payload", "names an upload; send the file itself to POST /analyze"))
 

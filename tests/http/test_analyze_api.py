@@ -612,7 +612,9 @@ async def test_without_a_key_for_gemini_the_refusal_names_it(build: Any, tmp_pat
 async def test_a_tenant_shares_no_job_and_is_told_of_none_but_its_own(kitchen: Kitchen) -> None:
     harness = kitchen.harness
     one, two = await harness.key("submit", name="one"), await harness.key("submit", name="two")
-    asking = [kitchen.asking(headers=key) for key in (one, one, two)]
+    asking = [kitchen.asking(headers=one) for _ in range(2)]
+    await harness.until(lambda: [job.sharers for job in harness.store._jobs.values()] == [2])
+    asking.append(kitchen.asking(headers=two))
     await kitchen.running(2)
     for _ in range(2):
         kitchen.endings.put_nowait(None)

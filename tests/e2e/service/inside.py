@@ -252,6 +252,12 @@ def removed() -> None:
     section("install", without="status")
     until("it serves", serving)
     assert listed() != []
+    sh("systemctl stop secondunit")
+    sh("secondunit keys add monitor --scope read")
+    assert sh(f"find {STATE} ! -user secondunit") == ""
+    sh("systemctl start secondunit")
+    until("it serves", serving)
+    assert "monitor" in sh("secondunit keys list")
     sh("echo n | secondunit service uninstall --purge", fails=True)
     assert serving()
     sh("secondunit service uninstall --purge --yes")

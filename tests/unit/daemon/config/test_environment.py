@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from secondunit.daemon.config import environment
+
 ROOT = Path(__file__).parents[4]
-CODE = """
+CODE = f"""
 import ctypes, os, pathlib
-from secondunit.daemon.config.environment import hide
+from {environment.__name__} import hide
 hide(["API_KEY"])
 libc = ctypes.CDLL(None)
 libc.getenv.restype = ctypes.c_char_p
@@ -20,8 +22,8 @@ print(libc.prctl(3))
 
 
 def test_the_environment_can_not_be_read_from_outside_and_serves_inside() -> None:
-    environment = {"PATH": os.environ["PATH"], "API_KEY": "canary", "OTHER": "stays", "PYTHONPATH": str(ROOT)}
+    given = {"PATH": os.environ["PATH"], "API_KEY": "canary", "OTHER": "stays", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", CODE], env=given, capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.splitlines() == ["b''", "None None", "stays b'stays'", "0"]

@@ -25,11 +25,13 @@ geocoder_url = "http://127.0.0.1:{GEOCODER}"
 
 [deploy.site]
 repo_url = "file:///srv/upstream"
+trusted = true
 directory = "/srv/site"
 build_command = "cp page built"
 
 [deploy.slow]
 repo_url = "file:///srv/upstream"
+trusted = true
 directory = "/srv/slow"
 build_command = ["sh", "-c", "sleep 20; cp page built"]
 """

@@ -1,5 +1,6 @@
 """Sandbox self-test: which layers this machine has, found at start by trying them on a program of our own."""
 
+import asyncio
 import ctypes
 import json
 import os
@@ -66,11 +67,12 @@ async def _strongest(
     programs: Callable[[Sandbox], Programs], wanted: Sandbox, python: str, stage: "_Stage"
 ) -> Measured:
     for sandbox in _weaker(wanted):
-        found = await _tried(programs(sandbox), python, stage, "python", 0)
-        if found is None:
-            continue
-        held, lending = await _lending(programs, sandbox, python, stage)
-        return Measured(held, [*_missing(held), *sorted(f"open: {word}" for word in {*found, *lending})])
+        async with asyncio.TaskGroup() as group:
+            alone = group.create_task(_tried(programs(sandbox), python, stage, "python", 0))
+            fetching = group.create_task(_lending(programs, sandbox, python, stage))
+        found, (held, lending) = alone.result(), fetching.result()
+        if found is not None:
+            return Measured(held, [*_missing(held), *sorted(f"open: {word}" for word in {*found, *lending})])
     return Measured(None, ["no Landlock", "no seccomp"])
 
 

@@ -101,7 +101,7 @@ relock: $(UV) ## Write the lock files anew after a change of the dependencies
 	$(COMPILE) --group films --no-deps --output-file requirements-films.lock
 
 clean: ## Remove what make made
-	rm -rf .venv .uv .cache tests/node/node_modules benchmarks/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .uv .cache dist tests/node/node_modules benchmarks/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # A bare Debian has neither ensurepip nor a pip that may install into the system; `--target` needs neither.
 $(UV): requirements-setup.lock

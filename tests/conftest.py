@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from blockbuster import blockbuster_ctx
 
+pytest.register_assert_rewrite("secondunit.testing")  # its assertions explain themselves as a test module's do
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _a_blocked_loop_is_an_error() -> Iterator[None]:

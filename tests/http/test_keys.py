@@ -197,6 +197,15 @@ async def test_open_streams_of_a_key_end_as_it_does(build: Any) -> None:
         goes.response.close()
 
 
+async def test_streams_without_a_key_end_as_the_first_one_is_made(build: Any) -> None:
+    harness = await build()
+    async with harness.listen("/api/events") as goes:
+        await goes.block()
+        await harness.key("read")
+        await harness.until(lambda: harness.readers == 0)
+        goes.response.close()
+
+
 async def test_a_stream_that_opens_while_its_key_ends_is_cut_too(build: Any) -> None:
     harness = await build(api_key=SETTING)
     key = await harness.key("read")

@@ -56,7 +56,7 @@ class Keyring:
         return self._any or self._setting is not None
 
     def listen(self, listener: Callable[[str], None]) -> None:
-        """Call `listener` with the id of each caller whose key is valid no more."""
+        """Call `listener` with the id of each caller that is let in no more: "" means all those without a key."""
         self._listeners.append(listener)
 
     async def load(self) -> None:
@@ -88,6 +88,8 @@ class Keyring:
                 expires_at=wanted.expires_at,
             )  # fmt: skip
             if await self._store.add(made):
+                if not self.exist:
+                    self._tell("")
                 self._any = True
                 self._held[made.prefix] = _held(made)
                 return text, made
@@ -129,8 +131,11 @@ class Keyring:
 
     def _end(self, prefix: str) -> None:
         self._held.pop(prefix, None)
+        self._tell(prefix)
+
+    def _tell(self, id: str) -> None:
         for listener in self._listeners:
-            listener(prefix)
+            listener(id)
 
 
 def _held(key: AccessKey) -> _Held:

@@ -120,6 +120,7 @@ async def _encode(
             raise
         # What was copied is to blame, or it will be seen: all is encoded.
         todo = replace(todo, copied=Passthrough(doubt=str(error)))
+    await ctx.stats(maxCpuSeconds=cpu_estimate(todo, info, source.size))
     await ctx.progress(0.0, _copying(todo))
     await in_thread(_empty, pipeline.folder)
     return await _made(pipeline, replace(material, plan=todo), staged)

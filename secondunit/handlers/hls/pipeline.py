@@ -17,8 +17,9 @@ from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.handler import JobContext
 
 READER_GONE = "Broken pipe"
+# Not h264_metadata, which writes the tags: it complains of what the profile High has behind its parameter sets.
 DAMAGE = re.compile(
-    r"^\[(?:h264|aac)[a-z0-9_]* @ [^\n]*|Error (?:while decoding|submitting packet)[^\n]*", re.MULTILINE
+    r"^\[(?:h264(?!_metadata)|aac)[a-z0-9_]* @ [^\n]*|Error (?:while decoding|submitting packet)[^\n]*", re.MULTILINE
 )
 OnLine = Callable[[str], Awaitable[None]]
 

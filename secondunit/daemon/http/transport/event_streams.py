@@ -108,6 +108,11 @@ class Holder(NamedTuple):
     name: str
     has_key: bool
 
+    @property
+    def key(self) -> str:
+        """The id of its key; without one, nothing."""
+        return self.name if self.has_key else ""
+
 
 class Streams:
     """The streams that are open. Each gets a comment every `heartbeat` seconds; seconds like `send_timeout`."""
@@ -144,10 +149,10 @@ class Streams:
             channel.end()
 
     def cut(self, key: str) -> None:
-        """End at once the streams of a key that is valid no more."""
+        """End at once the streams of a key that is valid no more, or with "" those without a key."""
         self._cut.add(key)
         for channel, holder in tuple(self._open.items()):
-            if holder.has_key and holder.name == key:
+            if holder.key == key:
                 channel.abort()
 
     async def run(self, request: web.Request, feed: Callable[[Channel], Awaitable[None]]) -> web.StreamResponse:
@@ -189,7 +194,7 @@ class Streams:
             async with asyncio.timeout(None) as life:
                 channel = Channel(chunked, writer, transport, life)
                 self._open[channel] = holder = request[HOLDER]
-                if holder.has_key and holder.name in self._cut:  # since it was let in
+                if holder.key in self._cut:  # since it was let in
                     channel.abort()
                 try:
                     await feed(channel)

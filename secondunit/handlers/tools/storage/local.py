@@ -283,7 +283,8 @@ def _explained(error: OSError, place: RootedPath) -> Exception:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return Deterministic(f"{place.path} does not exist", type="source_missing")
     if error.errno in ESCAPES:
-        return Deterministic(f"{place.path} leads out of {place.root} by a symbolic link", type="outside_roots")
+        told = f"{place.path} leads out of {place.root} by a symbolic link, or by an absolute one"
+        return Deterministic(told, type="outside_roots")
     if error.errno in DENIED:
         return Deterministic(f"no permission to read {place.path}", type="permission_denied")
     return error

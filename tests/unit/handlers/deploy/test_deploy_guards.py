@@ -65,6 +65,7 @@ def test_the_body_of_the_work_platform_is_taken_as_it_is(site: Any) -> None:
         "branch": "master",
         "directory": "/path/to/project",
         "build_command": "npm run build",
+        "trusted": True,
     }
     body = {
         "repoUrl": "https://github.com/user/repo.git",
@@ -144,7 +145,7 @@ def test_a_table_that_can_not_be_meant_is_refused_and_told_why(change: dict[str,
 
 
 def test_a_command_in_words_needs_no_shell() -> None:
-    project = Project.model_validate(ENTRY | {"build_command": "npm run 'my build'"})
+    project = Project.model_validate(ENTRY | {"build_command": "npm run 'my build'", "trusted": True})
     assert project.build == ("npm", "run", "my build")
 
 

@@ -45,11 +45,12 @@ class Program:
         self.timeout: timedelta | None = None
         self.environment: Mapping[str, str] = {}
         self.argv: tuple[str, ...] = ()
+        self.kind = ""
 
     async def run(
-        self, argv: Any, *, cwd: Path, log: Path, env: Mapping[str, str], beat: Any, timeout: timedelta
+        self, argv: Any, *, cwd: Path, log: Path, env: Mapping[str, str], profile: Any, beat: Any, timeout: timedelta
     ) -> Finished:
-        self.argv, self.environment = tuple(argv), env
+        self.argv, self.environment, self.kind = tuple(argv), env, profile.kind
         beat()
         self.at_home = await asyncio.to_thread(os.listdir, env["HOME"])
         self.timeout = timeout

@@ -73,6 +73,8 @@ FULL = Job(
     runs=(Run(1, 4, NOW, later(1), "failed", ERROR, 9 * MICROS), Run(2, 5, NOW, later(2), "lost", why="it died")),
     entered_at=later(6) + MICROS,
     suspicion=Suspicion("dead", 2, 0.5, 7 * MICROS, later(5) + MICROS),
+    submitted_by="the blog",
+    owner="abcdefgh",
 )
 
 
@@ -124,9 +126,9 @@ def test_an_event_comes_back_as_it_was() -> None:
     full = replace(
         plain, progress=0.5, phase="p", message="m", attempt=2, error=ERROR, run_at=later(1) + MICROS, name="retrying"
     )
-    full = replace(full, duration=3 * MICROS)
+    full = replace(full, duration=3 * MICROS, owner="abcdefgh")
     for event in (plain, full):
-        assert event_from((*event_values(event), event.job_id, event.job_type)) == event
+        assert event_from((*event_values(event), event.job_id, event.job_type, event.owner)) == event
 
 
 def test_a_notice_comes_back_as_it_was() -> None:

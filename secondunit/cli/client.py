@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from errno import EACCES, EPERM
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from urllib.parse import quote
 
 from secondunit.cli import output
 from secondunit.cli.host.account import not_yours
@@ -91,7 +92,7 @@ async def follow(client: Client, job_id: str, show: Callable[[Mapping[str, Any]]
     told = False
     while True:
         async with client.events(jobId=job_id) as events:
-            job: Mapping[str, Any] = await client.call("GET", f"/api/jobs/{job_id}")
+            job: Mapping[str, Any] = await client.call("GET", f"/api/jobs/{quote(job_id, safe='')}")
             if job["status"] in ENDED:
                 return job
             if job.get("paused") and not told:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -56,7 +57,7 @@ def list_jobs(
 def show(job_id: str, as_json: bool) -> None:
     """Show all there is to know of a job; without a daemon, as the database has it."""
     job = ask(
-        lambda client: client.call("GET", f"/api/jobs/{job_id}"),
+        lambda client: client.call("GET", f"/api/jobs/{quote(job_id, safe='')}"),
         lambda settings: _offline().show(settings.database, job_id),
     )
     output.printed(job) if as_json else output.detail(job)
@@ -69,7 +70,7 @@ def show(job_id: str, as_json: bool) -> None:
 def cancel(job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], as_json: bool) -> None:
     """Cancel a job, or all that match; a running one is stopped first."""
     if job_id and not (status or types):
-        _told(ask(lambda client: client.call("DELETE", f"/api/jobs/{job_id}")), as_json)
+        _told(ask(lambda client: client.call("DELETE", f"/api/jobs/{quote(job_id, safe='')}")), as_json)
     else:
         _moved("cancel", job_id, status, types, as_json)
 
@@ -81,7 +82,7 @@ def cancel(job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], 
 def retry(job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], as_json: bool) -> None:
     """Queue an ended job, or all that match, again, with fresh attempts."""
     if job_id and not (status or types):
-        _told(ask(lambda client: client.call("POST", f"/api/jobs/{job_id}/retry")), as_json)
+        _told(ask(lambda client: client.call("POST", f"/api/jobs/{quote(job_id, safe='')}/retry")), as_json)
     else:
         _moved("retry", job_id, status, types, as_json)
 
@@ -90,7 +91,7 @@ def retry(job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], a
 @click.argument("type")
 def pause(type: str) -> None:
     """Start no more jobs of a type; running ones go on."""
-    ask(lambda client: client.call("POST", f"/api/types/{type}/pause"))
+    ask(lambda client: client.call("POST", f"/api/types/{quote(type, safe='')}/pause"))
     click.echo(f"no {type} job is started until `secondunit jobs resume {type}`")
 
 
@@ -98,7 +99,7 @@ def pause(type: str) -> None:
 @click.argument("type")
 def resume(type: str) -> None:
     """Start jobs of a type again."""
-    ask(lambda client: client.call("POST", f"/api/types/{type}/resume"))
+    ask(lambda client: client.call("POST", f"/api/types/{quote(type, safe='')}/resume"))
     click.echo(f"{type} jobs are started again")
 
 
@@ -110,7 +111,7 @@ def deliveries(job_id: str, again: bool, as_json: bool) -> None:
     """Show where the news of a job's end went, and what became of it."""
 
     async def work(client: Client) -> Any:
-        path = f"/api/jobs/{job_id}/deliveries"
+        path = f"/api/jobs/{quote(job_id, safe='')}/deliveries"
         found = await client.call("GET", path)
         missing = [row["id"] for row in found["deliveries"] if row["status"] != "delivered"] if again else []
         for id in missing:

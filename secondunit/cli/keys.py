@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -77,7 +78,7 @@ def revoke(prefix: str, as_json: bool) -> None:
     """Revoke a key by its prefix (`secondunit keys list`), at once, its open streams too."""
     prefix = prefix.removeprefix("su_").partition("_")[0]  # whoever has the key at hand may name it by that
     gone = ask(
-        lambda client: client.call("DELETE", f"/api/keys/{prefix}"),
+        lambda client: client.call("DELETE", f"/api/keys/{quote(prefix, safe='')}"),
         lambda settings: _offline().revoke_key(settings.database, prefix),
     )
     output.printed(gone) if as_json else output.say(f"the key {gone['name']!r} is revoked")

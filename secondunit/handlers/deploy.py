@@ -73,8 +73,8 @@ def _project(tools: Tools, payload: DeployPayload) -> tuple[Deployments, Project
 
 
 async def _yield_to_newer(deployments: Deployments, ctx: JobContext, id: str) -> None:
-    if newer := await deployments.others.newer(ctx.job_id, "projectId"):
-        raise Deterministic(f"{newer} deploys {id} and was submitted later", type="superseded")
+    if await deployments.others.newer(ctx.job_id, "projectId"):  # whose it is, is its submitter's affair
+        raise Deterministic(f"a deploy of {id} that was submitted later is waiting", type="superseded")
 
 
 async def _deploy(

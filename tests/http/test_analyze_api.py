@@ -632,7 +632,11 @@ async def test_an_upload_is_not_anothers_by_its_name(kitchen: Kitchen) -> None:
     asking = kitchen.asking(headers=one)
     await kitchen.running()
     [name] = kitchen.kept()
-    for path in (f"{kitchen.folder}/{name}", f"{kitchen.folder}/../{kitchen.folder.name}/nobodys"):
+    for path in (
+        f"{kitchen.folder}/{name}",
+        f"{kitchen.folder}/../{kitchen.folder.name}/nobodys",
+        f"/{kitchen.folder}/{name}",
+    ):
         body = {"type": "analyze", "payload": {"videoPath": path}}
         problem = await harness.call("POST", "/api/jobs", body, status=422, headers=two)
         assert problem["errors"] == [

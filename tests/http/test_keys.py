@@ -242,6 +242,19 @@ async def test_a_key_submits_its_own_types_alone(build: Any) -> None:
     assert (await harness.call("GET", "/api/jobs", headers=key))["total"] == 1
 
 
+async def test_a_key_submits_its_own_types_alone_again(build: Any) -> None:
+    harness = await build(api_key=SETTING)
+    key = await harness.key("read", "submit", types=["clip"])
+    ask = {"type": "idle", "payload": {}}
+    job_id = (await harness.call("POST", "/api/jobs", ask, status=201, headers=BEARER))["jobId"]
+    await harness.call("DELETE", f"/api/jobs/{job_id}", headers=BEARER)
+    await harness.call("POST", f"/api/jobs/{job_id}/retry", status=403, headers=key)
+    for meant in ({"status": ["cancelled"]}, {"type": ["idle"]}, {"ids": [job_id]}):
+        told = await harness.call("POST", "/api/jobs/retry", {"filter": meant}, headers=key)
+        assert told["done"] in (0, []), told
+    await harness.call("POST", f"/api/jobs/{job_id}/retry", headers=BEARER)
+
+
 async def test_a_job_says_who_submitted_it(build: Any) -> None:
     harness = await build()
     first = await harness.submit()

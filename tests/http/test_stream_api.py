@@ -235,7 +235,17 @@ async def test_who_comes_back_after_the_end_gets_nothing_so_that_an_event_source
 
 
 @pytest.mark.parametrize(
-    "id", ["x", "1.2.3", "1.9.0.another-life", "-1.1.0.b1-1", "1.²1.0.b1-1", "9" * 40 + ".1.0.b1-1"]
+    "id",
+    [
+        "x",
+        "1.2.3",
+        "1.9.0.another-life",
+        "-1.1.0.b1-1",
+        "1.²1.0.b1-1",
+        "9" * 40 + ".1.0.b1-1",
+        "0.0.0.x\ndata: evil",
+        "0.0.0.\u00ff",
+    ],
 )
 async def test_an_id_of_another_life_or_of_nobody_begins_anew(harness: Any, id: str) -> None:
     job_id = await harness.submit()

@@ -75,6 +75,19 @@ async def test_a_sheet_that_is_too_high_is_refused_and_leaves_nothing(
     assert [file.name for file in studio.root.iterdir() if file.is_file()] == ["portrait.mp4"]
 
 
+async def test_subtitles_where_the_index_would_go_stay(studio: Any, clips: Callable[[str], Path]) -> None:
+    subtitles = studio.root / "sheet.vtt"
+    subtitles.write_text("WEBVTT\n\n00:00.000 --> 00:01.000\nmine\n")
+    ask = {"to": "sheet.png", "sprite": {"columns": 2, "rows": 1}}
+    with pytest.raises(Deterministic, match=r"sheet\.vtt.*no such index") as refused:
+        await studio.thumbnail(clips("coded.mp4"), **ask)
+    assert refused.value.type == "output_not_ours" and "mine" in subtitles.read_text()
+    assert not (studio.root / "sheet.png").exists()
+    subtitles.unlink()
+    for _ in range(2):  # an index of ours is replaced
+        assert (await studio.thumbnail(clips("coded.mp4"), **ask))["indexPath"] == str(subtitles)
+
+
 def find(node: Path, browser: str, film: Path, index: str, moments: list[float]) -> list[int]:
     """The numbers of the frames that Shaka shows for these moments."""
     told = json.dumps([{"file": str(film), "index": index, "moments": moments}])

@@ -72,7 +72,8 @@ def filled(unit: str, program: Path, writable: Sequence[Path]) -> str:
 def quoted(word: str) -> str:
     """A word as systemd reads it (systemd.syntax(7))."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
-    return f'"{escaped}"' if any(character.isspace() or character in "\"'\\" for character in word) else escaped
+    escaped = "".join(one if one.isprintable() else "".join(f"\\x{b:02x}" for b in one.encode()) for one in escaped)
+    return f'"{escaped}"' if any(one.isspace() or one in "\"'\\" or not one.isprintable() for one in word) else escaped
 
 
 def shipped(name: str) -> str:

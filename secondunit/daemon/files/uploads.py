@@ -25,6 +25,11 @@ NEEDY = [status for status in Status if status is not Status.COMPLETED]  # such 
 SWEEP_EVERY = 600.0
 
 
+def plain(path: str) -> Path:
+    """A path by its one name: `//x`, which normpath leaves as it is, and `/./x` lead where `/x` does."""
+    return Path("/" + os.path.normpath(path).lstrip("/"))
+
+
 class UploadTooLarge(Exception):
     """More bytes came than MAX_UPLOAD_MB allows."""
 
@@ -156,7 +161,7 @@ class Uploads:
 
     def _named_by(self, job: Job) -> set[Path]:
         names = self._names.get(job.type)
-        return {Path(path) for path in (names(job.payload) if names else every_text(job.payload))}
+        return {plain(path) for path in (names(job.payload) if names else every_text(job.payload))}
 
 
 @contextmanager

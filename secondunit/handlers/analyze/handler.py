@@ -139,7 +139,7 @@ class Analysis:
             if stored is not None:
                 result, _ = stored
                 await self.ctx.progress(1, "taken from another job, which analysed the same video")
-                return as_cached(result)
+                return as_cached(result, self._name if source is None else source.name)
             result = await self._made(how, source)
             await self.required.results.put(key, result, self.ctx.job_id)
             return result

@@ -28,11 +28,16 @@ def cache_key(source: str, how: str) -> str:
     return "analyze:" + hashlib.sha256(json.dumps([source, how]).encode()).hexdigest()
 
 
-def as_cached(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The result as its second reader gets it, who pays nothing; `original` has what its making cost."""
+def as_cached(result: Mapping[str, Any], source: str | None = None) -> Mapping[str, Any]:
+    """The result as its second reader gets it, who pays nothing; `original` has what its making cost.
+
+    `source` is what that one calls the video: what the first one called it may be nobody else's affair.
+    """
     metadata = result["metadata"]
     original = {"cost": metadata.get("cost"), "gemini_tokens": metadata.get("gemini_tokens")}
     none = dict.fromkeys(original["gemini_tokens"] or ("prompt", "output", "thoughts", "total"), 0)
+    info = metadata.get("video_info") or {}
+    metadata = metadata if source is None else {**metadata, "video_info": {**info, "source": source}}
     return {**result, "metadata": {**metadata, "cached": True, "cost": 0, "gemini_tokens": none, "original": original}}
 
 

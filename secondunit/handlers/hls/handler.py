@@ -214,7 +214,18 @@ async def _serves(manifest: Mapping[str, Any], wanted: Mapping[str, Any], staged
     files = manifest.get("files")
     if any(manifest.get(key) != value for key, value in wanted.items()) or not isinstance(files, Mapping):
         return False
-    return await staged.holds(files)
+    return _is_told(manifest.get("result"), files) and await staged.holds(files)
+
+
+def _is_told(result: Any, files: Mapping[str, Any]) -> bool:
+    """Whether a manifest, which somebody may have edited, has a result that leads to its files."""
+    renditions = result.get("renditions") if isinstance(result, Mapping) else None
+    if not isinstance(renditions, list) or not all(isinstance(rung, Mapping) for rung in renditions):
+        return False
+    return all(
+        isinstance(path, str) and path in files
+        for path in [result.get("masterPath"), *(rung.get("path") for rung in renditions)]
+    )
 
 
 def _files(folder: Path) -> dict[str, int]:

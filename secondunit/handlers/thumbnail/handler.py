@@ -1,12 +1,13 @@
 """Job type `thumbnail`: pictures of a video, in the format of the output's name: one, several, or a sprite sheet."""
 
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from secondunit.handlers.thumbnail.payload import NUMBER, ThumbnailPayload, refuse
-from secondunit.handlers.thumbnail.sprite import Sprite, index, shares
+from secondunit.handlers.thumbnail.sprite import TILE, Sprite, index, shares
 from secondunit.handlers.thumbnail.timestamps import At, Share, Timestamp, moments, parse
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.ffmpeg import require
@@ -31,6 +32,8 @@ def build(tools: Tools) -> HandlerSpec:
         for path in _paths(payload):
             tools.files.check("outputPath", path, [payload.video_path])
         refuse(payload)
+        if payload.sprite:
+            tools.files.check("outputPath", payload.index_path, [payload.video_path])
 
     async def run(ctx: JobContext, payload: ThumbnailPayload) -> Mapping[str, Any]:
         if payload.sprite:
@@ -85,6 +88,7 @@ async def _sprite(
     path, index_path = payload.output_path, payload.index_path
     async with AsyncExitStack() as stack:
         camera, shot = await stack.enter_async_context(_camera(tools, ctx, payload))
+        await _refuse_foreign(tools, ctx, index_path)
         opened = [tools.files.target(one, ctx, camera.source) for one in (path, index_path)]
         sheet, told = [await stack.enter_async_context(target) for target in opened]
         sprite = Sprite(columns, rows, shot.width, shot.height)
@@ -103,6 +107,24 @@ async def _sprite(
         await told.publish()
         times = [round(frame.at, 3) for frame in frames]
         return {**made, "tileWidth": sprite.width, "tileHeight": sprite.height, "timestamps": times}
+
+
+async def _refuse_foreign(tools: Tools, ctx: JobContext, path: str) -> None:
+    """Raise where a WebVTT file stands that is no index of a sprite: subtitles, which nobody named."""
+    try:
+        async with tools.files.source(path, ctx) as standing:
+            text = await in_thread(_beginning, standing.fd)
+    except Deterministic as error:
+        if error.type == "source_missing":
+            return
+        raise
+    if TILE.encode() not in text:
+        said = f"{path}, where the sprite's index would go, is no such index; give outputPath another name"
+        raise Deterministic(said, type="output_not_ours")
+
+
+def _beginning(file: int) -> bytes:
+    return os.pread(file, 4096, 0)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from secondunit.handlers.thumbnail.timestamps import Share
 
 LARGEST_SIDE = 16_383  # pixels; what a WebP can have
 MOST_PIXELS = 7680 * 7680  # an AVIF of so many has been made within the encoder's limits
+TILE = "#xywh="  # a part of a picture, as Media Fragments URI 1.0 names it
 SHORTEST = 0.04  # seconds; of what nobody knows the length of
 
 
@@ -60,7 +61,7 @@ def _cues(sprite: Sprite, url: str, duration: float) -> Iterator[str]:
         row, column = divmod(number, sprite.columns)
         where = f"{column * sprite.width},{row * sprite.height},{sprite.width},{sprite.height}"
         if end > start:
-            yield f"{_clock(start)} --> {_clock(end)}\n{url}#xywh={where}"
+            yield f"{_clock(start)} --> {_clock(end)}\n{url}{TILE}{where}"
 
 
 def _clock(milliseconds: int) -> str:

@@ -38,7 +38,11 @@ class StreamPosition(NamedTuple):
     def read(cls, id: str) -> "StreamPosition":
         """The position of this id; the beginning for one that is none of ours."""
         *numbers, of = id.split(".", 3)
-        if len(numbers) != 3 or not all(n.isascii() and n.isdigit() and len(n) <= LONGEST_NUMBER for n in numbers):
+        if (
+            len(numbers) != 3
+            or not (of.isascii() and of.isprintable())
+            or not all(n.isascii() and n.isdigit() and len(n) <= LONGEST_NUMBER for n in numbers)
+        ):
             return cls()
         number, sent, end = map(int, numbers)
         return cls(number, sent, end, of)

@@ -1,15 +1,14 @@
 """Job endpoints: submit, look, list, cancel, retry."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from pathlib import Path
 from types import ModuleType
 
 from aiohttp import web
 
 from secondunit.daemon.access.callers import Caller
+from secondunit.daemon.files.uploads import plain
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import batches, requests, serialize, trailtag
 from secondunit.daemon.http.contract.idempotency import idempotency_keys
@@ -26,6 +25,7 @@ from secondunit.queue.model import Counts, Filter, Job, Status, Submission
 from secondunit.queue.service import Bulk
 from secondunit.queue.turns import in_turns
 from secondunit.queue.validation import validated
+from secondunit.queue.value import replace
 
 ALL = "all types"
 
@@ -85,7 +85,9 @@ async def cancel(api: Api, request: web.Request) -> web.Response:
 
 async def retry(api: Api, request: web.Request) -> web.Response:
     """Queue an ended job again."""
-    job = await api.queue.retry((await job_of(api, request)).id)
+    job = await job_of(api, request)
+    caller_of(request).check_types([job.type])
+    job = await api.queue.retry(job.id)
     note(request, job.id, job.type)
     return reply(_words(api).moved(job))
 
@@ -97,7 +99,16 @@ async def cancel_all(api: Api, request: web.Request) -> web.Response:
 
 async def retry_all(api: Api, request: web.Request) -> web.Response:
     """Retry all jobs that match."""
-    return await _bulk(api, request, api.queue.retry_all)
+    types = caller_of(request).types
+
+    async def retry_own(matching: Filter) -> Bulk:
+        """Of the types that the key is for; it may not submit others, nor again."""
+        if types is None:
+            return await api.queue.retry_all(matching)
+        own = sorted({*types} & {*(matching.types or types)})
+        return await api.queue.retry_all(replace(matching, types=own)) if own else Bulk((), ())
+
+    return await _bulk(api, request, retry_own)
 
 
 async def _bulk(api: Api, request: web.Request, move: Callable[[Filter], Awaitable[Bulk]]) -> web.Response:
@@ -124,10 +135,10 @@ def _check_own(api: Api, caller: Caller, asked: Sequence[Submission]) -> None:
     caller.check_types([one.type for one in asked])
     if caller.tenant is None or api.analyses is None:
         return
-    folder = os.path.normpath(api.analyses.uploads.folder.absolute())
+    folder = plain(str(api.analyses.uploads.folder.absolute()))
     for one in asked:
         names = api.queue.registry[one.type].uploads if one.type in api.queue.registry else None
-        if names and any(Path(os.path.normpath(path)).is_relative_to(folder) for path in names(one.payload)):
+        if names and any(plain(path).is_relative_to(folder) for path in names(one.payload)):
             raise BadPayload(FieldError("payload", "names an upload; send the file itself to POST /analyze"))
 
 

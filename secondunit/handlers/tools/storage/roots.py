@@ -54,6 +54,8 @@ class Roots:
     def locate_output(self, path: str, inputs: Sequence[str]) -> RootedPath:
         """As `locate`, for a file that is going to be replaced."""
         place = self.locate(path)
+        if path.endswith(("/", "/.")):
+            raise PathRefused(f"{shown(path)} ends as a folder's name does; name a file")
         for source in inputs:
             if self._holds(place, source):
                 raise PathRefused(f"{shown(path)} is the input itself; name another file")

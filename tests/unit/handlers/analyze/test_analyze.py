@@ -67,6 +67,7 @@ async def test_a_local_file_is_known_by_its_content(kitchen: Any) -> None:
     assert first["metadata"]["video_info"]["title"] is None
     second = await k.analyze(await k.context("job_b"), videoPath=str(paths[1]))
     assert (first["metadata"]["cached"], second["metadata"]["cached"]) == (False, True)
+    assert second["metadata"]["video_info"]["source"] == "b.mp4", "what others call it is their affair"
     paths[1].write_bytes(b"another video")
     third = await k.analyze(await k.context("job_c"), videoPath=str(paths[1]))
     assert (third["metadata"]["cached"], len(k.transport.asked)) == (False, 2)
@@ -79,7 +80,11 @@ async def test_a_video_asked_for_again_is_taken_from_the_cache(kitchen: Any) -> 
     second = await k.analyze(ctx, videoUrl="https://VIDEOS.test:443/soup.mp4?utm_source=x#t=3")
     paid = {name: first["metadata"][name] for name in ("cost", "gemini_tokens")}
     free = {"cost": 0, "gemini_tokens": dict.fromkeys(paid["gemini_tokens"], 0), "cached": True, "original": paid}
-    assert second == {**first, "metadata": {**first["metadata"], **free}} and paid["gemini_tokens"]["total"] > 0
+    info = {**first["metadata"]["video_info"], "source": second["metadata"]["video_info"]["source"]}
+    assert (
+        second == {**first, "metadata": {**first["metadata"], **free, "video_info": info}}
+        and paid["gemini_tokens"]["total"] > 0
+    )
     assert (len(k.transport.asked), k.videos.fetched, ctx.ran) == (1, [URL], [])
     assert ctx.reports[-1].message == "taken from another job, which analysed the same video"  # it may be a stranger's
     await k.clock.advance(3600)

@@ -14,6 +14,7 @@ STALL = {"STALL_SECONDS": "3"}  # other phases of a deploy have to live through 
 CHILD = """
 import sys
 from pydantic import BaseModel
+from secondunit.handlers.tools.programs.ports import Profile
 from secondunit.queue.handler import HandlerSpec
 
 BUSY = "import time; end = time.monotonic() + 5\\nwhile time.monotonic() < end: pass"
@@ -26,7 +27,7 @@ class Payload(BaseModel):
 def build(tools):
     async def run(ctx, payload):
         argv = [sys.executable, "-S", "-c", payload.code]
-        finished = await tools.programs.run(argv, cwd=ctx.workspace.run, beat=ctx.beat)
+        finished = await tools.programs.run(argv, cwd=ctx.workspace.run, profile=Profile("python"), beat=ctx.beat)
         return {"returncode": finished.returncode}
 
     return HandlerSpec(type="child", payload=Payload, run=run, concurrency=5)

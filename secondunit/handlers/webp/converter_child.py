@@ -19,6 +19,8 @@ from typing import Any
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError  # noqa: TID253 - this program is the place where it is loaded
 
+sys.path.insert(0, str(Path(__file__).parents[3]))  # the code beside it, whatever else is installed
+
 from secondunit.handlers.webp.animation import Animation, loops, show
 from secondunit.handlers.webp.mending import MOST_METADATA, mended
 from secondunit.handlers.webp.pixels import ORIENTATION, finished

@@ -19,6 +19,7 @@ import json
 import os
 
 from pydantic import BaseModel
+from secondunit.handlers.tools.programs.ports import Profile
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.outcome import Transient
 
@@ -48,7 +49,7 @@ def build(tools):
             raise Transient("not now")
         try:
             await tools.programs.run([tools.python, "-c", CHILD + "time.sleep(600)"], cwd=ctx.workspace.run,
-                                     on_line=heard)
+                                     profile=Profile("python"), on_line=heard)
         finally:
             try:
                 await ctx.step("late", late)

@@ -105,7 +105,7 @@ async def test_killed_after_the_download(world: Any, gemini: str, tmp_path: Path
     waits = f"[ -e {hold} ] && touch {reached}\nwhile [ -e {hold} ]; do sleep 0.05; done"
     ffprobe.write_text(f'#!/bin/sh\n{waits}\nexec {shlex.quote(real)} "$@"\n')
     ffprobe.chmod(0o755)
-    await world.activate(gemini, FFMPEG_PATH=real_ffmpeg, FFPROBE_PATH=str(ffprobe))
+    await world.activate(gemini, FFMPEG_PATH=real_ffmpeg, FFPROBE_PATH=str(ffprobe), SANDBOX="off")  # it touches a file
     hold.touch()
     await world.backend.add("a-1", world.site.url("/clip.mp4"))
     await until(reached.exists)

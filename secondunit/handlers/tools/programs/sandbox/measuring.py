@@ -55,7 +55,10 @@ OFF = Measured(None, ("off",))
 async def measured(programs: Callable[[Sandbox], Programs], python: str, home: Path) -> Measured:
     """The strongest sandbox that works here; `home` is a folder in which a small one is made for a while."""
     wanted = await in_thread(available)
-    folder = await in_thread(_fresh, home / FOLDER)
+    try:
+        folder = await in_thread(_fresh, home / FOLDER)
+    except OSError as error:  # a full disk keeps no daemon from starting, and no program from being confined
+        return Measured(wanted, [*_missing(wanted), f"not tried: {error.strerror}"])
     try:
         with _stage(folder) as stage:
             return await _strongest(programs, wanted, python, stage)

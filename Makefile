@@ -54,12 +54,12 @@ imports: dev ## Check that imports go the way ARCHITECTURE.md says
 
 # What failed beside thousands of others is run once more, by itself, with its first failure left in the log: a fault fails
 # twice; a test that lost a race for the CPU passes, and is to be mended too.
-judged = PATH="$$PWD/$(BIN):$$PATH"; export PATH; $(PYTEST) $(2) -m "$(1)" || { test $$? = 1 && \
+judged = PATH="$$PWD/$(BIN):$$PATH"; export PATH; $(PYTEST) -m "$(1)" || { test $$? = 1 && \
   echo "ONCE MORE, what failed:" && $(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none -m "$(1)"; }
 
 tests: dev $(JUDGES) ## Run every test but those that take minutes
 	$(call judged,not e2e and not long)
-	$(call judged,e2e and not long,--numprocesses $(shell expr $$(nproc) + 1)) # they wait more than they compute
+	$(call judged,e2e and not long)
 
 check-all: check mutants ## check, every planted bug, and the tests that take minutes: before a release
 	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST) -m long

@@ -14,26 +14,27 @@ from secondunit.handlers.tools.storage.destination import FOLDER, PUBLIC_FOLDER,
 from secondunit.handlers.tools.storage.ownership import MANIFEST, OWN_FOLDER, Standing, place_of
 from secondunit.handlers.tools.storage.safe_open import Opener
 
-FILES = "files"
+FILES, KEPT = "files", "kept"
 
 
 def keep_replaced(
     opener: Opener, folder: int, manifest: Mapping[str, object], destination: Destination, standing: Standing
 ) -> Sequence[str]:
-    """Link into `folder` what only the folder at the destination has, and name it; of folders that list their files.
+    """Link into `folder` what only the folder at the destination has, and name what of it was ours, by its manifest.
 
-    A file system without hard links keeps nothing.
+    What somebody else put there goes along, and stays. A file system without hard links keeps nothing.
     """
     before = standing.manifest
     if before is None or not (isinstance(before.get(FILES), dict) and isinstance(manifest.get(FILES), dict)):
         return ()
+    ours = {*before[FILES], *map(str, before.get(KEPT) or ())}
     kept: list[str] = []
     with suppress(FileNotFoundError), ExitStack() as held:
         old = os.open(destination.name, OWN_FOLDER, dir_fd=destination.folder)
         held.callback(os.close, old)
         if place_of(old) == standing.place:
             for path, name, here in _regular_files(old):
-                if path != Path(MANIFEST) and _linked(opener, name, here, folder, path):
+                if path != Path(MANIFEST) and _linked(opener, name, here, folder, path) and str(path) in ours:
                     kept.append(str(path))
     return kept
 

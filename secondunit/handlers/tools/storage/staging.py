@@ -23,7 +23,7 @@ from secondunit.handlers.tools.storage.destination import (
     open_folder,
 )
 from secondunit.handlers.tools.storage.ownership import OWN_FOLDER, Made, Standing, look, place_of, write_manifest
-from secondunit.handlers.tools.storage.replaced import keep_replaced
+from secondunit.handlers.tools.storage.replaced import KEPT, keep_replaced
 from secondunit.handlers.tools.storage.roots import STAGING
 from secondunit.handlers.tools.storage.safe_open import ESCAPES, Opener
 from secondunit.queue.outcome import Deterministic
@@ -73,8 +73,8 @@ class StagingFolder:
 
     def finish_folder(self, manifest: Mapping[str, object], destination: Destination, standing: Standing) -> Made:
         """Make this stage ready to take the place of what stands there."""
-        written = write_manifest(self.folder, manifest)
         kept = keep_replaced(self._opener, self.folder, manifest, destination, standing)
+        written = write_manifest(self.folder, {**manifest, KEPT: kept} if kept else manifest)
         _finish_tree(self.folder)
         return Made(os.fstat(self.folder).st_ino, written, kept)
 

@@ -91,6 +91,17 @@ async def test_what_was_replaced_twice_is_kept_from_the_last_time_on(
     assert standing(film) == {"third": "3"}
 
 
+async def test_what_somebody_else_put_there_stays(files: LocalFiles, root: Path, ctx: FakeContext, kept: Kept) -> None:
+    film = root / "film"
+    await publish(files, film, ctx, old="1")
+    (film / "poster.jpg").write_text("theirs")
+    (film / "inner").mkdir()
+    (film / "inner" / "master").write_text("theirs")
+    await publish(files, film, ctx, new="2")
+    await kept.sweep()
+    assert standing(film) == {"new": "2", "poster.jpg": "theirs", "inner/master": "theirs"}
+
+
 @pytest.mark.parametrize("change", ["ours no longer", "gone", "a link"])
 async def test_nothing_of_others_is_swept(
     files: LocalFiles, root: Path, ctx: FakeContext, kept: Kept, change: str

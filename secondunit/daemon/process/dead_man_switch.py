@@ -19,6 +19,7 @@ from pathlib import Path
 CLOCK_MONOTONIC, SIGEV_THREAD, FULLY_BUFFERED = 1, 2, 0
 ANY_CHARACTER = 1
 ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+HANDLERS_STACK = 64 * 1024
 HEEDLESS_AFTER = 2.0  # and half a second: then a signal that asks is no longer left to a handler that can't run
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -50,6 +51,14 @@ class _Schedule(ctypes.Structure):
     _fields_ = [(name, ctypes.c_long) for name in ("every", "every_ns", "first", "first_ns")]
 
 
+class _Stack(ctypes.Structure):
+    """`stack_t` of sigaltstack(2)."""
+
+    _fields_ = [("memory", _pointer), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+
+_libc.malloc.restype = _pointer
+_libc.malloc.argtypes = (ctypes.c_size_t,)
 _libc.fopencookie.restype = _pointer
 _libc.fopencookie.argtypes = (_pointer, ctypes.c_char_p, _Source)
 _libc.setvbuf.argtypes = (_pointer, _pointer, ctypes.c_int, ctypes.c_size_t)
@@ -103,6 +112,16 @@ class Fuse:
         _libc.fclose(self._stream)
 
 
+def _widen_stack_of_handlers() -> None:
+    """Give this thread's handlers an alternate stack that holds all signals at once, for as long as the process lives.
+
+    faulthandler's own has 8 KiB, and Python's handlers run on it: six that arrived together overran it.
+    """
+    stack = _Stack(_libc.malloc(HANDLERS_STACK), 0, HANDLERS_STACK)
+    if _libc.sigaltstack(ctypes.byref(stack), None) != 0:
+        raise OSError(ctypes.get_errno(), "sigaltstack failed")
+
+
 class DeadManSwitch:
     """Ends the process with `code` when nothing beats for `seconds`, all threads' tracebacks in the log before.
 
@@ -123,6 +142,7 @@ class DeadManSwitch:
             return
         faulthandler.enable(log)
         faulthandler.register(signal.SIGQUIT, log)
+        _widen_stack_of_handlers()
         _quick_exit_with_0()
         sys.breakpointhook = self._at_breakpoint(sys.breakpointhook)
         self._lay()

@@ -118,6 +118,17 @@ def test_leaving_ends_the_process_with_its_code_whatever_runs() -> None:
         assert process.ended()[0] == 74
 
 
+def test_many_signals_at_once_do_not_overrun_the_stack_of_their_handlers() -> None:
+    """As they come to a process that was stopped, or did not get the CPU: each handler interrupts the one before."""
+    idle = [signal.Signals(number) for number in (10, 12, 14, 26, 27, 29, 30)]
+    heedless = "for number in (10, 12, 14, 26, 27, 29, 30): signal.signal(number, lambda *_: None)\n"
+    beating = "for _ in range(20): switch.beat(); time.sleep(0.05)\nprint('well')"
+    with Process(ARMED.replace('print("begun"', heedless + 'print("begun"') + beating, 20) as process:
+        time.sleep(0.3)
+        process.send(signal.SIGSTOP, *idle, signal.SIGCONT)
+        assert process.ended() == (0, "well\n", "")
+
+
 def test_sigquit_tells_what_every_thread_does_and_changes_nothing() -> None:
     script = ARMED + "threading.Thread(target=time.sleep, args=(1.5,)).start()\nprint('up', flush=True)\n"
     with Process(script + "for _ in range(20): switch.beat(); time.sleep(0.05)\nprint('well')", 2.0) as process:

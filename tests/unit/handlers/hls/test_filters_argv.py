@@ -47,10 +47,9 @@ def test_one_ffmpeg_decodes_once_and_writes_every_playlist() -> None:
     assert " ".join(hls(audio=Audio(1, "aac", 6))) == (
         "/x/ffmpeg -hide_banner -nostdin -v warning -max_error_rate 1 -nostats -progress pipe:1 "
         f"{INPUT} -filter_complex "
-        "[0:0]split=2[s0][s1];"
-        f"[s0]scale=1280:720:{BT709}[s2];[s2]setsar=1[s3];[s3]format=yuv420p[s4];[s4]{TAGGED}[s5];"
-        f"[s1]scale=854:480:{BT709}[s6];[s6]setsar=1[s7];[s7]format=yuv420p[s8];[s8]{TAGGED}[s9] "
-        "-map [s5] -map [s9] -f hls -bf 0 -bufsize:v:0 5600k -bufsize:v:1 2800k "
+        f"[0:0]scale=1280:720:{BT709}[s0];[s0]setsar=1[s1];[s1]format=yuv420p[s2];[s2]{TAGGED}[s3];"
+        "[s3]split=2[s4][s5];[s5]scale=854:480[s6];[s6]setsar=1[s7] "
+        "-map [s4] -map [s7] -f hls -bf 0 -bufsize:v:0 5600k -bufsize:v:1 2800k "
         "-c:v libx264 -color_primaries bt709 -color_range tv -color_trc bt709 -colorspace bt709 "
         "-crf 23 -dn -force_key_frames expr:gte(t,n_forced*2) -hls_flags independent_segments "
         "-hls_playlist_type vod -hls_segment_filename %v/%05d.m4s -hls_segment_type fmp4 -hls_time 6 "

@@ -12,13 +12,14 @@ from secondunit.cli.client import Client, ask
 STATUSES = ("queued", "running", "completed", "partial", "failed", "cancelled")
 _status = click.option("--status", multiple=True, type=click.Choice(STATUSES), help="Only these; may be given again.")
 _types = click.option("--type", "types", multiple=True, metavar="TYPE", help="Only these; may be given again.")
+_query = click.option("-q", "q", metavar="QUERY", help="Only those that match; docs/sight.md has the language.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print what the API gave.")
 quiet = click.option("--quiet", is_flag=True, help="Print the jobs' ids only, one a line.")
 
 
 def filtered(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say which jobs are meant."""
-    return _status(_types(command))
+    return _status(_types(_query(command)))
 
 
 @click.group()
@@ -33,7 +34,13 @@ def jobs() -> None:
 @as_json
 @quiet
 def list_jobs(
-    status: tuple[str, ...], types: tuple[str, ...], limit: int, cursor: int | None, as_json: bool, quiet: bool
+    status: tuple[str, ...],
+    types: tuple[str, ...],
+    q: str | None,
+    limit: int,
+    cursor: int | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """List jobs, newest first; without a daemon, as the database has them."""
     query: list[tuple[str, str | int]] = [("limit", limit)]
@@ -41,9 +48,11 @@ def list_jobs(
     query += [("type", word) for word in types]
     if cursor is not None:
         query.append(("cursor", cursor))
+    if q:
+        query.append(("q", q))
     found = ask(
         lambda client: client.call("GET", "/api/jobs", query=query),
-        lambda settings: _offline().find(settings.database, status, types, cursor, limit),
+        lambda settings: _offline().find(settings.database, status, types, q, cursor, limit),
     )
     if quiet:
         output.ids(found["jobs"])
@@ -64,27 +73,41 @@ def show(job_id: str, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.argument("job_id", required=False)
-@filtered
+@click.argument("job_id")
 @as_json
-def cancel(job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], as_json: bool) -> None:
-    """Cancel a job, or all that match; a running one is stopped first."""
-    if job_id and not (status or types):
-        _told(ask(lambda client: client.call("DELETE", f"/api/jobs/{quote(job_id, safe='')}")), as_json)
-    else:
-        _moved("cancel", job_id, status, types, as_json)
+def explain(job_id: str, as_json: bool) -> None:
+    """Say why a job is where it is: what it waits for, how many are ahead, and until when."""
+    told = ask(lambda client: client.call("GET", f"/api/jobs/{quote(job_id, safe='')}/explain"))
+    if as_json:
+        output.printed(told)
+        return
+    output.say(f"{told['jobId']} is {told['status']} ({told['reason']}): {told['sentence']}")
+    if told["blockedBy"]:
+        output.say("it waits for " + ", ".join(told["blockedBy"]))
 
 
 @jobs.command()
 @click.argument("job_id", required=False)
 @filtered
 @as_json
-def retry(job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], as_json: bool) -> None:
+def cancel(job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], q: str | None, as_json: bool) -> None:
+    """Cancel a job, or all that match; a running one is stopped first."""
+    if job_id and not (status or types or q):
+        _told(ask(lambda client: client.call("DELETE", f"/api/jobs/{quote(job_id, safe='')}")), as_json)
+    else:
+        _moved("cancel", job_id, status, types, q, as_json)
+
+
+@jobs.command()
+@click.argument("job_id", required=False)
+@filtered
+@as_json
+def retry(job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], q: str | None, as_json: bool) -> None:
     """Queue an ended job, or all that match, again, with fresh attempts."""
-    if job_id and not (status or types):
+    if job_id and not (status or types or q):
         _told(ask(lambda client: client.call("POST", f"/api/jobs/{quote(job_id, safe='')}/retry")), as_json)
     else:
-        _moved("retry", job_id, status, types, as_json)
+        _moved("retry", job_id, status, types, q, as_json)
 
 
 @jobs.command()
@@ -144,11 +167,13 @@ def _offline() -> Any:
     return offline
 
 
-def _moved(move: str, job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], as_json: bool) -> None:
+def _moved(
+    move: str, job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], q: str | None, as_json: bool
+) -> None:
     """Move all jobs that match, and tell how many really were."""
-    if job_id or not (status or types):
-        raise click.UsageError("name one job, or say with --status and --type which are meant")
-    body = {"filter": {"status": list(status), "type": list(types)}}
+    if job_id or not (status or types or q):
+        raise click.UsageError("name one job, or say with --status, --type and -q which are meant")
+    body = {"filter": {"status": list(status), "type": list(types), "q": q}}
     bulk = ask(lambda client: client.call("POST", f"/api/jobs/{move}", body=body))
     if as_json:
         output.printed(bulk)

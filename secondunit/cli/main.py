@@ -10,6 +10,7 @@ COMMANDS = {
     "run": "Start the daemon.",
     "submit": "Submit a job, and perhaps wait for it.",
     "jobs": "List, show, cancel, retry and follow jobs; pause types.",
+    "types": "List the job types and their limits.",
     "recover": "Queue running jobs that do not move again.",
     "check": "Say whether it is safe to restart now.",
     "keys": "Make, list and revoke access keys; show who changed what.",
@@ -19,11 +20,14 @@ COMMANDS = {
     "service": "Install, remove or show the systemd service.",
     "demo": "Start a daemon on a fresh folder and run three jobs on a small clip.",
 }
-OF_THE_DATABASE = ("recover", "check", "backup", "restore")  # in a folder of their own
+ROOMS = {  # of the commands that are in a folder of their own
+    **dict.fromkeys(("recover", "check", "backup", "restore"), "database"),
+    **dict.fromkeys(("types",), "sight"),
+}
 
 
 class Lazy(click.Group):
-    """A group whose commands are modules of this package with a command of the same name."""
+    """A group whose commands are modules of this package, or of its room, with a command of the same name."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """In the order of the table."""
@@ -33,7 +37,7 @@ class Lazy(click.Group):
         """Import the command."""
         if cmd_name not in COMMANDS:
             return None
-        room = "secondunit.cli.database" if cmd_name in OF_THE_DATABASE else "secondunit.cli"
+        room = f"secondunit.cli.{ROOMS[cmd_name]}" if cmd_name in ROOMS else "secondunit.cli"
         command: click.Command = getattr(importlib.import_module(f"{room}.{cmd_name}"), cmd_name)
         return command
 

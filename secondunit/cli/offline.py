@@ -25,6 +25,7 @@ from secondunit.queue.errors import BadPayload, JobNotFound, NotAllowed, QueueEr
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Filter, Status
 from secondunit.queue.service import Bulk
+from secondunit.queue.sight.query import searched
 from secondunit.queue.store import Store, each
 
 # Nothing says which fields of a payload are secret while no job type is loaded, so none is shown.
@@ -35,11 +36,12 @@ RUNNING = Filter([Status.RUNNING])
 
 
 async def find(
-    database: Database, statuses: Sequence[str], types: Sequence[str], cursor: int | None, limit: int
+    database: Database, statuses: Sequence[str], types: Sequence[str], q: str | None, cursor: int | None, limit: int
 ) -> Any:
     """What GET /api/jobs answers, payloads struck out."""
     async with opened(database) as store:
-        page = await store.find(Filter([Status(word) for word in statuses], types), cursor, limit)
+        named = Filter([Status(word) for word in statuses], types)
+        page = await store.find(searched(named, q, SystemClock().now(), {}), cursor, limit)
         return serialize.plain(serialize.page(page, await store.counts(), NO_TYPES, await store.paused()))
 
 

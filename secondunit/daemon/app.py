@@ -57,6 +57,9 @@ from secondunit.daemon.process.lifecycle import (
     vital,
 )
 from secondunit.daemon.process.randomness import StockedRandom
+from secondunit.daemon.sight.answers import Answers
+from secondunit.daemon.sight.explainer import Explainer
+from secondunit.daemon.sight.types import ServedTypes
 from secondunit.daemon.wiring.backend import backend_of, idle, poller_of
 from secondunit.daemon.wiring.background import loops
 from secondunit.daemon.wiring.components import Components, Watchers, World
@@ -146,6 +149,7 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
         stopping=asyncio.Event(),
         version=VERSION,
         partial_data=PartialData(world.boot, items_of),
+        answers=_answers(world, found, queue, worker, disk),
         settings=http_settings(settings, descriptors_allowed()),
         analyses=_analyses(world, uploads, disk),
         artifacts=JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets),
@@ -194,6 +198,12 @@ def _analyses(world: World, uploads: Uploads, disk: DiskGuard) -> Analyses | Non
 def _locations(world: World) -> Locations | None:
     results = world.tools.results
     return Locations(results, world.settings.gemini_model) if results else None
+
+
+def _answers(world: World, found: DiscoveredJobTypes, queue: Queue, worker: Worker, disk: DiskGuard) -> Answers:
+    store = world.store
+    explain = Explainer(store, queue.registry, world.clock, worker.load, disk, world.tools.gemini)
+    return Answers(explain, ServedTypes(queue, store, found.sources))
 
 
 def _senders(world: World, backend: Backend | None) -> Mapping[str, Sender]:

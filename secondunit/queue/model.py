@@ -206,13 +206,31 @@ class Change(Value, frozen=True):
     notice: Notice | None = None
 
 
+TermKey = Literal["word", "type", "status", "class", "error", "key", "by", "since", "until", "path", "url"]
+
+
+class Term(Value, frozen=True):
+    """One condition of a search: `key` of a job is one of `values`, a text holds the one, or it was made at `at`."""
+
+    key: TermKey
+    values: tuple[str, ...]
+    negated: bool = False
+    at: datetime | None = None
+
+
 class Filter(Value, frozen=True):
-    """Which jobs are meant; an empty field does not restrict."""
+    """Which jobs are meant; an empty field does not restrict.
+
+    `terms` are those of a query; in the payloads of the types that `searchable` names they may look, except into the
+    fields that it lists.
+    """
 
     statuses: Sequence[Status] = ()
     types: Sequence[str] = ()
     ids: Sequence[JobId] = ()
     owner: str | None = None
+    terms: Sequence[Term] = ()
+    searchable: Mapping[str, Sequence[str]] = {}
 
 
 class Page(Value, frozen=True):

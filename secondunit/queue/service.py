@@ -71,8 +71,7 @@ class Queue:
 
     async def submit(self, submission: Submission) -> tuple[Job, bool]:
         """Store a job; False with the job that already stands for this request (same key or same work)."""
-        [(job, created)] = await self.submit_all([submission])
-        return job, created
+        return (await self.submit_all([submission]))[0]
 
     async def submit_all(self, submissions: Sequence[Submission]) -> Sequence[tuple[Job, bool]]:
         """Store jobs, all or none: when this returns they are on disk."""
@@ -206,6 +205,12 @@ class Queue:
     async def resume(self, type: str) -> None:
         """Start jobs of this type again."""
         await self._pause(type, False)
+
+    async def limit(self, type: str, concurrency: int | None) -> None:
+        """From the next claim on, and over restarts, run so many jobs of a type at once; None: as the settings say."""
+        self.registry[type]
+        await self._store.limit(type, concurrency)
+        self.hub.publish(())
 
     async def _pause(self, type: str, paused: bool) -> None:
         self.registry[type]

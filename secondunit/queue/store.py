@@ -9,6 +9,7 @@ from secondunit.queue.durable_files import Marks
 from secondunit.queue.engine import Engine
 from secondunit.queue.folders import Folders
 from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Notice, Page
+from secondunit.queue.sight.port import Sight
 from secondunit.queue.value import Value
 
 Decide = Callable[[Job], Change]
@@ -151,6 +152,9 @@ class Store(Protocol):
     def audit(self) -> AuditTrail: ...
 
     @property
+    def sight(self) -> Sight: ...
+
+    @property
     def engine(self) -> Engine:
         """The database beneath, for its operator."""
         ...
@@ -183,8 +187,8 @@ class Store(Protocol):
         """The live job with this dedupe key."""
         ...
 
-    async def find(self, filter: Filter, cursor: int | None, limit: int) -> Page:
-        """Jobs newest first, those submitted before `cursor`."""
+    async def find(self, filter: Filter, cursor: int | None, limit: int, *, counted: bool = True) -> Page:
+        """Jobs newest first, those submitted before `cursor`; `total` may be anything unless it is to be `counted`."""
         ...
 
     async def counts(self) -> Counts: ...
@@ -253,6 +257,14 @@ class Store(Protocol):
 
     async def paused(self) -> frozenset[str]: ...
 
+    async def limit(self, type: str, concurrency: int | None) -> None:
+        """Remember how many jobs of a type may run at once; None: as its settings say."""
+        ...
+
+    async def limits(self) -> Mapping[str, int]:
+        """What was so remembered, by type."""
+        ...
+
     async def prune(self, what: Prune) -> Sequence[JobId]:
         """Forget ended jobs past their time with their steps, deliveries and old events; which jobs.
 
@@ -267,7 +279,7 @@ async def each(store: Store, filter: Filter) -> AsyncIterator[Job]:
     """Every job that matches, newest first, a page at a time."""
     cursor: int | None = None
     while True:
-        page = await store.find(filter, cursor, PAGE)
+        page = await store.find(filter, cursor, PAGE, counted=False)
         for job in page.jobs:
             yield job
         if page.next_cursor is None:

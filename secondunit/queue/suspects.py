@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, NotAllowed
 from secondunit.queue.execution import Execution
-from secondunit.queue.model import Change, Job, Status
+from secondunit.queue.model import Change, Job
 from secondunit.queue.store import Store
-from secondunit.queue.suspicion import in_turn, known_good
+from secondunit.queue.suspicion import probation
 
 Room = Mapping[str, int]
 
@@ -26,14 +26,10 @@ class Suspects:
         """The room that is left for ordinary jobs, and the suspect that was started if it was time for one."""
         suspects = () if self._none else await self._store.suspects()
         self._none = not suspects
-        on_trial = any(job.status is Status.RUNNING for job in suspects)
-        ready = [job for job in in_turn(suspects, now) if room.get(job.type, 0) > 0]
-        if not on_trial and not ready:
+        if not suspects:
             return room, ()
-        good = known_good((await self._store.counts()).completed, suspects)
-        beside = {type: free for type, free in room.items() if type in good}
-        if on_trial or not all(execution.passed or execution.type in good for execution in running):
-            return beside, ()  # its turn comes when what runs has ended, or is past the point
+        doubtful = [execution.type for execution in running if not execution.passed]
+        beside, ready = probation(room, suspects, doubtful, (await self._store.counts()).completed, now)
         return beside, await self._start(ready, boot, ttl, now)
 
     async def _start(self, ready: Sequence[Job], boot: str, ttl: timedelta, now: datetime) -> Sequence[Job]:

@@ -4,7 +4,7 @@ Every job that ran when the daemon died goes back as a suspect. Suspects are tri
 jobs that are known to be good, until each is past the point where the daemon died; a death under a lone one is its own.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from secondunit.queue.model import Job, JobId, Lease, Status, Suspicion
@@ -50,3 +50,21 @@ def in_turn(suspects: Sequence[Job], now: datetime) -> Sequence[Job]:
 def known_good(proven: Collection[str], suspects: Sequence[Job]) -> frozenset[str]:
     """The types that may run beside a suspect: a job of theirs has completed, and none of theirs is suspected."""
     return frozenset(proven) - {job.type for job in suspects}
+
+
+def probation(
+    room: Mapping[str, int], suspects: Sequence[Job], doubtful: Sequence[str], proven: Collection[str], now: datetime
+) -> tuple[Mapping[str, int], Sequence[Job]]:
+    """The room that is left for ordinary jobs, and the suspects of which the first that can may start now.
+
+    `doubtful` are the types of runs that are not past the point where the daemon died.
+    """
+    on_trial = any(job.status is Status.RUNNING for job in suspects)
+    ready = [job for job in in_turn(suspects, now) if room.get(job.type, 0) > 0]
+    if not on_trial and not ready:
+        return room, ()
+    good = known_good(proven, suspects)
+    beside = {type: free for type, free in room.items() if type in good}
+    if on_trial or not good.issuperset(doubtful):
+        return beside, ()  # their turn comes when what runs has ended, or is past the point
+    return beside, ready

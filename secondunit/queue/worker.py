@@ -10,6 +10,7 @@ from secondunit.queue.execution import Execution, Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Event, Job, JobId, Lease
 from secondunit.queue.outcome import Released, broke
+from secondunit.queue.sight.room import Load
 from secondunit.queue.suspects import Suspects
 
 LONGEST_NAP = 5.0
@@ -19,7 +20,7 @@ STILL_THERE = broke("an earlier run of this job goes on and can't be stopped; re
 
 
 class Worker:
-    """Runs jobs under leases of this `boot`, at most `concurrency` of a type and `most` in all."""
+    """Runs jobs under leases of this `boot`: of a type as many as the store's limit or its spec says, `most` in all."""
 
     def __init__(self, runtime: Runtime, registry: Registry, *, boot: str, ttl: timedelta, most: int) -> None:
         self.boot = boot
@@ -36,6 +37,8 @@ class Worker:
         self._early: dict[tuple[JobId, int], Callable[[Execution], None]] = {}
         self._due: tuple[Collection[str], datetime | None] | None = None
         self._hungry = False
+        self._full = False
+        self._limits: Mapping[str, int] = {}
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         runtime.hub.tap(self._hear)
@@ -98,24 +101,32 @@ class Worker:
             if _run_of(execution.lease) == _run_of(lease):
                 move(execution)
 
-    async def _room(self) -> Mapping[str, int]:
+    def load(self) -> Load:
+        """What is on its hands, as the next claim will see it."""
         running = [execution for execution in self._running if not execution.settling]
-        if len(running) >= self._most:
-            return {}
         busy = Counter(execution.type for execution in running)
         self._left = [execution for execution in self._left if execution.goes_on]
         for type, left in Counter(execution.type for execution in self._left).items():
             busy[type] += max(0, left - LEFT_AT_MOST)  # so that a type that can't be stopped stops itself
-        paused = await self._runtime.store.paused()
-        room = {type: spec.concurrency - busy[type] for type, spec in self._registry.items() if type not in paused}
-        return {type: free for type, free in room.items() if free > 0}
+        return Load(
+            limits={type: self._limits.get(type, spec.concurrency) for type, spec in self._registry.items()},
+            busy=busy,
+            total=len(running),
+            most=self._most,
+            doubtful=[(execution.job.id, execution.type) for execution in self._running if not execution.passed],
+            draining=self._draining,
+            full=self._full,
+        )
 
     async def _claim(self, tasks: asyncio.TaskGroup) -> Collection[str]:
         """Start what there is room for; the types of which another job that comes due can be started."""
-        runtime, room = self._runtime, await self._room()
-        if self._draining or not room:
+        runtime, paused = self._runtime, await self._runtime.store.paused()
+        self._limits = await runtime.store.limits()
+        load = self.load()
+        room = load.room(paused)
+        if load.draining or not room:
             return ()
-        limit = self._most - sum(not execution.settling for execution in self._running)
+        limit = load.most - load.total
         self._early.clear()
         began, now = runtime.clock.monotonic(), runtime.clock.now()
         try:
@@ -124,7 +135,9 @@ class Worker:
             if room and limit > len(jobs):
                 jobs = await runtime.store.claim(room, limit - len(jobs), self.boot, self.ttl, now)
                 self._begin(jobs, began, tasks)
+            self._full = False
         except StoreFull:
+            self._full = True
             return ()  # nothing can start until there is room on the disk; the next round looks again
         return room
 

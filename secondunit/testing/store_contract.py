@@ -26,6 +26,7 @@ from secondunit.testing.contract.folders import FolderContract
 from secondunit.testing.contract.leases import LeaseContract
 from secondunit.testing.contract.outbox import OutboxContract
 from secondunit.testing.contract.round_trip import RoundTripContract
+from secondunit.testing.contract.sight import SightContract
 from secondunit.testing.contract.steps import CacheContract, StepContract
 from secondunit.testing.contract.suspects import SuspectContract
 
@@ -43,6 +44,7 @@ class StoreContract(
     PruneContract,
     FolderContract,
     SuspectContract,
+    SightContract,
     EngineContract,
     RoundTripContract,
     AccessContract,

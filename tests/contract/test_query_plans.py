@@ -12,6 +12,7 @@ import pytest
 
 from secondunit.queue.model import Filter, Idempotency, Job, Status
 from secondunit.queue.outcome import Completed
+from secondunit.queue.sight.query import searched
 from secondunit.queue.stores.sqlite.connection import connect_writer
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.tables import jobs, pruning
@@ -19,6 +20,8 @@ from secondunit.queue.stores.sqlite.tables import queries as lists
 from secondunit.queue.stores.sqlite.tables.access import SqliteAuditTrail, forget_old
 from secondunit.queue.stores.sqlite.tables.cache import SqliteCache
 from secondunit.queue.stores.sqlite.tables.outbox import SqliteOutbox
+from secondunit.queue.stores.sqlite.tables.search import search
+from secondunit.queue.stores.sqlite.tables.sight import SqliteSight
 from secondunit.queue.stores.sqlite.tables.steps import SqliteSteps
 from secondunit.queue.stores.sqlite.transaction import Transaction, WriterCache
 from secondunit.queue.stores.sqlite.writer import Writer
@@ -111,6 +114,23 @@ CASES = {
         lambda r: lists.expired(r.readers, NOW, BOOT, 5), ["jobs_running"], scans="what runs, a handful of rows"
     ),
     "end": Case(end, ["sqlite_autoindex_jobs_1 (id=?)", "INTEGER PRIMARY KEY (rowid=?)"]),
+    "search": Case(
+        lambda r: search(r.readers, searched(Filter(), "x", NOW, {"hls": ["a"]}), 100, 5, counted=True),
+        scans="of every row's text, on a reading connection: docs/sight.md has the figures",
+        sorts="of what was found",
+    ),
+    "search of some": Case(
+        lambda r: search(r.readers, searched(Filter(), "x type:hls status:partial", NOW, {}), 100, 5, counted=True),
+        ["jobs_listed (type=? AND status=?)"],
+        scans="of what was found",
+        sorts="of what was found",
+    ),
+    "line": Case(
+        lambda r: SqliteSight(r.readers).line("ready", ["hls"], later(60), 5),
+        ["jobs_ready (type=? AND rank<?)", "jobs_ready (type=? AND rank=? AND seq<?)", "jobs_delayed (ready_at<?)"],
+        scans="of three counts",
+        sorts="of twenty jobs that stand first",
+    ),
     "next due": Case(
         lambda r: r.fetch(*lists.next_due(["hls", "webp"])),
         ["jobs_delayed"],

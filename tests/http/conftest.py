@@ -32,6 +32,9 @@ from secondunit.daemon.http.transport.route import ApiRoute, OneOf
 from secondunit.daemon.http.transport.short_way import express
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
+from secondunit.daemon.sight.answers import Answers
+from secondunit.daemon.sight.explainer import Explainer
+from secondunit.daemon.sight.types import ServedTypes
 from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.queue import state, value
@@ -43,6 +46,7 @@ from secondunit.queue.model import Event, Job, Lease
 from secondunit.queue.outcome import Completed, Outcome
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.service import Queue
+from secondunit.queue.sight.room import Load
 from secondunit.queue.store import Delivery
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.testing.clock import ManualClock
@@ -194,6 +198,10 @@ class ApiHarness:
             artifacts=settings.pop("artifacts", None),
             version="1.2.3",
             partial_data=PartialData("b1", items_of),
+            answers=Answers(
+                Explainer(self.store, registry, self.clock, self._load),
+                ServedTypes(self.queue, self.store, {spec.type: "tests" for spec in SPECS}),
+            ),
             settings=HttpSettings(**settings),
             trusted=trusted,
             analyses=analyses(self) if analyses else None,
@@ -284,6 +292,10 @@ class ApiHarness:
     def live(self, event: Event) -> None:
         """Publish an event that is not stored."""
         self.hub.publish([event])
+
+    def _load(self) -> Load:
+        """That of a worker which has not begun."""
+        return Load({type: spec.concurrency for type, spec in self.queue.registry.items()}, {}, 0, 5)
 
     async def _health(self) -> HealthReport:
         return self.health

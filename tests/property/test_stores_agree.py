@@ -20,6 +20,7 @@ from secondunit.queue.errors import QueueError
 from secondunit.queue.model import Event, Filter, Idempotency, Job, Lease, Status, Target
 from secondunit.queue.outcome import Completed, Outcome, Partial, Postpone, Released, Stopped
 from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.sight.query import searched
 from secondunit.queue.store import CacheEntry, Decide, Delivery, Store
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.stores.sqlite.store import open_store
@@ -132,6 +133,15 @@ class Stores(RuleBasedStateMachine):
             case _:
                 self.both(lambda store: store.steps.forget(lease, name))
         self.both(lambda store: store.steps.of_job(lease.job_id))
+
+    @rule(text=st.sampled_from(["-1", "type:hls status:queued", "-status:failed", "class:transient", "broken"]))
+    def search(self, text: str) -> None:
+        filter = searched(ALL, text, self.now, {"hls": []})
+        self.both(lambda store: store.find(filter, None, 5))
+
+    @rule(job_id=ids)
+    def line(self, job_id: str) -> None:
+        self.both(lambda store: store.sight.line(job_id, TYPES, self.now, 3))
 
     @rule(job_id=ids, nth=st.integers(0, 2), way=st.sampled_from(["delivered", "dead", "pending"]))
     def deliver(self, job_id: str, nth: int, way: Any) -> None:

@@ -1,7 +1,7 @@
 """Plugin loading: job types, built from their sources by one signature, as the settings want them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 
@@ -27,11 +27,15 @@ class BrokenJobType:
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredJobTypes:
-    """The job types that are served, as the settings want them; all that are known; and what could not be loaded."""
+    """The job types that are served, as the settings want them; all that are known; and what could not be loaded.
+
+    `sources` says where each known type comes from.
+    """
 
     specs: Sequence[HandlerSpec]
     broken: Sequence[BrokenJobType]
     known: Mapping[str, HandlerSpec]
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 def discover(tools: Tools, settings: Settings, sources: Iterable[JobTypeSource] | None = None) -> DiscoveredJobTypes:
@@ -55,7 +59,7 @@ def discover(tools: Tools, settings: Settings, sources: Iterable[JobTypeSource] 
     if faults:
         raise BadConfig(faults)
     served = [spec for spec in specs if not settings.types or spec.type in settings.types]
-    return DiscoveredJobTypes(served, broken, {spec.type: spec for spec in specs})
+    return DiscoveredJobTypes(served, broken, {spec.type: spec for spec in specs}, owners)
 
 
 def configured(spec: HandlerSpec, settings: Settings) -> HandlerSpec:

@@ -12,6 +12,7 @@ from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.connection_limits import USUAL, ConnectionLimits
 from secondunit.daemon.http.partial_data import PartialData
 from secondunit.daemon.monitoring.health_report import HealthReport
+from secondunit.daemon.sight.answers import Answers
 from secondunit.handlers.tools.network.addresses import AddressRule, Network
 from secondunit.handlers.tools.ports import Results
 from secondunit.queue.access import AuditTrail
@@ -80,7 +81,7 @@ class Api:
     """Everything the routes use. `trusted`: this instance serves the control socket, where every caller may do all.
 
     `analyses` is None where none can be made. `stopping` ends the event streams; `retry_delivery` makes a delivery due
-    now, or raises KeyError. `partial_data` is what live jobs published so far.
+    now, or raises KeyError. `partial_data` is what live jobs published so far; `answers` are what operators ask for.
     """
 
     queue: Queue
@@ -94,6 +95,7 @@ class Api:
     stopping: asyncio.Event
     version: str
     partial_data: PartialData
+    answers: Answers
     emit: Sink = unheard
     settings: HttpSettings = HttpSettings()
     trusted: bool = False

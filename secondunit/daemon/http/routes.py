@@ -1,6 +1,13 @@
 """Routing table: every call, who may make it, and what the document says about it."""
 
-from secondunit.daemon.http.contract import access, operations_responses, requests, responses, trailtag_responses
+from secondunit.daemon.http.contract import (
+    access,
+    operations_responses,
+    requests,
+    responses,
+    sight_responses,
+    trailtag_responses,
+)
 from secondunit.daemon.http.endpoints import (
     analyses,
     artifacts,
@@ -11,6 +18,7 @@ from secondunit.daemon.http.endpoints import (
     jobs,
     keys,
     operations,
+    sight,
     videos,
 )
 from secondunit.daemon.http.transport.route import ApiRoute
@@ -119,6 +127,18 @@ EVENTS = (
     ),
 )  # fmt: skip
 
+SIGHT = (
+    ApiRoute(
+        "jobs.explain", "GET", "/api/jobs/{id}/explain", sight.explain, "read", sight_responses.Explained,
+        problems=(404, 503), own=True,
+    ),
+    ApiRoute("types.list", "GET", "/api/types", sight.types, "read", sight_responses.JobTypes, problems=(503,)),
+    ApiRoute(
+        "types.limit", "PATCH", "/api/types/{type}", sight.limit, "admin", sight_responses.JobType, (200,),
+        (*BODY, *STORE), requests.LimitAsk, audited="limit",
+    ),
+)  # fmt: skip
+
 OPERATING = (
     ApiRoute(
         "ops.pause", "POST", "/api/types/{type}/pause", operations.pause, "admin", responses.TypeState,
@@ -164,4 +184,4 @@ OPERATING = (
     ApiRoute("docs.asset", "GET", "/docs/{asset}", documentation.asset, None, problems=(404,), media="*/*"),
 )  # fmt: skip
 
-ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *VIDEOS, *EVENTS, *OPERATING)
+ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *VIDEOS, *EVENTS, *SIGHT, *OPERATING)

@@ -14,6 +14,7 @@ from secondunit.queue.engine import Engine
 from secondunit.queue.errors import JobNotFound, LeaseLost, NotAllowed
 from secondunit.queue.folders import Folders
 from secondunit.queue.model import HIGHEST_PRIORITY, Change, Counts, Event, Filter, Job, JobId, Lease, Page, Status
+from secondunit.queue.sight.port import Sight
 from secondunit.queue.store import Cache, Decide, Listener, Outbox, Prune, Steps
 from secondunit.queue.stores.memory_ports import (
     KEY_LIFE,
@@ -25,10 +26,10 @@ from secondunit.queue.stores.memory_ports import (
     MemoryFolders,
     MemoryOutbox,
     MemorySteps,
-    matches,
     tells,
     with_key,
 )
+from secondunit.queue.stores.memory_sight import MemorySight, matches
 from secondunit.queue.value import Value, replace
 
 
@@ -50,6 +51,7 @@ class MemoryStore:
     keys: AccessKeys
     audit: AuditTrail
     engine: Engine
+    sight: Sight
 
     def __init__(self, generation: str = "memory") -> None:
         self._generation = generation
@@ -62,6 +64,7 @@ class MemoryStore:
         self._pruned_seq = 0
         self._listeners: list[Listener] = []
         self._paused: set[str] = set()
+        self._limits: Mapping[str, int] = {}
         self._submitted = 0
         self._stopping: str | None = None
         self.steps = self._steps = MemorySteps(self.change)
@@ -71,6 +74,7 @@ class MemoryStore:
         self.keys = MemoryAccessKeys()
         self.audit = self._audit = MemoryAuditTrail()
         self.engine = MemoryEngine()
+        self.sight = MemorySight(self._line)
 
     @property
     def generation(self) -> str:
@@ -114,7 +118,7 @@ class MemoryStore:
     async def live_twin(self, dedupe_key: str) -> Job | None:
         return self._jobs[self._twins[dedupe_key]] if dedupe_key in self._twins else None
 
-    async def find(self, filter: Filter, cursor: int | None, limit: int) -> Page:
+    async def find(self, filter: Filter, cursor: int | None, limit: int, *, counted: bool = True) -> Page:  # noqa: ARG002  it costs nothing
         matching = [job for job in reversed(self._jobs.values()) if matches(filter, job)]
         rest = [job for job in matching if cursor is None or job.seq < cursor]
         shown = rest[:limit]
@@ -136,7 +140,7 @@ class MemoryStore:
         self._promote(now)
         left = Counter(room)
         changes: list[Change] = []
-        for job in sorted(self._ready(), key=lambda job: (self._rank(job), job.seq)):
+        for job in self._line(now):
             if left[job.type] > 0 and len(changes) < limit:
                 left[job.type] -= 1
                 changes.append(state.start(job, boot, ttl, now))
@@ -212,6 +216,13 @@ class MemoryStore:
     async def paused(self) -> frozenset[str]:
         return frozenset(self._paused)
 
+    async def limit(self, type: str, concurrency: int | None) -> None:
+        rest = {name: n for name, n in self._limits.items() if name != type}
+        self._limits = rest if concurrency is None else {**rest, type: concurrency}
+
+    async def limits(self) -> Mapping[str, int]:
+        return self._limits
+
     async def prune(self, what: Prune) -> Sequence[JobId]:
         self._cache.expire(what.now)
         kept = self._outbox.owing() | self._cache.makers()
@@ -262,6 +273,11 @@ class MemoryStore:
         for id, wait in self._waits.items():
             if wait.since <= now:
                 self._waits[id] = replace(wait, ready=True)
+
+    def _line(self, now: datetime) -> list[Job]:
+        waits = self._waits
+        ready = [self._jobs[id] for id, wait in waits.items() if wait.ready or wait.since <= now]
+        return sorted((job for job in ready if not job.suspicion), key=lambda job: (self._rank(job), job.seq))
 
     def _ready(self) -> list[Job]:
         return [self._jobs[id] for id, wait in self._waits.items() if wait.ready and not self._jobs[id].suspicion]

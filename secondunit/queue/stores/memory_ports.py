@@ -233,16 +233,6 @@ class MemoryAuditTrail:
         self._rows = [entry for entry in self._rows if entry not in old]
 
 
-def matches(filter: Filter, job: Job) -> bool:
-    """Whether the job is meant."""
-    return (
-        (not filter.statuses or job.status in filter.statuses)
-        and (not filter.types or job.type in filter.types)
-        and (not filter.ids or job.id in filter.ids)
-        and filter.owner in (None, job.owner)
-    )
-
-
 def tells(filter: Filter, event: Event) -> bool:
     """Whether the event is of a job that is meant."""
     return (

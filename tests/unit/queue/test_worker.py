@@ -417,3 +417,24 @@ async def test_a_run_that_fails_leaves_its_neighbours_alone() -> None:
         await rig.submit("webp")
         await rig.clock.advance(60)
         assert stage.running == {"hls": 1} and not work.done()
+
+
+async def test_a_limit_of_a_type_counts_from_the_next_claim_on() -> None:
+    stage = Stage()
+    rig = Rig(stage.spec("hls"))
+    async with rig.working():
+        for n in range(4):
+            await rig.submit("hls", n)
+        await rig.clock.settle()
+        assert stage.order == [0]
+        await rig.queue.limit("hls", 3)
+        await rig.clock.settle()
+        assert stage.order == [0, 1, 2] and rig.worker.load().busy == {"hls": 3}
+        await rig.queue.limit("hls", None)
+        stage.finish[0].set()
+        await rig.clock.settle()
+        assert stage.order == [0, 1, 2], "the two that run are more than there may be"
+        stage.finish[1].set()
+        stage.finish[2].set()
+        await rig.clock.settle()
+        assert stage.order == [0, 1, 2, 3]

@@ -17,6 +17,7 @@ from secondunit.queue.handler import Registry
 from secondunit.queue.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Filter, Idempotency, Status, Submission, Target
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.service import Bulk
+from secondunit.queue.sight.query import LONGEST_QUERY, searched
 
 M = TypeVar("M", bound=BaseModel)
 LARGEST_BATCH = 1000
@@ -141,6 +142,10 @@ class VideoAsk(Ask):
     params: VideoParams | None = None
 
 
+QUERY = "words and `key:value` (type status class error key by since until path url); `-` negates, quotes hold spaces"
+Query = Annotated[str, Field(max_length=LONGEST_QUERY, description=QUERY)]
+
+
 class FilterAsk(Ask):
     """Which jobs are meant: those that fit every field given; `status` and `type` may be one word or several."""
 
@@ -151,6 +156,7 @@ class FilterAsk(Ask):
     status: Annotated[list[StatusName], BeforeValidator(_words, StatusName | list[StatusName])] = []
     type: Annotated[list[TypeName], BeforeValidator(_words, TypeName | list[TypeName])] = []
     ids: Ids = []
+    q: Query | None = None
 
 
 class BulkAsk(Ask):
@@ -193,6 +199,14 @@ class BackupAsk(Ask):
     keep: int | None = Field(None, ge=1, le=10_000)
 
 
+class LimitAsk(Ask):
+    """How many jobs of a type run at once."""
+
+    concurrency: int | None = Field(
+        ge=1, le=1000, description="null: as the settings say; to start none, pause the type"
+    )
+
+
 class ListQuery(Ask):
     """Which jobs are listed, and how many; `status` and `type` may repeat or hold several words with commas."""
 
@@ -200,6 +214,7 @@ class ListQuery(Ask):
     type: Annotated[list[TypeName], BeforeValidator(_words)] = []
     limit: Annotated[int, Field(strict=False, ge=1, le=1000)] = 20
     cursor: Annotated[int, Field(strict=False, ge=1, lt=2**63)] | None = None
+    q: Query | None = None
 
 
 class EventsQuery(Ask):
@@ -249,23 +264,29 @@ def query(model: type[M], asked: MultiMapping[str]) -> M:
     return taken(model, content)
 
 
-def filter_of(ask: FilterAsk | ListQuery, by: Caller) -> Filter:
-    """The queue's filter, of jobs that the caller may know of."""
+def filter_of(ask: FilterAsk | ListQuery, by: Caller, registry: Registry, now: datetime, at: str = "q") -> Filter:
+    """The queue's filter, of jobs that the caller may know of; `at` is the path of its query."""
     ids = ask.ids if isinstance(ask, FilterAsk) else ()
-    return Filter([Status(word) for word in ask.status], ask.type, ids, by.tenant)
+    named = Filter([Status(word) for word in ask.status], ask.type, ids, by.tenant)
+    try:
+        return searched(named, ask.q, now, {type: tuple(spec.secrets) for type, spec in registry.items()})
+    except BadPayload as refused:
+        raise BadPayload(*(FieldError(at, fault.message) for fault in refused.errors)) from None
 
 
-def bulk_filter(ask: BulkAsk, by: Caller) -> Filter:
+def bulk_filter(ask: BulkAsk, by: Caller, registry: Registry, now: datetime) -> Filter:
     """The filter of a move for many, which may not mean all jobs by saying nothing."""
-    if not (ask.filter.status or ask.filter.type or ask.filter.ids):
-        raise BadPayload(FieldError("filter", "an empty filter would mean every job; name a status, a type or ids"))
-    return filter_of(ask.filter, by)
+    found = filter_of(ask.filter, by, registry, now, "filter.q")
+    if not (found.statuses or found.types or found.ids or found.terms):
+        raise BadPayload(FieldError("filter", "an empty filter would mean every job; name a status, a type, ids or q"))
+    return found
 
 
 def told(ask: BulkAsk, moved: Bulk) -> str:
     """A move for many in a line, for the audit trail."""
-    meant = ask.filter.model_dump(exclude_defaults=True)
+    meant = ask.filter.model_dump(exclude_defaults=True, exclude={"q"})
     named = [f"{name}={','.join(words[:5])}{',...' if len(words) > 5 else ''}" for name, words in meant.items()]
+    named += [f"q={ask.filter.q}"] if ask.filter.q else []
     return f"{' '.join(named)}: {len(moved.done)} done, {len(moved.refused)} refused"
 
 

@@ -71,7 +71,8 @@ async def show(api: Api, request: web.Request) -> web.Response:
 async def find(api: Api, request: web.Request) -> web.Response:
     """Jobs newest first."""
     ask, caller = requests.query(requests.ListQuery, request.query), caller_of(request)
-    page = await api.queue.find(requests.filter_of(ask, caller), ask.cursor, ask.limit)
+    meant = requests.filter_of(ask, caller, api.queue.registry, api.clock.now())
+    page = await api.queue.find(meant, ask.cursor, ask.limit)
     counts, paused = await _counts(api, caller), await api.queue.paused()
     return reply(serialize.page(page, counts, api.queue.registry, paused))
 
@@ -113,7 +114,7 @@ async def retry_all(api: Api, request: web.Request) -> web.Response:
 
 async def _bulk(api: Api, request: web.Request, move: Callable[[Filter], Awaitable[Bulk]]) -> web.Response:
     ask = requests.taken(requests.BulkAsk, await read_object(request, api.settings.max_body))
-    moved = await move(requests.bulk_filter(ask, caller_of(request)))
+    moved = await move(requests.bulk_filter(ask, caller_of(request), api.queue.registry, api.clock.now()))
     if moved.done:
         note(request, detail=requests.told(ask, moved))
     return reply(serialize.bulk(moved))

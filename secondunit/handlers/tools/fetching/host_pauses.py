@@ -27,4 +27,4 @@ class HostPauses:
         """Postponed, with the rest of the wait, if the host is left alone."""
         breaker = self._breakers.get(host)
         if breaker and (left := breaker.left(self._clock.monotonic())):
-            raise Postponed(f"{host} is left alone for a while: {breaker.why}", delay=left)
+            raise Postponed(f"host_paused: {host} is left alone for a while: {breaker.why}", delay=left)

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class Readers:
             connections.append(connection)
         return cls(connections)
 
-    async def fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
+    async def fetch(self, sql: str, values: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
         """All rows of the query."""
         connection = await self._free.get()
         try:

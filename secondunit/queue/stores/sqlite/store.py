@@ -21,6 +21,8 @@ from secondunit.queue.stores.sqlite.tables.access import SqliteAccessKeys, Sqlit
 from secondunit.queue.stores.sqlite.tables.cache import SqliteCache
 from secondunit.queue.stores.sqlite.tables.folders import SqliteFolders
 from secondunit.queue.stores.sqlite.tables.outbox import SqliteOutbox
+from secondunit.queue.stores.sqlite.tables.search import search
+from secondunit.queue.stores.sqlite.tables.sight import SqliteSight
 from secondunit.queue.stores.sqlite.tables.steps import SqliteSteps
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
@@ -36,10 +38,10 @@ async def open_store(path: Path, *, synchronous: str = "full") -> "SqliteStore":
     ballast = await asyncio.to_thread(Ballast, path.with_name(path.name + ".ballast"))
     writer = Writer(path, synchronous, ballast, asyncio.get_running_loop())
     await writer.open()
-    generation, paused = await writer.run(_generation), await writer.run(_paused)
+    generation, paused, limits = await writer.run(_generation), await writer.run(_paused), await writer.run(_limits)
     await asyncio.to_thread(ballast.fill)
     readers = await Readers.open(path, READERS)
-    return SqliteStore(path, writer, readers, ballast, generation, paused)
+    return SqliteStore(path, writer, readers, ballast, generation, paused, limits)
 
 
 class SqliteStore:
@@ -53,6 +55,7 @@ class SqliteStore:
         ballast: Ballast,
         generation: str,
         paused: frozenset[str],
+        limits: Mapping[str, int],
     ) -> None:
         self.engine = SqliteEngine(path, writer, ballast)
         self.steps = SqliteSteps(writer, readers)
@@ -61,10 +64,12 @@ class SqliteStore:
         self.folders = SqliteFolders(writer, readers)
         self.keys = SqliteAccessKeys(writer, readers)
         self.audit = SqliteAuditTrail(writer, readers)
+        self.sight = SqliteSight(readers)
         self._writer = writer
         self._readers = readers
         self._generation = generation
-        self._paused = paused  # asked for at every claim, and changed by `pause` alone
+        self._paused = paused  # asked for at every claim, as the limits are, and changed by `pause` alone
+        self._limits = limits
 
     @property
     def generation(self) -> str:
@@ -90,7 +95,10 @@ class SqliteStore:
         rows = await self._readers.fetch(jobs.SELECT_TWIN, (dedupe_key,))
         return job_from(rows[0]) if rows else None
 
-    async def find(self, filter: Filter, cursor: int | None, limit: int) -> Page:
+    async def find(self, filter: Filter, cursor: int | None, limit: int, *, counted: bool = True) -> Page:
+        if filter.terms:
+            before = lists.FAR if cursor is None else cursor
+            return await search(self._readers, filter, before, limit, counted=counted)
         return await lists.find(self._readers, filter, cursor, limit)
 
     async def counts(self) -> Counts:
@@ -165,6 +173,18 @@ class SqliteStore:
     async def paused(self) -> frozenset[str]:
         return self._paused
 
+    async def limit(self, type: str, concurrency: int | None) -> None:
+        def work(tx: Transaction) -> Mapping[str, int]:
+            tx.execute("delete from type_limits where type = ?", (type,))
+            if concurrency is not None:
+                tx.execute("insert into type_limits values (?, ?)", (type, concurrency))
+            return _limits(tx)
+
+        self._limits = await self._writer.run(work)
+
+    async def limits(self) -> Mapping[str, int]:
+        return self._limits
+
     async def prune(self, what: Prune) -> Sequence[JobId]:
         return await self._writer.run(lambda tx: pruning.prune(tx, what))
 
@@ -183,3 +203,7 @@ def _generation(tx: Transaction) -> str:
 
 def _paused(tx: Transaction) -> frozenset[str]:
     return frozenset(type for (type,) in tx.execute("select type from paused"))
+
+
+def _limits(tx: Transaction) -> Mapping[str, int]:
+    return MappingProxyType(dict(tx.execute("select type, concurrency from type_limits")))

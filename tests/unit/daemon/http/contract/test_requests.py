@@ -45,6 +45,7 @@ async def never(ctx: JobContext, payload: Any) -> None:
     """Tests here run nothing."""
 
 
+NO_TYPES, NOW = Registry([]), datetime(2030, 1, 1, tzinfo=UTC)
 REGISTRY = Registry([HandlerSpec("clip", Anything, never, retry=OF_TYPE)])
 
 
@@ -131,7 +132,7 @@ def test_every_fault_is_told_at_once_under_the_name_that_was_written() -> None:
 
 @pytest.mark.parametrize("given", ["queued,running", "queued, running,", ["queued", "running"], ["queued,running"]])
 def test_several_words_may_be_written_in_every_usual_way(given: Any) -> None:
-    meant = filter_of(taken(FilterAsk, {"status": given, "type": "clip"}), EVERYBODY)
+    meant = filter_of(taken(FilterAsk, {"status": given, "type": "clip"}), EVERYBODY, NO_TYPES, NOW)
     assert meant.statuses == [Status.QUEUED, Status.RUNNING] and meant.types == ["clip"]
 
 
@@ -152,11 +153,10 @@ def test_a_word_that_is_no_status_is_refused_at_its_place(given: Any, field: str
 @pytest.mark.parametrize("nothing", [{}, {"status": ""}, {"status": ",", "type": [], "ids": []}])
 def test_a_move_for_many_never_means_all_by_saying_nothing(nothing: Mapping[str, Any]) -> None:
     with pytest.raises(BadPayload, match="every job"):
-        bulk_filter(taken(BulkAsk, {"filter": nothing}), EVERYBODY)
-    for said in ({"status": "failed"}, {"type": "clip"}, {"ids": ["a"]}):
-        assert bulk_filter(taken(BulkAsk, {"filter": {**nothing, **said}}), EVERYBODY) == filter_of(
-            taken(FilterAsk, said), EVERYBODY
-        )
+        bulk_filter(taken(BulkAsk, {"filter": nothing}), EVERYBODY, NO_TYPES, NOW)
+    for said in ({"status": "failed"}, {"type": "clip"}, {"ids": ["a"]}, {"q": "film"}):
+        meant = bulk_filter(taken(BulkAsk, {"filter": {**nothing, **said}}), EVERYBODY, NO_TYPES, NOW)
+        assert meant == filter_of(taken(FilterAsk, said), EVERYBODY, NO_TYPES, NOW)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,33 @@
+"""Endpoints of sight: why a job waits, the job types and their limits."""
+
+from aiohttp import web
+
+from secondunit.daemon.http.context import Api
+from secondunit.daemon.http.contract import requests, sight
+from secondunit.daemon.http.transport.audit import note
+from secondunit.daemon.http.transport.auth import caller_of, job_of
+from secondunit.daemon.http.transport.bodies.json_bodies import read_object
+from secondunit.daemon.http.transport.replies import reply
+
+
+async def explain(api: Api, request: web.Request) -> web.Response:
+    """Why a job is where it is: what it waits for, how many are ahead, and until when."""
+    job = await job_of(api, request)
+    return reply(sight.explained(*await api.answers.explain(job.id), whole=caller_of(request).tenant is None))
+
+
+async def types(api: Api, _: web.Request) -> web.Response:
+    """The job types: their limits, and what runs and waits of them."""
+    return reply(sight.types(await api.answers.types()))
+
+
+async def limit(api: Api, request: web.Request) -> web.Response:
+    """Change how many jobs of a type run at once.
+
+    It counts from the next claim on and is kept over restarts; null: as the settings say.
+    """
+    type = request.match_info["type"]
+    ask = requests.taken(requests.LimitAsk, await read_object(request, api.settings.max_body))
+    await api.queue.limit(type, ask.concurrency)
+    note(request, type, "default" if ask.concurrency is None else str(ask.concurrency))
+    return reply(sight.one_type(type, await api.answers.types()))

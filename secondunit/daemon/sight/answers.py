@@ -1,0 +1,14 @@
+"""Answers to what operators ask of the queue, each a callable of its own; what the endpoints of sight are given."""
+
+from dataclasses import dataclass
+
+from secondunit.daemon.sight.explainer import Explainer
+from secondunit.daemon.sight.types import ServedTypes
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """All of them."""
+
+    explain: Explainer
+    types: ServedTypes

@@ -1,0 +1,82 @@
+"""Explainer: gathers what the next claim looks at, and has a job's place explained by it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from secondunit.daemon.monitoring.disk_guard import DiskGuard
+from secondunit.queue.clock import Clock
+from secondunit.queue.handler import Registry
+from secondunit.queue.model import Filter, Job, JobId, Status
+from secondunit.queue.sight.explain import MOST_NAMED, Explanation, Seen, explain
+from secondunit.queue.sight.room import Load
+from secondunit.queue.store import Store
+
+RUNNING = Filter([Status.RUNNING])
+MOST_RUNNING = 200
+
+
+class Budget(Protocol):
+    """What is paid for: why it can't be used now, and why nothing more may be spent today."""
+
+    @property
+    def trouble(self) -> str | None: ...
+
+    async def used_up(self) -> str | None: ...
+
+
+class Explainer:
+    """Answers why a job is where it is, by the load of the worker and what the store holds at nearly the same time."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        clock: Clock,
+        load: Callable[[], Load],
+        disk: DiskGuard | None = None,
+        paid: Budget | None = None,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._clock = clock
+        self._load = load
+        self._disk = disk
+        self._paid = paid
+
+    async def __call__(self, job_id: JobId) -> tuple[Job, Explanation]:
+        """The job with its explanation, or JobNotFound."""
+        store, now = self._store, self._clock.now()
+        job = await store.get(job_id)
+        if job.status is not Status.QUEUED:
+            return job, explain(job, Seen(now, self._load()))
+        paused = await store.paused()
+        line, running, suspects, counts = await asyncio.gather(
+            store.sight.line(job_id, self._registry.keys() - paused, now, MOST_NAMED),
+            store.find(RUNNING, None, MOST_RUNNING),
+            store.suspects(),
+            store.counts(),
+        )
+        trouble, used_up = await self._outside(job.type)
+        seen = Seen(
+            now=now,
+            load=self._load(),
+            paused=frozenset(paused),
+            running=running.jobs,
+            suspects=suspects,
+            proven=frozenset(counts.completed),
+            line=line,
+            trouble=trouble,
+            used_up=used_up,
+            disk=f"{self._disk.free >> 20} MiB are free" if self._disk else "",
+        )
+        return job, explain(job, seen)
+
+    async def _outside(self, type: str) -> tuple[str | None, str | None]:
+        """Why what a type asks outside can't be used now, and why its budget is used up."""
+        if type not in self._registry:
+            return None, None
+        spec = self._registry[type]
+        if not (spec.paid and self._paid):
+            return spec.trouble(), None
+        return self._paid.trouble or spec.trouble(), await self._paid.used_up()

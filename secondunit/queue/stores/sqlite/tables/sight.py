@@ -1,0 +1,64 @@
+"""Sight of the SQLite store: who stands before a job in the line, by the index that a claim uses."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from secondunit.queue.model import JobId
+from secondunit.queue.sight.port import Line
+from secondunit.queue.stores.sqlite.readers import Readers
+from secondunit.queue.stores.sqlite.rows import micros
+
+PLACE = """
+select rank, seq
+from jobs
+where id = ? and status = 'queued' and suspicion is null"""
+READY = "from jobs where status = 'queued' and delayed = 0 and suspicion is null and type = :type"
+COME = """
+from jobs
+where status = 'queued' and delayed = 1 and ready_at <= :now and suspicion is null and +type = :type"""
+FIRST_OF = f"""
+select * from (
+  select * from (select rank, seq {READY} and rank < :rank order by rank, seq limit :limit)
+  union all
+  select * from (select rank, seq {READY} and rank = :rank and seq < :seq order by seq limit :limit)
+  union all
+  select rank, seq {COME} and (rank < :rank or (rank = :rank and seq < :seq))
+)
+order by rank, seq
+limit :limit"""
+COUNTS = "count(*) as n, coalesce(sum(seq > :seq), 0) as later"
+AHEAD = f"""
+select sum(n), sum(later) from (
+  select {COUNTS} {READY} and rank < :rank
+  union all
+  select {COUNTS} {READY} and rank = :rank and seq < :seq
+  union all
+  select {COUNTS} {COME} and (rank < :rank or (rank = :rank and seq < :seq))
+)"""
+NAMES = "select id from jobs where seq in ({}) order by rank, seq"
+
+
+class SqliteSight:
+    """The Sight port."""
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+
+    async def line(self, job_id: JobId, types: Collection[str], now: datetime, limit: int) -> Line:
+        fetch = self._readers.fetch
+        place = await fetch(PLACE, (job_id,))
+        if not place:
+            return Line()
+        [(rank, seq)] = place
+        ahead: dict[str, int] = {}
+        overtook, heads = 0, list[tuple[int, int]]()
+        for type in sorted(types):
+            values = {"type": type, "rank": rank, "seq": seq, "now": micros(now), "limit": limit}
+            [(n, later)] = await fetch(AHEAD, values)
+            if n:
+                ahead[type] = n
+                overtook += later
+                heads += await fetch(FIRST_OF, values)
+        first = [seq for _, seq in sorted(heads)[:limit]]
+        rows = await fetch(NAMES.format(", ".join("?" * len(first))), first) if first else []
+        return Line(ahead, overtook, tuple(id for (id,) in rows))

@@ -1,0 +1,131 @@
+"""Conformance tests of what people are told: the line before a job is the one that a claim follows."""
+
+from datetime import timedelta
+
+from secondunit.queue import state
+from secondunit.queue.model import Filter, Idempotency
+from secondunit.queue.sight.port import Line
+from secondunit.queue.sight.query import searched
+from secondunit.queue.store import Store, each
+from secondunit.testing.jobs import ALL, BROKEN, NOW, by, claim, claim_one, later, settled, start, submit
+
+TYPES = ("hls", "webp")
+
+
+QUERIES = {
+    "film": "b",
+    "FILM": "b",
+    "-film": "edca",
+    '"two words"': "c",
+    "100%": "c",
+    "is_broken": "",
+    "broken": "d",
+    "type:webp": "e",
+    "-type:webp status:queued": "cba",
+    "status:failed status:running": "d",
+    "class:deterministic": "d",
+    "-class:deterministic": "ecba",
+    "error:broken": "d",
+    "key:batch": "a",
+    "-key:batch": "edcb",
+    "by:backend": "c",
+    "since:2030-01-01T00:00:20Z until:2030-01-01T00:00:40Z": "cb",
+    "path:/media": "b",
+    "path:/film": "",
+    "url:https://a.org": "c",
+    "url:hidden": "",
+    "hidden": "",
+    "shadow": "",
+    "film type:hls status:queued": "b",
+    "film -type:hls": "",
+    "type:nowhere": "",
+}
+
+
+class SightContract:
+    """Searches, and the line of jobs that wait."""
+
+    async def test_a_query_finds_what_its_terms_say_and_never_a_secret(self, store: Store) -> None:
+        await submit(store, "a", at=later(10), payload={"n": 1}, idempotency=Idempotency("batch 7", b"d"))
+        await submit(store, "b", at=later(20), payload={"path": "/media/a Film.mp4", "cookie": "hidden"})
+        words = {"url": "https://a.org", "text": 'two words, 100% "quoted"', "cookie": ["hidden"]}
+        await submit(store, "c", at=later(30), payload=words, source="backend")
+        await submit(store, "d", at=later(40), priority=0)
+        lease = await claim_one(store, "d", at=later(41))
+        await store.change("d", settled(BROKEN, later(42)), lease=lease)
+        await submit(store, "e", at=later(50), type="webp", payload={"of": "shadow"})
+        found = {}
+        for text in QUERIES:
+            filter = searched(ALL, text, NOW, {"hls": ["cookie"], "idle": []})
+            page = await store.find(filter, None, 9)
+            assert page.total == len(page.jobs)
+            found[text] = "".join(job.id for job in page.jobs)
+        assert found == QUERIES
+
+    async def test_a_search_has_pages_and_keeps_to_the_rest_of_its_filter(self, store: Store) -> None:
+        await submit(store, *"abcdef", payload={"n": "x"})
+        await submit(store, "g", type="webp", payload={"n": "x"})
+        filter = searched(Filter(types=["hls"], ids=[*"abcdeg"]), "x", NOW, {"hls": [], "webp": []})
+        first = await store.find(filter, None, 3)
+        assert ([job.id for job in first.jobs], first.total) == (["e", "d", "c"], 5)
+        rest = await store.find(filter, first.next_cursor, 3, counted=False)
+        assert ([job.id for job in rest.jobs], rest.next_cursor) == (["b", "a"], None)
+        assert [job.id async for job in each(store, filter)] == [*"edcba"]
+
+    async def test_a_search_keeps_to_its_owner(self, store: Store) -> None:
+        await submit(store, "ours", owner="us", submitted_by="one")
+        await submit(store, "theirs", owner="them", submitted_by="two")
+        mine = Filter(owner="us")
+        for text in ("-nothing", "status:queued"):
+            page = await store.find(searched(mine, text, NOW, {"hls": []}), None, 9)
+            assert ([job.id for job in page.jobs], page.total) == (["ours"], 1)
+        page = await store.find(searched(ALL, "by:two", NOW, {"hls": []}), None, 9)
+        assert [job.id for job in page.jobs] == ["theirs"]
+
+    async def test_those_who_stand_before_a_job_are_counted_by_type_and_named_in_order(self, store: Store) -> None:
+        await submit(store, "first", "second")
+        await submit(store, "webp", type="webp", priority=0)
+        await submit(store, "unserved", type="other")
+        await submit(store, "job")
+        await submit(store, "urgent", priority=1)
+        await submit(store, "behind")
+        line = await store.sight.line("job", TYPES, NOW, 3)
+        assert line == Line({"hls": 3, "webp": 1}, 1, ("webp", "urgent", "first"))
+        assert await store.sight.line("webp", TYPES, NOW, 3) == Line()
+        claimed = await store.claim({"hls": 9, "webp": 9}, 5, "b", timedelta(seconds=9), NOW)
+        assert [job.id for job in claimed] == ["webp", "urgent", "first", "second", "job"]
+
+    async def test_a_delayed_job_stands_in_the_line_once_its_time_has_come(self, store: Store) -> None:
+        await submit(store, "delayed", run_at=later(60))
+        await submit(store, "job", run_at=later(30))
+        await submit(store, "ready")
+        assert await store.sight.line("ready", TYPES, later(59), 9) == Line({"hls": 1}, 0, ("job",))
+        assert await store.sight.line("ready", TYPES, later(60), 9) == Line({"hls": 2}, 0, ("delayed", "job"))
+        assert [job.id for job in await claim(store, at=later(60))] == ["delayed", "job", "ready"]
+
+    async def test_a_raised_rank_counts_as_in_a_claim(self, store: Store) -> None:
+        await submit(store, "old", priority=3)
+        await submit(store, "young", at=later(600), priority=2)
+        assert await store.sight.line("young", TYPES, later(600), 9) == Line()
+        assert await store.age(later(600), timedelta(minutes=10), 9) == 1
+        assert await store.sight.line("young", TYPES, later(600), 9) == Line({"hls": 1}, 0, ("old",))
+        assert [job.id for job in await claim(store, at=later(600))] == ["old", "young"]
+
+    async def test_a_limit_of_a_type_is_remembered_until_it_is_taken_back(self, store: Store) -> None:
+        assert await store.limits() == {}
+        await store.limit("hls", 2)
+        await store.limit("webp", 1)
+        await store.limit("hls", 4)
+        assert await store.limits() == {"hls": 4, "webp": 1}
+        await store.limit("hls", None)
+        await store.limit("other", None)
+        assert await store.limits() == {"webp": 1}
+
+    async def test_a_job_that_does_not_wait_in_the_line_has_nobody_before_it(self, store: Store) -> None:
+        await start(store, "suspect")
+        await store.change("suspect", by(state.bury, 1, False, later(1)))
+        await start(store, "running")
+        await submit(store, "waiting")
+        for job_id in ("suspect", "running", "nowhere"):
+            assert await store.sight.line(job_id, TYPES, later(2), 9) == Line()
+        assert await store.sight.line("waiting", TYPES, later(2), 9) == Line(), "suspects stand in no line"

@@ -1,0 +1,109 @@
+"""What operators ask: why a job waits, and the job types with their limits."""
+
+from datetime import timedelta
+from typing import Any
+
+
+async def test_explain_says_why_a_job_is_where_it_is(harness: Any) -> None:
+    job_id = await harness.submit()
+    told = await harness.call("GET", f"/api/jobs/{job_id}/explain")
+    assert told == {
+        "jobId": job_id,
+        "status": "queued",
+        "reason": "slot",
+        "sentence": "a slot is free and it is the next: it starts in a moment",
+        "until": None,
+        "ahead": 0,
+        "blockedBy": [],
+    }
+    second = await harness.submit()
+    assert (await harness.call("GET", f"/api/jobs/{second}/explain"))["blockedBy"] == [job_id]
+    await harness.settle(job_id)
+    told = await harness.call("GET", f"/api/jobs/{job_id}/explain")
+    assert (told["reason"], told["status"], told["ahead"]) == ("ended", "completed", None)
+    await harness.call("GET", "/api/jobs/job_nowhere/explain", status=404)
+
+
+async def test_explain_tells_when_a_job_for_later_starts(harness: Any) -> None:
+    at = harness.clock.now() + timedelta(hours=3)
+    job_id = await harness.submit(runAt=at.isoformat())
+    told = await harness.call("GET", f"/api/jobs/{job_id}/explain")
+    assert (told["reason"], told["until"]) == ("scheduled", "2030-01-01T03:00:00.000Z")
+    await harness.call("POST", "/api/types/idle/pause")
+    assert (await harness.call("GET", f"/api/jobs/{job_id}/explain"))["reason"] == "paused"
+
+
+async def test_types_are_listed_with_their_limits_and_what_waits(harness: Any) -> None:
+    running = await harness.submit()
+    await harness.start(running)
+    await harness.submit()
+    await harness.call("POST", "/api/types/idle/pause")
+    types = (await harness.call("GET", "/api/types"))["types"]
+    assert [one["type"] for one in types] == ["clip", "idle", "paid"]
+    assert types[1] == {
+        "type": "idle",
+        "concurrency": 1,
+        "running": 1,
+        "queued": 1,
+        "paused": True,
+        "timeoutSeconds": 3600.0,
+        "stallSeconds": 300.0,
+        "retry": {"maxRetries": 5, "backoff": "fixed", "initialDelay": 9000},
+        "source": "tests",
+    }
+
+
+async def test_a_limit_is_set_and_taken_back(harness: Any) -> None:
+    assert (await harness.call("PATCH", "/api/types/idle", {"concurrency": 4}))["concurrency"] == 4
+    assert await harness.store.limits() == {"idle": 4}
+    assert (await harness.call("PATCH", "/api/types/idle", {"concurrency": None}))["concurrency"] == 1
+    assert await harness.store.limits() == {}
+
+
+async def test_a_limit_that_makes_no_sense_is_refused_by_its_field(harness: Any) -> None:
+    for wrong in ({"concurrency": 0}, {"concurrency": "4"}, {"concurrency": 1001}, {}):
+        assert set(await harness.refused("PATCH", "/api/types/idle", wrong)) == {"concurrency"}
+    await harness.call("PATCH", "/api/types/gone", {"concurrency": 1}, status=422)
+
+
+async def test_one_query_finds_jobs_for_lists_and_for_moves(harness: Any) -> None:
+    film = await harness.submit("clip", {"inputPath": "/media/film.mp4", "cookies": "hidden"})
+    await harness.submit("clip", {"inputPath": "/media/other.mp4"})
+    idle = await harness.submit()
+    found = await harness.call("GET", "/api/jobs?q=type:clip%20film")
+    assert ([job["jobId"] for job in found["jobs"]], found["total"], found["queued"]) == ([film], 1, 3)
+    assert (await harness.call("GET", "/api/jobs?q=hidden"))["jobs"] == []
+    assert (await harness.call("GET", "/api/jobs?q=film&type=idle"))["total"] == 0
+    moved = await harness.call("POST", "/api/jobs/cancel", {"filter": {"q": "path:/media -film"}})
+    assert moved["done"] == 1
+    await harness.call("POST", "/api/jobs/cancel", {"filter": {"q": "film"}})
+    assert (await harness.call("GET", "/api/jobs?q=status:queued"))["jobs"][0]["jobId"] == idle
+    again = await harness.call("POST", "/api/jobs/retry", {"filter": {"q": "path:/media"}})
+    assert (again["done"], [refused["jobId"] for refused in again["refused"]]) == (1, [film]), "its cookies are gone"
+
+
+async def test_a_query_that_can_not_be_read_names_its_word_and_its_field(harness: Any) -> None:
+    told = "`colour:red`: there is no key colour; known are type, status"
+    assert (await harness.refused("GET", "/api/jobs?q=colour:red%20x"))["q"].startswith(told)
+    refused = await harness.refused("POST", "/api/jobs/cancel", {"filter": {"q": "colour:red"}})
+    assert refused["filter.q"].startswith(told)
+    assert set(await harness.refused("POST", "/api/jobs/retry", {"filter": {"q": "  "}})) == {"filter"}
+    assert set(await harness.refused("GET", f"/api/jobs?q={'x' * 1001}")) == {"q"}
+
+
+async def test_a_key_that_may_only_submit_sees_why_its_own_jobs_wait_and_nobody_elses(build: Any) -> None:
+    harness = await build(api_key="a" * 20)
+    admin = {"X-API-Key": "a" * 20}
+    made = await harness.call("POST", "/api/keys", {"name": "one", "scopes": ["submit"]}, status=201, headers=admin)
+    own = {"X-API-Key": made["key"]}
+    asked = {"type": "idle", "payload": {}}
+    theirs = (await harness.call("POST", "/api/jobs", asked, status=201, headers=admin))["jobId"]
+    mine = (await harness.call("POST", "/api/jobs", asked, status=201, headers=own))["jobId"]
+    told = await harness.call("GET", f"/api/jobs/{mine}/explain", headers=own)
+    assert (told["ahead"], told["blockedBy"]) == (1, []), "not even the name of another's job"
+    await harness.call("GET", f"/api/jobs/{theirs}/explain", status=404, headers=own)
+    assert (await harness.call("GET", f"/api/jobs/{mine}/explain", headers=admin))["blockedBy"] == [theirs]
+    found = await harness.call("GET", "/api/jobs?q=by:one", headers=admin)
+    assert [job["jobId"] for job in found["jobs"]] == [mine]
+    assert (await harness.call("GET", "/api/jobs?q=-nothing", headers=own))["total"] == 1
+    await harness.call("PATCH", "/api/types/idle", {"concurrency": 2}, status=403, headers=own)

@@ -11,6 +11,8 @@ COMMANDS = {
     "submit": "Submit a job, and perhaps wait for it.",
     "jobs": "List, show, cancel, retry and follow jobs; pause types.",
     "types": "List the job types and their limits.",
+    "stats": "Show what happened in a window: how much, how long.",
+    "errors": "List what failed for good, in groups.",
     "recover": "Queue running jobs that do not move again.",
     "check": "Say whether it is safe to restart now.",
     "keys": "Make, list and revoke access keys; show who changed what.",
@@ -22,7 +24,7 @@ COMMANDS = {
 }
 ROOMS = {  # of the commands that are in a folder of their own
     **dict.fromkeys(("recover", "check", "backup", "restore"), "database"),
-    **dict.fromkeys(("types",), "sight"),
+    **dict.fromkeys(("errors", "stats", "types"), "sight"),
 }
 
 

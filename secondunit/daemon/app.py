@@ -58,7 +58,9 @@ from secondunit.daemon.process.lifecycle import (
 )
 from secondunit.daemon.process.randomness import StockedRandom
 from secondunit.daemon.sight.answers import Answers
+from secondunit.daemon.sight.errors import ErrorGroups
 from secondunit.daemon.sight.explainer import Explainer
+from secondunit.daemon.sight.stats import QueueStatistics
 from secondunit.daemon.sight.types import ServedTypes
 from secondunit.daemon.wiring.backend import backend_of, idle, poller_of
 from secondunit.daemon.wiring.background import loops
@@ -203,7 +205,8 @@ def _locations(world: World) -> Locations | None:
 def _answers(world: World, found: DiscoveredJobTypes, queue: Queue, worker: Worker, disk: DiskGuard) -> Answers:
     store = world.store
     explain = Explainer(store, queue.registry, world.clock, worker.load, disk, world.tools.gemini)
-    return Answers(explain, ServedTypes(queue, store, found.sources))
+    errors, stats = ErrorGroups(store, world.clock), QueueStatistics(store, world.clock)
+    return Answers(explain, ServedTypes(queue, store, found.sources), errors, stats)
 
 
 def _senders(world: World, backend: Backend | None) -> Mapping[str, Sender]:

@@ -17,6 +17,7 @@ THROUGH_OTHERS = {
     "secondunit.daemon.http.contract.video_requests": "tests/http/test_videos_api.py calls it over a socket",
     "secondunit.daemon.http.contract.access": "tests/http/test_keys.py, over sockets",
     "secondunit.daemon.http.contract.sight": "tests/http/test_sight_api.py, over sockets",
+    "secondunit.daemon.http.contract.sight_requests": "tests/http/test_sight_api.py, over sockets",
     "secondunit.daemon.http.contract.sight_responses": "tests/http/test_sight_api.py, over sockets",
     "secondunit.queue.stores.memory_sight": "the contract suite, through the store",
     "secondunit.daemon.http.transport.admission": "tests/http/test_doors.py and test_keys.py, over sockets",

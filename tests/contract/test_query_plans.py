@@ -125,6 +125,11 @@ CASES = {
         scans="of what was found",
         sorts="of what was found",
     ),
+    "failures": Case(
+        lambda r: SqliteSight(r.readers).failures(NOW, 5),
+        ["jobs_ended (status=? AND finished_at>?)"],
+    ),
+    "series": Case(lambda r: SqliteSight(r.readers).series(NOW, []), ["series USING PRIMARY KEY (step=? AND at>?)"]),
     "line": Case(
         lambda r: SqliteSight(r.readers).line("ready", ["hls"], later(60), 5),
         ["jobs_ready (type=? AND rank<?)", "jobs_ready (type=? AND rank=? AND seq<?)", "jobs_delayed (ready_at<?)"],

@@ -33,7 +33,9 @@ from secondunit.daemon.http.transport.short_way import express
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
 from secondunit.daemon.sight.answers import Answers
+from secondunit.daemon.sight.errors import ErrorGroups
 from secondunit.daemon.sight.explainer import Explainer
+from secondunit.daemon.sight.stats import QueueStatistics
 from secondunit.daemon.sight.types import ServedTypes
 from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.handlers.tools.network.addresses import AddressRule
@@ -201,6 +203,8 @@ class ApiHarness:
             answers=Answers(
                 Explainer(self.store, registry, self.clock, self._load),
                 ServedTypes(self.queue, self.store, {spec.type: "tests" for spec in SPECS}),
+                ErrorGroups(self.store, self.clock),
+                QueueStatistics(self.store, self.clock),
             ),
             settings=HttpSettings(**settings),
             trusted=trusted,

@@ -566,8 +566,8 @@ async def test_a_sweep_spares_what_is_handed_in_meanwhile(open_kitchen: Open) ->
     looked, go_on = asyncio.Event(), asyncio.Event()
     find = kitchen.harness.store.find
 
-    async def slow_find(*arguments: Any) -> Any:
-        page = await find(*arguments)
+    async def slow_find(*arguments: Any, **named: Any) -> Any:
+        page = await find(*arguments, **named)
         looked.set()
         await go_on.wait()
         return page

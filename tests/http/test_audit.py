@@ -30,6 +30,9 @@ async def test_what_changed_something_is_told_and_nothing_else(build: Any) -> No
     await harness.call("POST", "/api/jobs/retry", {"filter": {"type": ["idle"], "status": ["cancelled"]}})
     await harness.call("POST", "/api/types/idle/pause")
     await harness.call("POST", "/api/types/idle/resume")
+    await harness.call("PATCH", "/api/types/idle", {"concurrency": 4})
+    await harness.call("PATCH", "/api/types/idle", {"concurrency": None})
+    await harness.refused("PATCH", "/api/types/idle", {"concurrency": 0})
     await harness.start(second)
     await harness.call("POST", "/api/admin/recover", {"ids": [second]})
     assert await told(harness) == [
@@ -39,6 +42,8 @@ async def test_what_changed_something_is_told_and_nothing_else(build: Any) -> No
         ("bulk retry", None, "status=cancelled type=idle: 2 done, 0 refused"),
         ("pause", "idle", None),
         ("resume", "idle", None),
+        ("limit", "idle", "4"),
+        ("limit", "idle", "default"),
         ("recover", second, None),
     ]
 

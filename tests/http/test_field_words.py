@@ -46,7 +46,7 @@ def check(problem: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.body], ids=lambda route: route.id)
 async def test_a_wrong_body_is_refused_in_the_callers_words(harness: Any, route: ApiRoute) -> None:
-    path, refused = route.path.replace("{id}", "job_x"), 0
+    path, refused = route.path.replace("{id}", "job_x").replace("{type}", "idle"), 0
     for body in bodies(route):
         response = await harness.raw(route.method, path, json=body)
         if response.status == 422:

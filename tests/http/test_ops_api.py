@@ -17,17 +17,19 @@ ORIGIN = "chrome-extension://abcdefghijklmnop"
 ASKED = "authorization,x-api-key,content-type,idempotency-key,last-event-id,prefer"
 CALLS = """
     admin.backup admin.check analyze.from_url analyze.upload artifacts.of_job artifacts.serve audit.find
-    deliveries.of_job deliveries.retry docs.asset docs.document docs.page events.follow jobs.cancel
-    jobs.cancel_all jobs.explain jobs.find jobs.retry jobs.retry_all jobs.show jobs.submit jobs.submit_batch
-    keys.add keys.find keys.revoke ops.health ops.metrics ops.pause ops.resume recover.recover recover.stuck
-    stream.follow types.limit types.list videos.analyze videos.locations videos.retry
+    deliveries.of_job deliveries.retry docs.asset docs.document docs.page errors.groups events.follow
+    jobs.cancel jobs.cancel_all jobs.explain jobs.find jobs.retry jobs.retry_all jobs.show jobs.submit
+    jobs.submit_batch keys.add keys.find keys.revoke ops.health ops.metrics ops.pause ops.resume
+    recover.recover recover.stuck stats.find stream.follow types.limit types.list videos.analyze
+    videos.locations videos.retry
 """
 SHAPES = """
     Accepted Analysis AnyJob Artifact Artifacts Attempt AuditTrail Audited Backup BackupAsk Batch BatchAsk
-    Bulk BulkAsk Check Deliveries Delivery Document Explained FailedPlace Failure FieldFault FilterAsk
-    Health Job JobType JobTypes Jobs KeyAsk KnownKey KnownKeys LimitAsk MadeKey MapVisualization Moved
-    Problem Recipe RecoverAsk Refusal RetryAsk Route Stuck StuckJob SubmitAsk TypeRetry TypeState UnderWay
-    UploadAsk UrlAsk VideoAccepted VideoAsk VideoJob VideoMoved VideoParams VideoStats
+    Bulk BulkAsk Check Deliveries Delivery Document Explained FailedPlace Failure FailureGroup FailureGroups
+    FieldFault FilterAsk Health Job JobType JobTypes Jobs KeyAsk KnownKey KnownKeys LimitAsk MadeKey
+    MapVisualization Moved Problem Recipe RecoverAsk Refusal RetryAsk Route Stats StatsPoint Stuck StuckJob
+    SubmitAsk TypeRetry TypeState UnderWay UploadAsk UrlAsk VideoAccepted VideoAsk VideoJob VideoMoved
+    VideoParams VideoStats
 """
 
 

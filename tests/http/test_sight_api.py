@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+from secondunit.queue.outcome import Failed, JobError
+
 
 async def test_explain_says_why_a_job_is_where_it_is(harness: Any) -> None:
     job_id = await harness.submit()
@@ -63,7 +65,7 @@ async def test_a_limit_is_set_and_taken_back(harness: Any) -> None:
 async def test_a_limit_that_makes_no_sense_is_refused_by_its_field(harness: Any) -> None:
     for wrong in ({"concurrency": 0}, {"concurrency": "4"}, {"concurrency": 1001}, {}):
         assert set(await harness.refused("PATCH", "/api/types/idle", wrong)) == {"concurrency"}
-    await harness.call("PATCH", "/api/types/gone", {"concurrency": 1}, status=422)
+    assert set(await harness.refused("PATCH", "/api/types/gone", {"concurrency": 1})) == {"type"}
 
 
 async def test_one_query_finds_jobs_for_lists_and_for_moves(harness: Any) -> None:
@@ -107,3 +109,47 @@ async def test_a_key_that_may_only_submit_sees_why_its_own_jobs_wait_and_nobody_
     assert [job["jobId"] for job in found["jobs"]] == [mine]
     assert (await harness.call("GET", "/api/jobs?q=-nothing", headers=own))["total"] == 1
     await harness.call("PATCH", "/api/types/idle", {"concurrency": 2}, status=403, headers=own)
+
+
+async def test_what_failed_is_told_in_groups_of_a_window(harness: Any) -> None:
+    jobs = [await harness.submit() for _ in range(3)]
+    for n, job_id in enumerate(jobs):
+        await harness.settle(job_id, Failed(JobError("deterministic", "broken", f"frame {n} is broken")))
+    [group] = (await harness.call("GET", "/api/errors"))["groups"]
+    assert group.pop("fingerprint") and group.pop("jobIds")[0] == jobs[-1]
+    assert group == {
+        "type": "idle",
+        "class": "deterministic",
+        "errorType": "broken",
+        "message": "frame 2 is broken",
+        "count": 3,
+        "firstAt": "2030-01-01T00:00:00.000Z",
+        "lastAt": "2030-01-01T00:00:00.000Z",
+    }
+    await harness.clock.advance(3601)
+    assert (await harness.call("GET", "/api/errors?window=1h"))["groups"] == []
+    assert set(await harness.refused("GET", "/api/errors?window=2h")) == {"window"}
+
+
+async def test_stats_have_a_point_for_each_step_with_what_happened_in_it(harness: Any) -> None:
+    await harness.submit()
+    first = await harness.submit()
+    await harness.clock.advance(130)
+    await harness.settle(first)
+    found = await harness.call("GET", "/api/stats?window=1h")
+    assert (found["window"], found["stepSeconds"], len(found["points"])) == ("1h", 60, 60)
+    begun, between, last = found["points"][-3:]
+    assert (begun["at"], begun["submitted"], begun["queued"], begun["waitP50"]) == (
+        "2030-01-01T00:00:00.000Z",
+        2,
+        2,
+        None,
+    )
+    assert (between["submitted"], between["queued"], between["running"]) == (0, 2, 0)
+    assert (last["started"], last["completed"], last["running"], last["queued"]) == (2, 1, 1, 0)
+    assert 130 <= last["waitP95"] <= 143 and last["runP50"] == 0.001
+    hour = (await harness.call("GET", "/api/stats?window=7d"))["points"]
+    assert len(hour) == 168 and hour[-1]["completed"] == 1 and hour[0]["queued"] is None
+    other = await harness.call("GET", "/api/stats?type=clip")
+    assert not any(point["submitted"] for point in other["points"]) and other["stepSeconds"] == 900
+    assert set(await harness.refused("GET", "/api/stats?window=2h")) == {"window"}

@@ -38,6 +38,7 @@ async def test_anothers_job_is_not_there(tenants: Tenants) -> None:
         ("POST", f"/api/jobs/{job_id}/retry"),
         ("GET", f"/api/jobs/{job_id}/deliveries"),
         ("GET", f"/api/jobs/{job_id}/artifacts"),
+        ("GET", f"/api/jobs/{job_id}/explain"),
         ("GET", f"/api/jobs/{job_id}/artifacts/log.txt"),
         ("GET", f"/api/jobs/{job_id}/stream"),
     ]

@@ -139,6 +139,10 @@ class Stores(RuleBasedStateMachine):
         filter = searched(ALL, text, self.now, {"hls": []})
         self.both(lambda store: store.find(filter, None, 5))
 
+    @rule()
+    def series(self) -> None:
+        self.both(lambda store: store.sight.series(NOW, []))
+
     @rule(job_id=ids)
     def line(self, job_id: str) -> None:
         self.both(lambda store: store.sight.line(job_id, TYPES, self.now, 3))

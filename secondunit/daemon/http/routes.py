@@ -5,6 +5,7 @@ from secondunit.daemon.http.contract import (
     operations_responses,
     requests,
     responses,
+    sight_requests,
     sight_responses,
     trailtag_responses,
 )
@@ -132,10 +133,18 @@ SIGHT = (
         "jobs.explain", "GET", "/api/jobs/{id}/explain", sight.explain, "read", sight_responses.Explained,
         problems=(404, 503), own=True,
     ),
+    ApiRoute(
+        "errors.groups", "GET", "/api/errors", sight.errors, "read", sight_responses.FailureGroups,
+        problems=(422, 503), query=sight_requests.WindowQuery,
+    ),
+    ApiRoute(
+        "stats.find", "GET", "/api/stats", sight.stats, "read", sight_responses.Stats, problems=(422, 503),
+        query=sight_requests.StatsQuery,
+    ),
     ApiRoute("types.list", "GET", "/api/types", sight.types, "read", sight_responses.JobTypes, problems=(503,)),
     ApiRoute(
         "types.limit", "PATCH", "/api/types/{type}", sight.limit, "admin", sight_responses.JobType, (200,),
-        (*BODY, *STORE), requests.LimitAsk, audited="limit",
+        (*BODY, *STORE), sight_requests.LimitAsk, audited="limit",
     ),
 )  # fmt: skip
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from secondunit.daemon.sight.errors import ErrorGroups
 from secondunit.daemon.sight.explainer import Explainer
+from secondunit.daemon.sight.stats import QueueStatistics
 from secondunit.daemon.sight.types import ServedTypes
 
 
@@ -12,3 +14,5 @@ class Answers:
 
     explain: Explainer
     types: ServedTypes
+    errors: ErrorGroups
+    stats: QueueStatistics

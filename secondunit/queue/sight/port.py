@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Protocol
 
 from secondunit.queue.model import JobId
+from secondunit.queue.outcome import JobError
+from secondunit.queue.sight.series import SeriesRow
 from secondunit.queue.value import Value
 
 
@@ -19,12 +21,32 @@ class Line(Value, frozen=True):
     first: Sequence[JobId] = ()
 
 
+class Failure(Value, frozen=True):
+    """A job that failed for good."""
+
+    job_id: JobId
+    type: str
+    error: JobError
+    at: datetime
+
+
 class Sight(Protocol):
     """Questions about the queue that no run asks."""
 
     async def line(self, job_id: JobId, types: Collection[str], now: datetime, limit: int) -> Line:
         """Who of these types stands before a queued job at `now`, at most `limit` of them by name.
 
-        Suspects stand in no line. One that does not wait, or is not there, has nobody before it.
+        Before a job that stands in no line, as suspects and those do whose time has not come, there is nobody.
+        """
+        ...
+
+    async def failures(self, since: datetime, limit: int) -> Sequence[Failure]:
+        """The jobs that failed at `since` or later and are failed still, the last ones first."""
+        ...
+
+    async def series(self, since: datetime, types: Collection[str]) -> Sequence[SeriesRow]:
+        """What happened in each minute from `since` on, or hour where it is longer ago than two days, in order.
+
+        Of these types, of all without any. Pruning makes hours of old minutes.
         """
         ...

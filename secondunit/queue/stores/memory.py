@@ -74,7 +74,7 @@ class MemoryStore:
         self.keys = MemoryAccessKeys()
         self.audit = self._audit = MemoryAuditTrail()
         self.engine = MemoryEngine()
-        self.sight = MemorySight(self._line)
+        self.sight = self._sight = MemorySight(self._line, lambda: self._in(Status.FAILED))
 
     @property
     def generation(self) -> str:
@@ -240,6 +240,7 @@ class MemoryStore:
         self._steps.drop(gone)
         self._outbox.drop(gone)
         self._audit.forget(what.now, what.limit)
+        self._sight.forget(what.now)
         return gone
 
     async def close(self) -> None:
@@ -249,6 +250,7 @@ class MemoryStore:
         events: list[Event] = []
         for change in changes:
             self._place(self._jobs.get(change.job.id), change.job)
+            self._sight.moved(self._jobs.get(change.job.id), change)
             self._jobs[change.job.id] = change.job
             if change.event:
                 events.append(replace(change.event, seq=self._last_seq + len(events) + 1))

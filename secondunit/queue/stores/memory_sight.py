@@ -4,19 +4,67 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
-from secondunit.queue.model import Filter, Job, JobId
-from secondunit.queue.sight.port import Line
+from secondunit.queue.model import Change, Filter, Job, JobId, Status
+from secondunit.queue.sight.port import Failure, Line
 from secondunit.queue.sight.query import fits
+from secondunit.queue.sight.series import (
+    HOUR,
+    HOURS_KEPT,
+    MINUTE,
+    MINUTES_KEPT,
+    SeriesRow,
+    Tally,
+    begins,
+    marked,
+    rolled,
+)
 
 
 class MemorySight:
-    """The Sight port; `line` gives all jobs that are ready at a time, in the order of a claim."""
+    """The Sight port; `line` gives the jobs that are ready at a time, as a claim takes them; `failed` all that are."""
 
-    def __init__(self, line: Callable[[datetime], Sequence[Job]]) -> None:
+    def __init__(self, line: Callable[[datetime], Sequence[Job]], failed: Callable[[], Sequence[Job]]) -> None:
         self._line = line
+        self._failed = failed
+        self._tallies: dict[tuple[datetime, str], Tally] = {}
+        self._hours: Sequence[SeriesRow] = ()
+        self._standing: Counter[tuple[str, Status]] = Counter()
+
+    def moved(self, before: Job | None, change: Change) -> None:
+        """A job was stored: count it in its minute."""
+        job, event, standing = change.job, change.event, self._standing
+        if before:
+            standing[before.type, before.status] -= 1
+        standing[job.type, job.status] += 1
+        if event is None:
+            return
+        tally = self._tallies.setdefault((begins(event.at, MINUTE), job.type), Tally())
+        tally.add(marked(before, job, event), standing[job.type, Status.QUEUED], standing[job.type, Status.RUNNING])
+
+    def forget(self, now: datetime) -> None:
+        """Make hours of old minutes, and drop what is older still."""
+        before = begins(now - MINUTES_KEPT, HOUR)
+        old = [row for row in self._minutes() if row.at < before]
+        self._tallies = {key: tally for key, tally in self._tallies.items() if key[0] >= before}
+        self._hours = [row for row in rolled(self._hours, old) if row.at >= now - HOURS_KEPT]
+
+    async def series(self, since: datetime, types: Collection[str]) -> Sequence[SeriesRow]:
+        rows = (row for row in (*self._hours, *self._minutes()) if row.at >= since and (not types or row.type in types))
+        return sorted(rows, key=lambda row: (row.at, row.type))
+
+    def _minutes(self) -> Sequence[SeriesRow]:
+        return [SeriesRow(*key, tally.row()) for key, tally in sorted(self._tallies.items(), key=lambda pair: pair[0])]
 
     async def line(self, job_id: JobId, types: Collection[str], now: datetime, limit: int) -> Line:
         return before(job_id, types, self._line(now), limit)
+
+    async def failures(self, since: datetime, limit: int) -> Sequence[Failure]:
+        found = [
+            (job.finished_at, job.seq, Failure(job.id, job.type, job.error, job.finished_at))
+            for job in self._failed()
+            if job.error and job.finished_at and job.finished_at >= since
+        ]
+        return [failure for _, _, failure in sorted(found, key=lambda one: one[:2], reverse=True)][:limit]
 
 
 def before(job_id: JobId, types: Collection[str], line: Sequence[Job], limit: int) -> Line:

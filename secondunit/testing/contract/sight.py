@@ -4,10 +4,25 @@ from datetime import timedelta
 
 from secondunit.queue import state
 from secondunit.queue.model import Filter, Idempotency
-from secondunit.queue.sight.port import Line
+from secondunit.queue.sight.port import Failure, Line
 from secondunit.queue.sight.query import searched
 from secondunit.queue.store import Store, each
-from secondunit.testing.jobs import ALL, BROKEN, NOW, by, claim, claim_one, later, settled, start, submit
+from secondunit.testing.jobs import (
+    ALL,
+    BROKEN,
+    FLAKY,
+    NOW,
+    by,
+    claim,
+    claim_one,
+    end,
+    held,
+    later,
+    prune_at,
+    settled,
+    start,
+    submit,
+)
 
 TYPES = ("hls", "webp")
 
@@ -99,7 +114,9 @@ class SightContract:
         await submit(store, "delayed", run_at=later(60))
         await submit(store, "job", run_at=later(30))
         await submit(store, "ready")
+        await submit(store, "late", run_at=later(90))
         assert await store.sight.line("ready", TYPES, later(59), 9) == Line({"hls": 1}, 0, ("job",))
+        assert await store.sight.line("late", TYPES, later(89), 9) == Line(), "its time has not come"
         assert await store.sight.line("ready", TYPES, later(60), 9) == Line({"hls": 2}, 0, ("delayed", "job"))
         assert [job.id for job in await claim(store, at=later(60))] == ["delayed", "job", "ready"]
 
@@ -110,6 +127,45 @@ class SightContract:
         assert await store.age(later(600), timedelta(minutes=10), 9) == 1
         assert await store.sight.line("young", TYPES, later(600), 9) == Line({"hls": 1}, 0, ("old",))
         assert [job.id for job in await claim(store, at=later(600))] == ["old", "young"]
+
+    async def test_failures_are_listed_newest_first(self, store: Store) -> None:
+        await end(store, "a", BROKEN, at=later(1))
+        await end(store, "b", at=later(2))
+        await end(store, "c", BROKEN, at=later(3), type="webp")
+        await end(store, "d", FLAKY, at=later(4))
+        error = BROKEN.error
+        both = [Failure("c", "webp", error, later(3)), Failure("a", "hls", error, later(1))]
+        assert list(await store.sight.failures(later(1), 9)) == both
+        assert list(await store.sight.failures(later(2), 9)) == list(await store.sight.failures(NOW, 1)) == both[:1]
+
+    async def test_what_happens_is_counted_in_its_minute(self, store: Store) -> None:
+        await submit(store, "a", "b", at=NOW)
+        lease = await claim_one(store, "a", at=later(30))
+        await store.change("a", settled(FLAKY, later(40)), lease=lease)
+        await submit(store, "w", at=later(60), type="webp")
+        [retried] = await claim(store, 1, at=later(61))
+        await store.change(retried.id, settled(BROKEN, later(63)), lease=held(retried))
+        rows = list(await store.sight.series(NOW, ["hls"]))
+        assert [(row.at, row.type, row.values[:9]) for row in rows] == [
+            (NOW, "hls", (2, 1, 0, 0, 0, 0, 1, 2, 0)),
+            (later(60), "hls", (0, 1, 0, 0, 1, 0, 0, 1, 0)),
+        ]
+        assert [row.type for row in await store.sight.series(later(1), [])] == ["hls", "webp"]
+
+    async def test_minutes_become_hours_after_two_days_and_hours_go_after_ninety(self, store: Store) -> None:
+        await submit(store, "a", at=NOW)
+        await submit(store, "b", at=later(3599))
+        await submit(store, "c", at=later(3600))
+        await store.prune(prune_at(later(2 * 86400 + 3599)))
+        assert len(await store.sight.series(NOW, [])) == 3, "no whole hour of them is old enough"
+        await store.prune(prune_at(later(2 * 86400 + 3600)))
+        rows = [(row.at, row.values[0], row.values[7]) for row in await store.sight.series(NOW, [])]
+        assert rows == [(NOW, 2, 2), (later(3600), 1, 3)]
+        await submit(store, "late", at=later(60))
+        await store.prune(prune_at(later(2 * 86400 + 3600)))
+        assert [row.values[0] for row in await store.sight.series(NOW, [])] == [3, 1]
+        await store.prune(prune_at(later(90 * 86400 + 1)))
+        assert [row.at for row in await store.sight.series(NOW, [])] == [later(3600)]
 
     async def test_a_limit_of_a_type_is_remembered_until_it_is_taken_back(self, store: Store) -> None:
         assert await store.limits() == {}

@@ -14,10 +14,9 @@ from secondunit.handlers.tools.network.addresses import AddressRule, check_url
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.field_faults import faults_of
 from secondunit.queue.handler import Registry
-from secondunit.queue.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Filter, Idempotency, Status, Submission, Target
+from secondunit.queue.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Idempotency, Submission, Target
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.service import Bulk
-from secondunit.queue.sight.query import LONGEST_QUERY, searched
+from secondunit.queue.sight.query import LONGEST_QUERY
 
 M = TypeVar("M", bound=BaseModel)
 LARGEST_BATCH = 1000
@@ -43,7 +42,7 @@ def _later(value: object) -> None:
         raise ValueError("dependencies between jobs are not supported yet")
 
 
-def _words(value: object) -> object:
+def words(value: object) -> object:
     """One word, several with commas, or a list of such: `status=queued,running`."""
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
@@ -150,11 +149,13 @@ class FilterAsk(Ask):
     """Which jobs are meant: those that fit every field given; `status` and `type` may be one word or several."""
 
     model_config = ConfigDict(
-        json_schema_extra=_some_of(status={"minItems": 1}, type={"minItems": 1}, ids={"minItems": 1})
+        json_schema_extra=_some_of(
+            status={"minItems": 1}, type={"minItems": 1}, ids={"minItems": 1}, q={"minLength": 1}
+        )
     )
 
-    status: Annotated[list[StatusName], BeforeValidator(_words, StatusName | list[StatusName])] = []
-    type: Annotated[list[TypeName], BeforeValidator(_words, TypeName | list[TypeName])] = []
+    status: Annotated[list[StatusName], BeforeValidator(words, StatusName | list[StatusName])] = []
+    type: Annotated[list[TypeName], BeforeValidator(words, TypeName | list[TypeName])] = []
     ids: Ids = []
     q: Query | None = None
 
@@ -199,19 +200,11 @@ class BackupAsk(Ask):
     keep: int | None = Field(None, ge=1, le=10_000)
 
 
-class LimitAsk(Ask):
-    """How many jobs of a type run at once."""
-
-    concurrency: int | None = Field(
-        ge=1, le=1000, description="null: as the settings say; to start none, pause the type"
-    )
-
-
 class ListQuery(Ask):
     """Which jobs are listed, and how many; `status` and `type` may repeat or hold several words with commas."""
 
-    status: Annotated[list[StatusName], BeforeValidator(_words)] = []
-    type: Annotated[list[TypeName], BeforeValidator(_words)] = []
+    status: Annotated[list[StatusName], BeforeValidator(words)] = []
+    type: Annotated[list[TypeName], BeforeValidator(words)] = []
     limit: Annotated[int, Field(strict=False, ge=1, le=1000)] = 20
     cursor: Annotated[int, Field(strict=False, ge=1, lt=2**63)] | None = None
     q: Query | None = None
@@ -220,8 +213,8 @@ class ListQuery(Ask):
 class EventsQuery(Ask):
     """Whose events are wanted, and after which one."""
 
-    job_id: Annotated[Ids, BeforeValidator(_words)] = []
-    type: Annotated[list[TypeName], BeforeValidator(_words)] = []
+    job_id: Annotated[Ids, BeforeValidator(words)] = []
+    type: Annotated[list[TypeName], BeforeValidator(words)] = []
     last_event_id: str | None = None
     token: str | None = Field(None, description="the key, for EventSource, which sends no headers")
 
@@ -262,32 +255,6 @@ def query(model: type[M], asked: MultiMapping[str]) -> M:
     if twice:
         raise BadPayload(*(FieldError(name, "stands twice in the query; give it once") for name in twice))
     return taken(model, content)
-
-
-def filter_of(ask: FilterAsk | ListQuery, by: Caller, registry: Registry, now: datetime, at: str = "q") -> Filter:
-    """The queue's filter, of jobs that the caller may know of; `at` is the path of its query."""
-    ids = ask.ids if isinstance(ask, FilterAsk) else ()
-    named = Filter([Status(word) for word in ask.status], ask.type, ids, by.tenant)
-    try:
-        return searched(named, ask.q, now, {type: tuple(spec.secrets) for type, spec in registry.items()})
-    except BadPayload as refused:
-        raise BadPayload(*(FieldError(at, fault.message) for fault in refused.errors)) from None
-
-
-def bulk_filter(ask: BulkAsk, by: Caller, registry: Registry, now: datetime) -> Filter:
-    """The filter of a move for many, which may not mean all jobs by saying nothing."""
-    found = filter_of(ask.filter, by, registry, now, "filter.q")
-    if not (found.statuses or found.types or found.ids or found.terms):
-        raise BadPayload(FieldError("filter", "an empty filter would mean every job; name a status, a type, ids or q"))
-    return found
-
-
-def told(ask: BulkAsk, moved: Bulk) -> str:
-    """A move for many in a line, for the audit trail."""
-    meant = ask.filter.model_dump(exclude_defaults=True, exclude={"q"})
-    named = [f"{name}={','.join(words[:5])}{',...' if len(words) > 5 else ''}" for name, words in meant.items()]
-    named += [f"q={ask.filter.q}"] if ask.filter.q else []
-    return f"{' '.join(named)}: {len(moved.done)} done, {len(moved.refused)} refused"
 
 
 def submission(

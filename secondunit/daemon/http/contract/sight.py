@@ -4,9 +4,13 @@ from collections.abc import Iterable
 
 from secondunit.daemon.formats import instant, milliseconds
 from secondunit.daemon.http.contract import sight_responses as responses
+from secondunit.daemon.http.contract.sight_requests import Window
+from secondunit.daemon.sight.stats import Statistics
 from secondunit.daemon.sight.types import ServedType
 from secondunit.queue.model import Job
 from secondunit.queue.sight.explain import Explanation
+from secondunit.queue.sight.fingerprint import ErrorGroup
+from secondunit.queue.sight.series import COUNTERS, Point
 
 
 def explained(job: Job, told: Explanation, *, whole: bool) -> responses.Explained:
@@ -30,6 +34,44 @@ def types(served: Iterable[ServedType]) -> responses.JobTypes:
 def one_type(type: str, served: Iterable[ServedType]) -> responses.JobType:
     """That of them."""
     return next(_type(one) for one in served if one.spec.type == type)
+
+
+def errors(groups: Iterable[ErrorGroup]) -> responses.FailureGroups:
+    """Failures in groups."""
+    return responses.FailureGroups([_group(group) for group in groups])
+
+
+def _group(group: ErrorGroup) -> responses.FailureGroup:
+    return responses.FailureGroup(
+        fingerprint=group.fingerprint,
+        type=group.type,
+        kind=group.error.kind,
+        error_type=group.error.type,
+        message=group.error.message,
+        count=group.count,
+        first_at=instant(group.first_at),
+        last_at=instant(group.last_at),
+        job_ids=list(group.job_ids),
+    )
+
+
+def stats(window: Window, found: Statistics) -> responses.Stats:
+    """What happened in a window."""
+    return responses.Stats(window, found.step, [_point(point) for point in found.points])
+
+
+def _point(point: Point) -> responses.StatsPoint:
+    counts = {name: point.counts.get(name, 0) for name in COUNTERS}
+    return responses.StatsPoint(
+        at=instant(point.at),
+        **counts,
+        queued=point.queued,
+        running=point.running,
+        wait_p50=point.waits[0],
+        wait_p95=point.waits[1],
+        run_p50=point.runs[0],
+        run_p95=point.runs[1],
+    )
 
 
 def _type(one: ServedType) -> responses.JobType:

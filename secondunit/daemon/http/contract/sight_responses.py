@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from secondunit.daemon.http.contract.responses import Answer, JobId, Milliseconds, StatusName, Time
 from secondunit.queue.sight.explain import MOST_NAMED, Reason
+from secondunit.queue.sight.fingerprint import MOST_JOBS
 
 
 class Explained(Answer):
@@ -50,3 +51,58 @@ class JobTypes(Answer):
     """The job types that are served, by name."""
 
     types: list[JobType]
+
+
+class FailureGroup(Answer):
+    """Jobs that failed alike: `message` is the newest one, `job_ids` are the newest jobs, at most 20."""
+
+    fingerprint: str
+    type: str
+    kind: Literal["transient", "deterministic", "timeout", "cancelled"] = field(name="class")
+    error_type: str
+    message: str
+    count: Annotated[int, Meta(ge=1)]
+    first_at: Time
+    last_at: Time
+    job_ids: Annotated[list[JobId], Meta(max_length=MOST_JOBS)]
+
+
+class FailureGroups(Answer):
+    """Groups of failures, those with the most first."""
+
+    groups: list[FailureGroup]
+
+
+Seconds = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class StatsPoint(Answer):
+    """What happened in one step, from `at` on; `queued` and `running` are as they stood at its end.
+
+    Waits and runs are seconds, at most a tenth too long; null where there was none. `queued` and `running` are null
+    where they are not known any more.
+    """
+
+    at: Time
+    submitted: Count
+    started: Count
+    completed: Count
+    partial: Count
+    failed: Count
+    cancelled: Count
+    retried: Count
+    queued: Count | None
+    running: Count | None
+    wait_p50: Seconds | None = field(name="waitP50")
+    wait_p95: Seconds | None = field(name="waitP95")
+    run_p50: Seconds | None = field(name="runP50")
+    run_p95: Seconds | None = field(name="runP95")
+
+
+class Stats(Answer):
+    """What happened in a window, the oldest step first; the last one is not over yet."""
+
+    window: Literal["1h", "6h", "24h", "7d"]
+    step_seconds: Annotated[int, Meta(ge=1)]
+    points: list[StatsPoint]

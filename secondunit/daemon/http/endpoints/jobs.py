@@ -10,7 +10,7 @@ from aiohttp import web
 from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.files.uploads import plain
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.contract import batches, requests, serialize, trailtag
+from secondunit.daemon.http.contract import batches, filters, requests, serialize, trailtag
 from secondunit.daemon.http.contract.idempotency import idempotency_keys
 from secondunit.daemon.http.transport.audit import note
 from secondunit.daemon.http.transport.auth import caller_of, job_of
@@ -71,7 +71,7 @@ async def show(api: Api, request: web.Request) -> web.Response:
 async def find(api: Api, request: web.Request) -> web.Response:
     """Jobs newest first."""
     ask, caller = requests.query(requests.ListQuery, request.query), caller_of(request)
-    meant = requests.filter_of(ask, caller, api.queue.registry, api.clock.now())
+    meant = filters.filter_of(ask, caller, api.queue.registry, api.clock.now())
     page = await api.queue.find(meant, ask.cursor, ask.limit)
     counts, paused = await _counts(api, caller), await api.queue.paused()
     return reply(serialize.page(page, counts, api.queue.registry, paused))
@@ -114,9 +114,9 @@ async def retry_all(api: Api, request: web.Request) -> web.Response:
 
 async def _bulk(api: Api, request: web.Request, move: Callable[[Filter], Awaitable[Bulk]]) -> web.Response:
     ask = requests.taken(requests.BulkAsk, await read_object(request, api.settings.max_body))
-    moved = await move(requests.bulk_filter(ask, caller_of(request), api.queue.registry, api.clock.now()))
+    moved = await move(filters.bulk_filter(ask, caller_of(request), api.queue.registry, api.clock.now()))
     if moved.done:
-        note(request, detail=requests.told(ask, moved))
+        note(request, detail=filters.told(ask, moved))
     return reply(serialize.bulk(moved))
 
 

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.contract import requests, sight
+from secondunit.daemon.http.contract import requests, sight, sight_requests
 from secondunit.daemon.http.transport.audit import note
 from secondunit.daemon.http.transport.auth import caller_of, job_of
 from secondunit.daemon.http.transport.bodies.json_bodies import read_object
@@ -27,7 +27,19 @@ async def limit(api: Api, request: web.Request) -> web.Response:
     It counts from the next claim on and is kept over restarts; null: as the settings say.
     """
     type = request.match_info["type"]
-    ask = requests.taken(requests.LimitAsk, await read_object(request, api.settings.max_body))
+    ask = requests.taken(sight_requests.LimitAsk, await read_object(request, api.settings.max_body))
     await api.queue.limit(type, ask.concurrency)
     note(request, type, "default" if ask.concurrency is None else str(ask.concurrency))
     return reply(sight.one_type(type, await api.answers.types()))
+
+
+async def errors(api: Api, request: web.Request) -> web.Response:
+    """What failed for good, in groups whose messages differ in ids, paths, numbers and times only."""
+    ask = requests.query(sight_requests.WindowQuery, request.query)
+    return reply(sight.errors(await api.answers.errors(ask.span)))
+
+
+async def stats(api: Api, request: web.Request) -> web.Response:
+    """What happened in a window: how much was submitted, ended and retried, how long jobs waited and ran."""
+    ask = requests.query(sight_requests.StatsQuery, request.query)
+    return reply(sight.stats(ask.window, await api.answers.stats(ask.span, ask.type)))

@@ -56,7 +56,8 @@ def _error(fields: Any) -> JobError:
     return JobError(*fields)
 
 
-def _load_error(text: str) -> JobError:
+def load_error(text: str) -> JobError:
+    """An error from its column."""
     return JobError(*load(text))
 
 
@@ -66,7 +67,7 @@ WORKED = Codec(lambda span: span // MICROSECOND or None, lambda length: timedelt
 JSON, JSON_OR_NONE, JSON_OR_EMPTY = Codec(dump, load), Codec(dump, load, "None"), Codec(dump, load, "{}")
 BOOL, STATUS = Codec(int, bool), Codec(None, STATUSES.__getitem__)
 ERROR = Codec(astuple, _error, "None")  # within JSON
-ERROR_TEXT = Codec(lambda error: dump(astuple(error)), _load_error, "None")
+ERROR_TEXT = Codec(lambda error: dump(astuple(error)), load_error, "None")
 
 # Lists and not objects, since a job's history is written at each of its ends; a new column comes last.
 RUN = (

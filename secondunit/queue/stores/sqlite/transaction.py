@@ -3,11 +3,13 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from secondunit.queue.model import Event, Job, JobId, Status
+from secondunit.queue.sight.series import COUNTERS, MINUTE, Mark, Tally, begins
 from secondunit.queue.stores.sqlite.columns import Row, names
-from secondunit.queue.stores.sqlite.rows import EVENT, FIXED, MOVING, event_values
+from secondunit.queue.stores.sqlite.rows import EVENT, FIXED, MOVING, event_values, micros
 from secondunit.queue.stores.sqlite.sparse_statements import Insert
 from secondunit.queue.value import replace
 
@@ -19,7 +21,10 @@ LAST_NUMBERS = f"select coalesce((select max(seq) from jobs), 0), {LAST_EVENT}"
 INSERT_JOBS = Insert("jobs", ["seq", *names(FIXED), *names(MOVING), "rank"])
 INSERT_EVENTS = Insert("events", ["job", *names(EVENT)])
 COUNT = "insert into counts values (?1, ?2, ?3) on conflict do update set n = ?3"
+SELECT_TALLY = f"select {', '.join(COUNTERS)}, waits, runs from series where step = 60 and at = ? and type = ?"
+INSERT_TALLY = f"insert or replace into series values (60, ?, ?, {', '.join('?' * (len(COUNTERS) + 4))})"
 ROWS_KEPT = 2000
+TALLIES_KEPT = 200
 UNKNOWN, NEVER = 0, 2**62
 
 
@@ -38,6 +43,7 @@ class WriterCache:
         self.due = UNKNOWN
         self.last_job: int | None = None
         self.last_event = 0
+        self.tallies: dict[tuple[int, str], Tally] = {}
 
     def came(self, job: Job, values: Row) -> None:
         """The job was submitted."""
@@ -63,6 +69,7 @@ class WriterCache:
         self.counts = None
         self.due = UNKNOWN
         self.last_job = None
+        self.tallies.clear()
 
 
 class Transaction:
@@ -79,6 +86,9 @@ class Transaction:
         self._connection = connection
         self._untold: list[tuple[int, Event]] = []
         self._counted: Counter[tuple[str, str]] = Counter()
+        self._tallied: set[tuple[int, str]] = set()
+        self._marked_at: datetime | None = None
+        self._minute = 0
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run a statement; it sees everything that was written before."""
@@ -129,6 +139,29 @@ class Transaction:
         self.events.append(event)
         self._untold.append((job.seq, event))
 
+    def mark(self, mark: Mark, type: str, at: datetime) -> None:
+        """A job of this type moved: add it to its minute."""
+        if at is not self._marked_at:
+            self._marked_at, self._minute = at, micros(begins(at, MINUTE))
+        key = self._minute, type
+        self._tally(key).add(mark, self.stand(type, Status.QUEUED), self.stand(type, Status.RUNNING))
+        self._tallied.add(key)
+
+    def _tally(self, key: tuple[int, str]) -> Tally:
+        tally = self.known.tallies.get(key)
+        if tally is None:
+            if len(self.known.tallies) > TALLIES_KEPT:
+                self._write_tallies()
+                self.known.tallies.clear()
+            row = self.execute(SELECT_TALLY, key).fetchone()
+            tally = self.known.tallies[key] = Tally(row[:-2], *row[-2:]) if row else Tally()
+        return tally
+
+    def _write_tallies(self) -> None:
+        rows = [(*key, *self.known.tallies[key].row()) for key in self._tallied]
+        self.executemany(INSERT_TALLY, rows)
+        self._tallied.clear()
+
     def flush(self) -> None:
         """Write what is not written yet."""
         if self.fresh:
@@ -142,6 +175,8 @@ class Transaction:
             self.executemany(COUNT, changed)
             counts.update(((type, status), n) for type, status, n in changed)
             self._counted.clear()
+        if self._tallied:
+            self._write_tallies()
 
     def take_back(self, events: int) -> None:
         """Forget all but the first so many events, and what is not written: what came after them was undone."""
@@ -149,6 +184,7 @@ class Transaction:
         self.fresh = {}
         self._untold = []
         self._counted.clear()
+        self._tallied.clear()
         self.known.forget()
 
     def _counts(self) -> dict[tuple[str, str], int]:

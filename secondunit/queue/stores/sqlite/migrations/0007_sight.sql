@@ -3,3 +3,24 @@ create table type_limits (
   type text primary key,
   concurrency integer not null check (concurrency >= 1)
 ) strict, without rowid;
+
+-- What happened in each minute (`step` 60), of each type, written by the transactions that move jobs; pruning makes hours (3600)
+-- of minutes after two days, and drops these after 90: the table is bounded by types and time, not by jobs. `queued` and `running`
+-- are as the last move left them, `waits` and `runs` JSON histograms (queue/sight/series.py).
+create table series (
+  step integer not null check (step in (60, 3600)),
+  at integer not null,
+  type text not null,
+  submitted integer not null,
+  started integer not null,
+  completed integer not null,
+  partial integer not null,
+  failed integer not null,
+  cancelled integer not null,
+  retried integer not null,
+  queued integer not null,
+  running integer not null,
+  waits text not null,
+  runs text not null,
+  primary key (step, at, type)
+) strict, without rowid;

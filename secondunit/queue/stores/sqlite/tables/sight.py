@@ -1,17 +1,18 @@
 """Sight of the SQLite store: who stands before a job in the line, by the index that a claim uses."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from secondunit.queue.model import JobId
-from secondunit.queue.sight.port import Line
+from secondunit.queue.sight.port import Failure, Line
+from secondunit.queue.sight.series import COUNTERS, SeriesRow
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import micros
+from secondunit.queue.stores.sqlite.rows import load_error, micros, moment
 
 PLACE = """
 select rank, seq
 from jobs
-where id = ? and status = 'queued' and suspicion is null"""
+where id = ? and status = 'queued' and suspicion is null and (delayed = 0 or ready_at <= ?)"""
 READY = "from jobs where status = 'queued' and delayed = 0 and suspicion is null and type = :type"
 COME = """
 from jobs
@@ -35,6 +36,18 @@ select sum(n), sum(later) from (
   union all
   select {COUNTS} {COME} and (rank < :rank or (rank = :rank and seq < :seq))
 )"""
+FAILURES = """
+select id, type, error, finished_at
+from jobs
+where status = 'failed' and finished_at >= ?
+order by finished_at desc, seq desc
+limit ?"""
+TALLY = f"{', '.join(COUNTERS)}, queued, running, waits, runs"
+SERIES = f"""
+select at, type, {TALLY} from series where step = 3600 and at >= ?
+union all
+select at, type, {TALLY} from series where step = 60 and at >= ?
+order by at, type"""
 NAMES = "select id from jobs where seq in ({}) order by rank, seq"
 
 
@@ -46,7 +59,7 @@ class SqliteSight:
 
     async def line(self, job_id: JobId, types: Collection[str], now: datetime, limit: int) -> Line:
         fetch = self._readers.fetch
-        place = await fetch(PLACE, (job_id,))
+        place = await fetch(PLACE, (job_id, micros(now)))
         if not place:
             return Line()
         [(rank, seq)] = place
@@ -62,3 +75,11 @@ class SqliteSight:
         first = [seq for _, seq in sorted(heads)[:limit]]
         rows = await fetch(NAMES.format(", ".join("?" * len(first))), first) if first else []
         return Line(ahead, overtook, tuple(id for (id,) in rows))
+
+    async def failures(self, since: datetime, limit: int) -> Sequence[Failure]:
+        rows = await self._readers.fetch(FAILURES, (micros(since), limit))
+        return [Failure(id, type, load_error(error), moment(at)) for id, type, error, at in rows if error]
+
+    async def series(self, since: datetime, types: Collection[str]) -> Sequence[SeriesRow]:
+        rows = await self._readers.fetch(SERIES, (micros(since), micros(since)))
+        return [SeriesRow(moment(row[0]), row[1], tuple(row[2:])) for row in rows if not types or row[1] in types]

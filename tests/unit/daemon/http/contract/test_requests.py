@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from secondunit.daemon.access.callers import EVERYBODY
 from secondunit.daemon.http.contract import requests
+from secondunit.daemon.http.contract.filters import bulk_filter, filter_of
 from secondunit.daemon.http.contract.idempotency import idempotency_keys
 from secondunit.daemon.http.contract.requests import (
     BulkAsk,
@@ -21,8 +22,6 @@ from secondunit.daemon.http.contract.requests import (
     StuckQuery,
     SubmitAsk,
     VideoAsk,
-    bulk_filter,
-    filter_of,
     query,
     submission,
     taken,

@@ -79,6 +79,7 @@ from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Sinks
 from secondunit.queue.service import Queue
+from secondunit.queue.state import QueueLimits
 from secondunit.queue.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -124,7 +125,7 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     queue = Queue(
         store, registry, hub, clock, random,
         stop=worker.stop_run, lose=worker.lose, coming=worker.look, admit=disk.admit,
-        max_queued=settings.max_queued_jobs, max_queued_of_one=settings.max_queued_per_key,
+        limits=QueueLimits(settings.max_queued_jobs, settings.max_queued_per_key),
     )  # fmt: skip
     backend = backend_of(settings, world.operators, clock)
     poller = poller_of(settings, backend, queue, store.cache, clock, random, results=watchers.results, emit=emit)

@@ -114,7 +114,7 @@ class TypeBroken(QueueError):
 
 
 class Saturated(QueueError):
-    """The queue is at MAX_QUEUED_JOBS."""
+    """The queue is at MAX_QUEUED_JOBS, or what one key has in it at MAX_QUEUED_PER_KEY; nothing was stored."""
 
 
 class Draining(QueueError):

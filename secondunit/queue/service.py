@@ -1,6 +1,5 @@
 """Queue service, as callers use it: submit, look, cancel, retry, wait, follow."""
 
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,9 +17,6 @@ from secondunit.queue.secret_fields import check_whole, without_secrets
 from secondunit.queue.store import Delivery, Step, Store, each
 from secondunit.queue.turns import in_turns
 from secondunit.queue.validation import validated
-
-COUNT_EVERY = 1.0
-OVER_SHARE = "{} jobs of this key are queued and MAX_QUEUED_PER_KEY is {}; try again later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +46,7 @@ class Queue:
         lose: Callable[[Lease], None] = lambda lease: None,
         coming: Callable[[], None] = lambda: None,
         admit: Callable[[], None] = lambda: None,
-        max_queued: int = 1_000_000,
-        max_queued_of_one: int = 100_000,
+        limits: state.QueueLimits = state.QueueLimits(),
     ) -> None:
         self.registry = registry
         self.hub = hub
@@ -63,11 +58,7 @@ class Queue:
         self._lose = lose
         self._coming = coming
         self._admit = admit
-        self._max_queued = max_queued
-        self._max_queued_of_one = max_queued_of_one
-        self._queued = 0
-        self._counted_at: float | None = None
-        self._shares: dict[str, tuple[float, int]] = {}  # when they were counted, and how many there are
+        self._limits = limits
 
     async def submit(self, submission: Submission) -> tuple[Job, bool]:
         """Store a job; False with the job that already stands for this request (same key or same work)."""
@@ -77,17 +68,12 @@ class Queue:
         """Store jobs, all or none: when this returns they are on disk."""
         async for submission in in_turns(submissions):
             validated(self.registry[submission.type], submission.payload)
-        if refusal := await self._refusal(submissions):
+        if refusal := self._refusal():
             return [await self._known_or(submission, refusal) for submission in submissions]
         now = self._clock.now()
         changes = [self._new(submission, now) for submission in submissions]
         self._coming()
-        stored = await self._store.add(changes)
-        for job in [job for job, created in stored if created]:
-            self._queued += 1
-            if job.owner in self._shares:
-                counted_at, queued = self._shares[job.owner]
-                self._shares[job.owner] = counted_at, queued + 1
+        stored = await self._store.add(changes, self._limits)
         return [
             await self._shared(job, submission, created)
             for (job, created), submission in zip(stored, submissions, strict=True)
@@ -142,14 +128,17 @@ class Queue:
         return job
 
     async def retry(self, job_id: JobId) -> Job:
-        """Queue an ended job again with fresh attempts; SecretsStruck if it needs what is not kept any more."""
+        """Queue an ended job again with fresh attempts; Saturated where a new one would be refused.
+
+        SecretsStruck if it needs what is not kept any more.
+        """
 
         def again(job: Job) -> Change:
             change = state.retry(job, self._clock.now())
             check_whole(job, self.registry.secrets_of(job.type))
             return change
 
-        return await self._store.change(job_id, again)
+        return await self._store.change(job_id, again, limits=self._limits)
 
     async def recover(self, job_id: JobId, epoch: int | None = None) -> Job:
         """Take a running job from its run, stop that run and none that comes after it, and queue the job again.
@@ -247,33 +236,14 @@ class Queue:
             raise KeyReused(submission.idempotency.key, job_id)
         return await self._store.get(job_id), False
 
-    async def _refusal(self, wanted: Sequence[Submission]) -> QueueError | None:
+    def _refusal(self) -> QueueError | None:
         if self.draining:
             return Draining("the daemon is shutting down; submit again once it is back")
         try:
             self._admit()
         except QueueError as error:
             return error
-        if await self._full(len(wanted)):
-            return Saturated(f"the queue holds {self._queued} jobs and takes {self._max_queued}; try again later")
-        for owner, more in Counter(one.owner for one in wanted if one.owner is not None).items():
-            queued = await self._queued_of(owner)
-            if queued + more > self._max_queued_of_one:
-                return Saturated(OVER_SHARE.format(queued, self._max_queued_of_one))
         return None
-
-    async def _queued_of(self, owner: str) -> int:
-        now = self._clock.monotonic()
-        if owner not in self._shares or now - self._shares[owner][0] > COUNT_EVERY:
-            self._shares[owner] = now, await self._store.queued_of(owner)
-        return self._shares[owner][1]
-
-    async def _full(self, more: int) -> bool:
-        now = self._clock.monotonic()
-        if self._counted_at is None or now - self._counted_at > COUNT_EVERY:
-            self._counted_at = now
-            self._queued = sum((await self._store.counts()).queued.values())
-        return self._queued + more > self._max_queued
 
     async def _ended(self, job: Job, live: Subscription) -> Job:
         while not job.status.ended:
@@ -295,6 +265,6 @@ class Queue:
                 done.append(job.id)
             except NotAllowed as error:
                 refused.append((job.id, error.why))
-            except JobNotFound as error:
+            except (JobNotFound, Saturated) as error:
                 refused.append((job.id, str(error)))
         return Bulk(done, refused)

@@ -7,22 +7,42 @@ queued --cancel--> cancelled         running --cancel--> running, asked to stop
 ended --retry--> queued              running --recover--> queued, by an operator
 """
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
 from secondunit.queue.changes import ended, ended_run, requeued, told
 from secondunit.queue.clock import Random
-from secondunit.queue.errors import LeaseLost, NotAllowed
+from secondunit.queue.errors import LeaseLost, NotAllowed, Saturated
 from secondunit.queue.model import DEFAULT_PRIORITY, Change, Event, Job, JobId, Lease, Status, Submission
 from secondunit.queue.outcome import Completed, Failed, JobError, Outcome, Partial, Postpone, Released, Stopped
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.suspicion import past, suspected
-from secondunit.queue.value import replace
+from secondunit.queue.value import Value, replace
 
 POISON_AFTER = 3
+FULL = "the queue is full (MAX_QUEUED_JOBS); try again later"
+OVER_SHARE = "{} jobs of this key are queued and MAX_QUEUED_PER_KEY is {}; try again later"
 # The fields that a job takes over from its submission; what it declares itself is worked out in `submit`.
 _as_asked = attrgetter(*(name for name in Submission.__struct_fields__ if name not in Job.__annotations__))
+
+
+class QueueLimits(Value, frozen=True):
+    """How many jobs may be queued, in all and of one owner."""
+
+    in_all: int = 1_000_000
+    of_one: int = 100_000
+
+    def check(self, coming: Sequence[Job], queued_of: Callable[[str | None], int]) -> None:
+        """Refuse, as Saturated, jobs that are too many beside those that are queued, of an owner or (None) in all."""
+        if coming and queued_of(None) + len(coming) > self.in_all:
+            raise Saturated(FULL)
+        for owner, more in Counter(job.owner for job in coming if job.owner is not None).items():
+            queued = queued_of(owner)
+            if queued + more > self.of_one:
+                raise Saturated(OVER_SHARE.format(queued, self.of_one))
 
 
 def submit(

@@ -10,6 +10,7 @@ from secondunit.queue.engine import Engine
 from secondunit.queue.folders import Folders
 from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Notice, Page
 from secondunit.queue.sight.port import Sight
+from secondunit.queue.state import QueueLimits
 from secondunit.queue.value import Value
 
 Decide = Callable[[Job], Change]
@@ -168,10 +169,11 @@ class Store(Protocol):
         """Call `listener` with the stored events of each commit, in `seq` order, after it."""
         ...
 
-    async def add(self, changes: Sequence[Change]) -> Sequence[tuple[Job, bool]]:
+    async def add(self, changes: Sequence[Change], limits: QueueLimits = QueueLimits()) -> Sequence[tuple[Job, bool]]:
         """Store submitted jobs, all or none; for one whose idempotency or dedupe key is taken, (that job, False).
 
-        Raises KeyReused when the idempotency key came with another digest. Idempotency keys live 24 hours.
+        Raises KeyReused when the idempotency key came with another digest, Saturated when the new ones would be more
+        than `limits` allow, counted in this very transaction. Idempotency keys live 24 hours.
         """
         ...
 
@@ -193,10 +195,6 @@ class Store(Protocol):
 
     async def counts(self) -> Counts: ...
 
-    async def queued_of(self, owner: str) -> int:
-        """How many queued jobs are this owner's."""
-        ...
-
     async def claim(
         self, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime
     ) -> Sequence[Job]:
@@ -210,10 +208,13 @@ class Store(Protocol):
         """Renew those of the leases that still hold (same epoch and boot, not run out at `now`); absent means lost."""
         ...
 
-    async def change(self, job_id: JobId, decide: Decide, *, lease: Lease | None = None) -> Job:
+    async def change(
+        self, job_id: JobId, decide: Decide, *, lease: Lease | None = None, limits: QueueLimits = QueueLimits()
+    ) -> Job:
         """Load the job, decide, write job, event and delivery. With a `lease` that no longer holds: LeaseLost.
 
         A lease that ran out still holds until somebody expires it. An error that `decide` raises changes nothing.
+        An ended job that is queued again counts against `limits` as one that is added.
         """
         ...
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from secondunit.queue.errors import StoreBroken, StoreFull
-from secondunit.queue.model import Counts, Job, JobId, Lease
+from secondunit.queue.model import Counts, Job, JobId
 from secondunit.queue.store import Decide
 from secondunit.queue.stores.memory import MemoryStore
 
@@ -33,10 +33,10 @@ class FaultyStore(MemoryStore):
             raise StoreBroken("the disk is gone")
         return await super().counts()
 
-    async def change(self, job_id: JobId, decide: Decide, *, lease: Lease | None = None) -> Job:
+    async def change(self, job_id: JobId, decide: Decide, **fenced: Any) -> Job:
         self._judge()
-        job = await super().change(job_id, decide, lease=lease)
-        if lease is None:
+        job = await super().change(job_id, decide, **fenced)
+        if fenced.get("lease") is None:
             await self.answer.wait()
         return job
 

@@ -14,6 +14,7 @@ from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Fact, HandlerRaised
 from secondunit.queue.model import Change, Filter, Job, JobId, Submission
 from secondunit.queue.service import Queue
+from secondunit.queue.state import QueueLimits
 from secondunit.queue.worker import Worker
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.faulty_store import FaultyStore
@@ -78,7 +79,7 @@ class Rig:
         self,
         *specs: HandlerSpec,
         most: int = 5,
-        max_queued: int = 1_000,
+        limits: QueueLimits = QueueLimits(),
         alive: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self.clock = ManualClock()
@@ -108,7 +109,7 @@ class Rig:
             stop=self.worker.stop_run,
             lose=self.worker.lose,
             coming=self.worker.look,
-            max_queued=max_queued,
+            limits=limits,
         )
 
     @property

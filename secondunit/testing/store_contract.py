@@ -24,6 +24,7 @@ from secondunit.testing.contract.events import EventContract
 from secondunit.testing.contract.find import FindContract, PruneContract
 from secondunit.testing.contract.folders import FolderContract
 from secondunit.testing.contract.leases import LeaseContract
+from secondunit.testing.contract.limits import LimitsContract
 from secondunit.testing.contract.outbox import OutboxContract
 from secondunit.testing.contract.round_trip import RoundTripContract
 from secondunit.testing.contract.sight import SightContract
@@ -49,6 +50,7 @@ class StoreContract(
     RoundTripContract,
     AccessContract,
     OwnerContract,
+    LimitsContract,
 ):
     """Every promise of the ports in `secondunit.queue.store`, as a test each."""
 

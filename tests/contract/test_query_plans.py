@@ -166,7 +166,7 @@ CASES = {
         ["COVERING INDEX jobs_owned (owner=? AND status=?)"],
         sorts="of a page for each status",
     ),
-    "queued of an owner": Case(lambda r: lists.queued_of(r.readers, "A"), ["COVERING INDEX jobs_owned"]),
+    "queued of an owner": Case(lambda r: r.transaction.queued("A"), ["COVERING INDEX jobs_owned"]),
     "replay of an owner": Case(replayed(owner="A"), ["e USING INTEGER PRIMARY KEY (rowid>?)"]),
     "audit trail": Case(lambda r: SqliteAuditTrail(NO_WRITER, r.readers).find(9, 5), ["INTEGER PRIMARY KEY (rowid<?)"]),
     "forgetting the audit trail": Case(lambda r: forget_old(r.transaction, NOW, 5), ["audit_by_age (at<?)"]),

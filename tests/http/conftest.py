@@ -49,6 +49,7 @@ from secondunit.queue.outcome import Completed, Outcome
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.service import Queue
 from secondunit.queue.sight.room import Load
+from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Delivery
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.testing.clock import ManualClock
@@ -180,7 +181,7 @@ class ApiHarness:
             self.rng,
             stop=self.stopped.append,
             lose=self.lost.append,
-            max_queued_of_one=settings.pop("max_queued_of_one", 100_000),
+            limits=QueueLimits(of_one=settings.pop("max_queued_of_one", 100_000)),
         )
         self.stopping = asyncio.Event()
         trusted = settings.pop("trusted", False)

@@ -1,5 +1,6 @@
 """Keys that may submit and not read: each knows of its own jobs, and of nobody else's."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -139,5 +140,29 @@ async def test_a_key_fills_its_share_of_the_queue_and_not_anothers(build: Any) -
         await harness.call("POST", "/api/jobs/batch", {"jobs": [IDLE] * 3}, status=201, headers=key)
     await harness.call("POST", "/api/jobs/batch", {"jobs": [IDLE] * 3}, status=201, headers=BEARER)
     await harness.start(first)
-    await harness.clock.advance(2)
     await harness.call("POST", "/api/jobs", IDLE, status=201, headers=one)
+
+
+async def test_a_key_that_posts_many_at_once_gets_no_more_than_its_share(build: Any) -> None:
+    harness = await build(api_key=SETTING, max_queued_of_one=5)
+    key = await harness.key("submit", name="one")
+    answers = await asyncio.gather(*(harness.raw("POST", "/api/jobs", IDLE, headers=key) for _ in range(30)))
+    assert sorted(answer.status for answer in answers) == [201] * 5 + [503] * 25
+    assert (await harness.call("GET", "/api/jobs", headers=key))["total"] == 5
+
+
+async def test_a_retry_needs_room_in_the_keys_share(build: Any) -> None:
+    harness = await build(api_key=SETTING, max_queued_of_one=2)
+    key = await harness.key("submit", name="one")
+    made = [(await harness.call("POST", "/api/jobs", IDLE, status=201, headers=key))["jobId"] for _ in range(2)]
+    for id in made:
+        await harness.settle(id)
+    await harness.call("POST", "/api/jobs", IDLE, status=201, headers=key)
+    moved = await harness.call("POST", "/api/jobs/retry", {"filter": {"ids": made}}, headers=key)
+    assert moved["done"] == 1
+    [refused] = moved["refused"]
+    assert "MAX_QUEUED_PER_KEY is 2" in refused["message"]
+    full = await harness.raw("POST", f"/api/jobs/{refused['jobId']}/retry", headers=key)
+    assert (full.status, full.headers["Retry-After"]) == (503, "30")
+    assert (await full.json())["type"] == "urn:secondunit:problem:saturated"
+    assert (await harness.call("GET", f"/api/jobs/{refused['jobId']}", headers=key))["status"] == "completed"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from secondunit.queue.clock import Clock
-from secondunit.queue.errors import JobNotFound, NotAllowed, StoreFull
+from secondunit.queue.errors import JobNotFound, NotAllowed, Saturated, StoreFull
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.instrumentation import Fact, Sink
 from secondunit.queue.model import Event, Filter, Job, JobId, Status
@@ -104,7 +104,7 @@ class PartialRetrier:
             await queue.retry(job_id)
         except (NotAllowed, JobNotFound):
             return  # it, or another job for the same places, is live again
-        except StoreFull:
+        except (StoreFull, Saturated):
             self._due[job_id] = noted
             return
         self._scouts[job.type] = job_id

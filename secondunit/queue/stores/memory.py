@@ -85,7 +85,9 @@ class MemoryStore:
         """Call `listener` with the events of each write."""
         self._listeners.append(listener)
 
-    async def add(self, changes: Sequence[Change]) -> Sequence[tuple[Job, bool]]:
+    async def add(
+        self, changes: Sequence[Change], limits: state.QueueLimits = state.QueueLimits()
+    ) -> Sequence[tuple[Job, bool]]:
         keys: MutableMapping[str, KnownKey] = ChainMap({}, self._keys)
         twins: MutableMapping[str, JobId] = ChainMap({}, self._twins)
         fresh: dict[JobId, Change] = {}
@@ -100,6 +102,7 @@ class MemoryStore:
                 if job.dedupe_key:
                     twins[job.dedupe_key] = job.id
             answers.append((there or job.id, not there))
+        self._check(limits, [change.job for change in fresh.values()])
         self._submitted += len(fresh)
         self._keys = dict(keys)
         self._write(fresh.values())
@@ -123,9 +126,6 @@ class MemoryStore:
         rest = [job for job in matching if cursor is None or job.seq < cursor]
         shown = rest[:limit]
         return Page(shown, len(matching), shown[-1].seq if shown and len(rest) > limit else None)
-
-    async def queued_of(self, owner: str) -> int:
-        return sum(job.owner == owner for job in self._in(Status.QUEUED))
 
     async def counts(self) -> Counts:
         by_status = {status: Counter(job.type for job in self._in(status)) for status in Status}
@@ -156,7 +156,14 @@ class MemoryStore:
         self._write(Change(job) for job in held.values())
         return held
 
-    async def change(self, job_id: JobId, decide: Decide, *, lease: Lease | None = None) -> Job:
+    async def change(
+        self,
+        job_id: JobId,
+        decide: Decide,
+        *,
+        lease: Lease | None = None,
+        limits: state.QueueLimits = state.QueueLimits(),
+    ) -> Job:
         job = await self.get(job_id)
         if lease is not None and not _holds(lease, job):
             raise LeaseLost(job_id, lease.epoch)
@@ -164,6 +171,8 @@ class MemoryStore:
         twin = None if change.job.status.ended else self._twins.get(change.job.dedupe_key or "")
         if twin not in (None, job_id):
             raise NotAllowed(job_id, f"{twin} does the same work already")
+        if job.status.ended and not change.job.status.ended:
+            self._check(limits, [change.job])
         self._write([change])
         return change.job
 
@@ -245,6 +254,10 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Nothing to close."""
+
+    def _check(self, limits: state.QueueLimits, coming: Sequence[Job]) -> None:
+        owners = [job.owner for job in self._in(Status.QUEUED)]
+        limits.check(coming, lambda owner: len(owners) if owner is None else owners.count(owner))
 
     def _write(self, changes: Iterable[Change]) -> None:
         events: list[Event] = []

@@ -7,7 +7,7 @@ from secondunit.queue.model import Filter, Status
 from secondunit.queue.store import Prune, Store
 from secondunit.queue.value import replace
 from secondunit.testing.full_values import full, left_out
-from secondunit.testing.jobs import NOW, claim, end, later, submit
+from secondunit.testing.jobs import NOW, end, later, submit
 
 
 def key(prefix: str, **fields: object) -> AccessKey:
@@ -134,9 +134,3 @@ class OwnerContract:
             ("b1", "B"),
             ("n1", None),
         ]
-
-    async def test_what_waits_of_an_owners_is_counted(self, store: Store) -> None:
-        await submit(store, "a1", "a2", "a3", owner="A")
-        await submit(store, "b1", owner="B")
-        await claim(store, 1)
-        assert [await store.queued_of(owner) for owner in ("A", "B", "nobody")] == [2, 1, 0]

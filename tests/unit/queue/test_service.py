@@ -21,7 +21,7 @@ from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.model import Filter, Idempotency, Job, JobId, Status, Submission
 from secondunit.queue.outcome import Completed
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.service import COUNT_EVERY
+from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import PAGE, Decide
 from secondunit.testing.jobs import ALL, FLAKY, NOW, claim_one, end, held, listened, settled, submit
 from secondunit.testing.rig import Rig, spec
@@ -145,7 +145,7 @@ async def test_a_twin_that_ended_just_now_is_joined_unless_it_was_cancelled(canc
 
 @pytest.mark.parametrize("refusal", [Draining, Saturated])
 async def test_a_queue_that_takes_nothing_still_answers_known_keys(refusal: type[Exception]) -> None:
-    rig = Rig(hls(), max_queued=2)
+    rig = Rig(hls(), limits=QueueLimits(in_all=2))
     first, _ = await rig.queue.submit(asked(idempotency=KEY))
     await rig.queue.submit(asked())
     rig.queue.draining = refusal is Draining
@@ -166,7 +166,7 @@ async def test_a_bad_request_is_told_so_even_while_draining() -> None:
 
 
 async def test_a_batch_that_would_overfill_the_queue_is_refused_whole() -> None:
-    rig = Rig(hls(), max_queued=5)
+    rig = Rig(hls(), limits=QueueLimits(in_all=5))
     await rig.queue.submit_all([asked()] * 3)
     with pytest.raises(Saturated):
         await rig.queue.submit_all([asked()] * 3)
@@ -175,12 +175,11 @@ async def test_a_batch_that_would_overfill_the_queue_is_refused_whole() -> None:
 
 
 async def test_a_full_queue_takes_work_again_once_there_is_room() -> None:
-    rig = Rig(hls(), max_queued=1)
+    rig = Rig(hls(), limits=QueueLimits(in_all=1))
     job, _ = await rig.queue.submit(asked(1))
     with pytest.raises(Saturated):
         await rig.queue.submit(asked(2))
     await rig.queue.cancel(job.id)
-    await rig.clock.advance(COUNT_EVERY + 0.1)
     taken, created = await rig.queue.submit(asked(3))
     assert created and taken.status is Status.QUEUED
     assert [job.payload["n"] for job in await everything(rig)] == [3, 1]
@@ -189,7 +188,7 @@ async def test_a_full_queue_takes_work_again_once_there_is_room() -> None:
 
 
 async def test_repeated_requests_take_no_room() -> None:
-    rig = Rig(hls(), max_queued=3)
+    rig = Rig(hls(), limits=QueueLimits(in_all=3))
     answers = [await rig.queue.submit(asked(idempotency=KEY)) for _ in range(10)]
     assert {job.id for job, _ in answers} == {answers[0][0].id}
     assert [created for _, created in answers] == [True] + [False] * 9
@@ -202,7 +201,7 @@ async def test_repeated_requests_take_no_room() -> None:
 async def test_a_full_disk_refuses_a_submit_and_stores_nothing() -> None:
     rig = Rig(hls())
 
-    async def add(changes: Any) -> Any:
+    async def add(changes: Any, limits: Any = None) -> Any:
         raise StoreFull("full")
 
     plain, rig.store.add = rig.store.add, add  # type: ignore[method-assign]
@@ -405,7 +404,7 @@ async def test_a_run_is_recovered_by_its_epoch_and_no_later_one() -> None:
 
 
 async def bulk_rig(count: int) -> tuple[Rig, list[JobId]]:
-    rig = Rig(hls(), max_queued=10_000)
+    rig = Rig(hls(), limits=QueueLimits(in_all=10_000))
     answers = await rig.queue.submit_all([asked(n) for n in range(count)])
     return rig, [job.id for job, _ in answers]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from secondunit.queue.errors import JobNotFound
 from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Page
+from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Decide, Listener, Prune
 from secondunit.queue.stores.sqlite.ballast import Ballast
 from secondunit.queue.stores.sqlite.engine import SqliteEngine
@@ -78,8 +79,8 @@ class SqliteStore:
     def listen(self, listener: Listener) -> None:
         self._writer.listeners.append(listener)
 
-    async def add(self, changes: Sequence[Change]) -> Sequence[tuple[Job, bool]]:
-        return await self._writer.run(lambda tx: jobs.add(tx, changes), spends=False)
+    async def add(self, changes: Sequence[Change], limits: QueueLimits = QueueLimits()) -> Sequence[tuple[Job, bool]]:
+        return await self._writer.run(lambda tx: jobs.add(tx, changes, limits), spends=False)
 
     async def known(self, key: str, now: datetime) -> tuple[JobId, bytes] | None:
         rows = await self._readers.fetch(jobs.SELECT_KEY, (key, micros(now)))
@@ -104,9 +105,6 @@ class SqliteStore:
     async def counts(self) -> Counts:
         return await lists.counts(self._readers)
 
-    async def queued_of(self, owner: str) -> int:
-        return await lists.queued_of(self._readers, owner)
-
     async def claim(
         self, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime
     ) -> Sequence[Job]:
@@ -124,8 +122,10 @@ class SqliteStore:
 
         return MappingProxyType(await self._writer.run(work))
 
-    async def change(self, job_id: JobId, decide: Decide, *, lease: Lease | None = None) -> Job:
-        return await self._writer.run(lambda tx: jobs.change(tx, job_id, decide, lease))
+    async def change(
+        self, job_id: JobId, decide: Decide, *, lease: Lease | None = None, limits: QueueLimits = QueueLimits()
+    ) -> Job:
+        return await self._writer.run(lambda tx: jobs.change(tx, job_id, decide, lease, limits))
 
     async def expired(self, now: datetime, boot: str, limit: int) -> Sequence[Lease]:
         return await lists.expired(self._readers, now, boot, limit)

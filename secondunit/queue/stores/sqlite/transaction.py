@@ -20,6 +20,7 @@ max(
 LAST_NUMBERS = f"select coalesce((select max(seq) from jobs), 0), {LAST_EVENT}"
 INSERT_JOBS = Insert("jobs", ["seq", *names(FIXED), *names(MOVING), "rank"])
 INSERT_EVENTS = Insert("events", ["job", *names(EVENT)])
+QUEUED_OF = "select count(*) from jobs where owner = ? and status = 'queued'"
 COUNT = "insert into counts values (?1, ?2, ?3) on conflict do update set n = ?3"
 SELECT_TALLY = f"select {', '.join(COUNTERS)}, waits, runs from series where step = 60 and at = ? and type = ?"
 INSERT_TALLY = f"insert or replace into series values (60, ?, ?, {', '.join('?' * (len(COUNTERS) + 4))})"
@@ -33,13 +34,15 @@ class WriterCache:
 
     `running` holds running jobs, `rows` by their numbers these and some that were submitted and not touched since, each
     with the values its row has; who writes a row otherwise than `jobs.write` must take it out. `due` is never later
-    than the time of the first delayed job, in microseconds.
+    than the time of the first delayed job, in microseconds. `queued` counts the queued jobs of each owner that was
+    asked for, under None those of all.
     """
 
     def __init__(self) -> None:
         self.running: dict[JobId, Job] = {}
         self.rows: dict[int, tuple[Job, Row]] = {}
         self.counts: dict[tuple[str, str], int] | None = None
+        self.queued: dict[str | None, int] = {}
         self.due = UNKNOWN
         self.last_job: int | None = None
         self.last_event = 0
@@ -67,6 +70,7 @@ class WriterCache:
         self.running.clear()
         self.rows.clear()
         self.counts = None
+        self.queued.clear()
         self.due = UNKNOWN
         self.last_job = None
         self.tallies.clear()
@@ -122,14 +126,28 @@ class Transaction:
         self.known.last_job = last + jobs
         return last
 
-    def count(self, type: str, status: Status, n: int) -> None:
-        """So many jobs more of a type have this status."""
+    def count(self, type: str, status: Status, n: int, owner: str | None = None) -> None:
+        """So many jobs more of a type, and of an owner, have this status."""
         self._counted[type, status.value] += n
+        if status is Status.QUEUED:
+            for whose in {None, owner} & self.known.queued.keys():
+                self.known.queued[whose] += n
 
     def stand(self, type: str, status: Status) -> int:
         """How many jobs of a type have this status."""
         key = type, status.value
         return self._counts().get(key, 0) + self._counted[key]
+
+    def queued(self, owner: str | None) -> int:
+        """How many jobs are queued, of an owner or (None) in all."""
+        known = self.known.queued
+        if owner not in known:
+            if owner is None:
+                types = {type for type, _ in (*self._counts(), *self._counted)}
+                known[owner] = sum(self.stand(type, Status.QUEUED) for type in types)
+            else:
+                [known[owner]] = self.execute(QUEUED_OF, (owner,)).fetchone()
+        return known[owner]
 
     def tell(self, job: Job, event: Event) -> None:
         """Store the event under the next number, and tell it to the listeners after the commit."""

@@ -15,6 +15,7 @@ from secondunit.queue.handler import JobContext
 from secondunit.queue.instrumentation import Fact
 from secondunit.queue.model import JobId, Status
 from secondunit.queue.outcome import Completed, Outcome, Partial
+from secondunit.queue.state import QueueLimits
 from secondunit.testing.rig import Rig, spec
 
 MINUTE = 60.0
@@ -31,10 +32,10 @@ async def never(ctx: JobContext, payload: Any) -> None:
 class Post:
     """A queue with jobs of a type that helps itself later, and the loop that looks after them."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: QueueLimits = QueueLimits()) -> None:
         helps = {"retry_partial": passing, "trouble": lambda: self.trouble}
         self.specs = [spec("map", never, **helps), spec("plain", never), spec("other", never, retry_partial=passing)]
-        self.rig = Rig(*self.specs)
+        self.rig = Rig(*self.specs, limits=limits)
         self.trouble: str | None = None
         self.told: list[tuple[JobId, int]] = []
 
@@ -184,6 +185,18 @@ async def test_a_drain_and_a_full_disk_only_put_it_off(post: Post) -> None:
         await post.rig.clock.leap(HOUR)
         assert await post.status(job_id) is Status.PARTIAL
         post.rig.store.full = False
+        await post.rig.clock.leap(MINUTE)
+    assert post.told == [(job_id, 1)]
+
+
+async def test_a_key_whose_share_is_full_is_waited_for() -> None:
+    post = Post(QueueLimits(of_one=1))
+    async with post.watching():
+        job_id = await post.ended(owner="A")
+        other = await post.rig.submit("other", owner="A")
+        await post.rig.clock.leap(HOUR)
+        assert await post.status(job_id) is Status.PARTIAL
+        await post.rig.queue.cancel(other)
         await post.rig.clock.leap(MINUTE)
     assert post.told == [(job_id, 1)]
 

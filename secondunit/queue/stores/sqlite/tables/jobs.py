@@ -81,7 +81,9 @@ def get(tx: Transaction, job_id: JobId) -> Job:
     return job_from(row)
 
 
-def add(tx: Transaction, changes: Sequence[Change]) -> list[tuple[Job, bool]]:
+def add(
+    tx: Transaction, changes: Sequence[Change], limits: state.QueueLimits = state.QueueLimits()
+) -> list[tuple[Job, bool]]:
     """Insert submitted jobs, but none whose key or work is here already; a refusal comes before the first write."""
     answers: list[tuple[Job, bool]] = []
     fresh: list[tuple[Job, Change]] = []
@@ -100,6 +102,7 @@ def add(tx: Transaction, changes: Sequence[Change]) -> list[tuple[Job, bool]]:
             keys[job.idempotency.key] = job
         if job.dedupe_key:
             works[job.dedupe_key] = job
+    limits.check([job for job, _ in fresh], tx.queued)
     _insert(tx, fresh, keys)
     return answers
 
@@ -113,7 +116,7 @@ def _insert(tx: Transaction, fresh: Sequence[tuple[Job, Change]], keys: Mapping[
         if held > MOST_HELD:
             tx.write()
             held = 0
-        tx.count(job.type, job.status, 1)
+        tx.count(job.type, job.status, 1, job.owner)
         _delayed(tx, job)
         if len(fixed[PAYLOAD]) <= LONGEST_KEPT:
             tx.known.came(job, moving)
@@ -127,12 +130,21 @@ def _key_values(job: Job, key: Idempotency) -> tuple[Any, ...]:
     return key.key, job.id, key.digest, micros(job.created_at + KEY_LIFE)
 
 
-def change(tx: Transaction, job_id: JobId, decide: Decide, lease: Lease | None) -> Job:
+def change(
+    tx: Transaction,
+    job_id: JobId,
+    decide: Decide,
+    lease: Lease | None,
+    limits: state.QueueLimits = state.QueueLimits(),
+) -> Job:
     """Load, decide, write; a lease that no longer holds is refused before anything is decided."""
     job = get(tx, job_id)
     if lease and not holds(lease, job):
         raise LeaseLost(job_id, lease.epoch)
-    return write(tx, job, decide(job))
+    change = decide(job)
+    if job.status.ended and not change.job.status.ended:
+        limits.check([change.job], tx.queued)
+    return write(tx, job, change)
 
 
 def write(tx: Transaction, before: Job, change: Change) -> Job:
@@ -148,8 +160,8 @@ def write(tx: Transaction, before: Job, change: Change) -> Job:
         if job.payload is not before.payload:
             tx.execute(UPDATE_PAYLOAD, (fixed_values(job)[PAYLOAD], job.seq))
     if before.status is not job.status:
-        tx.count(job.type, before.status, -1)
-        tx.count(job.type, job.status, 1)
+        tx.count(job.type, before.status, -1, job.owner)
+        tx.count(job.type, job.status, 1, job.owner)
     _delayed(tx, job)
     tx.known.moved(job, new)
     _tell(tx, before, job, change)

@@ -120,12 +120,6 @@ async def _find_of_owner(readers: Readers, filter: Filter, before: int, limit: i
     return _page([job_from(row) for row in rows], total, limit)
 
 
-async def queued_of(readers: Readers, owner: str) -> int:
-    """How many queued jobs are this owner's."""
-    [[n]] = await readers.fetch("select count(*) from jobs where owner = ? and status = 'queued'", (owner,))
-    return int(n)
-
-
 def _page(jobs: Sequence[Job], total: int, limit: int) -> Page:
     return Page(jobs[:limit], total, jobs[limit - 1].seq if len(jobs) > limit else None)
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from secondunit.queue import state
-from secondunit.queue.errors import JobNotFound
+from secondunit.queue.errors import JobNotFound, Saturated
 from secondunit.queue.model import Change, Job, Status
 from secondunit.queue.outcome import Completed
+from secondunit.queue.state import QueueLimits
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
 from secondunit.queue.stores.sqlite.tables import jobs, pruning
 from secondunit.queue.stores.sqlite.transaction import Transaction
@@ -67,6 +68,22 @@ async def test_what_failed_halfway_alone_leaves_no_gap(store: SqliteStore) -> No
     await fails(store)
     [job] = await submit(store, "next")
     assert (job.seq, [event.seq for event in heard]) == (1, [1])
+
+
+async def test_what_was_undone_takes_no_room_in_the_queue(store: SqliteStore) -> None:
+    two = QueueLimits(of_one=2)
+    await store.add([new("a1", owner="A")], two)
+
+    def second(tx: Transaction) -> None:
+        jobs.add(tx, [new("a2", owner="A")], two)
+        jobs.get(tx, "a2")
+        raise ValueError("halfway")
+
+    with pytest.raises(ValueError, match="halfway"):
+        await store._writer.run(second)
+    await store.add([new("a2", owner="A")], two)
+    with pytest.raises(Saturated):
+        await store.add([new("a3", owner="A")], two)
 
 
 async def test_a_refusal_before_the_first_write_undoes_nothing(store: SqliteStore) -> None:

@@ -112,6 +112,11 @@ class Queue:
         """Names this line of event numbers; a restored backup begins a new one."""
         return self._store.generation
 
+    @property
+    def secret(self) -> bytes:
+        """32 bytes of this database that nobody outside knows."""
+        return self._store.secret
+
     async def counts(self) -> Counts:
         """How many jobs stand where."""
         return await self._store.counts()

@@ -165,6 +165,11 @@ class Store(Protocol):
         """Names this line of event numbers; a restored backup begins a new one."""
         ...
 
+    @property
+    def secret(self) -> bytes:
+        """32 bytes that nobody outside knows, the same for as long as the database lives."""
+        ...
+
     def listen(self, listener: Listener) -> None:
         """Call `listener` with the stored events of each commit, in `seq` order, after it."""
         ...

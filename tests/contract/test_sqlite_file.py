@@ -146,3 +146,13 @@ async def test_streams_that_earlier_versions_published_are_adopted_once(tmp_path
     adopted = await store.folders.known("/media/film", 0)
     await store.close()
     assert list(adopted) == [PublishedFolder("/media/film", 0, later(9), "told", 1, later(9))]
+
+
+async def test_a_database_has_a_secret_of_its_own_for_as_long_as_it_lives(tmp_path: Path) -> None:
+    secrets = []
+    for name in ("one.db", "one.db", "other.db"):
+        store = await open_store(tmp_path / name)
+        secrets.append(store.secret)
+        await store.close()
+    assert secrets[0] == secrets[1] != secrets[2]
+    assert {len(secret) for secret in secrets} == {32}

@@ -23,6 +23,15 @@ class Tenants:
         return str(answer["jobId"])
 
 
+async def opening_id(harness: Any, key: dict[str, str]) -> str:
+    """The id that a new reader is given before any message, at a moment of its own."""
+    await harness.clock.advance(0.001)
+    async with harness.client.get("/api/events", headers=key) as response:
+        while not (line := (await response.content.readline()).decode()).startswith("id: "):
+            pass
+    return str(line.removeprefix("id: ").strip())
+
+
 @pytest.fixture
 async def tenants(build: Any) -> Tenants:
     """They, without any job."""
@@ -116,6 +125,64 @@ async def test_a_tenant_hears_of_its_own_jobs(tenants: Tenants) -> None:
         assert {job["jobId"] for job in (await reader.next()).data["jobs"]} == {own, more}
     async with harness.listen(f"/api/events?jobId={other},{more}&lastEventId={first.id}", **tenants.a) as reader:
         assert (await reader.next()).data["jobId"] == more
+
+
+async def test_no_number_that_a_tenant_is_told_counts_what_others_do(tenants: Tenants) -> None:
+    harness = tenants.harness
+    own = [await tenants.submit(tenants.a) for _ in range(3)]
+    ids = [await opening_id(harness, tenants.a) for _ in range(2)]
+    await tenants.submit(tenants.b)
+    ids += [await opening_id(harness, tenants.a) for _ in range(2)]
+    page = await harness.call("GET", "/api/jobs?limit=2", headers=tenants.a)
+    async with harness.listen(f"/api/events?lastEventId={ids[0]}", **tenants.a) as reader:
+        more = await tenants.submit(tenants.a)
+        message = await reader.next()
+        assert message.data["jobId"] == more
+    numbers = [int(id.partition("-")[2]) for id in (*ids, message.id)] + [int(page["nextCursor"])]
+    assert len({*numbers}) == len(numbers) and min(numbers) > 2**63
+    rest = await harness.call("GET", f"/api/jobs?limit=2&cursor={page['nextCursor']}", headers=tenants.a)
+    assert [job["jobId"] for job in rest["jobs"]] == own[:1]
+    async with harness.listen("/api/events", **tenants.reader) as reader:
+        await tenants.submit(tenants.b)
+        assert int((await reader.next()).id.partition("-")[2]) < 10
+
+
+async def test_a_message_has_one_id_however_often_it_comes(tenants: Tenants) -> None:
+    start = await opening_id(tenants.harness, tenants.a)
+    await tenants.submit(tenants.a)
+    ids = []
+    for _ in range(2):
+        async with tenants.harness.listen("/api/events", Last_Event_ID=start, **tenants.a) as reader:
+            ids.append((await reader.next()).id)
+    assert ids[0] == ids[1]
+    async with tenants.harness.listen("/api/events", Last_Event_ID=ids[0], **tenants.a) as reader:
+        more = await tenants.submit(tenants.a)
+        assert (await reader.next()).data["jobId"] == more
+
+
+async def test_who_sees_all_and_a_tenant_are_told_of_one_event_under_ids_of_their_own(tenants: Tenants) -> None:
+    harness = tenants.harness
+    async with (
+        harness.listen("/api/events", **tenants.reader) as all_seeing,
+        harness.listen("/api/events", **tenants.a) as tenant,
+    ):
+        await tenants.submit(tenants.a)
+        told = [await reader.next() for reader in (all_seeing, tenant)]
+    assert told[0].data == told[1].data and told[0].id != told[1].id
+    assert told[0].id.endswith("-1")
+
+
+async def test_what_another_was_told_of_a_place_means_nothing(tenants: Tenants) -> None:
+    harness = tenants.harness
+    for _ in range(2):
+        await tenants.submit(tenants.a)
+    cursor = (await harness.call("GET", "/api/jobs?limit=1", headers=tenants.a))["nextCursor"]
+    for key, place in ((tenants.b, cursor), (tenants.reader, cursor), (tenants.a, "1")):
+        refused = await harness.call("GET", f"/api/jobs?cursor={place}", status=422, headers=key)
+        assert [fault["field"] for fault in refused["errors"]] == ["cursor"]
+    last = await opening_id(harness, tenants.a)
+    async with harness.listen("/api/events", Last_Event_ID=last, **tenants.b) as reader:
+        assert (await reader.next()).data["type"] == "reset"
 
 
 async def test_health_tells_a_tenant_no_more_than_a_stranger(tenants: Tenants) -> None:

@@ -81,6 +81,11 @@ class MemoryStore:
         """The name given at the start."""
         return self._generation
 
+    @property
+    def secret(self) -> bytes:
+        """Known to every test."""
+        return self._generation.encode().ljust(32)
+
     def listen(self, listener: Listener) -> None:
         """Call `listener` with the events of each write."""
         self._listeners.append(listener)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from secondunit.daemon.access.callers import Caller
+from secondunit.daemon.access.positions import Positions
 from secondunit.daemon.http.contract.responses import StatusName
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
 from secondunit.queue.errors import BadPayload, FieldError
@@ -206,7 +207,7 @@ class ListQuery(Ask):
     status: Annotated[list[StatusName], BeforeValidator(words)] = []
     type: Annotated[list[TypeName], BeforeValidator(words)] = []
     limit: Annotated[int, Field(strict=False, ge=1, le=1000)] = 20
-    cursor: Annotated[int, Field(strict=False, ge=1, lt=2**63)] | None = None
+    cursor: str | None = Field(None, max_length=100, description="the `nextCursor` of the page before")
     q: Query | None = None
 
 
@@ -255,6 +256,14 @@ def query(model: type[M], asked: MultiMapping[str]) -> M:
     if twice:
         raise BadPayload(*(FieldError(name, "stands twice in the query; give it once") for name in twice))
     return taken(model, content)
+
+
+def cursor_of(ask: ListQuery, places: Positions) -> int | None:
+    """Where the page begins, as this caller was told it."""
+    place = None if ask.cursor is None else places.read(ask.cursor, nonce=0)
+    if ask.cursor is not None and not place:
+        raise BadPayload(FieldError("cursor", "should be the nextCursor of the page before, as this key was given it"))
+    return place
 
 
 def submission(

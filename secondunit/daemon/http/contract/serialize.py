@@ -1,6 +1,6 @@
 """Response serializers: what is told of jobs, events, deliveries and all else, as `responses` describes it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, cast
@@ -90,14 +90,16 @@ def detail(job: Job, registry: Registry, paused: Collection[str] = ()) -> respon
     )
 
 
-def page(found: Page, counts: Counts, registry: Registry, paused: Collection[str] = ()) -> responses.Jobs:
-    """A page of the list of jobs, and how busy the queue is."""
+def page(
+    found: Page, counts: Counts, registry: Registry, paused: Collection[str] = (), cursor: Callable[[int], str] = str
+) -> responses.Jobs:
+    """A page of the list of jobs, and how busy the queue is; `cursor` writes where the next page begins."""
     return responses.Jobs(
         jobs=[detail(job, registry, paused) for job in found.jobs],
         total=found.total,
         queued=sum(counts.queued.values()),
         running=sum(counts.running.values()),
-        next_cursor=None if found.next_cursor is None else str(found.next_cursor),
+        next_cursor=None if found.next_cursor is None else cursor(found.next_cursor),
     )
 
 

@@ -8,6 +8,7 @@ from types import ModuleType
 from aiohttp import web
 
 from secondunit.daemon.access.callers import Caller
+from secondunit.daemon.access.positions import Positions
 from secondunit.daemon.files.uploads import plain
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import batches, filters, requests, serialize, trailtag
@@ -71,10 +72,11 @@ async def show(api: Api, request: web.Request) -> web.Response:
 async def find(api: Api, request: web.Request) -> web.Response:
     """Jobs newest first."""
     ask, caller = requests.query(requests.ListQuery, request.query), caller_of(request)
+    places = Positions(api.queue.secret, caller.tenant, "jobs")
     meant = filters.filter_of(ask, caller, api.queue.registry, api.clock.now())
-    page = await api.queue.find(meant, ask.cursor, ask.limit)
+    page = await api.queue.find(meant, requests.cursor_of(ask, places), ask.limit)
     counts, paused = await _counts(api, caller), await api.queue.paused()
-    return reply(serialize.page(page, counts, api.queue.registry, paused))
+    return reply(serialize.page(page, counts, api.queue.registry, paused, places.shown))
 
 
 async def cancel(api: Api, request: web.Request) -> web.Response:

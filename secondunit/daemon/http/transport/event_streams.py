@@ -211,18 +211,21 @@ class Streams:
 
 
 class Messages:
-    """What is sent of each event, made once for all readers; an event is known by identity, which costs no hashing."""
+    """What is sent of each event, made once for all readers; an event is known by identity, which costs no hashing.
+
+    Of a tenant's own event (its `tenant`) its readers are told in other words than those who see all.
+    """
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[Event, bytes]] = {}
+        self._made: dict[tuple[int, str | None], tuple[Event, bytes]] = {}
 
-    def of(self, event: Event, make: Callable[[Event], bytes]) -> bytes:
+    def of(self, event: Event, make: Callable[[Event], bytes], tenant: str | None = None) -> bytes:
         """The event's message, by `make` if it is not there."""
-        made = self._made.get(id(event))
+        made = self._made.get(key := (id(event), tenant))
         if made is None or made[0] is not event:
             if len(self._made) >= MESSAGES_KEPT:
                 self._made.clear()
-            made = self._made[id(event)] = (event, make(event))
+            made = self._made[key] = (event, make(event))
         return made[1]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -39,25 +40,26 @@ async def open_store(path: Path, *, synchronous: str = "full") -> "SqliteStore":
     ballast = await asyncio.to_thread(Ballast, path.with_name(path.name + ".ballast"))
     writer = Writer(path, synchronous, ballast, asyncio.get_running_loop())
     await writer.open()
-    generation, paused, limits = await writer.run(_generation), await writer.run(_paused), await writer.run(_limits)
+    kept = await writer.run(_kept)
     await asyncio.to_thread(ballast.fill)
     readers = await Readers.open(path, READERS)
-    return SqliteStore(path, writer, readers, ballast, generation, paused, limits)
+    return SqliteStore(path, writer, readers, ballast, kept)
+
+
+@dataclass(slots=True)
+class Kept:
+    """What was read at the opening; `paused` and `limits`, which every claim asks for, change by their calls alone."""
+
+    generation: str
+    secret: bytes
+    paused: frozenset[str]
+    limits: Mapping[str, int]
 
 
 class SqliteStore:
     """The Store port on SQLite; see `secondunit.queue.store.Store` for what each method promises."""
 
-    def __init__(
-        self,
-        path: Path,
-        writer: Writer,
-        readers: Readers,
-        ballast: Ballast,
-        generation: str,
-        paused: frozenset[str],
-        limits: Mapping[str, int],
-    ) -> None:
+    def __init__(self, path: Path, writer: Writer, readers: Readers, ballast: Ballast, kept: Kept) -> None:
         self.engine = SqliteEngine(path, writer, ballast)
         self.steps = SqliteSteps(writer, readers)
         self.outbox = SqliteOutbox(writer, readers)
@@ -68,13 +70,15 @@ class SqliteStore:
         self.sight = SqliteSight(readers)
         self._writer = writer
         self._readers = readers
-        self._generation = generation
-        self._paused = paused  # asked for at every claim, as the limits are, and changed by `pause` alone
-        self._limits = limits
+        self._kept = kept
 
     @property
     def generation(self) -> str:
-        return self._generation
+        return self._kept.generation
+
+    @property
+    def secret(self) -> bytes:
+        return self._kept.secret
 
     def listen(self, listener: Listener) -> None:
         self._writer.listeners.append(listener)
@@ -168,10 +172,10 @@ class SqliteStore:
             tx.execute(sql, (type,))
             return _paused(tx)
 
-        self._paused = await self._writer.run(work)
+        self._kept.paused = await self._writer.run(work)
 
     async def paused(self) -> frozenset[str]:
-        return self._paused
+        return self._kept.paused
 
     async def limit(self, type: str, concurrency: int | None) -> None:
         def work(tx: Transaction) -> Mapping[str, int]:
@@ -180,10 +184,10 @@ class SqliteStore:
                 tx.execute("insert into type_limits values (?, ?)", (type, concurrency))
             return _limits(tx)
 
-        self._limits = await self._writer.run(work)
+        self._kept.limits = await self._writer.run(work)
 
     async def limits(self) -> Mapping[str, int]:
-        return self._limits
+        return self._kept.limits
 
     async def prune(self, what: Prune) -> Sequence[JobId]:
         return await self._writer.run(lambda tx: pruning.prune(tx, what))
@@ -193,12 +197,18 @@ class SqliteStore:
         await self._writer.close()
 
 
-def _generation(tx: Transaction) -> str:
-    row: Any = tx.execute("select value from meta where key = 'generation'").fetchone()
+def _made_once(tx: Transaction, name: str, size: int) -> str:
+    """So many random bytes in hexadecimal, drawn when they are first asked for and kept since."""
+    row: Any = tx.execute("select value from meta where key = ?", (name,)).fetchone()
     if row is None:
-        row = (secrets.token_hex(4),)
-        tx.execute("insert into meta values ('generation', ?)", row)
+        row = (secrets.token_hex(size),)
+        tx.execute("insert into meta values (?, ?)", (name, *row))
     return str(row[0])
+
+
+def _kept(tx: Transaction) -> Kept:
+    generation, secret = _made_once(tx, "generation", 4), _made_once(tx, "secret", 32)
+    return Kept(generation, bytes.fromhex(secret), _paused(tx), _limits(tx))
 
 
 def _paused(tx: Transaction) -> frozenset[str]:

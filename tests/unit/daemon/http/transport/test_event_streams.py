@@ -65,7 +65,7 @@ def test_a_message_is_made_once_for_all_readers_of_one_event() -> None:
 
 def test_an_address_that_is_used_again_does_not_bring_back_an_old_message() -> None:
     messages, make = Messages(), Made()
-    messages._made[id(EVENT)] = (replace(EVENT, job_id="gone"), b"gone")
+    messages._made[id(EVENT), None] = (replace(EVENT, job_id="gone"), b"gone")
     assert messages.of(EVENT, make) == b"job_a 1"
 
 

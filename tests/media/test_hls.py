@@ -167,6 +167,29 @@ async def test_a_picture_is_not_a_video(studio: Any, picture: Any) -> None:
     assert (await refusal(studio, SAMPLES / "image" / picture))[0] == "not_a_video"
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "type", "words"),
+    [
+        ("photo.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(999), "not_a_video", "a picture (HEIF)"),
+        ("moves.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(99), "not_a_video", "a picture"),
+        ("words.srt", b"1\n00:00:01,000 --> 00:00:40,000\nto be continued\n", "unreadable", "of the format srt"),
+        ("nothing.mp4", b"", "unreadable", "nothing.mp4 is empty"),
+        ("paper.pdf", b"%PDF-1.4\n" + bytes(99), "unreadable", "paper.pdf can't be read"),
+    ],
+)
+async def test_what_is_no_video_is_called_what_it_is(
+    studio: Any, tmp_path: Path, name: str, content: bytes, type: str, words: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    kind, message = await refusal(studio, tmp_path / name)
+    assert kind == type and words in message and "0x" not in message
+
+
+@pytest.mark.parametrize("sound", ["demo.aif", "demo.wv", "demo.opus"])
+async def test_any_sound_is_only_that(studio: Any, sound: str) -> None:
+    assert (await refusal(studio, SAMPLES / "audio" / sound))[0] == "audio_only"
+
+
 async def test_a_cut_off_video_is_found_out_although_ffmpeg_is_content(
     studio: Any, clips: Callable[[str], Path], tmp_path: Path
 ) -> None:

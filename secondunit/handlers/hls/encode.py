@@ -16,6 +16,7 @@ from secondunit.handlers.hls.passthrough import keep_from, untagged
 from secondunit.handlers.hls.plan import (
     AUDIO_KBITS,
     AUDIO_NAME,
+    DENSEST,
     KEYFRAME_SECONDS,
     PLAYLIST,
     SEGMENT_SECONDS,
@@ -105,6 +106,8 @@ def _rungs(picture: Any, plan: HlsPlan) -> list[Any]:
 
 def _video_options(plan: HlsPlan) -> dict[str, Any]:
     options = _hls_options(plan, variant_map(plan))
+    if plan.segment_type == "fmp4":
+        options["hls_segment_options"] = _fragments(plan)
     if plan.copied.picture:
         options |= _copy_options(plan)
     if plan.encoded:
@@ -138,14 +141,20 @@ def _encoder_options(plan: HlsPlan) -> dict[str, Any]:
 
 def _copy_options(plan: HlsPlan) -> dict[str, Any]:
     options: dict[str, Any] = {"c:v:0": "copy"}
-    if plan.copied.reordered:
-        # Players take negative offsets as they are; an edit list they don't read.
-        options["hls_segment_options"] = "movflags=+negative_cts_offsets:use_editlist=0"
     if plan.copied.begin:
         options["output_ts_offset"] = f"-{plan.copied.begin:.6f}"
     if untagged(plan.video):
         options["bsf:v:0"] = TAGGING
     return options
+
+
+def _fragments(plan: HlsPlan) -> str:
+    """A fragment for each key frame, which can be read alone then."""
+    often = f"min_frag_duration={1_000_000 * DENSEST}"
+    if plan.copied.picture and plan.copied.reordered:
+        # Players take negative offsets as they are; an edit list they don't read.
+        return f"movflags=+frag_keyframe+negative_cts_offsets:use_editlist=0:{often}"
+    return f"movflags=+frag_keyframe:{often}"
 
 
 def _hls_options(plan: HlsPlan, variants: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, field_validator
 from secondunit.handlers.hls import outputs
 from secondunit.handlers.hls.budget import cpu_estimate, cpu_limit
 from secondunit.handlers.hls.iframes import write_iframes
+from secondunit.handlers.hls.init_segment import parted
 from secondunit.handlers.hls.passthrough import Copy, closely, passthrough
 from secondunit.handlers.hls.pipeline import Encoded, Pipeline
 from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, HlsPlan, Passthrough, plan, quality_fault
@@ -34,7 +35,7 @@ PICTURE_FILTERS = ("scale", "split", "fps", "format", "setsar", "setparams", "ya
 FILTERS = (*PICTURE_FILTERS, "aselect", "aresample", "aformat", "atrim")
 LARGEST_SEGMENT = 2 << 30
 NOTHING = Encoded(0, 0)  # yet
-RECIPE = 4  # higher whenever the same source and options give something better
+RECIPE = 5  # higher whenever the same source and options give something better
 
 
 class HlsPayload(BaseModel):
@@ -152,7 +153,7 @@ def _finish(name: str, material: Material, staged: StagedFolder) -> dict[str, An
     todo = material.plan
     frame = float(1 / todo.rate.value)
     try:
-        videos = [read(folder, rendition.name) for rendition in todo.renditions]
+        videos = [parted(folder, read(folder, rendition.name)) for rendition in todo.renditions]
         spans = [span(folder, video, frame) for video in videos]
         cut_alike(name, todo, videos)
         if todo.copied.picture and todo.encoded:

@@ -12,6 +12,7 @@ from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
 SegmentType = Literal["fmp4", "ts"]
 PLAYLIST, IFRAMES = "index.m3u8", "iframes.m3u8"
 SEGMENT_SECONDS, KEYFRAME_SECONDS = 6, 2
+DENSEST = 1  # second between pictures for scrubbing, as Apple's authoring specification has it (6.5)
 AUDIO_GROUP, AUDIO_NAME, AUDIO_KBITS = "aud", "audio", 128
 NEAR_NATIVE = Fraction(9, 10)
 MAXRATE_KBITS = {240: 400, 360: 800, 480: 1400, 720: 2800, 1080: 5000, 1440: 9000, 2160: 14000}

@@ -1,6 +1,7 @@
 """Media probe: asks ffprobe what a file holds, and picks the streams that a viewer would."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,19 +11,23 @@ from typing import Any
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.encryption import encryption
 from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media, failure, limits, url
+from secondunit.handlers.tools.media.still import still
 from secondunit.handlers.tools.programs.ports import Programs
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.handler import JobContext
-from secondunit.queue.outcome import Deterministic
+from secondunit.queue.outcome import Deterministic, Transient
 
 IMAGE_FORMATS = (
     "image2,bmp_pipe,dds_pipe,gem_pipe,hdr_pipe,ico,j2k_pipe,jpeg_pipe,jpegls_pipe,jpegxl_pipe,jpegxl_anim,pam_pipe,"
     "pbm_pipe,pcx_pipe,pgm_pipe,pgmyuv_pipe,png_pipe,ppm_pipe,psd_pipe,qoi_pipe,svg_pipe,tiff_pipe,webp_pipe,xpm_pipe"
 )
+# Of sound alone, so that it can be said to be that.
+AUDIO_FORMATS = "aiff,amr,ape,au,caf,dts,eac3,tta,w64,wv"
 STILL_BRANDS = ("avif", "heic", "heix", "mif1", "miaf")
 HDR_TRANSFERS = ("smpte2084", "arib-std-b67")
 INTERLACED = ("tt", "bb", "tb", "bt")
 ESTIMATED = "Estimating duration from bitrate"
+OTHER_FORMAT = re.compile(r"\[(\w{1,30}) @ 0x[0-9a-f]{1,16}\] Format not on whitelist")
 ENTRIES = (
     "format=format_name,duration,start_time:format_tags=major_brand"
     ":stream=index,codec_type,codec_name,width,height,sample_aspect_ratio,pix_fmt,field_order,color_transfer,"
@@ -106,7 +111,7 @@ class MediaInfo:
 
 
 async def probe(programs: Programs, media: Media, source: Source, ctx: JobContext) -> MediaInfo:
-    """Read the headers of `source`; Deterministic: "unreadable" when it is no media file, "encrypted"."""
+    """Read the headers of `source`; Deterministic: "unreadable", "not_a_video", "encrypted"."""
     lines: list[str] = []
     size = 0
 
@@ -118,7 +123,14 @@ async def probe(programs: Programs, media: Media, source: Source, ctx: JobContex
         lines.append(line)
 
     argv = [media.ffprobe, "-v", "warning", "-protocol_whitelist", "file"]
-    argv += ["-format_whitelist", f"{MEDIA_FORMATS},{IMAGE_FORMATS}", "-show_entries", ENTRIES, "-of", "json"]
+    argv += [
+        "-format_whitelist",
+        f"{MEDIA_FORMATS},{IMAGE_FORMATS},{AUDIO_FORMATS}",
+        "-show_entries",
+        ENTRIES,
+        "-of",
+        "json",
+    ]
     finished = await programs.run(
         [*argv, "-i", url(source)],
         cwd=ctx.workspace.run,
@@ -129,7 +141,7 @@ async def probe(programs: Programs, media: Media, source: Source, ctx: JobContex
         timeout=timedelta(minutes=5),
     )
     if finished.returncode != 0:
-        raise failure("ffprobe", finished, source, ctx.attempt)
+        raise _refused(failure("ffprobe", finished, source, ctx.attempt), source, await in_thread(still, source.fd))
     info = parse("\n".join(lines), finished.stderr)
     if how := await in_thread(encryption, source.fd, info.format):
         raise Deterministic(f"{source.name} is encrypted ({how}); nothing of it can be shown", type="encrypted")
@@ -157,12 +169,31 @@ def parse(report: str, stderr: str = "") -> MediaInfo:
 def pictures(info: MediaInfo, name: str) -> Video:
     """The video stream to show; Deterministic("not_a_video" | "audio_only") when there is none."""
     if info.still:
-        raise Deterministic(f"{name} is a picture ({info.format}), not a video", type="not_a_video")
+        raise _a_picture(name, info.format)
     if info.video is None and info.audio is not None:
         raise Deterministic(f"{name} has sound but no video", type="audio_only")
     if info.video is None:
         raise Deterministic(f"{name} holds no video that can be decoded ({info.format})", type="unreadable")
     return info.video
+
+
+def _refused(problem: Transient | Deterministic, source: Source, picture: str | None) -> Transient | Deterministic:
+    """In words for a person, why ffprobe could not read it; `picture` is what it begins as."""
+    if problem.type != "unreadable":
+        return problem
+    if picture:
+        return _a_picture(source.name, picture)
+    if source.size == 0:
+        return Deterministic(f"{source.name} is empty", type="unreadable")
+    if match := OTHER_FORMAT.search(str(problem)):
+        return Deterministic(f"{source.name} is no video, but of the format {match[1]}", type="unreadable")
+    return problem
+
+
+def _a_picture(name: str, kind: str) -> Deterministic:
+    return Deterministic(
+        f"{name} is a picture ({kind}), not a video; the job type webp converts it", type="not_a_video"
+    )
 
 
 def _videos(streams: Iterable[Mapping[str, Any]]) -> Iterator[Video]:

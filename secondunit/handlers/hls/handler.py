@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,9 +12,9 @@ from secondunit.handlers.hls import outputs
 from secondunit.handlers.hls.budget import cpu_estimate, cpu_limit
 from secondunit.handlers.hls.iframes import write_iframes
 from secondunit.handlers.hls.init_segment import parted
-from secondunit.handlers.hls.passthrough import Copy, closely, passthrough
+from secondunit.handlers.hls.passthrough import Copy, closely, decisions, nothing_copied, passthrough
 from secondunit.handlers.hls.pipeline import Encoded, Pipeline
-from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, HlsPlan, Passthrough, plan, quality_fault
+from secondunit.handlers.hls.plan import AUDIO_NAME, PLAYLIST, HlsPlan, plan, quality_fault
 from secondunit.handlers.hls.playlists import VERSION, Playlist, Unfinished, Variant, master, read, told_as, variants
 from secondunit.handlers.hls.segments import span
 from secondunit.handlers.hls.verify import Material, SpoiledCopy, cut_alike, unfinished, unfinished_sound, verify
@@ -22,8 +22,9 @@ from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.ffmpeg import Media, limits, require
 from secondunit.handlers.tools.media.packets import count_packets, heard
 from secondunit.handlers.tools.media.probe import pictures, probe
-from secondunit.handlers.tools.media.progress import follow
+from secondunit.handlers.tools.media.progress import WHOLE, follow
 from secondunit.handlers.tools.payload import payload_like
+from secondunit.handlers.tools.programs.transcript import Transcript
 from secondunit.handlers.tools.storage.ports import MASTER, Source, StagedFolder
 from secondunit.handlers.tools.storage.settling import Settling
 from secondunit.handlers.tools.toolbox import Tools
@@ -35,6 +36,7 @@ PICTURE_FILTERS = ("scale", "split", "fps", "format", "setsar", "setparams", "ya
 FILTERS = (*PICTURE_FILTERS, "aselect", "aresample", "aformat", "atrim")
 LARGEST_SEGMENT = 2 << 30
 NOTHING = Encoded(0, 0)  # yet
+UNSURE = (0.0, 0.8)  # of the whole: the rest is for an encode, where what was copied comes out badly
 RECIPE = 5  # higher whenever the same source and options give something better
 
 
@@ -109,37 +111,44 @@ async def _encode(
     info = heard(info, packets)
     todo = replace(todo, audio=info.audio)
     todo = replace(todo, copied=passthrough(todo, payload.copy_, packets, info.start))
-    await ctx.stats(maxCpuSeconds=cpu_estimate(todo, info, source.size))
-    await ctx.progress(0.0, _copying(todo))
+    cost = cpu_estimate(todo, info, source.size)
+    await _tell(ctx, todo, cost)
     allowed = limits(cpu_limit(info, source.size), LARGEST_SEGMENT)
     pipeline = Pipeline(tools.programs, ctx, media, source, staged.path / staged.inner, staged.fds, allowed)
     material = Material(info, packets, todo, NOTHING, ctx.attempt)
     try:
-        return await _made(pipeline, material, staged)
+        return await _made(pipeline, material, staged, UNSURE if todo.copied.anything else WHOLE)
     except (SpoiledCopy, Deterministic) as error:
         if not todo.copied.anything:
             raise
         # What was copied is to blame, or it will be seen: all is encoded.
-        todo = replace(todo, copied=Passthrough(doubt=str(error)))
-    await ctx.stats(maxCpuSeconds=cpu_estimate(todo, info, source.size))
-    await ctx.progress(0.0, _copying(todo))
+        todo = replace(todo, copied=nothing_copied(f"the copy came out badly: {error}"))
+    await _tell(ctx, todo, cost + cpu_estimate(todo, info, source.size), UNSURE[1])
     await in_thread(_empty, pipeline.folder)
-    return await _made(pipeline, replace(material, plan=todo), staged)
+    return await _made(pipeline, replace(material, plan=todo), staged, (UNSURE[1], WHOLE[1]), "all is encoded now, ")
 
 
-async def _made(pipeline: Pipeline, material: Material, staged: StagedFolder) -> dict[str, Any]:
+async def _made(
+    pipeline: Pipeline, material: Material, staged: StagedFolder, share: tuple[float, float], before: str = ""
+) -> dict[str, Any]:
     todo, packets = material.plan, material.packets
     played = packets.until(track.index for track in (todo.video, todo.audio) if track)
-    encoded = await pipeline.encode(todo, follow(pipeline.ctx.progress, played))
+    encoded = await pipeline.encode(todo, follow(pipeline.ctx.progress, played, share, before))
     if todo.copied.anything and encoded.damage:
         raise SpoiledCopy(f"{pipeline.source.name} is damaged: {encoded.damage}")
     return await in_thread(_finish, pipeline.source.name, replace(material, encoded=encoded), staged)
 
 
-def _copying(todo: HlsPlan) -> str:
-    if todo.copied.picture:
-        return f"{todo.renditions[0].name} is copied"
-    return f"every rung is encoded: {todo.copied.doubt}"
+async def _tell(ctx: JobContext, todo: HlsPlan, cost: int, done: float = 0.0) -> None:
+    """What is copied, why, and what it may cost in all: for who looks at the job, and in its log."""
+    await ctx.stats(maxCpuSeconds=cost)
+    copied = todo.copied.picture
+    said = f"{todo.renditions[0].name} is copied" if copied else f"every rung is encoded: {todo.copied.doubt}"
+    await ctx.progress(done, said)
+    log = Transcript(ctx.workspace.log, ctx.beat)
+    for name, decision in decisions(todo).items():
+        await log.note(f"{name}: {decision}")
+    await log.note(f"at most {cost} CPU seconds")
 
 
 def _empty(folder: Path) -> None:
@@ -178,6 +187,7 @@ def _finish(name: str, material: Material, staged: StagedFolder) -> dict[str, An
 def _result(
     lines: tuple[Variant, ...], todo: HlsPlan, inner: str, playlists: list[Playlist], extra: int, warnings: list[str]
 ) -> dict[str, Any]:
+    decided = decisions(todo)
     return {
         "masterPath": MASTER,
         "renditions": [
@@ -188,10 +198,11 @@ def _result(
                 "bandwidth": line.bandwidth,
                 "codecs": line.codecs,
                 "path": f"{inner}{line.rendition.name}/{PLAYLIST}",
-                "copied": line.rendition not in todo.encoded,
+                **asdict(decided[line.rendition.name]),
             }
             for line in lines
         ],
+        "sound": asdict(decided[AUDIO_NAME]) if todo.audio else None,
         "duration": round(max(playlist.duration for playlist in playlists), 3),
         "segments": sum(len(playlist.segments) for playlist in playlists),
         "size": sum(playlist.size for playlist in playlists) + extra,

@@ -58,7 +58,7 @@ def iframes(home: Path, video: Playlist, version: int) -> tuple[str, tuple[Media
 
 def _thinned(keys: Sequence[KeyFrame]) -> Iterator[KeyFrame]:
     """Those of a segment that lie so far apart that a person sees each."""
-    before = -DENSEST
+    before = -float(DENSEST)
     for key in keys:
         if key.after - before >= DENSEST:
             before = key.after

@@ -4,15 +4,18 @@ Only what is certain is copied: the same picture, in a form that every player ta
 Whatever is doubtful is encoded; a doubt is a sentence for the job's log.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
-from secondunit.handlers.hls.plan import SEGMENT_SECONDS, HlsPlan, Passthrough
+from secondunit.handlers.hls.plan import AUDIO_NAME, SEGMENT_SECONDS, HlsPlan, Passthrough
 from secondunit.handlers.tools.media.colours import HD, UNKNOWN
 from secondunit.handlers.tools.media.packets import Closely, Pace, Packets, Units
 from secondunit.handlers.tools.media.probe import Audio, Video
 
 Copy = Literal["auto", "never"]
+UNWISHED, IS_IT = 'copy is "never"', "the source is that already"
 PROFILES = ("Constrained Baseline", "Main", "High")
 HIGHEST_LEVEL = 52  # 5.2, which browsers and televisions decode
 AAC_FRAME, AAC_RATES = 1024, (44100, 48000)  # samples; samples a second
@@ -32,13 +35,40 @@ def closely(todo: HlsPlan, copy: Copy) -> Closely:
 def passthrough(todo: HlsPlan, copy: Copy, packets: Packets, start: float) -> Passthrough:
     """What is copied of a source with these packets, whose clock begins at `start`."""
     if copy == "never":
-        return Passthrough(doubt="that is wished")
+        return Passthrough(doubt=UNWISHED, sound_doubt=UNWISHED)
     doubt = headline_doubt(todo) or picture_doubt(todo, packets, start)
-    if doubt:
-        return Passthrough(sound=sound_is_kept(todo.audio, packets, start, 0.0), doubt=doubt)
-    pace = packets.paces[todo.video.index]
-    begin = max(0.0, (pace.first or 0.0) - start)
-    return Passthrough(True, sound_is_kept(todo.audio, packets, start, begin), begin, pace.reordered)
+    pace = packets.paces.get(todo.video.index)
+    begin = 0.0 if doubt or pace is None else max(0.0, (pace.first or 0.0) - start)
+    doubted = sound_doubt(todo.audio, packets, start, begin) if todo.audio else ""
+    sound = todo.audio is not None and not doubted
+    if doubt or pace is None:
+        return Passthrough(sound=sound, doubt=doubt, sound_doubt=doubted)
+    return Passthrough(True, sound, begin, pace.reordered, sound_doubt=doubted)
+
+
+def nothing_copied(why: str) -> Passthrough:
+    """All is encoded, for this reason."""
+    return Passthrough(doubt=why, sound_doubt=why)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a rendition is copied, and why so: a sentence."""
+
+    copied: bool
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{'copied' if self.copied else 'encoded'} ({self.reason})"
+
+
+def decisions(todo: HlsPlan) -> Mapping[str, Decision]:
+    """What is done to each rendition, the sound's too, by its name."""
+    copied = todo.copied
+    native, *others = todo.renditions
+    said = {native.name: Decision(copied.picture, copied.doubt or IS_IT)}
+    said |= {rung.name: Decision(False, "the source is larger") for rung in others}
+    return said | ({AUDIO_NAME: Decision(copied.sound, copied.sound_doubt or IS_IT)} if todo.audio else {})
 
 
 def headline_doubt(todo: HlsPlan) -> str:
@@ -86,16 +116,23 @@ def _unit_doubt(units: Units | None, packets: int) -> str:
     return "" if units.parameter_sets == 1 else "its parameters change"
 
 
-def sound_is_kept(audio: Audio | None, packets: Packets, start: float, begin: float) -> bool:
-    """Whether the sound is copied: AAC-LC in stereo, without a gap, one of its frames where the picture begins."""
-    pace, track = (packets.paces.get(audio.index), packets.tracks.get(audio.index)) if audio else (None, None)
-    if audio is None or track is None or pace is None or pace.first is None or not _fits(audio):
-        return False
+def sound_doubt(audio: Audio, packets: Packets, start: float, begin: float) -> str:
+    """Why the sound is not copied beside a picture that begins then, or ""."""
+    if not _fits(audio):
+        return f"{audio.codec} with {audio.channels} channels at {audio.rate} Hz is not AAC-LC in stereo"
+    pace, track = packets.paces.get(audio.index), packets.tracks.get(audio.index)
+    if track is None or pace is None or pace.first is None:
+        return "its packets can't be read to their end"
     frame = AAC_FRAME / audio.rate
     first = pace.first - start
     skipped = max(0, ceil((keep_from(begin) - first) / frame))
-    together = abs(first + skipped * frame - begin) < TOGETHER
-    return not packets.cut_off and pace.odd == 0 and together and _steady(pace, track.packets, frame)
+    doubts = (
+        (packets.cut_off, "the file breaks off"),
+        (pace.odd > 0, "some of its packets have no time, or other parameters"),
+        (abs(first + skipped * frame - begin) >= TOGETHER, "none of its frames begins where the picture does"),
+        (not _steady(pace, track.packets, frame), "it has gaps"),
+    )
+    return next((sentence for doubtful, sentence in doubts if doubtful), "")
 
 
 def keep_from(begin: float) -> float:

@@ -53,9 +53,10 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Passthrough:
-    """What of the source is copied: its picture into the first rung, its sound; `doubt` says why the picture is not.
+    """What of the source is copied: its picture into the first rung, its sound.
 
-    The picture begins `begin` seconds after the file; `reordered`: it has B-frames.
+    `doubt` and `sound_doubt` say why they are not. The picture begins `begin` seconds after the file; `reordered`: it
+    has B-frames.
     """
 
     picture: bool = False
@@ -63,6 +64,7 @@ class Passthrough:
     begin: float = 0.0
     reordered: bool = False
     doubt: str = ""
+    sound_doubt: str = ""
 
     @property
     def anything(self) -> bool:

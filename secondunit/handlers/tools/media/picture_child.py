@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def grid(frames: Sequence[str], columns: int) -> Image.Image:
         return first
     width, height = first.size
     first.close()
-    whole = Image.new("RGB", (width * columns, height * -(-len(frames) // columns)))
+    whole = Image.new("RGB", (width * columns, height * ceil(len(frames) / columns)))
     for number, frame in enumerate(frames):
         with Image.open(frame, formats=("PPM",)) as tile:
             whole.paste(tile, (number % columns * width, number // columns * height))

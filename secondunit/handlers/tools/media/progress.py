@@ -2,17 +2,20 @@
 
 from collections.abc import Awaitable, Callable
 
-VERIFIED = 0.99
+WHOLE = (0.0, 0.99)  # the last hundredth belongs to the verification
 Report = Callable[[float, str], Awaitable[None]]
 
 
-def follow(report: Report, duration: float | None) -> Callable[[str], Awaitable[None]]:
-    """What to do with each line: report `out_time` against `duration` seconds, at most 99 %.
+def follow(
+    report: Report, duration: float | None, share: tuple[float, float] = WHOLE, before: str = ""
+) -> Callable[[str], Awaitable[None]]:
+    """What to do with each line: report `out_time` against `duration` seconds, within this share of the whole.
 
     ffmpeg goes on printing while it hangs, so only a change of `out_time` is reported: the queue's watch over
-    progress then sees a job that stands still.
+    progress then sees a job that stands still. `before` begins each message.
     """
     done, speed = 0, ""
+    first, last = share
 
     async def line(text: str) -> None:
         nonlocal done, speed
@@ -21,14 +24,15 @@ def follow(report: Report, duration: float | None) -> Callable[[str], Awaitable[
             speed = value.strip()
         if key == "out_time_us" and value.isdigit() and int(value) != done:
             done = int(value)
-            await report(fraction(done / 1e6, duration), message(done / 1e6, duration, speed))
+            part = fraction(done / 1e6, duration)
+            await report(first + (last - first) * part, before + message(done / 1e6, duration, speed))
 
     return line
 
 
 def fraction(seconds: float, duration: float | None) -> float:
-    """How far an encode is; the last hundredth belongs to its verification."""
-    return min(VERIFIED, seconds / duration) if duration else 0.0
+    """How far an encode is, 0 to 1."""
+    return min(1.0, seconds / duration) if duration else 0.0
 
 
 def message(seconds: float, duration: float | None, speed: str) -> str:

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.hls.passthrough import closely, headline_doubt, passthrough, untagged
+from secondunit.handlers.hls.passthrough import (
+    closely,
+    decisions,
+    headline_doubt,
+    nothing_copied,
+    passthrough,
+    untagged,
+)
 from secondunit.handlers.hls.plan import HlsPlan, Passthrough, Rate, plan
 from secondunit.handlers.tools.media.packets import Closely, Pace, Packets, TrackPackets, Units
 from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
@@ -154,24 +161,42 @@ def test_b_frames_are_copied_into_fragments_and_not_into_transport_streams() -> 
     assert passthrough(segments, "auto", straight, 10.0) == Passthrough(True, True)
 
 
+def test_of_each_rendition_it_is_said_what_becomes_of_it_and_why() -> None:
+    plans = [replace(todo(), copied=copied) for copied in (picture(), picture(left_out=1), nothing_copied("it broke"))]
+    larger = "encoded (the source is larger)"
+    assert [{name: str(one) for name, one in decisions(plan).items()} for plan in plans] == [
+        {"720p": "copied (the source is that already)", "360p": larger, "audio": "copied (the source is that already)"},
+        {
+            "720p": "encoded (an edit list leaves some of it out)",
+            "360p": larger,
+            "audio": "copied (the source is that already)",
+        },
+        {"720p": "encoded (it broke)", "360p": larger, "audio": "encoded (it broke)"},
+    ]
+    silent = replace(plans[0], audio=None)
+    assert list(decisions(silent)) == ["720p", "360p"]
+
+
 @pytest.mark.parametrize(
-    ("otherwise", "kept"),
+    ("otherwise", "doubt"),
     [
-        ({}, True),
-        ({"audio": replace(AUDIO, codec="mp3")}, False),
-        ({"audio": replace(AUDIO, profile="HE-AAC")}, False),
-        ({"audio": replace(AUDIO, channels=6)}, False),
-        ({"audio": replace(AUDIO, rate=22050)}, False),
-        ({"largest_step": 0.03}, False),
-        ({"least_step": 0.0}, False),
-        ({"odd": 1}, False),
-        ({"first": 10.02}, False),
-        ({"packets": 2760}, False),
-        ({"first": 9.992}, False),
+        ({}, ""),
+        ({"audio": replace(AUDIO, codec="mp3")}, "mp3 with 2 channels at 48000 Hz is not AAC-LC in stereo"),
+        ({"audio": replace(AUDIO, profile="HE-AAC")}, "is not AAC-LC"),
+        ({"audio": replace(AUDIO, channels=6)}, "with 6 channels"),
+        ({"audio": replace(AUDIO, rate=22050)}, "at 22050 Hz"),
+        ({"largest_step": 0.03}, "it has gaps"),
+        ({"least_step": 0.0}, "it has gaps"),
+        ({"odd": 1}, "have no time"),
+        ({"first": 10.02}, "none of its frames begins where the picture does"),
+        ({"packets": 2760}, "it has gaps"),
+        ({"first": 9.992}, "none of its frames"),
+        ({"first": None}, "can't be read"),
     ],
 )
-def test_sound_that_is_kept(otherwise: Any, kept: bool) -> None:
-    assert sound(**otherwise).sound is kept
+def test_sound_that_is_kept(otherwise: Any, doubt: str) -> None:
+    found = sound(**otherwise)
+    assert found.sound is (doubt == "") and doubt in found.sound_doubt
 
 
 def test_sound_is_kept_from_the_pictures_beginning_on_where_one_of_its_frames_begins_there() -> None:

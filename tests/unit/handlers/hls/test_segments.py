@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from secondunit.handlers.hls.demux import PACKET
 from secondunit.handlers.hls.playlists import MediaSegment, Playlist, Unfinished
-from secondunit.handlers.hls.segments import PACKET, Span, span
+from secondunit.handlers.hls.segments import Span, span
 
 
 def box(kind: bytes, content: bytes) -> bytes:

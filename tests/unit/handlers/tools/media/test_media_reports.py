@@ -105,7 +105,15 @@ async def test_progress_follows_the_time_of_the_output_and_stops_at_99() -> None
     hear = follow(heard.report, 60.0)
     for line in ["out_time_us=N/A", "speed=N/A", "out_time_us=12000000", "speed=3.1x", "out_time_us=61000000"]:
         await hear(line)
-    assert heard == [(0.2, "12.0 s of 60.0 s"), (0.99, "61.0 s of 60.0 s, 3.1x")]
+    assert heard == [(0.198, "12.0 s of 60.0 s"), (0.99, "61.0 s of 60.0 s, 3.1x")]
+
+
+async def test_progress_may_be_of_a_part_of_the_whole() -> None:
+    heard = Heard()
+    hear = follow(heard.report, 60.0, (0.8, 0.99), "once more, ")
+    for line in ["out_time_us=30000000", "out_time_us=61000000"]:
+        await hear(line)
+    assert heard == [(0.895, "once more, 30.0 s of 60.0 s"), (0.99, "once more, 61.0 s of 60.0 s")]
 
 
 async def test_an_encode_that_prints_but_stands_still_reports_nothing() -> None:

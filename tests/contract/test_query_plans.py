@@ -23,6 +23,7 @@ from secondunit.queue.stores.sqlite.tables.outbox import SqliteOutbox
 from secondunit.queue.stores.sqlite.tables.search import search
 from secondunit.queue.stores.sqlite.tables.sight import SqliteSight
 from secondunit.queue.stores.sqlite.tables.steps import SqliteSteps
+from secondunit.queue.stores.sqlite.time_series import SINCE
 from secondunit.queue.stores.sqlite.transaction import Transaction, WriterCache
 from secondunit.queue.stores.sqlite.writer import Writer
 from secondunit.testing.jobs import BOOT, CALLBACK, NOW, TTL, held, later, new, prune_at, settled
@@ -126,12 +127,21 @@ CASES = {
         sorts="of what was found",
     ),
     "failures": Case(
-        lambda r: SqliteSight(r.readers).failures(NOW, 5),
+        lambda r: SqliteSight(NO_WRITER, r.readers).failures(NOW, 5),
         ["jobs_ended (status=? AND finished_at>?)"],
     ),
-    "series": Case(lambda r: SqliteSight(r.readers).series(NOW, []), ["series USING PRIMARY KEY (step=? AND at>?)"]),
+    "series": Case(lambda r: r.fetch(SINCE, (1,)), ["series USING PRIMARY KEY (step=? AND at>?)"]),
+    "counting of the series": Case(
+        lambda r: r.transaction.count_moves(),
+        [
+            "e USING INTEGER PRIMARY KEY (rowid>?)",
+            "b USING COVERING INDEX events_of_job (job=? AND rowid<?)",
+            "series USING PRIMARY KEY (step=? AND at=? AND type=?)",
+        ],
+        sorts="of some hundred events, in groups",
+    ),
     "line": Case(
-        lambda r: SqliteSight(r.readers).line("ready", ["hls"], later(60), 5),
+        lambda r: SqliteSight(NO_WRITER, r.readers).line("ready", ["hls"], later(60), 5),
         ["jobs_ready (type=? AND rank<?)", "jobs_ready (type=? AND rank=? AND seq<?)", "jobs_delayed (ready_at<?)"],
         scans="of three counts",
         sorts="of twenty jobs that stand first",
@@ -196,6 +206,7 @@ CASES = {
             "cache_expiring (expires_at<?)",
             "idempotency_expiring (expires_at<?)",
         ],
+        sorts="of the events that the time series does not count yet",
     ),
     "deliveries due": Case(
         lambda r: SqliteOutbox(NO_WRITER, r.readers).due(later(60), 5, except_for=["x"]),

@@ -140,7 +140,7 @@ async def test_streams_that_earlier_versions_published_are_adopted_once(tmp_path
         await store.change(id, settled(Completed(result), later(9)), lease=lease)
     await store.close()
     with closing(sqlite3.connect(tmp_path / "queue.db", isolation_level=None)) as db:
-        later_tables = "drop table type_limits; drop table series;"
+        later_tables = "drop table type_limits; drop table series; delete from meta where key = 'series_counted';"
         db.executescript(f"drop table folders; drop table replaced; {later_tables} pragma user_version = 5")
     store = await open_store(tmp_path / "queue.db")
     adopted = await store.folders.known("/media/film", 0)

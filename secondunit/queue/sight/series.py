@@ -4,55 +4,62 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from secondunit.queue.json_text import dump, load
-from secondunit.queue.model import Event, Job
+from secondunit.queue.model import Event, EventName, Status
 from secondunit.queue.value import Value
 
 MINUTE, HOUR = 60, 3600
 MINUTES_KEPT, HOURS_KEPT = timedelta(days=2), timedelta(days=90)
-COUNTERS = ("submitted", "started", "completed", "partial", "failed", "cancelled", "retried")
-SHORTEST, GROWTH = (
-    0.001,
-    1.1,
-)  # seconds: the upper bound of the first class of a histogram, and of each to the one before
-
+ENDS = ("completed", "partial", "failed", "cancelled")
+COUNTERS = ("submitted", "started", *ENDS, "retried")
+NOTHING = (*[0] * len(COUNTERS), 0, 0, "{}", "{}")
+QUEUED, RUNNING = Status.QUEUED, Status.RUNNING
+AFTER: Mapping[str, Status] = {"queued": QUEUED, "retrying": QUEUED, "started": RUNNING}  # by others they end
+# In seconds, the upper bound of the first class of a histogram, and of each by the one before.
+SHORTEST, GROWTH = 0.001, 1.1
 WIDTH = math.log(GROWTH)
 
 
-class Mark(Value, frozen=True):
-    """What one move of a job adds: a counter, and how long the job waited for its start, or ran, in seconds."""
+class Moves(Value, frozen=True):
+    """Moves of one kind, in one minute, of jobs of one type that stood `before` as this says (None: they are new).
 
-    counter: str | None = None
-    wait: float | None = None
-    run: float | None = None
+    `spans` are in seconds: how long those that started had been ready, how long the runs of others took.
+    """
+
+    at: datetime
+    type: str
+    before: Status | None
+    name: EventName
+    number: int = 1
+    spans: Sequence[float] = ()
 
 
 class Tally:
     """What happened in one step of time, of one type; `queued` and `running` are as its last move left them."""
 
-    def __init__(self, counts: Sequence[int] = (), waits: str = "{}", runs: str = "{}") -> None:
-        self.counts = Counter(dict(zip(COUNTERS, counts, strict=False)))
-        self.queued = self.running = 0
+    def __init__(self, values: Sequence[Any] = NOTHING) -> None:
+        """As `row` gave it."""
+        *counts, self.queued, self.running, waits, runs = values
+        self.counts = Counter(dict(zip(COUNTERS, counts, strict=True)))
         self.waits, self.runs = _read(waits), _read(runs)
 
-    def add(self, mark: Mark, queued: int, running: int) -> None:
-        """One move more, after which so many are queued and run."""
-        if mark.counter:
-            self.counts[mark.counter] += 1
-        if mark.wait is not None:
-            self.waits[bucket(mark.wait)] += 1
-        if mark.run is not None:
-            self.runs[bucket(mark.run)] += 1
-        self.queued, self.running = queued, running
+    def add(self, moves: Moves) -> None:
+        """So many moves more."""
+        if counter := counted(moves.before, moves.name):
+            self.counts[counter] += moves.number
+        if moves.name == "started":
+            self.waits.update(map(bucket, moves.spans))
+        elif counter in ENDS:
+            self.runs.update(map(bucket, moves.spans))
 
-    def take(self, values: Sequence[int | str]) -> None:
-        """Add a later row of the same type, as `row` gave it."""
-        *_, queued, running, waits, runs = values
-        self.counts.update(dict(zip(COUNTERS, map(int, values), strict=False)))
-        self.queued, self.running = int(queued), int(running)
-        self.waits.update(_read(str(waits)))
-        self.runs.update(_read(str(runs)))
+    def take(self, later: "Tally") -> None:
+        """Add a later one of the same type."""
+        self.counts.update(later.counts)
+        self.queued, self.running = later.queued, later.running
+        self.waits.update(later.waits)
+        self.runs.update(later.runs)
 
     def row(self) -> tuple[int | str, ...]:
         """As it is stored: the counters, `queued`, `running`, both histograms."""
@@ -78,7 +85,7 @@ def rolled(hours: Iterable[SeriesRow], minutes: Iterable[SeriesRow]) -> Sequence
     """The hours that these minutes belong to: what was known of them already, and the minutes, which come in order."""
     tallies: dict[tuple[datetime, str], Tally] = {}
     for row in (*hours, *minutes):
-        tallies.setdefault((begins(row.at, HOUR), row.type), Tally()).take(row.values)
+        tallies.setdefault((begins(row.at, HOUR), row.type), Tally()).take(Tally(row.values))
     return [SeriesRow(at, type, tally.row()) for (at, type), tally in tallies.items()]
 
 
@@ -93,18 +100,37 @@ class Point(Value, frozen=True):
     runs: tuple[float | None, float | None]
 
 
-def marked(before: Job | None, job: Job, event: Event) -> Mark:
-    """What a move adds, by the job before it and after it, and what is told of it."""
+def counted(before: Status | None, name: EventName) -> str | None:
+    """The counter that a move adds to."""
+    if name == "queued":
+        return "submitted" if before is None else "retried" if before.ended else None
+    return "retried" if name == "retrying" else name
+
+
+def moved(before: Event | None, event: Event) -> Moves:
+    """A move, by what was told of its job before, and what is told of it."""
+    span = event.duration
     if event.name == "started" and before:
-        since = before.run_at or (before.created_at if before.epoch == 0 else before.updated_at)
-        return Mark("started", wait=max((event.at - since).total_seconds(), 0.0))
-    if event.name == "queued" and (before is None or before.status.ended):
-        return Mark("submitted" if before is None else "retried")
-    if event.name == "retrying":
-        return Mark("retried")
-    if job.status.ended:
-        return Mark(event.name, run=None if event.duration is None else event.duration.total_seconds())
-    return Mark()
+        span = event.at - (before.run_at or before.at)
+    spans = [] if span is None else [span.total_seconds()]
+    return Moves(begins(event.at, MINUTE), event.job_type, before.status if before else None, event.name, 1, spans)
+
+
+def tallied(
+    moves: Iterable[Moves], standing: Mapping[tuple[str, Status | None], int]
+) -> Mapping[tuple[datetime, str], Tally]:
+    """What these moves come to in each minute and type; `standing` says how many jobs stand where after all of them."""
+    tallies: dict[tuple[datetime, str], Tally] = {}
+    left = Counter(standing)
+    for move in sorted(moves, key=lambda move: move.at, reverse=True):
+        key = move.at, move.type
+        if key not in tallies:
+            tallies[key] = tally = Tally()
+            tally.queued, tally.running = (max(left[move.type, status], 0) for status in (QUEUED, RUNNING))
+        tallies[key].add(move)
+        left[move.type, AFTER.get(move.name)] -= move.number
+        left[move.type, move.before] += move.number
+    return tallies
 
 
 def begins(at: datetime, step: int) -> datetime:
@@ -141,7 +167,7 @@ def points(rows: Iterable[SeriesRow], since: datetime, until: datetime, step: in
     while at <= last:
         tally = Tally()
         for row in by_step.get(at, ()):
-            tally.take(row.values)
+            tally.take(Tally(row.values))
             standing[row.type] = tally.queued, tally.running
         stand = now if at == last or not by_step else _summed(standing)
         found.append(Point(at, dict(tally.counts), *stand, _both(tally.waits), _both(tally.runs)))

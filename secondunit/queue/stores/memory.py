@@ -254,7 +254,7 @@ class MemoryStore:
         self._steps.drop(gone)
         self._outbox.drop(gone)
         self._audit.forget(what.now, what.limit)
-        self._sight.forget(what.now)
+        self._sight.forget(gone, what.now)
         return gone
 
     async def close(self) -> None:

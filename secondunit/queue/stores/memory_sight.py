@@ -1,21 +1,20 @@
 """In-memory sight of the reference store."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 
-from secondunit.queue.model import Change, Filter, Job, JobId, Status
+from secondunit.queue.model import Change, Event, Filter, Job, JobId, Status
 from secondunit.queue.sight.port import Failure, Line
 from secondunit.queue.sight.query import fits
 from secondunit.queue.sight.series import (
     HOUR,
     HOURS_KEPT,
-    MINUTE,
     MINUTES_KEPT,
     SeriesRow,
     Tally,
     begins,
-    marked,
+    moved,
     rolled,
 )
 
@@ -29,20 +28,26 @@ class MemorySight:
         self._tallies: dict[tuple[datetime, str], Tally] = {}
         self._hours: Sequence[SeriesRow] = ()
         self._standing: Counter[tuple[str, Status]] = Counter()
+        self._told: dict[JobId, Event] = {}
 
     def moved(self, before: Job | None, change: Change) -> None:
-        """A job was stored: count it in its minute."""
+        """A job was stored: count its move in its minute."""
         job, event, standing = change.job, change.event, self._standing
         if before:
             standing[before.type, before.status] -= 1
         standing[job.type, job.status] += 1
         if event is None:
             return
-        tally = self._tallies.setdefault((begins(event.at, MINUTE), job.type), Tally())
-        tally.add(marked(before, job, event), standing[job.type, Status.QUEUED], standing[job.type, Status.RUNNING])
+        move = moved(self._told.get(job.id), event)
+        self._told[job.id] = event
+        tally = self._tallies.setdefault((move.at, move.type), Tally())
+        tally.add(move)
+        tally.queued, tally.running = standing[job.type, Status.QUEUED], standing[job.type, Status.RUNNING]
 
-    def forget(self, now: datetime) -> None:
-        """Make hours of old minutes, and drop what is older still."""
+    def forget(self, gone: Iterable[JobId], now: datetime) -> None:
+        """Forget these jobs, make hours of old minutes, and drop what is older still."""
+        for id in gone:
+            self._told.pop(id, None)
         before = begins(now - MINUTES_KEPT, HOUR)
         old = [row for row in self._minutes() if row.at < before]
         self._tallies = {key: tally for key, tally in self._tallies.items() if key[0] >= before}

@@ -67,7 +67,7 @@ class SqliteStore:
         self.folders = SqliteFolders(writer, readers)
         self.keys = SqliteAccessKeys(writer, readers)
         self.audit = SqliteAuditTrail(writer, readers)
-        self.sight = SqliteSight(readers)
+        self.sight = SqliteSight(writer, readers)
         self._writer = writer
         self._readers = readers
         self._kept = kept

@@ -3,13 +3,12 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from secondunit.queue.model import Event, Job, JobId, Status
-from secondunit.queue.sight.series import COUNTERS, MINUTE, Mark, Tally, begins
+from secondunit.queue.stores.sqlite import time_series
 from secondunit.queue.stores.sqlite.columns import Row, names
-from secondunit.queue.stores.sqlite.rows import EVENT, FIXED, MOVING, event_values, micros
+from secondunit.queue.stores.sqlite.rows import EVENT, FIXED, MOVING, event_values
 from secondunit.queue.stores.sqlite.sparse_statements import Insert
 from secondunit.queue.value import replace
 
@@ -17,15 +16,15 @@ LAST_EVENT = """
 max(
   (select cast(value as integer) from meta where key = 'events_floor'),
   coalesce((select max(seq) from events), 0))"""
-LAST_NUMBERS = f"select coalesce((select max(seq) from jobs), 0), {LAST_EVENT}"
+LAST_NUMBERS = f"""
+select coalesce((select max(seq) from jobs), 0), {LAST_EVENT},
+  (select cast(value as integer) from meta where key = 'series_counted')"""
 INSERT_JOBS = Insert("jobs", ["seq", *names(FIXED), *names(MOVING), "rank"])
 INSERT_EVENTS = Insert("events", ["job", *names(EVENT)])
 QUEUED_OF = "select count(*) from jobs where owner = ? and status = 'queued'"
 COUNT = "insert into counts values (?1, ?2, ?3) on conflict do update set n = ?3"
-SELECT_TALLY = f"select {', '.join(COUNTERS)}, waits, runs from series where step = 60 and at = ? and type = ?"
-INSERT_TALLY = f"insert or replace into series values (60, ?, ?, {', '.join('?' * (len(COUNTERS) + 4))})"
 ROWS_KEPT = 2000
-TALLIES_KEPT = 200
+COUNTED_AT_LEAST = 250
 UNKNOWN, NEVER = 0, 2**62
 
 
@@ -35,7 +34,7 @@ class WriterCache:
     `running` holds running jobs, `rows` by their numbers these and some that were submitted and not touched since, each
     with the values its row has; who writes a row otherwise than `jobs.write` must take it out. `due` is never later
     than the time of the first delayed job, in microseconds. `queued` counts the queued jobs of each owner that was
-    asked for, under None those of all.
+    asked for, under None those of all. `counted` is the last event that is in the time series.
     """
 
     def __init__(self) -> None:
@@ -46,7 +45,7 @@ class WriterCache:
         self.due = UNKNOWN
         self.last_job: int | None = None
         self.last_event = 0
-        self.tallies: dict[tuple[int, str], Tally] = {}
+        self.counted = 0
 
     def came(self, job: Job, values: Row) -> None:
         """The job was submitted."""
@@ -73,7 +72,6 @@ class WriterCache:
         self.queued.clear()
         self.due = UNKNOWN
         self.last_job = None
-        self.tallies.clear()
 
 
 class Transaction:
@@ -90,9 +88,6 @@ class Transaction:
         self._connection = connection
         self._untold: list[tuple[int, Event]] = []
         self._counted: Counter[tuple[str, str]] = Counter()
-        self._tallied: set[tuple[int, str]] = set()
-        self._marked_at: datetime | None = None
-        self._minute = 0
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run a statement; it sees everything that was written before."""
@@ -157,29 +152,6 @@ class Transaction:
         self.events.append(event)
         self._untold.append((job.seq, event))
 
-    def mark(self, mark: Mark, type: str, at: datetime) -> None:
-        """A job of this type moved: add it to its minute."""
-        if at is not self._marked_at:
-            self._marked_at, self._minute = at, micros(begins(at, MINUTE))
-        key = self._minute, type
-        self._tally(key).add(mark, self.stand(type, Status.QUEUED), self.stand(type, Status.RUNNING))
-        self._tallied.add(key)
-
-    def _tally(self, key: tuple[int, str]) -> Tally:
-        tally = self.known.tallies.get(key)
-        if tally is None:
-            if len(self.known.tallies) > TALLIES_KEPT:
-                self._write_tallies()
-                self.known.tallies.clear()
-            row = self.execute(SELECT_TALLY, key).fetchone()
-            tally = self.known.tallies[key] = Tally(row[:-2], *row[-2:]) if row else Tally()
-        return tally
-
-    def _write_tallies(self) -> None:
-        rows = [(*key, *self.known.tallies[key].row()) for key in self._tallied]
-        self.executemany(INSERT_TALLY, rows)
-        self._tallied.clear()
-
     def flush(self) -> None:
         """Write what is not written yet."""
         if self.fresh:
@@ -193,8 +165,22 @@ class Transaction:
             self.executemany(COUNT, changed)
             counts.update(((type, status), n) for type, status, n in changed)
             self._counted.clear()
-        if self._tallied:
-            self._write_tallies()
+        if self.known.last_job is not None and self.known.last_event >= self.known.counted + COUNTED_AT_LEAST:
+            self._count_moves()
+
+    def count_moves(self) -> None:
+        """Write, and have the time series count all that was told."""
+        self.flush()
+        self._last_job()
+        if self.known.counted < self.known.last_event:
+            self._count_moves()
+
+    def _count_moves(self) -> None:
+        stand: dict[tuple[str, Status | None], int] = {
+            (type, Status(status)): n for (type, status), n in self._counts().items()
+        }
+        time_series.count(self, self.known.counted, self.known.last_event, stand)
+        self.known.counted = self.known.last_event
 
     def take_back(self, events: int) -> None:
         """Forget all but the first so many events, and what is not written: what came after them was undone."""
@@ -202,7 +188,6 @@ class Transaction:
         self.fresh = {}
         self._untold = []
         self._counted.clear()
-        self._tallied.clear()
         self.known.forget()
 
     def _counts(self) -> dict[tuple[str, str], int]:
@@ -212,6 +197,7 @@ class Transaction:
         return self.known.counts
 
     def _last_job(self) -> int:
-        if self.known.last_job is None:
-            self.known.last_job, self.known.last_event = self.execute(LAST_NUMBERS).fetchone()
-        return self.known.last_job
+        known = self.known
+        if known.last_job is None:
+            known.last_job, known.last_event, known.counted = self.execute(LAST_NUMBERS).fetchone()
+        return known.last_job

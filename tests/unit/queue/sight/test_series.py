@@ -2,7 +2,8 @@
 
 import pytest
 
-from secondunit.queue.sight.series import SHORTEST, Mark, SeriesRow, Tally, bucket, points, quantile
+from secondunit.queue.model import Status
+from secondunit.queue.sight.series import SHORTEST, Moves, SeriesRow, Tally, bucket, points, quantile
 from secondunit.testing.jobs import NOW, later
 
 
@@ -15,16 +16,15 @@ def test_a_span_is_told_at_most_a_tenth_too_long(seconds: float) -> None:
 def test_quantiles_are_of_the_share_that_lies_below() -> None:
     spans = Tally()
     for seconds in range(1, 101):
-        spans.add(Mark("started", wait=float(seconds)), 0, 0)
+        spans.add(Moves(NOW, "hls", Status.QUEUED, "started", 1, [seconds]))
     assert 50 <= (quantile(spans.waits, 0.5) or 0) <= 55 and 95 <= (quantile(spans.waits, 0.95) or 0) <= 105
     assert quantile({}, 0.5) is None
 
 
-def row(at: float, type: str, queued: int, **marks: int) -> SeriesRow:
+def row(at: float, type: str, queued: int, submitted: int) -> SeriesRow:
     tally = Tally()
-    for counter, n in marks.items():
-        for _ in range(n):
-            tally.add(Mark(counter), queued, 0)
+    tally.add(Moves(NOW, type, None, "queued", submitted))
+    tally.queued = queued
     return SeriesRow(later(at), type, tally.row())
 
 

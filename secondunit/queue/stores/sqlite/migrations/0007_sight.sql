@@ -4,9 +4,9 @@ create table type_limits (
   concurrency integer not null check (concurrency >= 1)
 ) strict, without rowid;
 
--- What happened in each minute (`step` 60), of each type, written by the transactions that move jobs; pruning makes hours (3600)
--- of minutes after two days, and drops these after 90: the table is bounded by types and time, not by jobs. `queued` and `running`
--- are as the last move left them, `waits` and `runs` JSON histograms (queue/sight/series.py).
+-- What happened in each minute (`step` 60), of each type, counted from the events after number `series_counted`, some hundreds at
+-- a time; pruning makes hours (3600) of minutes after two days, and drops these after 90: the table is bounded by types and time,
+-- not by jobs. `queued` and `running` are as the last move left them, `waits` and `runs` JSON histograms (queue/sight/series.py).
 create table series (
   step integer not null check (step in (60, 3600)),
   at integer not null,
@@ -24,3 +24,8 @@ create table series (
   runs text not null,
   primary key (step, at, type)
 ) strict, without rowid;
+
+insert into meta
+select 'series_counted', max(cast(value as integer), coalesce((select max(seq) from events), 0))
+from meta
+where key = 'events_floor';

@@ -8,7 +8,6 @@ from typing import Any
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
 from secondunit.queue.model import Change, Idempotency, Job, JobId, Lease, Notice, Status
-from secondunit.queue.sight.series import marked
 from secondunit.queue.store import Decide
 from secondunit.queue.stores.sqlite.columns import Row, names
 from secondunit.queue.stores.sqlite.rows import (
@@ -120,7 +119,7 @@ def _insert(tx: Transaction, fresh: Sequence[tuple[Job, Change]], keys: Mapping[
         _delayed(tx, job)
         if len(fixed[PAYLOAD]) <= LONGEST_KEPT:
             tx.known.came(job, moving)
-        _tell(tx, None, job, change)
+        _tell(tx, job, change)
     tx.number(len(fresh))
     if keys:
         tx.executemany(INSERT_KEY, [_key_values(job, job.idempotency) for job in keys.values() if job.idempotency])
@@ -164,7 +163,7 @@ def write(tx: Transaction, before: Job, change: Change) -> Job:
         tx.count(job.type, job.status, 1, job.owner)
     _delayed(tx, job)
     tx.known.moved(job, new)
-    _tell(tx, before, job, change)
+    _tell(tx, job, change)
     return job
 
 
@@ -257,10 +256,9 @@ def _twin(tx: Transaction, job: Job, fresh: Mapping[str, Job]) -> Job | None:
     return job_from(row) if row else None
 
 
-def _tell(tx: Transaction, before: Job | None, job: Job, change: Change) -> None:
+def _tell(tx: Transaction, job: Job, change: Change) -> None:
     if event := change.event:
         tx.tell(job, event)
-        tx.mark(marked(before, job, event), job.type, event.at)
     if notice := change.notice:
         at = micros(notice.at)
         values: tuple[Any, ...] = (job.seq, notice.target.kind, notice.target.address, dump_notice(notice), at, at)

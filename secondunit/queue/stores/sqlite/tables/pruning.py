@@ -1,13 +1,11 @@
 """Pruning statements: forgetting what outlived its time, aging what waits, following a clock that was set."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from secondunit.queue.model import JobId
-from secondunit.queue.sight.series import COUNTERS, HOUR, HOURS_KEPT, MINUTES_KEPT, SeriesRow, begins, rolled
 from secondunit.queue.store import Prune
-from secondunit.queue.stores.sqlite.rows import MICROSECOND, STATUSES, micros, moment
+from secondunit.queue.stores.sqlite import time_series
+from secondunit.queue.stores.sqlite.rows import MICROSECOND, STATUSES, micros
 from secondunit.queue.stores.sqlite.tables import access
 from secondunit.queue.stores.sqlite.transaction import Transaction
 
@@ -20,11 +18,6 @@ where status = ? and finished_at < ?
   and not exists (select 1 from cache c where c.job_id = jobs.id and c.expires_at > ?)
 order by finished_at
 limit ?"""
-TALLY = f"{', '.join(COUNTERS)}, queued, running, waits, runs"
-OLD_MINUTES = f"select at, type, {TALLY} from series where step = 60 and at < ? order by at, type"
-HOURS = f"select at, type, {TALLY} from series where step = 3600 and at between ? and ? order by at, type"
-INSERT_HOUR = f"insert or replace into series values (3600, ?, ?, {', '.join('?' * (len(COUNTERS) + 4))})"
-DELETE_MINUTE = "delete from series where step = 60 and at = ? and type = ?"
 AGE = """
 update jobs
 set rank = rank - 1
@@ -40,7 +33,7 @@ where seq in (
 
 def prune(tx: Transaction, what: Prune) -> list[JobId]:
     """Delete a slice of what may go; foreign keys take events, steps and deliveries along."""
-    tx.flush()  # the log has to be whole when its end is looked at
+    tx.count_moves()  # of events that go; and the log has to be whole when its end is looked at
     gone: list[tuple[int, str, str, str]] = []
     for status in ("completed", "partial", "cancelled", "failed"):
         before = what.failed_before if status == "failed" else what.before
@@ -54,31 +47,13 @@ def prune(tx: Transaction, what: Prune) -> list[JobId]:
         tx.executemany("delete from jobs where seq = ?", seqs)
         for _, _, type, status in gone:
             tx.count(type, STATUSES[status], -1)
-    _roll(tx, what.now)
+    time_series.shorten(tx, what.now)
     for table in ("cache", "idempotency"):
         key = f"select key from {table} where expires_at <= ? order by expires_at limit ?"
         tx.execute(f"delete from {table} where key in ({key})", (micros(what.now), what.limit))
     access.forget_old(tx, what.now, what.limit)
     give_back(tx, PAGES_GIVEN_BACK)
     return [id for _, id, _, _ in gone]
-
-
-def _roll(tx: Transaction, now: datetime) -> None:
-    """Make hours of the minutes that are too old, whole hours of them, and forget the oldest hours."""
-    before = micros(begins(now - MINUTES_KEPT, HOUR))
-    minutes = [_series_row(row) for row in tx.execute(f"{OLD_MINUTES} limit 2000", (before,))]
-    if minutes:
-        first, last = micros(begins(minutes[0].at, HOUR)), micros(minutes[-1].at)
-        hours = [_series_row(row) for row in tx.execute(HOURS, (first, last))]
-        rows = [(micros(row.at), row.type, *row.values) for row in rolled(hours, minutes)]
-        tx.executemany(INSERT_HOUR, rows)
-        tx.executemany(DELETE_MINUTE, [(micros(row.at), row.type) for row in minutes])
-        tx.known.tallies.clear()
-    tx.execute("delete from series where step = 3600 and at < ?", (micros(now - HOURS_KEPT),))
-
-
-def _series_row(row: Sequence[Any]) -> SeriesRow:
-    return SeriesRow(moment(row[0]), row[1], tuple(row[2:]))
 
 
 def give_back(tx: Transaction, pages: int) -> None:

@@ -1,13 +1,18 @@
 """Sight of the SQLite store: who stands before a job in the line, by the index that a claim uses."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime
 
+from secondunit.queue.errors import StoreFull
 from secondunit.queue.model import JobId
 from secondunit.queue.sight.port import Failure, Line
-from secondunit.queue.sight.series import COUNTERS, SeriesRow
+from secondunit.queue.sight.series import SeriesRow
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.rows import load_error, micros, moment
+from secondunit.queue.stores.sqlite.time_series import SINCE, series_rows
+from secondunit.queue.stores.sqlite.transaction import Transaction
+from secondunit.queue.stores.sqlite.writer import Writer
 
 PLACE = """
 select rank, seq
@@ -42,19 +47,14 @@ from jobs
 where status = 'failed' and finished_at >= ?
 order by finished_at desc, seq desc
 limit ?"""
-TALLY = f"{', '.join(COUNTERS)}, queued, running, waits, runs"
-SERIES = f"""
-select at, type, {TALLY} from series where step = 3600 and at >= ?
-union all
-select at, type, {TALLY} from series where step = 60 and at >= ?
-order by at, type"""
 NAMES = "select id from jobs where seq in ({}) order by rank, seq"
 
 
 class SqliteSight:
     """The Sight port."""
 
-    def __init__(self, readers: Readers) -> None:
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        self._writer = writer
         self._readers = readers
 
     async def line(self, job_id: JobId, types: Collection[str], now: datetime, limit: int) -> Line:
@@ -81,5 +81,7 @@ class SqliteSight:
         return [Failure(id, type, load_error(error), moment(at)) for id, type, error, at in rows if error]
 
     async def series(self, since: datetime, types: Collection[str]) -> Sequence[SeriesRow]:
-        rows = await self._readers.fetch(SERIES, (micros(since), micros(since)))
-        return [SeriesRow(moment(row[0]), row[1], tuple(row[2:])) for row in rows if not types or row[1] in types]
+        with suppress(StoreFull):  # then it lacks at most the last few hundred events
+            await self._writer.run(Transaction.count_moves, spends=False)
+        rows = series_rows(await self._readers.fetch(SINCE, (micros(since),)))
+        return [row for row in rows if not types or row.type in types]

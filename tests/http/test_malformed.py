@@ -131,6 +131,14 @@ async def test_a_header_with_two_values_is_refused_by_its_name(harness: Any, nam
         ("http://LOCALHOST:8000/health", "evil.example", 200),
         ("http://[::1]:8000/health", "evil.example", 200),
         ("http://127.0.0.1/health", "localhost", 200),
+        ("http://localhost:x@evil.example/health", "localhost", 421),
+        ("http://localhost:99999/health", "localhost", 400),
+        ("http://evil.example@localhost/health", "localhost", 421),
+        ("http://[::1]:80:80/health", "localhost", 400),
+        ("http:///health", "localhost", 400),
+        ("ws://localhost/health", "localhost", 400),
+        ("//evil.example/health", "localhost", 404),
+        ("*", "localhost", 400),
     ],
 )
 async def test_the_host_of_a_whole_address_is_the_host(harness: Any, target: str, host: str, status: int) -> None:

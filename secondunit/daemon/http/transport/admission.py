@@ -22,6 +22,7 @@ from secondunit.daemon.http.transport.problems import (
     WrongHost,
 )
 from secondunit.daemon.http.transport.rate_limit import RateLimit
+from secondunit.daemon.http.transport.request_heads import authority_of, host_in
 from secondunit.daemon.http.transport.route import ApiRoute
 
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
@@ -104,8 +105,8 @@ class Admission:
 
     def _check_keyless(self, request: web.Request) -> None:
         """Without a key only this machine's own programs are meant: no proxy, no other name, no foreign page."""
-        host = _host(request)
-        if _name(host) not in self._hosts:
+        host = authority_of(request)
+        if host_in(host) not in self._hosts:
             raise WrongHost(f"{host!r} is not one of this daemon's names; ALLOWED_HOSTS lists them")
         if any(header in request.headers for header in FORWARDING):
             raise Published("the request came through a proxy; set API_KEY before this daemon is published")
@@ -126,19 +127,3 @@ class Admission:
 
     def _address(self, request: web.Request) -> str:
         return network_of(self.address_of(request))
-
-
-def _host(request: web.Request) -> str:
-    """Who is meant: the target's host where it is a whole address, whatever Host says (RFC 9112, 3.2.2)."""
-    if request.raw_path.startswith("/") or request.method == "CONNECT":
-        return request.headers.get("Host", "")
-    name, port = request.url.raw_host or "", request.url.explicit_port
-    name = f"[{name}]" if ":" in name else name
-    return name if port is None else f"{name}:{port}"
-
-
-def _name(host: str) -> str:
-    """A Host header without its port, in lower case; an IPv6 address without its brackets."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower().removesuffix(".")

@@ -1,5 +1,7 @@
 """Request heads: what two readers could take in two ways is refused before anybody acts on it."""
 
+import re
+
 from aiohttp import web
 
 from secondunit.daemon.http.transport.connections import EXPECTATION
@@ -7,6 +9,14 @@ from secondunit.daemon.http.transport.problems import TwoHeaders, UnknownExpecta
 
 # aiohttp sees to those of HTTP itself: Host, Content-Type, Content-Length, Transfer-Encoding.
 ONCE = ("Idempotency-Key", "Authorization", "X-API-Key", "Origin", "Last-Event-ID", "Range", "If-Range")
+LONGEST_HOST = 300
+HIGHEST_PORT = 65535
+# Nobody's name and password may stand before a host: what one reader takes for these is the host to another.
+AUTHORITY = re.compile(
+    r"(?:\[(?P<address>[0-9a-f:.]{2,45})\]|(?P<name>[a-z0-9_.-]{1,253}?)\.?)(?::(?P<port>[0-9]{0,5}))?",
+    re.ASCII | re.IGNORECASE,
+)
+WHOLE = re.compile(r"https?://([^/?#]{0,300})(?:[/?#].*)?", re.ASCII | re.IGNORECASE | re.DOTALL)
 
 
 def check_head(request: web.Request) -> None:
@@ -17,3 +27,19 @@ def check_head(request: web.Request) -> None:
             raise TwoHeaders(f"{name} stands in the request with two values; send one")
     if request.get(EXPECTATION, "100-continue") != "100-continue":
         raise UnknownExpectation("the only expectation that is met is 100-continue")
+
+
+def authority_of(request: web.Request) -> str:
+    """The host and port that are meant (RFC 3986, 3.2): by the target where it is a whole address, whatever Host says (RFC 9112, 3.2.2)."""
+    if request.raw_path.startswith("/") or request.method == "CONNECT":
+        return request.headers.get("Host", "")
+    whole = WHOLE.fullmatch(request.raw_path)
+    return whole[1] if whole else ""
+
+
+def host_in(authority: str) -> str | None:
+    """The name in lower case, or the address without its brackets; None for what is no authority to the letter."""
+    found = AUTHORITY.fullmatch(authority) if len(authority) <= LONGEST_HOST else None
+    if found is None or int(found["port"] or 0) > HIGHEST_PORT:
+        return None
+    return (found["address"] or found["name"]).lower()

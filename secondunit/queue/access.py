@@ -62,8 +62,16 @@ class AccessKeys(Protocol):
 class AuditTrail(Protocol):
     """Who changed what, for AUDIT_KEPT; the store's `prune` forgets what is older."""
 
-    async def add(self, entry: AuditEntry) -> None:
-        """Store an entry, under the next number."""
+    async def add(self, entry: AuditEntry) -> int:
+        """Store an entry, under the next number, which is returned."""
+        ...
+
+    async def finish(self, seq: int, detail: str) -> None:
+        """Say in the entry of something that was begun what came of it."""
+        ...
+
+    async def withdraw(self, seq: int) -> None:
+        """Take the entry of something back that came to nothing."""
         ...
 
     async def find(self, cursor: int | None, limit: int) -> Sequence[AuditEntry]:

@@ -1,9 +1,13 @@
 """The audit trail: who changed what, from where."""
 
+import asyncio
 from typing import Any
 
+from secondunit.daemon.access.key_text import prefix_of
 from secondunit.daemon.formats import instant
+from secondunit.queue.errors import StoreFull
 from secondunit.queue.handler import HandlerSpec
+from secondunit.queue.outcome import Stopped
 
 IDLE = {"type": "idle", "payload": {}}
 SETTING = "the-key-of-the-settings"
@@ -61,9 +65,60 @@ async def test_an_entry_names_the_key_and_the_address(build: Any) -> None:
         "address": "127.0.0.1",
         "action": "pause",
         "target": "idle",
-        "detail": None,
+        "detail": f"by key {prefix_of(operator['Authorization'].removeprefix('Bearer '))}",
     }
-    assert (oldest["key"], oldest["address"]) == ("API_KEY", "127.0.0.1")
+    assert (oldest["key"], oldest["address"], oldest["detail"]) == ("API_KEY", "127.0.0.1", None)
+
+
+async def test_an_entry_tells_two_keys_of_one_name_apart(build: Any) -> None:
+    harness = await build(api_key=SETTING)
+    keys = [await harness.key("submit", "read", name="blog") for _ in range(2)]
+    prefixes = [prefix_of(key["Authorization"].removeprefix("Bearer ")) for key in keys]
+    for key in keys:
+        made = (await harness.call("POST", "/api/jobs", IDLE, status=201, headers=key))["jobId"]
+        await harness.call("DELETE", f"/api/jobs/{made}", headers=key)
+        await harness.call("POST", "/api/jobs/retry", {"filter": {"ids": [made]}}, headers=key)
+    assert [detail for _, _, detail in await told(harness, **BEARER) if detail and "ids" not in detail] == [
+        f"idle; by key {prefix}" for prefix in prefixes
+    ]
+    assert (
+        sum(f"1 done, 0 refused; by key {prefixes[1]}" in str(detail) for *_, detail in await told(harness, **BEARER))
+        == 1
+    )
+
+
+async def test_what_is_cut_off_halfway_has_its_entry(build: Any) -> None:
+    harness = await build()
+    running, _ = await harness.submit(), await harness.submit()
+    await harness.start(running)
+    call = asyncio.create_task(harness.raw("POST", "/api/jobs/cancel", {"filter": {"type": ["idle"]}}))
+    await harness.until(lambda: harness.readers)  # it waits for the processes of the one that runs
+    assert await told(harness) == [("bulk cancel", None, "type=idle: begun")]
+    call.cancel()
+    alone = asyncio.create_task(harness.raw("DELETE", f"/api/jobs/{running}"))
+    await harness.until(lambda: harness.readers == 2)
+    assert (await told(harness))[1:] == [("cancel", running, "idle")]
+    await harness.settle(running, Stopped())
+    assert (await alone).status == 200
+    await harness.until(lambda: not harness.readers)
+    assert (await told(harness))[0] == ("bulk cancel", None, "type=idle: 2 done, 0 refused"), "its caller had left"
+
+
+async def test_what_a_recovery_did_is_told_job_by_job(build: Any) -> None:
+    harness = await build()
+    ids = [await harness.submit() for _ in range(2)]
+    for id in ids:
+        await harness.start(id)
+    plain = harness.store.audit.add
+
+    async def full_after_one(entry: Any) -> Any:
+        if await harness.store.audit.find(None, 1):
+            raise StoreFull("full")
+        return await plain(entry)
+
+    harness.store.audit.add = full_after_one
+    await harness.call("POST", "/api/admin/recover", {"ids": ids}, status=507)
+    assert await told(harness) == [("recover", ids[0], None)]
 
 
 async def test_the_control_socket_and_who_has_no_key_are_named_by_where_they_are(build: Any) -> None:

@@ -15,7 +15,7 @@ from secondunit.daemon.http.contract.openapi.document import document
 from secondunit.daemon.http.endpoints.documentation import DOCUMENT
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.transport.admission import Admission
-from secondunit.daemon.http.transport.audit import NOTES
+from secondunit.daemon.http.transport.audit import NOTES, SCRIBE, Scribe
 from secondunit.daemon.http.transport.auth import CALLER
 from secondunit.daemon.http.transport.bodies.large_bodies import LARGE_BODIES, TURN, LargeBodies
 from secondunit.daemon.http.transport.connections import FAULT, give_up_body
@@ -27,7 +27,6 @@ from secondunit.daemon.http.transport.route import ApiRoute
 from secondunit.daemon.http.transport.short_way import HOT_CALLS, Endpoint
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
 from secondunit.daemon.process.garbage_collector import give_back
-from secondunit.queue.access import AuditEntry
 from secondunit.queue.errors import TypeBroken
 
 CORS_HEADERS = ("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer")
@@ -89,9 +88,13 @@ class Boundary:
             caller = await self._admission.admit(request, route)
             if caller is not None:
                 request[CALLER] = caller
+                if route is not None and route.audited:
+                    request[SCRIBE] = self._scribe(request, route, caller)
             response = await handler(request)
-            if NOTES in request:
-                await self._store_notes(request, route, request[CALLER])
+            if NOTES in request and route is not None:
+                scribe = self._scribe(request, route, request[CALLER])
+                for note in request[NOTES]:  # before anybody is told that it was changed
+                    await scribe.write(*note)
         except Exception as error:  # a caller gets an answer whatever broke, and the log the cause
             known = problem_of(error)
             if known is None or isinstance(error, TypeBroken):
@@ -108,13 +111,9 @@ class Boundary:
             self._api.emit(RequestAnswered(request.method, route.path, response.status, seconds))
         return response
 
-    async def _store_notes(self, request: web.Request, route: ApiRoute | None, caller: Caller) -> None:
-        """Keep what the call changed, before anybody is told that it did."""
-        now, address = self._api.clock.now(), self._admission.address_of(request)
-        usual = route.audited if route else None
-        for note in request[NOTES]:
-            action = note.action or usual or request.path
-            await self._api.audit.add(AuditEntry(now, caller.name, address, action, note.target, note.detail))
+    def _scribe(self, request: web.Request, route: ApiRoute, caller: Caller) -> Scribe:
+        address = self._admission.address_of(request)
+        return Scribe(self._api.audit, self._api.clock, caller, address, route.audited or route.path)
 
 
 def _is_early(request: web.Request, response: web.StreamResponse) -> bool:

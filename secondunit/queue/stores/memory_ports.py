@@ -220,9 +220,16 @@ class MemoryAuditTrail:
         self._rows: list[AuditEntry] = []
         self._last = 0
 
-    async def add(self, entry: AuditEntry) -> None:
+    async def add(self, entry: AuditEntry) -> int:
         self._last += 1
         self._rows.append(replace(entry, seq=self._last))
+        return self._last
+
+    async def finish(self, seq: int, detail: str) -> None:
+        self._rows = [replace(entry, detail=detail) if entry.seq == seq else entry for entry in self._rows]
+
+    async def withdraw(self, seq: int) -> None:
+        self._rows = [entry for entry in self._rows if entry.seq != seq]
 
     async def find(self, cursor: int | None, limit: int) -> Sequence[AuditEntry]:
         return [entry for entry in reversed(self._rows) if cursor is None or entry.seq < cursor][:limit]

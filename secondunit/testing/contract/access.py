@@ -87,6 +87,15 @@ class AccessContract:
         await store.audit.add(entry("next"))
         assert [found.seq for found in await store.audit.find(None, 10)] == [4]
 
+    async def test_an_entry_is_finished_or_withdrawn_by_its_number(self, store: Store) -> None:
+        assert [await store.audit.add(entry(action)) for action in "abc"] == [1, 2, 3]
+        await store.audit.finish(1, "done")
+        await store.audit.withdraw(2)
+        await store.audit.withdraw(9)
+        found = await store.audit.find(None, 10)
+        assert [(one.action, one.detail, one.seq) for one in found] == [("c", None, 3), ("a", "done", 1)]
+        assert await store.audit.add(entry("d")) == 4
+
     async def test_a_slice_is_forgotten_at_a_time(self, store: Store) -> None:
         for action in "abc":
             await store.audit.add(entry(action, -1))

@@ -7,7 +7,6 @@ from secondunit.daemon.http.contract.requests import BulkAsk, FilterAsk, ListQue
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Filter, Status
-from secondunit.queue.service import Bulk
 from secondunit.queue.sight.query import searched
 
 
@@ -29,9 +28,9 @@ def bulk_filter(ask: BulkAsk, by: Caller, registry: Registry, now: datetime) -> 
     return found
 
 
-def told(ask: BulkAsk, moved: Bulk) -> str:
-    """A move for many in a line, for the audit trail."""
-    meant = ask.filter.model_dump(exclude_defaults=True, exclude={"q"})
-    named = [f"{name}={','.join(words[:5])}{',...' if len(words) > 5 else ''}" for name, words in meant.items()]
+def meant(ask: BulkAsk) -> str:
+    """Which jobs a move is for in a line, for the audit trail."""
+    fields = ask.filter.model_dump(exclude_defaults=True, exclude={"q"})
+    named = [f"{name}={','.join(words[:5])}{',...' if len(words) > 5 else ''}" for name, words in fields.items()]
     named += [f"q={ask.filter.q}"] if ask.filter.q else []
-    return f"{' '.join(named)}: {len(moved.done)} done, {len(moved.refused)} refused"
+    return " ".join(named)

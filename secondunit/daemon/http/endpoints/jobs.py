@@ -13,14 +13,14 @@ from secondunit.daemon.files.uploads import plain
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import batches, filters, requests, serialize, trailtag
 from secondunit.daemon.http.contract.idempotency import idempotency_keys
-from secondunit.daemon.http.transport.audit import note
+from secondunit.daemon.http.transport.audit import SCRIBE, note
 from secondunit.daemon.http.transport.auth import caller_of, job_of
 from secondunit.daemon.http.transport.bodies.json_batches import read_batch
 from secondunit.daemon.http.transport.bodies.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import fields_of
 from secondunit.daemon.http.transport.replies import encoded_plain, reply, reply_encoded
 from secondunit.daemon.http.transport.short_way import written
-from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable, UnknownType
+from secondunit.queue.errors import BadPayload, FieldError, JobNotFound, NotAllowed, TypeUnavailable, UnknownType
 from secondunit.queue.field_faults import MOST_FAULTS
 from secondunit.queue.model import Counts, Filter, Job, Status, Submission
 from secondunit.queue.service import Bulk
@@ -81,8 +81,13 @@ async def find(api: Api, request: web.Request) -> web.Response:
 
 async def cancel(api: Api, request: web.Request) -> web.Response:
     """Cancel a job; for a running one, answer once its processes are gone."""
-    job = await api.queue.cancel((await job_of(api, request)).id)
-    note(request, job.id, job.type)
+    job, scribe = await job_of(api, request), request[SCRIBE]
+    entry = await scribe.write(job.id, job.type)  # first: the processes of one that runs take their time to end
+    try:
+        job = await api.queue.cancel(job.id)
+    except (JobNotFound, NotAllowed):
+        await scribe.withdraw(entry)
+        raise
     return reply(_words(api).moved(job))
 
 
@@ -116,9 +121,14 @@ async def retry_all(api: Api, request: web.Request) -> web.Response:
 
 async def _bulk(api: Api, request: web.Request, move: Callable[[Filter], Awaitable[Bulk]]) -> web.Response:
     ask = requests.taken(requests.BulkAsk, await read_object(request, api.settings.max_body))
-    moved = await move(filters.bulk_filter(ask, caller_of(request), api.queue.registry, api.clock.now()))
+    filter = filters.bulk_filter(ask, caller_of(request), api.queue.registry, api.clock.now())
+    meant, scribe = filters.meant(ask), request[SCRIBE]
+    entry = await scribe.write(detail=f"{meant}: begun")
+    moved = await move(filter)
     if moved.done:
-        note(request, detail=filters.told(ask, moved))
+        await scribe.finish(entry, f"{meant}: {len(moved.done)} done, {len(moved.refused)} refused")
+    else:
+        await scribe.withdraw(entry)
     return reply(serialize.bulk(moved))
 
 

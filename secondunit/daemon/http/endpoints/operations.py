@@ -7,7 +7,7 @@ from aiohttp import web
 
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import requests, serialize
-from secondunit.daemon.http.transport.audit import note
+from secondunit.daemon.http.transport.audit import SCRIBE, note
 from secondunit.daemon.http.transport.auth import CALLER
 from secondunit.daemon.http.transport.bodies.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import ScopeTooSmall
@@ -70,7 +70,7 @@ async def recover(api: Api, request: web.Request) -> web.Response:
         try:
             await api.queue.recover(id, epoch)
             done.append(id)
-            note(request, id)
+            await request[SCRIBE].write(id)
         except (JobNotFound, NotAllowed) as error:
             refused.append((id, str(error)))
     return reply(serialize.bulk(Bulk(done, refused)))

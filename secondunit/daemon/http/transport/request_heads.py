@@ -30,7 +30,7 @@ def check_head(request: web.Request) -> None:
 
 
 def authority_of(request: web.Request) -> str:
-    """The host and port that are meant (RFC 3986, 3.2): by the target where it is a whole address, whatever Host says (RFC 9112, 3.2.2)."""
+    """Host and port that are meant: the target's where it is a whole address, whatever Host says (RFC 9112, 3.2.2)."""
     if request.raw_path.startswith("/") or request.method == "CONNECT":
         return request.headers.get("Host", "")
     whole = WHOLE.fullmatch(request.raw_path)

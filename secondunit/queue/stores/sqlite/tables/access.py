@@ -80,8 +80,14 @@ class SqliteAuditTrail:
         self._writer = writer
         self._readers = readers
 
-    async def add(self, entry: AuditEntry) -> None:
-        await self._writer.run(lambda tx: tx.execute(INSERT_ENTRY, _entry_values(entry)).rowcount)
+    async def add(self, entry: AuditEntry) -> int:
+        return await self._writer.run(lambda tx: tx.execute(INSERT_ENTRY, _entry_values(entry)).lastrowid or 0)
+
+    async def finish(self, seq: int, detail: str) -> None:
+        await self._writer.run(lambda tx: tx.execute("update audit set detail = ? where seq = ?", (detail, seq)))
+
+    async def withdraw(self, seq: int) -> None:
+        await self._writer.run(lambda tx: tx.execute("delete from audit where seq = ?", (seq,)))
 
     async def find(self, cursor: int | None, limit: int) -> Sequence[AuditEntry]:
         rows = await self._readers.fetch(ENTRIES, (FAR if cursor is None else cursor, limit))

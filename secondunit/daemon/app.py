@@ -64,6 +64,7 @@ from secondunit.daemon.sight.stats import QueueStatistics
 from secondunit.daemon.sight.types import ServedTypes
 from secondunit.daemon.wiring.backend import backend_of, idle, poller_of
 from secondunit.daemon.wiring.background import loops
+from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.daemon.wiring.components import Components, Watchers, World
 from secondunit.daemon.wiring.database import store_of
 from secondunit.daemon.wiring.keys import keyring_of
@@ -200,7 +201,12 @@ def _analyses(world: World, uploads: Uploads, disk: DiskGuard) -> Analyses | Non
 
 def _locations(world: World) -> Locations | None:
     results = world.tools.results
-    return Locations(results, world.settings.gemini_model) if results else None
+    if results is None:
+        return None
+    settings = world.settings
+    kept = timedelta(hours=settings.cache_ttl_hours or settings.retention_hours)
+    asked = CachedResults(world.store.cache, world.clock, kept)
+    return Locations(results, settings.gemini_model, asked, keeps_results=settings.cache_ttl_hours > 0)
 
 
 def _answers(world: World, found: DiscoveredJobTypes, queue: Queue, worker: Worker, disk: DiskGuard) -> Answers:

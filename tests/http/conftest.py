@@ -185,6 +185,7 @@ class ApiHarness:
         )
         self.stopping = asyncio.Event()
         trusted = settings.pop("trusted", False)
+        ttl = settings.pop("cache_ttl", timedelta(days=7))
         self.keys = Keyring(self.store.keys, settings.pop("api_key", None), self.clock, self.rng)
         rule = AddressRule(settings.pop("allowed", ()))
         self.api = Api(
@@ -210,7 +211,12 @@ class ApiHarness:
             settings=HttpSettings(**settings),
             trusted=trusted,
             analyses=analyses(self) if analyses else None,
-            locations=Locations(CachedResults(self.store.cache, self.clock, timedelta(days=7)), "gemini-test"),
+            locations=Locations(
+                CachedResults(self.store.cache, self.clock, ttl),
+                "gemini-test",
+                CachedResults(self.store.cache, self.clock, ttl or timedelta(days=1)),
+                keeps_results=bool(ttl),
+            ),
         )
         self.hub.tap(self.api.partial_data.hear)
         self.client: TestClient[Any, Any]

@@ -499,3 +499,38 @@ async def test_a_tenants_own_job_answers_for_the_video(guide: Guide) -> None:
     result = (await harness.store.get(maker)).result
     await harness.settle(own, Completed(result))
     assert (await harness.call("GET", PLACES, headers=two))["routes"] == [ROUTE]
+
+
+async def test_a_tenant_tries_again_what_its_own_job_missed_and_nothing_of_anothers(guide: Guide) -> None:
+    harness = guide.harness
+    one, two = await harness.key("submit", name="one"), await harness.key("submit", name="two")
+    first = (await harness.call("POST", ANALYZE, {"url": URL}, status=202, headers=one))["job_id"]
+    await guide.end(first, SHILIN)
+    await harness.call("POST", f"{PLACES}/retry", status=404, headers=two)
+    own = (await harness.call("POST", ANALYZE, {"url": URL}, status=202, headers=two))["job_id"]
+    assert (await harness.call("POST", f"{PLACES}/retry", status=404, headers=two))["job_id"] == own
+    await harness.settle(own, Partial((await harness.store.get(first)).result, [SHILIN]))
+    for key, job_id in ((two, own), (one, first)):
+        assert (await harness.call("POST", f"{PLACES}/retry", status=202, headers=key))["job_id"] == job_id
+    await harness.settle(first, Failed(JobError("deterministic", "broken", "it broke")))
+    assert (await harness.call("GET", PLACES, headers=one))["failed"] == [SHILIN], "what it found before is there"
+    assert (await harness.call("POST", f"{PLACES}/retry", status=202, headers=one))["job_id"] == first
+
+
+@pytest.mark.parametrize("scopes", [["submit"], ["submit", "read"]])
+async def test_where_no_results_are_kept_the_job_that_was_asked_for_answers(build: Any, scopes: list[str]) -> None:
+    guide = Guide()
+    guide.harness = harness = await build(specs=[guide.spec], cache_ttl=timedelta(0))
+    key, other = await harness.key(*scopes, name="one"), await harness.key("submit", name="two")
+    first = (await harness.call("POST", ANALYZE, {"url": URL}, status=202, headers=key))["job_id"]
+    assert (await harness.call("GET", PLACES, status=404, headers=key))["job_id"] == first
+    await guide.end(first, SHILIN)
+    for query in ("", f"?strategy={NOW}"):
+        assert (await harness.call("GET", PLACES + query, headers=key))["failed"] == [SHILIN]
+    await harness.call("GET", PLACES, status=404, headers=other)
+    assert (await harness.call("POST", f"{PLACES}/retry", status=202, headers=key))["job_id"] == first
+    await guide.end(first)
+    second = (await harness.call("POST", ANALYZE, {"url": URL}, status=202, headers=key))["job_id"]
+    assert second != first, "nothing is kept for who asks again"
+    await guide.end(second)
+    assert (await harness.call("GET", PLACES, headers=key))["routes"] == [ROUTE]

@@ -70,10 +70,15 @@ class Analyses:
 
 @dataclass(frozen=True, slots=True)
 class Locations:
-    """What the endpoints for the places of videos need: earlier results, and the model that is asked by default."""
+    """What the endpoints for the places of videos need: earlier results, and the model that is asked by default.
+
+    `asked` keeps what was asked of a video, and by which job: where no `results` are kept, those jobs answer for it.
+    """
 
     results: Results
     model: str
+    asked: Results
+    keeps_results: bool = True
 
 
 @dataclass(frozen=True, slots=True)

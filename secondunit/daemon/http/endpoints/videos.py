@@ -146,14 +146,14 @@ async def _submitted(api: Api, wanted: Sequence[_Wanted]) -> Mapping[str, Job]:
 
 
 async def _note_asked(desk: Locations, wanted: _Wanted, job: Job | None) -> None:
-    """Remember that this is what was last asked of the video, and a tenant's job, which answers for the video to it."""
+    """Remember that this is what was last asked of the video, and the job where that alone answers for the video."""
     own = wanted.caller.own
     with suppress(StoreFull):  # what is known is told on a full disk, too
         for key in (asked_key(wanted.video, wanted.request.language), last_asked_key(wanted.video)):
             if await _kept(desk, own(key)) != wanted.strategy:
-                await desk.results.put(own(key), latest(wanted.strategy), NO_JOB)
-        if job is not None and wanted.caller.tenant is not None:
-            await desk.results.put(own(wanted.key), {}, job.id)
+                await desk.asked.put(own(key), latest(wanted.strategy), NO_JOB)
+        if job is not None and (wanted.caller.tenant is not None or not desk.keeps_results):
+            await desk.asked.put(own(_job_key(wanted.key)), {}, job.id)
 
 
 async def _requeued(api: Api, maker: Job) -> Job:
@@ -170,20 +170,19 @@ async def _stored(api: Api, request: web.Request) -> Stored | Job:
     desk, video, caller = _desk(api), request.match_info["video_id"], caller_of(request)
     ask = requests.query(requests.StrategyQuery, request.query)
     async for strategy in _meant(desk, video, ask, caller):
-        if caller.tenant is not None:
-            if own := await _own(api, desk, caller, locations_key(video, strategy)):
-                return own
-            continue
-        if found := await desk.results.get(locations_key(video, strategy)):
+        key = locations_key(video, strategy)
+        if (found := await desk.results.get(key)) and await is_seen(api, caller, found[1]):
             return found
-        if live := await api.queue.live_twin(_dedupe_key(video, strategy)):
+        if live := await api.queue.live_twin(caller.own(_dedupe_key(video, strategy))):
             return live
+        if own := await _own(api, desk, caller, key):
+            return own
     raise NoSuchLocations(video, ask.strategy)
 
 
 async def _own(api: Api, desk: Locations, caller: Caller, key: str) -> Stored | Job | None:
-    """What a tenant's own job has to say of a video; who else asked for it is not told."""
-    if not (noted := await desk.results.get(caller.own(key))):
+    """What the job has to say of a video that this caller asked for; to a tenant who else asked is not told."""
+    if not (noted := await desk.asked.get(caller.own(_job_key(key)))):
         return None
     try:
         job = caller.seen(await api.queue.get(noted[1]))
@@ -208,7 +207,7 @@ async def _meant(desk: Locations, video: str, ask: requests.StrategyQuery, calle
 
 
 async def _kept(desk: Locations, key: str) -> str | None:
-    kept = await desk.results.get(key)
+    kept = await desk.asked.get(key) or await desk.results.get(key)
     return latest_strategy(kept[0]) if kept else None
 
 
@@ -218,6 +217,11 @@ def _under_way(job: Job) -> web.Response:
 
 def _dedupe_key(video: str, strategy: str) -> str:
     return f"asked {locations_key(video, strategy)}"
+
+
+def _job_key(key: str) -> str:
+    """Where the job is kept that was asked for this result."""
+    return f"job of {key}"
 
 
 def _desk(api: Api) -> Locations:

@@ -16,7 +16,7 @@ Times are passed in, from `secondunit.testing.jobs.NOW` on; a store that needs a
 import pytest
 
 from secondunit.testing.contract.access import AccessContract, OwnerContract
-from secondunit.testing.contract.add import AddContract
+from secondunit.testing.contract.add import AddContract, LimitsContract
 from secondunit.testing.contract.change import ChangeContract
 from secondunit.testing.contract.claim import ClaimContract
 from secondunit.testing.contract.engine import EngineContract
@@ -24,7 +24,6 @@ from secondunit.testing.contract.events import EventContract
 from secondunit.testing.contract.find import FindContract, PruneContract
 from secondunit.testing.contract.folders import FolderContract
 from secondunit.testing.contract.leases import LeaseContract
-from secondunit.testing.contract.limits import LimitsContract
 from secondunit.testing.contract.outbox import OutboxContract
 from secondunit.testing.contract.round_trip import RoundTripContract
 from secondunit.testing.contract.sight import SightContract

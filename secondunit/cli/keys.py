@@ -13,7 +13,7 @@ from secondunit.cli import output
 from secondunit.cli.client import ask
 
 SCOPES = ("read", "submit", "admin")
-SPAN = re.compile(r"([1-9]\d{0,4})([mhdw])")
+SPAN = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 as_json = click.option("--json", "as_json", is_flag=True, help="Print what the API gave.")
 
@@ -44,7 +44,7 @@ def add(
         body["rate"] = rate
     made = ask(
         lambda client: client.call("POST", "/api/keys", body=body),
-        lambda settings: _offline().add_key(settings.database, body),
+        lambda settings: _offline().add_key(settings, body),
     )
     if as_json:
         output.printed(made)

@@ -12,7 +12,8 @@ from secondunit.cli.client import DaemonRefused
 from secondunit.cli.config import how_to_start
 from secondunit.cli.host.account import act_as_owner, not_yours
 from secondunit.daemon.access.keyring import Keyring
-from secondunit.daemon.config.settings import Database
+from secondunit.daemon.config.settings import Database, Settings
+from secondunit.daemon.config.sources import installed
 from secondunit.daemon.files.backups import take
 from secondunit.daemon.http.contract import access, requests, serialize
 from secondunit.daemon.process.clock import SystemClock
@@ -80,13 +81,17 @@ async def back_up(database: Database, target: Path, keep: int | None) -> Any:
     return serialize.plain(serialize.backup(snapshot))
 
 
-async def add_key(database: Database, body: Mapping[str, Any]) -> Any:
-    """What POST /api/keys answers; the database is made if there is none."""
+async def add_key(settings: Settings, body: Mapping[str, Any]) -> Any:
+    """What POST /api/keys answers; the database is made if there is none.
+
+    Types are known by their sources' names: nothing of theirs is run by whoever makes a key.
+    """
+    types = settings.types or await asyncio.to_thread(lambda: [source.type for source in installed()])
     try:
-        wanted = access.new_key(requests.taken(access.KeyAsk, body), SystemClock().now())
+        wanted = access.new_key(requests.taken(access.KeyAsk, body), SystemClock().now(), types)
     except BadPayload as error:
         raise DaemonRefused(str(error)) from None
-    async with _keyring(database, make=True) as (keys, store):
+    async with _keyring(settings.database, make=True) as (keys, store):
         text, key = await keys.issue(wanted)
         await noted(store, "keys add", key.prefix, access.about(key))
     return serialize.plain(access.made(text, key))

@@ -142,4 +142,4 @@ def _default_roots(config: Config) -> Iterator[Path]:
 def _systemd(environ: Mapping[str, str]) -> Systemd:
     """It hears from us thrice in the time it waits, so that one late turn does no harm."""
     waits = environ.get("WATCHDOG_USEC", "")
-    return Systemd(Notifier(environ.get("NOTIFY_SOCKET")), int(waits) / 3e6 if waits.isdigit() else 10.0)
+    return Systemd(Notifier(environ.get("NOTIFY_SOCKET")), int(waits) / 3e6 if waits.isdecimal() else 10.0)

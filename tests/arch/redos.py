@@ -87,6 +87,16 @@ def uncompiled(source: str) -> Iterator[int]:
                 yield node.lineno
 
 
+def foreign_digits(source: str) -> Iterator[int]:
+    r"""The lines on which a pattern of text is made that takes any script's digits for digits: by \d, without ASCII."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "re.compile":
+            texts = [part.value for part in ast.walk(node.args[0]) if isinstance(part, ast.Constant)]
+            plain = "ASCII" in "".join(ast.unparse(flags) for flags in node.args[1:])
+            if not plain and any(isinstance(text, str) and r"\d" in text.replace(r"\\", "") for text in texts):
+                yield node.lineno
+
+
 def compiled(source: str) -> int:
     """How often a source compiles a pattern."""
     called = (node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import secondunit
-from tests.arch.redos import uncompiled
+from tests.arch.redos import foreign_digits, uncompiled
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = Path(secondunit.__file__).parent
@@ -64,6 +64,31 @@ def test_every_pattern_is_a_constant_of_its_module_where_the_check_finds_it() ->
         f"{path.relative_to(ROOT)}:{line}" for path in PACKAGE.rglob("*.py") for line in uncompiled(path.read_text())
     ]
     assert hidden == []
+
+
+def test_no_pattern_takes_foreign_digits_for_digits() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "fingerprint.py"  # where any number is as good as another
+        for line in foreign_digits(path.read_text())
+    ]
+    assert found == [], "write [0-9], or re.ASCII: \\d is also what int() reads in other scripts"
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("A = re.compile(r'\\d+')", [1]),
+        ("A = re.compile(r'[\\d.]+', re.IGNORECASE)", [1]),
+        ("B = 'x'\nA = re.compile(rf'\\d{B}')", [2]),
+        ("A = re.compile(r'\\d+', re.ASCII)", []),
+        ("A = re.compile(rb'\\d+')", []),
+        ("A = re.compile(r'[0-9]\\\\d')", []),
+    ],
+)
+def test_a_pattern_with_foreign_digits_is_found(source: str, lines: list[int]) -> None:
+    assert list(foreign_digits(source)) == lines
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def types(ctx: click.Context, as_json: bool) -> None:
 @as_json
 def limit(type: str, slots: str, as_json: bool) -> None:
     """Let SLOTS jobs of a type run at once, from now on and over restarts; `default`: as the settings say."""
-    if slots != "default" and not slots.isdecimal():
+    if slots != "default" and not (slots.isascii() and slots.isdecimal()):
         raise click.UsageError(f"SLOTS is {slots}; allowed: a whole number from 1 on, or default")
     body = {"concurrency": None if slots == "default" else int(slots)}
     found = ask(lambda client: client.call("PATCH", f"/api/types/{type}", body=body))

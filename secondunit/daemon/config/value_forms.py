@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from secondunit.handlers.tools.storage.s3.urls import entry_of
 
-RATE = re.compile(r"off|[1-9]\d{0,8}/(second|minute|hour|day)")
+RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)")
 TYPE_NAME, ORIGIN = re.compile(r"[a-z][a-z0-9_-]{0,63}"), re.compile(r"[a-z][a-z0-9+.-]*://[^/\s*]+")
 
 
@@ -67,4 +67,4 @@ TypeName = Annotated[str, _matching(TYPE_NAME.fullmatch)]
 Origin = Annotated[str, _matching(ORIGIN.fullmatch)]
 Bucket = Annotated[str, AfterValidator(_bucket)]
 SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]
-Rate = Annotated[str, _matching(RATE.fullmatch)]
+Rate = Annotated[str, _matching(lambda value: value == "off" or RATE.fullmatch(value))]

@@ -9,7 +9,7 @@ from pathlib import Path
 from secondunit.queue.engine import Engine, Snapshot
 from secondunit.queue.errors import BadPayload, FieldError
 
-OURS = re.compile(r"secondunit-\d{8}T\d{6}\.\d{3}Z\.db")
+OURS = re.compile(r"secondunit-[0-9]{8}T[0-9]{6}\.[0-9]{3}Z\.db")
 
 
 async def take(

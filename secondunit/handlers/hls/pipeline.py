@@ -47,7 +47,7 @@ class Tally:
     async def hear(self, line: str) -> None:
         """One line of progress, which is passed on."""
         key, _, value = line.strip().partition("=")
-        if key == self.key and value.strip().isdigit():
+        if key == self.key and value.strip().isdecimal():
             self.figure = int(value)
         if self.pass_on:
             await self.pass_on(line)

@@ -17,7 +17,7 @@ from secondunit.queue.value import replace
 MOST_TERMS = 20
 LONGEST_QUERY = 1000
 TOKEN = re.compile(r'(-?)(?:([A-Za-z]+):)?(?:"([^"]*)"|([^\s"]+))(?=\s|$)|(\S+)')
-AGO = re.compile(r"(\d{1,6})(min|h|d|s)")
+AGO = re.compile(r"([0-9]{1,6})(min|h|d|s)")
 UNITS = {"s": timedelta(seconds=1), "min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 CLASSES = ("transient", "deterministic", "timeout", "cancelled")
 ONE_OF = ("type", "status", "class", "error", "key", "by")  # given twice, either will do

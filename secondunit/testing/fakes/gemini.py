@@ -26,7 +26,7 @@ LARGEST_QUESTION = 64 << 20
 USAGE = {"promptTokenCount": 1000, "candidatesTokenCount": 200, "thoughtsTokenCount": 50, "totalTokenCount": 1250}
 DATA = "About the video (data): "
 TRANSCRIPT = "Transcript (data): "
-LINE = re.compile(r"\[([\d:]+)\] (.*)")
+LINE = re.compile(r"\[([0-9:]+)\] (.*)")
 PLACES = ("Taipei 101", "Shilin Night Market", "Longshan Temple", "Elephant Mountain", "Beitou Hot Springs")
 RECIPE: Mapping[str, Any] = {
     "isRecipe": True,

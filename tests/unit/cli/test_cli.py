@@ -219,6 +219,9 @@ def test_a_progress_bar_takes_foreign_text_for_text(capsys: pytest.CaptureFixtur
         (["x", "--scope", "read", "--expires", "soon"], 2, "such as 90d"),
         (["backend", "--scope", "read"], 1, "name: is taken"),
         (["x", "--scope", "read", "--rate", "fast"], 1, "rate: should be N/second"),
+        (["x", "--scope", "read", "--expires", "٩٠d"], 2, "such as 90d"),
+        (["x", "--scope", "read", "--rate", "6٠/minute"], 1, "rate: should be N/second"),
+        (["x", "--scope", "submit", "--types", "hls,nope"], 1, "types.1: is no job type; known are analyze, deploy"),
     ],
 )
 def test_a_key_that_makes_no_sense_is_refused_by_the_command(args: list[str], code: int, says: str) -> None:

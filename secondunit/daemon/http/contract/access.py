@@ -1,6 +1,5 @@
 """Access keys and the audit trail on the wire: what is asked for, and what is told."""
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Literal
@@ -9,13 +8,13 @@ from pydantic import AfterValidator, Field
 
 from secondunit.daemon.access.callers import Scope
 from secondunit.daemon.access.keyring import NewKey
+from secondunit.daemon.config.value_forms import RATE
 from secondunit.daemon.formats import instant
 from secondunit.daemon.http.contract.requests import Ask, Instant, TypeName
 from secondunit.daemon.http.contract.responses import Answer, Time
 from secondunit.queue.access import AccessKey, AuditEntry
 from secondunit.queue.errors import BadPayload, FieldError
 
-RATE = re.compile(r"[1-9]\d{0,8}/(second|minute|hour|day)")
 RESERVED = ("API_KEY", "backend", "schedule")
 MOST = 1000
 

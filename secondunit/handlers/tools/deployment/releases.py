@@ -16,7 +16,7 @@ from pathlib import Path
 from secondunit.handlers.tools.deployment.accounts import set_mode
 from secondunit.queue.outcome import Deterministic
 
-RELEASE = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}(-\d+)?")
+RELEASE = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}(-[0-9]+)?")
 UNFINISHED = ".tmp"
 CURRENT, HEALTHY, RELEASES = "current", ".healthy", "releases"
 PUBLIC, PRIVATE = 0o755, 0o700

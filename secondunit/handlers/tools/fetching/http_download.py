@@ -31,8 +31,8 @@ from secondunit.queue.outcome import Deterministic, Transient
 NAME = "transfer"
 PIECE = 1 << 20
 SLOWEST, SLOW_FOR = 1024, 60.0  # bytes a second, over so many seconds
-CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
-UNSATISFIED = re.compile(r"bytes \*/(\d{1,18})")
+CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
+UNSATISFIED = re.compile(r"bytes \*/([0-9]{1,18})")
 PAGES = ("text/html", "application/xhtml+xml")
 PLAYLISTS = ("application/vnd.apple.mpegurl", "application/x-mpegurl", "audio/mpegurl", "audio/x-mpegurl",
              "application/dash+xml", "application/vnd.ms-sstr+xml")  # fmt: skip

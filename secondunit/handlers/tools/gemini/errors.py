@@ -16,7 +16,7 @@ LONGEST_WAIT = timedelta(days=1)
 QUOTA_DAY_BEGINS = timedelta(hours=8)
 LONGEST_WORDS = 500
 ALSO_PASSING = (409, 499)  # ABORTED and CANCELLED
-DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
+DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)s")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,9 @@ from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
 
 STATISTICS = ("YAVG", "YMIN", "YMAX")
-STATISTIC = re.compile(r"lavfi\.signalstats\.(YAVG|YMIN|YMAX)=(\d{1,9}(?:\.\d{1,9})?)")
-MOMENT = re.compile(r"^frame:\d+ +pts:(-?\d{1,18}) ")
-PLAYED = re.compile(r"^out_time_us=(\d{1,18})$")
+STATISTIC = re.compile(r"lavfi\.signalstats\.(YAVG|YMIN|YMAX)=([0-9]{1,9}(?:\.[0-9]{1,9})?)")
+MOMENT = re.compile(r"^frame:[0-9]+ +pts:(-?[0-9]{1,18}) ")
+PLAYED = re.compile(r"^out_time_us=([0-9]{1,18})$")
 DARK_AVERAGE, FLAT_RANGE = 24.0, 30.0
 LIMIT = timedelta(minutes=10)
 CPU_SECONDS, LARGEST_FRAME = 1800, 256 << 20

@@ -242,7 +242,7 @@ def _known(stream: Mapping[str, Any]) -> bool:
 
 def _ratio(text: object, separator: str) -> Fraction:
     above, _, below = str(text or "0").partition(separator)
-    if not above.isdigit() or not (below or "1").isdigit() or int(below or 1) == 0:
+    if not above.isdecimal() or not (below or "1").isdecimal() or int(below or 1) == 0:
         return Fraction(0)
     return Fraction(int(above), int(below or 1))
 

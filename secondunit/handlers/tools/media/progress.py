@@ -22,7 +22,7 @@ def follow(
         key, _, value = text.strip().partition("=")
         if key == "speed":
             speed = value.strip()
-        if key == "out_time_us" and value.isdigit() and int(value) != done:
+        if key == "out_time_us" and value.isdecimal() and int(value) != done:
             done = int(value)
             part = fraction(done / 1e6, duration)
             await report(first + (last - first) * part, before + message(done / 1e6, duration, speed))

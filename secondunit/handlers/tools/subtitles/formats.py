@@ -22,7 +22,7 @@ TIMING = re.compile(rf"\s*{TIME}\s*-->\s*{TIME}(?:\s.*)?", re.ASCII)
 NUMBER = re.compile(r"\s*\d{1,9}\s*", re.ASCII)
 SKIPPED = re.compile(r"(STYLE|REGION|NOTE)(\s.*)?")
 # Only what looks like a tag is one: careless writers leave a bare "<" in their text.
-TAGS = re.compile(r"</?[a-zA-Z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}")
+TAGS = re.compile(r"</?[a-zA-Z][^<>]*>|<[0-9][0-9:.]*>|\{\\[^{}]*\}")
 UNSEEN = dict.fromkeys(map(ord, "\u200b\u200c\u200e\u200f\u2060\ufeff\0"))
 
 

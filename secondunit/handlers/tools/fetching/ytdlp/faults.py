@@ -45,7 +45,7 @@ FINAL = {
 }
 PREFIX = re.compile(r"(?:\s*ERROR:)?\s*(?:\[[^\]]*\])?")
 URLS = re.compile(r"https?://\S+")
-STATUS = re.compile(r"HTTP Error (\d{3})")
+STATUS = re.compile(r"HTTP Error ([0-9]{3})")
 APPENDIX = re.compile(r"please report this issue|\(caused by|See {1,4}https?://|Use --|Confirm you are")
 
 

@@ -5,7 +5,7 @@ import re
 from secondunit.handlers.tools.http_statuses import passing
 from secondunit.queue.outcome import Deterministic, Transient
 
-STATUS = re.compile(r"status code: (\d{3})")
+STATUS = re.compile(r"status code: ([0-9]{3})")
 CODE, MESSAGE = re.compile(r"<Code>([\w.]{1,60})</Code>"), re.compile(r"<Message>([^<]{1,200})</Message>")
 DETAILS = "Debug source:"
 EXPIRED = ("ExpiredToken", "RequestTimeTooSkewed")

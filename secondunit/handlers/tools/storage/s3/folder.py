@@ -24,7 +24,7 @@ from secondunit.queue.errors import LeaseLost
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic, Transient
 
-GENERATION = re.compile(r"v-(job_\w+)-(\d+)")
+GENERATION = re.compile(r"v-(job_\w+)-([0-9]+)")
 MARK = "secondunit-folder"
 AT_ONCE = 4
 

@@ -8,6 +8,9 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
+from pydantic import BaseModel
+
+from secondunit.cli import output
 from secondunit.cli.client import DaemonRefused
 from secondunit.cli.config import how_to_start
 from secondunit.cli.host.account import act_as_owner, not_yours
@@ -23,15 +26,19 @@ from secondunit.handlers import download
 from secondunit.queue import state
 from secondunit.queue.access import AuditEntry
 from secondunit.queue.errors import BadPayload, JobNotFound, NotAllowed, QueueError
-from secondunit.queue.handler import Registry
+from secondunit.queue.handler import HandlerSpec, Registry
 from secondunit.queue.model import Filter, Status
 from secondunit.queue.service import Bulk
 from secondunit.queue.sight.query import searched
 from secondunit.queue.store import Store, each
 
-# Nothing says which fields of a payload are secret while no job type is loaded, so none is shown.
-NO_TYPES = Registry([])
-SECRETS = {"download": download.SECRETS}  # of our own types; a plugin's are struck out by the daemon alone
+# Secret fields of our own types, as the daemon knows them. What a plugin's are nothing says while it is not loaded, so
+# nothing of its payloads is shown.
+SECRETS: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(("analyze", "deploy", "hls", "locations", "thumbnail", "webp"), ()),
+    "download": download.SECRETS,
+}
+UNKNOWN_SECRETS = "the payload is struck out: which fields of {} are secret is known while a daemon runs"
 ADDRESS = "command line, no daemon"
 RUNNING = Filter([Status.RUNNING])
 
@@ -39,17 +46,20 @@ RUNNING = Filter([Status.RUNNING])
 async def find(
     database: Database, statuses: Sequence[str], types: Sequence[str], q: str | None, cursor: int | None, limit: int
 ) -> Any:
-    """What GET /api/jobs answers, payloads struck out."""
+    """What GET /api/jobs answers, but of a plugin's payloads nothing."""
     async with opened(database) as store:
         named = Filter([Status(word) for word in statuses], types)
-        page = await store.find(searched(named, q, SystemClock().now(), {}), cursor, limit)
-        return serialize.plain(serialize.page(page, await store.counts(), NO_TYPES, await store.paused()))
+        page = await store.find(searched(named, q, SystemClock().now(), SECRETS), cursor, limit)
+        return serialize.plain(serialize.page(page, await store.counts(), _own_types(), await store.paused()))
 
 
 async def show(database: Database, job_id: str) -> Any:
-    """What GET /api/jobs/{id} answers, its payload struck out."""
+    """What GET /api/jobs/{id} answers, but of a plugin's payload nothing."""
     async with opened(database) as store:
-        return serialize.plain(serialize.detail(await store.get(job_id), NO_TYPES, await store.paused()))
+        job, paused = await store.get(job_id), await store.paused()
+    if job.type not in SECRETS:
+        output.say(UNKNOWN_SECRETS.format(job.type), err=True)
+    return serialize.plain(serialize.detail(job, _own_types(), paused))
 
 
 async def running(database: Database) -> Any:
@@ -147,3 +157,12 @@ async def opened(database: Database, *, make: bool = False) -> AsyncIterator[Sto
 async def _keyring(database: Database, *, make: bool = False) -> AsyncIterator[tuple[Keyring, Store]]:
     async with opened(database, make=make) as store:
         yield Keyring(store.keys, None, SystemClock(), SystemRandom()), store
+
+
+def _own_types() -> Registry:
+    """Our own types, as far as they can be known without their tools: which fields of theirs are secret."""
+    return Registry([HandlerSpec(type, BaseModel, _never, secrets=secrets) for type, secrets in SECRETS.items()])
+
+
+async def _never(*_: object) -> None:
+    raise AssertionError("nothing runs without a daemon")

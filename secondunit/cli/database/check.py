@@ -62,6 +62,7 @@ async def _without(settings: Settings) -> dict[str, Any]:
         return {"safe": None, **NO_DAEMON, "why": f"can't be known: {refused}"}
     if running:
         named = ", ".join(job["jobId"] for job in running)
-        why = f"not safe, recover first: no daemon runs, and these are recorded as running: {named}"
+        why = f"not safe, recover first: no daemon runs, and these are recorded as running: {named};"
+        why += " `secondunit recover` queues them again, as a daemon does that starts"
         return {"safe": False, **NO_DAEMON, "why": why}
     return {"safe": True, **NO_DAEMON, "why": "safe: no daemon runs, and no job is recorded as running"}

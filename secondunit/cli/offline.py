@@ -96,7 +96,7 @@ async def add_key(settings: Settings, body: Mapping[str, Any]) -> Any:
 
     Types are known by their sources' names: nothing of theirs is run by whoever makes a key.
     """
-    types = settings.types or await asyncio.to_thread(lambda: [source.type for source in installed()])
+    types = settings.types or await asyncio.to_thread(lambda: tuple(source.type for source in installed()))
     try:
         wanted = access.new_key(requests.taken(access.KeyAsk, body), SystemClock().now(), types)
     except BadPayload as error:

@@ -18,7 +18,7 @@ from secondunit.testing.jobs import new
 
 NOTHING: Any = None
 TOOLS = Tools(ManualClock(), NOTHING, NOTHING, MediaMissing("no"), "python")
-PAYLOADS = {
+PAYLOADS: dict[str, dict[str, Any]] = {
     "hls": {"inputPath": "/media/a.mp4", "outputDir": "/media/a"},
     "download": {"url": "https://example.com/a", "outputPath": "/media/a", "headers": {"X-Key": "hush"}},
     "plugged": {"token": "hush"},

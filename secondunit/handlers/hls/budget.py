@@ -19,9 +19,8 @@ def cpu_limit(info: MediaInfo, size: int) -> int:
     return max(LEAST_CPU, round(CPU_A_SECOND * _seconds(info, size)))
 
 
-def cpu_estimate(todo: HlsPlan, info: MediaInfo, size: int) -> int:
-    """The CPU seconds that the whole job should take at most, on a slow core."""
-    seconds = _seconds(info, size)
+def cpu_estimate(todo: HlsPlan, seconds: float) -> int:
+    """The CPU seconds that the whole job should take at most, on a slow core, for a film that lasts so long."""
     video, rate = todo.video, float(todo.rate.value)
     source = video.width * video.height * rate * (DECODED + (TONE_MAPPED if video.hdr else 0)) if todo.encoded else 0
     encoded = sum(rung.width * rung.height for rung in todo.encoded) * rate * ENCODED

@@ -38,8 +38,9 @@ TAGGING = "h264_metadata=" + ":".join([*(f"{tag}=1" for tag in BT709), "video_fu
 AAC_PRIMING = 1024  # samples that ffmpeg's encoder puts before the first one
 OUT_OF_PLACE = 0.03  # seconds; timestamps that are rounded or guessed jitter by 6 ms in the containers we know
 # ffmpeg 5.1 gives the last frame before a change of the sample rate a timestamp in units of the next one: it may lie
-# far ahead, and all that follows would be put behind it. Codecs with longer frames change no rate.
-IN_ORDER = r"aselect=isnan(prev_t)+lt(t-prev_t\,0.25)+gte(samples_n\,sample_rate/10)"
+# far ahead, and all that follows would be put behind it. Codecs with longer frames change no rate. Where the channels
+# change as well it is the first that a new graph sees, so the first is taken at the film's beginning only.
+IN_ORDER = r"aselect=if(isnan(prev_t)\,lt(t\,1)\,lt(t-prev_t\,0.25))+gte(samples_n\,sample_rate/10)"
 ONE_FORMAT = f"{IN_ORDER},aresample={SAMPLE_RATE},aformat=sample_fmts=s16:channel_layouts=stereo"
 
 
@@ -87,7 +88,8 @@ def _copied_sound(sound: Any, plan: HlsPlan) -> list[Any]:
 
 
 def _steady(picture: Any, plan: HlsPlan) -> Any:
-    return picture.filter("fps", fps=_fraction(plan.rate.value)) if plan.rate.convert else picture
+    # A steady one, too: where files were joined pictures may overlap, and without this all that follow come late.
+    return picture if plan.copied.picture else picture.filter("fps", fps=_fraction(plan.rate.value))
 
 
 def _rungs(picture: Any, plan: HlsPlan) -> list[Any]:

@@ -111,11 +111,11 @@ async def _encode(
     info = heard(info, packets)
     todo = replace(todo, audio=info.audio)
     todo = replace(todo, copied=passthrough(todo, payload.copy_, packets, info.start))
-    cost = cpu_estimate(todo, info, source.size)
+    material = Material(info, packets, todo, NOTHING, ctx.attempt)
+    cost = cpu_estimate(todo, material.played)
     await _tell(ctx, todo, cost)
     allowed = limits(cpu_limit(info, source.size), LARGEST_SEGMENT)
     pipeline = Pipeline(tools.programs, ctx, media, source, staged.path / staged.inner, staged.fds, allowed)
-    material = Material(info, packets, todo, NOTHING, ctx.attempt)
     try:
         return await _made(pipeline, material, staged, UNSURE if todo.copied.anything else WHOLE)
     except (SpoiledCopy, Deterministic) as error:
@@ -123,7 +123,7 @@ async def _encode(
             raise
         # What was copied is to blame, or it will be seen: all is encoded.
         todo = replace(todo, copied=nothing_copied(f"the copy came out badly: {error}"))
-    await _tell(ctx, todo, cost + cpu_estimate(todo, info, source.size), UNSURE[1])
+    await _tell(ctx, todo, cost + cpu_estimate(todo, material.played), UNSURE[1])
     await in_thread(_empty, pipeline.folder)
     return await _made(pipeline, replace(material, plan=todo), staged, (UNSURE[1], WHOLE[1]), "all is encoded now, ")
 
@@ -131,9 +131,8 @@ async def _encode(
 async def _made(
     pipeline: Pipeline, material: Material, staged: StagedFolder, share: tuple[float, float], before: str = ""
 ) -> dict[str, Any]:
-    todo, packets = material.plan, material.packets
-    played = packets.until(track.index for track in (todo.video, todo.audio) if track)
-    encoded = await pipeline.encode(todo, follow(pipeline.ctx.progress, played, share, before))
+    todo = material.plan
+    encoded = await pipeline.encode(todo, follow(pipeline.ctx.progress, material.played, share, before))
     if todo.copied.anything and encoded.damage:
         raise SpoiledCopy(f"{pipeline.source.name} is damaged: {encoded.damage}")
     return await in_thread(_finish, pipeline.source.name, replace(material, encoded=encoded), staged)

@@ -31,6 +31,11 @@ class Material:
     encoded: Encoded
     attempt: int = 1
 
+    @property
+    def played(self) -> float:
+        """Seconds that the tracks that are wanted last in the source."""
+        return self.packets.until(track.index for track in (self.plan.video, self.plan.audio) if track)
+
 
 def cut_alike(name: str, plan: HlsPlan, videos: Sequence[Playlist]) -> None:
     """Raise where the renditions are cut at different times: SpoiledCopy beside a copied one."""

@@ -1,11 +1,13 @@
 """Packet counts: what a file really holds of each track, and for how long; containers declare much that is not so."""
 
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media, failure, limits, url
 from secondunit.handlers.tools.media.graphs import units_argv
 from secondunit.handlers.tools.media.probe import MediaInfo
@@ -124,7 +126,15 @@ async def count_packets(
     if finished.returncode != 0:
         raise failure("ffprobe", finished, source, ctx.attempt)
     cut_off = info.format in BREAKS_OFF_UNSEEN or CUT_OFF.search(finished.stderr) is not None
+    cut_off |= info.format == "avi" and await in_thread(_riff_size, source.fd) > source.size
     return packets_of("".join(lines), cut_off=cut_off)
+
+
+def _riff_size(fd: int) -> int:
+    """What a RIFF file says itself that it has in bytes; 0 where it was never brought to its end."""
+    head = os.pread(fd, 8, 0)
+    length = int.from_bytes(head[4:], "little")
+    return length + len(head) if head.startswith(b"RIFF") and length else 0
 
 
 def packets_of(report: str, *, cut_off: bool) -> Packets:

@@ -31,7 +31,7 @@ OTHER_FORMAT = re.compile(r"\[(\w{1,30}) @ 0x[0-9a-f]{1,16}\] Format not on whit
 ENTRIES = (
     "format=format_name,duration,start_time:format_tags=major_brand"
     ":stream=index,codec_type,codec_name,width,height,sample_aspect_ratio,pix_fmt,field_order,color_transfer,"
-    "color_primaries,color_space,color_range,profile,level,r_frame_rate,avg_frame_rate,channels,sample_rate"
+    "color_primaries,color_space,color_range,profile,level,r_frame_rate,avg_frame_rate,channels,sample_rate,nb_frames"
     ":stream_disposition=attached_pic,still_image,timed_thumbnails"
     ":stream_side_data=rotation"
 )
@@ -154,13 +154,14 @@ def parse(report: str, stderr: str = "") -> MediaInfo:
     container: Mapping[str, Any] = found.get("format", {})
     streams: Sequence[Mapping[str, Any]] = found.get("streams", [])
     name = str(container.get("format_name", ""))
+    video = next(_videos(streams), None)
     brand = str(container.get("tags", {}).get("major_brand", "")).strip()
     return MediaInfo(
         format=name,
-        duration=_seconds(container.get("duration")),
+        duration=_longer(_seconds(container.get("duration")), _counted(streams, video) if name == "avi" else None),
         estimated=ESTIMATED in stderr,
         still=name in IMAGE_FORMATS.split(",") or brand in STILL_BRANDS,
-        video=next(_videos(streams), None),
+        video=video,
         audio=next(_audios(streams), None),
         start=_number(container.get("start_time")) or 0.0,
     )
@@ -234,6 +235,16 @@ def _audios(streams: Iterable[Mapping[str, Any]]) -> Iterator[Audio]:
         if stream.get("codec_type") == "audio" and stream.get("channels") and _known(stream):
             rate = int(stream.get("sample_rate", 0))
             yield Audio(stream["index"], stream["codec_name"], stream["channels"], str(stream.get("profile", "")), rate)
+
+
+def _counted(streams: Sequence[Mapping[str, Any]], video: Video | None) -> float | None:
+    """What the header's count of pictures makes in seconds: of an AVI that lacks its end ffprobe tells what is left."""
+    frames = str(streams[video.index].get("nb_frames", "")) if video and video.index < len(streams) else ""
+    return int(frames) / float(video.average) if video and frames.isdigit() and video.average else None
+
+
+def _longer(one: float | None, other: float | None) -> float | None:
+    return max((seconds for seconds in (one, other) if seconds), default=None)
 
 
 def _known(stream: Mapping[str, Any]) -> bool:

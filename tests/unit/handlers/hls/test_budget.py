@@ -35,6 +35,6 @@ def test_less_work_is_estimated_as_less() -> None:
         todo("1080p 720p 480p"),
         todo("1080p 720p 480p", video=hdr),
     ]
-    estimates = [cpu_estimate(one, HOUR, 9) for one in plans]
+    estimates = [cpu_estimate(one, 3600) for one in plans]
     assert estimates == sorted(estimates) and estimates[0] < estimates[3] / 50
-    assert cpu_estimate(plans[3], replace(HOUR, duration=1800.0), 9) == pytest.approx(estimates[3] / 2, rel=0.01)
+    assert cpu_estimate(plans[3], 1800) == pytest.approx(estimates[3] / 2, rel=0.01)

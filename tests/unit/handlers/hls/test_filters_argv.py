@@ -47,9 +47,9 @@ def test_one_ffmpeg_decodes_once_and_writes_every_playlist() -> None:
     assert " ".join(hls(audio=Audio(1, "aac", 6))) == (
         "/x/ffmpeg -hide_banner -nostdin -v warning -max_error_rate 1 -nostats -progress pipe:1 "
         f"{INPUT} -filter_complex "
-        f"[0:0]scale=1280:720:{BT709}[s0];[s0]setsar=1[s1];[s1]format=yuv420p[s2];[s2]{TAGGED}[s3];"
-        "[s3]split=2[s4][s5];[s5]scale=854:480[s6];[s6]setsar=1[s7] "
-        "-map [s4] -map [s7] -f hls -bf 0 -bufsize:v:0 5600k -bufsize:v:1 2800k "
+        f"[0:0]fps=fps=25/1[s0];[s0]scale=1280:720:{BT709}[s1];[s1]setsar=1[s2];[s2]format=yuv420p[s3];[s3]{TAGGED}[s4];"
+        "[s4]split=2[s5][s6];[s6]scale=854:480[s7];[s7]setsar=1[s8] "
+        "-map [s5] -map [s8] -f hls -bf 0 -bufsize:v:0 5600k -bufsize:v:1 2800k "
         "-c:v libx264 -color_primaries bt709 -color_range tv -color_trc bt709 -colorspace bt709 "
         "-crf 23 -dn -force_key_frames expr:gte(t,n_forced*2) -hls_flags independent_segments "
         "-hls_playlist_type vod -hls_segment_filename %v/%05d.m4s "
@@ -57,8 +57,8 @@ def test_one_ffmpeg_decodes_once_and_writes_every_playlist() -> None:
         "-map_chapters -1 -map_metadata -1 -max_muxing_queue_size 4096 -maxrate:v:0 2800k -maxrate:v:1 1400k "
         "-preset veryfast -profile:v high -sc_threshold 0 -sn -var_stream_map v:0,name:720p v:1,name:480p "
         "%v/index.m3u8 -map 0:1 -f nut "
-        "-af aselect=isnan(prev_t)+lt(t-prev_t\\,0.25)+gte(samples_n\\,sample_rate/10),aresample=48000,"
-        "aformat=sample_fmts=s16:channel_layouts=stereo -c:a pcm_s16le pipe:7 -y"
+        "-af aselect=if(isnan(prev_t)\\,lt(t\\,1)\\,lt(t-prev_t\\,0.25))+gte(samples_n\\,sample_rate/10),"
+        "aresample=48000,aformat=sample_fmts=s16:channel_layouts=stereo -c:a pcm_s16le pipe:7 -y"
     )
 
 
@@ -124,7 +124,9 @@ def test_encoded_sound_begins_with_a_copied_picture() -> None:
 
 def test_a_single_silent_rendition_needs_no_split_and_no_group() -> None:
     argv = hls(qualities=["720p"], segment_type="ts")
-    assert graph(argv) == (f"[0:0]scale=1280:720:{BT709}[s0];[s0]setsar=1[s1];[s1]format=yuv420p[s2];[s2]{TAGGED}[s3]")
+    assert graph(argv) == (
+        f"[0:0]fps=fps=25/1[s0];[s0]scale=1280:720:{BT709}[s1];[s1]setsar=1[s2];[s2]format=yuv420p[s3];[s3]{TAGGED}[s4]"
+    )
     assert argv[argv.index("-var_stream_map") + 1] == "v:0,name:720p"
     assert argv[argv.index("-hls_segment_type") + 1] == "mpegts"
     assert "-c:a" not in argv and "pipe:7" not in argv and "%v/%05d.ts" in argv
@@ -139,7 +141,7 @@ def test_hdr_goes_through_zimg_where_it_is_built_in() -> None:
     video = replace(VIDEO, transfer="arib-std-b67")
     assert graph(hls(video, ["720p"])).startswith(
         "[0:0]zscale=m=2020_ncl:min=2020_ncl:npl=100:p=2020:pin=2020:t=linear:tin=arib-std-b67[s0];[s0]format=gbrpf32le[s1];"
-        "[s1]zscale=p=709[s2];[s2]tonemap=hable:desat=0[s3];[s3]zscale=m=709:r=tv:t=709[s4];[s4]scale=1280:720"
+        "[s1]zscale=p=709[s2];[s2]tonemap=hable:desat=0[s3];[s3]zscale=m=709:r=tv:t=709[s4];[s4]fps=fps=25/1[s5];[s5]scale=1280:720"
     )
 
 

@@ -28,7 +28,7 @@ SURE = {
     "no B-frames": f"{FILM} {SOUND} {H264} {TWO} -bf 0 -crf 34 film.ts",
     "uneven groups": f"{FILM} {SOUND} {H264} -g 137 -sc_threshold 0 film.mp4",
     "no sound": f"{FILM} {H264} {TWO} film.mp4",
-    "60 a second": f"{FILM.replace('r=25', 'r=60')} {SOUND} {H264} -g 240 film.mp4",
+    "60 a second": f"{FILM.replace('r=25', 'r=60')} {SOUND} {H264} -g 240 -crf 36 film.mp4",
     "a film's rate in mkv": f"{FILM.replace('r=25', 'r=24000/1001')} {SOUND} {H264} {TWO} film.mkv",
 }
 DOUBTFUL = {

@@ -20,8 +20,8 @@ from rows import fill
 from secondunit.daemon.automation.backend_results import BackendResults
 from secondunit.daemon.monitoring.delivery_log import DeliveryLog
 from secondunit.daemon.monitoring.job_log import JobLog
-from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.daemon.monitoring.poison import PoisonedJobs
+from secondunit.daemon.monitoring.prometheus.metrics import Metrics
 from secondunit.daemon.process import logs
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.log_sink import STDERR, LogSink

@@ -86,7 +86,7 @@ async def recover(database: Database, runs: Sequence[tuple[str, int]]) -> Any:
 async def back_up(database: Database, target: Path, keep: int | None) -> Any:
     """What POST /api/admin/backup answers."""
     async with opened(database) as store:
-        snapshot = await take(store.engine, target, keep, SystemClock().now(), SECRETS)
+        snapshot = await take(store, target, keep, SystemClock().now(), SECRETS)
         await noted(store, "backup", str(snapshot.path))
     return serialize.plain(serialize.backup(snapshot))
 

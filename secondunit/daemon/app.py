@@ -35,12 +35,11 @@ from secondunit.daemon.monitoring.alerts import Alerts
 from secondunit.daemon.monitoring.bucket_troubles import BucketTroubles
 from secondunit.daemon.monitoring.delivery_log import DeliveryLog
 from secondunit.daemon.monitoring.disk_guard import DiskGuard, MediaDisks, NoReserve
-from secondunit.daemon.monitoring.exposition import Exposition
 from secondunit.daemon.monitoring.health import Checkup
 from secondunit.daemon.monitoring.inspection import Box, Watched
 from secondunit.daemon.monitoring.job_log import JobLog, mode_lines
-from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.daemon.monitoring.poison import PoisonedJobs
+from secondunit.daemon.monitoring.prometheus.metrics import Metrics
 from secondunit.daemon.process import garbage_collector as garbage
 from secondunit.daemon.process.bystanders import strays
 from secondunit.daemon.process.clock import SystemClock
@@ -68,6 +67,7 @@ from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.daemon.wiring.components import Components, Watchers, World
 from secondunit.daemon.wiring.database import store_of
 from secondunit.daemon.wiring.keys import keyring_of
+from secondunit.daemon.wiring.metrics import exposition_of
 from secondunit.daemon.wiring.resources import VERSION, sessions_of, tools_of
 from secondunit.daemon.wiring.sandbox import sandbox_of
 from secondunit.handlers.tools.network.addresses import AddressRule
@@ -145,7 +145,7 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
         audit=store.audit,
         rule=AddressRule(settings.allow_private_addresses),
         clock=clock,
-        metrics=Exposition(watchers.metrics.registry, store, tuple(registry), clock, gemini.budget if gemini else None),
+        metrics=exposition_of(world, VERSION, registry, deliverer, disk, parts),
         emit=emit,
         health=checkup,
         retry_delivery=deliverer.retry,
@@ -187,7 +187,7 @@ def _worker(world: World, registry: Registry, hub: Hub) -> Worker:
 
 def _backup(world: World, secrets: Mapping[str, Collection[str]]) -> Callable[[Path, int | None], Awaitable[Snapshot]]:
     async def backup(target: Path, keep: int | None) -> Snapshot:
-        return await take(world.store.engine, target, keep, world.clock.now(), secrets)
+        return await take(world.store, target, keep, world.clock.now(), secrets)
 
     return backup
 

@@ -52,6 +52,11 @@ class Engine(Protocol):
         """The room set aside for it; None when its disk is not ours to guard."""
         ...
 
+    @property
+    def waiting(self) -> int:
+        """How many writes wait for their turn."""
+        ...
+
     async def ping(self) -> None:
         """Return once what writes has answered."""
         ...

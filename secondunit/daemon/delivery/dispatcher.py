@@ -63,6 +63,10 @@ class Deliverer:
         self._news = True
         self._woken.set()
 
+    def lanes(self) -> Mapping[str, int]:
+        """How many receiving hosts are in which state."""
+        return self._limits.states(self._clock.monotonic())
+
     def stop(self) -> None:
         """Start what is due at this moment, and nothing after it; `run` returns within the grace time."""
         self._stopping = True

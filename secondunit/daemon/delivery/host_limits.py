@@ -1,6 +1,7 @@
 """Bulkhead and circuit breaker per receiving host: one send at a time until it proves itself, none while it is down."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -11,6 +12,7 @@ from secondunit.queue.retry import Backoff
 BREAKS = Backoff(timedelta(seconds=1), timedelta(minutes=5))
 PUT_OFF = 60.0
 MOST_IDLE = 1000
+STATES = ("working", "untried", "down")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class HostLimits:
         self._widths = widths or Widths()
         self._limits: dict[str, _HostLimit] = {}
         self._running: set[str] = set()
+
+    def states(self, now: float) -> Mapping[str, int]:
+        """How many hosts are on its hands: those that answer, those not heard from yet, and those that fail."""
+        counted = Counter(_state(limit, now) for limit in self._limits.values())
+        return {state: counted[state] for state in STATES}
 
     @property
     def running(self) -> Collection[str]:
@@ -126,3 +133,9 @@ class HostLimits:
             busy = limit.waiting or limit.running or limit.breaker.left(now)
             if not busy and (crowded or not limit.breaker.failures):
                 del self._limits[host]
+
+
+def _state(limit: _HostLimit, now: float) -> str:
+    if limit.breaker.left(now) or limit.breaker.failures:
+        return "down"
+    return "working" if limit.proven else "untried"

@@ -1,29 +1,50 @@
-"""Backup rotation: where copies of the database go, and which of them are kept."""
+"""Backup rotation: where copies of the database go, which of them are kept, and when the newest one was made."""
 
 import asyncio
 import re
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from secondunit.queue.engine import Engine, Snapshot
-from secondunit.queue.errors import BadPayload, FieldError
+from secondunit.queue.errors import BadPayload, FieldError, StoreFull
+from secondunit.queue.store import Cache, CacheEntry, Store
 
 OURS = re.compile(r"secondunit-[0-9]{8}T[0-9]{6}\.[0-9]{3}Z\.db")
+LAST, REMEMBERED, NO_JOB = "backup:last", timedelta(days=3650), ""
+
+
+@dataclass(frozen=True, slots=True)
+class LastBackup:
+    """When the newest copy of the database was made, and whether it was read again and found whole."""
+
+    at: datetime
+    verified: bool
 
 
 async def take(
-    engine: Engine, target: Path, keep: int | None, now: datetime, secrets: Mapping[str, Collection[str]]
+    store: Store, target: Path, keep: int | None, now: datetime, secrets: Mapping[str, Collection[str]]
 ) -> Snapshot:
     """Copy the database to a file, or into a folder under a name of its time, where the `keep` newest stay.
 
     Raises BadPayload for a target that can't be one, StoreBroken or StoreFull when the copy fails.
     """
-    file = await asyncio.to_thread(_file, engine, target, keep, now)
-    snapshot = await engine.snapshot(file, secrets)
+    file = await asyncio.to_thread(_file, store.engine, target, keep, now)
+    snapshot = await store.engine.snapshot(file, secrets)  # which is checked before it gets its name
     if keep is not None:
         await asyncio.to_thread(_forget, target, keep)
+    with suppress(StoreFull):  # the copy is there, and that is what counts
+        noted = {"at": now.timestamp(), "path": str(file), "verified": True}
+        await store.cache.put(CacheEntry(LAST, noted, NO_JOB, now, now + REMEMBERED))
     return snapshot
+
+
+async def last(cache: Cache, now: datetime) -> LastBackup | None:
+    """The newest copy that was made of this database; None while there is none."""
+    entry = await cache.get(LAST, now)
+    return LastBackup(datetime.fromtimestamp(entry.value["at"], UTC), entry.value["verified"]) if entry else None
 
 
 def _file(engine: Engine, target: Path, keep: int | None, now: datetime) -> Path:

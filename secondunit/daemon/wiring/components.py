@@ -17,8 +17,8 @@ from secondunit.daemon.monitoring.alerts import Alerts
 from secondunit.daemon.monitoring.bucket_troubles import BucketTroubles
 from secondunit.daemon.monitoring.disk_guard import DiskGuard, MediaDisks
 from secondunit.daemon.monitoring.health import Checkup
-from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.daemon.monitoring.poison import PoisonedJobs
+from secondunit.daemon.monitoring.prometheus.metrics import Metrics
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.lifecycle import Host
 from secondunit.handlers.tools.programs.sandbox.measuring import Measured

@@ -172,6 +172,7 @@ class MemoryEngine:
 
     versions: Mapping[str, str] = {}
     reserve = None
+    waiting = 0
 
     async def ping(self) -> None:
         """It is there."""

@@ -26,6 +26,12 @@ class EngineContract:
         with suppress(asyncio.CancelledError):
             await watching
 
+    async def test_no_write_waits_once_all_are_answered(self, store: Store) -> None:
+        assert store.engine.waiting == 0
+        await asyncio.gather(*(store.engine.ping() for _ in range(10)))
+        await submit(store, "a", "b")
+        assert store.engine.waiting == 0
+
     async def test_a_copy_is_whole_or_refused(self, store: Store, tmp_path: Path) -> None:
         await submit(store, "a", "b")
         target = tmp_path / "copy"

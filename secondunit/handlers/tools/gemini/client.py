@@ -28,9 +28,10 @@ class Spending(Protocol):
 
 
 class TokensUsed(Fact, frozen=True):
-    """The tokens of one answer of a language model."""
+    """The tokens of one answer of a language model, of this one where that is known."""
 
     usage: Usage
+    model: str = ""
 
 
 class Gemini:
@@ -120,9 +121,9 @@ class Gemini:
             self._breaker(model).succeeded()
         return body[:LONGEST_BODY]
 
-    async def count(self, usage: Usage) -> None:
-        """Take the tokens of an answer off the day's budget."""
-        self._emit(TokensUsed(usage))
+    async def count(self, usage: Usage, model: str | None = None) -> None:
+        """Take the tokens of an answer, of `model` or the one it names, off the day's budget."""
+        self._emit(TokensUsed(usage, model_name(model or self.model)))
         await self._spending.add(self._clock.now().date(), usage.total)
 
     async def close(self) -> None:

@@ -70,7 +70,7 @@ class Conversation:
             stored = await self.ctx.step(step, send, paid="repeat")
         answer = read(stored["body"])
         if asked:
-            await self.gemini.count(answer.usage)
+            await self.gemini.count(answer.usage, question.model)
         self.usage += answer.usage
         if answer.blocked:
             raise Deterministic(f"Gemini declined to look at this video ({answer.blocked})", type="blocked")

@@ -30,6 +30,10 @@ class SqliteEngine:
     def versions(self) -> Mapping[str, str]:
         return {"sqlite": sqlite3.sqlite_version}
 
+    @property
+    def waiting(self) -> int:
+        return self._writer.waiting
+
     async def ping(self) -> None:
         await self._writer.run(lambda tx: None)
 

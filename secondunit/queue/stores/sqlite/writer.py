@@ -50,12 +50,13 @@ class Writer:
     """Runs write functions one after the other on its own thread, many to a commit, each whole or not at all.
 
     A caller learns of its write, and the listeners of its events, only after the commit. A caller that was cancelled is
-    still committed.
+    still committed. `waiting` counts the writes that were asked for and not answered.
     """
 
     def __init__(self, path: Path, synchronous: str, ballast: Ballast, loop: asyncio.AbstractEventLoop) -> None:
         self.listeners: list[Listener] = []
         self.failure: asyncio.Future[Exception] = loop.create_future()
+        self.waiting = 0
         self._path = path
         self._log = f"{path}-wal"
         self._ballast = ballast
@@ -92,6 +93,7 @@ class Writer:
         if not self._asked:
             self._loop.call_soon(self._hand_over)
         self._asked.append(_Entry(work, future, spends))
+        self.waiting += 1
         return await future
 
     async def close(self) -> None:
@@ -239,6 +241,7 @@ class Writer:
             self.failure.set_result(error)
 
     def _settle(self, batch: list[_Entry], events: list[Event]) -> None:
+        self.waiting -= len(batch)
         for listener in self.listeners if events else ():
             listener(events)
         for entry in batch:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.daemon.files.backups import take
+from secondunit.daemon.files.backups import last, take
 from secondunit.queue.errors import BadPayload, LeaseLost, StoreBroken
 from secondunit.queue.outcome import Completed, Partial
 from secondunit.queue.stores.sqlite.backup import EPOCHS_APART, back_up, check, restore
@@ -31,7 +31,7 @@ async def test_the_newest_of_ours_stay_and_nothing_else_is_touched(store: Sqlite
     for name in ("secondunit.db", "secondunit-20200101T000000Z.db.old", "zzz"):
         (folder / name).touch()
     for hour in range(5):
-        await take(store.engine, folder, 2, NOW + timedelta(hours=hour), {})
+        await take(store, folder, 2, NOW + timedelta(hours=hour), {})
     assert sorted(file.name for file in folder.iterdir()) == [
         "secondunit-20200101T000000Z.db.old",
         "secondunit-20300101T030000.000Z.db",
@@ -53,7 +53,7 @@ async def test_a_backup_never_takes_the_place_of_the_database_or_its_parts(store
         (tmp_path / "file.db", 2, "keep", "only a folder holds more than one"),
     ):
         with pytest.raises(BadPayload) as refused:
-            await take(store.engine, target, keep, NOW, {})
+            await take(store, target, keep, NOW, {})
         [fault] = refused.value.errors
         assert fault.field == field and says in fault.message
     assert sorted(store.engine.path.parent.iterdir()) == files and not (tmp_path / "file.db").exists()
@@ -84,7 +84,7 @@ async def test_a_backup_holds_no_byte_of_the_secrets_of_ended_jobs(store: Sqlite
     await end(store, "over1", Partial({}, []), payload=secret)
     await submit(store, "waits", payload={"url": "u", "cookies": "to be sent"})
     target = tmp_path / "copy.db"
-    await take(store.engine, target, None, NOW, {"hls": ("headers", "cookies"), "webp": ("url",)})
+    await take(store, target, None, NOW, {"hls": ("headers", "cookies"), "webp": ("url",)})
     copied = target.read_bytes()
     assert b"s3cr3t" not in copied and b"to be sent" in copied
     assert (await store.get("over0")).payload["cookies"].startswith("s3cr3t"), "the database itself is as it was"
@@ -139,3 +139,17 @@ async def test_after_a_restore_no_lease_from_after_the_backup_can_write(store: S
             await again.change("a", settled(Completed(None)), lease=lease)
     finally:
         await again.close()
+
+
+async def test_the_newest_backup_is_known_with_its_time_also_by_those_who_open_the_database_later(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    assert await last(store.cache, NOW) is None
+    for hour in range(2):
+        await take(store, tmp_path / "copy.db", None, NOW + timedelta(hours=hour), {})
+    with pytest.raises(BadPayload, match="not absolute"):
+        await take(store, Path("relative.db"), None, NOW + timedelta(hours=3), {})
+    again = await open_store(tmp_path / "data" / "queue.db")
+    found = await last(again.cache, NOW + timedelta(days=400))
+    await again.close()
+    assert found is not None and (found.at, found.verified) == (NOW + timedelta(hours=1), True)

@@ -11,11 +11,11 @@ from secondunit.daemon.monitoring.alerts import Alerts
 from secondunit.daemon.monitoring.bucket_troubles import BucketTroubles
 from secondunit.daemon.monitoring.conditions import Condition, ConditionsSeen
 from secondunit.daemon.monitoring.disk_guard import MediaDisk
-from secondunit.daemon.monitoring.exposition import Exposition
 from secondunit.daemon.monitoring.health import Checkup
 from secondunit.daemon.monitoring.inspection import Box, Watched
-from secondunit.daemon.monitoring.metrics import Metrics
 from secondunit.daemon.monitoring.poison import PoisonedJobs
+from secondunit.daemon.monitoring.prometheus.exposition import Exposition
+from secondunit.daemon.monitoring.prometheus.metrics import Metrics
 from secondunit.handlers.tools.media.ffmpeg import Media
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.instrumentation import Fact, Sinks
@@ -109,7 +109,7 @@ class Watch:
         self.taken: list[Mapping[str, str]] = []
         self.takes = True
         self._checkup: Checkup | None = None
-        self._page = Exposition(self.metrics.registry, self.rig.store, (), self.clock)
+        self._page = Exposition(self.metrics, self.rig.store, self.clock)
 
     @property
     def checkup(self) -> Checkup:

@@ -36,7 +36,7 @@ class Model:
         self.asked.append(question)
         return self.script.pop(0)
 
-    async def count(self, usage: Usage) -> None:
+    async def count(self, usage: Usage, model: str | None = None) -> None:
         self.counted.append(usage)
 
 

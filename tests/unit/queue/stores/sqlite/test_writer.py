@@ -184,3 +184,16 @@ async def test_a_row_that_may_not_be_is_refused_alone(store: SqliteStore) -> Non
     one, two = await asyncio.gather(store._writer.run(wrong), submit(store, "a"), return_exceptions=True)
     assert isinstance(one, sqlite3.IntegrityError) and not isinstance(two, BaseException)
     assert (await store.get("a")).seq == 1
+
+
+async def test_the_writes_that_wait_are_counted_also_those_that_fail_or_that_nobody_waits_for(
+    store: SqliteStore,
+) -> None:
+    waits = [asyncio.create_task(submit(store, "a")), asyncio.create_task(fails(store))]
+    left = asyncio.create_task(submit(store, "b"))
+    await asyncio.sleep(0)
+    assert store.engine.waiting == 3
+    left.cancel()
+    await asyncio.gather(*waits)
+    await store.engine.ping()
+    assert store.engine.waiting == 0

@@ -1,15 +1,20 @@
 """Metrics: what is counted, and under which names it is scraped."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from math import isnan
 from typing import Any, Literal, cast
 
+import pytest
+
 from secondunit.daemon.automation.poller import BackendJobs, Polled
 from secondunit.daemon.delivery.dispatcher import DeliveryTried
+from secondunit.daemon.files.backups import LastBackup
 from secondunit.daemon.monitoring.conditions import Condition, ConditionsSeen
-from secondunit.daemon.monitoring.exposition import Exposition
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
-from secondunit.daemon.monitoring.metrics import Metrics
+from secondunit.daemon.monitoring.prometheus.exposition import Exposition, Standing
+from secondunit.daemon.monitoring.prometheus.families import MOST_SERIES, PHASES_KEPT
+from secondunit.daemon.monitoring.prometheus.metrics import WAITING_KEPT, Metrics
 from secondunit.daemon.process.lifecycle import LogLinesLost, LoopLagged
 from secondunit.handlers.tools.gemini.client import TokensUsed
 from secondunit.handlers.tools.gemini.responses import Usage
@@ -18,7 +23,9 @@ from secondunit.queue import state
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.instrumentation import Fact, JobsMoved, PhaseEnded, StepInDoubt
 from secondunit.queue.model import Counts, Event, EventName, Notice, Status, Submission, Target
+from secondunit.queue.outcome import JobError
 from secondunit.queue.store import Delivery, Store
+from secondunit.queue.value import replace
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -39,12 +46,21 @@ class Ticks:
         self.time += timedelta(seconds=seconds)
 
 
+class FakeOutbox:
+    """As much of an outbox as a scrape asks."""
+
+    async def counts(self) -> Mapping[str, int]:
+        return {"delivered": 9, "dead": 2}
+
+
 class Counted:
     """As much of a store as a scrape asks."""
 
     def __init__(self, counts: Counts) -> None:
         self.now = counts
         self.broken = False
+        self.engine, self.outbox = self, FakeOutbox()
+        self.waiting = 3
 
     async def counts(self) -> Counts:
         if self.broken:
@@ -61,10 +77,12 @@ NOTHING = Counts({}, {}, {}, None)
 class Subject:
     """Metrics, and the page on which they are scraped."""
 
-    def __init__(self, counts: Counts = NOTHING) -> None:
+    def __init__(self, counts: Counts = NOTHING, standing: Standing | None = None) -> None:
         self.clock, self.store = Ticks(), Counted(counts)
-        self.hear = Metrics(self.clock)
-        self._page = Exposition(self.hear.registry, cast(Store, self.store), ["hls", "webp"], self.clock, self._budget)
+        self.hear = Metrics(self.clock, ["hls", "locations", "webp"])
+        self._page = Exposition(
+            self.hear, cast(Store, self.store), self.clock, standing or Standing(budget=self._budget)
+        )
         self.budget: tuple[int, int] | None = None
 
     async def _budget(self) -> tuple[int, int] | None:
@@ -207,10 +225,116 @@ async def test_polls_and_deliveries_are_observed_and_only_a_result_counts_as_giv
 async def test_tokens_and_doubts_are_observed() -> None:
     subject = Subject()
     job = state.submit(Submission("analyze", {}), "job_a", NOW).job
-    subject.hear(TokensUsed(Usage(prompt=700, output=20, thoughts=10, total=730)))
+    subject.hear(TokensUsed(Usage(prompt=700, output=20, thoughts=10, total=730), "gemini-2.5-flash"))
+    subject.hear(TokensUsed(Usage(), "a model without a price"))
     subject.hear(StepInDoubt(job, "gemini", 1))
     subject.hear(StepInDoubt(job, "gemini", 2))
     values = await subject.scraped()
     assert values['secondunit_llm_tokens_total{direction="in"}'] == 700
     assert values['secondunit_llm_tokens_total{direction="out"}'] == 30
     assert values["secondunit_llm_maybe_charged_total"] == 2
+    assert values["secondunit_llm_cost_usd_total"] == pytest.approx((700 * 0.30 + 30 * 2.50) / 1e6)
+
+
+async def test_attempts_that_failed_are_counted_by_the_class_of_their_error() -> None:
+    subject = Subject()
+    error = JobError("timeout", "a word of the handler's own", "and a sentence")
+    subject.moved("retrying", Status.QUEUED, error=error)
+    subject.moved("failed", Status.FAILED, error=error)
+    subject.moved("progress", Status.RUNNING, error=error)  # of the attempt before
+    values = await subject.scraped()
+    assert {n: v for n, v in values.items() if n.startswith("secondunit_job_failures_total")} == {
+        'secondunit_job_failures_total{class="timeout",type="hls"}': 2
+    }
+
+
+async def test_of_a_crowd_those_are_measured_that_start_first() -> None:
+    subject = Subject()
+    queued = [Event(f"job_{n}", "hls", "queued", NOW, Status.QUEUED) for n in range(WAITING_KEPT + 10)]
+    subject.hear(JobsMoved(queued))
+    other = Event("job_x", "webp", "queued", NOW, Status.QUEUED)
+    subject.hear(JobsMoved([other]))
+    await subject.clock.sleep(5)
+    for event in (queued[0], other):
+        subject.hear(JobsMoved([replace(event, name="started")]))
+    await subject.clock.sleep(100)
+    subject.hear(JobsMoved([replace(queued[-1], name="started")]))
+    values = await subject.scraped()
+    assert values['secondunit_job_wait_seconds_sum{type="hls"}'] == 5
+    assert values['secondunit_job_wait_seconds_sum{type="webp"}'] == 5  # one type's crowd takes no other's place
+
+
+async def test_what_stands_around_the_queue_is_asked_at_each_scrape() -> None:
+    subject = Subject()
+    values = await subject.scraped()
+    assert values['secondunit_deliveries_undelivered{state="dead"}'] == 2
+    assert values['secondunit_deliveries_undelivered{state="pending"}'] == 0
+    assert values["secondunit_writer_queue_length"] == 3
+    assert isnan(values["secondunit_backup_age_seconds"]) and isnan(
+        values["secondunit_poll_last_success_timestamp_seconds"]
+    )
+
+
+async def test_a_standing_daemon_shows_its_slots_disks_lanes_sandbox_backup_and_last_poll() -> None:
+    polls: list[datetime | None] = [None, NOW]
+    backups = [None, LastBackup(NOW - timedelta(hours=2), verified=True)]
+
+    async def backup() -> LastBackup | None:
+        return backups.pop(0)
+
+    subject = Subject(
+        standing=Standing(
+            slots=lambda: {"hls": 2},
+            info={"version": "1", "mode": "active"},
+            sandbox={"landlock": True, "whole": False},
+            disks=lambda: {"data": 5, "/media": 7},
+            lanes=lambda: {"working": 2, "down": 1},
+            polled=lambda: polls.pop(0),
+            backup=backup,
+        )
+    )
+    values = await subject.scraped()
+    assert values['secondunit_job_slots{type="hls"}'] == 2
+    assert values['secondunit_info{mode="active",version="1"}'] == 1
+    assert values['secondunit_sandbox{layer="landlock"}'] == 1 and values['secondunit_sandbox{layer="whole"}'] == 0
+    assert values['secondunit_disk_free_bytes{disk="/media"}'] == 7
+    assert values['secondunit_delivery_lanes{state="down"}'] == 1
+    assert values["secondunit_poll_last_success_timestamp_seconds"] == 0
+    assert isnan(values["secondunit_backup_age_seconds"]) and values["secondunit_backup_verified"] == 0
+    values = await subject.scraped()
+    assert values["secondunit_poll_last_success_timestamp_seconds"] == NOW.timestamp()
+    assert values["secondunit_backup_age_seconds"] == 7200 and values["secondunit_backup_verified"] == 1
+
+
+async def test_types_that_nothing_serves_are_one_series_however_many_there_are() -> None:
+    subject = Subject(Counts({"hls": 1, **{f"gone{n}": 2 for n in range(50)}}, {}, {}, None))
+    for n in range(50):
+        subject.hear(JobsMoved([Event(f"job_{n}", f"gone{n}", "cancelled", NOW, Status.CANCELLED)]))
+    values = await subject.scraped()
+    assert values['secondunit_jobs_queued{type="other"}'] == 100
+    assert values['secondunit_jobs_total{status="cancelled",type="other"}'] == 50
+    assert not any("gone" in name for name in values)
+
+
+async def test_a_type_that_names_phases_without_end_has_few_series() -> None:
+    subject = Subject()
+    for n in range(PHASES_KEPT + 50):
+        subject.hear(PhaseEnded("hls", f"file {n}", 1.0))
+    for name in ('a"} 1\nsecondunit_jobs_total{x="', "/srv/secret/film.mp4", "x" * 500):
+        subject.hear(PhaseEnded("webp", name, 1.0))
+        subject.hear(PhaseEnded(name, name, 1.0))
+    phases = {
+        n: v for n, v in (await subject.scraped()).items() if n.startswith("secondunit_phase_duration_seconds_count")
+    }
+    assert len(phases) == PHASES_KEPT + 3
+    assert phases['secondunit_phase_duration_seconds_count{phase="other",type="hls"}'] == 50
+    assert phases['secondunit_phase_duration_seconds_count{phase="other",type="webp"}'] == 3
+
+
+async def test_no_family_grows_for_ever_whatever_its_labels_are() -> None:
+    subject = Subject()
+    for n in range(MOST_SERIES + 100):
+        subject.hear(RequestAnswered(f"M{n}", "/", 200, 0.01))
+    requests = [n for n in await subject.scraped() if n.startswith("secondunit_http_request_duration_seconds_count")]
+    assert len(requests) == MOST_SERIES + 1
+    assert 'secondunit_http_request_duration_seconds_count{method="other",route="other",status="other"}' in requests

@@ -1,13 +1,11 @@
 """Prometheus metrics: an instrumentation sink that counts what happens, as it happens."""
 
 from collections import Counter as Counts
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection
 from datetime import datetime
 from math import nan
-from typing import Generic, TypeVar
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from typing import TypeVar
 
 from secondunit.daemon.automation.backend_results import brought_result
 from secondunit.daemon.automation.poller import BackendJobs, Polled
@@ -19,35 +17,40 @@ from secondunit.daemon.monitoring.http_requests import (
     RequestAnswered,
     RequestMalformed,
 )
+from secondunit.daemon.monitoring.prometheus.families import Families, KnownLabels
 from secondunit.daemon.process.lifecycle import LogLinesLost, LoopLagged
 from secondunit.handlers.tools.gemini.client import TokensUsed
+from secondunit.handlers.tools.gemini.prices import cost
 from secondunit.handlers.tools.geocoding.client import PlaceSought
 from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Fact, JobsMoved, PhaseEnded, StepInDoubt
 from secondunit.queue.model import Event, JobId
 
-PREFIX = "secondunit"
 WORK = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 REQUEST = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
-WAITING_KEPT = 10_000
+WAITING_KEPT = 5_000  # of a type
 END_STATUSES = ("completed", "partial", "failed", "cancelled")
-Series = TypeVar("Series", Counter, Histogram)
+FAILED = ("failed", "retrying")
 F = TypeVar("F", bound=Fact)
 
 
 class Metrics:
     """The sink, with a registry of its own. A metric is one entry below: its family, and the fact that moves it."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(namespace=PREFIX, registry=self.registry)
+    def __init__(self, clock: Clock, types: Collection[str] = ()) -> None:
+        self.families = Families()
+        self.known = KnownLabels(types)
         self._clock = clock
         self._listeners: dict[type[Fact], Callable[[Fact], None]] = {}
-        self._ready: OrderedDict[JobId, float] = OrderedDict()
+        self._ready: defaultdict[str, dict[JobId, float]] = defaultdict(dict)
         self._count_jobs()
         self._count_work()
         self._count_errands()
         self._count_loop()
+
+    def serve(self, types: Collection[str]) -> None:
+        """Name these job types from now on; any other is counted as `other`."""
+        self.known.types = types
 
     def __call__(self, fact: Fact) -> None:
         """Count this fact, if something counts its kind."""
@@ -59,46 +62,57 @@ class Metrics:
         self._listeners[kind] = count  # type: ignore[assignment]  # it is called with facts of this kind only
 
     def _count_jobs(self) -> None:
-        self._jobs = self._counter("jobs", "Jobs that ended.", "type", "status")
-        self._duration = self._histogram("job_duration_seconds", "One run of a job.", WORK, "type")
-        self._wait = self._histogram("job_wait_seconds", "From being ready to being started.", WORK, "type")
+        new = self.families
+        self._jobs = new.counter("jobs", "Jobs that ended.", "type", "status")
+        self._failures = new.counter("job_failures", "Attempts that failed, by the error's class.", "type", "class")
+        self._duration = new.histogram("job_duration_seconds", "One run of a job.", WORK, "type")
+        wait = "From being ready to being started; of jobs that were queued before this start nothing is known."
+        self._wait = new.histogram("job_wait_seconds", wait, WORK, "type")
         self._on(JobsMoved, self._jobs_moved)
 
-        phases = self._histogram("phase_duration_seconds", "One phase of a run.", WORK, "type", "phase")
-        self._on(PhaseEnded, lambda phase: phases.labels(phase.type, phase.phase).observe(phase.seconds))
+        phases = new.histogram("phase_duration_seconds", "One phase of a run.", WORK, "type", "phase")
+        type_of, phase_of = self.known.type, self.known.phase
+        self._on(PhaseEnded, lambda f: phases.labels(type_of(f.type), phase_of(f.type, f.phase)).observe(f.seconds))
 
     def _count_work(self) -> None:
-        tokens = self._counter("llm_tokens", "Tokens of the answers of language models.", "direction")
+        new = self.families
+        tokens = new.counter("llm_tokens", "Tokens of the answers of language models.", "direction")
+
+        estimate = "What those tokens cost in US dollars by this version's price list; an unknown model costs nothing."
+        dollars = new.counter("llm_cost_usd", estimate)
+        dollars.labels()
 
         def used(fact: TokensUsed) -> None:
             tokens.labels("in").inc(fact.usage.prompt)
             tokens.labels("out").inc(fact.usage.answered)
+            dollars.labels().inc(cost(fact.model, fact.usage, self._clock.now().date()) or 0)
 
         self._on(TokensUsed, used)
 
-        doubts = self._counter("llm_maybe_charged", "Paid calls whose answer was lost, found at a later run.")
+        doubts = new.counter("llm_maybe_charged", "Paid calls whose answer was lost, found at a later run.")
         self._on(StepInDoubt, lambda _: doubts.labels().inc())
 
-        geocoded = self._counter("geocoded", "Places that the geocoder was asked for.", "outcome")
-        ratio = self._gauge("geocode_success_ratio", "Share of those places that it found; NaN at first.")
-        ratio.set(nan)
+        geocoded = new.counter("geocoded", "Places that the geocoder was asked for.", "outcome")
+        ratio = new.gauge("geocode_success_ratio", "Share of those places that it found; NaN at first.")
+        ratio.labels().set(nan)
         places: Counts[str] = Counts()
 
         def sought(place: PlaceSought) -> None:
             geocoded.labels(place.outcome).inc()
             places[place.outcome] += 1
-            ratio.set(places["found"] / places.total())
+            ratio.labels().set(places["found"] / places.total())
 
         self._on(PlaceSought, sought)
 
     def _count_errands(self) -> None:
-        polls = self._counter("poll", "Polls of the backend.", "outcome")
+        new = self.families
+        polls = new.counter("poll", "Polls of the backend.", "outcome")
         self._on(Polled, lambda poll: polls.labels(poll.outcome).inc())
 
-        backend_jobs = self._counter("backend_jobs", "Failed analyses found, taken on, given back.", "what")
+        backend_jobs = new.counter("backend_jobs", "Failed analyses found, taken on, given back.", "what")
         self._on(BackendJobs, lambda jobs: backend_jobs.labels(jobs.what).inc(jobs.number))
 
-        deliveries = self._counter("deliveries", "Tries to deliver a job's end.", "kind", "outcome")
+        deliveries = new.counter("deliveries", "Tries to deliver a job's end.", "kind", "outcome")
 
         def tried(fact: DeliveryTried) -> None:
             deliveries.labels(fact.delivery.notice.target.kind, fact.outcome).inc()
@@ -108,28 +122,29 @@ class Metrics:
         self._on(DeliveryTried, tried)
 
     def _count_loop(self) -> None:
-        requests = self._histogram(
+        new = self.families
+        requests = new.histogram(
             "http_request_duration_seconds", "Answered requests.", REQUEST, "method", "route", "status"
         )
         self._on(RequestAnswered, lambda r: requests.labels(r.method, r.route, r.status).observe(r.seconds))
 
-        malformed = self._counter("http_malformed", "What came over a connection and was no request.", "kind")
+        malformed = new.counter("http_malformed", "What came over a connection and was no request.", "kind")
         self._on(RequestMalformed, lambda fact: malformed.labels(fact.kind).inc())
 
-        shed = self._counter("http_connections_shed", "Connections and event streams cut or not let in.", "why")
+        shed = new.counter("http_connections_shed", "Connections and event streams cut or not let in.", "why")
         self._on(ConnectionShed, lambda fact: shed.labels(fact.why).inc())
 
-        connections = self._gauge("http_connections", "Open connections.", "listener")
+        connections = new.gauge("http_connections", "Open connections.", "listener")
         self._on(ConnectionsOpen, lambda fact: connections.labels(fact.listener).set(fact.number))
 
-        lag = self._gauge("event_loop_lag_seconds", "How late the event loop last ran what was due.")
-        self._on(LoopLagged, lambda fact: lag.set(fact.seconds))
+        lag = new.gauge("event_loop_lag_seconds", "How late the event loop last ran what was due.")
+        self._on(LoopLagged, lambda fact: lag.labels().set(fact.seconds))
 
-        lost = self._counter("log_lines_lost", "Lines of the log that nobody took.")
+        lost = new.counter("log_lines_lost", "Lines of the log that nobody took.")
         self._on(LogLinesLost, lambda fact: lost.labels().inc(fact.number))
         lost.labels()
 
-        degraded = self._gauge("degraded", "1 for each reason why the daemon is not well.", "reason")
+        degraded = new.gauge("degraded", "1 for each reason why the daemon is not well.", "reason")
 
         def seen(fact: ConditionsSeen) -> None:
             degraded.clear()
@@ -141,49 +156,28 @@ class Metrics:
     def _jobs_moved(self, fact: JobsMoved) -> None:
         now = self._clock.monotonic()
         for event in fact.events:
+            type = self.known.type(event.job_type)
             if event.name in END_STATUSES:
-                self._jobs.labels(event.job_type, event.name).inc()
-            self._time(event, now)
+                self._jobs.labels(type, event.name).inc()
+            if event.error is not None and event.name in FAILED:
+                self._failures.labels(type, event.error.kind).inc()
+            self._time(event, type, now)
 
-    def _time(self, event: Event, now: float) -> None:
+    def _time(self, event: Event, type: str, now: float) -> None:
         """Tell how long a run took, and work out how long jobs wait, but for those that waited before this process."""
         if event.duration is not None:
-            self._duration.labels(event.job_type).observe(event.duration.total_seconds())
+            self._duration.labels(type).observe(event.duration.total_seconds())
+        waiting = self._ready[type]
         if event.name == "started":
-            ready = self._ready.pop(event.job_id, None)
+            ready = waiting.pop(event.job_id, None)
             if ready is not None:
-                self._wait.labels(event.job_type).observe(max(now - ready, 0.0))
+                self._wait.labels(type).observe(max(now - ready, 0.0))
             return
         if event.name in ("queued", "retrying", *END_STATUSES):
-            self._ready.pop(event.job_id, None)
-        if event.name in ("queued", "retrying"):
-            self._ready[event.job_id] = now if event.run_at is None else now + self._until(event.run_at)
-            if len(self._ready) > WAITING_KEPT:
-                self._ready.popitem(last=False)
+            waiting.pop(event.job_id, None)
+        # Of a crowd the first ones are measured, which start first; to forget those would measure nobody's wait.
+        if event.name in ("queued", "retrying") and len(waiting) < WAITING_KEPT:
+            waiting[event.job_id] = now if event.run_at is None else now + self._until(event.run_at)
 
     def _until(self, at: datetime) -> float:
         return max((at - self._clock.now()).total_seconds(), 0.0)
-
-    def _counter(self, name: str, text: str, *labels: str) -> "_Family[Counter]":
-        return _Family(Counter(name, text, labels, namespace=PREFIX, registry=self.registry))
-
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(name, text, labels, namespace=PREFIX, registry=self.registry)
-
-    def _histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> "_Family[Histogram]":
-        return _Family(Histogram(name, text, labels, namespace=PREFIX, registry=self.registry, buckets=buckets))
-
-
-class _Family(Generic[Series]):
-    """A metric and its series; to look one up by its labels takes the library longer than to count in it."""
-
-    def __init__(self, metric: Series) -> None:
-        self._metric: Series = metric
-        self._series: dict[tuple[object, ...], Series] = {}
-
-    def labels(self, *values: object) -> Series:
-        """The series of these labels."""
-        series = self._series.get(values)
-        if series is None:
-            series = self._series[values] = self._metric.labels(*values) if values else self._metric
-        return series

@@ -11,7 +11,7 @@ INSTALL = $(UV) pip install --quiet --python $(BIN)/python --build-constraints r
 # Players and parsers of other people that judge what we publish; they come from npm.
 JUDGES := tests/node/node_modules/.package-lock.json
 
-.PHONY: help setup dev browser demo test bench soak fuzz check format lint types imports tests check-all media-report openapi audit sbom mutants torture relock clean
+.PHONY: help setup dev browser otel sentry demo test bench soak fuzz check format lint types imports tests check-all media-report openapi audit sbom mutants torture relock clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -22,6 +22,12 @@ dev: .venv/dev.stamp ## setup, and what the tests and checks need
 
 browser: setup ## Add to .venv what opens pages for `download` (the extra `browser`; Chromium itself is the system's)
 	$(INSTALL) --constraints requirements-dev.lock playwright
+
+otel: setup ## Add to .venv what sends traces where OTEL_EXPORTER_OTLP_ENDPOINT is set (the extra `otel`)
+	$(INSTALL) --constraints requirements-dev.lock opentelemetry-sdk opentelemetry-exporter-otlp-proto-http
+
+sentry: setup ## Add to .venv what sends unexpected errors where SENTRY_DSN is set (the extra `sentry`)
+	$(INSTALL) --constraints requirements-dev.lock sentry-sdk
 
 demo: setup ## Start a daemon on a fresh folder, run three jobs on a small clip, say where the film lies
 	$(BIN)/secondunit demo

@@ -70,6 +70,7 @@ from secondunit.daemon.wiring.keys import keyring_of
 from secondunit.daemon.wiring.metrics import exposition_of
 from secondunit.daemon.wiring.resources import VERSION, sessions_of, tools_of
 from secondunit.daemon.wiring.sandbox import sandbox_of
+from secondunit.daemon.wiring.telemetry import telemetry_of
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue import leases
@@ -91,9 +92,10 @@ async def serve(config: Config, host: Host) -> None:
     settings = config.settings
     clock, boot, stop = SystemClock(), secrets.token_hex(8), Stop(host.leave)
     watchers = _watchers(settings, clock)
-    emit = Sinks(JobLog(clock), DeliveryLog(), *watchers.sinks())
     async with AsyncExitStack() as stack:
         stack.enter_context(stop_on_signals(stop))
+        telemetry = await stack.enter_async_context(telemetry_of(settings, clock, VERSION))
+        emit = Sinks(JobLog(clock), DeliveryLog(), *watchers.sinks(), *telemetry.sinks)
         await stack.enter_async_context(beside(beat(host.switch), keep_lines(host.log, emit)))
         for warning in config.warnings:
             log.warning("config.odd", message=warning)
@@ -109,7 +111,20 @@ async def serve(config: Config, host: Host) -> None:
         _report(found, settings)
         keys = await keyring_of(settings, store, clock)
         world = World(
-            host, settings, clock, boot, store, keys, sandbox, tools, work, session, operators, watchers, emit
+            host,
+            settings,
+            clock,
+            boot,
+            store,
+            keys,
+            sandbox,
+            tools,
+            work,
+            session,
+            operators,
+            watchers,
+            telemetry,
+            emit,
         )
         components = _compose(world, found)
         async with asyncio.TaskGroup() as group:
@@ -177,7 +192,7 @@ def _watchers(settings: Settings, clock: SystemClock) -> Watchers:
 
 def _worker(world: World, registry: Registry, hub: Hub) -> Worker:
     return Worker(
-        Runtime(world.store, hub, world.clock, SystemRandom(), world.work, world.emit, strays),
+        Runtime(world.store, hub, world.clock, SystemRandom(), world.work, world.emit, strays, world.telemetry.traced),
         registry,
         boot=world.boot,
         ttl=timedelta(seconds=world.settings.lease_seconds),
@@ -219,8 +234,9 @@ def _answers(world: World, found: DiscoveredJobTypes, queue: Queue, worker: Work
 def _senders(world: World, backend: Backend | None) -> Mapping[str, Sender]:
     secret = world.settings.callback_secret
     signs = signer(secret.get_secret_value() if secret else None)
-    senders: dict[str, Sender] = {CALLBACK: CallbackSender(world.session, world.clock, signs)}
-    return senders if backend is None else senders | {BACKEND: BackendSender(backend)}
+    trace = world.telemetry.sent_on
+    senders: dict[str, Sender] = {CALLBACK: CallbackSender(world.session, world.clock, signs, trace=trace)}
+    return senders if backend is None else senders | {BACKEND: BackendSender(backend, trace=trace)}
 
 
 def _box(world: World, found: DiscoveredJobTypes) -> Box:

@@ -14,7 +14,7 @@ from secondunit.queue.durable_files import Marks, intact, secure
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.handler import Workspace
 from secondunit.queue.hub import Hub
-from secondunit.queue.instrumentation import PhaseEnded, Sink, StepInDoubt
+from secondunit.queue.instrumentation import PhaseEnded, Sink, StepInDoubt, piece
 from secondunit.queue.model import Change, Event, Job, Lease
 from secondunit.queue.outcome import Deterministic, HandlerBroke, Postponed, Transient, Unanswered
 from secondunit.queue.store import Decide, Step, Store
@@ -120,7 +120,8 @@ class RunContext:
         self._note(self._floor, None, name)
         await self.flush()
         try:
-            yield
+            with piece("phase", name):
+                yield
             self._note(end, None, name)
         finally:
             self._emit(PhaseEnded(self._job.type, name, self._clock.monotonic() - began))
@@ -142,10 +143,11 @@ class RunContext:
         if stored and stored.done and await self._usable(stored, keeps):
             self.beat()
             return stored.result  # type: ignore[no-any-return]  # what the work returned, as JSON gives it back
-        result = await (self._paid(name, work, stored, paid) if paid else _begun(name, work))
-        as_json = to_json(result, f"the result of step {name}")
-        files = await self._secured(list(keeps(as_json))) if keeps else None
-        await _kept_up(self._finish(name, as_json, files))
+        with piece("step", name):
+            result = await (self._paid(name, work, stored, paid) if paid else _begun(name, work))
+            as_json = to_json(result, f"the result of step {name}")
+            files = await self._secured(list(keeps(as_json))) if keeps else None
+            await _kept_up(self._finish(name, as_json, files))
         self.beat()
         return as_json  # type: ignore[no-any-return]
 

@@ -60,15 +60,16 @@ class Runtime:
     workspaces: Workspaces
     emit: Sink = unheard
     alive: Callable[[], Collection[str]] = tuple  # threads and programs of the process that nobody here looks after
+    traced: bool = False  # whether runs and their pieces are announced
 
 
 class Execution:
     """The run of one lease, claimed at `began` (monotonic seconds).
 
-    `stop` ends it early with a given outcome, `lose` without a write. `settling` is set once the handler is gone
-    and its outcome is on its way to the store, `passed` once a `suspect` is past the point where the daemon died;
-    `on_news` is called of both. `left` is the handler if it went on though it was told to stop, and told again: nothing
-    but the end of the process can end it, so it is left to itself.
+    `stop` ends it early with a given outcome, `lose` without a write. `settling` is set once the handler is gone and
+    its outcome is on its way to the store, which makes the job `settled`; `passed` once a `suspect` is past the point
+    where the daemon died; `on_news` is called of both. `left` is the handler if it went on though it was told to stop,
+    and told again: nothing but the end of the process can end it, so it is left to itself.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Execution:
         self.lease = lease
         self.type = spec.type
         self.settling = False
+        self.settled: Job | None = None
         self.suspect = job.suspicion is not None
         self.passed = False
         self._on_news = on_news
@@ -123,12 +125,10 @@ class Execution:
             self.gone.set()
 
     async def _run(self) -> None:
-        try:
+        with suppress(LeaseLost, JobNotFound):
             outcome = await self._outcome()
-            settled = None if self._lost else await self._settle(outcome)
-        except (LeaseLost, JobNotFound):
-            settled = None
-        ended = settled is not None and settled.status.ended
+            self.settled = None if self._lost else await self._settle(outcome)
+        ended = self.settled is not None and self.settled.status.ended
         await self._runtime.workspaces.close(self.job, ended=ended)
 
     async def _outcome(self) -> Outcome:
@@ -141,7 +141,7 @@ class Execution:
     async def _worked(self, workspace: Workspace) -> asyncio.Task[Outcome]:
         runtime = self._runtime
         ctx = RunContext(self.job, self.lease, workspace, runtime.store, runtime.hub, runtime.clock, runtime.emit)
-        alive = self._runtime.alive()
+        alive = runtime.alive()
         self._work = work = asyncio.create_task(self._handle(ctx))
         if self._verdict is not None:
             self._tell()

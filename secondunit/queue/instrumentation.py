@@ -1,10 +1,14 @@
 """Instrumentation port: what happens in the queue and around it, announced as frozen facts to a list of sinks."""
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, Literal
 
+from secondunit.queue.clock import Clock
 from secondunit.queue.model import Event, Job
+from secondunit.queue.outcome import name_of
 from secondunit.queue.value import Value
 
 
@@ -68,6 +72,36 @@ class RunReclaimed(Fact, frozen=True):
     job: Job
 
 
+class RunEnded(Fact, frozen=True):
+    """A run is over that began with the job as `began`; `after` is the job since, None where the lease was lost.
+
+    It is announced of runs that are followed (`follow_run`), as are the pieces of their work.
+    """
+
+    began: Job
+    after: Job | None
+
+
+Piece = Literal["phase", "step", "program", "call"]
+Figures = dict[str, str | int]
+
+
+class PieceDone(Fact, frozen=True):
+    """A piece of a run's work is over: it took `seconds`, and `fault` names what it raised.
+
+    `mark` names it within its run, `within` the piece that it was a part of: 0 is the run itself.
+    """
+
+    job: Job
+    kind: Piece
+    name: str
+    seconds: float
+    mark: int
+    within: int
+    fault: str | None
+    figures: Mapping[str, str | int]
+
+
 class SinkBroke(Fact, frozen=True):
     """A sink raised at a fact, and went without it."""
 
@@ -98,3 +132,47 @@ class Sinks:
         for sink in self._sinks:  # the broken one, too: the log breaks at what it can't write, not at this
             with suppress(BaseException):
                 sink(fault)
+
+
+class _Followed:
+    """A run whose pieces are told."""
+
+    __slots__ = ("clock", "emit", "job", "marks")
+
+    def __init__(self, job: Job, clock: Clock, emit: Sink) -> None:
+        self.job = job
+        self.clock = clock
+        self.emit = emit
+        self.marks = itertools.count(1)
+
+
+# The piece that the current task works on, as context hands it down to whatever that starts.
+_PIECE: ContextVar[tuple[_Followed, int] | None] = ContextVar("piece of a run", default=None)
+
+
+def follow_run(job: Job, clock: Clock, emit: Sink) -> None:
+    """Have the pieces of work announced that the current task, and all that comes of it, does for this job."""
+    _PIECE.set((_Followed(job, clock, emit), 0))
+
+
+@contextmanager
+def piece(kind: Piece, name: str, **figures: str | int) -> Iterator[Figures]:
+    """Announce what is done within as one piece, once it is over; nothing, where no run is followed.
+
+    `figures` say more of it, and more of them may be added. None may hold what nobody but the job's owner may know.
+    """
+    place = _PIECE.get()
+    if place is None:
+        yield figures
+        return
+    run, within = place
+    mark, began, fault = next(run.marks), run.clock.monotonic(), None
+    _PIECE.set((run, mark))
+    try:
+        yield figures
+    except BaseException as error:
+        fault = name_of(error)
+        raise
+    finally:
+        _PIECE.set(place)
+        run.emit(PieceDone(run.job, kind, name, run.clock.monotonic() - began, mark, within, fault, figures))

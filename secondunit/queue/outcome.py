@@ -67,6 +67,9 @@ class Postponed(Exception):
         self.delay = wait_of(delay)
 
 
+MEANT = Transient | Deterministic | Postponed | TimeoutError
+
+
 class Completed(Value, frozen=True):
     """The run did all of its work."""
 
@@ -141,6 +144,11 @@ def classify(exception: BaseException) -> Failed | Postpone:
         return broke(str(error))
     except BaseException as error:  # noqa: BLE001  it was made by the handler, and so were its __str__ and its `delay`
         return broke(f"the handler raised {name_of(exception)}, of which nothing can be told ({name_of(error)})")
+
+
+def unexpected(error: BaseException) -> bool:
+    """Whether a handler did not mean to raise it: it broke a rule, or something broke in it."""
+    return isinstance(error, HandlerBroke) or not isinstance(error, MEANT)
 
 
 def told(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.execution import Execution, Runtime
 from secondunit.queue.handler import Registry
+from secondunit.queue.instrumentation import RunEnded, follow_run
 from secondunit.queue.model import Event, Job, JobId, Lease
 from secondunit.queue.outcome import Released, broke
 from secondunit.queue.sight.room import Load
@@ -155,6 +156,9 @@ class Worker:
                 execution.stop(self._stopped)
 
     async def _run(self, execution: Execution, before: Sequence[Execution]) -> None:
+        runtime = self._runtime
+        if runtime.traced:
+            follow_run(execution.job, runtime.clock, runtime.emit)
         try:
             for other in before:  # a run that lost its lease may not be gone yet; no job runs twice at once
                 await other.gone.wait()
@@ -166,6 +170,8 @@ class Worker:
                 self._left.append(execution)
             self._running.remove(execution)
             self._wake.set()
+            if runtime.traced:
+                runtime.emit(RunEnded(execution.job, execution.settled))
 
     async def _nap(self, room: Collection[str], tasks: asyncio.TaskGroup) -> None:
         """Until there may be something to do: news, an end, or a job of a type with room that comes due."""

@@ -81,6 +81,7 @@ class Rig:
         most: int = 5,
         limits: QueueLimits = QueueLimits(),
         alive: Callable[[], Collection[str]] = tuple,
+        traced: bool = False,
     ) -> None:
         self.clock = ManualClock()
         self.store = FaultyStore()
@@ -98,6 +99,7 @@ class Rig:
             self.folders,
             self.facts.append,
             alive,
+            traced,
         )
         self.worker = Worker(self.runtime, self.registry, boot=BOOT, ttl=TTL, most=most)
         self.queue = Queue(

@@ -42,6 +42,8 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "jinja2": ("daemon/",),
     "multidict": ("handlers/tools/", "daemon/"),
     "msgspec": ("queue/", "daemon/http/", "daemon/delivery/webhooks.py", "testing/full_values.py"),
+    "opentelemetry": ("daemon/telemetry/",),
+    "sentry_sdk": ("daemon/telemetry/",),
     "obstore": ("handlers/tools/", "daemon/"),
     "playwright": ("handlers/tools/fetching/browser/child.py",),
     "prometheus_client": ("daemon/",),

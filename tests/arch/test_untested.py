@@ -25,6 +25,7 @@ THROUGH_OTHERS = {
     "secondunit.daemon.http.transport.auth": "tests/http/test_doors.py, over sockets",
     "secondunit.daemon.http.transport.bodies.json_batches": "tests/http/test_large_batches.py, over sockets",
     "secondunit.daemon.http.transport.request_heads": "tests/http sends odd heads over sockets",
+    "secondunit.daemon.http.traces": "tests/http/test_traces.py, over sockets",
     "secondunit.daemon.process.dead_man_switch": "test_dead_man_switch.py runs it in a process of its own",
     "secondunit.daemon.http.endpoints.": "tests/http calls each over a socket",
     "secondunit.handlers.tools.deployment.archive": "starts a program: tests/unit/handlers/deploy deploys by it",

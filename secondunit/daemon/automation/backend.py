@@ -12,6 +12,8 @@ from urllib.parse import quote
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 
 from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater
+from secondunit.daemon.trace_context import SentOn, passed_on
+from secondunit.daemon.trace_context import headers as trace_headers
 from secondunit.handlers.tools.http_statuses import MAY_NAME_A_WAIT, REFUSES_US
 from secondunit.handlers.tools.network.addresses import LONGEST_URL
 from secondunit.handlers.tools.network.connection_errors import sentence_of
@@ -145,8 +147,9 @@ class BackendSender:
 
     lifetime = timedelta(days=7)
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, *, trace: SentOn = passed_on) -> None:
         self._backend = backend
+        self._trace = trace
 
     def host(self, _: Delivery) -> str:
         """All results go to one backend."""
@@ -162,7 +165,9 @@ class BackendSender:
         if not isinstance(notice.result, dict):
             return Gone(f"the result of {notice.job_id} is no analysis")
         body = {"recipe": notice.result.get("recipe"), "metadata": notice.result.get("metadata")}
-        return await self._backend.put(notice.target.address, body, put_headers(notice))
+        return await self._backend.put(
+            notice.target.address, body, {**put_headers(notice), **trace_headers(self._trace, delivery)}
+        )
 
 
 def put_headers(notice: Notice) -> dict[str, str]:

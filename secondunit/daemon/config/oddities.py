@@ -2,11 +2,13 @@
 
 import difflib
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from secondunit.daemon.config.settings import (
     PER_TYPE,
+    Extra,
     Settings,
     Tables,
     Unread,
@@ -19,6 +21,7 @@ from secondunit.daemon.config.sources import installed
 
 NEAR, SUSPECT = 0.84, 0.7
 SHORT_KEY = 20
+PROTOCOL, HTTP = "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"
 LARGEST_DOTENV, SHOWN = 65536, 5
 REPLACED = {
     "UVICORN_WORKERS": "one process does all the work; MAX_CONCURRENT_JOBS and CONCURRENCY_<TYPE> say how much at once",
@@ -36,6 +39,9 @@ def oddities(environ: Mapping[str, str], settings: Settings, origins: Mapping[st
         if name in origins:
             title = f"[[{name}]]" if name in marked(Tables) else name.upper()
             yield f"{title} IS NOT USED: nothing reads it in this version, so {mark.so} (given by {origins[name]})"
+    yield from absent_extras(settings, _is_there)
+    if (protocol := environ.get(PROTOCOL, HTTP)) != HTTP:
+        yield f"{PROTOCOL}={protocol} is not spoken here: traces are sent by {HTTP}"
     yield from _near_misses(environ)
     yield from _dotenv(Path(".env"))
     yield from _readable_secrets(settings, origins)
@@ -46,6 +52,21 @@ def oddities(environ: Mapping[str, str], settings: Settings, origins: Mapping[st
         yield f"CALLBACK_SECRET is short enough to be guessed; {SAFE} random bytes are safe"
     if settings.processor_mode == "active" and "backend_api_url" not in origins:
         yield f"BACKEND_API_URL is not set: active mode polls {settings.backend_api_url}"
+
+
+def absent_extras(settings: Settings, is_there: Callable[[str], bool]) -> Iterator[str]:
+    """Warnings for settings of extras that are not installed."""
+    for name, extra in marked(Extra).items():
+        if getattr(settings, name) is not None and not is_there(extra.module):
+            how = f"`make {extra.name}` in the checkout, or secondunit[{extra.name}], installs it"
+            yield f"{name.upper()} IS NOT USED: the extra {extra.name} is not installed, so {extra.so}; {how}"
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of a package that it would be a part of
+        return False
 
 
 def _dotenv(path: Path) -> Iterator[str]:
@@ -92,7 +113,7 @@ def _near_misses(environ: Mapping[str, str]) -> Iterator[str]:
     for variable in environ:
         if variable in names or type_of(variable.lower())[1] or variable in REPLACED or len(variable) < 4:
             continue
-        if variable.startswith("AWS_"):  # obstore knows many more of them
+        if variable.startswith(("AWS_", "OTEL_", "SENTRY_")):  # libraries know many more of them
             continue
         if near := difflib.get_close_matches(variable, [*names, *_per_type_names(variable)], 1, NEAR):
             yield f"{variable} is not a setting; {near[0]}, perhaps?"

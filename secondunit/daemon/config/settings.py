@@ -82,6 +82,18 @@ class Unread:
     so: str
 
 
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """Marks a setting that an extra of the distribution reads, by its `module`; without it `so` is what comes of it."""
+
+    name: str
+    module: str
+    so: str
+
+
+TRACES = Extra("otel", "opentelemetry.exporter.otlp.proto.http", "no traces are sent")
+
+
 class RetryTable(BaseModel):
     """`[types.T.retry]`: how a type's failed attempts are tried again, where a job does not say so itself."""
 
@@ -171,8 +183,12 @@ class Settings(BaseModel):
     aws_session_token: SecretStr | None = None
     ffmpeg_path: Path | None = Field(None, description="a program")
     ffprobe_path: Path | None = Field(None, description="a program")
-    sentry_dsn: Annotated[SecretStr | None, Unread("errors go to the log, not to Sentry")] = None
-    otel_exporter_otlp_endpoint: Annotated[HttpUrl | None, Unread("no traces are sent")] = None
+    sentry_dsn: Annotated[SecretUrl | None, Extra("sentry", "sentry_sdk", "errors go to the log alone")] = Field(
+        None, description="https://KEY@HOST/PROJECT"
+    )
+    otel_exporter_otlp_endpoint: Annotated[HttpUrl | None, TRACES] = None
+    otel_exporter_otlp_traces_endpoint: Annotated[HttpUrl | None, TRACES] = None
+    otel_exporter_otlp_headers: SecretStr | None = Field(None, description="name=value, comma-separated")
     types: Annotated[tuple[TypeName, ...], separated(",")] = Field((), description="job types, comma-separated")
     sandbox: Literal["auto", "require", "off"] = Field("auto", description="auto, require or off")
     box: str = Field(default_factory=socket.gethostname, min_length=1, description="a name")

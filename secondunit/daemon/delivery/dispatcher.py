@@ -21,9 +21,10 @@ DISK_RECHECK = 5.0
 
 
 class DeliveryTried(Fact, frozen=True):
-    """A delivery after a try, or after it was given up without one."""
+    """A delivery after a try that took so many seconds, or after it was given up without one."""
 
     delivery: Delivery
+    seconds: float | None = None
 
     @property
     def outcome(self) -> Literal["delivered", "later", "dead"]:
@@ -168,12 +169,14 @@ class Deliverer:
             self.wake()
 
     async def _send(self, host: str, delivery: Delivery) -> None:
+        began = self._clock.monotonic()
         sent = await self._try(delivery)
+        took = self._clock.monotonic() - began
         now, lifetime = self._clock.now(), self._lifetime(delivery)
         after = await self._write(delivery.id, lambda found: settle(found, sent, lifetime, self._random, now))
         self._limits.done(host, delivery.id, alive=receiver_works(sent), now=self._clock.monotonic())
         self._woken.set()
-        self._emit(DeliveryTried(after))
+        self._emit(DeliveryTried(after, took))
         if after.state != "pending":
             await self._follow(after)
 

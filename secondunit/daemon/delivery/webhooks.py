@@ -13,6 +13,8 @@ from yarl import URL
 
 from secondunit.daemon.delivery.policy import Delivered, Gone, Sent, TryLater
 from secondunit.daemon.formats import milliseconds
+from secondunit.daemon.trace_context import SentOn, passed_on
+from secondunit.daemon.trace_context import headers as trace_headers
 from secondunit.handlers.tools.http_statuses import MAY_NAME_A_WAIT
 from secondunit.handlers.tools.network.connection_errors import sentence_of
 from secondunit.handlers.tools.network.session import retry_after
@@ -55,8 +57,15 @@ class CallbackSender:
     lifetime = timedelta(days=1)
 
     def __init__(
-        self, session: ClientSession, clock: Clock, signer: Webhook | None = None, timeout: timedelta = TIMEOUT
+        self,
+        session: ClientSession,
+        clock: Clock,
+        signer: Webhook | None = None,
+        timeout: timedelta = TIMEOUT,
+        *,
+        trace: SentOn = passed_on,
     ) -> None:
+        self._trace = trace
         self._session = session
         self._clock = clock
         self._signer = signer
@@ -100,6 +109,7 @@ class CallbackSender:
             "webhook-id": delivery.id,
             "webhook-timestamp": str(int(now.timestamp())),
             "Secondunit-Epoch": str(delivery.notice.epoch),
+            **trace_headers(self._trace, delivery),
         }
         if self._signer is not None:
             headers["webhook-signature"] = self._signer.sign(delivery.id, now, body)

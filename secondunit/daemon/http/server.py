@@ -14,6 +14,7 @@ from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract.openapi.document import document
 from secondunit.daemon.http.endpoints.documentation import DOCUMENT
 from secondunit.daemon.http.routes import ROUTES
+from secondunit.daemon.http.traces import made
 from secondunit.daemon.http.transport.admission import Admission
 from secondunit.daemon.http.transport.audit import NOTES, SCRIBE, Scribe
 from secondunit.daemon.http.transport.auth import CALLER
@@ -25,7 +26,7 @@ from secondunit.daemon.http.transport.replies import compress
 from secondunit.daemon.http.transport.request_heads import check_head
 from secondunit.daemon.http.transport.route import ApiRoute
 from secondunit.daemon.http.transport.short_way import HOT_CALLS, Endpoint
-from secondunit.daemon.monitoring.http_requests import RequestAnswered
+from secondunit.daemon.monitoring.http_requests import RequestAnswered, RequestBroke
 from secondunit.daemon.process.garbage_collector import give_back
 from secondunit.queue.errors import TypeBroken
 
@@ -99,6 +100,7 @@ class Boundary:
             known = problem_of(error)
             if known is None or isinstance(error, TypeBroken):
                 log.exception("http.failed", method=request.method, path=request.path)
+                self._api.emit(RequestBroke(request.method, route.path if route else "", error))
             response = known or problem(UNEXPECTED, "this is a fault of the daemon; its log has the cause")
         if TURN in request:
             await request[TURN].end()
@@ -108,7 +110,7 @@ class Boundary:
             give_up_body(request)
         if route is not None and not route.stream:
             seconds = self._api.clock.monotonic() - started
-            self._api.emit(RequestAnswered(request.method, route.path, response.status, seconds))
+            self._api.emit(RequestAnswered(request.method, route.path, response.status, seconds, made(request)))
         return response
 
     def _scribe(self, request: web.Request, route: ApiRoute, caller: Caller) -> Scribe:

@@ -1,8 +1,10 @@
 """Instrumentation fact: an answered HTTP request, as the middleware announces it to who watches."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from secondunit.queue.instrumentation import Fact
+from secondunit.queue.model import Job
 
 
 class RequestMalformed(Fact, frozen=True):
@@ -11,13 +13,22 @@ class RequestMalformed(Fact, frozen=True):
     kind: str
 
 
+class RequestBroke(Fact, frozen=True):
+    """A request was answered by 500, for this error that nobody foresaw; `route` is empty where there is none."""
+
+    method: str
+    route: str
+    error: Exception
+
+
 class RequestAnswered(Fact, frozen=True):
-    """One answered request; `route` is the path's template, so that ids make no series of their own."""
+    """One answered request and the `jobs` it made; `route` is the path's template, so that ids make no series."""
 
     method: str
     route: str
     status: int
     seconds: float
+    jobs: Sequence[Job] = ()
 
 
 Shed = Literal["head", "body", "idle", "reader", "room", "total", "address", "key", "stream"]

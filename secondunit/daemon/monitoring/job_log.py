@@ -22,10 +22,9 @@ from secondunit.queue.instrumentation import (
     StepInDoubt,
 )
 from secondunit.queue.model import Event, JobId
-from secondunit.queue.outcome import Deterministic, HandlerBroke, Postponed, Transient, name_of, told
+from secondunit.queue.outcome import name_of, told, unexpected
 
 LEVELS = {"progress": logging.DEBUG, "failed": logging.ERROR, "retrying": logging.WARNING}
-MEANT = Transient | Deterministic | Postponed | TimeoutError
 SETTLED = ("completed", "partial", "failed", "cancelled")
 
 
@@ -103,8 +102,7 @@ class JobLog:
 
     def _raised(self, fact: HandlerRaised) -> None:
         job, error = fact.job, fact.error
-        # Those that say what they mean need no traceback, but one that broke a rule does.
-        if isinstance(error, HandlerBroke) or not isinstance(error, MEANT):
+        if unexpected(error):  # one that says what it means needs no traceback
             message = f"{job.type} job {job.id} raised {told(error)}"
             self._log.warning("job.raised", message=message, job_id=job.id, type=job.type, exc_info=error)
 

@@ -21,6 +21,7 @@ from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.monitoring.prometheus.metrics import Metrics
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.lifecycle import Host
+from secondunit.daemon.wiring.telemetry import Telemetry
 from secondunit.handlers.tools.programs.sandbox.measuring import Measured
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.handlers.tools.toolbox import Tools
@@ -64,6 +65,7 @@ class World:
     session: ClientSession
     operators: ClientSession
     watchers: Watchers
+    telemetry: Telemetry
     emit: Sink
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.files.uploads import Upload, UploadTooLarge
 from secondunit.daemon.http.context import Analyses, Api
 from secondunit.daemon.http.contract import serialize
@@ -22,6 +21,7 @@ from secondunit.daemon.http.contract.video_requests import (
     upload_payload,
     uploaded,
 )
+from secondunit.daemon.http.traces import note_made, traced
 from secondunit.daemon.http.transport.auth import caller_of, is_seen
 from secondunit.daemon.http.transport.bodies.forms import (
     CHUNK,
@@ -61,10 +61,10 @@ class CachedAnalysis:
 
 async def upload(api: Api, request: web.Request) -> web.Response:
     """Take a video as the file field `video` and answer with its recipe."""
-    desk, caller = _desk(api, request), caller_of(request)
+    desk = _desk(api, request)
     _check_upload(api, request, desk)
     async with _received(request, desk) as wanted:
-        found = await _known_or_submitted(api, desk, wanted, caller)
+        found = await _known_or_submitted(api, request, desk, wanted)
     return await _answer(api, request, desk, found)
 
 
@@ -72,17 +72,18 @@ async def from_url(api: Api, request: web.Request) -> web.Response:
     """Take a video's address as `video_url` and answer with its recipe."""
     desk = _desk(api, request)
     wanted = addressed(await _url_fields(api, request))
-    found = await _known_or_submitted(api, desk, wanted, caller_of(request))
+    found = await _known_or_submitted(api, request, desk, wanted)
     return await _answer(api, request, desk, found)
 
 
 async def _known_or_submitted(
-    api: Api, desk: Analyses, wanted: AnalysisRequest, caller: Caller
+    api: Api, request: web.Request, desk: Analyses, wanted: AnalysisRequest
 ) -> CachedAnalysis | Job:
     """The stored result, or the job that makes it: a new one, or the one that lives for others who asked here.
 
     A tenant is told of no job but its own: where another's made the result, one of its own takes it from there.
     """
+    caller = caller_of(request)
     try:
         validated(api.queue.registry[TYPE], wanted.payload)
     except BadPayload as error:
@@ -96,7 +97,8 @@ async def _known_or_submitted(
         TYPE, wanted.payload, HIGHEST_PRIORITY, dedupe_key=caller.own(f"asked {key}"), source=TYPE,
         submitted_by=caller.name, owner=caller.prefix,
     )  # fmt: skip
-    job, _ = await api.queue.submit(asked)
+    [(job, created)] = await api.queue.submit_all(traced(request, [asked]))
+    note_made(request, [(job, created)])
     return job
 
 

@@ -13,6 +13,7 @@ from secondunit.daemon.files.uploads import plain
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import batches, filters, requests, serialize, trailtag
 from secondunit.daemon.http.contract.idempotency import idempotency_keys
+from secondunit.daemon.http.traces import note_made, traced
 from secondunit.daemon.http.transport.audit import SCRIBE, note
 from secondunit.daemon.http.transport.auth import caller_of, job_of
 from secondunit.daemon.http.transport.bodies.json_batches import read_batch
@@ -36,7 +37,7 @@ async def submit(api: Api, request: web.Request) -> web.StreamResponse:
     body = await read_object(request, api.settings.max_body)
     ask, caller = requests.taken(requests.SubmitAsk, body), caller_of(request)
     [idempotency] = idempotency_keys(request.headers.get("Idempotency-Key"), body, owner=caller.prefix)
-    asked = requests.submission(ask, api.queue.registry, api.rule, idempotency, caller)
+    [asked] = traced(request, [requests.submission(ask, api.queue.registry, api.rule, idempotency, caller)])
     _check_own(api, caller, [asked])
     job, created = await api.queue.submit(asked)
     _note_submits(api, request, [(job, created)])
@@ -54,7 +55,7 @@ async def submit_batch(api: Api, request: web.Request) -> web.Response:
     submissions = await batches.submissions(asks, api.queue.registry, api.rule, keys, caller)
     _check_own(api, caller, submissions)
     try:
-        stored = await api.queue.submit_all(submissions)
+        stored = await api.queue.submit_all(traced(request, submissions))
     except (BadPayload, UnknownType, TypeUnavailable):
         raise BadPayload(*await _faults(api, submissions)) from None
     _note_submits(api, request, stored)
@@ -156,7 +157,8 @@ def _check_own(api: Api, caller: Caller, asked: Sequence[Submission]) -> None:
 
 
 def _note_submits(api: Api, request: web.Request, stored: Sequence[tuple[Job, bool]]) -> None:
-    """Audit those that change something outside, such as what is deployed."""
+    """Audit those that change something outside, such as what is deployed; all that are new belong to the request."""
+    note_made(request, stored)
     for job, created in stored:
         if created and api.queue.registry[job.type].audited:
             note(request, job.id, job.submitted_by, job.type)

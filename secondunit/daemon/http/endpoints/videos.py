@@ -10,6 +10,7 @@ from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.http.context import Api, Locations
 from secondunit.daemon.http.contract import requests, trailtag
 from secondunit.daemon.http.contract.video_requests import LocationsRequest, located
+from secondunit.daemon.http.traces import note_made, traced
 from secondunit.daemon.http.transport.audit import note
 from secondunit.daemon.http.transport.auth import caller_of, is_seen
 from secondunit.daemon.http.transport.bodies.json_bodies import read_object
@@ -48,7 +49,7 @@ async def analyze(api: Api, request: web.Request) -> web.Response:
     known = {video.key: stored for video in wanted if (stored := await _known(api, desk, video))}
     missing = [video for video in wanted if video.key not in known]
     _judge(api, missing)
-    jobs = await _submitted(api, missing)
+    jobs = await _submitted(api, request, missing)
     for video in wanted:
         await _note_asked(desk, video, jobs.get(video.key))
     answers = [trailtag.submitted(jobs[v.key]) if v.key in jobs else trailtag.known(*known[v.key]) for v in wanted]
@@ -138,10 +139,11 @@ def _judge(api: Api, wanted: Sequence[_Wanted]) -> None:
         raise BadPayload(*faults.values())
 
 
-async def _submitted(api: Api, wanted: Sequence[_Wanted]) -> Mapping[str, Job]:
+async def _submitted(api: Api, request: web.Request, wanted: Sequence[_Wanted]) -> Mapping[str, Job]:
     """The jobs that look for these, all or none; one for those that are the same."""
     asked = {one.key: one.submission for one in wanted}
-    stored = await api.queue.submit_all(list(asked.values())) if asked else []
+    stored = await api.queue.submit_all(traced(request, list(asked.values()))) if asked else []
+    note_made(request, stored)
     return {key: job for key, (job, _) in zip(asked, stored, strict=True)}
 
 

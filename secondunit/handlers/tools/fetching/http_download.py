@@ -26,6 +26,7 @@ from secondunit.handlers.tools.network.session import open_following, retry_afte
 from secondunit.handlers.tools.storage.partial_file import STRONG_ETAG, Origin, PartialFile
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
+from secondunit.queue.instrumentation import piece
 from secondunit.queue.outcome import Deterministic, Transient
 
 NAME = "transfer"
@@ -130,8 +131,10 @@ class Transfer:
         """The response; everything that goes wrong with it, while its body is read too, means something to the job."""
         url = wish.url
         try:
-            async with open_following(self._session, url, self._rule, headers) as response:
-                yield response
+            with piece("call", "http") as told:
+                async with open_following(self._session, url, self._rule, headers) as response:
+                    told |= {"host": response.url.host or "", "status": response.status}
+                    yield response
         except ClientPayloadError as error:
             raise Transient(f"{url}: the connection ended before the file did", type="incomplete_body") from error
         except (ClientConnectorCertificateError, ClientConnectorSSLError) as error:

@@ -9,7 +9,7 @@ from secondunit.handlers.tools.gemini.model_names import model_name
 from secondunit.handlers.tools.gemini.responses import Usage
 from secondunit.handlers.tools.gemini.transport import GeminiHttpError, GeminiTransport, Question
 from secondunit.queue.clock import Clock, Random
-from secondunit.queue.instrumentation import Fact, Sink, unheard
+from secondunit.queue.instrumentation import Fact, Sink, piece, unheard
 from secondunit.queue.outcome import Postponed, Transient
 
 # Leaves room for the rest of the step in the 4 MiB that its stored result may have.
@@ -105,7 +105,8 @@ class Gemini:
         model = model_name(question.model or self.model)
         await self.admit(model)
         try:
-            body = await self._transport.send(question)
+            with piece("call", "gemini", model=model):
+                body = await self._transport.send(question)
         except GeminiHttpError as refused:
             refusal = judge(refused, model, self._clock.now(), chosen=model != self.model)
             self._wrong = refusal.trouble or self._wrong

@@ -12,7 +12,7 @@ from secondunit.handlers.tools.circuit_breaker import CircuitBreaker
 from secondunit.handlers.tools.geocoding.matching import GeocodingHit, Missing, PlaceQuery, chosen, normalised
 from secondunit.handlers.tools.geocoding.nominatim import Declined, GeocoderTransport, Limited, Unreached
 from secondunit.queue.clock import Clock
-from secondunit.queue.instrumentation import Fact, Sink, unheard
+from secondunit.queue.instrumentation import Fact, Sink, piece, unheard
 from secondunit.queue.outcome import Postponed, Transient
 from secondunit.queue.retry import Backoff
 
@@ -95,7 +95,8 @@ class Geocoder:
 
     async def _asked(self, wanted: PlaceQuery, language: str | None) -> GeocodingHit | Missing:
         try:
-            answer = chosen(await self._transport.ask(wanted.query, language), wanted)
+            with piece("call", "geocoder"):
+                answer = chosen(await self._transport.ask(wanted.query, language), wanted)
         except Declined:
             answer = "rejected"
         except Limited as limited:

@@ -16,6 +16,7 @@ from secondunit.handlers.tools.programs.pipes import Lines
 from secondunit.handlers.tools.programs.ports import Finished, Limits, Profile, unwatched
 from secondunit.handlers.tools.programs.sandbox.orders import UNCONFINED, Sandbox, orders
 from secondunit.handlers.tools.programs.transcript import Transcript
+from secondunit.queue.instrumentation import piece
 from secondunit.queue.outcome import Deterministic, Transient
 
 GRACE = timedelta(seconds=5)
@@ -72,11 +73,13 @@ class ProcessRunner:
         name = Path(argv[0]).name
         hear = transcript.add if on_line is None else _LineByLine(on_line).hear
         try:
-            async with _limit(timeout, TimeoutError(f"{name} ran longer than {timeout}")):
-                ended = await _attend(child, hear)
-            await listening
-            _refuse_unstarted(argv[0], cwd, ended)
-            return Finished(ended.returncode, transcript.text)
+            with piece("program", _title(argv), profile=profile.kind) as told:
+                async with _limit(timeout, TimeoutError(f"{name} ran longer than {timeout}")):
+                    ended = await _attend(child, hear)
+                told["exit_code"] = ended.returncode
+                await listening
+                _refuse_unstarted(argv[0], cwd, ended)
+                return Finished(ended.returncode, transcript.text)
         finally:
             await to_the_end(self._end(child, listening, looking))
 
@@ -122,6 +125,11 @@ async def _look(pid: int, beat: Callable[[], None]) -> None:
         await asyncio.sleep(LOOK_EVERY)
         if meter.works(loop.time(), await in_thread(exertion, pid)):
             beat()
+
+
+def _title(argv: Sequence[str]) -> str:
+    """What may be told of a command: the program, or the script of ours that Python runs; arguments hold secrets."""
+    return Path(argv[2] if argv[1:2] == ["-I"] and len(argv) > 2 else argv[0]).name
 
 
 @asynccontextmanager

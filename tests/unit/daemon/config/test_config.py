@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from secondunit.daemon.config.loader import BadConfig, Config, load, shown
-from secondunit.daemon.config.oddities import unserved
+from secondunit.daemon.config.oddities import absent_extras, unserved
 from secondunit.daemon.config.settings import Database, Settings
 from secondunit.daemon.config.signing_keys import SAFE
 
@@ -239,6 +239,9 @@ def test_a_variable_of_older_deployments_is_answered_by_what_serves_instead(name
     assert warning.startswith(f"{name} is not used: ")
 
 
+DSN = "https://0123456789abcdef@sentry.example/1"
+
+
 def test_near_misses_are_warned_of_and_strangers_are_not() -> None:
     warnings = loaded(DRAIN_SECOND="1", CONCURENCY_HLS="2", HOSTNAME="x", PATH="/bin", XDG_DATA_DIRS="/x").warnings
     assert [warning.partition(" ")[0] for warning in warnings] == ["DRAIN_SECOND", "CONCURENCY_HLS"]
@@ -252,16 +255,28 @@ def test_a_setting_of_a_type_that_nothing_serves_is_warned_of() -> None:
 
 def test_a_setting_that_nothing_reads_yet_is_warned_of_loudly(tmp_path: Path) -> None:
     given = file(tmp_path, '[[schedule]]\nname = "nightly"\n')
-    dsn = "https://0123456789abcdef@sentry.example/1"
-    warnings = loaded(SENTRY_DSN=dsn, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:4318", **given).warnings
+    [warning] = loaded(**given).warnings
+    assert warning.startswith("[[schedule]] IS NOT USED:")
+    assert "no job is submitted" in warning and given["SECONDUNIT_CONFIG"] in warning
+
+
+def test_a_setting_of_an_extra_that_is_not_installed_is_warned_of_with_what_installs_it() -> None:
+    config = loaded(SENTRY_DSN=DSN, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:4318")
+    assert config.warnings == (), "the tests have both extras"
+    warnings = list(absent_extras(config.settings, lambda module: False))
     assert [warning.partition(":")[0] for warning in warnings] == [
         "SENTRY_DSN IS NOT USED",
         "OTEL_EXPORTER_OTLP_ENDPOINT IS NOT USED",
-        "[[schedule]] IS NOT USED",
     ]
-    assert "no job is submitted" in warnings[2] and given["SECONDUNIT_CONFIG"] in warnings[2]
+    assert "`make sentry`" in warnings[0] and "secondunit[otel]" in warnings[1]
     assert "0123456789abcdef" not in "".join(warnings)
-    assert not loaded(SENTRY_DSN="").warnings
+    assert not list(absent_extras(loaded(SENTRY_DSN="").settings, lambda module: False))
+
+
+def test_traces_by_another_protocol_than_the_one_that_is_spoken_are_warned_of() -> None:
+    [warning] = loaded(OTEL_EXPORTER_OTLP_PROTOCOL="grpc").warnings
+    assert "http/protobuf" in warning
+    assert not loaded(OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf", OTEL_EXPORTER_OTLP_TIMEOUT="3").warnings
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from secondunit.cli import output
 from secondunit.daemon.process.visible_text import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from secondunit.daemon.config.loader import Config
@@ -44,29 +45,41 @@ def show(as_json: bool) -> None:
 @config.command()
 def check() -> None:
     """Say whether the daemon would start with these settings: 0, or 78 and every fault."""
-    for warning in loaded().warnings:
+    for warning in loaded(starts=True).warnings:
         output.say(f"warning: {warning}", err=True)
     click.echo("the settings are fine")
 
 
-def loaded(*, serves: bool = True) -> Config:
+def loaded(*, serves: bool = True, starts: bool = False) -> Config:
     """The settings of this environment; ends the command with 78 if they can't be used.
 
-    Not `serves`: a command that opens no port is content with any HOST.
-
-    Where nothing names a DATA_DIR and there is no ./data, those of the service on this machine, if there is one.
+    Not `serves`: a command that opens no port is content with any HOST. `starts`: it must do for `secondunit run`.
     """
-    from secondunit.daemon.config.loader import SERVICE_DATA, BadConfig, load
+    from secondunit.daemon.config.loader import BadConfig
 
     try:
-        found = load(os.environ, serves=serves)
-        here = found.settings.data_dir
-        if found.origins.get("data_dir", "default") == "default" and not here.exists() and SERVICE_DATA.is_dir():
-            click.echo(f"no ./data here: this is about the service on {SERVICE_DATA}", err=True)
-            return load({**os.environ, "STATE_DIRECTORY": str(SERVICE_DATA)}, serves=serves)
+        return sought(os.environ, serves=serves, starts=starts)
     except BadConfig as error:
         output.say(str(error), err=True)
         sys.exit(78)
+
+
+def sought(
+    environ: Mapping[str, str], *, default_file: Path | None = None, serves: bool = True, starts: bool = False
+) -> Config:
+    """The settings of this environment, or BadConfig.
+
+    Where nothing names a DATA_DIR and there is no ./data, those of the service on this machine, if there is one.
+    """
+    from secondunit.daemon.config.loader import DEFAULT_FILE, SERVICE_DATA, load
+
+    file = default_file or DEFAULT_FILE
+    found = load(environ, default_file=file, serves=serves, starts=starts)
+    here = found.settings.data_dir
+    if found.origins.get("data_dir", "default") == "default" and not here.exists() and SERVICE_DATA.is_dir():
+        click.echo(f"no ./data here: this is about the service on {SERVICE_DATA}", err=True)
+        environ = {**environ, "STATE_DIRECTORY": str(SERVICE_DATA)}
+        return load(environ, default_file=file, serves=serves, starts=starts)
     return found
 
 

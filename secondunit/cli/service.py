@@ -33,10 +33,10 @@ def install(dry_run: bool) -> None:
     Also the way to upgrade, and to open new media_roots to the service. What is yours stays: config.toml, credentials,
     and what `systemctl edit` made. A unit that differs is kept as *.old.
     """
-    from secondunit.cli.host.installation import installing, obstacles
+    from secondunit.cli.host.installation import installing, obstacles, unsuitable
 
     at = _found(serves=True)
-    _refused(list(obstacles(at.program)), dry_run)
+    _refused([*obstacles(at.program), *unsuitable(at)], dry_run)
     _taken(installing(at), dry_run)
 
 

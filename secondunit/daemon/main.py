@@ -55,7 +55,7 @@ def run(environ: Mapping[str, str]) -> int:
 
 def _configured(environ: Mapping[str, str], sink: LogSink) -> int:
     try:
-        config = load(environ)
+        config = load(environ, starts=True)
     except BadConfig as error:
         sink.write(f"{error}\n")
         return MISCONFIGURED

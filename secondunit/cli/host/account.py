@@ -2,6 +2,7 @@
 
 import os
 import pwd
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -19,9 +20,17 @@ def act_as_owner(folder: Path) -> None:
         return
     status = folder.stat()
     if status.st_uid != 0:
-        os.setgroups([])
+        os.setgroups(_groups(status.st_uid, status.st_gid))
         os.setgid(status.st_gid)
         os.setuid(status.st_uid)
+
+
+def _groups(user: int, group: int) -> Sequence[int]:
+    """Those of the account, as systemd gives them to the service: a media folder may be opened to it by one."""
+    try:
+        return os.getgrouplist(pwd.getpwuid(user).pw_name, group)
+    except (OSError, KeyError):
+        return []
 
 
 def _owner(folder: Path) -> str:

@@ -1,9 +1,10 @@
 """Installation as a systemd service: the steps to put it in, to take it out, and how it stands now."""
 
+import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,11 @@ ACCOUNT = "secondunit"
 BOOTED = Path("/run/systemd/system")  # sd_booted(3)
 NO_SYSTEMD = "systemd does not run this machine: start the daemon with `secondunit run`, under what does"
 QUERY_WITHIN = 30.0
+STATE = Layout().state
+FACTS = ("ActiveState", "Result", "ExecMainStatus", "UnitFileState", "NeedDaemonReload", "NRestarts", "Environment")
+# Not to be opened to jobs: nothing below these, and these not as a whole.
+SYSTEM = tuple(map(Path, "/bin /boot /dev /etc /lib /lib32 /lib64 /proc /sbin /sys /usr".split()))
+WHOLE = frozenset(map(Path, "/ /home /opt /root /run /tmp /var /var/lib /var/log /var/tmp".split()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,28 @@ def obstacles(program: Path, booted: Path = BOOTED) -> Iterator[str]:
     yield from unreachable(
         list(dict.fromkeys([program, interpreter, interpreter.resolve(), Path(secondunit.__file__).resolve()]))
     )
+
+
+def unsuitable(at: Found) -> Iterator[str]:
+    """Why the service can't be given its folders: the unit opens each, with all that is below it, to jobs."""
+    for given in at.config.relative:
+        yield f"{given} is relative; allowed: a folder by its whole path, which begins with /"
+    settings = at.config.settings
+    named = [("DATA_DIR", settings.data_dir), *(("MEDIA_ROOTS", root) for root in settings.media_roots)]
+    named += [("QUEUE_URL", settings.database.path.parent)] if settings.queue_url else []
+    named += [(f"deploy.{id}.directory", project.directory) for id, project in settings.deploy.items()]
+    for name, folder in named:
+        if why := _closed(folder, at.program):
+            yield f"{name}: {folder} {why}; allowed: a folder of its own, such as /srv/media or one below {STATE}"
+
+
+def _closed(folder: Path, program: Path) -> str | None:
+    for place in dict.fromkeys([Path(os.path.normpath(folder)), folder.resolve()]):
+        if place in WHOLE or any(place.is_relative_to(tree) for tree in SYSTEM):
+            return "is the system's, and jobs would be let write there"
+        if program.is_relative_to(place):
+            return f"holds this program ({program}), and jobs would be let replace it"
+    return None
 
 
 def installing(at: Found) -> Iterator[Step]:
@@ -138,3 +166,9 @@ def _said(*question: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip()
+
+
+def facts(unit: str) -> Mapping[str, str]:
+    """What systemd says of a unit, by the names of its properties; nothing where it does not run this machine."""
+    told = _said("show", unit, f"--property={','.join(FACTS)}")
+    return {name: value for name, equals, value in (line.partition("=") for line in told.splitlines()) if equals}

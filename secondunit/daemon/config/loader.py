@@ -3,7 +3,7 @@
 import difflib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from secondunit.daemon.config.settings import (
     secret_names,
     type_of,
 )
+from secondunit.daemon.config.start_faults import folder_faults
+from secondunit.queue.redaction import redacted
 
 DEFAULT_FILE = Path("/etc/secondunit/config.toml")
 SERVICE_DATA = Path("/var/lib/secondunit")
@@ -58,11 +60,12 @@ class BadConfig(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings, what is odd about them, and where each that was given came from."""
+    """The settings, what is odd about them, where each that was given came from, and the folders given as relative."""
 
     settings: Settings
     warnings: Sequence[str]
     origins: Mapping[str, str]
+    relative: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -81,24 +84,26 @@ class _Gathered:
         self.origins[name] = origin
 
 
-def load(environ: Mapping[str, str], *, default_file: Path = DEFAULT_FILE, serves: bool = True) -> Config:
-    """The settings as this environment gives them, or BadConfig; not `serves`: for a command that opens no port."""
+def load(
+    environ: Mapping[str, str], *, default_file: Path = DEFAULT_FILE, serves: bool = True, starts: bool = False
+) -> Config:
+    """The settings as this environment gives them, or BadConfig; not `serves`: for a command that opens no port.
+
+    `starts`: the folders are looked at too, as they are now.
+    """
     environ = _with_secrets(environ, default_file.with_name("credentials"))
     given = _Gathered()
     given.add("data_dir", environ.get("STATE_DIRECTORY", "data").split(":")[0], "default")
     _from_file(environ, default_file, given)
     _from_credentials(environ, given)
     _from_environment(environ, given)
-    settings = None
-    try:
-        settings = Settings.model_validate(given.values)
-    except ValidationError as error:
-        for detail in error.errors(include_url=False, include_context=False):
-            given.faults.extend(_fault(detail, given.origins))
+    settings, wrong = _validated(given)
     given.faults.extend(_exposed(given.values) if serves else ())
-    if given.faults or settings is None:
+    given.faults.extend(folder_faults(_absolute(settings), wrong) if starts else ())
+    if given.faults:
         raise BadConfig(given.faults)
-    return Config(_absolute(settings), tuple(oddities(environ, settings, given.origins)), given.origins)
+    odd = tuple(oddities(environ, settings, given.origins))
+    return Config(_absolute(settings), odd, given.origins, tuple(_relative(settings)))
 
 
 def shown(settings: Settings) -> Mapping[str, Any]:
@@ -107,7 +112,32 @@ def shown(settings: Settings) -> Mapping[str, Any]:
     values["media_roots"] = [str(root) for root in settings.roots]
     values["queue_url"] = settings.queue_url or settings.database.url
     secret = {name for name in values if isinstance(getattr(settings, name), SecretStr)}
-    return {name.upper(): "***" if name in secret else value for name, value in values.items()}
+    return {name.upper(): "***" if name in secret else _bare(value) for name, value in values.items()}
+
+
+def _bare(value: Any) -> Any:
+    """The same without the userinfo of its URLs, and whatever else of them may be secret."""
+    match value:
+        case str():
+            return redacted(value)
+        case list():
+            return [_bare(one) for one in value]
+        case dict():
+            return {name: _bare(one) for name, one in value.items()}
+    return value
+
+
+def _validated(given: _Gathered) -> tuple[Settings, Collection[str]]:
+    """The settings, those that are wrong at their defaults, and the names of these."""
+    try:
+        return Settings.model_validate(given.values), ()
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False)
+    for detail in details:
+        given.faults.extend(_fault(detail, given.origins))
+    wrong = {str(detail["loc"][0]) for detail in details}
+    right = {name: value for name, value in given.values.items() if name not in wrong}
+    return Settings.model_validate(right), wrong
 
 
 def _with_secrets(environ: Mapping[str, str], of_service: Path) -> Mapping[str, str]:
@@ -235,6 +265,13 @@ def _retry_allowed(path: Sequence[str]) -> str | None:
 def _suggestion(word: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(word, known, 1, 0.7)
     return f"{near[0]}, perhaps" if near else ", ".join(sorted(known))
+
+
+def _relative(settings: Settings) -> Iterator[str]:
+    """The settings that name a folder by where the daemon is started, and which folder."""
+    named = [("DATA_DIR", settings.data_dir), *(("MEDIA_ROOTS", root) for root in settings.media_roots)]
+    named += [("QUEUE_URL", settings.database.path)] if settings.queue_url else []
+    yield from (f"{name}: {path}" for name, path in named if not path.is_absolute())
 
 
 def _absolute(settings: Settings) -> Settings:

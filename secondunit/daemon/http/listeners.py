@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +19,6 @@ from secondunit.daemon.http.transport.connections import HttpRunner
 from secondunit.daemon.http.transport.reaper import LINGERING, Reaper
 from secondunit.daemon.http.transport.short_way import express
 
-LONGEST_SOCKET_PATH = 107  # sun_path, less its closing NUL
 OURS_TO_END = 3600.0  # idle connections: the reaper does, and counts them
 LAST_RESPONSES = 5.0
 
@@ -45,8 +43,6 @@ def http_settings(settings: Settings, descriptors: int) -> HttpSettings:
 @asynccontextmanager
 async def listening(api: Api, host: str, port: int, control: Path) -> AsyncIterator[int]:
     """Serve for as long as this is open; the port that was taken. At the end requests under way are answered first."""
-    if len(os.fsencode(control)) > LONGEST_SOCKET_PATH:
-        raise BadConfig([f"DATA_DIR: {control} is too long for a socket; allowed: {LONGEST_SOCKET_PATH} bytes with it"])
     owner = replace(api.settings, connections=control_limits(descriptors_allowed()))
     public, private = _runner("api", api), _runner("control", replace(api, trusted=True, settings=owner))
     async with asyncio.TaskGroup() as group:

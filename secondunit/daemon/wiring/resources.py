@@ -11,7 +11,6 @@ from aiohttp import ClientSession, ClientTimeout
 
 from secondunit.daemon.config.loader import BadConfig
 from secondunit.daemon.config.settings import Settings
-from secondunit.daemon.files.media_root_guard import misplaced
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.wiring.backend import operators_session
 from secondunit.daemon.wiring.caches import CachedResults
@@ -49,8 +48,6 @@ async def tools_of(
 ) -> AsyncIterator[Tools]:
     """What job types work with, ready for use."""
     programs, published = ProcessRunner(sys.executable, sandbox=sandbox), FolderLog(store.folders, clock)
-    if faults := list(misplaced(settings.roots, settings.data_dir, settings.media, settings.database.path)):
-        raise BadConfig(faults)
     try:
         files, uploads = LocalFiles(settings.roots, log=published), LocalFiles([settings.uploads])
     except OSError as error:

@@ -72,6 +72,24 @@ def test_config_check_ends_with_78_and_every_fault(monkeypatch: pytest.MonkeyPat
     assert "PORT: " in result.output and "LOG_LEVEL: " in result.output
 
 
+def test_config_check_and_run_name_misplaced_folders_beside_every_other_fault(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", "x")
+    monkeypatch.setenv("DATA_DIR", str(data_dir / "not" / "made"))
+    monkeypatch.setenv("MEDIA_ROOTS", f"{data_dir}:{data_dir / 'none'}")
+    told = called("config", "check")
+    assert told.exit_code == 78
+    faults = told.output.splitlines()
+    assert [fault.partition(":")[0] for fault in faults] == ["PORT", "MEDIA_ROOTS", "MEDIA_ROOTS"]
+    assert f"{data_dir / 'none'}: No such file" in faults[1] and f"{data_dir} contains DATA_DIR" in faults[2]
+    argv = [sys.executable, "-m", "secondunit", "run"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()) == (78, faults), "and nothing was made"
+    assert not list(data_dir.iterdir())
+    assert called("jobs", "list").exit_code == 78, "PORT is everybody's, folders are not"
+
+
 @pytest.mark.usefixtures("data_dir")
 @pytest.mark.parametrize("args", [["submit", "hls"], ["jobs", "cancel", "job_x"], ["jobs", "tail"]])
 def test_what_needs_the_daemon_says_how_to_start_one(args: list[str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from secondunit.cli.host.account import not_yours
-from secondunit.cli.host.installation import Found, installing, obstacles, removing, standing
+from secondunit.cli.host.installation import Found, installing, obstacles, removing, standing, unsuitable
 from secondunit.cli.host.steps import Remove, Run, Step, StepFailed, Tell, Write, take, told
 from secondunit.cli.host.units import BACKUP, SERVICE, TIMER, UNITS, Layout, filled, quoted, shipped, unreachable
 from secondunit.cli.main import secondunit
@@ -128,6 +128,31 @@ def test_without_systemd_or_a_program_that_the_service_can_reach_nothing_is_inst
     [home] = unreachable([Path("/home/me/bin/secondunit")])
     assert "ProtectHome" in home and "/opt/secondunit" in home
     assert list(unreachable([Path("/etc/passwd")])) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ('media_roots = ["/"]', "MEDIA_ROOTS: / is the system's"),
+        ('media_roots = ["/etc"]', "MEDIA_ROOTS: /etc is the system's"),
+        ('media_roots = ["/etc/../var/../usr/share"]', "MEDIA_ROOTS: /etc/../var/../usr/share is the system's"),
+        ('data_dir = "/var"', "DATA_DIR: /var is the system's"),
+        ('media_roots = ["media"]', "MEDIA_ROOTS: media is relative"),
+        ('data_dir = "data"', "DATA_DIR: data is relative"),
+        ('queue_url = "sqlite:////etc/queue.db"', "QUEUE_URL: /etc is the system's"),
+        ('media_roots = ["/srv"]', f"MEDIA_ROOTS: /srv holds this program ({PROGRAM})"),
+    ],
+)
+def test_folders_that_jobs_must_not_be_let_into_are_refused_with_what_to_do(
+    tmp_path: Path, config: str, said: str
+) -> None:
+    [reason] = unsuitable(at(tmp_path, config))
+    assert reason.startswith(said) and "; allowed: a folder" in reason
+
+
+def test_folders_of_their_own_are_no_reason_to_refuse(tmp_path: Path) -> None:
+    assert not list(unsuitable(at(tmp_path)))
+    assert not list(unsuitable(at(tmp_path, 'media_roots = ["/srv/media", "/mnt"]\ndata_dir = "/var/lib/su"\n')))
 
 
 def test_words_are_quoted_as_systemd_reads_them() -> None:

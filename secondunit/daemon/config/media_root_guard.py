@@ -39,13 +39,17 @@ class _Mount:
 
 
 def _within(inner: Path, outer: Path, mounts: Sequence[_Mount]) -> bool:
+    """Whether it does, or would once it is made: what is not there yet lies where the folders above it do."""
     try:
-        wanted, real = outer.stat(), inner.resolve(strict=True)
+        full = inner.resolve()
+        if full.is_relative_to(outer.resolve()):
+            return True
+        wanted, real = outer.stat(), next(path for path in (full, *full.parents) if path.exists())
         ways = (real, *real.parents)
         if any(os.path.samestat(wanted, way.stat()) for way in ways):
             return True
         place, whole = _place(real, mounts), _place(outer.resolve(strict=True), mounts)
-    except OSError:  # what is not there, or can't be reached, is found when it is opened
+    except (OSError, RuntimeError):  # what can't be reached, or is a loop of links, is found when it is opened
         return False
     return place is not None and whole is not None and place[0] == whole[0] and place[1].is_relative_to(whole[1])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.daemon.files.media_root_guard import misplaced
+from secondunit.daemon.config.media_root_guard import misplaced
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_media_folder_that_is_a_link_into_data_dir_is_refused(box: Path) -> No
 LOOK = """
 import sys
 from pathlib import Path
-from secondunit.daemon.files.media_root_guard import misplaced
+from secondunit.daemon.config.media_root_guard import misplaced
 root, data = map(Path, sys.argv[1:])
 print(*misplaced([root], data, data / "media", data / "queue.db"))
 """

@@ -1,0 +1,32 @@
+"""Faults of folders that keep the daemon from starting, found before anything is made or opened. Blocking."""
+
+import os
+from collections.abc import Collection, Iterator
+
+from secondunit.daemon.config.media_root_guard import misplaced
+from secondunit.daemon.config.settings import Settings
+
+LONGEST_SOCKET_PATH = 107  # sun_path, less its closing NUL
+
+
+def folder_faults(settings: Settings, wrong: Collection[str]) -> Iterator[str]:
+    """What is wrong with the folders, but for those of settings that are `wrong` already."""
+    if "media_roots" not in wrong:
+        for root in settings.media_roots:
+            if why := _missing(root):
+                yield f"MEDIA_ROOTS: {root}: {why}; allowed: folders that exist"
+    if "data_dir" in wrong:
+        return
+    if not {"media_roots", "queue_url"} & {*wrong}:
+        yield from misplaced(settings.roots, settings.data_dir, settings.media, settings.database.path)
+    if len(os.fsencode(settings.control)) > LONGEST_SOCKET_PATH:
+        allowed = f"{LONGEST_SOCKET_PATH} bytes with it"
+        yield f"DATA_DIR: {settings.control} is too long for a socket; allowed: {allowed}"
+
+
+def _missing(folder: os.PathLike[str]) -> str | None:
+    try:
+        os.close(os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+    except OSError as error:
+        return error.strerror or str(error)
+    return None

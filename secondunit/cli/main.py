@@ -15,6 +15,7 @@ COMMANDS = {
     "errors": "List what failed for good, in groups.",
     "recover": "Queue running jobs that do not move again.",
     "check": "Say whether it is safe to restart now.",
+    "doctor": "Look for everything that is usually wrong, and say what to do.",
     "keys": "Make, list and revoke access keys; show who changed what.",
     "backup": "Copy the database while it is in use.",
     "restore": "Put a backup in the place of the database.",
@@ -25,6 +26,7 @@ COMMANDS = {
 ROOMS = {  # of the commands that are in a folder of their own
     **dict.fromkeys(("recover", "check", "backup", "restore"), "database"),
     **dict.fromkeys(("errors", "stats", "types"), "sight"),
+    "doctor": "diagnosis",
 }
 
 

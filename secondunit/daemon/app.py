@@ -66,6 +66,7 @@ from secondunit.daemon.wiring.background import loops
 from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.daemon.wiring.components import Components, Watchers, World
 from secondunit.daemon.wiring.database import store_of
+from secondunit.daemon.wiring.doctor import doctor_of
 from secondunit.daemon.wiring.keys import keyring_of
 from secondunit.daemon.wiring.metrics import exposition_of
 from secondunit.daemon.wiring.resources import VERSION, sessions_of, tools_of
@@ -163,6 +164,7 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
         metrics=exposition_of(world, VERSION, registry, deliverer, disk, parts),
         emit=emit,
         health=checkup,
+        doctor=doctor_of(world, checkup, VERSION),
         retry_delivery=deliverer.retry,
         backup=_backup(world, {type: spec.secrets for type, spec in registry.items() if spec.secrets}),
         stopping=asyncio.Event(),

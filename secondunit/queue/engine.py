@@ -17,6 +17,19 @@ class Snapshot(Value, frozen=True):
     jobs: int
 
 
+class DatabaseLook(Value, frozen=True):
+    """What a look from outside showed: `whole` is False where there was no time to read all of it.
+
+    `keys` counts access keys, revoked ones too; `last_backup` is where the last copy went, as far as it was noted.
+    """
+
+    whole: bool
+    schema: int
+    keys: int
+    size: int
+    last_backup: Path | None
+
+
 class DiskReserve(Protocol):
     """Room set aside on the database's disk, so that there is some to record how running jobs end once it is full."""
 

@@ -76,6 +76,8 @@ CATCHES_EVERYTHING = {
     "queue/validation.py": "a type's model and check: a sys.exit in a validator ends neither a request nor the daemon",
     "daemon/config/job_types.py": "somebody else's code at import: the daemon and its other job types go on without it",
     "daemon/config/plugin_guard.py": "somebody else's code, asked by the daemon's loops: a fault would end them",
+    "daemon/diagnosis/checks.py": "doctor: one check that breaks is told in its place, and hides no other",
+    "cli/diagnosis/threads.py": "a thread: what it raised is raised again where it is waited for",
     "daemon/http/server.py": "the HTTP middleware: what a request raised becomes a problem",
     "cli/run.py": "the process ends, with a documented code whatever it could not even import",
     "daemon/main.py": "the process ends: what ended it becomes its exit code",

@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from secondunit.daemon.access.keyring import Keyring, NewKey
+from secondunit.daemon.diagnosis.checks import bad
+from secondunit.daemon.diagnosis.report import DaemonReport
 from secondunit.daemon.http.context import Analyses, Api, HttpSettings, Locations
 from secondunit.daemon.http.contract import responses
 from secondunit.daemon.http.contract.trailtag import items_of
@@ -197,6 +199,7 @@ class ApiHarness:
             metrics=self.metrics,
             emit=self.metrics.hear,
             health=self._health,
+            doctor=self._doctor,
             retry_delivery=self._retry_delivery,
             stopping=self.stopping,
             artifacts=settings.pop("artifacts", None),
@@ -307,6 +310,11 @@ class ApiHarness:
     def _load(self) -> Load:
         """That of a worker which has not begun."""
         return Load({type: spec.concurrency for type, spec in self.queue.registry.items()}, {}, 0, 5)
+
+    async def _doctor(self) -> DaemonReport:
+        return DaemonReport(
+            "1.2.3", 7, keys=True, settings={"PORT": 8000}, checks=[bad("backend", "it is down", "see to it")]
+        )
 
     async def _health(self) -> HealthReport:
         return self.health

@@ -16,7 +16,7 @@ from secondunit.queue import errors
 ORIGIN = "chrome-extension://abcdefghijklmnop"
 ASKED = "authorization,x-api-key,content-type,idempotency-key,last-event-id,prefer"
 CALLS = """
-    admin.backup admin.check analyze.from_url analyze.upload artifacts.of_job artifacts.serve audit.find
+    admin.backup admin.check admin.doctor analyze.from_url analyze.upload artifacts.of_job artifacts.serve audit.find
     deliveries.of_job deliveries.retry docs.asset docs.document docs.page errors.groups events.follow
     jobs.cancel jobs.cancel_all jobs.explain jobs.find jobs.retry jobs.retry_all jobs.show jobs.submit
     jobs.submit_batch keys.add keys.find keys.revoke ops.health ops.metrics ops.pause ops.resume
@@ -25,8 +25,10 @@ CALLS = """
 """
 SHAPES = """
     Accepted Analysis AnyJob Artifact Artifacts Attempt AuditTrail Audited Backup BackupAsk Batch BatchAsk
-    Bulk BulkAsk Check Deliveries Delivery Document Explained FailedPlace Failure FailureGroup FailureGroups
-    FieldFault FilterAsk Health Job JobType JobTypes Jobs KeyAsk KnownKey KnownKeys LimitAsk MadeKey
+    Bulk BulkAsk Check Deliveries Delivery DoctorCheck DoctorReport Document Explained FailedPlace Failure
+    FailureGroup FailureGroups
+    FieldFault FilterAsk Health HealthCondition Job JobType JobTypes Jobs KeyAsk KnownKey KnownKeys LimitAsk
+    MadeKey
     MapVisualization Moved Problem Recipe RecoverAsk Refusal RetryAsk Route Stats StatsPoint Stuck StuckJob
     SubmitAsk TypeRetry TypeState UnderWay UploadAsk UrlAsk VideoAccepted VideoAsk VideoJob VideoMoved
     VideoParams VideoStats
@@ -37,7 +39,17 @@ SHAPES = """
 async def test_health_says_how_it_is_in_a_word_and_a_status(harness: Any, status: Any, code: int) -> None:
     harness.health = HealthReport(status, ["why"], {"diskFree": 1})
     answer = await harness.call("GET", "/health", status=code)
-    assert answer == {"status": status, "reasons": ["why"], "diskFree": 1}
+    assert answer == {"status": status, "reasons": ["why"], "conditions": [], "notes": [], "diskFree": 1}
+
+
+async def test_doctor_is_told_what_the_daemon_sees_of_itself(harness: Any) -> None:
+    assert await harness.call("GET", "/api/admin/doctor") == {
+        "version": "1.2.3",
+        "pid": 7,
+        "keys": True,
+        "settings": {"PORT": 8000},
+        "checks": [{"name": "backend", "state": "bad", "found": "it is down", "remedy": "see to it"}],
+    }
 
 
 async def test_metrics_are_text_of_their_own_kind(harness: Any) -> None:

@@ -44,7 +44,8 @@ def oddities(environ: Mapping[str, str], settings: Settings, origins: Mapping[st
         yield f"{PROTOCOL}={protocol} is not spoken here: traces are sent by {HTTP}"
     yield from _near_misses(environ)
     yield from _dotenv(Path(".env"))
-    yield from _readable_secrets(settings, origins)
+    for name, path in readable_secrets(settings, origins):
+        yield f"{name} can be read by everybody on this machine: `chmod o-r {path}`"
     yield from _unknown_credentials(environ.get("CREDENTIALS_DIRECTORY"))
     if settings.api_key and len(settings.api_key.get_secret_value()) < SHORT_KEY:
         yield f"API_KEY is short enough to be guessed; {SHORT_KEY} random characters are safe"
@@ -86,14 +87,14 @@ def _dotenv(path: Path) -> Iterator[str]:
         )
 
 
-def _readable_secrets(settings: Settings, origins: Mapping[str, str]) -> Iterator[str]:
-    """Warnings for secrets in a file that everybody on this machine may read."""
+def readable_secrets(settings: Settings, origins: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
+    """The secrets in a file that everybody on this machine may read, and the file."""
     tables = marked(Tables) if any(project.secrets() for project in settings.deploy.values()) else ()
     for name in (*secret_names(), *tables):
         origin = origins.get(name, "default")
         path = Path(origin)
         if origin not in ("default", "environment") and path.is_file() and path.stat().st_mode & stat.S_IROTH:
-            yield f"{name.upper()} can be read by everybody on this machine: `chmod o-r {path}`"
+            yield name.upper(), path
 
 
 def _unknown_credentials(folder: str | None) -> Iterator[str]:

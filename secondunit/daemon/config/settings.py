@@ -120,6 +120,7 @@ class Settings(BaseModel):
     processor_mode: Literal["passive", "active"] = Field("passive", description="passive or active")
     host: str = Field("127.0.0.1", min_length=1, description="an address or host name")
     port: int = _count(8000, 0, 65535, "a port, 0 for any free one")
+    public_url: HttpUrl | None = None
     allowed_hosts: Words = Field((), description="host names, comma-separated")
     trusted_proxies: Networks = Field((), description="addresses or networks, comma-separated")
     data_dir: Path = Field(Path("data"), description="a folder")

@@ -1,6 +1,10 @@
-"""Backup rotation: where copies of the database go, which of them are kept, and when the newest one was made."""
+"""Backup rotation: where copies of the database go, which are kept, which were read back whole, and where the last is.
+
+That one was read back stands in a note beside it, `NAME.verified`, and holds while the copy is as it was then.
+"""
 
 import asyncio
+import json
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -12,16 +16,18 @@ from secondunit.queue.engine import Engine, Snapshot
 from secondunit.queue.errors import BadPayload, FieldError, StoreFull
 from secondunit.queue.store import Cache, CacheEntry, Store
 
-OURS = re.compile(r"secondunit-[0-9]{8}T[0-9]{6}\.[0-9]{3}Z\.db")
 LAST, REMEMBERED, NO_JOB = "backup:last", timedelta(days=3650), ""
+OURS = re.compile(r"secondunit-[0-9]{8}T[0-9]{6}\.[0-9]{3}Z\.db")
+LARGEST_NOTE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class LastBackup:
-    """When the newest copy of the database was made, and whether it was read again and found whole."""
+class Copy:
+    """A copy of the database: when it was made, and when it was read back whole (None: never, as it is now)."""
 
-    at: datetime
-    verified: bool
+    path: Path
+    made: datetime
+    verified: datetime | None
 
 
 async def take(
@@ -32,19 +38,20 @@ async def take(
     Raises BadPayload for a target that can't be one, StoreBroken or StoreFull when the copy fails.
     """
     file = await asyncio.to_thread(_file, store.engine, target, keep, now)
-    snapshot = await store.engine.snapshot(file, secrets)  # which is checked before it gets its name
+    snapshot = await store.engine.snapshot(file, secrets)
+    with suppress(OSError):  # the copy is there and whole; that it was checked is then not known
+        await asyncio.to_thread(note_verified, file, now)
     if keep is not None:
         await asyncio.to_thread(_forget, target, keep)
     with suppress(StoreFull):  # the copy is there, and that is what counts
-        noted = {"at": now.timestamp(), "path": str(file), "verified": True}
-        await store.cache.put(CacheEntry(LAST, noted, NO_JOB, now, now + REMEMBERED))
+        await store.cache.put(CacheEntry(LAST, {"path": str(file)}, NO_JOB, now, now + REMEMBERED))
     return snapshot
 
 
-async def last(cache: Cache, now: datetime) -> LastBackup | None:
-    """The newest copy that was made of this database; None while there is none."""
+async def last(cache: Cache, now: datetime) -> Copy | None:
+    """The newest copy that was made of this database; None while there is none, or where it is gone."""
     entry = await cache.get(LAST, now)
-    return LastBackup(datetime.fromtimestamp(entry.value["at"], UTC), entry.value["verified"]) if entry else None
+    return await asyncio.to_thread(newest, Path(entry.value["path"])) if entry else None
 
 
 def _file(engine: Engine, target: Path, keep: int | None, now: datetime) -> Path:
@@ -66,3 +73,42 @@ def _forget(folder: Path, keep: int) -> None:
     ours = sorted(file for file in folder.iterdir() if OURS.fullmatch(file.name))
     for file in ours[:-keep]:
         file.unlink()
+        _note(file).unlink(missing_ok=True)
+
+
+def newest(place: Path) -> Copy | None:
+    """The newest copy in a folder, or the one that `place` is; None where there is none. Blocks."""
+    if place.is_file():
+        return _copy(place)
+    copies = [file for file in place.glob("*.db") if file.is_file()] if place.is_dir() else []
+    return max(map(_copy, copies), key=lambda copy: copy.made, default=None)
+
+
+def note_verified(file: Path, now: datetime) -> None:
+    """Note that the copy was read back, whole. Blocks."""
+    partial = _note(file).with_name(f".{_note(file).name}.partial")
+    partial.write_text(json.dumps({"at": now.isoformat(), **_seen(file)}), "utf-8")
+    partial.rename(_note(file))
+
+
+def _copy(file: Path) -> Copy:
+    return Copy(file, datetime.fromtimestamp(file.stat().st_mtime, UTC), _verified(file))
+
+
+def _verified(file: Path) -> datetime | None:
+    try:
+        with _note(file).open(encoding="utf-8") as note:
+            said = json.loads(note.read(LARGEST_NOTE))
+        same = {name: said[name] for name in ("size", "modified")} == _seen(file)
+        return datetime.fromisoformat(said["at"]) if same else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _seen(file: Path) -> Mapping[str, int]:
+    status = file.stat()
+    return {"size": status.st_size, "modified": status.st_mtime_ns}
+
+
+def _note(file: Path) -> Path:
+    return file.with_name(f"{file.name}.verified")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from secondunit.daemon.access.keyring import Keyring
+from secondunit.daemon.diagnosis.report import DaemonReport
 from secondunit.daemon.files.artifacts import JobArtifacts
 from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.connection_limits import USUAL, ConnectionLimits
@@ -96,6 +97,7 @@ class Api:
     clock: Clock
     metrics: MetricsText
     health: Callable[[], Awaitable[HealthReport]]
+    doctor: Callable[[], Awaitable[DaemonReport]]
     retry_delivery: Callable[[str], Awaitable[Delivery]]
     stopping: asyncio.Event
     version: str

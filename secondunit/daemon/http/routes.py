@@ -170,6 +170,10 @@ OPERATING = (
         problems=(503,),
     ),
     ApiRoute(
+        "admin.doctor", "GET", "/api/admin/doctor", operations.doctor, "admin", operations_responses.DoctorReport,
+        problems=(503,),
+    ),
+    ApiRoute(
         "admin.backup", "POST", "/api/admin/backup", operations.backup, "admin", operations_responses.Backup, (200,),
         (*BODY, 403, *STORE), requests.BackupAsk, audited="backup",
     ),

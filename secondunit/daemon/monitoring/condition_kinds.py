@@ -3,7 +3,7 @@
 A new one is an entry in KINDS and the function that finds it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -56,11 +56,24 @@ def _ffmpeg(seen: Inspection) -> Iterator[Finding]:
 
 
 def _gemini_key(seen: Inspection) -> Iterator[Finding]:
-    paid = sorted(type for type, spec in seen.types.items() if spec.paid)
-    without = [f"{' and '.join(paid)} {'are' if len(paid) > 1 else 'is'} refused"] if paid else []
-    without += ["nothing is polled"] * (seen.box.mode == "active")
-    if without and not seen.box.gemini:
+    if seen.box.gemini:
+        return
+    queued = seen.queue.counts.queued if seen.queue else {}
+    waiting = [f"{queued[type]} queued {type} jobs can't run" for type in _paid(seen) if queued.get(type)]
+    without = ["nothing is polled"] * (seen.box.mode == "active") + waiting
+    if without:
         yield Finding(f"without a key for Gemini {' and '.join(without)}")
+
+
+def notes(seen: Inspection) -> Iterator[str]:
+    """What this box does not do by choice, which is no fault of it."""
+    paid = _paid(seen)
+    if paid and not seen.box.gemini:
+        yield f"{' and '.join(paid)} {'are' if len(paid) > 1 else 'is'} refused: GEMINI_API_KEY is not set"
+
+
+def _paid(seen: Inspection) -> Sequence[str]:
+    return sorted(type for type, spec in seen.types.items() if spec.paid)
 
 
 def _unknown_types(seen: Inspection) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from secondunit.daemon.formats import instant
+from secondunit.daemon.monitoring.condition_kinds import notes
 from secondunit.daemon.monitoring.conditions import Conditions
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.daemon.monitoring.inspection import Box, Inspection, QueueInspection, Watched
@@ -43,11 +44,11 @@ class Checkup:
         conditions = self._conditions.judge(seen)
         reasons = [f"{condition.word}: {condition.sentence}" for condition in conditions]
         if seen.queue is None:
-            return HealthReport("failing", reasons, {"version": self._box.version})
+            return HealthReport("failing", reasons, {"version": self._box.version}, conditions)
         status: Literal["ok", "degraded", "draining"] = "degraded" if reasons else "ok"
         if self._queue.draining:
             status = "draining"
-        return HealthReport(status, reasons, self._figures(seen.queue, seen.free))
+        return HealthReport(status, reasons, self._figures(seen.queue, seen.free), conditions, list(notes(seen)))
 
     async def _look(self) -> Inspection:
         fault, queue = None, None

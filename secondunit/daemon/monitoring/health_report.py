@@ -4,11 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from secondunit.daemon.monitoring.conditions import Condition
+
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """How the daemon is: `reasons` say what is wrong, `figures` are for those who may see them."""
+    """How the daemon is: `reasons` say what is wrong, `figures` are for those who may see them.
+
+    `conditions` are the same with since when and what to do; `notes` say what is so by choice, and no fault.
+    """
 
     status: Literal["ok", "degraded", "draining", "failing"]
     reasons: Sequence[str] = ()
     figures: Mapping[str, Any] | None = None
+    conditions: Sequence[Condition] = ()
+    notes: Sequence[str] = ()

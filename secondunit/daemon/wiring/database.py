@@ -1,16 +1,16 @@
 """Database factory: the one place outside the stores that knows which engine it is. Locks, opens, restores it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from secondunit.daemon.config.settings import Database
 from secondunit.daemon.process.lock import box_lock
-from secondunit.queue.engine import Snapshot
+from secondunit.queue.engine import DatabaseLook, Snapshot
 from secondunit.queue.store import Store
-from secondunit.queue.stores.sqlite import backup
+from secondunit.queue.stores.sqlite import backup, inspection
 from secondunit.queue.stores.sqlite.connection import removed
 from secondunit.queue.stores.sqlite.store import open_store
 
@@ -46,6 +46,21 @@ def lost(database: Database) -> str | None:
 def check(copy: Path) -> Snapshot:
     """What a copy holds; StoreBroken says why it can't be restored. Blocks."""
     return backup.check(copy)
+
+
+def inspect(database: Database, over: Callable[[], bool]) -> DatabaseLook:
+    """A read-only look until `over` says that the time is up; StoreBroken says what is wrong. Blocks."""
+    return inspection.inspect(database.path, over)
+
+
+def wal_of(database: Database) -> Path:
+    """The file of what was written and not yet put into the database itself."""
+    return database.path.with_name(f"{database.path.name}-wal")
+
+
+def reserve_of(database: Database) -> Path:
+    """The file that only takes up room, given up to record how jobs end on a full disk."""
+    return database.path.with_name(f"{database.path.name}.ballast")
 
 
 def restore(copy: Path, database: Database, now: datetime) -> Path | None:

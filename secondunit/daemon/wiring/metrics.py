@@ -6,7 +6,7 @@ from datetime import datetime
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.delivery.dispatcher import Deliverer
 from secondunit.daemon.files import backups
-from secondunit.daemon.files.backups import LastBackup
+from secondunit.daemon.files.backups import Copy
 from secondunit.daemon.monitoring.disk_guard import DiskGuard
 from secondunit.daemon.monitoring.inspection import Roots, Watched
 from secondunit.daemon.monitoring.prometheus.exposition import Exposition, Standing
@@ -26,7 +26,7 @@ def exposition_of(
     def polled() -> datetime | None:
         return parts.poller.state.answered_at if parts.poller else None
 
-    async def backup() -> LastBackup | None:
+    async def backup() -> Copy | None:
         return await backups.last(store.cache, clock.now())
 
     world.watchers.metrics.serve(tuple(registry))

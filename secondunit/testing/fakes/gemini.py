@@ -78,6 +78,7 @@ class StandIn:
     """Answers `generateContent`. `script` holds what to do with the next questions; when it is empty, a recipe comes.
 
     `places` are those that it knows of; which of them a transcript names is its answer to a question for places.
+    `keys`: if there are any, a model's page is for these alone; it has every model but `gone`.
 
     Behaviours: answer, slow:SECONDS, other (not a recipe), fenced, rate:SECONDS, quota, daily, status:CODE, key,
     prompt_block, safety, cut, empty, malformed (the recipe), broken (the whole body), half, close, hang.
@@ -86,6 +87,7 @@ class StandIn:
     script: deque[str] = field(default_factory=deque)
     asked: list[Asked] = field(default_factory=list)
     places: Sequence[str] = PLACES
+    keys: Sequence[str] = ()
 
     @property
     def calls(self) -> Counter[str]:
@@ -108,6 +110,7 @@ class StandIn:
         """The server."""
         app = web.Application(client_max_size=LARGEST_QUESTION)
         app.router.add_post("/v1beta/models/{call}", self._generate)
+        app.router.add_get("/v1beta/models/{model}", self._model)
         app.router.add_get("/calls", self._calls)
         app.router.add_post("/script", self._script)
         return app
@@ -128,6 +131,12 @@ class StandIn:
                 return web.Response(text='{"candidates": [{"content"', content_type="application/json")
         good = _found(body, self.places) if _for_places(body) else RECIPE
         return refusal(behaviour, argument) or web.json_response(answer(behaviour, model, good))
+
+    async def _model(self, request: web.Request) -> web.Response:
+        if self.keys and request.headers.get("x-goog-api-key") not in self.keys:
+            return refusal("key", "") or web.Response(status=400)
+        model = request.match_info["model"]
+        return _error(404, "NOT_FOUND") if model == "gone" else web.json_response({"name": f"models/{model}"})
 
     async def _calls(self, _: web.Request) -> web.Response:
         return web.json_response({"total": len(self.asked), "videos": self.calls})

@@ -95,7 +95,9 @@ def answers() -> Mapping[str, bytes]:
         "/packed.zip": bombs.answer(media_bombs.packed(100), "application/zip" + PACKED),
         "/live.m3u8": bombs.answer(b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nlive.m3u8\n", HLS),
         "/variants.m3u8": bombs.answer(b"#EXTM3U\n" + b"".join(VARIANT % n for n in range(50_000)), HLS),
-        "/entries.m3u8": bombs.answer(b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n" + ENTRY * 300_000 + b"#EXT-X-ENDLIST\n", HLS),
+        "/entries.m3u8": bombs.answer(
+            b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n" + ENTRY * 300_000 + b"#EXT-X-ENDLIST\n", HLS
+        ),
         "/again.mpd": bombs.answer(media_bombs.dash(2_000_000_000), DASH),
         "/laughs.mpd": bombs.answer(media_bombs.dash(1, head=media_bombs.BILLION_LAUGHS, words="&l11;"), DASH),
     }

@@ -1,5 +1,7 @@
 """Response models of what operators ask: stuck jobs, whether a restart is safe, backups."""
 
+from typing import Any, Literal
+
 from secondunit.daemon.http.contract.responses import Answer, JobId, Percent, Time
 
 
@@ -51,3 +53,25 @@ class Backup(Answer):
     path: str
     bytes: int
     jobs: int
+
+
+class DoctorCheck(Answer):
+    """Something that was looked at: how it is, what was found, and what to do where it is not well."""
+
+    name: str
+    state: Literal["ok", "warn", "bad"]
+    found: str
+    remedy: str
+
+
+class DoctorReport(Answer):
+    """What the daemon alone can see of itself; `settings` in effect by their variables' names, secrets as `***`.
+
+    `keys`: whether callers need one. `secondunit doctor` adds what is seen from outside.
+    """
+
+    version: str
+    pid: int
+    keys: bool
+    settings: dict[str, Any]
+    checks: list[DoctorCheck]

@@ -201,11 +201,23 @@ class TypeState(Answer):
     paused: bool
 
 
+class HealthCondition(Answer):
+    """Something that is wrong: its stable word, which of several things it is of (or ""), since when, what to do."""
+
+    reason: str
+    subject: str
+    text: str
+    since: Time
+    remedy: str
+
+
 class Health(Struct):
-    """How the daemon is; without a key the status alone."""
+    """How the daemon is; without a key the status alone. `notes` say what is so by choice, and no fault."""
 
     status: Literal["ok", "degraded", "draining", "failing"]
     reasons: Annotated[list[str], Meta(extra_json_schema={"default": []})] | UnsetType = UNSET
+    conditions: Annotated[list[HealthCondition], Meta(extra_json_schema={"default": []})] | UnsetType = UNSET
+    notes: Annotated[list[str], Meta(extra_json_schema={"default": []})] | UnsetType = UNSET
 
 
 class Document(Struct):

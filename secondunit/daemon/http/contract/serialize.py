@@ -8,6 +8,7 @@ from typing import Any, cast
 from msgspec import UNSET, Struct, to_builtins
 from msgspec.structs import asdict
 
+from secondunit.daemon.diagnosis.report import DaemonReport
 from secondunit.daemon.files.artifacts import ArtifactFile
 from secondunit.daemon.formats import instant, milliseconds, percent
 from secondunit.daemon.http.contract import operations_responses, responses
@@ -228,13 +229,24 @@ def type_state(type: str, *, paused: bool) -> responses.TypeState:
 
 def health(report: HealthReport, *, whole: bool) -> dict[str, Any]:
     """How the daemon is; its reasons and figures only if all may be told."""
-    told = responses.Health(report.status, list(report.reasons) if whole else UNSET)
-    return {**to_builtins(told), **((report.figures or {}) if whole else {})}
+    if not whole:
+        return dict(to_builtins(responses.Health(report.status)))
+    conditions = [
+        responses.HealthCondition(c.word, c.subject, c.text, instant(c.since), c.remedy) for c in report.conditions
+    ]
+    told = responses.Health(report.status, list(report.reasons), conditions, list(report.notes))
+    return {**to_builtins(told), **(report.figures or {})}
 
 
 def backup(snapshot: Snapshot) -> operations_responses.Backup:
     """Where a copy of the database lies, and what it holds."""
     return operations_responses.Backup(str(snapshot.path), snapshot.size, snapshot.jobs)
+
+
+def doctor(report: DaemonReport) -> operations_responses.DoctorReport:
+    """What the daemon says of itself."""
+    checks = [operations_responses.DoctorCheck(c.name, c.state, c.found, c.remedy) for c in report.checks]
+    return operations_responses.DoctorReport(report.version, report.pid, report.keys, dict(report.settings), checks)
 
 
 def _attempt(run: Run) -> responses.Attempt:

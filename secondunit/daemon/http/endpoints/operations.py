@@ -94,3 +94,8 @@ async def backup(api: Api, request: web.Request) -> web.Response:
     snapshot = await api.backup(Path(ask.path), ask.keep)
     note(request, str(snapshot.path))
     return reply(serialize.backup(snapshot))
+
+
+async def doctor(api: Api, _: web.Request) -> web.Response:
+    """The settings in effect, and what the daemon alone can see of itself and of the services that it asks."""
+    return reply(serialize.doctor(await api.doctor()))

@@ -10,7 +10,7 @@ from math import nan
 from prometheus_client import Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from secondunit.daemon.files.backups import LastBackup
+from secondunit.daemon.files.backups import Copy
 from secondunit.daemon.monitoring.prometheus.families import OTHER, Family
 from secondunit.daemon.monitoring.prometheus.metrics import Metrics
 from secondunit.queue.clock import Clock
@@ -37,7 +37,7 @@ class Standing:
     disks: Callable[[], Mapping[str, int]] = dict
     lanes: Callable[[], Mapping[str, int]] = dict
     polled: Callable[[], datetime | None] | None = None
-    backup: Callable[[], Awaitable[LastBackup | None]] | None = None
+    backup: Callable[[], Awaitable[Copy | None]] | None = None
 
 
 class Exposition:
@@ -116,8 +116,8 @@ class Exposition:
             _set(self._tokens, dict(zip(("used", "limit"), budget, strict=True)))
         if self._standing.backup:
             last = await self._standing.backup()
-            self._age.labels().set((self._clock.now() - last.at).total_seconds() if last else nan)
-            self._verified.labels().set(last is not None and last.verified)
+            self._age.labels().set((self._clock.now() - last.made).total_seconds() if last else nan)
+            self._verified.labels().set(bool(last and last.verified))
 
     def _show(self, counts: Counts) -> None:
         for gauge, numbers in ((self._queued, counts.queued), (self._running, counts.running)):

@@ -35,7 +35,9 @@ async def test_the_newest_of_ours_stay_and_nothing_else_is_touched(store: Sqlite
     assert sorted(file.name for file in folder.iterdir()) == [
         "secondunit-20200101T000000Z.db.old",
         "secondunit-20300101T030000.000Z.db",
+        "secondunit-20300101T030000.000Z.db.verified",
         "secondunit-20300101T040000.000Z.db",
+        "secondunit-20300101T040000.000Z.db.verified",
         "secondunit.db",
         "zzz",
     ]
@@ -152,4 +154,6 @@ async def test_the_newest_backup_is_known_with_its_time_also_by_those_who_open_t
     again = await open_store(tmp_path / "data" / "queue.db")
     found = await last(again.cache, NOW + timedelta(days=400))
     await again.close()
-    assert found is not None and (found.at, found.verified) == (NOW + timedelta(hours=1), True)
+    assert found is not None and (found.path, found.verified) == (tmp_path / "copy.db", NOW + timedelta(hours=1))
+    (tmp_path / "copy.db").unlink()
+    assert await last(store.cache, NOW) is None, "it is gone"

@@ -142,8 +142,8 @@ async def test_every_condition_reaches_health_the_metric_and_the_alert(watch: Wa
     async with watching(watch):
         await watch.clock.advance(AFTER.total_seconds() + 2 * LOOK_EVERY.total_seconds())
         report = await watch.checkup()
-        [condition] = [condition for condition in watch.seen if condition.word == word]
-        assert condition.text and condition.remedy
+        [condition] = [condition for condition in report.conditions if condition.word == word]
+        assert condition.text and condition.remedy and condition.since <= watch.clock.now()
         assert f"{word}: {condition.text}; {condition.remedy}" in report.reasons
         assert report.status == ("failing" if word == "store_broken" else "degraded")
         assert word in await watch.degraded()
@@ -223,15 +223,21 @@ async def test_a_broken_store_hides_what_stands_in_it_and_nothing_else(watch: Wa
 
 async def test_a_gemini_key_is_missed_only_where_something_needs_it(watch: Watch) -> None:
     watch.box |= {"gemini": False, "mode": "passive"}
+    report = await watch.checkup()
+    assert (report.status, report.reasons) == ("ok", []), "it does all that it is asked"
+    assert report.notes == ["asks is refused: GEMINI_API_KEY is not set"]
+    await submit(watch.rig.store, "job_a", type="asks")
     [reason] = (await watch.checkup()).reasons
-    assert reason == "gemini_key_missing: without a key for Gemini asks is refused; set GEMINI_API_KEY and restart"
+    assert reason == (
+        "gemini_key_missing: without a key for Gemini 1 queued asks jobs can't run; set GEMINI_API_KEY and restart"
+    )
     active = Watch(watch.box["data_dir"])
     active.box["gemini"] = False
     [reason] = (await active.checkup()).reasons
-    assert "asks is refused and nothing is polled" in reason
+    assert "without a key for Gemini nothing is polled; " in reason
     free = Watch(watch.box["data_dir"], FREE)
     free.box |= {"gemini": False, "mode": "passive"}
-    assert not (await free.checkup()).reasons
+    assert not (await free.checkup()).notes
 
 
 async def test_queued_jobs_of_unknown_types_are_named_and_others_are_not(watch: Watch) -> None:

@@ -10,7 +10,9 @@ from pydantic import BaseModel
 
 from secondunit.cli import output
 from secondunit.daemon.files.artifacts import ArtifactFile
+from secondunit.daemon.formats import instant
 from secondunit.daemon.http.contract import responses, serialize
+from secondunit.daemon.monitoring.conditions import Condition
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.model import Event, Job, Lease, Notice, Run, Status, Target
@@ -234,14 +236,26 @@ def test_a_recipe_is_told_with_the_job_that_made_it() -> None:
 
 
 def test_health_shows_its_reasons_and_figures_only_to_whom_all_may_be_told() -> None:
-    report = HealthReport("degraded", ["the disk is full"], {"queueDepth": 3})
+    full = Condition("disk_full", "0 MiB are free", NOW, "free some space", "there is room", "/data")
+    report = HealthReport("degraded", ["the disk is full"], {"queueDepth": 3}, [full], ["hls is refused"])
     assert serialize.health(report, whole=False) == {"status": "degraded"}
     assert serialize.health(report, whole=True) == {
         "status": "degraded",
         "reasons": ["the disk is full"],
+        "conditions": [
+            {
+                "reason": "disk_full",
+                "subject": "/data",
+                "text": "0 MiB are free",
+                "since": instant(NOW),
+                "remedy": "free some space",
+            }
+        ],
+        "notes": ["hls is refused"],
         "queueDepth": 3,
     }
-    assert serialize.health(HealthReport("ok", [], None), whole=True) == {"status": "ok", "reasons": []}
+    nothing = {"status": "ok", "reasons": [], "conditions": [], "notes": []}
+    assert serialize.health(HealthReport("ok", [], None), whole=True) == nothing
 
 
 def test_files_are_listed_with_what_a_browser_may_make_of_them() -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from math import isnan
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import pytest
 
 from secondunit.daemon.automation.poller import BackendJobs, Polled
 from secondunit.daemon.delivery.dispatcher import DeliveryTried
-from secondunit.daemon.files.backups import LastBackup
+from secondunit.daemon.files.backups import Copy
 from secondunit.daemon.monitoring.conditions import Condition, ConditionsSeen
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
 from secondunit.daemon.monitoring.prometheus.exposition import Exposition, Standing
@@ -277,9 +278,9 @@ async def test_what_stands_around_the_queue_is_asked_at_each_scrape() -> None:
 
 async def test_a_standing_daemon_shows_its_slots_disks_lanes_sandbox_backup_and_last_poll() -> None:
     polls: list[datetime | None] = [None, NOW]
-    backups = [None, LastBackup(NOW - timedelta(hours=2), verified=True)]
+    backups = [None, Copy(Path("/b/q.db"), NOW - timedelta(hours=2), NOW)]
 
-    async def backup() -> LastBackup | None:
+    async def backup() -> Copy | None:
         return backups.pop(0)
 
     subject = Subject(

@@ -1,0 +1,104 @@
+"""Checks of the programs that jobs need: ffmpeg and what it can do, yt-dlp and its age, deno, the sandbox."""
+
+import asyncio
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from secondunit.cli.diagnosis.situation import Situation
+from secondunit.cli.diagnosis.threads import apart
+from secondunit.daemon.diagnosis.checks import CheckResult, bad, ok, warn
+from secondunit.daemon.diagnosis.sandbox import sandbox_check
+from secondunit.handlers.tools.media.ffmpeg import REMEDY, MediaMissing, find_media
+from secondunit.handlers.tools.programs.runner import SEARCH_PATH, ProcessRunner
+from secondunit.handlers.tools.programs.sandbox.measuring import OFF, measured
+
+ENCODERS, FILTERS = ("libx264", "aac", "pcm_s16le", "ppm"), ("scale", "yadif", "signalstats", "aresample")
+MUXERS = ("hls", "mp4", "mpegts")
+AGED, OLD = timedelta(days=60), timedelta(days=180)
+DATED = re.compile(r"(\d{4})\.(\d{1,2})\.(\d{1,2})")
+
+
+async def ffmpeg(here: Situation) -> Sequence[CheckResult]:
+    """As the daemon looks for it, with what each job type needs of it."""
+    settings, programs = here.settings, ProcessRunner(sys.executable)
+    given, probe = (str(path) if path else None for path in (settings.ffmpeg_path, settings.ffprobe_path))
+    media = await find_media(programs, given, probe, SEARCH_PATH, Path("/"))
+    if isinstance(media, MediaMissing):
+        return [bad("ffmpeg", media.why, f"{REMEDY}, and restart")]
+    lacking = [*media.lacking(ENCODERS, FILTERS), *await _lacking_muxers(media.ffmpeg)]
+    told = f"{media.ffmpeg}, version {media.version}"
+    if lacking:
+        return [bad("ffmpeg", f"{told}, was built without {', '.join(lacking)}", f"{REMEDY}, and restart")]
+    if not media.tonemaps:
+        return [warn("ffmpeg", f"{told}, can't bring HDR to SDR", "use one with zscale and tonemap, or 7.1 or newer")]
+    return [ok("ffmpeg", f"{told}, has all that jobs need")]
+
+
+async def _lacking_muxers(program: str) -> Sequence[str]:
+    pipe, none = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    argv = (program, "-hide_banner", "-muxers")
+    process = await asyncio.create_subprocess_exec(*argv, stdin=none, stdout=pipe, stderr=none, cwd="/")
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    rows = (line.split() for line in output.decode(errors="replace").splitlines())
+    known = {name for row in rows if len(row) > 1 for name in row[1].split(",")}
+    return [name for name in MUXERS if name not in known]
+
+
+async def ytdlp(here: Situation) -> Sequence[CheckResult]:
+    """Sites change every few weeks, and what can't follow them any more fails."""
+    try:
+        found = await apart(version, "yt-dlp")
+    except PackageNotFoundError:
+        return [
+            bad("yt-dlp", "it is not installed: `download` of videos fails", "install secondunit with all it needs")
+        ]
+    return [judged(found, here.now)]
+
+
+def judged(found: str, now: datetime) -> CheckResult:
+    """A version of yt-dlp by its date."""
+    match = DATED.match(found)
+    if match is None:
+        return warn("yt-dlp", f"version {found} has no date", "use a release of yt-dlp")
+    year, month, day = map(int, match.groups())
+    age = now - datetime(year, month, day, tzinfo=UTC)
+    told = f"version {found} is {age.days} days old"
+    remedy = (
+        "upgrade it (`pip install --upgrade yt-dlp` in secondunit's environment, or a newer secondunit), and restart"
+    )
+    if age > OLD:
+        return bad("yt-dlp", f"{told}: many sites have changed since", remedy)
+    return warn("yt-dlp", told, remedy) if age > AGED else ok("yt-dlp", told)
+
+
+async def versions(_: Situation) -> Sequence[CheckResult]:
+    """For the report; and deno, which sites' own code needs."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    own = f"secondunit {await apart(version, 'secondunit')}, Python {python}, SQLite {sqlite3.sqlite_version}"
+    deno = await apart(shutil.which, "deno", path=f"{Path(sys.executable).parent}:{SEARCH_PATH}")
+    if deno is None:
+        found, remedy = "deno is missing: some sites' videos can't be fetched", "install the package `deno`"
+        return [ok("versions", own), warn("deno", found, remedy)]
+    return [ok("versions", own), ok("deno", deno)]
+
+
+async def sandbox(here: Situation) -> Sequence[CheckResult]:
+    """Tried here, where no daemon says what it found."""
+    if here.settings.sandbox == "off":
+        return [sandbox_check("off", OFF)]
+    folder = here.settings.data_dir
+    if not await apart(folder.is_dir):
+        return [ok("sandbox", f"not tried: {folder} is not there yet")]
+    found = await measured(lambda one: ProcessRunner(sys.executable, sandbox=one), sys.executable, folder)
+    return [sandbox_check(here.settings.sandbox, found)]

@@ -1,0 +1,21 @@
+"""Sandbox check: what confines the programs of jobs here, beside what SANDBOX wants."""
+
+from secondunit.daemon.diagnosis.checks import CheckResult, bad, ok, warn
+from secondunit.handlers.tools.programs.sandbox.measuring import Measured
+
+NAME = "sandbox"
+
+
+def sandbox_check(wanted: str, found: Measured) -> CheckResult:
+    """What was measured, judged."""
+    if wanted == "off":
+        said = "SANDBOX is off: programs of jobs may do what the daemon may"
+        return bad(NAME, said, "set SANDBOX=auto and restart (docs/sandbox.md)")
+    if found.whole:
+        layers = found.describe()
+        return ok(NAME, f"programs of jobs are confined: Landlock {layers['landlock']}, seccomp, the proxy alone")
+    lacks = ", ".join(sorted(found.lacks))
+    remedy = "use a kernel with Landlock (5.13 or newer) that lets this account use it and seccomp (docs/sandbox.md)"
+    if found.sandbox is None or wanted == "require":
+        return bad(NAME, f"programs of jobs are not confined as they should be: {lacks}", remedy)
+    return warn(NAME, f"programs of jobs are not fully confined: {lacks}", remedy)

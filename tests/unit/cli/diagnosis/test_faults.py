@@ -1,0 +1,433 @@
+"""Doctor finds what was planted: each fault by its check, with what to do, and none where all is well."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from click.testing import CliRunner
+
+from secondunit.cli.diagnosis import exposure, folders, process, programs, situation, store, unit
+from secondunit.cli.diagnosis.situation import Situation
+from secondunit.cli.host.installation import Found
+from secondunit.cli.host.units import SERVICE, Layout, ours
+from secondunit.cli.main import secondunit
+from secondunit.daemon.diagnosis.checks import CheckResult
+from secondunit.daemon.files.backups import take
+from secondunit.daemon.process.clock import SystemClock
+from secondunit.daemon.process.lock import box_lock
+from secondunit.daemon.wiring.backend import operators_session
+from secondunit.queue.access import AuditEntry
+from secondunit.queue.stores.sqlite.store import open_store
+
+Box = Callable[..., Situation]
+REPORT: Mapping[str, Any] = {"version": "1", "pid": os.getpid(), "keys": True, "settings": {}, "checks": []}
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A queue's database, closed."""
+    path = tmp_path_factory.mktemp("made") / "queue.db"
+
+    async def made() -> None:
+        await (await open_store(path)).close()
+
+    asyncio.run(made())
+    return path.read_bytes()
+
+
+@pytest.fixture
+def box(tmp_path: Path, database: bytes) -> Box:
+    """A box that is well, with these variables: its folders, and its database, which nobody has open."""
+    data = tmp_path / "data"
+    (data / "media").mkdir(parents=True)
+    (data / "queue.db").write_bytes(database)
+    for name in ("queue.db.exists", "queue.db.ballast"):
+        (data / name).touch()
+    data.chmod(0o700)
+    (data / "queue.db").chmod(0o600)
+
+    def looked(**environ: str) -> Situation:
+        layout = Layout(tmp_path / "root")
+        given = {"DATA_DIR": str(data), "SECONDUNIT_CONFIG": os.devnull, **environ}
+        return asyncio.run(situation.found(given, layout, {}))
+
+    return looked
+
+
+def only(checks: Iterable[CheckResult], name: str) -> CheckResult:
+    """The one finding of this name, which has a remedy unless all is well."""
+    [check] = [check for check in checks if check.name == name]
+    assert check.remedy or check.state == "ok"
+    return check
+
+
+def data_of(here: Situation) -> Path:
+    return here.settings.data_dir
+
+
+async def test_no_ffmpeg_is_found(box: Any, tmp_path: Path) -> None:
+    here = await asyncio.to_thread(box, FFMPEG_PATH=str(tmp_path / "none"), FFPROBE_PATH=str(tmp_path / "none"))
+    [check] = await programs.ffmpeg(here)
+    assert check.state == "bad" and str(tmp_path / "none") in check.found and "apt install ffmpeg" in check.remedy
+
+
+async def test_an_ffmpeg_without_what_jobs_need_is_found(box: Any, tmp_path: Path) -> None:
+    poor = tmp_path / "ffmpeg"
+    poor.write_text("#!/bin/sh\ncase $* in *muxers*) echo '  E mp4   MP4';; *) echo 'ffmpeg version 5.1 x';; esac\n")
+    poor.chmod(0o755)
+    here = await asyncio.to_thread(box, FFMPEG_PATH=str(poor), FFPROBE_PATH=str(poor))
+    [check] = await programs.ffmpeg(here)
+    assert check.state == "bad" and all(word in check.found for word in ("libx264", "aac", "hls", "mpegts"))
+    assert "mp4" not in check.found
+
+
+async def test_an_old_ytdlp_is_found(box: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = await asyncio.to_thread(box)
+    metadata = tmp_path / "old" / "yt_dlp-2023.01.06.dist-info" / "METADATA"
+    await asyncio.to_thread(metadata.parent.mkdir, parents=True)
+    await asyncio.to_thread(metadata.write_text, "Metadata-Version: 2.1\nName: yt-dlp\nVersion: 2023.1.6\n")
+    monkeypatch.syspath_prepend(tmp_path / "old")
+    [check] = await programs.ytdlp(here)
+    assert check.state == "bad" and "2023.1.6 is" in check.found and "upgrade" in check.remedy
+
+
+@pytest.mark.parametrize(("days", "state"), [(59, "ok"), (61, "warn"), (181, "bad")])
+def test_ytdlp_ages(box: Box, days: int, state: str) -> None:
+    here = box()
+    found = f"{here.now - timedelta(days=days):%Y.%m.%d}"
+    assert programs.judged(found, here.now).state == state
+    assert programs.judged("one of mine", here.now).state == "warn"
+
+
+def test_a_root_that_the_daemons_account_can_not_write_is_found(box: Box, tmp_path: Path) -> None:
+    """Root's own rights say nothing: what is asked is what the owner of DATA_DIR may."""
+    here = box()
+    media = data_of(here) / "media"
+    media.chmod(0o555)
+    if os.geteuid() == 0:
+        for path in (tmp_path, *tmp_path.parents[:2]):  # pytest's own folders are closed to others
+            path.chmod(0o755)
+        os.chown(data_of(here), 65534, 65534)
+    code = (
+        "import asyncio, os; from pathlib import Path; from secondunit.cli.diagnosis import folders, situation\n"
+        "from secondunit.cli.host.account import act_as_owner; from secondunit.cli.host.units import Layout\n"
+        "here = asyncio.run(situation.found(os.environ, Layout(Path('/none')), {}))\n"
+        "act_as_owner(here.settings.data_dir); print(*folders.roots(here))"
+    )
+    environ = {"DATA_DIR": str(data_of(here)), "SECONDUNIT_CONFIG": os.devnull}
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=True)
+    assert "state='bad'" in done.stdout and f"{media} can't be written by user" in done.stdout, done
+
+
+def test_a_root_that_is_gone_is_found(box: Box) -> None:
+    here = box()
+    (data_of(here) / "media").rmdir()
+    check = only(folders.roots(here), "media root")
+    assert check.state == "bad" and "is no folder" in check.found and "install -d" in check.remedy
+
+
+FILL = """
+import asyncio, os, sys
+from pathlib import Path
+from secondunit.cli.diagnosis import folders, situation
+from secondunit.cli.host.units import Layout
+with open(Path(sys.argv[1], "filler"), "wb") as file:
+    os.posix_fallocate(file.fileno(), 0, (32 << 20) - (256 << 10))
+environ = {"DATA_DIR": sys.argv[1], "SECONDUNIT_CONFIG": os.devnull}
+print(*folders.disks(asyncio.run(situation.found(environ, Layout(Path("/none")), {}))))
+"""
+
+
+def test_a_full_disk_is_found(tmp_path: Path) -> None:
+    script = 'mount -t tmpfs -o size=32m none "$1" && exec "$0" -c "$2" "$1"'
+    argv = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, sys.executable, str(tmp_path), FILL]
+    ran = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if ran.returncode and "unshare" in ran.stderr:
+        pytest.skip("needs a mount namespace: NOT TESTED")
+    assert "state='bad'" in ran.stdout and f"the disk of {tmp_path} is full" in ran.stdout, ran
+    assert "free some space" in ran.stdout
+
+
+def test_a_wrong_clock_is_found(box: Box) -> None:
+    here = box()
+    later = time.time() + 86400
+    os.utime(here.settings.database.path, (later, later))
+    check = only(process.clock(here), "clock")
+    assert check.state == "bad" and "queue.db was written at" in check.found and "timedatectl" in check.remedy
+    old = replace(here, now=process.WRITTEN - timedelta(days=1))
+    assert "before this program was written" in next(process.clock(old)).found
+
+
+def installed(here: Situation) -> Path:
+    """An installed unit, with every file as this version has it; the program."""
+    assert here.config is not None
+    program = here.layout.root / "bin" / "secondunit"
+    at = Found(here.layout, program, here.config)
+    for path, content in ours(here.layout, program, at.folders()).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    return program
+
+
+def test_a_bad_unit_is_found(box: Box) -> None:
+    here = box()
+    program = installed(here)
+    assert [check.state for check in unit.unit(here, program)] == ["ok"]
+    file = here.layout.unit(SERVICE)
+    file.write_text(file.read_text().replace("ProtectSystem=strict", "ProtectSystem=no"))
+    check = only(unit.unit(here, program), "unit")
+    assert check.state == "bad" and str(file) in check.found and "`secondunit service install`" in check.remedy
+
+
+def test_a_unit_of_a_program_that_is_gone_is_found(box: Box) -> None:
+    here = box()
+    program = installed(here)
+    program.unlink()
+    check = only(unit.unit(here, program), "unit")
+    assert check.state == "bad" and f"starts {program}, which is no program" in check.found
+
+
+def test_what_systemd_says_of_the_unit_is_told(box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = box()
+    program = installed(here)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "systemctl").write_text(
+        "#!/bin/sh\necho ActiveState=failed\necho Result=exit-code\necho ExecMainStatus=78\necho NRestarts=3\n"
+        "echo 'Environment=PYTHONSAFEPATH=1 \"PORT=9\"'\n"
+    )
+    (tmp_path / "bin" / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    found = [check.found for check in unit.unit(here, program)]
+    assert found == ["systemd gave the service up (exit-code, exit code 78)", "systemd restarted it 3 times"]
+    assert unit.variables() == {"PYTHONSAFEPATH": "1", "PORT": "9"}
+
+
+def test_world_readable_data_is_found(box: Box) -> None:
+    here = box()
+    assert only(folders.privacy(here), "privacy").state == "ok"
+    data_of(here).chmod(0o755)
+    assert only(folders.privacy(here), "privacy").state == "warn", "its files are closed"
+    (data_of(here) / "queue.db").chmod(0o644)
+    check = only(folders.privacy(here), "privacy")
+    assert check.state == "bad" and "queue.db" in check.found and "chmod -R o-rwx" in check.remedy
+
+
+def test_secrets_in_a_file_for_everybody_are_found_and_not_told(box: Box, tmp_path: Path) -> None:
+    (config := tmp_path / "config.toml").write_text('gemini_api_key = "hunter2-hunter2"\n')
+    config.chmod(0o644)
+    check = only(folders.privacy(box(SECONDUNIT_CONFIG=str(config))), "privacy")
+    assert check.state == "bad" and "GEMINI_API_KEY" in check.found and "hunter2" not in check.found
+
+
+@asynccontextmanager
+async def proxy(status: int) -> AsyncIterator[str]:
+    """A stand-in for a proxy in front of a daemon: its health, and its jobs with this status."""
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/health":
+            return web.json_response({"status": "ok"})
+        return web.json_response({"jobs": []}, status=status)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("keys", "status", "found"),
+    [
+        (True, 401, []),
+        (False, 403, ["is published, and there is no key"]),
+        (False, 200, ["is published, and there is no key", "serves anybody, without a key"]),
+        (True, 200, ["serves anybody, without a key"]),
+    ],
+)
+async def test_a_daemon_published_without_a_key_is_found(box: Any, keys: bool, status: int, found: list[str]) -> None:
+    async with proxy(status) as url, operators_session("test") as session:
+        here = replace(await asyncio.to_thread(box, PUBLIC_URL=url), report={**REPORT, "keys": keys})
+        checks = await exposure.published(here, session)
+    bad = [check for check in checks if check.state == "bad"]
+    assert [check.found.removeprefix(f"{url} ") for check in bad] == found
+    assert all("secondunit keys add" in check.remedy for check in bad)
+
+
+async def test_a_proxy_that_leads_nowhere_is_found(box: Any) -> None:
+    here = replace(await asyncio.to_thread(box, PUBLIC_URL=f"http://127.0.0.1:{closed()}"), report=REPORT)
+    async with operators_session("test") as session:
+        [check] = await exposure.published(here, session)
+    assert check.state == "bad" and "refused the connection" in check.found and "PUBLIC_URL" in check.remedy
+
+
+def closed() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_no_sandbox_is_found(box: Box) -> None:
+    [check] = asyncio.run(programs.sandbox(box(SANDBOX="off")))
+    assert check.state == "bad" and "SANDBOX=auto" in check.remedy
+
+
+async def back_up(database: Path, folder: Path) -> None:
+    """As `secondunit backup` does, which notes where it went."""
+    opened, now = await open_store(database), SystemClock().now()
+    copy = await take(opened, folder, None, now, {})
+    await opened.audit.add(AuditEntry(now, None, "test", "backup", str(copy.path)))
+    await opened.close()
+
+
+def test_a_backup_that_was_never_verified_is_found_until_it_is(box: Box, tmp_path: Path) -> None:
+    here = box()
+    assert only(store.store(here), "backup").state == "warn", "there is none"
+    backups = tmp_path / "elsewhere"
+    backups.mkdir()
+    asyncio.run(back_up(here.settings.database.path, backups))
+    check = only(store.store(here), "backup")
+    assert check.state == "ok" and str(backups) in check.found, "the database knows where the last one went"
+    [copy] = backups.glob("*.db")
+    copy.write_bytes(copy.read_bytes())
+    check = only(store.store(here), "backup")
+    assert check.state == "bad" and "never verified" in check.found and f"--verify {copy}" in check.remedy
+    done = CliRunner().invoke(secondunit, ["backup", "--verify", str(backups)])
+    assert done.exit_code == 0 and "is whole: 0 jobs" in done.output
+    assert only(store.store(here), "backup").state == "ok"
+    copy.write_bytes(copy.read_bytes()[:20000])
+    assert CliRunner().invoke(secondunit, ["backup", "--verify", str(copy)]).exit_code == 1
+    assert only(store.store(here), "backup").state == "bad"
+
+
+def test_an_old_backup_is_found(box: Box) -> None:
+    here = box()
+    folder = data_of(here) / "backups"
+    folder.mkdir()
+    (folder / "a.db").touch()
+    os.utime(folder / "a.db", (0, 0))
+    assert "days old" in only(store.store(here), "backup").found
+
+
+def test_a_ballast_that_is_gone_is_found(box: Box) -> None:
+    here = box()
+    assert only(store.store(here), "ballast").state == "ok"
+    (data_of(here) / "queue.db.ballast").unlink()
+    check = only(store.store(here), "ballast")
+    assert check.state == "bad" and "queue.db.ballast is gone" in check.found
+
+
+def test_a_huge_wal_is_found(box: Box) -> None:
+    here = box()
+    assert only(store.store(here), "wal").state == "ok"
+    (data_of(here) / "queue.db-wal").touch()
+    os.truncate(data_of(here) / "queue.db-wal", 300 << 20)
+    check = only(store.store(here), "wal")
+    assert check.state == "bad" and "300 MiB" in check.found and "restart the daemon" in check.remedy
+
+
+def test_a_damaged_database_is_found(box: Box) -> None:
+    here = box()
+    path = here.settings.database.path
+    path.write_bytes(path.read_bytes()[:40960] + bytes(path.stat().st_size - 40960))
+    check = only(store.store(here), "database")
+    assert check.state == "bad" and "secondunit restore" in check.remedy
+    path.unlink()
+    assert "is gone, though there was one" in only(store.store(here), "database").found
+
+
+def listener(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(path))
+    server.listen()
+    return server
+
+
+def test_a_second_daemon_on_the_same_folder_is_found(box: Box) -> None:
+    here = box()
+    (data_of(here) / "link").symlink_to(data_of(here))
+    with ExitStack() as stack:
+        stack.enter_context(listener(here.settings.control))
+        assert only(process.second_daemon(here), "second daemon").state == "ok"
+        stack.enter_context(listener(data_of(here) / "link" / "control.sock"))
+        check = only(process.second_daemon(here), "second daemon")
+    assert check.state == "bad" and "2 daemons listen" in check.found and "DATA_DIR of its own" in check.remedy
+
+
+LOCKS = """
+import sys, time
+from pathlib import Path
+from secondunit.daemon.process.lock import box_lock
+with box_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_daemon_that_has_the_database_and_does_not_answer_is_found(box: Box) -> None:
+    here = box()
+    assert only(process.daemon(here), "daemon").state == "warn", "none runs"
+    argv = [sys.executable, "-c", LOCKS, str(here.settings.database.path)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        check = only(process.daemon(here), "daemon")
+        assert check.state == "bad" and "does not answer" in check.found
+        answers = replace(here, report={**REPORT, "pid": 1})
+        check = only(process.second_daemon(answers), "second daemon")
+        assert check.state == "bad" and f"process {holder.pid} holds" in check.found
+        holder.communicate("")
+    with box_lock(here.settings.database.path):
+        assert process.holders(here.settings) == set(), "doctor itself is no daemon"
+
+
+async def test_a_daemon_that_takes_the_question_and_hangs_is_given_up(tmp_path: Path) -> None:
+    server = await asyncio.to_thread(listener, tmp_path / "control.sock")
+    with server:
+        environ = {"DATA_DIR": str(tmp_path), "SECONDUNIT_CONFIG": os.devnull}
+        here = await situation.found(environ, Layout(tmp_path / "root"), {}, within=0.05)
+    assert here.hangs and here.report is None
+    check = await asyncio.to_thread(lambda: only(process.daemon(here), "daemon"))
+    assert check.state == "bad" and "gave no answer" in check.found
+
+
+def test_settings_that_can_not_be_used_are_the_finding_and_hide_nothing(box: Box, tmp_path: Path) -> None:
+    here = box(PORT="x", MEDIA_ROOTS=f"{tmp_path}:{tmp_path / 'none'}")
+    bad = [check.found for check in process.settings(here) if check.state == "bad"]
+    assert [fault.partition(":")[0] for fault in bad] == ["PORT", "MEDIA_ROOTS", "MEDIA_ROOTS"]
+    assert here.settings.data_dir == tmp_path / "data", "so that all else is looked at"
+    assert only(store.store(here), "database").state == "ok"
+
+
+def test_what_files_say_and_the_running_daemon_does_not_have_is_told(box: Box, tmp_path: Path) -> None:
+    (config := tmp_path / "config.toml").write_text("port = 9000\nlease_seconds = 30\n")
+    here = box(SECONDUNIT_CONFIG=str(config))
+    running = replace(here, report={**REPORT, "settings": {"PORT": 8000, "LEASE_SECONDS": 30}})
+    [warned, _] = process.settings(running)
+    assert warned.state == "warn" and "PORT" in warned.found and "LEASE" not in warned.found
+
+
+def test_the_settings_in_effect_are_the_running_daemons(box: Box) -> None:
+    local = box().settings
+    shown = {"DATA_DIR": "/srv/su", "PORT": 9, "GEMINI_API_KEY": "***", "MEDIA_ROOTS": ["/srv/media"], "OF_ANOTHER": 1}
+    found = situation.in_effect(shown, local)
+    assert (found.data_dir, found.port, found.roots) == (Path("/srv/su"), 9, (Path("/srv/media"),))
+    assert found.gemini_api_key is None and situation.in_effect({"PORT": "x"}, local) is local

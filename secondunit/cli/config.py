@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -14,32 +15,94 @@ from secondunit.daemon.process.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from secondunit.daemon.config.loader import Config
 
 
 @click.group()
 def config() -> None:
-    """Show or check the settings that `secondunit run` would use here."""
+    """Show, check or write the settings that `secondunit run` would use here."""
 
 
 @config.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: {NAME: {value, origin, meaning, allowed, default}}.")
 def show(as_json: bool) -> None:
-    """Print every setting with its value; secrets as ***."""
+    """Print every setting with its value, where that comes from, and what it means; secrets as ***."""
+    from secondunit.cli.reference.meanings import meanings
     from secondunit.daemon.config.loader import shown
 
     found = loaded()
-    values = shown(found.settings)
+    values, known = shown(found.settings), meanings()
+    rows = {
+        name: {
+            "value": value,
+            "origin": _origin(found, name.lower()),
+            "meaning": known[name.lower()].text,
+            "allowed": known[name.lower()].allowed,
+            "default": known[name.lower()].default,
+        }
+        for name, value in values.items()
+    }
     if as_json:
-        click.echo(json.dumps(values, indent=2))
+        output.printed(rows)
         return
-    width = max(map(len, values))
-    for name, value in values.items():
-        origin = found.origins.get(name.lower(), "default")
+    width = max(map(len, rows))
+    for name, row in rows.items():
+        value = row["value"]
         text = value if isinstance(value, str) else json.dumps(value)
-        click.echo(f"{name:{width}}  {visible(text)}  " + click.style(f"({origin})", dim=True))
+        click.echo(f"{name:{width}}  {visible(text)}  " + click.style(f"({row['origin']})", dim=True))
+        click.echo(click.style(f"{'':{width}}  {row['meaning']}", dim=True))
+
+
+def _origin(found: Config, name: str) -> str:
+    """Where the value comes from; of a setting by job type, where each of its types has it from."""
+    by_type = [f"{type} {of}" for type, of in found.origins.items() if type.startswith(f"{name}_")]
+    return found.origins.get(name) or (", ".join(by_type) if name in ("concurrency", "timeout") else "") or "default"
+
+
+@config.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+def init(file: Path | None) -> None:
+    """Write a commented file with every setting to FILE, else to where the daemon reads it; "-" prints it.
+
+    A file that is there is never overwritten.
+    """
+    from secondunit.cli.reference.config_file import config_file
+    from secondunit.daemon.config.loader import DEFAULT_FILE
+
+    path = file or Path(os.environ.get("SECONDUNIT_CONFIG") or DEFAULT_FILE)
+    text = config_file()
+    if str(path) == "-":
+        click.echo(text, nl=False)
+        return
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        _fail(f"{path} is there already, and stays as it is: name another FILE, or - to print it")
+    except OSError as error:
+        _fail(f"{path} can't be written ({error.strerror}): name another FILE, or put `sudo` in front")
+    with os.fdopen(handle, "w", encoding="utf-8") as written:
+        written.write(text)
+        if path == DEFAULT_FILE:
+            _let_the_service_read(written.fileno())
+    read = "" if path == DEFAULT_FILE else f"; it is read where SECONDUNIT_CONFIG={path} is set"
+    output.say(f"wrote {path}{read}. Take the # away from what you set, then `secondunit config check`")
+
+
+def _let_the_service_read(handle: int) -> None:
+    """As `service install` has it: the group of the service's account reads the file, where there is one."""
+    from secondunit.cli.host.account import group_of_service
+
+    group = group_of_service()
+    if group is not None:
+        os.fchown(handle, -1, group)
+        os.fchmod(handle, 0o640)
+
+
+def _fail(message: str) -> NoReturn:
+    """End the command: it failed."""
+    output.say(message, err=True)
+    sys.exit(1)
 
 
 @config.command()

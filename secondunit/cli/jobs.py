@@ -8,10 +8,13 @@ import click
 
 from secondunit.cli import output
 from secondunit.cli.client import Client, ask
+from secondunit.cli.reference.completion import job_types
 
 STATUSES = ("queued", "running", "completed", "partial", "failed", "cancelled")
 _status = click.option("--status", multiple=True, type=click.Choice(STATUSES), help="Only these; may be given again.")
-_types = click.option("--type", "types", multiple=True, metavar="TYPE", help="Only these; may be given again.")
+_types = click.option(
+    "--type", "types", multiple=True, metavar="TYPE", shell_complete=job_types, help="Only these; may be given again."
+)
 _query = click.option("-q", "q", metavar="QUERY", help="Only those that match; docs/sight.md has the language.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print what the API gave.")
 quiet = click.option("--quiet", is_flag=True, help="Print the jobs' ids only, one a line.")
@@ -111,7 +114,7 @@ def retry(job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], q
 
 
 @jobs.command()
-@click.argument("type")
+@click.argument("type", shell_complete=job_types)
 def pause(type: str) -> None:
     """Start no more jobs of a type; running ones go on."""
     ask(lambda client: client.call("POST", f"/api/types/{quote(type, safe='')}/pause"))
@@ -119,7 +122,7 @@ def pause(type: str) -> None:
 
 
 @jobs.command()
-@click.argument("type")
+@click.argument("type", shell_complete=job_types)
 def resume(type: str) -> None:
     """Start jobs of a type again."""
     ask(lambda client: client.call("POST", f"/api/types/{quote(type, safe='')}/resume"))
@@ -147,7 +150,7 @@ def deliveries(job_id: str, again: bool, as_json: bool) -> None:
 
 @jobs.command()
 @click.argument("job_id", required=False)
-@click.option("--type", "type_", metavar="TYPE", help="Only jobs of this type.")
+@click.option("--type", "type_", metavar="TYPE", shell_complete=job_types, help="Only jobs of this type.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def tail(job_id: str | None, type_: str | None, as_json: bool) -> None:
     """Print events as they come, of all jobs or of one, until interrupted."""

@@ -19,14 +19,17 @@ COMMANDS = {
     "keys": "Make, list and revoke access keys; show who changed what.",
     "backup": "Copy the database while it is in use.",
     "restore": "Put a backup in the place of the database.",
-    "config": "Show or check the settings.",
+    "config": "Show, check or write the settings.",
     "service": "Install, remove or show the systemd service.",
+    "completion": "Print a script that completes commands in a shell.",
+    "manual": "Print the manual page.",
     "demo": "Start a daemon on a fresh folder and run three jobs on a small clip.",
 }
 ROOMS = {  # of the commands that are in a folder of their own
     **dict.fromkeys(("recover", "check", "backup", "restore"), "database"),
     **dict.fromkeys(("errors", "stats", "types"), "sight"),
     "doctor": "diagnosis",
+    **dict.fromkeys(("completion", "manual"), "reference"),
 }
 
 

@@ -28,7 +28,7 @@ def service() -> None:
 @service.command()
 @DRY_RUN
 def install(dry_run: bool) -> None:
-    """Write the units, the account and a first /etc/secondunit/config.toml; start nothing.
+    """Write the units, the account, the manual page and a first /etc/secondunit/config.toml; start nothing.
 
     Also the way to upgrade, and to open new media_roots to the service. What is yours stays: config.toml, credentials,
     and what `systemctl edit` made. A unit that differs is kept as *.old.
@@ -73,10 +73,12 @@ def status() -> None:
 def _found(*, serves: bool) -> Found:
     from secondunit.cli.host.installation import found
     from secondunit.cli.host.units import Layout
+    from secondunit.cli.reference.man_page import man_page
     from secondunit.daemon.config.loader import BadConfig
 
     try:
-        return found(Layout(), serves=serves)
+        page = man_page(click.get_current_context().find_root().command)
+        return found(Layout(), serves=serves, manual=page)
     except BadConfig as error:
         output.say(str(error), err=True)
         sys.exit(78)

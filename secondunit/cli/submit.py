@@ -9,6 +9,7 @@ import click
 
 from secondunit.cli import output
 from secondunit.cli.client import FAILED, Client, ask, follow, paused
+from secondunit.cli.reference.completion import job_types
 
 EXAMPLES = """\b
 Examples:
@@ -42,7 +43,7 @@ class Payload(click.ParamType[dict[str, Any]]):
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("type")
+@click.argument("type", shell_complete=job_types)
 @click.option(
     "-p", "--payload", "payload", type=Payload(), multiple=True,
     help="JSON, @FILE, or key=value; may be given again, later ones win.",

@@ -147,8 +147,7 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     backend = backend_of(settings, world.operators, clock)
     poller = poller_of(settings, backend, queue, store.cache, clock, random, results=watchers.results, emit=emit)
     deliverer = Deliverer(store.outbox, _senders(world, backend), clock, random, emit=emit)
-    gemini = world.tools.gemini
-    media = MediaDisks(settings.roots, settings.data_dir, clock)
+    gemini, media = world.tools.gemini, MediaDisks(settings.roots, settings.data_dir, clock)
     parts = Watched(
         disk, world.host.log, watchers.poisoned, media, watchers.buckets, poller, gemini, world.tools.geocoder
     )

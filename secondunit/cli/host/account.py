@@ -1,9 +1,12 @@
 """Account that owns a folder: its name, and dropping root's privileges to it, so that nothing there becomes root's."""
 
+import grp
 import os
 import pwd
 from collections.abc import Sequence
 from pathlib import Path
+
+SERVICE_ACCOUNT = "secondunit"
 
 
 def not_yours(folder: Path) -> str:
@@ -38,3 +41,11 @@ def _owner(folder: Path) -> str:
         return pwd.getpwuid(folder.stat().st_uid).pw_name
     except (OSError, KeyError):
         return "another user"
+
+
+def group_of_service() -> int | None:
+    """The group of the account that the service runs as, if it was installed."""
+    try:
+        return grp.getgrnam(SERVICE_ACCOUNT).gr_gid
+    except KeyError:
+        return None

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import secondunit
+from secondunit.cli.host.account import SERVICE_ACCOUNT
 from secondunit.cli.host.steps import Remove, Run, Step, Tell, Write, before
 from secondunit.cli.host.units import BACKUP, SERVICE, TIMER, UNITS, Layout, ours, shipped, unreachable
 from secondunit.daemon.config.loader import Config, load
 
-ACCOUNT = "secondunit"
+ACCOUNT = SERVICE_ACCOUNT
 BOOTED = Path("/run/systemd/system")  # sd_booted(3)
 NO_SYSTEMD = "systemd does not run this machine: start the daemon with `secondunit run`, under what does"
 QUERY_WITHIN = 30.0
@@ -26,12 +27,21 @@ WHOLE = frozenset(map(Path, "/ /home /opt /root /run /tmp /var /var/lib /var/log
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What an installation starts from: where it goes, its program, the service's settings, and whether it runs."""
+    """What an installation starts from: where it goes, its program, the service's settings, whether it runs.
+
+    `manual` is the manual page, if one is to be installed.
+    """
 
     layout: Layout
     program: Path
     config: Config
     active: bool = False
+    manual: str = ""
+
+    def files(self) -> Mapping[Path, str]:
+        """What is written anew by each version."""
+        page = {self.layout.manual: self.manual} if self.manual else {}
+        return {**ours(self.layout, self.program, self.folders()), **page}
 
     def folders(self) -> Sequence[Path]:
         """What jobs may write outside the state folder."""
@@ -42,12 +52,11 @@ class Found:
         return [folder for folder in dict.fromkeys(folders) if not folder.is_relative_to(state)]
 
 
-def found(layout: Layout, *, serves: bool) -> Found:
+def found(layout: Layout, *, serves: bool, manual: str = "") -> Found:
     """This machine; BadConfig when the service could not start with its settings."""
     config = load({"STATE_DIRECTORY": str(Layout().state)}, default_file=layout.config, serves=serves)
-    return Found(
-        layout, Path(sysconfig.get_path("scripts"), "secondunit"), config, _said("is-active", SERVICE) == "active"
-    )
+    program = Path(sysconfig.get_path("scripts"), "secondunit")
+    return Found(layout, program, config, _said("is-active", SERVICE) == "active", manual)
 
 
 def obstacles(program: Path, booted: Path = BOOTED) -> Iterator[str]:
@@ -88,7 +97,7 @@ def _closed(folder: Path, program: Path) -> str | None:
 def installing(at: Found) -> Iterator[Step]:
     """The steps that put the service of this program in the place of none, or of an earlier one."""
     layout = at.layout
-    written = ours(layout, at.program, at.folders())
+    written = at.files()
     for path, command in (
         (layout.sysusers, ("systemd-sysusers", str(layout.sysusers))),
         (layout.tmpfiles, ("systemd-tmpfiles", "--create", str(layout.tmpfiles))),
@@ -103,6 +112,8 @@ def installing(at: Found) -> Iterator[Step]:
         yield Tell(f"keep     {folder}: it is yours")
     for name in UNITS:
         yield Write(layout.unit(name), written[layout.unit(name)])
+    if at.manual:
+        yield Write(layout.manual, at.manual)
     yield Run(("systemctl", "daemon-reload"))
     yield from _advice(at)
 
@@ -113,7 +124,7 @@ def removing(layout: Layout, *, purge: bool, data_dir: Path | None = None) -> It
     if present:
         yield Tell("stop     the daemon drains: running jobs get DRAIN_SECONDS, then go back into the queue")
         yield Run(("systemctl", "disable", "--now", *present))
-    for path in (*map(layout.unit, UNITS), layout.sysusers, layout.tmpfiles):
+    for path in (*map(layout.unit, UNITS), layout.sysusers, layout.tmpfiles, layout.manual):
         for file in (path, before(path)):
             if file.exists():
                 yield Remove(file)
@@ -130,7 +141,7 @@ def removing(layout: Layout, *, purge: bool, data_dir: Path | None = None) -> It
 def standing(at: Found) -> tuple[Sequence[str], bool]:
     """How the service stands, a line each, and whether it is as it should be."""
     lines, well = [], True
-    for path, content in ours(at.layout, at.program, at.folders()).items():
+    for path, content in at.files().items():
         there = path.exists() and path.read_text("utf-8", "replace")
         state = "missing: `secondunit service install`"
         if there is not False:

@@ -44,6 +44,11 @@ class Layout:
         """The daemon's folder."""
         return self.root / "var/lib/secondunit"
 
+    @property
+    def manual(self) -> Path:
+        """The manual page."""
+        return self.root / "usr/local/share/man/man1/secondunit.1"
+
     def unit(self, name: str) -> Path:
         """A unit of ours."""
         return self.root / "etc/systemd/system" / name

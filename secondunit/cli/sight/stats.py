@@ -8,6 +8,7 @@ import click
 from secondunit.cli import output
 from secondunit.cli.client import ask
 from secondunit.cli.jobs import as_json
+from secondunit.cli.reference.completion import job_types
 from secondunit.cli.sight.errors import WINDOWS
 
 FIELDS = ("submitted", "started", "completed", "partial", "failed", "cancelled", "retried", "queued", "running")
@@ -16,7 +17,9 @@ SPANS = ("waitP50", "waitP95", "runP50", "runP95")
 
 @click.command()
 @click.option("--window", type=click.Choice(WINDOWS), default="24h", show_default=True)
-@click.option("--type", "types", multiple=True, metavar="TYPE", help="Only these; may be given again.")
+@click.option(
+    "--type", "types", multiple=True, metavar="TYPE", shell_complete=job_types, help="Only these; may be given again."
+)
 @as_json
 def stats(window: str, types: tuple[str, ...], as_json: bool) -> None:
     """Show what happened in a window: how much was submitted and ended, how long jobs waited and ran (seconds)."""

@@ -8,6 +8,7 @@ import click
 from secondunit.cli import output
 from secondunit.cli.client import ask
 from secondunit.cli.jobs import as_json
+from secondunit.cli.reference.completion import job_types
 
 COLUMNS = ("TYPE", "SLOTS", "RUNNING", "QUEUED", "PAUSED", "TIMEOUT", "STALL", "RETRIES", "SOURCE")
 
@@ -24,7 +25,7 @@ def types(ctx: click.Context, as_json: bool) -> None:
 
 
 @types.command()
-@click.argument("type")
+@click.argument("type", shell_complete=job_types)
 @click.argument("slots")
 @as_json
 def limit(type: str, slots: str, as_json: bool) -> None:

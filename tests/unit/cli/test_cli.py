@@ -59,7 +59,7 @@ def test_config_show_prints_settings_with_their_source_and_no_secret(
     text = called("config", "show").output
     assert f"{data_dir}" in text and "(environment)" in text and "a-secret" not in text
     values = json.loads(called("config", "show", "--json").output)
-    assert values["API_KEY"] == "***" and values["PORT"] == 8000
+    assert values["API_KEY"]["value"] == "***" and values["PORT"]["value"] == 8000
 
 
 @pytest.mark.usefixtures("data_dir")

@@ -18,6 +18,7 @@ from secondunit.daemon.config.job_types import DiscoveredJobTypes, discover
 from secondunit.daemon.config.loader import Config
 from secondunit.daemon.config.oddities import unserved
 from secondunit.daemon.config.settings import Settings
+from secondunit.daemon.dashboard.figures import SeenConditions
 from secondunit.daemon.delivery.dispatcher import Deliverer
 from secondunit.daemon.delivery.policy import Sender
 from secondunit.daemon.delivery.webhooks import KIND as CALLBACK
@@ -65,6 +66,7 @@ from secondunit.daemon.wiring.backend import backend_of, idle, poller_of
 from secondunit.daemon.wiring.background import loops
 from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.daemon.wiring.components import Components, Watchers, World
+from secondunit.daemon.wiring.dashboard import pages_of
 from secondunit.daemon.wiring.database import store_of
 from secondunit.daemon.wiring.doctor import doctor_of
 from secondunit.daemon.wiring.keys import keyring_of
@@ -188,7 +190,9 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
 def _watchers(settings: Settings, clock: SystemClock) -> Watchers:
     after = timedelta(minutes=settings.alert_after_minutes)
     alerts = Alerts(after, clock, settings.box) if settings.alert_url else None
-    return Watchers(Metrics(clock), PoisonedJobs(clock), BucketTroubles(clock), BackendResults(), alerts)
+    return Watchers(
+        Metrics(clock), PoisonedJobs(clock), BucketTroubles(clock), BackendResults(), SeenConditions(), alerts
+    )
 
 
 def _worker(world: World, registry: Registry, hub: Hub) -> Worker:
@@ -261,7 +265,8 @@ def _box(world: World, found: DiscoveredJobTypes) -> Box:
 async def _run(group: asyncio.TaskGroup, world: World, components: Components, stop: Stop, host: Host) -> None:
     settings, systemd = world.settings, host.systemd
     endless = [group.create_task(vital(loop, host.leave)) for loop in loops(world, components, systemd)]
-    async with listening(components.api, settings.host, settings.port, settings.control) as port:
+    pages = pages_of(world, components.api)
+    async with listening(components.api, settings.host, settings.port, settings.control, pages) as port:
         group.create_task(vital(components.worker.run(), host.leave))
         deliveries = group.create_task(vital(components.deliverer.run(), host.leave))
         garbage.settle()

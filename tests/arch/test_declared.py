@@ -19,7 +19,6 @@ NOT_IMPORTED = {
     "brotli": "yt-dlp imports it where it is there: what its extra `default` brings",
     "cronsim": "reads the times of [[schedule]], which nothing does yet",
     "deno": "a program: yt-dlp runs sites' own code with it",
-    "jinja2": "the dashboard's pages, which are not here yet",
     "psutil": "the benchmarks measure other processes with it",
     "pycryptodomex": "yt-dlp imports it for encrypted streams",
     "requests": "yt-dlp imports it where it is there",

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 THROUGH_OTHERS = {
     "secondunit.__main__": "starts the command line, as tests/unit/cli does",
     "secondunit.cli.": "commands: tests/unit/cli and tests/e2e run them by their names",
+    "secondunit.daemon.dashboard.": "tests/http/dashboard opens each page over a socket",
     "secondunit.daemon.app": "the composition root: tests/e2e starts it whole",
     "secondunit.daemon.wiring.": "puts the daemon together: tests/e2e starts it whole",
     "secondunit.daemon.http.contract.batches": "tests/http sends batches over sockets",

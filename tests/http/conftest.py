@@ -19,6 +19,10 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from secondunit.daemon.access.keyring import Keyring, NewKey
+from secondunit.daemon.access.sessions import Sessions
+from secondunit.daemon.dashboard.figures import Figures, SeenConditions
+from secondunit.daemon.dashboard.front import Dashboard
+from secondunit.daemon.dashboard.pages import dashboard_of
 from secondunit.daemon.diagnosis.checks import bad
 from secondunit.daemon.diagnosis.report import DaemonReport
 from secondunit.daemon.http.context import Analyses, Api, HttpSettings, Locations
@@ -188,6 +192,7 @@ class ApiHarness:
         self.stopping = asyncio.Event()
         trusted = settings.pop("trusted", False)
         ttl = settings.pop("cache_ttl", timedelta(days=7))
+        pages = settings.pop("pages", False)
         self.keys = Keyring(self.store.keys, settings.pop("api_key", None), self.clock, self.rng)
         rule = AddressRule(settings.pop("allowed", ()))
         self.api = Api(
@@ -222,6 +227,8 @@ class ApiHarness:
             ),
         )
         self.hub.tap(self.api.partial_data.hear)
+        self.conditions = SeenConditions()
+        self.front = self._front() if pages else None
         self.client: TestClient[Any, Any]
         self.reaper: Reaper
 
@@ -316,6 +323,10 @@ class ApiHarness:
             "1.2.3", 7, keys=True, settings={"PORT": 8000}, checks=[bad("backend", "it is down", "see to it")]
         )
 
+    def _front(self) -> Dashboard:
+        sessions = Sessions(self.store.cache, self.keys, self.clock, self.rng)
+        return dashboard_of(self.api, sessions, Figures(self.conditions))
+
     async def _health(self) -> HealthReport:
         return self.health
 
@@ -327,8 +338,8 @@ class ApiHarness:
 class Server(TestServer):
     """Serves as the daemon does: a handler whose caller left is not cancelled, but has to notice."""
 
-    def __init__(self, api: Api) -> None:
-        super().__init__(build_app(api))
+    def __init__(self, api: Api, front: Dashboard | None) -> None:
+        super().__init__(build_app(api, front))
         self._api = api
 
     async def _make_runner(self, **options: Any) -> web.BaseRunner:
@@ -370,7 +381,7 @@ async def build() -> AsyncIterator[Build]:
 
         async def opened(**settings: Any) -> ApiHarness:
             harness = ApiHarness(**settings)
-            server = Server(harness.api)
+            server = Server(harness.api, harness.front)
             harness.client = await stack.enter_async_context(TestClient(server))
             express(cast(web.AppRunner, server.runner))
             harness.reaper = server.reaper

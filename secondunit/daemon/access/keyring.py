@@ -15,6 +15,7 @@ from secondunit.queue.value import Value, replace
 EVERY = 1.0
 NOTE_EVERY = 60.0
 NO_DIGEST = bytes(32)
+SETTING = "API_KEY"
 
 
 class NewKey(Value, frozen=True):
@@ -27,7 +28,9 @@ class NewKey(Value, frozen=True):
     rate: str | None = None
 
 
-class _Held(Value, frozen=True):
+class HeldKey(Value, frozen=True):
+    """A key that is valid until it expires, as it is kept in memory."""
+
     digest: bytes
     expires_at: datetime | None
     caller: Caller
@@ -44,7 +47,7 @@ class Keyring:
         self._setting = None if setting is None else digest_of(setting)
         self._clock = clock
         self._random = random
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, HeldKey] = {}
         self._used: dict[str, datetime] = {}
         self._noted_at = clock.monotonic()
         self._any = False
@@ -71,12 +74,24 @@ class Keyring:
         held = self._held.get(prefix)
         known = hmac.compare_digest(digest, held.digest if held else NO_DIGEST)
         if self._setting is not None and hmac.compare_digest(digest, self._setting):
-            return Caller("API_KEY", EVERY_SCOPE, "API_KEY")
+            return Caller(SETTING, EVERY_SCOPE, SETTING)
         now = self._clock.now()
         if held is None or not known or _over(held, now):
             return None
         self._used[prefix] = now
         return held.caller
+
+    def held(self, id: str) -> HeldKey | None:
+        """What is held of the valid key with this caller's id, as who proved before to have it uses it again."""
+        if id == SETTING:
+            return (
+                None if self._setting is None else HeldKey(self._setting, None, Caller(SETTING, EVERY_SCOPE, SETTING))
+            )
+        held, now = self._held.get(id), self._clock.now()
+        if held is None or _over(held, now):
+            return None
+        self._used[id] = now
+        return held
 
     async def issue(self, wanted: NewKey) -> tuple[str, AccessKey]:
         """A new key, which nobody can read again, and what is kept of it."""
@@ -138,11 +153,11 @@ class Keyring:
             listener(id)
 
 
-def _held(key: AccessKey) -> _Held:
+def _held(key: AccessKey) -> HeldKey:
     scopes = frozenset(cast(Sequence[Scope], key.scopes))
     types = None if key.types is None else frozenset(key.types)
-    return _Held(key.digest, key.expires_at, Caller(key.prefix, scopes, key.name, key.prefix, types, key.rate))
+    return HeldKey(key.digest, key.expires_at, Caller(key.prefix, scopes, key.name, key.prefix, types, key.rate))
 
 
-def _over(key: AccessKey | _Held, now: datetime) -> bool:
+def _over(key: AccessKey | HeldKey, now: datetime) -> bool:
     return key.expires_at is not None and key.expires_at <= now

@@ -17,6 +17,7 @@ from secondunit.daemon.http.context import Api, HttpSettings
 from secondunit.daemon.http.server import build_app
 from secondunit.daemon.http.transport.connections import HttpRunner
 from secondunit.daemon.http.transport.reaper import LINGERING, Reaper
+from secondunit.daemon.http.transport.route import Front
 from secondunit.daemon.http.transport.short_way import express
 
 OURS_TO_END = 3600.0  # idle connections: the reaper does, and counts them
@@ -41,10 +42,13 @@ def http_settings(settings: Settings, descriptors: int) -> HttpSettings:
 
 
 @asynccontextmanager
-async def listening(api: Api, host: str, port: int, control: Path) -> AsyncIterator[int]:
-    """Serve for as long as this is open; the port that was taken. At the end requests under way are answered first."""
+async def listening(api: Api, host: str, port: int, control: Path, front: Front | None = None) -> AsyncIterator[int]:
+    """Serve for as long as this is open, and pages beside the API; the port that was taken.
+
+    At the end requests under way are answered first.
+    """
     owner = replace(api.settings, connections=control_limits(descriptors_allowed()))
-    public, private = _runner("api", api), _runner("control", replace(api, trusted=True, settings=owner))
+    public, private = _runner("api", api, front), _runner("control", replace(api, trusted=True, settings=owner))
     async with asyncio.TaskGroup() as group:
         reapers = [group.create_task(runner.reaper.run()) for runner in (public, private)]
         try:
@@ -67,10 +71,10 @@ async def listening(api: Api, host: str, port: int, control: Path) -> AsyncItera
                 task.cancel()
 
 
-def _runner(name: str, api: Api) -> HttpRunner:
+def _runner(name: str, api: Api, front: Front | None = None) -> HttpRunner:
     settings = api.settings
     return HttpRunner(
-        build_app(api),
+        build_app(api, front),
         Reaper(name, settings.connections, settings.trusted_proxies, api.clock, api.emit),
         api.clock,
         api.emit,

@@ -24,7 +24,7 @@ from secondunit.daemon.http.transport.event_streams import STREAMS, Streams
 from secondunit.daemon.http.transport.problems import UNEXPECTED, problem, problem_of
 from secondunit.daemon.http.transport.replies import compress
 from secondunit.daemon.http.transport.request_heads import check_head
-from secondunit.daemon.http.transport.route import ApiRoute
+from secondunit.daemon.http.transport.route import ApiRoute, Front
 from secondunit.daemon.http.transport.short_way import HOT_CALLS, Endpoint
 from secondunit.daemon.monitoring.http_requests import RequestAnswered, RequestBroke
 from secondunit.daemon.process.garbage_collector import give_back
@@ -37,9 +37,9 @@ EXPOSED_HEADERS = ("Location", "Retry-After")
 log = structlog.get_logger(__name__)
 
 
-def build_app(api: Api) -> web.Application:
-    """The API as an application, to be served on a socket."""
-    boundary = Boundary(api, Admission(api))
+def build_app(api: Api, front: Front | None = None) -> web.Application:
+    """The API as an application, to be served on a socket; `front` are the pages beside it."""
+    boundary = Boundary(api, Admission(api, front), front)
     app = web.Application(middlewares=[boundary.middleware], client_max_size=api.settings.max_batch)
     app[DOCUMENT] = partial(cache(partial(document, ROUTES, api.version, tuple(api.queue.registry.values()))))
     app[STREAMS] = Streams(api.settings.events_heartbeat, api.settings.send_timeout, api.settings.connections, api.emit)
@@ -49,17 +49,19 @@ def build_app(api: Api) -> web.Application:
     for route in ROUTES:
         boundary.add(resources[route.path], route)
     _allow_origins(app, api.settings.cors_origins)
+    _add_pages(app, boundary, front.routes if front else ())
     # What lets other origins in hangs on the long way.
     app[HOT_CALLS] = {} if api.settings.cors_origins else boundary.hot
-    app.cleanup_ctx.append(partial(_keeping_streams, api))
+    app.cleanup_ctx.append(partial(_keeping_streams, api, front))
     return app
 
 
 class Boundary:
     """Everything between a connection and a route: admission, refusals as problems, compression, one measurement."""
 
-    def __init__(self, api: Api, admission: Admission) -> None:
+    def __init__(self, api: Api, admission: Admission, front: Front | None = None) -> None:
         self._api = api
+        self._front = front
         self._admission = admission
         self._routes: dict[object, ApiRoute] = {}
         self._large_bodies = LargeBodies(give_back)
@@ -101,7 +103,8 @@ class Boundary:
             if known is None or isinstance(error, TypeBroken):
                 log.exception("http.failed", method=request.method, path=request.path)
                 self._api.emit(RequestBroke(request.method, route.path if route else "", error))
-            response = known or problem(UNEXPECTED, "this is a fault of the daemon; its log has the cause")
+            refused = known or problem(UNEXPECTED, "this is a fault of the daemon; its log has the cause")
+            response = await self._front.refusal(request, route, refused) if self._front else refused
         if TURN in request:
             await request[TURN].end()
         compress(request, response)
@@ -139,6 +142,14 @@ def _pattern(path: str, others: Iterable[str]) -> str:
     return path.replace("{name}", "{name:.+}")
 
 
+def _add_pages(app: web.Application, boundary: Boundary, routes: Sequence[ApiRoute]) -> None:
+    """Serve the pages, which no other origin is let into."""
+    paths = tuple(dict.fromkeys(route.path for route in routes))
+    resources = {path: app.router.add_resource(_pattern(path, paths)) for path in paths}
+    for route in routes:
+        boundary.add(resources[route.path], route)
+
+
 def _allow_origins(app: web.Application, origins: Sequence[str]) -> None:
     """Let pages and extensions of these origins read answers and send keys."""
     if not origins:
@@ -159,14 +170,15 @@ async def _vary_by_origin(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.add("Vary", "Origin")
 
 
-async def _keeping_streams(api: Api, app: web.Application) -> AsyncIterator[None]:
+async def _keeping_streams(api: Api, front: Front | None, app: web.Application) -> AsyncIterator[None]:
     """Look after the streams, and end them as soon as the daemon stops: nothing waits for readers that never leave."""
 
     async def watch() -> None:
         await api.stopping.wait()
         app[STREAMS].end()
 
-    tasks = [asyncio.create_task(watch()), asyncio.create_task(app[STREAMS].keep())]
+    loops = [watch(), app[STREAMS].keep(), *([front.run()] if front else [])]
+    tasks = [asyncio.create_task(loop) for loop in loops]
     yield
     for task in tasks:
         task.cancel()

@@ -9,15 +9,17 @@ from secondunit.queue.clock import Clock
 from secondunit.queue.sight.series import HOUR, Point, begins, points
 from secondunit.queue.store import Store
 
+ALWAYS = 10**10  # seconds: one step from 1970 on
 STEPS = ((timedelta(hours=1), 60), (timedelta(hours=6), 300), (timedelta(hours=24), 900))
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Points, each of so many seconds, the oldest first; the last one is not over yet."""
+    """Points, each of so many seconds, the oldest first; the last one is not over yet. `whole` is all of it in one."""
 
     step: int
     points: Sequence[Point]
+    whole: Point
 
 
 class QueueStatistics:
@@ -35,7 +37,9 @@ class QueueStatistics:
         rows = await self._store.sight.series(since, types)
         counts = await self._store.counts()
         stand = _sum(counts.queued, types), _sum(counts.running, types)
-        return Statistics(step, await asyncio.to_thread(points, rows, since, now, step, stand))
+        found = await asyncio.to_thread(points, rows, since, now, step, stand)
+        [whole] = await asyncio.to_thread(points, rows, since, now, ALWAYS, stand)
+        return Statistics(step, found, whole)
 
 
 def _sum(counts: Mapping[str, int], types: Collection[str]) -> int:

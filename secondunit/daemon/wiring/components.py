@@ -10,6 +10,7 @@ from secondunit.daemon.automation.backend_results import BackendResults
 from secondunit.daemon.automation.partial_retry import PartialRetrier
 from secondunit.daemon.automation.poller import Poller
 from secondunit.daemon.config.settings import Settings
+from secondunit.daemon.dashboard.figures import SeenConditions
 from secondunit.daemon.delivery.dispatcher import Deliverer
 from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.context import Api
@@ -39,11 +40,13 @@ class Watchers:
     poisoned: PoisonedJobs
     buckets: BucketTroubles
     results: BackendResults
+    conditions: SeenConditions
     alerts: Alerts | None
 
     def sinks(self) -> Sequence[Sink]:
         """All of them."""
-        return [self.metrics, self.poisoned, self.buckets, self.results, *([self.alerts] if self.alerts else [])]
+        usual: list[Sink] = [self.metrics, self.poisoned, self.buckets, self.results, self.conditions]
+        return [*usual, *([self.alerts] if self.alerts else [])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,16 +108,15 @@ async def cancel_all(api: Api, request: web.Request) -> web.Response:
 
 async def retry_all(api: Api, request: web.Request) -> web.Response:
     """Retry all jobs that match."""
-    types = caller_of(request).types
+    return await _bulk(api, request, partial(retry_own, api, caller_of(request)))
 
-    async def retry_own(matching: Filter) -> Bulk:
-        """Of the types that the key is for; it may not submit others, nor again."""
-        if types is None:
-            return await api.queue.retry_all(matching)
-        own = sorted({*types} & {*(matching.types or types)})
-        return await api.queue.retry_all(replace(matching, types=own)) if own else Bulk((), ())
 
-    return await _bulk(api, request, retry_own)
+async def retry_own(api: Api, caller: Caller, matching: Filter) -> Bulk:
+    """Retry those of the types that the key is for; it may not submit others, nor again."""
+    if caller.types is None:
+        return await api.queue.retry_all(matching)
+    own = sorted({*caller.types} & {*(matching.types or caller.types)})
+    return await api.queue.retry_all(replace(matching, types=own)) if own else Bulk((), ())
 
 
 async def _bulk(api: Api, request: web.Request, move: Callable[[Filter], Awaitable[Bulk]]) -> web.Response:

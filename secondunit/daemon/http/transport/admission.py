@@ -6,8 +6,8 @@ from aiohttp import web
 
 from secondunit.daemon.access.callers import EVERYBODY, Caller
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.transport.auth import presented_key
-from secondunit.daemon.http.transport.client_addresses import network_of, origin_of
+from secondunit.daemon.http.transport.auth import presented_key, same_origin
+from secondunit.daemon.http.transport.client_addresses import address_of, network_of
 from secondunit.daemon.http.transport.connections import Connection
 from secondunit.daemon.http.transport.event_streams import HOLDER, Holder
 from secondunit.daemon.http.transport.problems import (
@@ -23,7 +23,7 @@ from secondunit.daemon.http.transport.problems import (
 )
 from secondunit.daemon.http.transport.rate_limit import RateLimit
 from secondunit.daemon.http.transport.request_heads import authority_of, host_in
-from secondunit.daemon.http.transport.route import ApiRoute
+from secondunit.daemon.http.transport.route import ApiRoute, Front
 
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 CONTROL = "control socket"
@@ -31,9 +31,10 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 class Admission:
-    """The doorkeeper of one application."""
+    """The doorkeeper of one application; `front` knows the sessions of browsers."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, front: Front | None = None) -> None:
+        self._front = front
         self._settings = api.settings
         self._hosts = frozenset(host.lower() for host in api.settings.allowed_hosts)
         self._trusted = api.trusted
@@ -60,7 +61,7 @@ class Admission:
             self._check_keyless(request)
             return await self._of_our_account(request, route)
         key = presented_key(request, in_query=route is not None and route.stream)
-        caller = None if key is None else self._keys.find(key)
+        caller = await self._of_session(request) if key is None else self._keys.find(key)
         failed = caller is None and (key is not None or (route is not None and route.scope is not None))
         if route is None or route.limited or failed:
             self._spend(request, caller)
@@ -70,6 +71,18 @@ class Admission:
             raise Unauthorized
         if not caller.reaches(route.scopes):
             raise ScopeTooSmall(f"this call needs a key with the scope {' or '.join(route.scopes)}")
+        return caller
+
+    async def _of_session(self, request: web.Request) -> Caller | None:
+        """Whose session the cookie is; what changes something must come from our own page.
+
+        A browser sends its cookie along whoever made it ask.
+        """
+        if self._front is None or "Cookie" not in request.headers:
+            return None
+        caller = await self._front.caller(request)
+        if caller is not None and request.method not in SAFE and not same_origin(request):
+            raise ForeignOrigin("a session changes something from this daemon's own pages alone; elsewhere send a key")
         return caller
 
     def _spend(self, request: web.Request, caller: Caller | None) -> None:
@@ -118,12 +131,7 @@ class Admission:
 
     def address_of(self, request: web.Request) -> str:
         """Where a request came from, as far as can be trusted."""
-        if self._trusted:
-            return CONTROL
-        peer, told = request.remote or "", request.headers.getall("X-Forwarded-For", ())
-        if told and self._settings.trusted_proxies:
-            peer = origin_of(peer, ",".join(told).split(","), self._settings.trusted_proxies)
-        return peer
+        return CONTROL if self._trusted else address_of(request, self._settings.trusted_proxies)
 
     def _address(self, request: web.Request) -> str:
         return network_of(self.address_of(request))

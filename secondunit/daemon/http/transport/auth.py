@@ -1,4 +1,6 @@
-"""API-key authentication: the caller of a request, and where a request carries its key."""
+"""API-key authentication: the caller of a request, where it carries its key, and whether our own page sends it."""
+
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -37,3 +39,16 @@ def presented_key(request: web.Request, *, in_query: bool) -> str | None:
         return bearer.strip()
     header = request.headers.get("X-API-Key")
     return header or (request.query.get("token") if in_query else None)
+
+
+def same_origin(request: web.Request) -> bool:
+    """Whether a page of this daemon sends it, as browsers say it and no page can (Fetch Metadata, else Origin).
+
+    Whatever proxy stands in front: Sec-Fetch-Site is about the address that the browser sees. It is not sent to an
+    address without TLS; there the Origin is held against the Host.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    origin = request.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower() != ""

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
+from aiohttp import web
+
 from secondunit.handlers.tools.network.addresses import Network
 
 
@@ -14,6 +16,12 @@ def network_of(address: str) -> str:
     if literal is None:
         return address
     return str(literal) if literal.version == 4 else str(ip_network((int(literal), 64), strict=False))
+
+
+def address_of(request: web.BaseRequest, proxies: Sequence[Network]) -> str:
+    """Where a request came from, as far as these proxies are trusted to tell."""
+    peer, told = request.remote or "", request.headers.getall("X-Forwarded-For", ())
+    return origin_of(peer, ",".join(told).split(","), proxies) if told and proxies else peer
 
 
 def is_shared(address: str, proxies: Sequence[Network]) -> bool:

@@ -60,7 +60,7 @@ def compress(request: web.Request, response: web.StreamResponse) -> None:
     """Compress a response of known, worthwhile size if the caller takes gzip; streams and ranges stay as they are."""
     if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
         return
-    if len(response.body) <= WORTH_COMPRESSING or response.status == 206:
+    if len(response.body) <= WORTH_COMPRESSING or response.status == 206 or "Content-Encoding" in response.headers:
         return
     response.headers["Vary"] = "Accept-Encoding"
     if takes_gzip(",".join(request.headers.getall("Accept-Encoding", ()))):

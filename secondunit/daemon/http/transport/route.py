@@ -2,13 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from aiohttp import web
 from msgspec import Struct
 from pydantic import BaseModel
 
-from secondunit.daemon.access.callers import Scope
+from secondunit.daemon.access.callers import Caller, Scope
 from secondunit.daemon.http.context import Api
 
 Handler = Callable[[Api, web.Request], Awaitable[web.StreamResponse]]
@@ -61,3 +61,24 @@ class ApiRoute:
         if self.scope is None:
             return ()
         return (self.scope, "submit") if self.own else (self.scope,)
+
+
+class Front(Protocol):
+    """What browsers are shown beside the API: pages for people, whose session a cookie is, how refusals look there."""
+
+    @property
+    def routes(self) -> Sequence[ApiRoute]:
+        """The routes of its pages; they are for people, and stand in no document."""
+        ...
+
+    async def caller(self, request: web.Request) -> Caller | None:
+        """Whose session the request's cookie is."""
+        ...
+
+    async def refusal(self, request: web.Request, route: ApiRoute | None, refused: web.Response) -> web.Response:
+        """The problem document, or for a browser that wanted a page, a page that says the same."""
+        ...
+
+    async def run(self) -> None:
+        """Keep open pages up to date, for ever."""
+        ...

@@ -1,7 +1,7 @@
 """Form parser, strict: fields by their names, each once, and a file as a stream that is never held whole."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -61,17 +61,22 @@ async def fields_of_form(request: web.Request, known: Collection[str], limit: in
         raise TooLarge(f"this call takes bodies of up to {limit} bytes")
     if kind_of(request) == MULTIPART:
         return {str(part.name): await text_of(part) async for part in parts_of(request, known)}
-    if not is_utf_8(request):
-        raise WrongForm("the charset of the Content-Type is not UTF-8; send the form as UTF-8")
-    raw = await body_of(request, min(limit, LONGEST_FORM))
-    try:
-        pairs = parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=2 * len(known))
-    except ValueError as error:
-        raise BrokenForm(f"the form can't be read: {_why(error)}") from None
+    pairs = await pairs_of_form(request, limit, 2 * len(known))
     seen: set[str] = set()
     for name, _ in pairs:
         _expected(name, known, seen)
     return dict(pairs)
+
+
+async def pairs_of_form(request: web.Request, limit: int, most: int) -> Sequence[tuple[str, str]]:
+    """The fields of a URL-encoded form as they come, at most so many; a name may come twice."""
+    if not is_utf_8(request):
+        raise WrongForm("the charset of the Content-Type is not UTF-8; send the form as UTF-8")
+    raw = await body_of(request, min(limit, LONGEST_FORM))
+    try:
+        return parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=most)
+    except ValueError as error:
+        raise BrokenForm(f"the form can't be read: {_why(error)}") from None
 
 
 def kind_of(request: web.Request) -> str:

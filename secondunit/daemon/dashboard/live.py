@@ -1,0 +1,109 @@
+"""Live views: the changing parts of pages that are open, rendered once for all who look at the same, and pushed.
+
+At most once a second, and never for more than a tenth of the time: with many different views each is newer less often.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import structlog
+
+from secondunit.queue.clock import Clock
+from secondunit.queue.errors import QueueError
+from secondunit.queue.model import Event
+
+EVERY, LOOK_AT_LEAST_EVERY = 1.0, 10.0
+REST = 10.0  # for each second of rendering
+
+Parts = Mapping[str, str]
+Make = Callable[[], Awaitable[Parts]]
+log = structlog.get_logger(__name__)
+
+
+class LiveView:
+    """One view and what was last sent of it; `version` counts what was."""
+
+    def __init__(self, make: Make) -> None:
+        self._make = make
+        self._parts: Parts = {}
+        self._change = b""
+        self._waiting = asyncio.Event()
+        self.version = 0
+        self.viewers = 0
+
+    async def next(self, seen: int) -> tuple[int, bytes]:
+        """What to send to who has seen a version, as soon as there is a newer one, and which that is."""
+        while self.version == seen:
+            await self._waiting.wait()
+        if self.version == seen + 1 and seen:
+            return self.version, self._change
+        return self.version, message(self._parts)
+
+    async def refresh(self) -> None:
+        """Render it anew, and let the viewers go on if anything is different."""
+        parts = await self._make()
+        changed = {id: part for id, part in parts.items() if self._parts.get(id) != part}
+        if not changed:
+            return
+        self._parts, self._change = parts, message(changed)
+        self.version += 1
+        self._waiting.set()
+        self._waiting = asyncio.Event()
+
+
+class LiveViews:
+    """The views that somebody looks at."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._views: dict[Hashable, LiveView] = {}
+        self._news = asyncio.Event()
+
+    def hear(self, _: Sequence[Event] = ()) -> None:
+        """Something happened; whatever it was."""
+        if self._views:
+            self._news.set()
+
+    @contextmanager
+    def watched(self, key: Hashable, make: Make) -> Iterator[LiveView]:
+        """The view of this key, which `make` renders, for as long as this is open."""
+        view = self._views.setdefault(key, LiveView(make))
+        view.viewers += 1
+        self._news.set()
+        try:
+            yield view
+        finally:
+            view.viewers -= 1
+            if not view.viewers:
+                del self._views[key]
+
+    async def run(self) -> None:
+        """Render what is looked at, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look_now_and_then())
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                began = self._clock.monotonic()
+                for view in tuple(self._views.values()):
+                    try:
+                        await view.refresh()
+                    except QueueError as error:  # the next round may do better; what is shown stays
+                        log.warning("dashboard.view_failed", error=str(error))
+                took = self._clock.monotonic() - began
+                await self._clock.sleep(max(EVERY, took * REST))
+
+    async def _look_now_and_then(self) -> None:
+        """What no event tells of changes, too: how long the oldest job has waited, what is wrong."""
+        while True:
+            await self._clock.sleep(LOOK_AT_LEAST_EVERY)
+            self.hear()
+
+
+def message(parts: Parts) -> bytes:
+    """The parts as one message of a stream (WHATWG HTML, 9.2), each to take the place of what has its id."""
+    html = "\n".join(
+        f'<hx-partial hx-target="#{id}" hx-swap="innerMorph">{part}</hx-partial>' for id, part in parts.items()
+    )
+    return b"".join(b"data: %b\n" % line.encode() for line in html.splitlines()) + b"\n"

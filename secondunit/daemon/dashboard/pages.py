@@ -1,0 +1,52 @@
+"""Routing table of the dashboard: each page and each action.
+
+To add a page:
+
+1. A view in `views/`, `async def show(visit: Visit) -> Shown`: it looks things up in `visit.api` (the same queue,
+   answers and artefacts that the endpoints have), by `visit.query` and `visit.parts` alone, and names a template, its
+   values, the command that does the same and the path of its JSON twin. What the reader's key may not see it does not
+   look up: `visit.caller.seen(job)`, `visit.caller.tenant`, `visit.may("admin")`. Errors of the queue are raised, not
+   caught: the front shows them as pages.
+2. A line below: `Page(path, view, scope, own=..., nav=...)`. A new `nav` word makes an entry of the navigation, named
+   by the text `nav.<word>`; a page below another has the other's word.
+3. A template in `templates/` that begins with `{% extends "base.html" %}` and fills `title` and `main`. What changes
+   while the page is open stands in blocks whose names begin with `live`, each inside an element with that very id:
+   `<div id="live_rows">{% block live_rows %}...{% endblock %}</div>`. They are pushed by themselves. Nothing inside of
+   them may depend on the clock (`<time data-ago>` counts in the browser), or they would be sent each second.
+   Parts that several pages share are macros in `parts.html`.
+4. Each word in `texts.toml`, English and Chinese, shown by `{{ t("types.pause") }}`. No bare text in a template, no
+   `style=`, no `onclick=`, no inline script: the policy forbids them, a test finds them. Looks go to `static/app.css`.
+5. What it changes is an action: `async def act(visit, request) -> Done | Shown`, a line below, and a plain form with
+   `method="post"`; it says what was done (`Done(to, notice)`), and notes it for the audit trail with `note(...)`.
+   Whether it came from our own page is looked at before. A button that the key may not use is not shown.
+6. A test in `tests/http/dashboard`; `test_frame.py` holds every page in the table to all of the above by itself.
+"""
+
+from secondunit.daemon.access.sessions import Sessions
+from secondunit.daemon.dashboard.figures import Figures
+from secondunit.daemon.dashboard.front import Dashboard
+from secondunit.daemon.dashboard.page import Action, Page
+from secondunit.daemon.dashboard.views import job, jobs, login, types
+from secondunit.daemon.dashboard.views.overview import Overview
+from secondunit.daemon.http.context import Api
+
+
+def dashboard_of(api: Api, sessions: Sessions, figures: Figures) -> Dashboard:
+    """The dashboard of one daemon."""
+    overview, door = Overview(), login.Door(sessions, api.clock)
+    pages = (
+        Page("/", overview.show, nav="overview"),
+        Page("/jobs", jobs.show, own=True, nav="jobs"),
+        Page("/jobs/confirm", jobs.confirm, scope="submit", nav="jobs"),
+        Page("/jobs/{id}", job.show, own=True, nav="jobs"),
+        Page("/types", types.show, nav="types"),
+        Page("/login", login.show, scope=None),
+    )
+    actions = (
+        Action("/jobs/act", jobs.act, scope="submit", audited="act"),
+        Action("/types/{type}", types.change, audited="type"),
+        Action("/login", door.enter, scope=None),
+        Action("/logout", door.leave, scope=None),
+        Action("/language", login.speak, scope=None),
+    )
+    return Dashboard(api, sessions, figures, pages, actions)

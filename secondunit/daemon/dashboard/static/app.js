@@ -1,0 +1,156 @@
+// Small helpers of the pages: local times, charts, keyboard. What is pushed and swapped is htmx's.
+"use strict";
+(() => {
+  const language = document.documentElement.lang;
+  const absolute = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
+  const relative = new Intl.RelativeTimeFormat(language, { style: "short", numeric: "auto" });
+  const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+  function ago(at) {
+    const seconds = (at - Date.now()) / 1000;
+    const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? UNITS[3];
+    return relative.format(Math.trunc(seconds / size), unit);
+  }
+
+  // Times are local, with UTC on hover; `data-ago` counts from now.
+  function times(within = document) {
+    for (const time of all("time", within)) {
+      const at = new Date(time.dateTime);
+      const text = "ago" in time.dataset ? ago(at) : absolute.format(at);
+      time.title = "ago" in time.dataset ? `${absolute.format(at)} (${time.dateTime})` : time.dateTime;
+      if (time.textContent !== text) time.textContent = text;
+    }
+  }
+
+  const css = (name) => {
+    const probe = document.createElement("i");
+    probe.style.color = `var(--${name})`;
+    document.body.append(probe);
+    const colour = getComputedStyle(probe).color;
+    probe.remove();
+    return colour;
+  };
+  const spans = (seconds) => {
+    if (seconds == null) return "–";
+    if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+    return seconds < 3600 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+  };
+  const CHARTS = {
+    ends: { of: ["completed", "partial", "failed"], colours: ["completed", "partial", "failed"], bars: true },
+    stand: { of: ["queued", "running"], colours: ["queued", "running"] },
+    waits: { of: ["wait_p50", "wait_p95"], colours: ["running", "amber"], show: spans },
+    runs: { of: ["run_p50", "run_p95"], colours: ["running", "amber"], show: spans },
+  };
+  const plots = new Map();
+
+  function stacked(columns) {
+    const sums = columns[0].map(() => 0);
+    return columns.map((column) => column.map((value, place) => (sums[place] += value ?? 0)));
+  }
+
+  function draw(name, figure, series) {
+    const chart = CHARTS[name];
+    const labels = JSON.parse(figure.dataset.labels);
+    const plain = chart.of.map((key) => series[key]);
+    const columns = chart.bars ? stacked(plain).reverse() : plain;
+    const data = [series.at, ...columns];
+    const known = plots.get(figure);
+    if (known) return known.setData(data);
+    const [grid, dim] = [css("line"), css("dim")];
+    const order = chart.bars ? [...chart.of.keys()].reverse() : [...chart.of.keys()];
+    const show = chart.show ?? ((value) => value?.toLocaleString(language) ?? "–");
+    const axis = { stroke: dim, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "11px system-ui" };
+    const plot = figure.querySelector(".plot");
+    plots.set(figure, new uPlot({
+      width: plot.clientWidth, height: 190, padding: [8, 8, 0, 0],
+      cursor: { points: { size: 6 }, drag: { x: false, y: false } },
+      scales: { y: { range: (_, low, high) => [0, Math.max(high, chart.show ? 0.1 : 1) * 1.08] } },
+      axes: [axis, { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => chart.show ? chart.show(tick) : Number.isInteger(tick) ? tick.toLocaleString(language) : "") }],
+      series: [{ value: (_, at) => at == null ? "–" : absolute.format(new Date(at * 1000)) }, ...order.map((place) => ({
+        label: labels[place], stroke: css(chart.colours[place]), width: 2, spanGaps: false,
+        fill: chart.bars ? css(chart.colours[place]) : undefined,
+        paths: chart.bars ? uPlot.paths.bars({ size: [0.8, 40] }) : undefined,
+        points: { show: !chart.bars, size: 4 },
+        value: (_, value, __, at) => show(at == null ? null : plain[place][at]),
+      }))],
+    }, data, plot));
+  }
+
+  function charts() {
+    const source = document.getElementById("series");
+    for (const [figure, plot] of plots) if (!figure.isConnected) { plot.destroy(); plots.delete(figure); }
+    if (!source || !window.uPlot) return;
+    const series = JSON.parse(source.value);
+    for (const name of Object.keys(CHARTS)) {
+      const figure = document.getElementById(`chart_${name}`);
+      if (figure) draw(name, figure, series);
+    }
+  }
+  const redraw = () => { for (const plot of plots.values()) plot.destroy(); plots.clear(); charts(); };
+
+  // Rows of a list: j and k move, x selects, Enter opens; r and c press what the page offers.
+  const rows = () => all("tr[data-row]");
+  function move(by) {
+    const list = rows();
+    if (!list.length) return;
+    const at = list.findIndex((row) => row.classList.contains("here"));
+    list[at]?.classList.remove("here");
+    const next = list[Math.min(Math.max(at + by, 0), list.length - 1)];
+    next.classList.add("here");
+    next.querySelector("a")?.focus();
+    next.scrollIntoView({ block: "nearest" });
+  }
+  function press(key) {
+    const here = document.querySelector("tr.here");
+    const any = all("tr[data-row] input:checked").length > 0;
+    const target = any ? document.querySelector(`button[data-key="${key}"]`) : (here ?? document.querySelector("#main > :not(form)"))?.querySelector(`[data-key="${key}"]`);
+    target?.click();
+  }
+  const KEYS = {
+    "/": () => document.querySelector("input[type=search]")?.focus(),
+    j: () => move(1), k: () => move(-1),
+    x: () => document.querySelector("tr.here input[type=checkbox]")?.click(),
+    r: () => press("r"), c: () => press("c"),
+    "?": () => document.getElementById("shortcuts").showModal(),
+  };
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest?.("input:not([type=checkbox]), textarea, select, dialog[open]");
+    if (event.key === "Escape" && typing) event.target.blur();
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || !KEYS[event.key]) return;
+    event.preventDefault();
+    KEYS[event.key]();
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("#keys")) document.getElementById("shortcuts").showModal();
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-all]")) for (const box of all("tr[data-row] input[type=checkbox]")) box.checked = event.target.checked;
+    if (event.target.matches("select[data-go]")) event.target.form.requestSubmit();
+    chosen();
+  });
+  // What acts on selected rows says how many there are.
+  function chosen() {
+    const count = all("tr[data-row] input:checked").length;
+    for (const element of all("[data-chosen]")) element.hidden = !count;
+    for (const element of all("[data-count]")) element.textContent = count.toLocaleString(language);
+  }
+
+  // A part that is pushed again is merged: a time that is the same keeps its local text, a box stays as it was set.
+  htmx.registerExtension("local", {
+    htmx_before_morph_node: (element, { oldNode, newNode }) => {
+      if (oldNode.nodeName === "TIME" && oldNode.dateTime === newNode.dateTime) return false;
+      if (oldNode.nodeName === "INPUT" && oldNode.name === newNode.name && oldNode.value === newNode.value) return false;
+      if (oldNode.classList?.contains("here")) newNode.classList.add("here");
+    },
+  });
+  function settle() { times(); charts(); chosen(); }
+  document.addEventListener("htmx:after:swap", settle);
+  // Nobody looks: no connection, until somebody does.
+  document.addEventListener("htmx:sse:before:connection", (event) => { if (document.hidden) event.preventDefault(); });
+  document.addEventListener("htmx:sse:error", (event) => { if (event.detail.status === 401) location.reload(); });
+  addEventListener("resize", () => { clearTimeout(redraw.timer); redraw.timer = setTimeout(redraw, 200); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  setInterval(times, 1000);
+  settle();
+})();

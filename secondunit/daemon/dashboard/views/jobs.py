@@ -1,0 +1,119 @@
+"""Job list: found by one query that stays in the address; retry and cancel one, those chosen, or all that match."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+from multidict import MultiDict
+
+from secondunit.daemon.dashboard.forms import form_of
+from secondunit.daemon.dashboard.page import Done, Shown, Visit, local_path
+from secondunit.daemon.dashboard.texts import Texts
+from secondunit.daemon.http.contract import filters, requests
+from secondunit.daemon.http.endpoints.jobs import retry_own
+from secondunit.daemon.http.transport.audit import note
+from secondunit.queue.errors import BadPayload, FieldError
+from secondunit.queue.model import Filter, Job, Page, Status
+from secondunit.queue.secret_fields import struck
+from secondunit.queue.service import Bulk
+
+AT_ONCE, FIRST = 50, 5
+STATUS = re.compile(r"(?:^|(?<=\s))status:\S+(?:\s+|$)")
+KINDS = ("retry", "cancel")
+
+
+async def show(visit: Visit) -> Shown:
+    """A page of the jobs that a query finds, newest first."""
+    q, fault = visit.query.get("q", "").strip(), ""
+    try:
+        page = await _found(visit, q)
+    except BadPayload as refused:
+        page, fault = Page([], 0, None), "; ".join(error.message for error in refused.errors)
+    values = {
+        "q": q,
+        "fault": fault,
+        "rows": [(job, subject_of(visit, job)) for job in page.jobs],
+        "total": page.total,
+        "older": page.next_cursor,
+        "chips": [
+            ("", without_status(q)),
+            *((one.value, f"{without_status(q)} status:{one}".strip()) for one in Status),
+        ],
+        "chosen": next(iter(STATUS.findall(f"{q} ")), "").strip().removeprefix("status:"),
+    }
+    command = f'secondunit jobs list -q "{q}"' if q else "secondunit jobs list"
+    return Shown("jobs.html", values, command, visit.link("/api/jobs", limit=AT_ONCE, q=q or None))
+
+
+async def confirm(visit: Visit) -> Shown:
+    """The question before something is done to jobs, with their number in it."""
+    do, ids, q = visit.query.get("do", ""), visit.query.getall("id", []), visit.query.get("q", "").strip()
+    if do not in KINDS:
+        raise BadPayload(FieldError("do", "should be retry or cancel"))
+    if not ids and not visit.query.get("all"):
+        return Shown("jobs_none.html", {"q": q})
+    page = await visit.api.queue.find(_bulk(visit, ids, q), None, FIRST)
+    rows = [(job, subject_of(visit, job)) for job in page.jobs]
+    values = {"do": do, "ids": ids, "q": q, "total": page.total, "rows": rows, "back": visit.query.get("back", "")}
+    how = f"--id {ids[0]}" if len(ids) == 1 else f'-q "{q}"'
+    return Shown("jobs_confirm.html", values, f"secondunit jobs {do} {how}")
+
+
+async def act(visit: Visit, request: web.Request) -> Done:
+    """Retry or cancel jobs, and say of how many that was done and of how many not, and why."""
+    form = await form_of(request)
+    do, ids, q = form.get("do", ""), form.getall("id", []), form.get("q", "").strip()
+    if do not in KINDS:
+        raise BadPayload(FieldError("do", "should be retry or cancel"))
+    ask, meant = _ask(ids, q), _bulk(visit, ids, q)
+    moved = await (retry_own(visit.api, visit.caller, meant) if do == "retry" else visit.api.queue.cancel_all(meant))
+    if len(ids) == 1 and moved.done:
+        note(request, ids[0], action=do)
+    elif moved.done:
+        note(request, detail=filters.told(ask, moved), action=f"bulk {do}")
+    back = local_path(form.get("back"), visit.link("/jobs", q=q or None))
+    return Done(back, told(visit.texts, do, moved))
+
+
+def told(texts: Texts, do: str, moved: Bulk) -> str:
+    """What was done, and what not, with each reason and how often it was given."""
+    sentence = texts(f"jobs.did.{do}", n=len(moved.done))
+    if not moved.refused:
+        return f"{sentence}."
+    whys = Counter(why for _, why in moved.refused)
+    reasons = "; ".join(f"{why} ({number})" if len(whys) > 1 else why for why, number in whys.most_common(3))
+    return f"{sentence}, {texts('jobs.refused', n=len(moved.refused))}: {reasons}."
+
+
+def subject_of(visit: Visit, job: Job) -> str:
+    """What a job is about, for a list: the first text of its payload that is no secret."""
+    registry = visit.api.queue.registry
+    secrets = registry[job.type].secrets if job.type in registry else job.payload.keys()
+    payload: Mapping[str, Any] = struck(job.payload, secrets)
+    return next((value for name, value in payload.items() if isinstance(value, str) and name not in secrets), "")
+
+
+def without_status(q: str) -> str:
+    """The query for jobs of any status."""
+    return STATUS.sub("", q).strip()
+
+
+async def _found(visit: Visit, q: str) -> Page:
+    asked = {"limit": str(AT_ONCE)} | ({"q": q} if q else {})
+    asked |= {"cursor": visit.query["cursor"]} if "cursor" in visit.query else {}
+    ask = requests.query(requests.ListQuery, MultiDict(asked))
+    meant = filters.filter_of(ask, visit.caller, visit.api.queue.registry, visit.api.clock.now())
+    return await visit.api.queue.find(meant, ask.cursor, AT_ONCE)
+
+
+def _ask(ids: list[str], q: str) -> requests.BulkAsk:
+    named: dict[str, Any] = {"ids": ids} if ids else {"q": q}
+    return requests.taken(requests.BulkAsk, {"filter": named})
+
+
+def _bulk(visit: Visit, ids: list[str], q: str) -> Filter:
+    """The jobs that are named, else those that the query finds, of those that the reader may know of."""
+    api = visit.api
+    return filters.bulk_filter(_ask(ids, q), visit.caller, api.queue.registry, api.clock.now())

@@ -242,10 +242,14 @@ class Page(Value, frozen=True):
 
 
 class Counts(Value, frozen=True):
-    """How many jobs stand where, per type, and since when the heads of the lines have been ready."""
+    """How many jobs stand where, per type, and since when the heads of the lines have been ready.
+
+    `by_status` says it of each type and status that there is a job of.
+    """
 
     queued: Mapping[str, int]
     running: Mapping[str, int]
     ended: Mapping[str, int]
     oldest_ready: datetime | None
     completed: Mapping[str, int] = {}
+    by_status: Mapping[str, Mapping[str, int]] = {}

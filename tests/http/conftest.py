@@ -382,7 +382,7 @@ async def build() -> AsyncIterator[Build]:
         async def opened(**settings: Any) -> ApiHarness:
             harness = ApiHarness(**settings)
             server = Server(harness.api, harness.front)
-            harness.client = await stack.enter_async_context(TestClient(server))
+            harness.client = await stack.enter_async_context(TestClient(server, cookie_jar=aiohttp.DummyCookieJar()))
             express(cast(web.AppRunner, server.runner))
             harness.reaper = server.reaper
             stack.callback(harness.stopping.set)

@@ -29,16 +29,24 @@ class LiveView:
         self._parts: Parts = {}
         self._change = b""
         self._waiting = asyncio.Event()
+        self._failure: BaseException | None = None
         self.version = 0
         self.viewers = 0
 
     async def next(self, seen: int) -> tuple[int, bytes]:
         """What to send to who has seen a version, as soon as there is a newer one, and which that is."""
         while self.version == seen:
+            if self._failure is not None:
+                raise self._failure
             await self._waiting.wait()
         if self.version == seen + 1 and seen:
             return self.version, self._change
         return self.version, message(self._parts)
+
+    def fail(self, failure: BaseException) -> None:
+        """Hand a fault to those who look, in whose requests it is told; other views go on."""
+        self._failure = failure
+        self._waiting.set()
 
     async def refresh(self) -> None:
         """Render it anew, and let the viewers go on if anything is different."""
@@ -87,10 +95,11 @@ class LiveViews:
                 self._news.clear()
                 began = self._clock.monotonic()
                 for view in tuple(self._views.values()):
-                    try:
-                        await view.refresh()
-                    except QueueError as error:  # the next round may do better; what is shown stays
-                        log.warning("dashboard.view_failed", error=str(error))
+                    [failure] = await asyncio.gather(view.refresh(), return_exceptions=True)
+                    if isinstance(failure, QueueError):  # the next round may do better; what is shown stays
+                        log.warning("dashboard.view_failed", error=str(failure))
+                    elif failure is not None:
+                        view.fail(failure)
                 took = self._clock.monotonic() - began
                 await self._clock.sleep(max(EVERY, took * REST))
 

@@ -36,7 +36,7 @@ class Visit:
             query.pop(name, None)
             if value is not None:
                 query[name] = str(value)
-        text = urlencode(list(query.items()))
+        text = urlencode(list(query.items()), safe=":/,")
         return f"{path or self.path}?{text}" if text else path or self.path
 
     def may(self, scope: Scope) -> bool:

@@ -34,7 +34,8 @@ class Renderer:
             auto_reload=False,
         )
         self._engine.filters |= {"instant": instant, "span": span, "bytes": size, "number": number, "json": _json}
-        self._engine.globals["asset"] = self._asset
+        # Not imported by each page: a part of one that is rendered by itself knows nothing of its template's imports.
+        self._engine.globals |= {"asset": self._asset, "parts": self._engine.get_template("parts.html").module}
         for name in sources:
             self._engine.get_template(name)
 

@@ -137,7 +137,9 @@ class MemoryStore:
         ended = sum((by_status[status] for status in Status if status.ended), Counter[str]())
         oldest = min((self._waits[job.id].since for job in self._ready()), default=None)
         completed = by_status[Status.COMPLETED]
-        return Counts(by_status[Status.QUEUED], by_status[Status.RUNNING], ended, oldest, completed)
+        types = {type for counts in by_status.values() for type in counts}
+        each = {type: {str(one): n for one, counts in by_status.items() if (n := counts[type])} for type in types}
+        return Counts(by_status[Status.QUEUED], by_status[Status.RUNNING], ended, oldest, completed, each)
 
     async def claim(
         self, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime

@@ -60,15 +60,17 @@
     const [grid, dim] = [css("line"), css("dim")];
     const order = chart.bars ? [...chart.of.keys()].reverse() : [...chart.of.keys()];
     const show = chart.show ?? ((value) => value?.toLocaleString(language) ?? "–");
+    const day = series.at.at(-1) - series.at[0] > 86400;
+    const clock = new Intl.DateTimeFormat(language, day ? { month: "numeric", day: "numeric", hour: "2-digit", hourCycle: "h23" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     const axis = { stroke: dim, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "11px system-ui" };
     const plot = figure.querySelector(".plot");
     plots.set(figure, new uPlot({
       width: plot.clientWidth, height: 190, padding: [8, 8, 0, 0],
       cursor: { points: { size: 6 }, drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, Math.max(high, chart.show ? 0.1 : 1) * 1.08] } },
-      axes: [axis, { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => chart.show ? chart.show(tick) : Number.isInteger(tick) ? tick.toLocaleString(language) : "") }],
+      axes: [{ ...axis, space: day ? 90 : 56, values: (_, ticks) => ticks.map((tick) => clock.format(new Date(tick * 1000))) }, { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => chart.show ? chart.show(tick) : Number.isInteger(tick) ? tick.toLocaleString(language) : "") }],
       series: [{ value: (_, at) => at == null ? "–" : absolute.format(new Date(at * 1000)) }, ...order.map((place) => ({
-        label: labels[place], stroke: css(chart.colours[place]), width: 2, spanGaps: false,
+        label: labels[place], stroke: css(chart.colours[place]), width: chart.bars ? 0 : 2, spanGaps: false,
         fill: chart.bars ? css(chart.colours[place]) : undefined,
         paths: chart.bars ? uPlot.paths.bars({ size: [0.8, 40] }) : undefined,
         points: { show: !chart.bars, size: 4 },

@@ -7,6 +7,7 @@ from typing import get_args
 from secondunit.daemon.dashboard.page import Shown, Visit
 from secondunit.daemon.http.contract.sight_requests import Window, WindowQuery
 from secondunit.daemon.sight.stats import Statistics
+from secondunit.queue.model import Status
 from secondunit.queue.sight.series import Point
 
 WINDOWS: Sequence[Window] = get_args(Window)
@@ -17,7 +18,7 @@ CHARTS = {
     "waits": ("charts.p50", "charts.p95"),
     "runs": ("charts.p50", "charts.p95"),
 }
-KEPT = timedelta(seconds=5)
+KEPT, HOUR = timedelta(seconds=5), timedelta(hours=1)
 
 
 class Overview:
@@ -33,7 +34,7 @@ class Overview:
         api, now = visit.api, visit.api.clock.now()
         report = await api.health()
         statistics = await self._statistics(visit, window, now)
-        oldest = (await api.queue.counts()).oldest_ready
+        counts = await api.queue.counts()
         return Shown(
             "overview.html",
             {
@@ -42,7 +43,10 @@ class Overview:
                 "report": report,
                 "conditions": visit.figures.conditions.now,
                 "types": await api.answers.types(),
-                "oldest": None if oldest is None else max((now - oldest).total_seconds(), 0.0),
+                "oldest": counts.oldest_ready,
+                "standing": counts.by_status,
+                "statuses": [status.value for status in Status],
+                "hours": WindowQuery(window=window).span / HOUR,
                 "whole": statistics.whole,
                 "series": _series(statistics.points),
                 "charts": {name: [visit.texts(key) for key in keys] for name, keys in CHARTS.items()},

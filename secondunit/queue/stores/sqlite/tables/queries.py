@@ -130,7 +130,9 @@ async def counts(readers: Readers) -> Counts:
     queued = {type: n for type, status, n in rows if status == Status.QUEUED}
     running = {type: n for type, status, n in rows if status == Status.RUNNING}
     ended: dict[str, int] = {}
+    each: dict[str, dict[str, int]] = {}
     for type, status, n in rows:
+        each.setdefault(type, {})[status] = n
         if Status(status).ended:
             ended[type] = ended.get(type, 0) + n
     heads = [(type, rank) for type in queued for rank in range(5)]
@@ -141,7 +143,7 @@ async def counts(readers: Readers) -> Counts:
             f"select min(ready) from (select null as ready union all {union})", sum(heads, ())
         )
     completed = {type: n for type, status, n in rows if status == Status.COMPLETED}
-    return Counts(queued, running, ended, moment_or_none(oldest), completed)
+    return Counts(queued, running, ended, moment_or_none(oldest), completed, each)
 
 
 async def expired(readers: Readers, now: datetime, boot: str, limit: int) -> list[Lease]:

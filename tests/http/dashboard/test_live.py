@@ -1,0 +1,146 @@
+"""Live parts: pushed when they change, made once for all who look at the same."""
+
+import asyncio
+import re
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from secondunit.daemon.dashboard.live import LiveViews, message
+from secondunit.testing.clock import ManualClock
+
+
+async def parts_of(reader: Any) -> dict[str, str]:
+    """The next message, as what takes the place of which."""
+    lines: list[str] = []
+    while line := (await reader.response.content.readline()).decode():
+        if line == "\n" and lines:
+            return dict(re.findall(r'hx-target="#(\w+)"[^>]*>(.*?)</hx-partial>', "\n".join(lines), re.DOTALL))
+        if line.startswith("data: "):
+            lines.append(line[6:-1])
+    raise EOFError
+
+
+async def test_every_live_part_of_every_page_is_pushed_into_an_element_of_it(visit: Any) -> None:
+    browser = await visit()
+    job_id = await browser.harness.submit()
+    for page in browser.harness.front.pages:
+        path = page.path.replace("{id}", job_id)
+        if page.scope is None or page.path == "/jobs/confirm":
+            continue
+        document = await browser.open(path)
+        [stream] = [tag.attributes["hx-sse:connect"] for tag in document.tags if "hx-sse:connect" in tag.attributes]
+        async with browser.harness.listen(stream) as reader:
+            await browser.harness.clock.advance(10)
+            parts = await parts_of(reader)
+        ids = {tag.attributes["id"] for tag in document.tags if tag.attributes.get("id", "").startswith("live_")}
+        assert parts.keys() == ids, path
+
+
+async def test_what_changed_is_pushed_and_nothing_else(visit: Any) -> None:
+    browser = await visit()
+    harness = browser.harness
+    async with harness.listen("/live?of=/types") as reader:
+        await parts_of(reader)
+        await harness.submit("idle")
+        await harness.clock.advance(1)
+        parts = await parts_of(reader)
+        assert parts.keys() == {"live_types"} and ">1</a>" in parts["live_types"]
+
+
+async def test_a_list_that_is_searched_is_pushed_as_it_is_searched(visit: Any) -> None:
+    browser = await visit()
+    harness = browser.harness
+    async with harness.listen("/live?of=/jobs%3Fq%3Dtype:idle") as reader:
+        assert "job_" not in (await parts_of(reader))["live_rows"]
+        await harness.submit("clip", {"inputPath": "/a"})
+        job_id = await harness.submit("idle")
+        await harness.clock.advance(1)
+        parts = await parts_of(reader)
+        assert re.findall(r'id="(job_\w+)"', parts["live_rows"]) == [f"job_{job_id}"]
+
+
+async def test_a_page_that_is_none_or_is_not_for_the_key_is_not_pushed(visit: Any) -> None:
+    browser = await visit(api_key="k")
+    for of, key, status in (
+        ("/nowhere", "read", 404),
+        ("", "read", 404),
+        ("/", "submit", 403),
+        ("/types", "submit", 403),
+    ):
+        headers = await browser.harness.key(key)
+        answer = await browser.harness.raw("GET", f"/live?of={of}", headers=headers)
+        assert answer.status == status, of
+
+
+async def test_many_who_look_at_the_same_cost_one_rendering(visit: Any) -> None:
+    harness = (await visit()).harness
+    made = 0
+
+    async def make() -> dict[str, str]:
+        nonlocal made
+        made += 1
+        return {"live_a": str(made)}
+
+    views = LiveViews(harness.clock)
+    running = asyncio.create_task(views.run())
+    async with AsyncExitStack() as stack:
+        seen = [stack.enter_context(views.watched("a", make)) for _ in range(200)]
+        assert [await view.next(0) for view in seen] == [(1, message({"live_a": "1"}))] * 200
+        for _ in range(10):
+            views.hear()
+            await asyncio.sleep(0)
+        assert made == 1, "a second is not over"
+        await harness.clock.advance(1)
+        assert [await view.next(1) for view in seen] == [(2, message({"live_a": "2"}))] * 200
+    assert made == 2
+    running.cancel()
+
+
+async def test_rendering_takes_a_tenth_of_the_time_at_most() -> None:
+    clock = ManualClock()
+    made = 0
+
+    async def make() -> dict[str, str]:
+        nonlocal made
+        made += 1
+        await clock.sleep(3)
+        return {"live_a": str(made)}
+
+    views = LiveViews(clock)
+    running = asyncio.create_task(views.run())
+    with views.watched("a", make) as view:
+        await asyncio.sleep(0)
+        await clock.advance(3)
+        await view.next(0)
+        views.hear()
+        await clock.advance(29)
+        assert made == 1
+        await clock.advance(1)
+        assert made == 2
+    running.cancel()
+
+
+async def test_a_fault_in_one_view_is_told_to_who_looks_at_it_and_to_nobody_else() -> None:
+    clock = ManualClock()
+
+    async def broken() -> dict[str, str]:
+        raise ZeroDivisionError("planted")
+
+    async def whole() -> dict[str, str]:
+        return {"live_a": "fine"}
+
+    views = LiveViews(clock)
+    running = asyncio.create_task(views.run())
+    with views.watched("broken", broken) as one, views.watched("whole", whole) as other:
+        with pytest.raises(ZeroDivisionError, match="planted"):
+            await one.next(0)
+        assert await other.next(0) == (1, message({"live_a": "fine"}))
+    running.cancel()
+
+
+def test_a_message_holds_any_text_whole() -> None:
+    assert message({"live_a": "a\n\nb\rc"}) == (
+        b'data: <hx-partial hx-target="#live_a" hx-swap="innerMorph">a\ndata: \ndata: b\ndata: c</hx-partial>\n\n'
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 from multidict import MultiDict
 
+from secondunit.daemon.access.positions import Positions
 from secondunit.daemon.dashboard.forms import form_of
 from secondunit.daemon.dashboard.page import Done, Shown, Visit, local_path
 from secondunit.daemon.dashboard.texts import Texts
@@ -36,7 +37,7 @@ async def show(visit: Visit) -> Shown:
         "fault": fault,
         "rows": [(job, subject_of(visit, job)) for job in page.jobs],
         "total": page.total,
-        "older": page.next_cursor,
+        "older": None if page.next_cursor is None else _places(visit).shown(page.next_cursor),
         "chips": [
             ("", without_status(q)),
             *((one.value, f"{without_status(q)} status:{one}".strip()) for one in Status),
@@ -105,7 +106,12 @@ async def _found(visit: Visit, q: str) -> Page:
     asked |= {"cursor": visit.query["cursor"]} if "cursor" in visit.query else {}
     ask = requests.query(requests.ListQuery, MultiDict(asked))
     meant = filters.filter_of(ask, visit.caller, visit.api.queue.registry, visit.api.clock.now())
-    return await visit.api.queue.find(meant, ask.cursor, AT_ONCE)
+    return await visit.api.queue.find(meant, requests.cursor_of(ask, _places(visit)), AT_ONCE)
+
+
+def _places(visit: Visit) -> Positions:
+    """The numbers of jobs as this key is told them."""
+    return Positions(visit.api.queue.secret, visit.caller.tenant, "jobs")
 
 
 def _ask(ids: list[str], q: str) -> requests.BulkAsk:

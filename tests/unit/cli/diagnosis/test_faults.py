@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -32,6 +32,14 @@ from secondunit.queue.stores.sqlite.store import open_store
 
 Box = Callable[..., Situation]
 REPORT: Mapping[str, Any] = {"version": "1", "pid": os.getpid(), "keys": True, "settings": {}, "checks": []}
+
+
+@pytest.fixture(autouse=True)
+def _umask() -> Iterator[None]:
+    """That of this process, which a command that runs in it may change."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ INSTALL = $(UV) pip install --quiet --python $(BIN)/python --build-constraints r
 
 # Players and parsers of other people that judge what we publish; they come from npm.
 JUDGES := tests/node/node_modules/.package-lock.json
+PROMTOOL := .cache/promtool/usr/bin/promtool
 
 .PHONY: help setup dev browser otel sentry demo test bench soak fuzz check format lint types imports tests check-all media-report openapi audit sbom mutants torture relock clean
 .DELETE_ON_ERROR:
@@ -60,10 +61,10 @@ imports: dev ## Check that imports go the way ARCHITECTURE.md says
 
 # What failed beside thousands of others is run once more, by itself, with its first failure left in the log: a fault fails
 # twice; a test that lost a race for the CPU passes, and is to be mended too.
-judged = PATH="$$PWD/$(BIN):$$PATH"; export PATH; $(PYTEST) -m "$(1)" || { test $$? = 1 && \
+judged = PATH="$$PWD/$(BIN):$$PATH:$$PWD/$(dir $(PROMTOOL))"; export PATH; $(PYTEST) -m "$(1)" || { test $$? = 1 && \
   echo "ONCE MORE, what failed:" && $(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none -m "$(1)"; }
 
-tests: dev $(JUDGES) ## Run every test but those that take minutes
+tests: dev $(JUDGES) $(PROMTOOL) ## Run every test but those that take minutes
 	$(call judged,not e2e and not long)
 	$(call judged,e2e and not long)
 
@@ -138,6 +139,16 @@ $(BIN)/python: | $(UV)
 	$(UV) venv --quiet --no-project --allow-existing --python $(PYTHON) .uv/supply
 	$(UV) pip install --quiet --python $(SUPPLY)/python --require-hashes -r requirements-supply.lock
 	@touch $@
+
+# Prometheus's own judge of the rules in examples/, out of Debian's package, of which nothing is installed or started.
+# Where it can't be had the test that needs it says so, and is skipped.
+$(PROMTOOL):
+	@if ! command -v promtool >/dev/null; then \
+	  echo "no promtool on PATH: taking the one of Debian's prometheus"; mkdir -p .cache/promtool && cd .cache/promtool && \
+	  { apt-get download -q prometheus >/dev/null 2>&1 || { apt-get update -qq && apt-get download -q prometheus; } >/dev/null 2>&1; } && \
+	  dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && rm prometheus_*.deb || \
+	  echo "it can't be had here: the tests of examples/monitoring that need it are skipped"; \
+	fi
 
 # The wheel's `node` is a script that starts the program as its child, out of reach of a test's kill: a link takes its place.
 .venv/node.stamp: | .venv/dev.stamp

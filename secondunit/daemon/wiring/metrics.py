@@ -31,7 +31,7 @@ def exposition_of(
 
     world.watchers.metrics.serve(tuple(registry))
     standing = Standing(
-        slots=lambda: {type: spec.concurrency for type, spec in registry.items()},
+        slots={type: spec.concurrency for type, spec in registry.items()},
         info=_info(world.settings, version),
         sandbox=_layers(world.sandbox),
         budget=gemini.budget if gemini else None,

@@ -1,13 +1,12 @@
 """A live daemon's /metrics: every name of the contract, and no series for what strangers make up."""
 
-import re
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.e2e.conftest import Daemon, environment_of, installed_plugin, starting
+from tests.e2e.conftest import Daemon
+from tests.e2e.monitoring.promql import expressions, used
+from tests.e2e.monitoring.scraping import hostile_daemon, scrape
 
 pytestmark = pytest.mark.e2e
 
@@ -35,57 +34,12 @@ CONTRACT: Mapping[str, frozenset[str]] = {
     "backup_verified": frozenset(),
     "writer_queue_length": frozenset(),
 }
-HOSTILE = """
-from pydantic import BaseModel
-from secondunit.queue.handler import HandlerSpec
-
-
-class Payload(BaseModel):
-    pass
-
-
-def build(tools):
-    async def run(ctx, payload):
-        for n in range(60):
-            async with ctx.phase(f'{n} of "{ctx.job_id}"', 0.0):
-                pass
-            async with ctx.phase(f"phase {n}", 0.0):
-                pass
-        return {}
-
-    return HandlerSpec(type="host.ile:Type-1", payload=Payload, run=run, concurrency=5)
-"""
-
-
-class Scraped:
-    """One scrape: its series, by name and labels."""
-
-    def __init__(self, text: str) -> None:
-        lines = [line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#")]
-        self.values = {series: float(value) for series, _, value in lines}
-
-    def labels(self) -> Mapping[str, frozenset[str]]:
-        """The names, each with the names of its labels."""
-        found: dict[str, frozenset[str]] = {}
-        for series in self.values:
-            name, _, labels = series.partition("{")
-            found[name] = found.get(name, frozenset()) | frozenset(re.findall(r'(\w+)="', labels))
-        return found
-
-
-def scrape(daemon: Daemon) -> Scraped:
-    with urllib.request.urlopen(f"http://127.0.0.1:{daemon.port}/metrics", timeout=30) as answer:
-        return Scraped(answer.read().decode())
 
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    folder = tmp_path_factory.mktemp("scrape")
-    hostile = installed_plugin(folder / "hostile", "hostile", HOSTILE)
-    broken = installed_plugin(folder / "broken", "broken", "raise RuntimeError")  # so that something is `degraded`
-    path = environment_of(folder / "data", hostile, broken, folder / "plugins")["PYTHONPATH"]
-    with starting(folder) as start:
-        yield start(PYTHONPATH=path, ALLOW_PRIVATE_ADDRESSES="127.0.0.0/8").ready()
+    with hostile_daemon(tmp_path_factory.mktemp("scrape")) as daemon:
+        yield daemon
 
 
 def submitted(daemon: Daemon, type: str, **more: object) -> str:
@@ -102,6 +56,19 @@ def test_every_name_of_the_contract_is_scraped_with_its_labels(daemon: Daemon) -
     assert {name: named.get(name) for name in CONTRACT} == CONTRACT
 
 
+def test_each_metric_that_the_examples_name_is_scraped_with_the_labels_that_they_use(daemon: Daemon) -> None:
+    daemon.until(submitted(daemon, "host.ile:Type-1"), "completed")
+    scrape(daemon)
+    live = scrape(daemon).labels()
+    wrong = [
+        (name, sorted(labels - live.get(name, frozenset())), expression)
+        for expression, text in expressions()
+        for name, labels in used(expression, text).items()
+        if name not in live or labels - live[name]
+    ]
+    assert wrong == []
+
+
 def test_what_strangers_make_up_makes_no_series(daemon: Daemon) -> None:
     def use(n: int) -> None:
         daemon.until(submitted(daemon, "host.ile:Type-1"), "completed")
@@ -110,7 +77,7 @@ def test_what_strangers_make_up_makes_no_series(daemon: Daemon) -> None:
         daemon.call("POST", "/api/jobs", {"type": f"type{n}", "payload": {}})
         daemon.call("POST", f"/api/types/type{n}/pause")
         daemon.call(f"METHOD{n}", "/api/jobs")
-        daemon.call("POST", "/analyze-from-url", {"video_url": f"http://host{n}.invalid/"})
+        daemon.call("POST", "/analyze-from-url", {"video_url": f"no address {n}"})
 
     use(0)
     use(1)

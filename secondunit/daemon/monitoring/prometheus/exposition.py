@@ -25,12 +25,12 @@ UNDELIVERED = ("pending", "dead")
 class Standing:
     """Whom a scrape asks beside the store; what is left out is not scraped.
 
-    `slots` is how many jobs of a type may run at once, `budget` gives today's tokens, those used and those allowed,
-    `disks` the bytes free by name, `lanes` how many receivers of deliveries are in each state, `polled` when the
-    backend last gave its list (None inside: never yet). `sandbox` says which of its layers hold.
+    `slots` is how many jobs of a type may run at once where no operator said otherwise, `budget` gives today's tokens,
+    those used and those allowed, `disks` the bytes free by name, `lanes` how many receivers of deliveries are in each
+    state, `polled` when the backend last gave its list (None inside: never yet). `sandbox` says which layers hold.
     """
 
-    slots: Callable[[], Mapping[str, int]] = dict
+    slots: Mapping[str, int] = field(default_factory=dict)
     info: Mapping[str, str] = field(default_factory=dict)
     sandbox: Mapping[str, bool] = field(default_factory=dict)
     budget: Callable[[], Awaitable[tuple[int, int] | None]] | None = None
@@ -97,7 +97,6 @@ class Exposition:
         standing = self._standing
         if standing.info:
             self._info.labels(*(standing.info[name] for name in sorted(standing.info))).set(1)
-        _set(self._slots, standing.slots())
         _set(self._layers, standing.sandbox)
         _set(self._free, standing.disks())
         _set(self._lanes, standing.lanes())
@@ -108,7 +107,8 @@ class Exposition:
 
     async def _show_store(self) -> None:
         self._show(await self._store.counts())
-        paused = await self._store.paused()
+        limits, paused = await self._store.limits(), await self._store.paused()
+        _set(self._slots, {type: limits.get(type, slots) for type, slots in self._standing.slots.items()})
         _set(self._paused, {type: type in paused for type in self._known.types})
         deliveries = await self._store.outbox.counts()
         _set(self._outbox, {state: deliveries.get(state, 0) for state in UNDELIVERED})

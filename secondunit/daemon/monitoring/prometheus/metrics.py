@@ -4,12 +4,15 @@ from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Callable, Collection
 from datetime import datetime
+from itertools import product
 from math import nan
-from typing import TypeVar
+from typing import TypeVar, get_args
 
+from secondunit.daemon.automation.backend import KIND as BACKEND
 from secondunit.daemon.automation.backend_results import brought_result
 from secondunit.daemon.automation.poller import BackendJobs, Polled
 from secondunit.daemon.delivery.dispatcher import DeliveryTried
+from secondunit.daemon.delivery.webhooks import KIND as CALLBACK
 from secondunit.daemon.monitoring.conditions import ConditionsSeen
 from secondunit.daemon.monitoring.http_requests import (
     ConnectionShed,
@@ -25,6 +28,7 @@ from secondunit.handlers.tools.geocoding.client import PlaceSought
 from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Fact, JobsMoved, PhaseEnded, StepInDoubt
 from secondunit.queue.model import Event, JobId
+from secondunit.queue.outcome import ErrorClass
 
 WORK = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 REQUEST = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
@@ -49,8 +53,15 @@ class Metrics:
         self._count_loop()
 
     def serve(self, types: Collection[str]) -> None:
-        """Name these job types from now on; any other is counted as `other`."""
+        """Name these job types from now on, counted from zero so that a rate sees the first one; others are `other`."""
         self.known.types = types
+        for type, status, error in product(types, END_STATUSES, get_args(ErrorClass)):
+            self._jobs.labels(type, status)
+            self._failures.labels(type, error)
+        for kind, outcome in product((CALLBACK, BACKEND), ("delivered", "later", "dead")):
+            self._deliveries.labels(kind, outcome)
+        for direction in ("in", "out"):
+            self._tokens.labels(direction)
 
     def __call__(self, fact: Fact) -> None:
         """Count this fact, if something counts its kind."""
@@ -76,7 +87,7 @@ class Metrics:
 
     def _count_work(self) -> None:
         new = self.families
-        tokens = new.counter("llm_tokens", "Tokens of the answers of language models.", "direction")
+        self._tokens = tokens = new.counter("llm_tokens", "Tokens of the answers of language models.", "direction")
 
         estimate = "What those tokens cost in US dollars by this version's price list; an unknown model costs nothing."
         dollars = new.counter("llm_cost_usd", estimate)
@@ -90,6 +101,7 @@ class Metrics:
         self._on(TokensUsed, used)
 
         doubts = new.counter("llm_maybe_charged", "Paid calls whose answer was lost, found at a later run.")
+        doubts.labels()
         self._on(StepInDoubt, lambda _: doubts.labels().inc())
 
         geocoded = new.counter("geocoded", "Places that the geocoder was asked for.", "outcome")
@@ -112,7 +124,7 @@ class Metrics:
         backend_jobs = new.counter("backend_jobs", "Failed analyses found, taken on, given back.", "what")
         self._on(BackendJobs, lambda jobs: backend_jobs.labels(jobs.what).inc(jobs.number))
 
-        deliveries = new.counter("deliveries", "Tries to deliver a job's end.", "kind", "outcome")
+        self._deliveries = deliveries = new.counter("deliveries", "Tries to deliver a job's end.", "kind", "outcome")
 
         def tried(fact: DeliveryTried) -> None:
             deliveries.labels(fact.delivery.notice.target.kind, fact.outcome).inc()

@@ -68,6 +68,9 @@ class Counted:
             raise StoreBroken("it is gone")
         return self.now
 
+    async def limits(self) -> Mapping[str, int]:
+        return {"webp": 7}
+
     async def paused(self) -> frozenset[str]:
         return frozenset({"webp"})
 
@@ -285,7 +288,7 @@ async def test_a_standing_daemon_shows_its_slots_disks_lanes_sandbox_backup_and_
 
     subject = Subject(
         standing=Standing(
-            slots=lambda: {"hls": 2},
+            slots={"hls": 2, "webp": 3},
             info={"version": "1", "mode": "active"},
             sandbox={"landlock": True, "whole": False},
             disks=lambda: {"data": 5, "/media": 7},
@@ -295,7 +298,7 @@ async def test_a_standing_daemon_shows_its_slots_disks_lanes_sandbox_backup_and_
         )
     )
     values = await subject.scraped()
-    assert values['secondunit_job_slots{type="hls"}'] == 2
+    assert [values[f'secondunit_job_slots{{type="{type}"}}'] for type in ("hls", "webp")] == [2, 7]
     assert values['secondunit_info{mode="active",version="1"}'] == 1
     assert values['secondunit_sandbox{layer="landlock"}'] == 1 and values['secondunit_sandbox{layer="whole"}'] == 0
     assert values['secondunit_disk_free_bytes{disk="/media"}'] == 7
@@ -339,3 +342,13 @@ async def test_no_family_grows_for_ever_whatever_its_labels_are() -> None:
     requests = [n for n in await subject.scraped() if n.startswith("secondunit_http_request_duration_seconds_count")]
     assert len(requests) == MOST_SERIES + 1
     assert 'secondunit_http_request_duration_seconds_count{method="other",route="other",status="other"}' in requests
+
+
+async def test_what_may_come_is_counted_from_zero_so_that_a_rate_sees_the_first_one() -> None:
+    subject = Subject()
+    subject.hear.serve(["hls"])
+    values = await subject.scraped()
+    assert values['secondunit_jobs_total{status="failed",type="hls"}'] == 0
+    assert values['secondunit_job_failures_total{class="timeout",type="hls"}'] == 0
+    assert values['secondunit_deliveries_total{kind="backend",outcome="dead"}'] == 0
+    assert values['secondunit_llm_tokens_total{direction="in"}'] == values["secondunit_llm_maybe_charged_total"] == 0

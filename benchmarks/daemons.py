@@ -1,6 +1,7 @@
 """Servers to be measured: ours and the bare one, each a process of its own, with its CPU and memory."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -92,6 +94,14 @@ def metric(port: int, line: str) -> float:
     with urllib.request.urlopen(request, timeout=30) as answer:
         lines = answer.read().decode().splitlines()
     return next((float(each.rsplit(" ", 1)[1]) for each in lines if each.startswith(line)), 0.0)
+
+
+def asked(port: int, path: str, content: Any) -> Any:
+    """What the daemon answers to a POST."""
+    headers = {"X-API-Key": KEY, "Content-Type": "application/json"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", json.dumps(content).encode(), headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
 
 
 @contextlib.contextmanager

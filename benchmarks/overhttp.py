@@ -5,11 +5,12 @@ import contextlib
 import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 
 import uvloop
-from daemons import KEY, Server, bare, daemon, metric
+from daemons import KEY, Server, asked, bare, daemon, metric
 from load import Listener, load, post
 from rows import FAR
 
@@ -18,12 +19,35 @@ JOB = {"type": "noop", "payload": {"n": 1}}
 WAITING = JOB | {"runAt": FAR.isoformat()}
 BATCH = {"jobs": [WAITING] * 100}
 READERS = 1000
+TURNS = 10
 
 
 def submit(folder: Path, connections: int, seconds: float, synchronous: str) -> Figures:
     """Submits of jobs that wait, so that the submit alone is measured."""
     with daemon(folder, synchronous) as server:
         return _loaded(server, post("/api/jobs", WAITING, key=KEY), connections, seconds)
+
+
+def submit_limited(folder: Path, connections: int, seconds: float) -> Figures:
+    """Submits with every limit, by a tenant whose key has types and a rate, in turns with such as have none.
+
+    Each has a daemon of its own; what the machine does beside meets both, turn by turn.
+    """
+    wanted = {"name": "tenant", "scopes": ["submit"], "types": ["noop"], "rate": "1000000/second"}
+    far = dict.fromkeys(("MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_ADDRESS", "MAX_STREAMS_PER_KEY"), "1000000")
+    for name in ("on", "off"):
+        folder.joinpath(name).mkdir()
+    with (
+        daemon(folder / "on", RATE_LIMIT="1000000/second") as limited,
+        daemon(folder / "off", RATE_LIMIT="off", **far) as unlimited,
+    ):
+        keys = asked(limited.port, "/api/keys", wanted)["key"], KEY
+        sides = [
+            (server, post("/api/jobs", WAITING, key=key))
+            for server, key in zip((limited, unlimited), keys, strict=True)
+        ]
+        turns = [_turn(sides, connections, seconds / TURNS, turn % 2 == 1) for turn in range(TURNS + 1)][1:]
+    return {name: median(turn[name] for turn in turns) for name in turns[0]}
 
 
 def submit_bare(folder: Path, connections: int, seconds: float) -> Figures:
@@ -74,6 +98,20 @@ def _loaded(server: Server, request: bytes, connections: int, seconds: float) ->
         raise RuntimeError(f"{found.refused} requests were refused")
     used = (server.cpu() - cpu) / (found.per_second * seconds) * 1e6
     return {"requests/s": found.per_second, "server CPU us": used, "p50 ms": found.p50, "p99 ms": found.p99}
+
+
+def _turn(sides: Sequence[tuple[Server, bytes]], connections: int, seconds: float, turned: bool) -> Figures:
+    """What the first side does of what the second does, one after the other, or the other way round."""
+    done = dict[int, tuple[float, float]]()
+    for side in (1, 0) if turned else (0, 1):
+        server, request = sides[side]
+        cpu = server.cpu()
+        found = uvloop.run(load(server.port, request, connections, seconds))
+        if found.refused:
+            raise RuntimeError(f"{found.refused} requests were refused")
+        done[side] = found.per_second, (server.cpu() - cpu) / found.per_second
+    (requests, cpu), (requests_off, cpu_off) = done[0], done[1]
+    return {"requests/s": requests, "of unlimited": requests / requests_off, "CPU of unlimited": cpu / cpu_off}
 
 
 async def _picked_up(port: int, n: int) -> list[float]:

@@ -93,6 +93,8 @@ def _http(size: Size, crowd: str) -> Iterator[Measurement]:
         ours = _submit(size, connections, FULL)
         yield from _both(ours, crowd) if connections == 64 and not size.quick else [ours]
     yield _submit(size, 64, NORMAL)
+    limited = partial(overhttp.submit_limited, connections=64, seconds=2 * seconds)
+    yield Measurement("HTTP submit with all limits", FULL, limited, 3)
     yield from [_batches(size)] if size.quick else _both(_batches(size), crowd)
     both = partial(overhttp.end_to_end, seconds=seconds)
     for mode in (FULL, NORMAL):

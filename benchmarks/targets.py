@@ -76,6 +76,8 @@ def _http() -> Iterator[Target]:
         Key(submit, FULL, "requests/s"), "at least", 0.6, Key(bare, "", "requests/s"),
     )  # fmt: skip
     yield Target("HTTP submit FULL, 64 connections, p99 ms", Key(submit, FULL, "p99 ms"), "at most", 25)
+    limited = Key("HTTP submit with all limits", FULL, "of unlimited")
+    yield Target("HTTP submit FULL with all limits on, of all off", limited, "at least", LOST)
     yield Target("HTTP batches of 100 FULL, jobs/s", Key("HTTP batches of 100", FULL, "jobs/s"), "at least", 40_000)
     yield Target("pickup from HTTP, p50 ms", Key("pickup from HTTP", FULL, "p50 ms"), "at most", 3)
     yield Target("event loop's lag under full load, ms", Key("event loop under load", FULL, "lag ms"), "at most", 50)

@@ -87,10 +87,11 @@ class Admission:
 
     def _spend(self, request: web.Request, caller: Caller | None) -> None:
         """Count the call against the rate of its key, or else of its address."""
-        rate, who = self._settings.rate_limit, f"{caller.id if caller else ''} from {self._address(request)}"
         if caller is not None and caller.rate:
             rate, who = caller.rate, caller.id
-        if rate is None:
+        elif self._settings.rate_limit is not None:
+            rate, who = self._settings.rate_limit, f"{caller.id if caller else ''} from {self._address(request)}"
+        else:
             return
         if rate not in self._rates:
             self._rates[rate] = RateLimit(rate, self._clock)

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -13,8 +14,7 @@ from secondunit.daemon.dashboard.forms import form_of
 from secondunit.daemon.dashboard.page import Done, Shown, Visit, local_path
 from secondunit.daemon.dashboard.texts import Texts
 from secondunit.daemon.http.contract import filters, requests
-from secondunit.daemon.http.endpoints.jobs import retry_own
-from secondunit.daemon.http.transport.audit import note
+from secondunit.daemon.http.endpoints.jobs import retry_own, told_first
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.model import Filter, Job, Page, Status
 from secondunit.queue.secret_fields import struck
@@ -69,11 +69,9 @@ async def act(visit: Visit, request: web.Request) -> Done:
     if do not in KINDS:
         raise BadPayload(FieldError("do", "should be retry or cancel"))
     ask, meant = _ask(ids, q), _bulk(visit, ids, q)
-    moved = await (retry_own(visit.api, visit.caller, meant) if do == "retry" else visit.api.queue.cancel_all(meant))
-    if len(ids) == 1 and moved.done:
-        note(request, ids[0], action=do)
-    elif moved.done:
-        note(request, detail=filters.told(ask, moved), action=f"bulk {do}")
+    move = partial(retry_own, visit.api, visit.caller) if do == "retry" else visit.api.queue.cancel_all
+    target, action = (ids[0], do) if len(ids) == 1 else (None, f"bulk {do}")
+    moved = await told_first(request, ask, partial(move, meant), target, action)
     back = local_path(form.get("back"), visit.link("/jobs", q=q or None))
     return Done(back, told(visit.texts, do, moved))
 

@@ -122,14 +122,25 @@ async def retry_own(api: Api, caller: Caller, matching: Filter) -> Bulk:
 async def _bulk(api: Api, request: web.Request, move: Callable[[Filter], Awaitable[Bulk]]) -> web.Response:
     ask = requests.taken(requests.BulkAsk, await read_object(request, api.settings.max_body))
     filter = filters.bulk_filter(ask, caller_of(request), api.queue.registry, api.clock.now())
+    return reply(serialize.bulk(await told_first(request, ask, partial(move, filter))))
+
+
+async def told_first(
+    request: web.Request,
+    ask: requests.BulkAsk,
+    move: Callable[[], Awaitable[Bulk]],
+    target: str | None = None,
+    action: str | None = None,
+) -> Bulk:
+    """Move many, which the audit trail says from the beginning on, under the call's word or `action`."""
     meant, scribe = filters.meant(ask), request[SCRIBE]
-    entry = await scribe.write(detail=f"{meant}: begun")
-    moved = await move(filter)
+    entry = await scribe.write(target, f"{meant}: begun", action)
+    moved = await move()
     if moved.done:
         await scribe.finish(entry, f"{meant}: {len(moved.done)} done, {len(moved.refused)} refused")
     else:
         await scribe.withdraw(entry)
-    return reply(serialize.bulk(moved))
+    return moved
 
 
 async def _counts(api: Api, caller: Caller) -> Counts:

@@ -8,8 +8,6 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
-from pydantic import BaseModel
-
 from secondunit.cli import output
 from secondunit.cli.client import DaemonRefused
 from secondunit.cli.config import how_to_start
@@ -161,7 +159,7 @@ async def _keyring(database: Database, *, make: bool = False) -> AsyncIterator[t
 
 def _own_types() -> Registry:
     """Our own types, as far as they can be known without their tools: which fields of theirs are secret."""
-    return Registry([HandlerSpec(type, BaseModel, _never, secrets=secrets) for type, secrets in SECRETS.items()])
+    return Registry([HandlerSpec(type, requests.Ask, _never, secrets=secrets) for type, secrets in SECRETS.items()])
 
 
 async def _never(*_: object) -> None:

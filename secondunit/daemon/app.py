@@ -57,22 +57,18 @@ from secondunit.daemon.process.lifecycle import (
     vital,
 )
 from secondunit.daemon.process.randomness import StockedRandom
-from secondunit.daemon.sight.answers import Answers
-from secondunit.daemon.sight.errors import ErrorGroups
-from secondunit.daemon.sight.explainer import Explainer
-from secondunit.daemon.sight.stats import QueueStatistics
-from secondunit.daemon.sight.types import ServedTypes
 from secondunit.daemon.wiring.backend import backend_of, idle, poller_of
 from secondunit.daemon.wiring.background import loops
 from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.daemon.wiring.components import Components, Watchers, World
-from secondunit.daemon.wiring.dashboard import pages_of
 from secondunit.daemon.wiring.database import store_of
-from secondunit.daemon.wiring.doctor import doctor_of
 from secondunit.daemon.wiring.keys import keyring_of
-from secondunit.daemon.wiring.metrics import exposition_of
 from secondunit.daemon.wiring.resources import VERSION, sessions_of, tools_of
 from secondunit.daemon.wiring.sandbox import sandbox_of
+from secondunit.daemon.wiring.sight.answers import answers_of
+from secondunit.daemon.wiring.sight.dashboard import pages_of
+from secondunit.daemon.wiring.sight.doctor import doctor_of
+from secondunit.daemon.wiring.sight.metrics import exposition_of
 from secondunit.daemon.wiring.telemetry import telemetry_of
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.storage.workspace import WorkFolders
@@ -171,7 +167,7 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
         stopping=asyncio.Event(),
         version=VERSION,
         partial_data=PartialData(world.boot, items_of),
-        answers=_answers(world, found, queue, worker, disk),
+        answers=answers_of(world, found, queue, worker, disk),
         settings=http_settings(settings, descriptors_allowed()),
         analyses=_analyses(world, uploads, disk),
         artifacts=JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets),
@@ -227,13 +223,6 @@ def _locations(world: World) -> Locations | None:
     kept = timedelta(hours=settings.cache_ttl_hours or settings.retention_hours)
     asked = CachedResults(world.store.cache, world.clock, kept)
     return Locations(results, settings.gemini_model, asked, keeps_results=settings.cache_ttl_hours > 0)
-
-
-def _answers(world: World, found: DiscoveredJobTypes, queue: Queue, worker: Worker, disk: DiskGuard) -> Answers:
-    store = world.store
-    explain = Explainer(store, queue.registry, world.clock, worker.load, disk, world.tools.gemini)
-    errors, stats = ErrorGroups(store, world.clock), QueueStatistics(store, world.clock)
-    return Answers(explain, ServedTypes(queue, store, found.sources), errors, stats)
 
 
 def _senders(world: World, backend: Backend | None) -> Mapping[str, Sender]:

@@ -117,7 +117,8 @@ async def test_what_a_recovery_did_is_told_job_by_job(build: Any) -> None:
         return await plain(entry)
 
     harness.store.audit.add = full_after_one
-    await harness.call("POST", "/api/admin/recover", {"ids": ids}, status=507)
+    refused = await harness.call("POST", "/api/admin/recover", {"ids": ids}, status=507)
+    assert "full" in refused["detail"]
     assert await told(harness) == [("recover", ids[0], None)]
 
 

@@ -21,7 +21,7 @@ from secondunit.handlers.tools.programs.sandbox.measuring import OFF, measured
 ENCODERS, FILTERS = ("libx264", "aac", "pcm_s16le", "ppm"), ("scale", "yadif", "signalstats", "aresample")
 MUXERS = ("hls", "mp4", "mpegts")
 AGED, OLD = timedelta(days=60), timedelta(days=180)
-DATED = re.compile(r"(\d{4})\.(\d{1,2})\.(\d{1,2})")
+DATED = re.compile(r"([0-9]{4})\.([0-9]{1,2})\.([0-9]{1,2})")
 
 
 async def ffmpeg(here: Situation) -> Sequence[CheckResult]:

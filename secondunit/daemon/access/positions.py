@@ -8,7 +8,7 @@ from hashlib import blake2b
 
 ROUNDS = 4  # make of a pseudorandom function a permutation that can't be told from a random one (Luby, Rackoff 1988)
 HALF = 64
-MASK = (1 << HALF) - 1
+MASK = (1 << 64) - 1
 DIGITS, PLAIN_DIGITS = 39, 18
 
 
@@ -38,7 +38,7 @@ class Positions:
             return None
         for turn in reversed(range(ROUNDS)):
             left, right = right ^ self._mixed(turn, left), left
-        return left if left < 1 << HALF - 1 and nonce in (None, right) else None
+        return left if left <= MASK >> 1 and nonce in (None, right) else None
 
     def _mixed(self, turn: int, half: int) -> int:
         mixed = blake2b(half.to_bytes(8, "big"), key=self._key or b"", salt=bytes([turn]), digest_size=8)

@@ -211,10 +211,10 @@ class Dashboard:
 
 
 async def _feed(view: LiveView, channel: Channel) -> None:
-    version = 0
+    version, message = await view.first()
     while True:
-        version, message = await view.next(version)
         await channel.send(message)
+        version, message = await view.next(version)
 
 
 def _without_api(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Handler:

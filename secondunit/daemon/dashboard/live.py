@@ -28,36 +28,47 @@ class LiveView:
         self._make = make
         self._parts: Parts = {}
         self._change = b""
-        self._waiting = asyncio.Event()
+        self._begun = self._ended = 0
+        self._refreshed = asyncio.Event()
         self._failure: BaseException | None = None
         self.version = 0
         self.viewers = 0
 
+    async def first(self) -> tuple[int, bytes]:
+        """All of it as it is from now on, and its version: the page of who begins to look is newer than that."""
+        fresh = self._begun + 1
+        while self._ended < fresh:
+            await self._turn()
+        return self.version, message(self._parts)
+
     async def next(self, seen: int) -> tuple[int, bytes]:
         """What to send to who has seen a version, as soon as there is a newer one, and which that is."""
         while self.version == seen:
-            if self._failure is not None:
-                raise self._failure
-            await self._waiting.wait()
-        if self.version == seen + 1 and seen:
-            return self.version, self._change
-        return self.version, message(self._parts)
+            await self._turn()
+        return self.version, self._change if self.version == seen + 1 else message(self._parts)
 
     def fail(self, failure: BaseException) -> None:
         """Hand a fault to those who look, in whose requests it is told; other views go on."""
         self._failure = failure
-        self._waiting.set()
+        self._refreshed.set()
 
     async def refresh(self) -> None:
-        """Render it anew, and let the viewers go on if anything is different."""
+        """Render it anew."""
+        self._begun += 1
+        this = self._begun
         parts = await self._make()
         changed = {id: part for id, part in parts.items() if self._parts.get(id) != part}
-        if not changed:
-            return
-        self._parts, self._change = parts, message(changed)
-        self.version += 1
-        self._waiting.set()
-        self._waiting = asyncio.Event()
+        if changed:
+            self._parts, self._change = parts, message(changed)
+            self.version += 1
+        self._ended = this
+        self._refreshed.set()
+        self._refreshed = asyncio.Event()
+
+    async def _turn(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        await self._refreshed.wait()
 
 
 class LiveViews:

@@ -87,7 +87,7 @@ async def test_many_who_look_at_the_same_cost_one_rendering(visit: Any) -> None:
     running = asyncio.create_task(views.run())
     async with AsyncExitStack() as stack:
         seen = [stack.enter_context(views.watched("a", make)) for _ in range(200)]
-        assert [await view.next(0) for view in seen] == [(1, message({"live_a": "1"}))] * 200
+        assert await asyncio.gather(*(view.first() for view in seen)) == [(1, message({"live_a": "1"}))] * 200
         for _ in range(10):
             views.hear()
             await asyncio.sleep(0)
@@ -95,6 +95,31 @@ async def test_many_who_look_at_the_same_cost_one_rendering(visit: Any) -> None:
         await harness.clock.advance(1)
         assert [await view.next(1) for view in seen] == [(2, message({"live_a": "2"}))] * 200
     assert made == 2
+    running.cancel()
+
+
+async def test_who_begins_to_look_is_sent_nothing_older_than_the_page(visit: Any) -> None:
+    harness = (await visit()).harness
+    states = iter(["waits", "is gone"])
+
+    async def make() -> dict[str, str]:
+        return {"live_a": next(states, "is gone")}
+
+    views = LiveViews(harness.clock)
+    running = asyncio.create_task(views.run())
+    with views.watched("a", make) as view:
+        assert await view.first() == (1, message({"live_a": "waits"}))
+        with views.watched("a", make) as again:
+            later = asyncio.ensure_future(again.first())
+            await asyncio.sleep(0)
+            assert not later.done()
+            await harness.clock.advance(1)
+            assert await later == (2, message({"live_a": "is gone"}))
+            with views.watched("a", make) as once_more:
+                later = asyncio.ensure_future(once_more.first())
+                await asyncio.sleep(0)
+                await harness.clock.advance(1)
+                assert await later == (2, message({"live_a": "is gone"})), "whether it changed or not"
     running.cancel()
 
 
@@ -111,9 +136,10 @@ async def test_rendering_takes_a_tenth_of_the_time_at_most() -> None:
     views = LiveViews(clock)
     running = asyncio.create_task(views.run())
     with views.watched("a", make) as view:
+        first = asyncio.ensure_future(view.first())
         await asyncio.sleep(0)
         await clock.advance(3)
-        await view.next(0)
+        await first
         views.hear()
         await clock.advance(29)
         assert made == 1
@@ -135,7 +161,7 @@ async def test_a_fault_in_one_view_is_told_to_who_looks_at_it_and_to_nobody_else
     running = asyncio.create_task(views.run())
     with views.watched("broken", broken) as one, views.watched("whole", whole) as other:
         with pytest.raises(ZeroDivisionError, match="planted"):
-            await one.next(0)
+            await one.first()
         assert await other.next(0) == (1, message({"live_a": "fine"}))
     running.cancel()
 

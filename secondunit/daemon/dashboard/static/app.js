@@ -39,8 +39,8 @@
   const CHARTS = {
     ends: { of: ["completed", "partial", "failed"], colours: ["completed", "partial", "failed"], bars: true },
     stand: { of: ["queued", "running"], colours: ["queued", "running"] },
-    waits: { of: ["wait_p50", "wait_p95"], colours: ["running", "amber"], show: spans },
-    runs: { of: ["run_p50", "run_p95"], colours: ["running", "amber"], show: spans },
+    waits: { of: ["wait_p50", "wait_p95"], colours: ["running", "queued"], show: spans },
+    runs: { of: ["run_p50", "run_p95"], colours: ["running", "queued"], show: spans },
   };
   const plots = new Map();
 
@@ -68,12 +68,12 @@
       width: plot.clientWidth, height: 190, padding: [8, 8, 0, 0],
       cursor: { points: { size: 6 }, drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, Math.max(high, chart.show ? 0.1 : 1) * 1.08] } },
-      axes: [{ ...axis, space: day ? 90 : 56, values: (_, ticks) => ticks.map((tick) => clock.format(new Date(tick * 1000))) }, { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => chart.show ? chart.show(tick) : Number.isInteger(tick) ? tick.toLocaleString(language) : "") }],
-      series: [{ value: (_, at) => at == null ? "–" : absolute.format(new Date(at * 1000)) }, ...order.map((place) => ({
-        label: labels[place], stroke: css(chart.colours[place]), width: chart.bars ? 0 : 2, spanGaps: false,
+      axes: [{ ...axis, size: 28, space: day ? 90 : 56, values: (_, ticks) => ticks.map((tick) => clock.format(new Date(tick * 1000))) }, { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => chart.show ? chart.show(tick) : Number.isInteger(tick) ? tick.toLocaleString(language) : "") }],
+      series: [{ label: figure.dataset.time, value: (_, at) => at == null ? "–" : absolute.format(new Date(at * 1000)) }, ...order.map((place) => ({
+        label: labels[place], stroke: css(chart.colours[place]), width: chart.bars ? 0 : 2, spanGaps: !chart.bars && !!chart.show,
         fill: chart.bars ? css(chart.colours[place]) : undefined,
         paths: chart.bars ? uPlot.paths.bars({ size: [0.8, 40] }) : undefined,
-        points: { show: !chart.bars, size: 4 },
+        points: { show: !!chart.show, size: 5 },
         value: (_, value, __, at) => show(at == null ? null : plain[place][at]),
       }))],
     }, data, plot));

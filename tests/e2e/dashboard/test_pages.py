@@ -1,0 +1,187 @@
+"""The pages in a browser, on a daemon with real jobs: every button is pressed, nothing is said on the console."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect  # noqa: TID253  these tests are a browser's alone
+
+from tests.e2e.conftest import Daemon, installed_plugin, starting
+from tests.e2e.dashboard.conftest import Account, found
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+KEY = "the-key-of-the-settings"
+FAILING = """
+import asyncio
+from pydantic import BaseModel
+from secondunit.queue.handler import HandlerSpec
+
+
+class Payload(BaseModel):
+    inputPath: str
+
+
+def build(tools):
+    async def run(ctx, payload):
+        raise ValueError("no moov atom in " + payload.inputPath)
+
+    return HandlerSpec(type="clip", payload=Payload, run=run, concurrency=5)
+"""
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """One with three jobs that failed, one that runs and two that wait."""
+    folder = tmp_path_factory.mktemp("looked-at")
+    installed_plugin(folder / "plugins", "failer", FAILING)
+    with starting(folder) as start:
+        daemon = start(API_KEY=KEY, CONCURRENCY_SLEEP="1").ready()
+        for n in range(3):
+            job_id = submitted(daemon, "clip", {"inputPath": f"/films/{n}.mov"})
+            until(daemon, job_id, "failed")
+        for _ in range(3):
+            submitted(daemon, "sleep", {"seconds": 600})
+        yield daemon
+
+
+def submitted(daemon: Daemon, type: str, payload: object) -> str:
+    ask = {"type": type, "payload": payload, "retryPolicy": {"maxRetries": 0}}
+    return str(daemon.call("POST", "/api/jobs", ask, X_API_Key=KEY).body["jobId"])
+
+
+def until(daemon: Daemon, job_id: str, status: str) -> None:
+    for _ in range(3000):
+        if daemon.call("GET", f"/api/jobs/{job_id}", X_API_Key=KEY).body["status"] == status:
+            return
+    raise AssertionError(f"{job_id} is not {status}")
+
+
+@pytest.fixture
+def account(daemon: Daemon) -> Account:
+    return Account(f"127.0.0.1:{daemon.port}")
+
+
+@pytest.fixture
+def page(chromium: Browser, daemon: Daemon, account: Account) -> Iterator[Page]:
+    """Signed in, on the overview."""
+    context = chromium.new_context(base_url=f"http://127.0.0.1:{daemon.port}", locale="en-GB")
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    account.watch(page)
+    page.goto("/jobs?q=type:clip")
+    account.settled(page)
+    page.get_by_label("Access key").fill(KEY)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"http://127.0.0.1:{daemon.port}/jobs?q=type:clip")
+    yield page
+    context.close()
+
+
+def test_every_button_on_the_lists_does_what_it_says(page: Page, daemon: Daemon, account: Account) -> None:
+    # All that match, with the number in the question.
+    page.get_by_role("link", name="failed", exact=True).click()
+    expect(page.locator("tr[data-row]")).to_have_count(3)
+    account.settled(page)
+    page.get_by_role("link", name="Retry all that match").click()
+    expect(page.get_by_role("heading", name="Retry 3 jobs?")).to_be_visible()
+    account.settled(page)
+    page.get_by_role("link", name="No, go back").click()
+    page.get_by_role("link", name="Retry all that match").click()
+    page.get_by_role("button", name="Retry 3").click()
+    expect(page.get_by_role("status")).to_have_text("3 retried.")
+    assert "q=type:clip+status:failed" in page.url
+    # What happens is shown as it happens: they fail again, and the list fills without anybody asking.
+    expect(page.locator("tr[data-row]")).to_have_count(3)
+    # Those chosen.
+    page.get_by_role("searchbox").fill("type:sleep status:queued")
+    page.get_by_role("searchbox").press("Enter")
+    expect(page.locator("tr[data-row]")).to_have_count(2)
+    page.get_by_label("All on this page").check()
+    page.get_by_role("button", name="Cancel chosen").click()
+    page.get_by_role("button", name="Cancel 2").click()
+    expect(page.get_by_role("status")).to_have_text("2 cancelled.")
+    expect(page.get_by_text("No job matches.")).to_be_visible()
+    # One.
+    page.get_by_role("link", name="running", exact=True).click()
+    page.locator("tr[data-row]").get_by_role("link", name="Cancel").click()
+    page.get_by_role("button", name="Cancel it").click()
+    expect(page.get_by_role("status")).to_have_text("1 cancelled.")
+    page.get_by_text("What can be searched for").click()
+    account.settled(page)
+
+
+def test_a_list_is_worked_by_the_keyboard(page: Page, account: Account) -> None:
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    account.settled(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(page.locator("tr[data-row]").nth(1)).to_have_class("here")
+    page.keyboard.press("k")
+    page.keyboard.press("x")
+    expect(page.get_by_role("button", name="Retry chosen 1")).to_be_visible()
+    page.keyboard.press("r")
+    expect(page.get_by_role("heading", name="Retry 1 job?")).to_be_visible()
+    page.get_by_role("button", name="Retry it").press("Enter")
+    expect(page.get_by_role("status")).to_have_text("1 retried.")
+    account.settled(page)
+
+
+def test_types_are_paused_and_limited_and_the_overview_follows(page: Page, daemon: Daemon, account: Account) -> None:
+    page.get_by_role("link", name="Job types").click()
+    card = page.locator("#type_sleep")
+    card.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("status")).to_contain_text("sleep is paused")
+    card.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("status")).to_contain_text("sleep is resumed")
+    for _ in range(3):
+        submitted(daemon, "sleep", {"seconds": 600})
+    card.get_by_label("At once").fill("2")
+    card.get_by_role("button", name="Set").click()
+    expect(page.get_by_role("status")).to_contain_text("sleep runs 2 at once")
+    expect(card.get_by_text("2 / 2")).to_be_visible()
+    account.settled(page)
+    page.get_by_role("link", name="Overview").click()
+    expect(page.locator("canvas")).to_have_count(4)
+    for name in ("6 hours", "24 hours", "7 days", "1 hour"):
+        page.get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute("aria-current", "true")
+        expect(page.locator("canvas")).to_have_count(4)
+    account.settled(page)
+    row = page.locator("#live_by_type tr", has_text="clip")
+    expect(row.get_by_role("cell").nth(4)).to_have_text("3")
+    submitted(daemon, "clip", {"inputPath": "/films/late.mov"})
+    expect(row.get_by_role("cell").nth(4)).to_have_text("4")
+    time = page.locator("#live_tiles time").first
+    assert "T" in (time.get_attribute("datetime") or "") and "(" in (time.get_attribute("title") or "")
+
+
+def test_the_language_is_changed_and_the_session_ended(page: Page, account: Account) -> None:
+    page.get_by_role("button", name="繁體中文").click()
+    expect(page.get_by_role("heading", name="工作", exact=True)).to_be_visible()
+    assert page.locator("html").get_attribute("lang") == "zh-Hant"
+    account.settled(page)
+    page.get_by_role("button", name="English").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_text("You are signed out.")).to_be_visible()
+    account.settled(page)
+    page.goto("/types")
+    expect(page.get_by_label("Access key")).to_be_visible()
+
+
+def test_what_is_looked_out_for_is_found(chromium: Browser, daemon: Daemon) -> None:
+    account = Account(f"127.0.0.1:{daemon.port}")
+    page = chromium.new_page()
+    account.watch(page)
+    page.goto(f"http://127.0.0.1:{daemon.port}/login")
+    page.evaluate("document.querySelector('label').remove(); document.querySelector('input[type=password]').id = ''")
+    assert [id for id, _ in found(page)] == ["label"]
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {textContent: '1'}))")
+    page.evaluate("document.body.append(Object.assign(new Image(), {src: 'http://127.0.0.2:1/x.png'}))")
+    page.wait_for_function("window.violations.length == 2")
+    assert [one.partition(" ")[0] for one in page.evaluate("window.violations")] == ["script-src-elem", "img-src"]
+    assert len(account.faults) >= 2
+    page.close()

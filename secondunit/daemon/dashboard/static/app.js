@@ -59,7 +59,7 @@
     if (known) return known.setData(data);
     const [grid, dim] = [css("line"), css("dim")];
     const order = chart.bars ? [...chart.of.keys()].reverse() : [...chart.of.keys()];
-    const show = chart.show ?? ((value) => value?.toLocaleString(language) ?? "–");
+    const show = (value) => value == null ? "" : (chart.show ?? ((number) => number.toLocaleString(language)))(value);
     const day = series.at.at(-1) - series.at[0] > 86400;
     const clock = new Intl.DateTimeFormat(language, day ? { month: "numeric", day: "numeric", hour: "2-digit", hourCycle: "h23" } : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     const axis = { stroke: dim, grid: { stroke: grid, width: 1 }, ticks: { show: false }, font: "11px system-ui" };
@@ -69,11 +69,11 @@
       cursor: { points: { size: 6 }, drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, Math.max(high, chart.show ? 0.1 : 1) * 1.08] } },
       axes: [{ ...axis, size: 28, space: day ? 90 : 56, values: (_, ticks) => ticks.map((tick) => clock.format(new Date(tick * 1000))) }, { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => chart.show ? chart.show(tick) : Number.isInteger(tick) ? tick.toLocaleString(language) : "") }],
-      series: [{ label: figure.dataset.time, value: (_, at) => at == null ? "–" : absolute.format(new Date(at * 1000)) }, ...order.map((place) => ({
-        label: labels[place], stroke: css(chart.colours[place]), width: chart.bars ? 0 : 2, spanGaps: !chart.bars && !!chart.show,
+      series: [{ label: figure.dataset.time, value: (_, at) => at == null ? "" : absolute.format(new Date(at * 1000)) }, ...order.map((place) => ({
+        label: labels[place], stroke: css(chart.colours[place]), width: chart.bars ? 0 : 2, spanGaps: !!chart.show,
         fill: chart.bars ? css(chart.colours[place]) : undefined,
         paths: chart.bars ? uPlot.paths.bars({ size: [0.8, 40] }) : undefined,
-        points: { show: !!chart.show, size: 5 },
+        points: { show: (_, line) => !chart.bars && columns[line - 1].filter((one) => one != null).length < 12, size: 5 },
         value: (_, value, __, at) => show(at == null ? null : plain[place][at]),
       }))],
     }, data, plot));

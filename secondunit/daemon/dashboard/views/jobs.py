@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
+from shlex import quote
 from typing import Any
 
 from aiohttp import web
@@ -44,7 +45,7 @@ async def show(visit: Visit) -> Shown:
         ],
         "chosen": next(iter(STATUS.findall(f"{q} ")), "").strip().removeprefix("status:"),
     }
-    command = f'secondunit jobs list -q "{q}"' if q else "secondunit jobs list"
+    command = f"secondunit jobs list -q {quote(q)}" if q else "secondunit jobs list"
     return Shown("jobs.html", values, command, visit.link("/api/jobs", limit=AT_ONCE, q=q or None))
 
 
@@ -58,8 +59,8 @@ async def confirm(visit: Visit) -> Shown:
     page = await visit.api.queue.find(_bulk(visit, ids, q), None, FIRST)
     rows = [(job, subject_of(visit, job)) for job in page.jobs]
     values = {"do": do, "ids": ids, "q": q, "total": page.total, "rows": rows, "back": visit.query.get("back", "")}
-    how = f"--id {ids[0]}" if len(ids) == 1 else f'-q "{q}"'
-    return Shown("jobs_confirm.html", values, f"secondunit jobs {do} {how}")
+    how = f"-q {quote(q)}" if not ids else ids[0] if len(ids) == 1 else ""
+    return Shown("jobs_confirm.html", values, f"secondunit jobs {do} {how}" if how else "")
 
 
 async def act(visit: Visit, request: web.Request) -> Done:

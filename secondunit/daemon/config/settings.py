@@ -91,6 +91,7 @@ class Extra:
     so: str
 
 
+PLAIN_URL = "an http or https URL without query"
 TRACES = Extra("otel", "opentelemetry.exporter.otlp.proto.http", "no traces are sent")
 
 
@@ -187,8 +188,8 @@ class Settings(BaseModel):
     sentry_dsn: Annotated[SecretUrl | None, Extra("sentry", "sentry_sdk", "errors go to the log alone")] = Field(
         None, description="https://KEY@HOST/PROJECT"
     )
-    otel_exporter_otlp_endpoint: Annotated[HttpUrl | None, TRACES] = None
-    otel_exporter_otlp_traces_endpoint: Annotated[HttpUrl | None, TRACES] = None
+    otel_exporter_otlp_endpoint: Annotated[HttpUrl | None, TRACES] = Field(None, description=PLAIN_URL)
+    otel_exporter_otlp_traces_endpoint: Annotated[HttpUrl | None, TRACES] = Field(None, description=PLAIN_URL)
     otel_exporter_otlp_headers: SecretStr | None = Field(None, description="name=value, comma-separated")
     types: Annotated[tuple[TypeName, ...], separated(",")] = Field((), description="job types, comma-separated")
     sandbox: Literal["auto", "require", "off"] = Field("auto", description="auto, require or off")

@@ -69,6 +69,7 @@ class Online:
         self.grants_once = False
         self.owners: dict[str, str] = {}
         self.puts: list[tuple[str, Any, str, str]] = []
+        self.traces: list[str | None] = []
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -97,6 +98,7 @@ class Online:
     async def _put(self, request: web.Request) -> web.Response:
         headers = request.headers["Idempotency-Key"], request.headers["Secondunit-Epoch"]
         self.puts.append((request.match_info["id"], await request.json(), *headers))
+        self.traces.append(request.headers.get("traceparent"))
         return self.answer(request) if self.answer else web.Response(status=204)
 
 
@@ -426,6 +428,16 @@ async def test_the_answer_to_a_result_is_judged(box: Box, answer: tuple[int, dic
     await box.end()
     box.online.answer = lambda _: web.Response(status=answer[0], headers=answer[1])
     assert await box.deliver() == [sent]
+
+
+async def test_a_result_goes_out_as_a_part_of_the_trace_that_is_made_here_and_else_of_none(box: Box) -> None:
+    box.online.rows = rows("a")
+    await box.poller.poll()
+    await box.end()
+    [delivery] = await box.store.outbox.due(box.clock.now(), 10)
+    for sender in (BackendSender(box.backend), BackendSender(box.backend, trace=lambda _: "00-1-2-01")):
+        await sender.send(delivery)
+    assert box.online.traces == [None, "00-1-2-01"]
 
 
 async def test_of_a_failed_job_the_backend_is_told_nothing(box: Box) -> None:

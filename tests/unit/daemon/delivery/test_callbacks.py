@@ -385,3 +385,12 @@ async def test_a_callback_to_a_refused_address_waits_visibly_and_dies_after_a_da
         await loop.clock.advance(timedelta(days=1).total_seconds())
         assert await loop.tried() == "dead"
         assert (await loop.only()).state == "dead"
+
+
+@pytest.mark.parametrize("labels", [{}, {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}])
+async def test_a_receiver_gets_the_submitters_trace_if_there_is_one(labels: dict[str, str]) -> None:
+    receiver = Receiver(200)
+    async with serving(receiver.answer) as url, sending() as sender:
+        await sender.send(delivery(url, labels=labels))
+    [(headers, _)] = receiver.got
+    assert headers.get("traceparent") == labels.get("traceparent")

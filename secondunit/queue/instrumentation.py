@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import Any, Literal
 
@@ -155,16 +155,17 @@ def follow_run(job: Job, clock: Clock, emit: Sink) -> None:
     _PIECE.set((_Followed(job, clock, emit), 0))
 
 
-@contextmanager
-def piece(kind: Piece, name: str, **figures: str | int) -> Iterator[Figures]:
+def piece(kind: Piece, name: str, **figures: str | int) -> AbstractContextManager[Figures]:
     """Announce what is done within as one piece, once it is over; nothing, where no run is followed.
 
     `figures` say more of it, and more of them may be added. None may hold what nobody but the job's owner may know.
     """
     place = _PIECE.get()
-    if place is None:
-        yield figures
-        return
+    return nullcontext(figures) if place is None else _told(place, kind, name, figures)
+
+
+@contextmanager
+def _told(place: tuple[_Followed, int], kind: Piece, name: str, figures: Figures) -> Iterator[Figures]:
     run, within = place
     mark, began, fault = next(run.marks), run.clock.monotonic(), None
     _PIECE.set((run, mark))

@@ -134,6 +134,7 @@ def traced_daemon(folder: Path, **environ: str) -> Iterator[Callable[[], Daemon]
         yield lambda: start(**{**usual, **environ}).ready()
 
 
+@pytest.mark.slow
 def test_a_trace_and_its_errors_arrive_whole_through_a_kill_and_hold_no_secret(
     tmp_path: Path, receiver: Receiver
 ) -> None:
@@ -179,6 +180,7 @@ def test_a_trace_and_its_errors_arrive_whole_through_a_kill_and_hold_no_secret(
     assert not [body for body in receiver.bodies if b"hunter2" in body]
 
 
+@pytest.mark.slow
 def test_a_collector_that_is_down_costs_nothing_but_its_spans(tmp_path: Path) -> None:
     nowhere = f"http://127.0.0.1:{free_port()}"
     with traced_daemon(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=nowhere, SENTRY_DSN="http://key@127.0.0.1:9/7") as start:

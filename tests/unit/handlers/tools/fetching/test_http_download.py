@@ -10,12 +10,15 @@ from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from secondunit.handlers.tools.fetching.http_download import PageInstead, Transfer, TransferWish
+from secondunit.queue.instrumentation import Fact, PieceDone, follow_run
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.fakes.website import Site
 from secondunit.testing.handler_kit import FakeContext
+from secondunit.testing.jobs import new
 
 FILM = bytes(range(256)) * 4096  # 1 MiB
 MOST = 10 << 20
@@ -34,6 +37,18 @@ async def test_a_file_comes_whole(site: Site, transfer: Transfer, ctx: FakeConte
     assert got.path.read_bytes() == FILM
     assert (got.size, got.content_type, got.resumed) == (len(FILM), "video/mp4", False)
     assert ctx.reports[-1].fraction == 1.0 and "1.0 MB of 1.0 MB" in ctx.reports[-1].message
+
+
+async def test_a_followed_run_tells_of_a_request_its_host_and_status_alone(
+    site: Site, transfer: Transfer, ctx: FakeContext
+) -> None:
+    facts = list[Fact]()
+    follow_run(new("a").job, ManualClock(), facts.append)
+    site.file("/film.mp4", FILM)
+    await transfer.fetch(TransferWish(site.url("/film.mp4?token=hunter2"), MOST, media=True), ctx)
+    [fact] = facts
+    assert isinstance(fact, PieceDone) and (fact.kind, fact.name, fact.fault) == ("call", "http", None)
+    assert fact.figures == {"host": URL(site.url("/")).host, "status": 200}
 
 
 async def test_after_a_cut_only_the_rest_is_fetched(site: Site, transfer: Transfer, ctx: FakeContext) -> None:

@@ -13,10 +13,11 @@ from secondunit.handlers.analyze.recipe import SCHEMA, recipe_from
 from secondunit.handlers.tools.gemini.client import LONGEST_BODY, Gemini, TokensUsed
 from secondunit.handlers.tools.gemini.responses import Usage, read
 from secondunit.handlers.tools.gemini.transport import GoogleTransport, Question
-from secondunit.queue.instrumentation import Fact
+from secondunit.queue.instrumentation import Fact, PieceDone, follow_run
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.fakes.gemini import StandIn
+from secondunit.testing.jobs import new
 from secondunit.testing.rig import SteadyRandom
 
 pytestmark = pytest.mark.slow  # the real client takes seconds to import
@@ -301,6 +302,17 @@ async def test_tokens_are_announced_with_thoughts_as_output() -> None:
         await b.gemini.count(read(await b.ask()).usage)
         [used] = b.facts
         assert isinstance(used, TokensUsed) and (used.usage.prompt, used.usage.answered) == (1000, 250)
+
+
+async def test_a_followed_run_tells_each_question_by_its_model_and_how_it_went() -> None:
+    async with bench("status:503", "answer") as b:
+        facts = list[Fact]()
+        follow_run(new("a").job, b.clock, facts.append)
+        await b.refused(Transient)
+        await b.ask()
+        told = [(fact.kind, fact.name, fact.figures, fact.fault) for fact in facts if isinstance(fact, PieceDone)]
+        model = {"model": b.gemini.model}
+        assert told == [("call", "gemini", model, "GeminiHttpError"), ("call", "gemini", model, None)]
 
 
 async def test_an_endless_answer_is_kept_only_in_part() -> None:

@@ -8,9 +8,10 @@ import pytest
 from secondunit.handlers.tools.geocoding.client import Geocoder, PlaceSought
 from secondunit.handlers.tools.geocoding.matching import GeocodingHit, PlaceQuery, chosen, kilometres
 from secondunit.handlers.tools.geocoding.nominatim import Declined, Unreached
-from secondunit.queue.instrumentation import Fact
+from secondunit.queue.instrumentation import Fact, PieceDone, follow_run
 from secondunit.queue.outcome import Postponed, Transient
 from secondunit.testing.clock import ManualClock
+from secondunit.testing.jobs import new
 from tests.unit.handlers.locations.journey import Atlas, Drawer, limited, unreached
 
 TAIPEI = GeocodingHit(25.03, 121.56, 0.5)
@@ -37,6 +38,15 @@ async def test_a_place_is_asked_for_once_however_it_is_written() -> None:
     assert (d.atlas.asked, list(d.drawer.days.values()), d.told) == (["Taipei 101"], [90], ["found"])
     await d.find("Taipei 101", language="zh-TW")
     assert len(d.atlas.asked) == 2
+
+
+async def test_a_followed_run_tells_each_request_and_none_that_the_cache_answered() -> None:
+    d, facts = Desk(), list[Fact]()
+    follow_run(new("a").job, d.clock, facts.append)
+    for _ in range(2):
+        await d.find("Taipei 101")
+    assert [(fact.kind, fact.name) for fact in facts if isinstance(fact, PieceDone)] == [("call", "geocoder")]
+    assert "Taipei" not in str([fact.figures for fact in facts if isinstance(fact, PieceDone)])
 
 
 async def test_another_server_has_answers_of_its_own() -> None:

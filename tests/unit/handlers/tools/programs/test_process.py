@@ -3,15 +3,19 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from secondunit.handlers.tools.programs.ports import Limits
+from secondunit.handlers.tools.programs.ports import Limits, Profile
 from secondunit.handlers.tools.programs.runner import ProcessRunner
+from secondunit.queue.instrumentation import Fact, PieceDone, follow_run
 from secondunit.queue.outcome import Deterministic
+from secondunit.testing.clock import ManualClock
+from secondunit.testing.jobs import new
 from secondunit.testing.processes import FLOOD, python
 
 pytestmark = pytest.mark.slow  # each starts programs
@@ -44,6 +48,26 @@ async def test_a_missing_program_is_deterministic(runner: ProcessRunner, tmp_pat
         with pytest.raises(Deterministic, match="can't run") as caught:
             await runner.run([program], cwd=tmp_path)
         assert caught.value.type == "program_missing"
+
+
+async def test_a_followed_run_tells_a_programs_name_and_exit_code_and_never_its_arguments(
+    runner: ProcessRunner, tmp_path: Path
+) -> None:
+    facts: list[Fact] = []
+    follow_run(new("a").job, ManualClock(), facts.append)
+    script = tmp_path / "converter_child.py"
+    script.write_text("raise SystemExit(4)")
+    await runner.run(["sh", "-c", "exit 3", "hunter2"], cwd=tmp_path, profile=Profile("build"))
+    await runner.run([sys.executable, "-I", str(script), "hunter2"], cwd=tmp_path, profile=Profile("python"))
+    with pytest.raises(Deterministic, match="can't run"):
+        await runner.run(["no-such-program", "hunter2"], cwd=tmp_path)
+    told = [(fact.kind, fact.name, fact.fault, fact.figures) for fact in facts if isinstance(fact, PieceDone)]
+    assert told == [
+        ("program", "sh", None, {"profile": "build", "exit_code": 3}),
+        ("program", "converter_child.py", None, {"profile": "python", "exit_code": 4}),
+        ("program", "no-such-program", "Deterministic", told[2][3]),
+    ]
+    assert "hunter2" not in str(told) and str(tmp_path) not in str(told)
 
 
 async def test_a_missing_folder_is_not_taken_for_a_missing_program(runner: ProcessRunner, tmp_path: Path) -> None:

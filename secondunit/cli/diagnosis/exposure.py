@@ -1,6 +1,5 @@
 """Check of the way in from outside: the daemon asks itself through PUBLIC_URL, with a key's right and without one."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -8,6 +7,7 @@ from urllib.parse import urlsplit
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from secondunit.cli.diagnosis.situation import Situation
+from secondunit.cli.diagnosis.threads import apart
 from secondunit.daemon.config.settings import is_loopback
 from secondunit.daemon.diagnosis.checks import CheckResult, bad, ok, warn
 from secondunit.daemon.wiring.database import inspect
@@ -22,7 +22,7 @@ KEY = "make a key (`secondunit keys add NAME --scope SCOPE`), or set API_KEY, an
 async def published(here: Situation, session: ClientSession) -> Sequence[CheckResult]:
     """Where a proxy serves it: that it does, and that nobody does anything without a key."""
     url, settings = here.settings.public_url, here.settings
-    keyed = await asyncio.to_thread(_keyed, here)
+    keyed = await apart(_keyed, here)
     if url is None:
         if not settings.loopback and not keyed:
             return [bad(NAME, f"HOST is {settings.host}, which other machines reach, and there is no key", KEY)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from secondunit.cli.config import how_to_start
-from secondunit.cli.diagnosis.situation import Situation
+from secondunit.cli.diagnosis.situation import NOT_READABLE, Situation
 from secondunit.daemon.config.loader import shown
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.diagnosis.checks import CheckResult, bad, ok, warn
@@ -25,7 +25,7 @@ STA_UNSYNC, TIMEX_BYTES, STATUS_AT, LONG = 0x0040, 256, 5, ctypes.sizeof(ctypes.
 def settings(here: Situation) -> Iterator[CheckResult]:
     """Whose they are, what is wrong with those that a start would use, and what a restart would change."""
     for fault in here.faults:
-        if fault.startswith("SECONDUNIT_CONFIG: you may not read"):
+        if fault.startswith(NOT_READABLE):
             yield warn("settings", fault, "put `sudo` in front of the command")
         else:
             yield bad("settings", fault, "mend it, then look with `secondunit config check`: the next start refuses it")

@@ -1,6 +1,7 @@
 """Checks of the programs that jobs need: ffmpeg and what it can do, yt-dlp and its age, deno, the sandbox."""
 
 import asyncio
+import os
 import re
 import shutil
 import sqlite3
@@ -98,7 +99,7 @@ async def sandbox(here: Situation) -> Sequence[CheckResult]:
     if here.settings.sandbox == "off":
         return [sandbox_check("off", OFF)]
     folder = here.settings.data_dir
-    if not await apart(folder.is_dir):
-        return [ok("sandbox", f"not tried: {folder} is not there yet")]
+    if not await apart(os.access, folder, os.W_OK):
+        return [ok("sandbox", f"not tried: {folder} is not there yet, or not yours")]
     found = await measured(lambda one: ProcessRunner(sys.executable, sandbox=one), sys.executable, folder)
     return [sandbox_check(here.settings.sandbox, found)]

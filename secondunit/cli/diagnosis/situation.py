@@ -10,12 +10,14 @@ from typing import Any
 
 from secondunit.cli.client import DaemonRefused, NoDaemon, connected
 from secondunit.cli.config import sought
+from secondunit.cli.diagnosis.threads import apart
 from secondunit.cli.host.units import SERVICE, Layout
 from secondunit.daemon.config.loader import BadConfig, Config, load
 from secondunit.daemon.config.settings import Settings, secret_names
 
 DAEMON_ANSWERS_WITHIN = 40.0  # it asks services that may hang itself
 GUESSED_FROM = ("DATA_DIR", "STATE_DIRECTORY", "FFMPEG_PATH", "FFPROBE_PATH")
+NOT_READABLE = "SECONDUNIT_CONFIG: you may not read"
 BY_HAND = "it can't be known what a daemon would be started with: these are the settings of this shell"
 
 
@@ -52,8 +54,8 @@ async def found(
     environ: Mapping[str, str], layout: Layout, of_unit: Mapping[str, str], within: float = DAEMON_ANSWERS_WITHIN
 ) -> Situation:
     """How it is here; `of_unit` are the variables that the service's unit sets."""
-    config, faults = await asyncio.to_thread(_config, environ, layout)
-    settings = config.settings if config else await asyncio.to_thread(_guessed, environ, layout)
+    config, faults = await apart(_config, environ, layout)
+    settings = config.settings if config else await apart(_guessed, environ, layout)
     report, silence, hangs, refused = await _asked(settings.control, within)
     told_by = "the running daemon" if report else BY_HAND
     if report:
@@ -61,7 +63,7 @@ async def found(
     elif settings.data_dir == layout.state and layout.unit(SERVICE).exists():
         told_by = f"no daemon answers: as {layout.unit(SERVICE)} and {layout.config} have them"
         if config and of_unit:
-            config, faults = await asyncio.to_thread(_config, {**of_unit, "STATE_DIRECTORY": str(layout.state)}, layout)
+            config, faults = await apart(_config, {**of_unit, "STATE_DIRECTORY": str(layout.state)}, layout)
             settings = config.settings if config else settings
     return Situation(settings, told_by, layout, config, faults, report, silence, hangs, refused)
 
@@ -82,6 +84,8 @@ def _config(environ: Mapping[str, str], layout: Layout) -> tuple[Config | None, 
         return sought(environ, default_file=layout.config, starts=True), ()
     except BadConfig as error:
         return None, error.faults
+    except PermissionError as error:
+        return None, [f"{NOT_READABLE} {error.filename}"]
 
 
 def _guessed(environ: Mapping[str, str], layout: Layout) -> Settings:

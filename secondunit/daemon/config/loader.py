@@ -228,9 +228,11 @@ def _exposed(values: Mapping[str, Any]) -> Iterator[str]:
 def _database_is_there(values: Mapping[str, Any]) -> bool:
     try:
         found = database_of(values["queue_url"]) if values.get("queue_url") else database_in(Path(values["data_dir"]))
+        return found.path.exists()
     except (TypeError, ValueError):
         return False
-    return found.path.exists()
+    except PermissionError:  # it may be there, and who may look at it will
+        return True
 
 
 def _fault(detail: Any, origins: Mapping[str, str]) -> Iterator[str]:

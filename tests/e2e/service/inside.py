@@ -200,6 +200,25 @@ def backed_up() -> None:
     until("it serves", serving)
 
 
+def examined() -> None:
+    """Doctor finds nothing bad where all is well, finds what the account may not, and leaves nothing of root's."""
+    say("==== doctor")
+    told = sh("secondunit doctor")
+    assert "the running daemon" in told and "the key is taken" in told and "verified" in told, told
+    assert "sudo" in sh("cd /tmp && runuser -u nobody -- secondunit doctor")
+    owner = MEDIA.owner()
+    sh(f"chown root: {MEDIA}")
+    assert f"{MEDIA} can't be written by user" in sh("secondunit doctor", fails=True)
+    sh(f"chown {owner}: {MEDIA}")
+    sh("systemctl stop secondunit")
+    told = sh("secondunit doctor")
+    assert "no daemon runs" in told and "/etc/systemd/system/secondunit.service" in told, told
+    assert sh(f"find {STATE} ! -user secondunit") == ""
+    sh("systemctl start secondunit")
+    until("it serves", serving)
+    sh("test -s /usr/local/share/man/man1/secondunit.1")
+
+
 def drained() -> None:
     """A running job ends before the daemon does."""
     say("==== drain")
@@ -279,7 +298,7 @@ def main() -> None:
     assert CONFIG.stat().st_mode & 0o777 == 0o640 and CREDENTIALS.stat().st_mode & 0o777 == 0o700
     helpers = stand_ins()
     try:
-        for part in (who_may, configured, job_types, backed_up, drained, watched, upgraded, removed):
+        for part in (who_may, configured, job_types, backed_up, examined, drained, watched, upgraded, removed):
             part()
     finally:
         sh("journalctl --no-pager -u 'secondunit*' | tail -n 300; true")

@@ -18,6 +18,8 @@ def test_each_missing_root_is_named_but_not_the_one_that_the_start_makes(tmp_pat
         f"MEDIA_ROOTS: {tmp_path / 'file'}: Not a directory",
     ]
     assert faults(tmp_path / "data") == []
+    (tmp_path / "data").mkdir()
+    assert faults(tmp_path / "data") == [], "its media is not made yet"
 
 
 def test_a_data_dir_that_is_not_made_yet_lies_where_it_will(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_a_budget_that_is_used_up_reaches_everyone(watched: Watched) -> None:
 
 
 def test_what_is_missing_at_the_start_is_told_though_nobody_asks(watched: Watched) -> None:
-    watched.daemon(ALERT_URL=watched.key["ALERT_URL"])
+    watched.daemon(ALERT_URL=watched.key["ALERT_URL"], PROCESSOR_MODE="active", BACKEND_API_URL="http://127.0.0.1:9")
     end = time.monotonic() + WITHIN
     while not watched.heard:
         assert time.monotonic() < end

@@ -187,7 +187,8 @@ def test_a_backup_taken_while_jobs_run_is_restored_with_new_epochs_and_a_new_gen
     (folder / "mine.db").write_text("somebody else's")
     for _ in range(4):
         assert cli(daemon.data, "backup", str(folder), "--keep", "2").returncode == 0
-    taken = sorted(file.name for file in folder.iterdir())
+    taken = sorted(file.name for file in folder.glob("*.db"))
+    assert sorted(file.name for file in folder.glob("*.verified")) == [f"{name}.verified" for name in taken[1:]]
     assert len(taken) == 3 and taken[0] == "mine.db"
     assert (folder / taken[1]).stat().st_mode & 0o777 == 0o600
     later = daemon.submit(seconds=3600)

@@ -21,14 +21,14 @@ LOWEST = {"qualities": ["144p"]}
 COPYABLE = "-colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv"
 
 
-def zeroed(media: Media, clip: Path, stream: str, after: float) -> Path:
-    """The file with the packets of one stream from a moment on as zeros."""
+def zeroed(media: Media, clip: Path, stream: str, after: float, until: float = 1e9) -> Path:
+    """The file with the packets of one stream from a moment on, or between two, as zeros."""
     entries = ["-show_entries", "packet=pts_time,size,pos", "-of", "csv=p=0"]
     said = run([media.ffprobe, "-v", "error", "-select_streams", stream, *entries, clip]).stdout.decode()
     content = bytearray(clip.read_bytes())
     for line in filter(None, said.splitlines()):
         at, size, place = line.split(",")[:3]
-        if float(at) > after:
+        if after < float(at) < until:
             content[int(place) : int(place) + int(size)] = bytes(int(size))
     clip.write_bytes(content)
     return clip
@@ -45,12 +45,40 @@ async def test_a_track_that_is_damaged_to_its_end_is_named(
     assert refused.value.type == "input_truncated" and f"the {track} track of film.mp4" in str(refused.value)
 
 
-async def test_a_sound_that_goes_on_in_another_codec_is_named(studio: Any, media: Media, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("codec", "track"), [("-c:a ac3", "sound"), ("-c:v mpeg2video", "video")])
+async def test_a_track_that_goes_on_in_another_codec_is_named(
+    studio: Any, media: Media, tmp_path: Path, codec: str, track: str
+) -> None:
     first = film(media, tmp_path / "a.ts", 4, COPYABLE, sound="stereo")
-    other = film(media, tmp_path / "b.ts", 5, f"{COPYABLE} -c:a ac3 -output_ts_offset 4", at=4, sound="stereo")
+    other = film(media, tmp_path / "b.ts", 5, f"{COPYABLE} {codec} -output_ts_offset 4", at=4, sound="stereo")
     with pytest.raises(Deterministic) as refused:
         await studio.hls(joined(tmp_path / "film.ts", first, other), **LOWEST)
-    assert refused.value.type == "input_truncated" and "the sound track of film.ts" in str(refused.value)
+    assert refused.value.type == "input_truncated" and f"the {track} track of film.ts" in str(refused.value)
+
+
+@pytest.mark.long
+async def test_pictures_that_stand_still_for_want_of_others_are_a_warning_where_they_are_few(
+    studio: Any, media: Media, tmp_path: Path
+) -> None:
+    clip = film(media, tmp_path / "film.mp4", 62, "")
+    still = film(media, tmp_path / "still.mkv", 9, "-fps_mode vfr -filter:v select=not(between(t\\,3\\,7))")
+    zeroed(media, clip, "v", 30, 33)
+    warned = "undecodable: the video track of film.mp4 could not be decoded from 30.0 to 33.0 s"
+    assert (await studio.hls(clip, **LOWEST))["warnings"] == [warned]
+    assert (await studio.hls(still, to="still", **LOWEST))["warnings"] == []
+    worse = zeroed(media, clip.rename(tmp_path / "worse.mp4"), "v", 20, 24)
+    with pytest.raises(Deterministic) as refused:
+        await studio.hls(worse, to="other", **LOWEST)
+    assert refused.value.type == "input_truncated" and "from 20.0 to 24.0 s, from 30.0 to 33.0 s" in str(refused.value)
+
+
+@pytest.mark.long
+async def test_a_clock_that_starts_anew_where_none_may_is_a_warning(studio: Any, media: Media, tmp_path: Path) -> None:
+    clip = joined(tmp_path / "film.mkv", film(media, tmp_path / "a.mkv", 4, ""), film(media, tmp_path / "b.mkv", 3, ""))
+    warnings = (await studio.hls(clip, **LOWEST))["warnings"]
+    assert [warning.split(" go back by")[0] for warning in warnings] == [
+        f"clock_back: the times of the {track} track of film.mkv" for track in ("video", "sound")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,12 @@ OUT_OF_PLACE = 0.03  # seconds; timestamps that are rounded or guessed jitter by
 # far ahead, and all that follows would be put behind it. Codecs with longer frames change no rate. Where the channels
 # change as well it is the first that a new graph sees, so the first is taken at the film's beginning only.
 IN_ORDER = r"aselect=if(isnan(prev_t)\,lt(t\,1)\,lt(t-prev_t\,0.25))+gte(samples_n\,sample_rate/10)"
-ONE_FORMAT = f"{IN_ORDER},aresample={SAMPLE_RATE},aformat=sample_fmts=s16:channel_layouts=stereo"
+# What a decoder gives nothing of for so long goes to stderr, where it begins and ends: the last picture would stand, or
+# silence fill it, and nobody be told. The sound's moments are told so much later.
+UNDECODED, SOUND_LATER = 2, 1_000_000_000
+TELL_GAPS = f"if(gt(t-prev_t,{UNDECODED}),1+0*print(prev_t+{{0}},24)+0*print(t+{{0}},24),1)"
+HEARD = "aselect=" + TELL_GAPS.format(SOUND_LATER).replace(",", r"\,")
+ONE_FORMAT = f"{IN_ORDER},{HEARD},aresample={SAMPLE_RATE},aformat=sample_fmts=s16:channel_layouts=stereo"
 
 
 def hls_argv(media: Media, url: str, plan: HlsPlan, sound_to: int | None) -> list[str]:
@@ -50,7 +55,8 @@ def hls_argv(media: Media, url: str, plan: HlsPlan, sound_to: int | None) -> lis
     picture = source[str(plan.video.index)]
     streams = [picture] if plan.copied.picture else []
     if plan.encoded:
-        streams += _rungs(_steady(upright(media, picture, plan.video), plan), plan)
+        decoded = picture.filter("select", TELL_GAPS.format(0))
+        streams += _rungs(_steady(upright(media, decoded, plan.video), plan), plan)
     outputs = [ffmpeg.output(*streams, f"%v/{PLAYLIST}", **_video_options(plan))]
     if plan.audio and plan.copied.sound:
         outputs += _copied_sound(source[str(plan.audio.index)], plan)

@@ -3,12 +3,12 @@
 import os
 import re
 from asyncio import TaskGroup
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from secondunit.handlers.hls.encode import hls_argv, sound_argv
+from secondunit.handlers.hls.encode import SOUND_LATER, hls_argv, sound_argv
 from secondunit.handlers.hls.plan import HlsPlan
 from secondunit.handlers.tools.media.ffmpeg import Media, failure, url
 from secondunit.handlers.tools.programs import failures
@@ -21,6 +21,8 @@ READER_GONE = "Broken pipe"
 DAMAGE = re.compile(
     r"^\[(?:h264(?!_metadata)|aac)[a-z0-9_]* @ [^\n]*|Error (?:while decoding|submitting packet)[^\n]*", re.MULTILINE
 )
+MOMENT = re.compile(r"^(?:\[[^\]\n]{1,60}\] )?(-?\d{1,12}\.\d{6})$", re.MULTILINE)
+Gap = tuple[float, float]
 OnLine = Callable[[str], Awaitable[None]]
 
 
@@ -28,12 +30,15 @@ OnLine = Callable[[str], Awaitable[None]]
 class Encoded:
     """What the programs say that they encoded: pictures of the largest rendition, and microseconds of sound.
 
-    `damage` is the first thing that the decoders found odd in the source, if any.
+    `damage` is the first thing that the decoders found odd in the source, if any; `blank` and `silent` are seconds
+    from and to which they gave nothing.
     """
 
     frames: int
     sound: int
     damage: str = ""
+    blank: Sequence[Gap] = ()
+    silent: Sequence[Gap] = ()
 
 
 @dataclass(slots=True)
@@ -79,7 +84,7 @@ class Pipeline:
         if pictures.returncode != 0:
             raise failure("ffmpeg", pictures, self.source, self.ctx.attempt)
         damage = DAMAGE.search(pictures.stderr)
-        return Encoded(frames.figure, heard.figure, damage[0] if damage else "")
+        return Encoded(frames.figure, heard.figure, damage[0] if damage else "", *_gaps(pictures.stderr))
 
     async def _both(self, plan: HlsPlan, on_frames: OnLine, on_sound: OnLine) -> tuple[Finished, Finished]:
         reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -106,3 +111,14 @@ class Pipeline:
         finally:
             if end:
                 end.close()
+
+
+def _gaps(stderr: str) -> tuple[Sequence[Gap], Sequence[Gap]]:
+    """What was told of pictures and of sound that the decoders did not give."""
+    told = [float(moment) for moment in MOMENT.findall(stderr)]
+    return _pairs(at for at in told if at < SOUND_LATER), _pairs(at - SOUND_LATER for at in told if at >= SOUND_LATER)
+
+
+def _pairs(moments: Iterable[float]) -> Sequence[Gap]:
+    either = iter(moments)
+    return list(zip(either, either, strict=False))

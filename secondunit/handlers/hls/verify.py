@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from secondunit.handlers.hls.pipeline import Encoded
+from secondunit.handlers.hls.pipeline import Encoded, Gap
 from secondunit.handlers.hls.plan import HlsPlan
 from secondunit.handlers.hls.playlists import Playlist, Unfinished
 from secondunit.handlers.hls.segments import Span
-from secondunit.handlers.tools.media.packets import UNDECLARED, Packets
+from secondunit.handlers.tools.media.packets import UNDECLARED, Packets, TrackPackets
 from secondunit.handlers.tools.media.probe import MediaInfo
 from secondunit.queue.outcome import Deterministic, Transient
 
 SHORTER_SECONDS, SHORTER_SHARE = 1.0, 0.05
 LONGER_SECONDS, LONGER_FACTOR = 10.0, 1.5
+LONGER_GAP, MOST_TOLD = 1.0, 3  # seconds; holes in one message
 # Beside a copied rung: Matroska's times are whole milliseconds, and how long its last picture stays nobody says.
 SAME_SECONDS, SAME_END_SECONDS = 0.002, 0.05
 
@@ -52,10 +53,14 @@ def verify(name: str, material: Material, pictures: Sequence[Span], sound: Span 
     """Warnings about an encode that may be published; raises for one that may not."""
     plan, packets = material.plan, material.packets
     warnings = _declared(name, material.info, packets)
+    what = f"the video track of {name}"
     for made in pictures:
-        _refuse_short(f"the video track of {name}", packets, plan.video.index, made)
+        _refuse_short(what, packets, plan.video.index, made)
+    warnings += _holes(what, packets.tracks.get(plan.video.index), material.encoded.blank)
     if plan.audio and sound:
-        _refuse_short(f"the sound track of {name}", packets, plan.audio.index, sound)
+        what = f"the sound track of {name}"
+        _refuse_short(what, packets, plan.audio.index, sound)
+        warnings += _holes(what, packets.tracks.get(plan.audio.index), material.encoded.silent)
     return warnings
 
 
@@ -97,6 +102,22 @@ def _refuse_short(what: str, packets: Packets, index: int, made: Span) -> None:
     held, decoded = track.last - packets.first, made.last - made.first
     if held - decoded > max(SHORTER_SECONDS, SHORTER_SHARE * (track.last - track.first)):
         raise _truncated(f"{what} has packets up to {held:.1f} s, but could be decoded up to {decoded:.1f} s only")
+
+
+def _holes(what: str, track: TrackPackets | None, gaps: Sequence[Gap]) -> list[str]:
+    """Warnings of where a track has packets, and nothing of them could be decoded; raises where that is much of it."""
+    if track is None:
+        return []
+    holes = [(begin, end) for begin, end in gaps if end - begin > track.gap + LONGER_GAP]
+    where = ", ".join(f"from {begin:.1f} to {end:.1f} s" for begin, end in holes[:MOST_TOLD])
+    if sum(end - begin for begin, end in holes) > SHORTER_SHARE * (track.last - track.first):
+        raise _truncated(f"{what} has packets, but could not be decoded {where}")
+    warnings = [f"undecodable: {what} could not be decoded {where}"] if holes else []
+    if track.back > LONGER_GAP:
+        warnings.append(
+            f"clock_back: the times of {what} go back by {track.back:.1f} s; what lies behind others is left out"
+        )
+    return warnings
 
 
 def _truncated(message: str) -> Deterministic:

@@ -28,12 +28,17 @@ CUT_OFF = re.compile(r"packet corrupt|ended prematurely|partial file|truncat", r
 
 @dataclass(frozen=True, slots=True)
 class TrackPackets:
-    """Packets of one track: the first and last timestamps and the latest end, in seconds on the file's clock."""
+    """Packets of one track: the first and last timestamps and the latest end, in seconds on the file's clock.
+
+    `gap` is the longest time without a packet that holds something, `back` how far the clock goes back at most.
+    """
 
     packets: int
     first: float
     last: float
     end: float
+    gap: float = 0.0
+    back: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,8 @@ def _riff_size(fd: int) -> int:
 def packets_of(report: str, *, cut_off: bool) -> Packets:
     """The child's report."""
     found = json.loads(report)
-    tracks = {int(index): TrackPackets(*figures) for index, figures in found["tracks"].items() if len(figures) > 1}
+    timed = {index: figures for index, figures in found["tracks"].items() if len(figures) > 1}
+    tracks = {int(index): TrackPackets(*figures, *found["steps"][index]) for index, figures in timed.items()}
     paces = {int(index): Pace(**pace) for index, pace in found["pace"].items()}
     return Packets(tracks, cut_off, paces, Units(**found["units"]) if found["units"] else None)
 

@@ -3,7 +3,8 @@
 Its argument is JSON: `probe`, ffprobe's argv; `restarting`, whether the format's clock may begin anew inside the file;
 `closely`, the indexes of tracks that are looked at closely; `segment`, the seconds of a media segment; and `units`,
 ffmpeg's argv for the framecrc lines of the first of them as `units` reads them, or null. Answers with JSON: `tracks`,
-for each stream's index the number of its packets, and the seconds of its first, last and latest end; `pace`; `units`.
+for each stream's index the number of its packets, and the seconds of its first, last and latest end; `steps`, the
+longest one forward between two that hold something, and the longest one back; `pace`; `units`.
 """
 
 import heapq
@@ -20,6 +21,7 @@ from typing import Any
 LONGEST_STEP, LONGEST_STEP_BACK = 10.0, 0.1
 REORDERED = 32  # pictures; H.264 has at most 16 frames, of two fields, between the order of decoding and of showing
 IDRS, SETS, SLICES = range(3)
+LEAST = 8  # bytes; smaller packets say that the picture stays as it is
 
 
 @dataclass(slots=True)
@@ -32,6 +34,9 @@ class SeenTrack:
     end: float = float("-inf")
     now: float | None = None
     next: float | None = None
+    full: float | None = None
+    gap: float = 0.0
+    back: float = 0.0
 
 
 class Counter:
@@ -43,8 +48,8 @@ class Counter:
         self._offset = 0.0
         self._latest: float | None = None
 
-    def add(self, index: str, shown: float | None, decoded: float | None, duration: float) -> None:
-        """Count a packet; its times are seconds, where it has any."""
+    def add(self, index: str, shown: float | None, decoded: float | None, duration: float, size: int) -> None:
+        """Count a packet of so many bytes; its times are seconds, where it has any."""
         track = self.tracks.setdefault(index, SeenTrack())
         track.packets += 1
         moment = shown if decoded is None else decoded
@@ -52,7 +57,12 @@ class Counter:
             return
         if self._restarting:
             self._bridge(track, moment)
-        track.now = self._latest = moment + self._offset
+        now = moment + self._offset
+        track.back = max(track.back, 0.0 if track.now is None else track.now - now)
+        if size >= LEAST:
+            track.gap = max(track.gap, 0.0 if track.full is None else now - track.full)
+            track.full = now
+        track.now = self._latest = now
         track.next = track.now + duration
         at = (moment if shown is None else shown) + self._offset
         track.first, track.last = min(track.first, at), max(track.last, at)
@@ -172,14 +182,15 @@ def count(
             continue
         shown, decoded = _seconds(fields[1]), _seconds(fields[2])
         if "D" not in fields[5]:
-            counter.add(fields[0], shown, decoded, _seconds(fields[3]) or 0.0)
+            counter.add(fields[0], shown, decoded, _seconds(fields[3]) or 0.0, int(fields[4]))
         if pacer := pacers.get(fields[0]):
             pacer.add(shown, decoded, int(fields[4]), fields[5], fields[6] if len(fields) > 6 else "")
     tracks = {
         index: [track.packets, track.first, track.last, track.end] if track.now is not None else [track.packets]
         for index, track in counter.tracks.items()
     }
-    return {"tracks": tracks, "pace": {index: asdict(pacer.end()) for index, pacer in pacers.items()}}
+    steps = {index: [track.gap, track.back] for index, track in counter.tracks.items()}
+    return {"tracks": tracks, "steps": steps, "pace": {index: asdict(pacer.end()) for index, pacer in pacers.items()}}
 
 
 def units(lines: Iterable[str]) -> Mapping[str, object]:

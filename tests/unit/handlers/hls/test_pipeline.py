@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.hls.pipeline import Pipeline
+from secondunit.handlers.hls.pipeline import Encoded, Pipeline
 from secondunit.handlers.hls.plan import plan
 from secondunit.handlers.tools.media.ffmpeg import Media
 from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
@@ -45,7 +45,7 @@ class Ctx:
     def beat(self) -> None: ...
 
 
-async def encode(ends: Ends, audio: Audio | None = STEREO) -> None:
+async def encode(ends: Ends, audio: Audio | None = STEREO) -> Encoded:
     info = MediaInfo("mov", 60.0, False, False, VIDEO, audio)
     source = Source("film.mp4", Path("/proc/self/fd/9"), 9, 1000, "id")
     programs: Any = ends
@@ -54,7 +54,7 @@ async def encode(ends: Ends, audio: Audio | None = STEREO) -> None:
 
     async def progress(_: str) -> None: ...
 
-    await pipeline.encode(plan(info, VIDEO, ["360p"], "fmp4"), progress)
+    return await pipeline.encode(plan(info, VIDEO, ["360p"], "fmp4"), progress)
 
 
 async def test_both_ends_of_the_pipe_are_closed_after_their_programs() -> None:
@@ -89,3 +89,9 @@ async def test_the_one_that_failed_first_is_to_blame(
     with pytest.raises(kind) as failed:
         await encode(Ends(pictures, sound))
     assert getattr(failed.value, "type", None) == type
+
+
+async def test_where_decoders_gave_nothing_is_told_apart_for_pictures_and_sound() -> None:
+    said = "[h264 @ 0x5] odd\n3.000000\n1000000004.500000\n[Eval @ 0x7f] 6.250000\n1000000009.000000\n8.000000\n"
+    made = await encode(Ends(Finished(0, said), FINE))
+    assert (made.blank, made.silent, made.damage) == ([(3.0, 6.25)], [(4.5, 9.0)], "[h264 @ 0x5] odd")

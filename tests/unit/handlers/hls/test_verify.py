@@ -104,6 +104,37 @@ def test_a_much_longer_content_is_a_warning() -> None:
     assert verdict(material(34)) == []
 
 
+@pytest.mark.parametrize(
+    ("gap", "holes", "warned"),
+    [
+        (0.04, [], False),
+        (0.04, [(10.0, 12.5)], True),
+        (2.0, [(10.0, 12.5)], False),
+        (10.0, [(10.0, 20.0), (30.0, 33.0)], False),
+    ],
+)
+def test_what_could_not_be_decoded_is_a_warning_where_there_were_packets(gap: float, holes: Any, warned: bool) -> None:
+    for kind in ("blank", "silent"):
+        source = material(pictures=replace(track(60), gap=gap), sound=replace(track(60), gap=gap))
+        warnings = verdict(replace(source, encoded=replace(WELL, **{kind: holes})))
+        assert [warning.split(":")[0] for warning in warnings] == ["undecodable"] * warned
+
+
+def test_a_track_of_which_much_could_not_be_decoded_is_refused() -> None:
+    with pytest.raises(
+        Deterministic, match=r"the sound track of a.mp4 .* from 10.0 to 12.5 s, from 30.0 to 32.0 s"
+    ) as refused:
+        verdict(material(encoded=replace(WELL, silent=[(10.0, 12.5), (30.0, 32.0)])))
+    assert refused.value.type == "input_truncated"
+
+
+def test_a_clock_that_goes_back_is_a_warning() -> None:
+    assert verdict(material(pictures=replace(track(60), back=0.5))) == []
+    assert verdict(material(pictures=replace(track(60), back=4)))[0].startswith(
+        "clock_back: the times of the video track"
+    )
+
+
 COPIED = Passthrough(picture=True)
 
 

@@ -38,6 +38,12 @@ def test_a_gap_is_time_and_so_is_one_in_a_format_whose_clock_is_steady() -> None
     assert tracks(packets(0, 0, 3), packets(0, 900, 3), restarting=False)["0"] == [6, 0.0, 902.0, 903.0]
 
 
+def test_steps_are_the_longest_without_a_picture_and_the_longest_back() -> None:
+    empty = "0,3.0,3.0,1.0,0,__"  # of a screen that stays as it is
+    found = count([*packets(0, 0, 3), empty, *packets(0, 5.5, 2), *packets(0, 2, 2)], restarting=False)
+    assert found["steps"]["0"] == [3.5, 4.5]
+
+
 HELD = Packets({0: TrackPackets(9, 1.0, 9.0, 10.0), 2: TrackPackets(1, 2.0, 2.0, 41.0)}, cut_off=False)
 
 

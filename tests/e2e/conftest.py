@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 
 import pytest
 
+from tests.e2e.secrets_scan import found, kept, secrets_of
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 READY_WITHIN = 30.0
 T = TypeVar("T")
@@ -92,11 +94,15 @@ class Answer:
 class Daemon:
     """One `secondunit run`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, data: Path, log: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], port: int, data: Path, log: Path, secrets: Sequence[bytes] = ()
+    ) -> None:
         self.process = process
         self.port = port
         self.data = data
+        self.secrets = secrets
         self._log = log
+        self._began = False
 
     @property
     def log(self) -> str:
@@ -128,6 +134,7 @@ class Daemon:
             except OSError:
                 time.sleep(0.02)
             else:
+                self._began = True
                 return self
         raise AssertionError(f"it was not ready in time:\n{self.log}")
 
@@ -152,6 +159,12 @@ class Daemon:
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self.process.send_signal(number)
+
+    def leaks(self) -> Sequence[object]:
+        """Where secrets of its settings lie in its folder, its log or, while it runs, its own files in /proc."""
+        runs = self._began and self.process.poll() is None  # before that its environment is not blank yet
+        pid = self.process.pid if runs else None
+        return found(self.secrets, kept(pid, self.data, self._log)) if self.secrets else ()
 
     def ended(self, within: float = 45.0) -> int:
         """Its exit code, once it has ended."""
@@ -186,11 +199,12 @@ def starting(folder: Path) -> Iterator[StartDaemon]:
             process = subprocess.Popen(
                 command, env=environment, cwd=folder, stderr=stream if stderr is None else stderr
             )
-        started.append(Daemon(process, port, folder / "data", log))
+        started.append(Daemon(process, port, folder / "data", log, secrets_of(environ)))
         return started[-1]
 
     try:
         yield start
+        assert [leak for daemon in started for leak in daemon.leaks()] == [], "a secret lies there"
     finally:
         for daemon in started:
             if daemon.process.poll() is None:

@@ -1,19 +1,30 @@
 """The query of a signed URL is its key: it stands in the job's payload, and nowhere else."""
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import Daemon, free_port, served
+from tests.e2e.secrets_scan import found, kept, secrets_of, told
 
 pytestmark = pytest.mark.e2e
 
+CANARIES = {
+    "GEMINI_API_KEY": "canary-of-gemini-0123456789",
+    "INTERNAL_API_KEY": "canary-of-the-backend-0123456789",
+    "CALLBACK_SECRET": "canary-of-callbacks-0123456789abcdef",
+    "ALERT_URL": "http://127.0.0.1:9/canary-of-alerts",
+    "AWS_SECRET_ACCESS_KEY": "canary-of-buckets-0123456789",
+    "AWS_SESSION_TOKEN": "canary-of-a-session-0123456789",
+}
 SIGNED = "X-Amz-Signature=s3cr3t&token=s3cr3t2#s3cr3t3"
 TOLD = ("message", "error", "attempts", "result", "missing", "stats")
 
@@ -77,11 +88,13 @@ def jobs_of(site: str, daemon: Daemon) -> Iterator[tuple[str, dict[str, Any]]]:
             yield "locations", {"videoUrl": f"{place}?{SIGNED}"}
 
 
-def test_no_secret_of_a_url_is_told_anywhere(start: Any, site: str) -> None:
+def test_no_secret_of_a_url_or_of_the_settings_is_told_anywhere(start: Any, site: str, tmp_path: Path) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
+    temporary = tmp_path / "data" / "temporary"  # so that it is searched with the rest
+    temporary.mkdir(parents=True)
     daemon = start(
         ALLOW_PRIVATE_ADDRESSES="127.0.0.0/8", MAX_CONCURRENT_JOBS="8", CONCURRENCY_DOWNLOAD="8", LOG_LEVEL="debug",
-        GEMINI_API_KEY="stand-in", GEMINI_BASE_URL=nobody, GEOCODER_URL=nobody,
+        GEMINI_BASE_URL=nobody, GEOCODER_URL=nobody, TMPDIR=str(temporary), **CANARIES,
     ).ready()  # fmt: skip
     callbacks = [f"{site}/500?{SIGNED}", f"{site}/410?{SIGNED}", f"{nobody}/?{SIGNED}", f"{site}/cut?{SIGNED}"]
     asked = [
@@ -97,9 +110,13 @@ def test_no_secret_of_a_url_is_told_anywhere(start: Any, site: str) -> None:
         assert time.monotonic() < deadline, [job for id in ids if not (job := daemon.job(id))["attempts"]]
         time.sleep(0.5)
     shown = [daemon.job(id) for id in ids]
-    told = json.dumps([{name: job[name] for name in TOLD} for job in shown])
-    assert "s3cr3t" not in told
+    said = json.dumps([{name: job[name] for name in TOLD} for job in shown])
+    assert "s3cr3t" not in said
     assert "s3cr3t" not in daemon.log
+    assert found(daemon.secrets, told(daemon, ids)) == []
+    signed = found([b"s3cr3t"], told(daemon, ids[:3]))
+    assert {where.partition("?")[0].rpartition("/")[2] for where, _ in signed} <= {"jobs", "deliveries", *ids}, signed
+    assert len(daemon.secrets) == len(CANARIES) and daemon.leaks() == []
     deliveries = [row for id in ids for row in daemon.call("GET", f"/api/jobs/{id}/deliveries").body["deliveries"]]
     assert deliveries and "s3cr3t" not in json.dumps([row["lastError"] for row in deliveries])
     with closing(sqlite3.connect(daemon.data / "queue.db")) as database:
@@ -112,3 +129,13 @@ def test_no_secret_of_a_url_is_told_anywhere(start: Any, site: str) -> None:
                     kept,
                 )
                 assert len(kept) <= 2
+
+
+def test_a_secret_that_lies_anywhere_is_found(tmp_path: Path) -> None:
+    deep = tmp_path / "data" / "deep"
+    deep.mkdir(parents=True)
+    deep.joinpath("core").write_bytes(b"\0" * 9000 + b"canary-0123456789" + b"\0" * 9)
+    deep.joinpath("empty").touch()
+    [(where, secret)] = found([b"canary-0123456789", b"another-0123456789"], kept(os.getpid(), tmp_path))
+    assert (where, secret) == (str(deep / "core"), b"canary-0123456789")
+    assert secrets_of({"API_KEY": "short", "CALLBACK_SECRET": "canary-0123456789", "HOME": "x" * 20}) == [secret]

@@ -43,7 +43,8 @@ def say(text: str, *, err: bool = False) -> None:
 def page(found: Mapping[str, Any]) -> None:
     """Print a page of the list of jobs, and how the queue stands."""
     table(found["jobs"])
-    click.echo(f"{found['total']} in all; the queue has {found['queued']} queued and {found['running']} running")
+    how_many = "found so far" if found["truncated"] else "in all"
+    click.echo(f"{found['total']} {how_many}; the queue has {found['queued']} queued and {found['running']} running")
     for type in sorted({job["type"] for job in found["jobs"] if job["paused"]}):
         click.echo(f"{visible(type)} is paused: its jobs wait until `secondunit jobs resume {visible(type)}`")
     if found["nextCursor"]:

@@ -98,7 +98,7 @@ async def serve(config: Config, host: Host) -> None:
         await stack.enter_async_context(beside(beat(host.switch), keep_lines(host.log, emit)))
         for warning in config.warnings:
             log.warning("config.odd", message=warning)
-        store = await stack.enter_async_context(store_of(settings.database))
+        store = await stack.enter_async_context(store_of(settings.database, clock))
         sandbox = await sandbox_of(settings)
         tools = await stack.enter_async_context(tools_of(settings, clock, store, emit, sandbox.sandbox))
         session, operators = await stack.enter_async_context(sessions_of(settings))

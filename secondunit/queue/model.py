@@ -234,11 +234,16 @@ class Filter(Value, frozen=True):
 
 
 class Page(Value, frozen=True):
-    """Jobs newest first, `total` of all that match, and where the next page begins (a `seq`), if there is one."""
+    """Jobs newest first, `total` of all that match, and where the next page begins (a `seq`), if there is one.
+
+    A search may be cut short: `truncated` says that `total` counts those that were found so far. Then a page may hold
+    fewer jobs than it could, and yet another follow.
+    """
 
     jobs: Sequence[Job]
     total: int
     next_cursor: int | None
+    truncated: bool = False
 
 
 class Counts(Value, frozen=True):

@@ -195,7 +195,10 @@ class Store(Protocol):
         ...
 
     async def find(self, filter: Filter, cursor: int | None, limit: int, *, counted: bool = True) -> Page:
-        """Jobs newest first, those submitted before `cursor`; `total` may be anything unless it is to be `counted`."""
+        """Jobs newest first, those submitted before `cursor`; `total` may be anything unless it is to be `counted`.
+
+        What has terms may be cut short, so that it blocks nobody; its cursor goes on where it stopped.
+        """
         ...
 
     async def counts(self) -> Counts: ...

@@ -21,7 +21,7 @@ from secondunit.queue.stores.sqlite.tables.access import SqliteAuditTrail, forge
 from secondunit.queue.stores.sqlite.tables.cache import SqliteCache
 from secondunit.queue.stores.sqlite.tables.outbox import SqliteOutbox
 from secondunit.queue.stores.sqlite.tables.search import search
-from secondunit.queue.stores.sqlite.tables.sight import SqliteSight
+from secondunit.queue.stores.sqlite.tables.sight import FAILURES, SqliteSight
 from secondunit.queue.stores.sqlite.tables.steps import SqliteSteps
 from secondunit.queue.stores.sqlite.time_series import SINCE
 from secondunit.queue.stores.sqlite.transaction import Transaction, WriterCache
@@ -116,18 +116,20 @@ CASES = {
     ),
     "end": Case(end, ["sqlite_autoindex_jobs_1 (id=?)", "INTEGER PRIMARY KEY (rowid=?)"]),
     "search": Case(
-        lambda r: search(r.readers, searched(Filter(), "x", NOW, {"hls": ["a"]}), 100, 5, counted=True),
+        lambda r: search(r.readers, searched(Filter(), "x", NOW, {"hls": ["a"]}), 100, 5, counted=True, clock=None),
         scans="of every row's text, on a reading connection: docs/sight.md has the figures",
         sorts="of what was found",
     ),
     "search of some": Case(
-        lambda r: search(r.readers, searched(Filter(), "x type:hls status:partial", NOW, {}), 100, 5, counted=True),
-        ["jobs_listed (type=? AND status=?)"],
+        lambda r: search(
+            r.readers, searched(Filter(), "x type:hls status:partial", NOW, {}), 100, 5, counted=True, clock=None
+        ),
+        ["jobs_listed (type=? AND status=? AND seq>? AND seq<?)"],
         scans="of what was found",
         sorts="of what was found",
     ),
     "failures": Case(
-        lambda r: SqliteSight(NO_WRITER, r.readers).failures(NOW, 5),
+        lambda r: r.fetch(FAILURES, (1, 5)),
         ["jobs_ended (status=? AND finished_at>?)"],
     ),
     "series": Case(lambda r: r.fetch(SINCE, (1,)), ["series USING PRIMARY KEY (step=? AND at>?)"]),

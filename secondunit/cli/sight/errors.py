@@ -32,4 +32,6 @@ def errors(window: str, as_json: bool) -> None:
         )
         for one in found["groups"]
     ]
+    if found["truncated"]:
+        output.say("there are older ones, which are not counted here")
     output.columns([COLUMNS, *((*row[:-1], row[-1][:LONGEST]) for row in rows)])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from secondunit.daemon.config.settings import Database
 from secondunit.daemon.process.lock import box_lock
+from secondunit.queue.clock import Clock
 from secondunit.queue.engine import DatabaseLook, Snapshot
 from secondunit.queue.store import Store
 from secondunit.queue.stores.sqlite import backup, inspection
@@ -24,9 +25,10 @@ def locked(database: Database) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def store_of(database: Database) -> AsyncIterator[Store]:
-    """The queue's store, open; made if there is none."""
-    store = await open_store(database.path, synchronous=database.synchronous)
+async def store_of(database: Database, clock: Clock | None = None) -> AsyncIterator[Store]:
+    """The queue's store, open; made if there is none. By a clock searches end early that would take long."""
+    monotonic = clock.monotonic if clock else None
+    store = await open_store(database.path, synchronous=database.synchronous, clock=monotonic)
     try:
         yield store
     finally:

@@ -90,9 +90,14 @@ class SightContract:
     async def test_a_search_keeps_to_its_owner(self, store: Store) -> None:
         await submit(store, "ours", owner="us", submitted_by="one")
         await submit(store, "theirs", owner="them", submitted_by="two")
-        mine = Filter(owner="us")
-        for text in ("-nothing", "status:queued"):
-            page = await store.find(searched(mine, text, NOW, {"hls": []}), None, 9)
+        mine, named = Filter(owner="us"), Filter(owner="us", ids=["ours", "theirs"])
+        for filter, text in (
+            (mine, "-nothing"),
+            (mine, "status:queued"),
+            (named, "-nothing"),
+            (named, "status:queued"),
+        ):
+            page = await store.find(searched(filter, text, NOW, {"hls": []}), None, 9)
             assert ([job.id for job in page.jobs], page.total) == (["ours"], 1)
         page = await store.find(searched(ALL, "by:two", NOW, {"hls": []}), None, 9)
         assert [job.id for job in page.jobs] == ["theirs"]

@@ -136,13 +136,18 @@ class Job(Summary):
 
 
 class Jobs(Answer):
-    """A page of jobs. `total` counts all that match, `queued` and `running` the whole queue."""
+    """A page of jobs. `total` counts all that match, `queued` and `running` the whole queue.
+
+    A search that would take long is cut short: `truncated` says that `total` counts those found so far, and
+    `next_cursor` goes on where it stopped, perhaps after a page that is not full.
+    """
 
     jobs: list[Job]
     total: int
     queued: int
     running: int
     next_cursor: str | None
+    truncated: bool
 
 
 class Refusal(Answer):

@@ -101,6 +101,7 @@ def page(
         queued=sum(counts.queued.values()),
         running=sum(counts.running.values()),
         next_cursor=None if found.next_cursor is None else cursor(found.next_cursor),
+        truncated=found.truncated,
     )
 
 

@@ -36,9 +36,9 @@ def one_type(type: str, served: Iterable[ServedType]) -> responses.JobType:
     return next(_type(one) for one in served if one.spec.type == type)
 
 
-def errors(groups: Iterable[ErrorGroup]) -> responses.FailureGroups:
+def errors(groups: Iterable[ErrorGroup], truncated: bool) -> responses.FailureGroups:
     """Failures in groups."""
-    return responses.FailureGroups([_group(group) for group in groups])
+    return responses.FailureGroups([_group(group) for group in groups], truncated)
 
 
 def _group(group: ErrorGroup) -> responses.FailureGroup:

@@ -68,9 +68,10 @@ class FailureGroup(Answer):
 
 
 class FailureGroups(Answer):
-    """Groups of failures, those with the most first."""
+    """Groups of failures, those with the most first; `truncated`: of so many that only the newest 5,000 are in them."""
 
     groups: list[FailureGroup]
+    truncated: bool
 
 
 Seconds = Annotated[float, Meta(ge=0)]

@@ -36,7 +36,7 @@ async def limit(api: Api, request: web.Request) -> web.Response:
 async def errors(api: Api, request: web.Request) -> web.Response:
     """What failed for good, in groups whose messages differ in ids, paths, numbers and times only."""
     ask = requests.query(sight_requests.WindowQuery, request.query)
-    return reply(sight.errors(await api.answers.errors(ask.span)))
+    return reply(sight.errors(*await api.answers.errors(ask.span)))
 
 
 async def stats(api: Api, request: web.Request) -> web.Response:

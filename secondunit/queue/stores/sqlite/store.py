@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -32,8 +32,12 @@ from secondunit.queue.stores.sqlite.writer import Writer
 READERS = 3
 
 
-async def open_store(path: Path, *, synchronous: str = "full") -> "SqliteStore":
+async def open_store(
+    path: Path, *, synchronous: str = "full", clock: Callable[[], float] | None = None
+) -> "SqliteStore":
     """Open (or create) the queue at `path`; `synchronous` "normal" trades what a power cut may take for speed.
+
+    By a `clock` (monotonic, seconds) searches end early that would take long; without one they look at everything.
 
     Raises StoreBroken or StoreFull when the file can't be used, and leaves it as it is.
     """
@@ -43,7 +47,7 @@ async def open_store(path: Path, *, synchronous: str = "full") -> "SqliteStore":
     kept = await writer.run(_kept)
     await asyncio.to_thread(ballast.fill)
     readers = await Readers.open(path, READERS)
-    return SqliteStore(path, writer, readers, ballast, kept)
+    return SqliteStore(path, writer, readers, ballast, kept, clock)
 
 
 @dataclass(slots=True)
@@ -59,7 +63,15 @@ class Kept:
 class SqliteStore:
     """The Store port on SQLite; see `secondunit.queue.store.Store` for what each method promises."""
 
-    def __init__(self, path: Path, writer: Writer, readers: Readers, ballast: Ballast, kept: Kept) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writer: Writer,
+        readers: Readers,
+        ballast: Ballast,
+        kept: Kept,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
         self.engine = SqliteEngine(path, writer, ballast)
         self.steps = SqliteSteps(writer, readers)
         self.outbox = SqliteOutbox(writer, readers)
@@ -71,6 +83,7 @@ class SqliteStore:
         self._writer = writer
         self._readers = readers
         self._kept = kept
+        self._clock = clock
 
     @property
     def generation(self) -> str:
@@ -103,7 +116,7 @@ class SqliteStore:
     async def find(self, filter: Filter, cursor: int | None, limit: int, *, counted: bool = True) -> Page:
         if filter.terms:
             before = lists.FAR if cursor is None else cursor
-            return await search(self._readers, filter, before, limit, counted=counted)
+            return await search(self._readers, filter, before, limit, counted=counted, clock=self._clock)
         return await lists.find(self._readers, filter, cursor, limit)
 
     async def counts(self) -> Counts:

@@ -1,5 +1,6 @@
 """Sight of the SQLite store: who stands before a job in the line, by the index that a claim uses."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -78,10 +79,14 @@ class SqliteSight:
 
     async def failures(self, since: datetime, limit: int) -> Sequence[Failure]:
         rows = await self._readers.fetch(FAILURES, (micros(since), limit))
-        return [Failure(id, type, load_error(error), moment(at)) for id, type, error, at in rows if error]
+        return await asyncio.to_thread(_failures, rows)
 
     async def series(self, since: datetime, types: Collection[str]) -> Sequence[SeriesRow]:
         with suppress(StoreFull):  # then it lacks at most the last few hundred events
             await self._writer.run(Transaction.count_moves, spends=False)
         rows = series_rows(await self._readers.fetch(SINCE, (micros(since),)))
         return [row for row in rows if not types or row.type in types]
+
+
+def _failures(rows: Sequence[tuple[str, str, str | None, int]]) -> Sequence[Failure]:
+    return [Failure(id, type, load_error(error), moment(at)) for id, type, error, at in rows if error]

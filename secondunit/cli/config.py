@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from secondunit.daemon.config.loader import Config
+    from secondunit.daemon.config.settings import Settings
 
 
 @click.group()
@@ -108,9 +109,23 @@ def _fail(message: str) -> NoReturn:
 @config.command()
 def check() -> None:
     """Say whether the daemon would start with these settings: 0, or 78 and every fault."""
-    for warning in loaded(starts=True).warnings:
+    found = loaded(starts=True)
+    for warning in found.warnings:
         output.say(f"warning: {warning}", err=True)
+    if found.settings.schedule:
+        _check_schedules(found.settings)
     click.echo("the settings are fine")
+
+
+def _check_schedules(settings: Settings) -> None:
+    from secondunit.daemon.config.loader import BadConfig
+    from secondunit.daemon.wiring.schedules import check_schedules
+
+    try:
+        check_schedules(settings)
+    except BadConfig as error:
+        output.say(str(error), err=True)
+        sys.exit(78)
 
 
 def loaded(*, serves: bool = True, starts: bool = False) -> Config:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +14,8 @@ from secondunit.daemon.automation.backend import KIND as BACKEND
 from secondunit.daemon.automation.backend import Backend, BackendSender
 from secondunit.daemon.automation.backend_results import BackendResults
 from secondunit.daemon.automation.partial_retry import PartialRetrier
+from secondunit.daemon.automation.schedule_rules import Schedule
+from secondunit.daemon.automation.scheduler import Scheduler
 from secondunit.daemon.config.job_types import DiscoveredJobTypes, discover
 from secondunit.daemon.config.loader import Config
 from secondunit.daemon.config.oddities import unserved
@@ -65,6 +67,7 @@ from secondunit.daemon.wiring.database import store_of
 from secondunit.daemon.wiring.keys import keyring_of
 from secondunit.daemon.wiring.resources import VERSION, sessions_of, tools_of
 from secondunit.daemon.wiring.sandbox import sandbox_of
+from secondunit.daemon.wiring.schedules import schedules_of
 from secondunit.daemon.wiring.sight.answers import answers_of
 from secondunit.daemon.wiring.sight.dashboard import pages_of
 from secondunit.daemon.wiring.sight.doctor import doctor_of
@@ -104,6 +107,7 @@ async def serve(config: Config, host: Host) -> None:
         session, operators = await stack.enter_async_context(sessions_of(settings))
         work = WorkFolders(settings.data_dir)
         found = discover(tools, settings)
+        schedules = schedules_of(settings, found)
         freed = await leases.reclaim(store, clock, boot, emit, Registry(found.specs).secrets_of)
         log.info("daemon.starting", message=f"starting as boot {boot}; {freed} jobs of an earlier one run again")
         await tidy(store, work, settings.roots)
@@ -125,13 +129,14 @@ async def serve(config: Config, host: Host) -> None:
             telemetry,
             emit,
         )
-        components = _compose(world, found)
+        components = _compose(world, found, schedules)
+        await components.scheduler.start()
         async with asyncio.TaskGroup() as group:
             await _run(group, world, components, stop, host)
         host.leave(LAST_WORDS, DRAINED)
 
 
-def _compose(world: World, found: DiscoveredJobTypes) -> Components:
+def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedule]) -> Components:
     settings, clock, store = world.settings, world.clock, world.store
     emit, watchers = world.emit, world.watchers
     registry, hub, random = Registry(found.specs), Hub(emit), StockedRandom()
@@ -146,9 +151,11 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     poller = poller_of(settings, backend, queue, store.cache, clock, random, results=watchers.results, emit=emit)
     deliverer = Deliverer(store.outbox, _senders(world, backend), clock, random, emit=emit)
     gemini, media = world.tools.gemini, MediaDisks(settings.roots, settings.data_dir, clock)
+    scheduler = Scheduler(schedules, queue, store.schedules, store.audit, clock, emit)
     parts = Watched(
-        disk, world.host.log, watchers.poisoned, media, watchers.buckets, poller, gemini, world.tools.geocoder
-    )
+        disk, world.host.log, watchers.poisoned, media, watchers.buckets, scheduler.timetable,
+        poller, gemini, world.tools.geocoder,
+    )  # fmt: skip
     checkup = Checkup(queue, _box(world, found), parts, clock, emit)
     partial_retrier = PartialRetrier(clock, found.specs, emit)
     uploads = Uploads(settings.uploads, settings.max_upload_mb << 20, clock, found.known)
@@ -156,6 +163,7 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
         queue=queue,
         keys=world.keys,
         audit=store.audit,
+        schedules=scheduler,
         rule=AddressRule(settings.allow_private_addresses),
         clock=clock,
         metrics=exposition_of(world, VERSION, registry, deliverer, disk, parts),
@@ -177,10 +185,11 @@ def _compose(world: World, found: DiscoveredJobTypes) -> Components:
     hub.tap(uploads.hear)
     hub.tap(api.partial_data.hear)
     hub.tap(partial_retrier.hear)
+    hub.tap(scheduler.hear)
     if poller:
         hub.tap(poller.hear)
     hub.tap(lambda events: deliverer.wake() if any(event.status.ended for event in events) else None)
-    return Components(worker, queue, deliverer, disk, media, poller, checkup, uploads, partial_retrier, api)
+    return Components(worker, queue, deliverer, disk, media, poller, checkup, uploads, partial_retrier, scheduler, api)
 
 
 def _watchers(settings: Settings, clock: SystemClock) -> Watchers:

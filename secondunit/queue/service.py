@@ -13,6 +13,7 @@ from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub, Subscription
 from secondunit.queue.ids import new_job_id
 from secondunit.queue.model import Change, Counts, Filter, Job, JobId, Lease, Page, Status, Submission
+from secondunit.queue.schedules import ScheduleState
 from secondunit.queue.secret_fields import check_whole, without_secrets
 from secondunit.queue.store import Delivery, Step, Store, each
 from secondunit.queue.turns import in_turns
@@ -64,16 +65,20 @@ class Queue:
         """Store a job; False with the job that already stands for this request (same key or same work)."""
         return (await self.submit_all([submission]))[0]
 
-    async def submit_all(self, submissions: Sequence[Submission]) -> Sequence[tuple[Job, bool]]:
-        """Store jobs, all or none: when this returns they are on disk."""
+    async def submit_all(
+        self, submissions: Sequence[Submission], schedule: ScheduleState | None = None
+    ) -> Sequence[tuple[Job, bool]]:
+        """Store jobs, all or none: when this returns they are on disk, with the schedule that they are a run of."""
         async for submission in in_turns(submissions):
             validated(self.registry[submission.type], submission.payload)
         if refusal := self._refusal():
+            if schedule is not None:
+                raise refusal
             return [await self._known_or(submission, refusal) for submission in submissions]
         now = self._clock.now()
         changes = [self._new(submission, now) for submission in submissions]
         self._coming()
-        stored = await self._store.add(changes, self._limits)
+        stored = await self._store.add(changes, self._limits, schedule)
         return [
             await self._shared(job, submission, created)
             for (job, created), submission in zip(stored, submissions, strict=True)

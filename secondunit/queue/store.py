@@ -9,6 +9,7 @@ from secondunit.queue.durable_files import Marks
 from secondunit.queue.engine import Engine
 from secondunit.queue.folders import Folders
 from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Notice, Page
+from secondunit.queue.schedules import Schedules, ScheduleState
 from secondunit.queue.sight.port import Sight
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.value import Value
@@ -156,6 +157,9 @@ class Store(Protocol):
     def sight(self) -> Sight: ...
 
     @property
+    def schedules(self) -> Schedules: ...
+
+    @property
     def engine(self) -> Engine:
         """The database beneath, for its operator."""
         ...
@@ -174,11 +178,14 @@ class Store(Protocol):
         """Call `listener` with the stored events of each commit, in `seq` order, after it."""
         ...
 
-    async def add(self, changes: Sequence[Change], limits: QueueLimits = QueueLimits()) -> Sequence[tuple[Job, bool]]:
+    async def add(
+        self, changes: Sequence[Change], limits: QueueLimits = QueueLimits(), schedule: ScheduleState | None = None
+    ) -> Sequence[tuple[Job, bool]]:
         """Store submitted jobs, all or none; for one whose idempotency or dedupe key is taken, (that job, False).
 
         Raises KeyReused when the idempotency key came with another digest, Saturated when the new ones would be more
-        than `limits` allow, counted in this very transaction. Idempotency keys live 24 hours.
+        than `limits` allow, counted in this very transaction. Idempotency keys live 24 hours. For a run of a schedule
+        its state is stored in the same transaction, with these jobs (`with_jobs`).
         """
         ...
 

@@ -26,6 +26,7 @@ from secondunit.testing.contract.folders import FolderContract
 from secondunit.testing.contract.leases import LeaseContract
 from secondunit.testing.contract.outbox import OutboxContract
 from secondunit.testing.contract.round_trip import RoundTripContract
+from secondunit.testing.contract.schedules import ScheduleContract
 from secondunit.testing.contract.sight import SightContract
 from secondunit.testing.contract.steps import CacheContract, StepContract
 from secondunit.testing.contract.suspects import SuspectContract
@@ -50,6 +51,7 @@ class StoreContract(
     AccessContract,
     OwnerContract,
     LimitsContract,
+    ScheduleContract,
 ):
     """Every promise of the ports in `secondunit.queue.store`, as a test each."""
 

@@ -17,10 +17,10 @@ DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = DECLARED["project"]
 NOT_IMPORTED = {
     "brotli": "yt-dlp imports it where it is there: what its extra `default` brings",
-    "cronsim": "reads the times of [[schedule]], which nothing does yet",
     "deno": "a program: yt-dlp runs sites' own code with it",
     "psutil": "the benchmarks measure other processes with it",
     "pycryptodomex": "yt-dlp imports it for encrypted streams",
+    "tzdata": "zoneinfo reads the zones of [[schedule]] from it where the system has none",
     "requests": "yt-dlp imports it where it is there",
     "yt-dlp-ejs": "scripts that yt-dlp hands to deno",
 }

@@ -20,6 +20,7 @@ from pydantic.alias_generators import to_camel
 
 from secondunit.daemon.access.keyring import Keyring, NewKey
 from secondunit.daemon.access.sessions import Sessions
+from secondunit.daemon.automation.scheduler import Scheduler
 from secondunit.daemon.dashboard.figures import Figures, SeenConditions
 from secondunit.daemon.dashboard.front import Dashboard
 from secondunit.daemon.dashboard.pages import dashboard_of
@@ -189,6 +190,9 @@ class ApiHarness:
             lose=self.lost.append,
             limits=QueueLimits(of_one=settings.pop("max_queued_of_one", 100_000)),
         )
+        planned = settings.pop("schedules", ())
+        self.scheduler = Scheduler(planned, self.queue, self.store.schedules, self.store.audit, self.clock)
+        self.hub.tap(self.scheduler.hear)
         self.stopping = asyncio.Event()
         trusted = settings.pop("trusted", False)
         ttl = settings.pop("cache_ttl", timedelta(days=7))
@@ -199,6 +203,7 @@ class ApiHarness:
             queue=self.queue,
             keys=self.keys,
             audit=self.store.audit,
+            schedules=self.scheduler,
             rule=rule,
             clock=self.clock,
             metrics=self.metrics,

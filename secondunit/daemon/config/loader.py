@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from secondunit.daemon.config.oddities import oddities
+from secondunit.daemon.config.schedules import KEYS, place, twice
 from secondunit.daemon.config.settings import (
     PER_TYPE,
     RetryTable,
@@ -36,6 +37,7 @@ NOT_YOURS = (
     " or set it to /dev/null for a daemon of your own"
 )
 WORDS = {
+    "missing": "is missing",
     "int_parsing": "is not a whole number",
     "int_type": "is not a whole number",
     "int_from_float": "is not a whole number",
@@ -98,6 +100,7 @@ def load(
     _from_credentials(environ, given)
     _from_environment(environ, given)
     settings, wrong = _validated(given)
+    given.faults.extend(twice(given.values.get("schedule")))
     given.faults.extend(_exposed(given.values) if serves else ())
     given.faults.extend(folder_faults(_absolute(settings), wrong) if starts else ())
     if given.faults:
@@ -134,7 +137,7 @@ def _validated(given: _Gathered) -> tuple[Settings, Collection[str]]:
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False)
     for detail in details:
-        given.faults.extend(_fault(detail, given.origins))
+        given.faults.extend(_fault(detail, given))
     wrong = {str(detail["loc"][0]) for detail in details}
     right = {name: value for name, value in given.values.items() if name not in wrong}
     return Settings.model_validate(right), wrong
@@ -235,8 +238,8 @@ def _database_is_there(values: Mapping[str, Any]) -> bool:
         return True
 
 
-def _fault(detail: Any, origins: Mapping[str, str]) -> Iterator[str]:
-    location = [str(part) for part in detail["loc"]]
+def _fault(detail: Any, given: _Gathered) -> Iterator[str]:
+    origins, location = given.origins, [str(part) for part in detail["loc"]]
     info = Settings.model_fields[location[0]]
     name, value = location[0].upper(), detail["input"]
     allowed = info.description
@@ -247,6 +250,8 @@ def _fault(detail: Any, origins: Mapping[str, str]) -> Iterator[str]:
         allowed = _retry_allowed(location[2:]) or allowed
     elif location[0] in TABLES and len(location) > 1:
         name, value, allowed = ".".join(location), None, TABLES[location[0]].keys
+    if location[0] == "schedule" and len(location) > 1:
+        name, allowed = place(location, given.values["schedule"]), KEYS.get(location[-1], allowed)
     if detail["type"] == "value_error":
         wrong = str(detail["msg"]).removeprefix("Value error, ")
     else:

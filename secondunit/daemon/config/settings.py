@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from secondunit.daemon.config import signing_keys
+from secondunit.daemon.config.schedules import KEYS, ScheduleTable
 from secondunit.daemon.config.value_forms import (
     Bucket,
     HttpUrl,
@@ -199,7 +200,7 @@ class Settings(BaseModel):
         Field("info", description="debug, info, warning or error")
     )
     deploy: Annotated[Projects, Tables(", ".join(Project.model_fields))] = Field({}, description="tables [deploy.ID]")
-    schedule: Annotated[Sequence[Mapping[str, Any]], Tables(), Unread("no job is submitted by a schedule")] = Field(
+    schedule: Annotated[tuple[ScheduleTable, ...], Tables(", ".join(KEYS))] = Field(
         (), description="tables [[schedule]]"
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from secondunit.daemon.access.keyring import Keyring
+from secondunit.daemon.automation.scheduler import Scheduler
 from secondunit.daemon.diagnosis.report import DaemonReport
 from secondunit.daemon.files.artifacts import JobArtifacts
 from secondunit.daemon.files.uploads import Uploads
@@ -93,6 +94,7 @@ class Api:
     queue: Queue
     keys: Keyring
     audit: AuditTrail
+    schedules: Scheduler
     rule: AddressRule
     clock: Clock
     metrics: MetricsText

@@ -19,6 +19,7 @@ from secondunit.daemon.http.endpoints import (
     jobs,
     keys,
     operations,
+    schedules,
     sight,
     videos,
 )
@@ -197,4 +198,24 @@ OPERATING = (
     ApiRoute("docs.asset", "GET", "/docs/{asset}", documentation.asset, None, problems=(404,), media="*/*"),
 )  # fmt: skip
 
-ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *VIDEOS, *EVENTS, *SIGHT, *OPERATING)
+SCHEDULE = "/api/schedules/{name}"
+SCHEDULES = (
+    ApiRoute(
+        "schedules.find", "GET", "/api/schedules", schedules.find, "read", operations_responses.KnownSchedules,
+        problems=(503,),
+    ),
+    ApiRoute(
+        "schedules.run", "POST", f"{SCHEDULE}/run", schedules.run, "admin", responses.Accepted, (201,),
+        (404, 422, *STORE), audited="schedule run",
+    ),
+    ApiRoute(
+        "schedules.pause", "POST", f"{SCHEDULE}/pause", schedules.pause, "admin", operations_responses.KnownSchedule,
+        problems=(404, *STORE), audited="schedule pause",
+    ),
+    ApiRoute(
+        "schedules.resume", "POST", f"{SCHEDULE}/resume", schedules.resume, "admin", operations_responses.KnownSchedule,
+        problems=(404, *STORE), audited="schedule resume",
+    ),
+)  # fmt: skip
+
+ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *VIDEOS, *EVENTS, *SIGHT, *SCHEDULES, *OPERATING)

@@ -182,6 +182,11 @@ def _trouble(provider: Provider | None, then: str = "") -> Iterator[Finding]:
         yield Finding(provider.trouble + then, passing=not provider.refused)
 
 
+def _schedule_stopped(seen: Inspection) -> Iterator[Finding]:
+    for name, why in seen.parts.schedules.stopped.items():
+        yield Finding(f"the schedule {name} comes no more: {why}", name)
+
+
 KINDS = (
     Kind(
         "store_broken",
@@ -247,6 +252,12 @@ KINDS = (
         "restart what reads the log; jobs go on without it",
         "what is written to stderr is taken again",
         _log_lost,
+    ),
+    Kind(
+        "schedule_stopped",
+        "see why, then `secondunit schedule resume NAME`",
+        "the schedule {subject} comes again",
+        _schedule_stopped,
     ),
     Kind(
         "failed_jobs",

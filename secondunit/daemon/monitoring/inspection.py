@@ -83,6 +83,13 @@ class LogLines(Protocol):
     lost: int
 
 
+class Plans(Protocol):
+    """The schedules that come no more though nobody paused them, each with the reason."""
+
+    @property
+    def stopped(self) -> Mapping[str, str]: ...
+
+
 class Roots(Protocol):
     """The disks of MEDIA_ROOTS."""
 
@@ -105,6 +112,7 @@ class Watched:
     poisoned: Poison
     media: Roots
     buckets: Stores
+    schedules: Plans
     poller: Takeover | None = None
     gemini: Metered | None = None
     geocoder: Provider | None = None

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from secondunit.daemon.automation.partial_retry import RetriedByItself
+from secondunit.daemon.automation.scheduler import ScheduleMoved
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.formats import milliseconds
 from secondunit.queue.clock import Clock
@@ -41,6 +42,7 @@ class JobLog:
             RunReclaimed: self._reclaimed,
             StepInDoubt: self._in_doubt,
             RetriedByItself: self._partial_retried,
+            ScheduleMoved: self._scheduled,
             HandlerRaised: self._raised,
             LeftBehind: self._left_behind,
             SinkBroke: self._sink_broke,
@@ -98,6 +100,17 @@ class JobLog:
             type=job.type,
             missing=len(job.missing or ()),
             number=number,
+        )
+
+    def _scheduled(self, fact: ScheduleMoved) -> None:
+        runs = f"{fact.number} runs" if fact.number > 1 else "a run"
+        done = fact.what if fact.what in ("paused", "resumed") else f"{fact.what} {runs}"
+        self._log.log(
+            logging.INFO if fact.what in ("submitted", "resumed") else logging.WARNING,
+            f"schedule.{fact.what.replace(' ', '_')}",
+            message=f"schedule {fact.schedule}: {done}" + (f" ({fact.why})" if fact.why else ""),
+            schedule=fact.schedule,
+            number=fact.number,
         )
 
     def _raised(self, fact: HandlerRaised) -> None:

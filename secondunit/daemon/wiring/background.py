@@ -37,6 +37,7 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
     yield components.uploads.run(components.queue)
     yield forget_replaced(store.folders, world.tools.files, clock)
     yield components.partial_retrier.run(components.queue)
+    yield components.scheduler.run()
     yield watch(alive, world.emit, systemd)
     if components.poller:
         yield components.poller.run()

@@ -9,6 +9,7 @@ from secondunit.daemon.access.keyring import Keyring
 from secondunit.daemon.automation.backend_results import BackendResults
 from secondunit.daemon.automation.partial_retry import PartialRetrier
 from secondunit.daemon.automation.poller import Poller
+from secondunit.daemon.automation.scheduler import Scheduler
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.dashboard.figures import SeenConditions
 from secondunit.daemon.delivery.dispatcher import Deliverer
@@ -85,4 +86,5 @@ class Components:
     checkup: Checkup
     uploads: Uploads
     partial_retrier: PartialRetrier
+    scheduler: Scheduler
     api: Api

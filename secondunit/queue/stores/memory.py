@@ -14,6 +14,7 @@ from secondunit.queue.engine import Engine
 from secondunit.queue.errors import JobNotFound, LeaseLost, NotAllowed
 from secondunit.queue.folders import Folders
 from secondunit.queue.model import HIGHEST_PRIORITY, Change, Counts, Event, Filter, Job, JobId, Lease, Page, Status
+from secondunit.queue.schedules import Schedules, ScheduleState, with_jobs
 from secondunit.queue.sight.port import Sight
 from secondunit.queue.store import Cache, Decide, Listener, Outbox, Prune, Steps
 from secondunit.queue.stores.memory_ports import (
@@ -25,6 +26,7 @@ from secondunit.queue.stores.memory_ports import (
     MemoryEngine,
     MemoryFolders,
     MemoryOutbox,
+    MemorySchedules,
     MemorySteps,
     tells,
     with_key,
@@ -50,6 +52,7 @@ class MemoryStore:
     folders: Folders
     keys: AccessKeys
     audit: AuditTrail
+    schedules: Schedules
     engine: Engine
     sight: Sight
 
@@ -73,6 +76,7 @@ class MemoryStore:
         self.folders = MemoryFolders()
         self.keys = MemoryAccessKeys()
         self.audit = self._audit = MemoryAuditTrail()
+        self.schedules = self._schedules = MemorySchedules()
         self.engine = MemoryEngine()
         self.sight = self._sight = MemorySight(self._line, lambda: self._in(Status.FAILED))
 
@@ -91,7 +95,10 @@ class MemoryStore:
         self._listeners.append(listener)
 
     async def add(
-        self, changes: Sequence[Change], limits: state.QueueLimits = state.QueueLimits()
+        self,
+        changes: Sequence[Change],
+        limits: state.QueueLimits = state.QueueLimits(),
+        schedule: ScheduleState | None = None,
     ) -> Sequence[tuple[Job, bool]]:
         keys: MutableMapping[str, KnownKey] = ChainMap({}, self._keys)
         twins: MutableMapping[str, JobId] = ChainMap({}, self._twins)
@@ -111,6 +118,8 @@ class MemoryStore:
         self._submitted += len(fresh)
         self._keys = dict(keys)
         self._write(fresh.values())
+        if schedule is not None:
+            self._schedules.set(with_jobs(schedule, [id for id, _ in answers]))
         return [(self._jobs[id], created) for id, created in answers]
 
     async def known(self, key: str, now: datetime) -> tuple[JobId, bytes] | None:

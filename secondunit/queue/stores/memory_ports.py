@@ -13,6 +13,7 @@ from secondunit.queue.engine import Snapshot
 from secondunit.queue.errors import KeyReused, StoreBroken
 from secondunit.queue.folders import PublishedFolder, Replaced
 from secondunit.queue.model import Change, Event, Filter, Job, JobId, Lease, Notice
+from secondunit.queue.schedules import ScheduleState
 from secondunit.queue.store import CacheEntry, Decide, Delivery, Step
 from secondunit.queue.value import Value, replace
 
@@ -239,6 +240,28 @@ class MemoryAuditTrail:
         """Forget so many of the entries that are too old."""
         old = [entry for entry in self._rows if entry.at < now - AUDIT_KEPT][:limit]
         self._rows = [entry for entry in self._rows if entry not in old]
+
+
+class MemorySchedules:
+    """States by name."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, ScheduleState] = {}
+
+    async def all(self) -> Sequence[ScheduleState]:
+        return [self._rows[name] for name in sorted(self._rows)]
+
+    async def put(self, states: Sequence[ScheduleState]) -> None:
+        for state in states:
+            self.set(state)
+
+    async def drop(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._rows.pop(name, None)
+
+    def set(self, state: ScheduleState) -> None:
+        """As `put`, for one, at once."""
+        self._rows[state.name] = state
 
 
 def tells(filter: Filter, event: Event) -> bool:

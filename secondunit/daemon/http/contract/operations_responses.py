@@ -75,3 +75,28 @@ class DoctorReport(Answer):
     keys: bool
     settings: dict[str, Any]
     checks: list[DoctorCheck]
+
+
+class KnownSchedule(Answer):
+    """A schedule of the file, and how it stands.
+
+    `next_at` is null while it is paused; `last_at` is when its last job was submitted; `why` says why it is paused, or
+    what was odd about its last run; `failures_in_row` counts its jobs that failed, up to the next one that does not.
+    """
+
+    name: str
+    cron: str
+    timezone: str
+    next_at: Time | None
+    last_at: Time | None
+    last_job_id: JobId | None
+    last_status: str | None
+    paused: bool
+    why: str | None
+    failures_in_row: int
+
+
+class KnownSchedules(Answer):
+    """Every schedule, in the order of the file."""
+
+    schedules: list[KnownSchedule]

@@ -8,6 +8,7 @@ from typing import Any, cast
 from msgspec import UNSET, Struct, to_builtins
 from msgspec.structs import asdict
 
+from secondunit.daemon.automation.timetable import PlannedSchedule
 from secondunit.daemon.diagnosis.report import DaemonReport
 from secondunit.daemon.files.artifacts import ArtifactFile
 from secondunit.daemon.formats import instant, milliseconds, percent
@@ -237,6 +238,28 @@ def health(report: HealthReport, *, whole: bool) -> dict[str, Any]:
     ]
     told = responses.Health(report.status, list(report.reasons), conditions, list(report.notes))
     return {**to_builtins(told), **(report.figures or {})}
+
+
+def schedule(standing: PlannedSchedule) -> operations_responses.KnownSchedule:
+    """How a schedule stands."""
+    state, cron = standing.state, standing.schedule.cron
+    return operations_responses.KnownSchedule(
+        name=state.name,
+        cron=cron.expression,
+        timezone=cron.zone.key,
+        next_at=instant(standing.next_at),
+        last_at=instant(state.last_at),
+        last_job_id=state.last_job,
+        last_status=standing.last_status,
+        paused=state.paused,
+        why=state.why,
+        failures_in_row=state.failures,
+    )
+
+
+def schedules(standings: Iterable[PlannedSchedule]) -> operations_responses.KnownSchedules:
+    """How all of them stand."""
+    return operations_responses.KnownSchedules([schedule(standing) for standing in standings])
 
 
 def backup(snapshot: Snapshot) -> operations_responses.Backup:

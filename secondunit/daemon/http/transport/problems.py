@@ -7,6 +7,7 @@ from typing import cast
 from aiohttp import web
 
 from secondunit.daemon.access.callers import WrongType
+from secondunit.daemon.automation.timetable import NoSuchSchedule
 from secondunit.daemon.files.artifacts import NoSuchArtifact, StorageAway
 from secondunit.daemon.http.transport.replies import SAFE_LINES, encoded
 from secondunit.queue import errors
@@ -170,6 +171,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     errors.JobNotFound: ProblemType(404, "job-not-found", "No such job"),
     NoSuchArtifact: ProblemType(404, "artifact-not-found", "No such artefact"),
     NoSuchDelivery: ProblemType(404, "delivery-not-found", "No such delivery"),
+    NoSuchSchedule: ProblemType(404, "schedule-not-found", "No such schedule"),
     NoSuchKey: ProblemType(404, "key-not-found", "No such key"),
     NoSuchLocations: ProblemType(404, "locations-not-found", "No places of this video are stored"),
     errors.NotAllowed: ProblemType(409, "not-allowed", "The job's status forbids this"),

@@ -11,6 +11,7 @@ from typing import TypeVar, get_args
 from secondunit.daemon.automation.backend import KIND as BACKEND
 from secondunit.daemon.automation.backend_results import brought_result
 from secondunit.daemon.automation.poller import BackendJobs, Polled
+from secondunit.daemon.automation.scheduler import ScheduleMoved
 from secondunit.daemon.delivery.dispatcher import DeliveryTried
 from secondunit.daemon.delivery.webhooks import KIND as CALLBACK
 from secondunit.daemon.monitoring.conditions import ConditionsSeen
@@ -123,6 +124,9 @@ class Metrics:
 
         backend_jobs = new.counter("backend_jobs", "Failed analyses found, taken on, given back.", "what")
         self._on(BackendJobs, lambda jobs: backend_jobs.labels(jobs.what).inc(jobs.number))
+
+        runs = new.counter("schedule_runs", "What became of the runs of schedules.", "schedule", "outcome")
+        self._on(ScheduleMoved, lambda fact: runs.labels(fact.schedule, fact.what).inc(fact.number))
 
         self._deliveries = deliveries = new.counter("deliveries", "Tries to deliver a job's end.", "kind", "outcome")
 

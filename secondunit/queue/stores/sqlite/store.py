@@ -11,6 +11,7 @@ from typing import Any
 
 from secondunit.queue.errors import JobNotFound
 from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Page
+from secondunit.queue.schedules import ScheduleState
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Decide, Listener, Prune
 from secondunit.queue.stores.sqlite.ballast import Ballast
@@ -23,6 +24,7 @@ from secondunit.queue.stores.sqlite.tables.access import SqliteAccessKeys, Sqlit
 from secondunit.queue.stores.sqlite.tables.cache import SqliteCache
 from secondunit.queue.stores.sqlite.tables.folders import SqliteFolders
 from secondunit.queue.stores.sqlite.tables.outbox import SqliteOutbox
+from secondunit.queue.stores.sqlite.tables.schedules import SqliteSchedules
 from secondunit.queue.stores.sqlite.tables.search import search
 from secondunit.queue.stores.sqlite.tables.sight import SqliteSight
 from secondunit.queue.stores.sqlite.tables.steps import SqliteSteps
@@ -80,6 +82,7 @@ class SqliteStore:
         self.keys = SqliteAccessKeys(writer, readers)
         self.audit = SqliteAuditTrail(writer, readers)
         self.sight = SqliteSight(writer, readers)
+        self.schedules = SqliteSchedules(writer, readers)
         self._writer = writer
         self._readers = readers
         self._kept = kept
@@ -96,8 +99,10 @@ class SqliteStore:
     def listen(self, listener: Listener) -> None:
         self._writer.listeners.append(listener)
 
-    async def add(self, changes: Sequence[Change], limits: QueueLimits = QueueLimits()) -> Sequence[tuple[Job, bool]]:
-        return await self._writer.run(lambda tx: jobs.add(tx, changes, limits), spends=False)
+    async def add(
+        self, changes: Sequence[Change], limits: QueueLimits = QueueLimits(), schedule: ScheduleState | None = None
+    ) -> Sequence[tuple[Job, bool]]:
+        return await self._writer.run(lambda tx: jobs.add(tx, changes, limits, schedule), spends=False)
 
     async def known(self, key: str, now: datetime) -> tuple[JobId, bytes] | None:
         rows = await self._readers.fetch(jobs.SELECT_KEY, (key, micros(now)))

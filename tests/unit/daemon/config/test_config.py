@@ -253,13 +253,6 @@ def test_a_setting_of_a_type_that_nothing_serves_is_warned_of() -> None:
     assert warning == "CONCURRENCY_HSL: no such job type; CONCURRENCY_HLS, perhaps?"
 
 
-def test_a_setting_that_nothing_reads_yet_is_warned_of_loudly(tmp_path: Path) -> None:
-    given = file(tmp_path, '[[schedule]]\nname = "nightly"\n')
-    [warning] = loaded(**given).warnings
-    assert warning.startswith("[[schedule]] IS NOT USED:")
-    assert "no job is submitted" in warning and given["SECONDUNIT_CONFIG"] in warning
-
-
 def test_a_setting_of_an_extra_that_is_not_installed_is_warned_of_with_what_installs_it() -> None:
     config = loaded(SENTRY_DSN=DSN, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:4318")
     assert config.warnings == (), "the tests have both extras"

@@ -90,6 +90,10 @@ async def geocoder_trouble(watch: Watch) -> None:
     watch.geocoder.trouble, watch.geocoder.refused = "geocoder_down: the geocoder refused us (403)", True
 
 
+async def schedule_stopped(watch: Watch) -> None:
+    watch.schedules.stopped["nightly"] = "paused, since 3 runs in a row failed"
+
+
 FIGURES = re.compile(r"\d+")
 BREAKS: dict[str, Break] = {
     "store_broken": store_broken,
@@ -107,6 +111,7 @@ BREAKS: dict[str, Break] = {
     "media_low": partial(rooted, free=1),
     "media_unreachable": partial(rooted, fault="No such file or directory"),
     "bucket_trouble": bucket_trouble,
+    "schedule_stopped": schedule_stopped,
     "failed_jobs": partial(polled, found=11),
     "backend_refused": partial(polled, down_since=START, trouble="answered 403", refused=True),
     "backend_down": partial(polled, down_since=START, trouble="answered 500"),

@@ -56,6 +56,13 @@ class FakeLines:
 
 
 @dataclass
+class FakeTimetable:
+    """The schedules."""
+
+    stopped: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
 class FakePoller:
     """The poller's state."""
 
@@ -99,7 +106,7 @@ class Watch:
             "failed_jobs": 10,
         }
         self.disk, self.poller, self.gemini, self.geocoder = FakeDisk(), FakePoller(), FakeProvider(), FakeProvider()
-        self.log, self.media = FakeLines(), FakeRoots()
+        self.log, self.media, self.schedules = FakeLines(), FakeRoots(), FakeTimetable()
         self.buckets = BucketTroubles(self.clock)
         self.poisoned = PoisonedJobs(self.clock)
         self.metrics = Metrics(self.clock)
@@ -115,7 +122,7 @@ class Watch:
     def checkup(self) -> Checkup:
         """The health check; what stands in `box` is taken when it is first asked for."""
         if self._checkup is None:
-            found = self.poisoned, self.media, self.buckets
+            found = self.poisoned, self.media, self.buckets, self.schedules
             parts = Watched(self.disk, self.log, *found, self.poller, self.gemini, self.geocoder)
             self._checkup = Checkup(self.rig.queue, Box(**self.box), parts, self.clock, self.emit)
         return self._checkup

@@ -8,6 +8,7 @@ from typing import Any
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
 from secondunit.queue.model import Change, Idempotency, Job, JobId, Lease, Notice, Status
+from secondunit.queue.schedules import ScheduleState, with_jobs
 from secondunit.queue.store import Decide
 from secondunit.queue.stores.sqlite.columns import Row, names
 from secondunit.queue.stores.sqlite.rows import (
@@ -22,6 +23,7 @@ from secondunit.queue.stores.sqlite.rows import (
     moving_values,
 )
 from secondunit.queue.stores.sqlite.sparse_statements import Update
+from secondunit.queue.stores.sqlite.tables import schedules
 from secondunit.queue.stores.sqlite.transaction import NEVER, Transaction
 from secondunit.queue.value import replace
 
@@ -81,7 +83,10 @@ def get(tx: Transaction, job_id: JobId) -> Job:
 
 
 def add(
-    tx: Transaction, changes: Sequence[Change], limits: state.QueueLimits = state.QueueLimits()
+    tx: Transaction,
+    changes: Sequence[Change],
+    limits: state.QueueLimits = state.QueueLimits(),
+    schedule: ScheduleState | None = None,
 ) -> list[tuple[Job, bool]]:
     """Insert submitted jobs, but none whose key or work is here already; a refusal comes before the first write."""
     answers: list[tuple[Job, bool]] = []
@@ -103,6 +108,8 @@ def add(
             works[job.dedupe_key] = job
     limits.check([job for job, _ in fresh], tx.queued)
     _insert(tx, fresh, keys)
+    if schedule is not None:
+        schedules.put(tx, [with_jobs(schedule, [job.id for job, _ in answers])])
     return answers
 
 

@@ -30,7 +30,7 @@ from secondunit.daemon.files.backups import take
 from secondunit.daemon.files.startup_cleanup import tidy
 from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.connection_limits import descriptors_allowed
-from secondunit.daemon.http.context import Analyses, Api, Locations
+from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract.trailtag import items_of
 from secondunit.daemon.http.listeners import http_settings, listening
 from secondunit.daemon.http.partial_data import PartialData
@@ -59,9 +59,9 @@ from secondunit.daemon.process.lifecycle import (
     vital,
 )
 from secondunit.daemon.process.randomness import StockedRandom
+from secondunit.daemon.wiring.analyses import analyses_of, locations_of
 from secondunit.daemon.wiring.backend import backend_of, idle, poller_of
 from secondunit.daemon.wiring.background import loops
-from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.daemon.wiring.components import Components, Watchers, World
 from secondunit.daemon.wiring.database import store_of
 from secondunit.daemon.wiring.keys import keyring_of
@@ -177,9 +177,9 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
         partial_data=PartialData(world.boot, items_of),
         answers=answers_of(world, found, queue, worker, disk),
         settings=http_settings(settings, descriptors_allowed()),
-        analyses=_analyses(world, uploads, disk),
+        analyses=analyses_of(world, uploads, disk),
         artifacts=JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets),
-        locations=_locations(world),
+        locations=locations_of(world),
     )
     store.listen(hub.publish)
     hub.tap(uploads.hear)
@@ -215,23 +215,6 @@ def _backup(world: World, secrets: Mapping[str, Collection[str]]) -> Callable[[P
         return await take(world.store, target, keep, world.clock.now(), secrets)
 
     return backup
-
-
-def _analyses(world: World, uploads: Uploads, disk: DiskGuard) -> Analyses | None:
-    settings, results = world.settings, world.tools.results
-    if world.tools.gemini is None or results is None:
-        return None
-    return Analyses(uploads, results, settings.gemini_model, settings.analyze_wait_seconds, disk.admit)
-
-
-def _locations(world: World) -> Locations | None:
-    results = world.tools.results
-    if results is None:
-        return None
-    settings = world.settings
-    kept = timedelta(hours=settings.cache_ttl_hours or settings.retention_hours)
-    asked = CachedResults(world.store.cache, world.clock, kept)
-    return Locations(results, settings.gemini_model, asked, keeps_results=settings.cache_ttl_hours > 0)
 
 
 def _senders(world: World, backend: Backend | None) -> Mapping[str, Sender]:

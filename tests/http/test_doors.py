@@ -92,7 +92,8 @@ async def test_health_tells_its_figures_to_key_holders_only(build: Any) -> None:
     assert await harness.call("GET", "/health") == {"status": "ok"}
     assert await harness.call("GET", "/health", headers={"X-API-Key": "wrong"}) == {"status": "ok"}
     told = await harness.call("GET", "/health", headers=BEARER)
-    assert told == {"status": "ok", "reasons": ["all is well"], "queueDepth": 3}
+    figures = {"reasons": ["all is well"], "conditions": [], "notes": [], "queueDepth": 3}
+    assert told == {"status": "ok", **figures}
 
 
 async def test_the_control_socket_asks_for_nothing(build: Any) -> None:

@@ -236,7 +236,7 @@ async def test_a_filter_that_says_nothing_or_nonsense_moves_nothing(
 async def test_a_store_that_can_not_write_answers_with_patience(
     harness: Any, error: Exception, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refuse(changes: Any, limits: Any) -> Any:
+    async def refuse(*_: Any, **__: Any) -> Any:
         raise error
 
     monkeypatch.setattr(harness.store, "add", refuse)

@@ -54,6 +54,7 @@ REACH = {
     "recover.stuck": "admin",
     "recover.recover": "admin",
     "admin.check": "admin",
+    "admin.doctor": "admin",
     "admin.backup": "",  # on the control socket alone
     "keys.add": "admin",
     "keys.find": "admin",

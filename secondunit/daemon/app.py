@@ -20,7 +20,7 @@ from secondunit.daemon.config.job_types import DiscoveredJobTypes, discover
 from secondunit.daemon.config.loader import Config
 from secondunit.daemon.config.oddities import unserved
 from secondunit.daemon.config.settings import Settings
-from secondunit.daemon.dashboard.figures import SeenConditions
+from secondunit.daemon.dashboard.figures import Spending
 from secondunit.daemon.delivery.dispatcher import Deliverer
 from secondunit.daemon.delivery.policy import Sender
 from secondunit.daemon.delivery.webhooks import KIND as CALLBACK
@@ -196,7 +196,7 @@ def _watchers(settings: Settings, clock: SystemClock) -> Watchers:
     after = timedelta(minutes=settings.alert_after_minutes)
     alerts = Alerts(after, clock, settings.box) if settings.alert_url else None
     return Watchers(
-        Metrics(clock), PoisonedJobs(clock), BucketTroubles(clock), BackendResults(), SeenConditions(), alerts
+        Metrics(clock), PoisonedJobs(clock), BucketTroubles(clock), BackendResults(), Spending(clock), alerts
     )
 
 

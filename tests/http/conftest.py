@@ -21,7 +21,7 @@ from pydantic.alias_generators import to_camel
 from secondunit.daemon.access.keyring import Keyring, NewKey
 from secondunit.daemon.access.sessions import Sessions
 from secondunit.daemon.automation.scheduler import Scheduler
-from secondunit.daemon.dashboard.figures import Figures, SeenConditions
+from secondunit.daemon.dashboard.figures import Figures, Spending
 from secondunit.daemon.dashboard.front import Dashboard
 from secondunit.daemon.dashboard.pages import dashboard_of
 from secondunit.daemon.diagnosis.checks import bad
@@ -232,7 +232,7 @@ class ApiHarness:
             ),
         )
         self.hub.tap(self.api.partial_data.hear)
-        self.conditions = SeenConditions()
+        self.spending = Spending(self.clock)
         self.front = self._front() if pages else None
         self.client: TestClient[Any, Any]
         self.reaper: Reaper
@@ -330,7 +330,7 @@ class ApiHarness:
 
     def _front(self) -> Dashboard:
         sessions = Sessions(self.store.cache, self.keys, self.clock, self.rng)
-        return dashboard_of(self.api, sessions, Figures(self.conditions))
+        return dashboard_of(self.api, sessions, Figures(self.spending))
 
     async def _health(self) -> HealthReport:
         return self.health

@@ -1,21 +1,32 @@
-"""Figures that the pages show and the API's context does not hold: what is wrong, and what was spent."""
+"""Figures that the pages show and the API's context does not hold: what was spent on language models."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import date
 
-from secondunit.daemon.monitoring.conditions import Condition, ConditionsSeen
+from secondunit.handlers.tools.gemini.client import TokensUsed
+from secondunit.handlers.tools.gemini.prices import cost
+from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Fact
 
 
-class SeenConditions:
-    """An instrumentation sink that remembers what was wrong at the last visit."""
+class Spending:
+    """An instrumentation sink that adds up what the answers of today (UTC) cost, since the daemon began at the most."""
 
-    def __init__(self) -> None:
-        self.now: Sequence[Condition] = ()
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._day: date | None = None
+        self._dollars = 0.0
 
     def __call__(self, fact: Fact) -> None:
-        if isinstance(fact, ConditionsSeen):
-            self.now = fact.conditions
+        if isinstance(fact, TokensUsed):
+            dollars, today = self.dollars, self._clock.now().date()
+            self._day, self._dollars = today, dollars + (cost(fact.model, fact.usage, today) or 0.0)
+
+    @property
+    def dollars(self) -> float:
+        """US dollars by this version's price list; a model without a price counts for nothing."""
+        return self._dollars if self._day == self._clock.now().date() else 0.0
 
 
 async def no_budget() -> tuple[int, int] | None:
@@ -27,5 +38,5 @@ async def no_budget() -> tuple[int, int] | None:
 class Figures:
     """`budget` are today's tokens: used, and allowed."""
 
-    conditions: SeenConditions
+    spending: Spending
     budget: Callable[[], Awaitable[tuple[int, int] | None]] = no_budget

@@ -11,7 +11,7 @@ from secondunit.daemon.automation.partial_retry import PartialRetrier
 from secondunit.daemon.automation.poller import Poller
 from secondunit.daemon.automation.scheduler import Scheduler
 from secondunit.daemon.config.settings import Settings
-from secondunit.daemon.dashboard.figures import SeenConditions
+from secondunit.daemon.dashboard.figures import Spending
 from secondunit.daemon.delivery.dispatcher import Deliverer
 from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.context import Api
@@ -41,12 +41,12 @@ class Watchers:
     poisoned: PoisonedJobs
     buckets: BucketTroubles
     results: BackendResults
-    conditions: SeenConditions
+    spending: Spending
     alerts: Alerts | None
 
     def sinks(self) -> Sequence[Sink]:
         """All of them."""
-        usual: list[Sink] = [self.metrics, self.poisoned, self.buckets, self.results, self.conditions]
+        usual: list[Sink] = [self.metrics, self.poisoned, self.buckets, self.results, self.spending]
         return [*usual, *([self.alerts] if self.alerts else [])]
 
 

@@ -11,6 +11,7 @@ import pytest
 from secondunit.daemon.dashboard import pages, texts
 from secondunit.daemon.dashboard.front import POLICY
 from secondunit.daemon.http.transport.problems import MEDIA_TYPE
+from secondunit.daemon.monitoring.condition_kinds import KINDS
 
 PACKAGE = Path(pages.__file__).parent
 TEMPLATES = sorted((PACKAGE / "templates").glob("*.html"))
@@ -67,6 +68,13 @@ def test_every_text_has_both_languages() -> None:
     for key in english:
         assert english[key].strip() and chinese[key].strip(), key
         assert re.findall(r"{\w+}", english[key].rpartition("|")[2]) == re.findall(r"{\w+}", chinese[key]), key
+
+
+def test_what_to_do_about_a_condition_is_said_in_both_languages() -> None:
+    told = {
+        key.removeprefix("remedies."): text for key, text in _catalogue()["en"].items() if key.startswith("remedies.")
+    }
+    assert told == {kind.word: kind.remedy for kind in KINDS}
 
 
 def test_every_text_that_is_asked_for_is_there_and_none_is_left_over() -> None:

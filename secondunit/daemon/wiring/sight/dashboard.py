@@ -14,5 +14,5 @@ def pages_of(world: World, api: Api) -> Dashboard:
     """The dashboard of this daemon."""
     sessions = Sessions(world.store.cache, world.keys, world.clock, SystemRandom())
     gemini = world.tools.gemini
-    figures = Figures(world.watchers.conditions, gemini.budget if gemini else no_budget)
+    figures = Figures(world.watchers.spending, gemini.budget if gemini else no_budget)
     return dashboard_of(api, sessions, figures)

@@ -11,6 +11,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from secondunit.daemon.wiring.backend import operators_session
 from secondunit.queue.access import AuditEntry
 from secondunit.queue.stores.sqlite.store import open_store
 
+NOBODY = 65534
 Box = Callable[..., Situation]
 REPORT: Mapping[str, Any] = {"version": "1", "pid": os.getpid(), "keys": True, "settings": {}, "checks": []}
 
@@ -118,24 +120,29 @@ def test_ytdlp_ages(box: Box, days: int, state: str) -> None:
     assert programs.judged("one of mine", here.now).state == "warn"
 
 
-def test_a_root_that_the_daemons_account_can_not_write_is_found(box: Box, tmp_path: Path) -> None:
+AS_THE_ACCOUNT = """
+import asyncio, os
+from pathlib import Path
+from secondunit.cli.diagnosis import folders, situation
+from secondunit.cli.host.account import act_as_owner
+from secondunit.cli.host.units import Layout
+here = asyncio.run(situation.found(os.environ, Layout(Path("/none")), {}))
+act_as_owner(here.settings.data_dir)
+print(*folders.roots(here))
+"""
+
+
+def test_a_root_that_the_daemons_account_can_not_write_is_found() -> None:
     """Root's own rights say nothing: what is asked is what the owner of DATA_DIR may."""
-    here = box()
-    media = data_of(here) / "media"
-    media.chmod(0o555)
-    if os.geteuid() == 0:
-        for path in (tmp_path, *tmp_path.parents[:2]):  # pytest's own folders are closed to others
-            path.chmod(0o755)
-        os.chown(data_of(here), 65534, 65534)
-    code = (
-        "import asyncio, os; from pathlib import Path; from secondunit.cli.diagnosis import folders, situation\n"
-        "from secondunit.cli.host.account import act_as_owner; from secondunit.cli.host.units import Layout\n"
-        "here = asyncio.run(situation.found(os.environ, Layout(Path('/none')), {}))\n"
-        "act_as_owner(here.settings.data_dir); print(*folders.roots(here))"
-    )
-    environ = {"DATA_DIR": str(data_of(here)), "SECONDUNIT_CONFIG": os.devnull}
-    argv = [sys.executable, "-c", code]
-    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=True)
+    with TemporaryDirectory() as folder:  # pytest's own lies where no other account gets in
+        media = Path(folder, "media")
+        media.mkdir()
+        media.chmod(0o555)
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+        argv, environ = [sys.executable, "-c", AS_THE_ACCOUNT], {"DATA_DIR": folder, "SECONDUNIT_CONFIG": os.devnull}
+        done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+        media.chmod(0o755)
     assert "state='bad'" in done.stdout and f"{media} can't be written by user" in done.stdout, done
 
 

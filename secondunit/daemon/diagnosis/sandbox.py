@@ -13,7 +13,8 @@ def sandbox_check(wanted: str, found: Measured) -> CheckResult:
         return bad(NAME, said, "set SANDBOX=auto and restart (docs/sandbox.md)")
     if found.whole:
         layers = found.describe()
-        return ok(NAME, f"programs of jobs are confined: Landlock {layers['landlock']}, seccomp, the proxy alone")
+        proxy = ", those that fetch to the proxy alone" if layers["proxyOnly"] else ""
+        return ok(NAME, f"programs of jobs are confined: Landlock {layers['landlock']}, seccomp{proxy}")
     lacks = ", ".join(sorted(found.lacks))
     remedy = "use a kernel with Landlock (5.13 or newer) that lets this account use it and seccomp (docs/sandbox.md)"
     if found.sandbox is None or wanted == "require":

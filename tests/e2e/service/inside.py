@@ -208,7 +208,7 @@ def examined() -> None:
     assert "sudo" in sh("cd /tmp && runuser -u nobody -- secondunit doctor")
     owner = MEDIA.owner()
     sh(f"chown root: {MEDIA}")
-    assert f"{MEDIA} can't be written by user" in sh("secondunit doctor", fails=True)
+    assert f"{MEDIA} can't be read by user" in sh("secondunit doctor", fails=True)
     sh(f"chown {owner}: {MEDIA}")
     sh("systemctl stop secondunit")
     told = sh("secondunit doctor")

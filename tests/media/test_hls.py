@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import iscc_samples  # type: ignore[import-untyped]
 import pytest
 
 from secondunit.handlers.hls import handler as hls
+from secondunit.handlers.tools.media.ffmpeg import Media
 from secondunit.queue.errors import BadPayload
 from secondunit.queue.outcome import Deterministic
 from secondunit.queue.validation import validated
@@ -104,6 +106,15 @@ async def test_renditions_fit_their_boxes_and_are_never_enlarged(
         stream = look(Path(rung["path"]))
         assert (stream["width"], stream["height"]) == (rung["width"], rung["height"])
         assert stream["pix_fmt"] == "yuv420p" and stream.get("sample_aspect_ratio", "1:1") == "1:1"
+
+
+async def test_ffmpeg_and_ffprobe_may_be_anywhere(
+    studio: Any, media: Media, clips: Callable[[str], Path], tmp_path: Path
+) -> None:
+    moved = {name: shutil.copy(getattr(media, name), tmp_path / name) for name in ("ffmpeg", "ffprobe")}
+    elsewhere = replace(media, **{name: str(path) for name, path in moved.items()})
+    result = await replace(studio, tools=replace(studio.tools, media=elsewhere)).hls(clips("tiny.mp4"))
+    assert sizes(result) == [(176, 144)]
 
 
 async def test_a_silent_video_has_no_audio_group(

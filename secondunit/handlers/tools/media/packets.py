@@ -123,7 +123,7 @@ async def count_packets(
         [python, "-I", str(CHILD), json.dumps(told)],
         cwd=ctx.workspace.run,
         limits=limits(CPU_SECONDS, 0),
-        profile=Profile("python"),
+        profile=Profile("python", runs=[Path(media.ffmpeg), Path(media.ffprobe)]),
         on_line=keep,
         pass_fds=(source.fd,),
         beat=ctx.beat,

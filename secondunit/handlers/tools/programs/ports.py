@@ -30,12 +30,14 @@ Kind = Literal["decoder", "python", "archive", "yt-dlp", "git", "browser", "buil
 class Profile:
     """What a program of a `kind` (`sandbox/orders.py`) may touch, beside the system's libraries and its descriptors.
 
-    It reads `reads`, and writes `writes` and its working folder, if it `works_here`. `reach`: nothing, the egress proxy
-    on this port of the machine, or the internet. `account`: become this uid, gid and groups.
+    It reads `reads`, starts `runs` beside the system's programs, and writes `writes` and its working folder, if it
+    `works_here`. `reach`: nothing, the egress proxy on this port of the machine, or the internet. `account`: become
+    this uid, gid and groups.
     """
 
     kind: Kind = "decoder"
     reads: Sequence[Path] = ()
+    runs: Sequence[Path] = ()
     writes: Sequence[Path] = ()
     works_here: bool = True
     reach: int | Literal["nothing", "internet"] = "nothing"

@@ -77,6 +77,7 @@ class YtDlp:
         self._clock = clock
         self._pauses = HostPauses(clock)
         self._ffmpeg = media.ffmpeg if isinstance(media, Media) else None
+        self._runs = [Path(media.ffmpeg), Path(media.ffprobe)] if isinstance(media, Media) else []
         self._deno = shutil.which("deno", path=f"{Path(python).parent}:{SEARCH_PATH}")
         self._python = python
         self._extra = extra
@@ -158,7 +159,7 @@ class YtDlp:
             log=ctx.workspace.log,
             env=self._environment(ctx.workspace.run),
             limits=Limits(file_size=order["most_bytes"] + SPARE, cpu_seconds=CPU_SECONDS, own_memory=OWN_MEMORY),
-            profile=Profile("yt-dlp", writes=[ctx.workspace.run], reach=self._egress.port),
+            profile=Profile("yt-dlp", runs=self._runs, writes=[ctx.workspace.run], reach=self._egress.port),
             on_line=on_line,
             stdin=json.dumps(told).encode(),
             beat=ctx.beat,

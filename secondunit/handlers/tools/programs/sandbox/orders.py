@@ -91,7 +91,7 @@ def orders(sandbox: Sandbox, profile: Profile, cwd: Path) -> bytes:
     rules = landlock.rule_set(
         sandbox.landlock if sandbox.landlock >= needs.least_landlock else 0,
         seen=[*LOADER, *MACHINE, *MEMORY, *needs.seen, *map(str, profile.reads)],
-        used=[*SYSTEM, *python],
+        used=[*SYSTEM, *python, *map(str, profile.runs)],
         listed=listed,
         written=[*needs.written, *map(str, profile.writes), *([str(cwd)] if profile.works_here else [])],
         devices=DEVICES,

@@ -111,8 +111,8 @@ async def test_renditions_fit_their_boxes_and_are_never_enlarged(
 async def test_ffmpeg_and_ffprobe_may_be_anywhere(
     studio: Any, media: Media, clips: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    moved = {name: shutil.copy(getattr(media, name), tmp_path / name) for name in ("ffmpeg", "ffprobe")}
-    elsewhere = replace(media, **{name: str(path) for name, path in moved.items()})
+    moved = [shutil.copy(path, tmp_path / Path(path).name) for path in (media.ffmpeg, media.ffprobe)]
+    elsewhere = replace(media, ffmpeg=str(moved[0]), ffprobe=str(moved[1]))
     result = await replace(studio, tools=replace(studio.tools, media=elsewhere)).hls(clips("tiny.mp4"))
     assert sizes(result) == [(176, 144)]
 

@@ -45,8 +45,15 @@ async def test_a_track_that_is_damaged_to_its_end_is_named(
     assert refused.value.type == "input_truncated" and f"the {track} track of film.mp4" in str(refused.value)
 
 
-@pytest.mark.parametrize(("codec", "track"), [("-c:a ac3", "sound"), ("-c:v mpeg2video", "video")])
-async def test_a_track_that_goes_on_in_another_codec_is_named(
+@pytest.mark.parametrize(
+    ("codec", "track"),
+    [
+        pytest.param("-c:a ac3", "sound", marks=pytest.mark.long),
+        ("-c:v mpeg2video", "video"),
+        ("-mpegts_start_pid 0x200", "video"),
+    ],
+)
+async def test_a_track_that_goes_on_in_another_codec_or_under_another_number_is_named(
     studio: Any, media: Media, tmp_path: Path, codec: str, track: str
 ) -> None:
     first = film(media, tmp_path / "a.ts", 4, COPYABLE, sound="stereo")

@@ -42,9 +42,12 @@ OUT_OF_PLACE = 0.03  # seconds; timestamps that are rounded or guessed jitter by
 # change as well it is the first that a new graph sees, so the first is taken at the film's beginning only.
 IN_ORDER = r"aselect=if(isnan(prev_t)\,lt(t\,1)\,lt(t-prev_t\,0.25))+gte(samples_n\,sample_rate/10)"
 # What a decoder gives nothing of for so long goes to stderr, where it begins and ends: the last picture would stand, or
-# silence fill it, and nobody be told. The sound's moments are told so much later.
+# silence fill it, and nobody be told. So does the first of each graph, as if from -1 on. The sound's moments are told
+# so much later.
 UNDECODED, SOUND_LATER = 2, 1_000_000_000
-TELL_GAPS = f"if(gt(t-prev_t,{UNDECODED}),1+0*print(prev_t+{{0}},24)+0*print(t+{{0}},24),1)"
+TELL_GAPS = (
+    f"if(isnan(prev_t)+gt(t-prev_t,{UNDECODED}),1+0*print(if(isnan(prev_t),-1,prev_t)+{{0}},24)+0*print(t+{{0}},24),1)"
+)
 HEARD = "aselect=" + TELL_GAPS.format(SOUND_LATER).replace(",", r"\,")
 ONE_FORMAT = f"{IN_ORDER},{HEARD},aresample={SAMPLE_RATE},aformat=sample_fmts=s16:channel_layouts=stereo"
 

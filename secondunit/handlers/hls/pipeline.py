@@ -22,6 +22,7 @@ DAMAGE = re.compile(
     r"^\[(?:h264(?!_metadata)|aac)[a-z0-9_]* @ [^\n]*|Error (?:while decoding|submitting packet)[^\n]*", re.MULTILINE
 )
 MOMENT = re.compile(r"^(?:\[[^\]\n]{1,60}\] )?(-?\d{1,12}\.\d{6})$", re.MULTILINE)
+FIRST_SOUND = SOUND_LATER - 1
 Gap = tuple[float, float]
 OnLine = Callable[[str], Awaitable[None]]
 
@@ -31,7 +32,7 @@ class Encoded:
     """What the programs say that they encoded: pictures of the largest rendition, and microseconds of sound.
 
     `damage` is the first thing that the decoders found odd in the source, if any; `blank` and `silent` are seconds
-    from and to which they gave nothing.
+    from and to which they gave nothing; from -1 up to the first that came of each format.
     """
 
     frames: int
@@ -116,7 +117,7 @@ class Pipeline:
 def _gaps(stderr: str) -> tuple[Sequence[Gap], Sequence[Gap]]:
     """What was told of pictures and of sound that the decoders did not give."""
     told = [float(moment) for moment in MOMENT.findall(stderr)]
-    return _pairs(at for at in told if at < SOUND_LATER), _pairs(at - SOUND_LATER for at in told if at >= SOUND_LATER)
+    return _pairs(at for at in told if at < FIRST_SOUND), _pairs(at - SOUND_LATER for at in told if at >= FIRST_SOUND)
 
 
 def _pairs(moments: Iterable[float]) -> Sequence[Gap]:

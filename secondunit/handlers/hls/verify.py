@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from secondunit.handlers.hls.encode import UNDECODED
 from secondunit.handlers.hls.pipeline import Encoded, Gap
 from secondunit.handlers.hls.plan import HlsPlan
 from secondunit.handlers.hls.playlists import Playlist, Unfinished
@@ -56,11 +57,12 @@ def verify(name: str, material: Material, pictures: Sequence[Span], sound: Span 
     what = f"the video track of {name}"
     for made in pictures:
         _refuse_short(what, packets, plan.video.index, made)
-    warnings += _holes(what, packets.tracks.get(plan.video.index), material.encoded.blank)
+    warnings += _holes(what, packets.tracks.get(plan.video.index), material.encoded.blank, packets.first)
     if plan.audio and sound:
         what = f"the sound track of {name}"
         _refuse_short(what, packets, plan.audio.index, sound)
-        warnings += _holes(what, packets.tracks.get(plan.audio.index), material.encoded.silent)
+        warnings += _holes(what, packets.tracks.get(plan.audio.index), material.encoded.silent, packets.first)
+    _refuse_continued(name, material)
     return warnings
 
 
@@ -104,15 +106,36 @@ def _refuse_short(what: str, packets: Packets, index: int, made: Span) -> None:
         raise _truncated(f"{what} has packets up to {held:.1f} s, but could be decoded up to {decoded:.1f} s only")
 
 
-def _holes(what: str, track: TrackPackets | None, gaps: Sequence[Gap]) -> list[str]:
-    """Warnings of where a track has packets, and nothing of them could be decoded; raises where that is much of it."""
+def _refuse_continued(name: str, material: Material) -> None:
+    """Raise where a recording goes on in another track, as those do that were joined and number their tracks anew."""
+    if material.info.format not in UNDECLARED:
+        return
+    tracks, plan = material.packets.tracks, material.plan
+    wanted = [(kind, track.index) for kind, track in (("video", plan.video), ("sound", plan.audio)) if track]
+    others = [track for index, track in tracks.items() if index not in [index for _, index in wanted]]
+    for kind, index in wanted:
+        last = tracks[index].last if index in tracks else float("inf")
+        if any(last - SHORTER_SECONDS < other.first < other.last - SHORTER_SECONDS for other in others):
+            ends = last - material.packets.first
+            raise _truncated(f"the {kind} track of {name} ends at {ends:.1f} s, where another one begins")
+
+
+def _holes(what: str, track: TrackPackets | None, gaps: Sequence[Gap], start: float) -> list[str]:
+    """Warnings of where a track has packets, and nothing of them could be decoded; raises where that is much of it.
+
+    The file's clock begins at `start`.
+    """
     if track is None:
         return []
-    holes = [(begin, end) for begin, end in gaps if end - begin > track.gap + LONGER_GAP]
+    holes = [(begin, end) for begin, end in gaps if 0 <= begin < end - track.gap - LONGER_GAP]
     where = ", ".join(f"from {begin:.1f} to {end:.1f} s" for begin, end in holes[:MOST_TOLD])
     if sum(end - begin for begin, end in holes) > SHORTER_SHARE * (track.last - track.first):
         raise _truncated(f"{what} has packets, but could not be decoded {where}")
     warnings = [f"undecodable: {what} could not be decoded {where}"] if holes else []
+    before = next((end for begin, end in gaps if begin < 0), 0.0) - max(0.0, track.first - start)
+    if before > UNDECODED:
+        # A recording that begins between key frames is no damaged one.
+        warnings.append(f"undecodable: {what} could not be decoded in its first {before:.1f} s")
     if track.back > LONGER_GAP:
         warnings.append(
             f"clock_back: the times of {what} go back by {track.back:.1f} s; what lies behind others is left out"

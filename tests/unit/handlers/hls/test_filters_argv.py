@@ -25,7 +25,8 @@ INPUT = (
 )
 
 BT709 = "out_color_matrix=bt709:out_range=tv"
-TOLD = r"[0:0]select=if(gt(t-prev_t\,2)\,1+0*print(prev_t+0\,24)+0*print(t+0\,24)\,1)[s0];"
+TELL = r"if(isnan(prev_t)+gt(t-prev_t\,2)\,1+0*print(if(isnan(prev_t)\,-1\,prev_t)+{0}\,24)+0*print(t+{0}\,24)\,1)"
+TOLD = f"[0:0]select={TELL.format(0)}[s0];"
 TAGGED = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv"
 
 
@@ -65,7 +66,7 @@ def test_one_ffmpeg_decodes_once_and_writes_every_playlist() -> None:
         "-preset veryfast -profile:v high -sc_threshold 0 -sn -var_stream_map v:0,name:720p v:1,name:480p "
         "%v/index.m3u8 -map 0:1 -f nut "
         "-af aselect=if(isnan(prev_t)\\,lt(t\\,1)\\,lt(t-prev_t\\,0.25))+gte(samples_n\\,sample_rate/10),"
-        "aselect=if(gt(t-prev_t\\,2)\\,1+0*print(prev_t+1000000000\\,24)+0*print(t+1000000000\\,24)\\,1),"
+        f"aselect={TELL.format(1_000_000_000)},"
         "aresample=48000,aformat=sample_fmts=s16:channel_layouts=stereo -c:a pcm_s16le pipe:7 -y"
     )
 

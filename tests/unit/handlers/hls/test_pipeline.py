@@ -92,6 +92,13 @@ async def test_the_one_that_failed_first_is_to_blame(
 
 
 async def test_where_decoders_gave_nothing_is_told_apart_for_pictures_and_sound() -> None:
-    said = "[h264 @ 0x5] odd\n3.000000\n1000000004.500000\n[Eval @ 0x7f] 6.250000\n1000000009.000000\n8.000000\n"
+    pictures, sound = (-1, 0.08, 3, 6.25), (-1, 0, 4.5, 9)
+    lines = [*(f"{at:.6f}" for at in pictures), "[h264 @ 0x5] odd", *(f"{1e9 + at:.6f}" for at in sound), "8.000000"]
+    lines[2] = f"[Eval @ 0x7f] {lines[2]}"
+    said = "\n".join(lines) + "\n"
     made = await encode(Ends(Finished(0, said), FINE))
-    assert (made.blank, made.silent, made.damage) == ([(3.0, 6.25)], [(4.5, 9.0)], "[h264 @ 0x5] odd")
+    assert (made.blank, made.silent, made.damage) == (
+        [pictures[:2], pictures[2:]],
+        [sound[:2], sound[2:]],
+        "[h264 @ 0x5] odd",
+    )

@@ -111,6 +111,8 @@ def test_a_much_longer_content_is_a_warning() -> None:
         (0.04, [(10.0, 12.5)], True),
         (2.0, [(10.0, 12.5)], False),
         (10.0, [(10.0, 20.0), (30.0, 33.0)], False),
+        (0.04, [(-1.0, 9.0), (-1.0, 40.0)], True),
+        (0.04, [(-1.0, 1.0), (-1.0, 40.0)], False),
     ],
 )
 def test_what_could_not_be_decoded_is_a_warning_where_there_were_packets(gap: float, holes: Any, warned: bool) -> None:
@@ -133,6 +135,15 @@ def test_a_clock_that_goes_back_is_a_warning() -> None:
     assert verdict(material(pictures=replace(track(60), back=4)))[0].startswith(
         "clock_back: the times of the video track"
     )
+
+
+@pytest.mark.parametrize(
+    ("format", "first", "refused"), [("mpegts", 30.0, True), ("mpegts", 28.0, False), ("mov,mp4", 30.0, False)]
+)
+def test_a_recording_that_goes_on_in_another_track_is_not_all_there(format: str, first: float, refused: bool) -> None:
+    source = material(pictures=track(30), words=track(60, first=first), format=format)
+    with pytest.raises(Deterministic, match=r"ends at 30.0 s, where another") if refused else nullcontext():
+        verdict(source, pictures=30)
 
 
 COPIED = Passthrough(picture=True)

@@ -1,10 +1,13 @@
 """The events of all jobs: in order, without gap or repeat, for readers that come, go, lag and never read."""
 
 import socket
+import struct
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from secondunit.daemon.http.transport.event_streams import STREAMS
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.model import Event, Filter, Status
 from secondunit.queue.outcome import Failed, JobError, Partial
@@ -228,6 +231,21 @@ async def test_a_reader_that_takes_nothing_for_too_long_is_dropped(build: Any) -
         harness.hub.publish([replace(event, seq=number)])
     await harness.until(lambda: harness.readers == 0)
     silent.close()
+
+
+async def test_a_reader_that_hangs_up_while_much_waits_for_it_is_no_fault_of_ours(harness: Any) -> None:
+    event = Event("job_x", "idle", "queued", harness.clock.now(), Status.QUEUED, message="x" * 60_000, seq=1)
+    silent = _silent(harness.client.port)
+    await harness.until(lambda: harness.readers == 1)
+    [channel] = harness.client.app[STREAMS]._open
+    for number in range(1, 200):
+        harness.hub.publish([replace(event, seq=number)])
+    await harness.until(lambda: channel._blocked_since)
+    with capture_logs() as logs:
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        silent.close()  # by a reset, as the kernel ends one whose machine is gone
+        await harness.until(lambda: harness.readers == 0)
+    assert [line for line in logs if line["log_level"] in ("warning", "error")] == []
 
 
 async def test_a_store_that_fails_ends_the_stream(harness: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,20 +26,27 @@ FEW_DESCRIPTORS = ("sh", "-c", 'ulimit -n 256 && exec "$@"', "sh")
 
 
 class Crowd:
-    """So many clients that begin like this; each then sends a byte a second, if it is one to `trickle`."""
+    """So many clients that begin like this; each then sends a byte a second, if it is one to `trickle`.
 
-    def __init__(self, port: int, size: int, begin: bytes, *, trickle: bool) -> None:
+    The kernel takes `receives` bytes for each that does not read, if that is said.
+    """
+
+    def __init__(self, port: int, size: int, begin: bytes, *, trickle: bool, receives: int | None) -> None:
         self.lines: list[socket.socket] = []
         self.there = threading.Event()
         self._over = threading.Event()
+        self._receives = receives
         self._thread = threading.Thread(target=self._send, args=(port, size, begin, trickle))
         self._thread.start()
 
     def _send(self, port: int, size: int, begin: bytes, trickle: bool) -> None:
         for _ in range(size):
             with suppress(OSError):
-                line = socket.create_connection(("127.0.0.1", port), timeout=10)
-                self.lines.append(line)
+                self.lines.append(line := socket.socket())
+                line.settimeout(10)
+                if self._receives is not None:
+                    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receives)  # counts before it connects
+                line.connect(("127.0.0.1", port))
                 line.setblocking(False)
                 line.send(begin)
         self.there.set()
@@ -72,9 +79,11 @@ def _over(line: socket.socket) -> bool:
 
 
 @contextmanager
-def crowded(daemon: Any, size: int, begin: bytes, *, trickle: bool = False) -> Iterator[Crowd]:
+def crowded(
+    daemon: Any, size: int, begin: bytes, *, trickle: bool = False, receives: int | None = None
+) -> Iterator[Crowd]:
     """Such a crowd at the door for as long as this is open, after which the daemon is as well as before."""
-    crowd = Crowd(daemon.port, size, begin, trickle=trickle)
+    crowd = Crowd(daemon.port, size, begin, trickle=trickle, receives=receives)
     try:
         yield crowd
     finally:
@@ -159,10 +168,8 @@ def test_bodies_that_stand_still_and_idle_clients_are_gone_at_their_time(start: 
 @pytest.mark.long
 def test_readers_that_take_nothing_of_much_are_gone_half_a_minute_later(start: Any) -> None:
     daemon = start().ready()
-    with crowded(daemon, 100, READER) as crowd:
-        wait(1)
-        for line in crowd.lines:
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with crowded(daemon, 100, READER, receives=4096) as crowd:
+        assert crowd.there.wait(20)
         for _ in range(8):
             assert daemon.call("POST", "/api/jobs/batch", {"jobs": [WAITING] * 100}).status == 201
             wait(0.3)

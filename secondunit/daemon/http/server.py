@@ -22,7 +22,7 @@ from secondunit.daemon.http.transport.bodies.large_bodies import LARGE_BODIES, T
 from secondunit.daemon.http.transport.connections import FAULT, give_up_body
 from secondunit.daemon.http.transport.event_streams import STREAMS, Streams
 from secondunit.daemon.http.transport.problems import UNEXPECTED, problem, problem_of
-from secondunit.daemon.http.transport.replies import compress
+from secondunit.daemon.http.transport.replies import compress, encoded
 from secondunit.daemon.http.transport.request_heads import check_head
 from secondunit.daemon.http.transport.route import ApiRoute, Front
 from secondunit.daemon.http.transport.short_way import HOT_CALLS, Endpoint
@@ -41,7 +41,7 @@ def build_app(api: Api, front: Front | None = None) -> web.Application:
     """The API as an application, to be served on a socket; `front` are the pages beside it."""
     boundary = Boundary(api, Admission(api, front), front)
     app = web.Application(middlewares=[boundary.middleware], client_max_size=api.settings.max_batch)
-    app[DOCUMENT] = partial(cache(partial(document, ROUTES, api.version, tuple(api.queue.registry.values()))))
+    app[DOCUMENT] = cache(lambda: encoded(document(ROUTES, api.version, tuple(api.queue.registry.values()))))
     app[STREAMS] = Streams(api.settings.events_heartbeat, api.settings.send_timeout, api.settings.connections, api.emit)
     api.keys.listen(app[STREAMS].cut)
     # A path is one resource, whatever order the table has: aiohttp-cors answers preflights by resource.

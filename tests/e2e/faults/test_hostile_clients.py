@@ -17,12 +17,18 @@ NO_WAIT = 0.25
 SECONDS = 4.0
 HOST = b"Host: localhost\r\n"
 JSON = b"POST /api/jobs HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
+GUESS = b"Authorization: Bearer su_abcdefgh_" + b"A" * 43 + b"\r\n"
 BOMB = gzip.compress(b" " * 200_000_000, 9)
 
 
 def packed(path: bytes) -> bytes:
     head = b"POST %b HTTP/1.1\r\n" % path + HOST + b"Content-Type: application/json\r\nContent-Encoding: gzip\r\n"
     return head + b"Content-Length: %d\r\n\r\n" % len(BOMB) + BOMB
+
+
+def whole(path: bytes, body: bytes, *headers: bytes) -> bytes:
+    head = b"POST %b HTTP/1.1\r\n" % path + HOST + b"Content-Type: application/json\r\n" + b"".join(headers)
+    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
 HOSTILE = {
@@ -35,7 +41,22 @@ HOSTILE = {
     "many headers": b"GET / HTTP/1.1\r\n" + HOST + b"X: a\r\n" * 4000,
     "TLS": bytes.fromhex("1603010200010001fc0303") + b"\xff" * 500,
     "bad chunks": JSON + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "pipelined requests": (b"GET /api/openapi.json HTTP/1.1\r\n" + HOST + b"\r\n") * 2000,
     "an odd weight": b"GET /api/openapi.json HTTP/1.1\r\n" + HOST + b"Accept-Encoding: gzip;q=1.2.3\r\n\r\n",
+}
+
+RARELY_TRIED = {
+    "guesses of keys": b"GET /api/jobs HTTP/1.1\r\n" + HOST + GUESS + b"\r\n",
+    "a guess with a batch": whole(b"/api/jobs/batch", b" " * 2**22, GUESS),
+    "deep JSON": whole(b"/api/jobs", b'{"type":"sleep","payload":' + b'{"a":' * 150_000 + b"1"),
+    "many faults": whole(b"/api/jobs", b"{" + b",".join(b'"k%d":1' % n for n in range(80_000)) + b"}"),
+    "a batch of faults": whole(b"/api/jobs/batch", b'{"jobs":[' + b",".join([b'{"type":"no"}'] * 1000) + b"]}"),
+    "a large batch that is none": whole(b"/api/jobs/batch", b'{"jobs":[' + b'{"a":"' + b"x" * 15_000_000 + b'"}]}'),
+    "a search for everything": b"GET /api/jobs?limit=1000&q="
+    + b"%20".join([b"-a"] * 60)
+    + b" HTTP/1.1\r\n"
+    + HOST
+    + b"\r\n",
 }
 
 
@@ -66,12 +87,12 @@ def attacked(port: int, request: bytes) -> Iterator[None]:
     "key",
     [pytest.param({}, id="open", marks=pytest.mark.long), pytest.param({"API_KEY": "k" * 32}, id="with a key")],
 )
-@pytest.mark.parametrize("what", HOSTILE)
+@pytest.mark.parametrize("what", [*HOSTILE, *(pytest.param(what, marks=pytest.mark.long) for what in RARELY_TRIED)])
 def test_nobody_waits_for_a_hostile_client_and_the_daemon_drains_under_it(
     start: Any, what: str, key: dict[str, str]
 ) -> None:
     daemon = start(**key).ready()
-    with attacked(daemon.port, HOSTILE[what]):
+    with attacked(daemon.port, (HOSTILE | RARELY_TRIED)[what]):
         with watching(daemon.port) as health:
             threading.Event().wait(SECONDS)
         assert health.p99 < NO_WAIT

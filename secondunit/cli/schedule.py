@@ -9,7 +9,7 @@ from urllib.parse import quote
 import click
 
 from secondunit.cli import output
-from secondunit.cli.client import ask
+from secondunit.cli.client import ask, fail
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print what the API gave.")
 
@@ -48,7 +48,7 @@ def next_times(name: str, number: int, as_json: bool) -> None:
     found = ask(lambda client: client.call("GET", "/api/schedules"))
     [one] = [one for one in found["schedules"] if one["name"] == name] or [None]
     if one is None:
-        raise click.ClickException(f"no schedule is called {name!r}; `secondunit schedule list` names them all")
+        fail(f"no schedule is called {name!r}; `secondunit schedule list` names them all")
     zone = zone_of(one["timezone"])
     times = [at.astimezone(zone).isoformat() for at in upcoming(Cron(one["cron"], zone), datetime.now(UTC), number)]
     if as_json:

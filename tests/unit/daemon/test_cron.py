@@ -130,6 +130,13 @@ def test_of_a_year_of_minutes_the_newest_are_found_without_a_look_at_the_others(
     assert len(passed(Cron("*/30 0 1 1 *", BERLIN), now - 3 * 365 * DAY, now, 100)) == 6
 
 
+def test_of_times_that_come_in_bunches_the_newest_are_found() -> None:
+    now = datetime(2026, 11, 28, 18, 0, tzinfo=UTC)
+    times = passed(Cron("0-9 3 * * *", ZoneInfo("UTC")), now - 90 * DAY, now, 12)
+    bunch = [now.replace(hour=3, minute=minute) for minute in range(10)]
+    assert list(times) == [bunch[8] - DAY, bunch[9] - DAY, *bunch]
+
+
 @pytest.mark.parametrize(
     ("expression", "why"),
     [

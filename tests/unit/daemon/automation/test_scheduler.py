@@ -165,6 +165,7 @@ async def test_a_run_comes_at_its_time_as_the_schedules_own(box: Box) -> None:
         [standing] = await box.scheduler.all()
         assert (standing.state.last_at, standing.state.last_job, standing.last_status) == (NOON, job.id, "queued")
         assert standing.next_at == NOON + timedelta(minutes=1)
+        assert ((await box.state()).since, (await box.state()).last_job) == (NOON, job.id)
         await box.end(job.id)
         [standing] = await box.scheduler.all()
         assert (standing.last_status, list((await box.state()).open_jobs)) == ("completed", [])

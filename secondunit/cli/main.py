@@ -9,6 +9,8 @@ import click
 COMMANDS = {
     "run": "Start the daemon.",
     "submit": "Submit a job, and perhaps wait for it.",
+    "batch": "Submit jobs that depend on each other from a file.",
+    "batches": "Show, cancel and retry what was submitted together.",
     "jobs": "List, show, cancel, retry and follow jobs; pause types.",
     "types": "List the job types and their limits.",
     "stats": "Show what happened in a window: how much, how long.",

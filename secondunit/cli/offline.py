@@ -24,11 +24,12 @@ from secondunit.handlers import download
 from secondunit.queue import state
 from secondunit.queue.access import AuditEntry
 from secondunit.queue.errors import BadPayload, JobNotFound, NotAllowed, QueueError
+from secondunit.queue.follow import each
+from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.handler import HandlerSpec, Registry
 from secondunit.queue.model import Filter, Status
-from secondunit.queue.service import Bulk
 from secondunit.queue.sight.query import searched
-from secondunit.queue.store import Store, each
+from secondunit.queue.store import Store
 
 # Secret fields of our own types, as the daemon knows them. What a plugin's are nothing says while it is not loaded, so
 # nothing of its payloads is shown.

@@ -53,6 +53,10 @@ class Payload(click.ParamType[dict[str, Any]]):
 @click.option("--retries", type=click.IntRange(0, 100), help="Further attempts after a failed one; default 3.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that one attempt may take.")
 @click.option("--run-at", metavar="TIME", help="Not before, such as 2026-01-22T12:00:00Z.")
+@click.option("--depends-on", metavar="ID", multiple=True, help="Start once this job has ended; may be given again.")
+@click.option(
+    "--on-parent-failure", type=click.Choice(["fail", "cancel", "run"]), help="What it does when that one failed; fail."
+)
 @click.option("--wait", is_flag=True, help="Show its progress until it has ended; exit 1 unless it succeeded.")
 @click.option("--json", "as_json", is_flag=True, help="Print what the API gave.")
 @click.option("--quiet", is_flag=True, help="Print the job's id only.")
@@ -98,6 +102,8 @@ def _body(type: str, payload: tuple[dict[str, Any], ...], options: dict[str, Any
         "retryPolicy": None if options["retries"] is None else {"maxRetries": options["retries"]},
         "timeoutSeconds": options["timeout"],
         "runAt": options["run_at"],
+        "dependsOn": list(options["depends_on"]) or None,
+        "onParentFailure": options["on_parent_failure"],
     }
     return {name: value for name, value in body.items() if value is not None}
 

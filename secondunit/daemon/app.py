@@ -23,8 +23,8 @@ from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.dashboard.figures import Spending
 from secondunit.daemon.delivery.dispatcher import Deliverer
 from secondunit.daemon.delivery.policy import Sender
+from secondunit.daemon.delivery.webhooks import BATCH, CallbackSender, signer
 from secondunit.daemon.delivery.webhooks import KIND as CALLBACK
-from secondunit.daemon.delivery.webhooks import CallbackSender, signer
 from secondunit.daemon.files.artifacts import JobArtifacts
 from secondunit.daemon.files.backups import take
 from secondunit.daemon.files.startup_cleanup import tidy
@@ -221,7 +221,8 @@ def _senders(world: World, backend: Backend | None) -> Mapping[str, Sender]:
     secret = world.settings.callback_secret
     signs = signer(secret.get_secret_value() if secret else None)
     trace = world.telemetry.sent_on
-    senders: dict[str, Sender] = {CALLBACK: CallbackSender(world.session, world.clock, signs, trace=trace)}
+    callbacks: Sender = CallbackSender(world.session, world.clock, signs, trace=trace)
+    senders = {CALLBACK: callbacks, BATCH: callbacks}
     return senders if backend is None else senders | {BACKEND: BackendSender(backend, trace=trace)}
 
 

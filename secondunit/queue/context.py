@@ -12,6 +12,7 @@ from secondunit.queue.arguments import to_json
 from secondunit.queue.clock import Clock
 from secondunit.queue.durable_files import Marks, intact, secure
 from secondunit.queue.errors import StoreFull
+from secondunit.queue.graph.references import filled, results
 from secondunit.queue.handler import Workspace
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import PhaseEnded, Sink, StepInDoubt, piece
@@ -50,6 +51,7 @@ class RunContext:
         self._dirty = False
         self._flushed = -FLUSH_EVERY
         self.suspected = job.suspicion is not None
+        self.parents: Mapping[str, Any] = {}
         self._quiet: dict[object, tuple[timedelta, str]] = {}
         self._stored = self.moved = clock.monotonic()
 
@@ -72,6 +74,14 @@ class RunContext:
     @property
     def labels(self) -> Mapping[str, str]:
         return self._job.labels
+
+    async def filled(self) -> Mapping[str, Any]:
+        """The job's payload, with what its references stand for."""
+        if not self._job.depends_on:
+            return self._job.payload
+        parents = await self._store.graph.parents(self.job_id)
+        self.parents = results(parents, self._job.batch)
+        return filled(self._job.payload, parents, self._job.batch)
 
     async def progress(self, fraction: float, message: str = "") -> None:
         within = min(max(arguments.number(fraction, "progress"), 0.0), 1.0)

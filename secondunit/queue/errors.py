@@ -2,6 +2,7 @@
 
 QueueError
 ├── JobNotFound          no job has that id
+├── BatchNotFound        no batch has that id
 ├── NotAllowed           the job's status forbids the move (ended, shared, not ended)
 │   └── SecretsStruck    a retry needs fields of its payload that were struck out when it ended
 ├── LeaseLost            a fenced write came with an epoch that no longer holds the job
@@ -9,6 +10,7 @@ QueueError
 ├── UnknownType          no handler serves this job type
 ├── TypeUnavailable      the type is known, but lacks something here (a key, a program)
 ├── BadPayload           fields of a payload that were refused, each with its reason
+├── BadDependencies      jobs were to depend on what is not there, or on each other
 ├── TypeBroken           the type's own code failed while it judged a payload
 ├── Saturated            the queue holds as many jobs as it may
 ├── Draining             the daemon takes no new work
@@ -30,6 +32,14 @@ class JobNotFound(QueueError):
     def __init__(self, job_id: str) -> None:
         super().__init__(f"no job has the id {job_id}")
         self.job_id = job_id
+
+
+class BatchNotFound(QueueError):
+    """No batch has this id."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(f"no batch has the id {batch_id}")
+        self.batch_id = batch_id
 
 
 class NotAllowed(QueueError):
@@ -102,6 +112,23 @@ class BadPayload(QueueError):
     def __init__(self, *errors: FieldError) -> None:
         super().__init__("; ".join(f"{e.field}: {e.message}" for e in errors))
         self.errors = errors
+
+
+@dataclass(frozen=True, slots=True)
+class Misplaced:
+    """What is wrong with a name of a parent: it stands at `place` in the `index`-th of the jobs that were submitted."""
+
+    index: int
+    place: str
+    why: str
+
+
+class BadDependencies(QueueError):
+    """Names of parents that were refused."""
+
+    def __init__(self, faults: Sequence[Misplaced]) -> None:
+        super().__init__("; ".join(f"{fault.place} of job {fault.index}: {fault.why}" for fault in faults))
+        self.faults = faults
 
 
 class TypeBroken(QueueError):

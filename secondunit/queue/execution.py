@@ -213,7 +213,7 @@ class Execution:
     async def _handle(self, ctx: RunContext) -> Outcome:
         self._scope.enter()
         try:
-            payload = validated(self._spec, self.job.payload)
+            payload = validated(self._spec, await ctx.filled())
             return _finished(await begun(self._spec.run, f"`run` of {self.type}", ctx, payload))
         except (LeaseLost, StoreBroken, JobNotFound) as error:
             # Where it is true, nothing can be settled; where a handler made it up, this will be.

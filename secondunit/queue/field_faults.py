@@ -10,6 +10,7 @@ from pydantic_core.core_schema import ErrorType
 from secondunit.queue.errors import FieldError
 
 MOST_FAULTS = 500  # listing one takes 4 us, finding it less than one
+UNKNOWN = "unknown field"
 MISFIT = "has a value that does not fit"
 VALIDATORS = frozenset(get_args(ErrorType)) - {"value_error", "assertion_error"}
 KINDS: Mapping[str, str] = {
@@ -52,7 +53,7 @@ BOUNDS: Mapping[str, Callable[[Any], str]] = {
 }
 SAID: Mapping[str, str] = {
     "missing": "is required",
-    "extra_forbidden": "unknown field",
+    "extra_forbidden": UNKNOWN,
     "string_unicode": "holds text that is no Unicode",
     "json_invalid": "is no JSON that can be stored",
     "recursion_loop": "is nested too deep",
@@ -108,7 +109,7 @@ def _joined(messages: Sequence[str]) -> str:
 def _message(detail: Any, given: Any, path: tuple[str, ...], known: str) -> str:
     kind, told = detail["type"], detail.get("ctx") or {}
     if kind == "extra_forbidden" and len(path) == 1 and known:
-        return f"unknown field; known are {known}"
+        return f"{UNKNOWN}; known are {known}"
     if kind not in VALIDATORS:  # the model's author has said it
         return str(told.get("error", detail["msg"].removeprefix("Input "))) or MISFIT
     if kind in KINDS:

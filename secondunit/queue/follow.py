@@ -1,8 +1,10 @@
-"""Event follower: replays the stored events that a reader missed, then goes on with the live ones."""
+"""Event follower: replays the stored events that a reader missed, then the live ones; and a cursor over many jobs."""
+
+from collections.abc import AsyncIterator
 
 from secondunit.queue.hub import Subscription
-from secondunit.queue.model import Event, Filter
-from secondunit.queue.store import Store
+from secondunit.queue.model import Event, Filter, Job
+from secondunit.queue.store import PAGE, Store
 
 REPLAY_PAGE = 500
 
@@ -38,3 +40,15 @@ class Follow:
             if event.seq > self.after:
                 self.after = event.seq
                 return event
+
+
+async def each(store: Store, filter: Filter) -> AsyncIterator[Job]:
+    """Every job that matches, newest first, a page at a time."""
+    cursor: int | None = None
+    while True:
+        page = await store.find(filter, cursor, PAGE, counted=False)
+        for job in page.jobs:
+            yield job
+        if page.next_cursor is None:
+            return
+        cursor = page.next_cursor

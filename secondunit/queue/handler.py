@@ -48,6 +48,11 @@ class JobContext(Protocol):
         """The submitter's own facts about the job."""
         ...
 
+    @property
+    def parents(self) -> Mapping[str, Any]:
+        """The results of the jobs that this one depends on, by id and, within its batch, by ref; null without one."""
+        ...
+
     async def progress(self, fraction: float, message: str = "") -> None:
         """Say how far the work is, 0 to 1 (of the current phase, inside one); cheap, to be called as often as known."""
         ...

@@ -1,4 +1,4 @@
-"""Job ids: `job_` and a UUIDv7 (RFC 9562) as 26 lower-case base32 characters (RFC 4648)."""
+"""Ids of jobs and batches: `job_`, `batch_`, and a UUIDv7 (RFC 9562) in 26 lower-case base32 characters (RFC 4648)."""
 
 import re
 from datetime import datetime
@@ -20,6 +20,11 @@ def new_job_id(now: datetime, random: Random) -> str:
     # long, and the first ten, for the time and half of the version, once a millisecond.
     tail = version_7 << 2
     return _head(int(now.timestamp() * 1000)) + "".join([PAIRS[tail >> shift & 0x3FF] for shift in SHIFTS])
+
+
+def new_batch_id(now: datetime, random: Random) -> str:
+    """A fresh id for a batch."""
+    return new_job_id(now, random).replace("job_", "batch_")
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,8 @@ from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.value import Value
 
 JobId = str
+BatchId = str
+OnParentFailure = Literal["fail", "cancel", "run"]
 
 
 class Status(StrEnum):
@@ -46,6 +48,18 @@ class Target(Value, frozen=True):
     address: str
 
 
+class Bonds(Value, frozen=True):
+    """How a job hangs on others: it starts once those that it `depends_on` have ended.
+
+    Where one of these ends without success, the job fails or is cancelled, too, or runs nonetheless. `ref` is what the
+    job is called within its batch; in what is asked for, `depends_on` may hold such names, in a stored job only ids.
+    """
+
+    depends_on: Sequence[JobId] = ()
+    on_parent_failure: OnParentFailure = "fail"
+    ref: str | None = None
+
+
 class Submission(Value, frozen=True):
     """A job as it is asked for; a priority or a retry policy that is None comes from its type.
 
@@ -67,6 +81,8 @@ class Submission(Value, frozen=True):
     labels: Mapping[str, str] = {}
     submitted_by: str | None = None
     owner: str | None = None
+    bonds: Bonds | None = None
+    batch: BatchId | None = None
 
 
 class Lease(Value, frozen=True):
@@ -117,7 +133,8 @@ class Job(Submission, frozen=True, kw_only=True):
     `entered_at` when the run entered its phase or finished a step. `seq` is the order of submission, 0 until stored.
     `sharers` counts the callers that one deduplicated job serves. `run_at` is when the next attempt may start.
     `started_at` is that of its last run; over its whole life, retries by hand too, `first_started_at` stays and
-    `worked` sums all runs.
+    `worked` sums all runs. `waiting_for` counts the jobs it depends on that have not ended, as far as it was told, and
+    a `followed` one is itself depended on.
     """
 
     id: JobId
@@ -148,6 +165,13 @@ class Job(Submission, frozen=True, kw_only=True):
     runs: Sequence[Run] = ()
     entered_at: datetime | None = None
     suspicion: Suspicion | None = None
+    waiting_for: int = 0
+    followed: bool = False
+
+    @property
+    def depends_on(self) -> Sequence[JobId]:
+        """The jobs that it depends on."""
+        return self.bonds.depends_on if self.bonds else ()
 
     @property
     def duration(self) -> timedelta | None:
@@ -229,8 +253,24 @@ class Filter(Value, frozen=True):
     types: Sequence[str] = ()
     ids: Sequence[JobId] = ()
     owner: str | None = None
+    batch: BatchId | None = None
     terms: Sequence[Term] = ()
     searchable: Mapping[str, Sequence[str]] = {}
+
+
+class Batch(Value, frozen=True):
+    """Jobs that were submitted together, `total` of them; `finished_at` is set while all of them have ended.
+
+    `target` is told of that, each time it comes about. `name` is for people, `owner` the prefix of the access key.
+    """
+
+    id: BatchId
+    created_at: datetime
+    name: str | None = None
+    target: Target | None = None
+    owner: str | None = None
+    total: int = 0
+    finished_at: datetime | None = None
 
 
 class Page(Value, frozen=True):

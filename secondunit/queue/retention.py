@@ -7,9 +7,10 @@ from datetime import timedelta
 from secondunit.queue import secret_fields
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import JobNotFound, NotAllowed, StoreFull
+from secondunit.queue.follow import each
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Filter, JobId, Status
-from secondunit.queue.store import Prune, Store, each
+from secondunit.queue.store import Prune, Store
 
 EVERY = 300.0
 SLICE = 500
@@ -42,11 +43,11 @@ async def forget(
 
 
 async def strike(store: Store, clock: Clock, registry: Registry) -> None:
-    """Every hour strike the secrets of those out that failed, or were partial, a day ago: nobody retries them now."""
+    """Every hour strike the secrets of those out that ended a day ago without completing: nobody retries them now."""
     secretive = [type for type, spec in registry.items() if spec.secrets]
     while secretive:
         await clock.sleep(STRIKE_EVERY)
-        async for job in each(store, Filter([Status.FAILED, Status.PARTIAL], secretive)):
+        async for job in each(store, Filter([Status.FAILED, Status.PARTIAL, Status.CANCELLED], secretive)):
             over = job.finished_at is not None and job.finished_at <= clock.now() - SECRETS_KEPT
             secrets = registry.secrets_of(job.type)
             if over and secret_fields.struck(job.payload, secrets) != job.payload:

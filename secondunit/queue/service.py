@@ -1,31 +1,44 @@
 """Queue service, as callers use it: submit, look, cancel, retry, wait, follow."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 
 from secondunit.queue import state
 from secondunit.queue.clock import Clock, Random
-from secondunit.queue.errors import Draining, JobNotFound, KeyReused, NotAllowed, QueueError, Saturated
-from secondunit.queue.follow import Follow
+from secondunit.queue.errors import (
+    BadDependencies,
+    Draining,
+    KeyReused,
+    NotAllowed,
+    QueueError,
+)
+from secondunit.queue.follow import Follow, each
+from secondunit.queue.graph import bulk
+from secondunit.queue.graph.binding import Sees, everything, looked_up
+from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub, Subscription
-from secondunit.queue.ids import new_job_id
-from secondunit.queue.model import Change, Counts, Filter, Job, JobId, Lease, Page, Status, Submission
+from secondunit.queue.ids import new_batch_id, new_job_id
+from secondunit.queue.model import (
+    Batch,
+    BatchId,
+    Change,
+    Counts,
+    Filter,
+    Job,
+    JobId,
+    Lease,
+    Page,
+    Status,
+    Submission,
+    Target,
+)
 from secondunit.queue.schedules import ScheduleState
 from secondunit.queue.secret_fields import check_whole, without_secrets
-from secondunit.queue.store import Delivery, Step, Store, each
+from secondunit.queue.store import Delivery, Step, Store
 from secondunit.queue.turns import in_turns
-from secondunit.queue.validation import validated
-
-
-@dataclass(frozen=True, slots=True)
-class Bulk:
-    """What a move over many jobs did: the ids it moved, and the ones it could not, each with the reason."""
-
-    done: Sequence[JobId]
-    refused: Sequence[tuple[JobId, str]]
+from secondunit.queue.validation import accepted
 
 
 class Queue:
@@ -60,25 +73,37 @@ class Queue:
         self._coming = coming
         self._admit = admit
         self._limits = limits
+        self.graph = store.graph
 
-    async def submit(self, submission: Submission) -> tuple[Job, bool]:
+    async def submit(self, submission: Submission, sees: Sees = everything) -> tuple[Job, bool]:
         """Store a job; False with the job that already stands for this request (same key or same work)."""
-        return (await self.submit_all([submission]))[0]
+        return (await self.submit_all([submission], sees=sees))[0]
 
     async def submit_all(
-        self, submissions: Sequence[Submission], schedule: ScheduleState | None = None
+        self,
+        submissions: Sequence[Submission],
+        schedule: ScheduleState | None = None,
+        batch: Batch | None = None,
+        sees: Sees = everything,
     ) -> Sequence[tuple[Job, bool]]:
-        """Store jobs, all or none: when this returns they are on disk, with the schedule that they are a run of."""
-        async for submission in in_turns(submissions):
-            validated(self.registry[submission.type], submission.payload)
+        """Store jobs, all or none: when this returns they are on disk, with the schedule that they are a run of.
+
+        So is their `batch`. What they depend on is named by `ref`, or by id if the caller `sees` it; BadDependencies.
+        """
+        references = [accepted(self.registry[one.type], one.payload) async for one in in_turns(submissions)]
         if refusal := self._refusal():
             if schedule is not None:
                 raise refusal
             return [await self._known_or(submission, refusal) for submission in submissions]
         now = self._clock.now()
-        changes = [self._new(submission, now) for submission in submissions]
+        ids = [new_job_id(now, self._random) for _ in submissions]
+        try:
+            submissions = await looked_up(submissions, references, ids, self._store.find, sees)
+        except BadDependencies as error:  # it may be a request of before, whose parents are forgotten
+            return [await self._known_or(submission, error) for submission in submissions]
+        changes = [self._new(submission, id, now) for submission, id in zip(submissions, ids, strict=True)]
         self._coming()
-        stored = await self._store.add(changes, self._limits, schedule)
+        stored = await self._store.add(changes, self._limits, schedule, batch)
         return [
             await self._shared(job, submission, created)
             for (job, created), submission in zip(stored, submissions, strict=True)
@@ -169,11 +194,19 @@ class Queue:
 
     async def cancel_all(self, filter: Filter) -> Bulk:
         """Cancel every live job that matches."""
-        return await self._bulk(filter, self.cancel, lambda status: not status.ended)
+        return await bulk.moved(self.each(filter), self.cancel, lambda status: not status.ended)
 
     async def retry_all(self, filter: Filter) -> Bulk:
         """Retry every ended job that matches."""
-        return await self._bulk(filter, self.retry, lambda status: status.ended)
+        return await bulk.moved(self.each(filter), self.retry, lambda status: status.ended)
+
+    async def cancel_batch(self, batch_id: BatchId) -> Bulk:
+        """Cancel what is left of a batch."""
+        return await bulk.cancelled(self.each(Filter(batch=batch_id)), self.cancel)
+
+    async def retry_batch(self, batch_id: BatchId) -> Bulk:
+        """Retry what failed of a batch."""
+        return await bulk.retried(self.each(Filter(batch=batch_id)), self.retry, self.get)
 
     async def wait(self, job_id: JobId) -> Job:
         """The job once it has ended."""
@@ -216,9 +249,14 @@ class Queue:
         await self._store.pause(type, paused)
         self.hub.publish(())  # no event, but the worker's tap looks again
 
-    def _new(self, submission: Submission, now: datetime) -> Change:
+    def new_batch(self, name: str | None, target: Target | None, owner: str | None) -> Batch:
+        """A batch that is to be submitted; its jobs name it."""
+        now = self._clock.now()
+        return Batch(new_batch_id(now, self._random), now, name, target, owner)
+
+    def _new(self, submission: Submission, job_id: JobId, now: datetime) -> Change:
         spec = self.registry[submission.type]
-        return state.submit(submission, new_job_id(now, self._random), now, spec.priority, spec.retry)
+        return state.submit(submission, job_id, now, spec.priority, spec.retry)
 
     async def _shared(self, job: Job, submission: Submission, created: bool) -> tuple[Job, bool]:
         twin = submission.dedupe_key is not None and job.dedupe_key == submission.dedupe_key and not job.status.ended
@@ -260,21 +298,3 @@ class Queue:
             if (await live.next()).status.ended:
                 job = await self._store.get(job.id)
         return job
-
-    async def _bulk(
-        self, filter: Filter, move: Callable[[JobId], Awaitable[Job]], fits: Callable[[Status], bool]
-    ) -> Bulk:
-        done: list[JobId] = []
-        refused: list[tuple[JobId, str]] = []
-        async for job in self.each(filter):
-            if not fits(job.status):
-                refused.append((job.id, f"it is {job.status}"))
-                continue
-            try:
-                await move(job.id)
-                done.append(job.id)
-            except NotAllowed as error:
-                refused.append((job.id, error.why))
-            except (JobNotFound, Saturated) as error:
-                refused.append((job.id, str(error)))
-        return Bulk(done, refused)

@@ -5,6 +5,8 @@ queued --start--> running --settle--> completed | partial | failed | cancelled |
                      |-----bury--> queued | failed        the daemon died; queued as a suspect
 queued --cancel--> cancelled         running --cancel--> running, asked to stop
 ended --retry--> queued              running --recover--> queued, by an operator
+
+What a job's parents do to it stands in `graph/moves.py`.
 """
 
 from collections import Counter
@@ -74,6 +76,8 @@ def start(job: Job, boot: str, ttl: timedelta, now: datetime) -> Change:
     """Lease a queued job to this boot under a new epoch."""
     if job.status is not Status.QUEUED:
         raise NotAllowed(job.id, f"a {job.status} job can't start")
+    if job.waiting_for:
+        raise NotAllowed(job.id, f"it waits for {job.waiting_for} jobs that it depends on")
     epoch = job.epoch + 1
     job = replace(
         job,

@@ -1,6 +1,6 @@
 """Store port: what must not be lost. A new engine implements it and passes `secondunit.testing.store_contract`."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
@@ -8,7 +8,8 @@ from secondunit.queue.access import AccessKeys, AuditTrail
 from secondunit.queue.durable_files import Marks
 from secondunit.queue.engine import Engine
 from secondunit.queue.folders import Folders
-from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Notice, Page
+from secondunit.queue.graph.port import Graph
+from secondunit.queue.model import Batch, Change, Counts, Event, Filter, Job, JobId, Lease, Notice, Page
 from secondunit.queue.schedules import Schedules, ScheduleState
 from secondunit.queue.sight.port import Sight
 from secondunit.queue.state import QueueLimits
@@ -160,6 +161,9 @@ class Store(Protocol):
     def schedules(self) -> Schedules: ...
 
     @property
+    def graph(self) -> Graph: ...
+
+    @property
     def engine(self) -> Engine:
         """The database beneath, for its operator."""
         ...
@@ -179,13 +183,17 @@ class Store(Protocol):
         ...
 
     async def add(
-        self, changes: Sequence[Change], limits: QueueLimits = QueueLimits(), schedule: ScheduleState | None = None
+        self,
+        changes: Sequence[Change],
+        limits: QueueLimits = QueueLimits(),
+        schedule: ScheduleState | None = None,
+        batch: Batch | None = None,
     ) -> Sequence[tuple[Job, bool]]:
         """Store submitted jobs, all or none; for one whose idempotency or dedupe key is taken, (that job, False).
 
-        Raises KeyReused when the idempotency key came with another digest, Saturated when the new ones would be more
-        than `limits` allow, counted in this very transaction. Idempotency keys live 24 hours. For a run of a schedule
-        its state is stored in the same transaction, with these jobs (`with_jobs`).
+        Raises KeyReused when that key came with another digest, Saturated when the new ones are more than `limits`
+        allow, counted in this very transaction, BadDependencies for an unknown parent. Idempotency keys live 24 hours.
+        A `schedule`'s state is stored in the same transaction, with these jobs (`with_jobs`).
         """
         ...
 
@@ -215,7 +223,7 @@ class Store(Protocol):
     ) -> Sequence[Job]:
         """Lease the next jobs, by (priority, submission): at most `room[type]` of each type and `limit` in all.
 
-        Queued jobs whose `run_at` has come count, suspects don't. Each is changed exactly as `state.start` says.
+        Those that are due, no suspects, waiting for no other job; each is changed exactly as `state.start` says.
         """
         ...
 
@@ -284,20 +292,9 @@ class Store(Protocol):
     async def prune(self, what: Prune) -> Sequence[JobId]:
         """Forget ended jobs past their time with their steps, deliveries and old events; which jobs.
 
-        A job with a pending delivery or a live cache entry is kept. Expired keys, cache and audit entries go too.
+        One with a pending delivery, a live cache entry, a live batch or a live child is kept. Expired keys, cache and
+        audit entries go too.
         """
         ...
 
     async def close(self) -> None: ...
-
-
-async def each(store: Store, filter: Filter) -> AsyncIterator[Job]:
-    """Every job that matches, newest first, a page at a time."""
-    cursor: int | None = None
-    while True:
-        page = await store.find(filter, cursor, PAGE, counted=False)
-        for job in page.jobs:
-            yield job
-        if page.next_cursor is None:
-            return
-        cursor = page.next_cursor

@@ -41,7 +41,8 @@ def in_turn(suspects: Sequence[Job], now: datetime) -> Sequence[Job]:
     ready = [
         (job, job.suspicion)
         for job in suspects
-        if job.suspicion and job.status is Status.QUEUED and (job.run_at is None or job.run_at <= now)
+        if job.suspicion and job.status is Status.QUEUED and not job.waiting_for
+        if job.run_at is None or job.run_at <= now
     ]
     ready.sort(key=lambda pair: (-pair[0].reclaims, pair[1].beside > 0, -pair[1].entered_at.timestamp(), pair[0].seq))
     return [job for job, _ in ready]

@@ -1,16 +1,55 @@
 """Payload validation against the job type: strict, and no field, however deep, that the model does not know."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from secondunit.queue.errors import BadPayload, FieldError, TypeBroken, TypeUnavailable
-from secondunit.queue.field_faults import faults_of
+from secondunit.queue.field_faults import UNKNOWN, faults_of
+from secondunit.queue.graph.references import SIGN, Reference, dotted, references
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, told
+
+
+def accepted(spec: HandlerSpec, payload: Mapping[str, Any]) -> Sequence[Reference]:
+    """The references in a payload that the type takes, or BadPayload.
+
+    What a reference stands for is judged when the job starts; so are, with it, the type's own check and the rules that
+    are about several fields at once.
+    """
+    if SIGN not in _as_json(payload):
+        validated(spec, payload)
+        return ()
+    found = list(references(payload))
+    if faults := [_in_payload(one) for one in found if isinstance(one, FieldError)]:
+        raise BadPayload(*faults)
+    known = [one for one in found if isinstance(one, Reference)]
+    if not known:  # the sign stands in a text only
+        validated(spec, payload)
+    elif faults := list(_beside(spec, payload, known)):
+        raise BadPayload(*faults)
+    return known
+
+
+def _beside(spec: HandlerSpec, payload: Mapping[str, Any], known: Sequence[Reference]) -> Iterator[FieldError]:
+    """What is wrong with the fields that are no references."""
+    places = [dotted(one.place) for one in known]
+    try:
+        spec.payload.model_validate_json(_as_json(payload), strict=True, extra="forbid")
+    except ValidationError as error:
+        for fault in faults_of(error, payload, _known(spec.payload)):
+            unknown = fault.field in places and fault.message.startswith(UNKNOWN)
+            if unknown or (fault.field and not any(_touches(fault.field, place) for place in places)):
+                yield _in_payload(fault)
+    except BaseException:  # noqa: BLE001, S110  of a validator that took the reference for its value; it is asked again
+        pass
+
+
+def _touches(field: str, place: str) -> bool:
+    return f"{field}.".startswith(f"{place}.") or place.startswith(f"{field}.")
 
 
 def validated(spec: HandlerSpec, payload: Mapping[str, Any]) -> BaseModel:

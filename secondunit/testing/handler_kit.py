@@ -44,6 +44,7 @@ class FakeContext:
         self.attempt = attempt
         self.epoch = epoch
         self.labels = labels
+        self.parents: Mapping[str, Any] = {}
         self.reports: list[Report] = []
         self.partials: list[Any] = []
         self.figures: dict[str, Any] = {}

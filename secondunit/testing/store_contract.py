@@ -23,13 +23,13 @@ from secondunit.testing.contract.engine import EngineContract
 from secondunit.testing.contract.events import EventContract
 from secondunit.testing.contract.find import FindContract, PruneContract
 from secondunit.testing.contract.folders import FolderContract
-from secondunit.testing.contract.leases import LeaseContract
+from secondunit.testing.contract.graph import BatchContract, GraphContract
+from secondunit.testing.contract.leases import LeaseContract, SuspectContract
 from secondunit.testing.contract.outbox import OutboxContract
 from secondunit.testing.contract.round_trip import RoundTripContract
 from secondunit.testing.contract.schedules import ScheduleContract
 from secondunit.testing.contract.sight import SightContract
 from secondunit.testing.contract.steps import CacheContract, StepContract
-from secondunit.testing.contract.suspects import SuspectContract
 
 
 class StoreContract(
@@ -44,6 +44,8 @@ class StoreContract(
     FindContract,
     PruneContract,
     FolderContract,
+    GraphContract,
+    BatchContract,
     SuspectContract,
     SightContract,
     EngineContract,

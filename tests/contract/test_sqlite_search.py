@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from secondunit.queue.follow import each
 from secondunit.queue.model import Filter
 from secondunit.queue.sight.query import searched
-from secondunit.queue.store import Store, each
+from secondunit.queue.store import Store
 from secondunit.queue.stores.sqlite.store import open_store
 from secondunit.queue.stores.sqlite.tables.search import FIRST_PIECE, Seconds
 from secondunit.testing.jobs import ALL, NOW, new

@@ -17,6 +17,7 @@ ORIGIN = "chrome-extension://abcdefghijklmnop"
 ASKED = "authorization,x-api-key,content-type,idempotency-key,last-event-id,prefer"
 CALLS = """
     admin.backup admin.check admin.doctor analyze.from_url analyze.upload artifacts.of_job artifacts.serve audit.find
+    batches.cancel batches.retry batches.show
     deliveries.of_job deliveries.retry docs.asset docs.document docs.page errors.groups events.follow
     jobs.cancel jobs.cancel_all jobs.explain jobs.find jobs.retry jobs.retry_all jobs.show jobs.submit
     jobs.submit_batch keys.add keys.find keys.revoke ops.health ops.metrics ops.pause ops.resume
@@ -25,6 +26,7 @@ CALLS = """
 """
 SHAPES = """
     Accepted Analysis AnyJob Artifact Artifacts Attempt AuditTrail Audited Backup BackupAsk Batch BatchAsk
+    BatchDetail BatchEnded BatchJob BatchJobAsk
     Bulk BulkAsk Check Deliveries Delivery DoctorCheck DoctorReport Document Explained FailedPlace Failure
     FailureGroup FailureGroups
     FieldFault FilterAsk Health HealthCondition Job JobType JobTypes Jobs KeyAsk KnownKey KnownKeys LimitAsk
@@ -86,11 +88,13 @@ async def test_a_wrong_method_is_told_the_right_ones(harness: Any) -> None:
 
 
 async def test_head_answers_for_every_get_without_a_body(harness: Any) -> None:
-    job_id = await harness.submit()
+    answer = await harness.call("POST", "/api/jobs/batch", {"jobs": [{"type": "idle", "payload": {}}]}, status=201)
+    job_id = answer["jobs"][0]["jobId"]
     for route in ROUTES:
         if route.method != "GET" or "{name}" in route.path or "{video_id}" in route.path:  # their own tests have some
             continue
-        path = route.path.replace("{id}", job_id).replace("{asset}", "start.js")
+        own = answer["batchId"] if route.id.startswith("batches") else job_id
+        path = route.path.replace("{id}", own).replace("{asset}", "start.js")
         response = await harness.raw("HEAD", path)
         assert (response.status, await response.read()) == (200, b""), path
         if not route.stream:
@@ -237,7 +241,7 @@ async def test_the_page_loads_nothing_from_anywhere_else(harness: Any) -> None:
 
 
 def test_every_error_of_the_queue_that_reaches_a_caller_has_its_row() -> None:
-    inside = {errors.QueueError, errors.LeaseLost}
+    inside = {errors.QueueError, errors.LeaseLost, errors.BadDependencies}  # the last is told as BadPayload
     raised = {
         value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, errors.QueueError)
     }

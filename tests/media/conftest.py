@@ -49,6 +49,7 @@ class Notes:
     attempt: int = 1
     epoch: int = 1
     labels: Mapping[str, str] = field(default_factory=dict)
+    parents: Mapping[str, Any] = field(default_factory=dict)
     reports: list[tuple[float, str]] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
 

@@ -23,6 +23,7 @@ from secondunit.queue.model import Notice
 from secondunit.queue.store import Delivery
 
 KIND = "callback"
+BATCH = "batch"
 GONE = 410  # Standard Webhooks: the endpoint is dead
 TIMEOUT = timedelta(seconds=15)
 READ_AT_MOST = 64 * 1024
@@ -46,6 +47,15 @@ class JobEnded(Struct, rename="camel", forbid_unknown_fields=True):
     result: Any
     error: EndedBy | None
     duration: int | None
+
+
+class BatchEnded(Struct, rename="camel", forbid_unknown_fields=True):
+    """What a receiver is told of a batch's end: how many jobs ended how, and the ms since it was submitted."""
+
+    batch_id: str
+    status: Literal["completed", "partial", "failed"]
+    by_status: dict[str, int]
+    duration: int
 
 
 class CallbackSender:
@@ -86,7 +96,7 @@ class CallbackSender:
         """Try once; a refused address counts as not delivered yet, for the name or the setting may change."""
         notice = delivery.notice
         try:
-            body = json.dumps(callback_body(notice), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            body = json.dumps(body_of(notice), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
             content = body.encode()
         except (ValueError, TypeError) as error:
             return Gone(f"the result can't be written as JSON: {error}")
@@ -121,6 +131,21 @@ def signer(secret: str | None) -> Webhook | None:
     if not secret:
         return None
     return Webhook(secret if secret.startswith("whsec_") else secret.encode())
+
+
+def body_of(notice: Notice) -> dict[str, Any]:
+    """What the receiver is told, of a job or of a batch."""
+    return batch_body(notice) if notice.target.kind == BATCH else callback_body(notice)
+
+
+def batch_body(notice: Notice) -> dict[str, Any]:
+    """What a receiver is told of a batch, as `BatchEnded` describes it."""
+    return {
+        "batchId": notice.result["batch"],
+        "status": notice.status.value,
+        "byStatus": notice.result["by_status"],
+        "duration": milliseconds(notice.duration),
+    }
 
 
 def callback_body(notice: Notice) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from secondunit.daemon.http.contract import (
     sight_requests,
     sight_responses,
     trailtag_responses,
+    video_requests,
 )
 from secondunit.daemon.http.endpoints import (
     analyses,
     artifacts,
+    batches,
     deliveries,
     documentation,
     events,
@@ -38,8 +40,8 @@ SUBMITTING = (
         body=requests.SubmitAsk, headers=KEY, hot=True,
     ),
     ApiRoute(
-        "jobs.submit_batch", "POST", "/api/jobs/batch", jobs.submit_batch, "submit", responses.Batch, (201, 200),
-        (*BODY, 409, *STORE), body=requests.BatchAsk, headers=KEY, hot=True,
+        "jobs.submit_batch", "POST", "/api/jobs/batch", jobs.submit_batch, "submit", operations_responses.Batch,
+        (201, 200), (*BODY, 409, *STORE), body=requests.BatchAsk, headers=KEY, hot=True,
     ),
 )  # fmt: skip
 
@@ -86,6 +88,21 @@ JOBS = (
     ),
 )  # fmt: skip
 
+BATCHES = (
+    ApiRoute(
+        "batches.show", "GET", "/api/batches/{id}", batches.show, "read", operations_responses.BatchDetail,
+        problems=(404, 422, 503), query=requests.PageQuery, own=True,
+    ),
+    ApiRoute(
+        "batches.cancel", "DELETE", "/api/batches/{id}", batches.cancel, "submit", responses.Bulk,
+        problems=(404, *STORE), audited="batch cancel",
+    ),
+    ApiRoute(
+        "batches.retry", "POST", "/api/batches/{id}/retry", batches.retry, "submit", responses.Bulk,
+        problems=(404, *STORE), audited="batch retry",
+    ),
+)  # fmt: skip
+
 FORM = "multipart/form-data"
 ANALYSIS = (400, 409, 413, 415, 422, 502, *STORE)
 ANALYSES = (
@@ -104,7 +121,7 @@ VIDEO = "/api/videos/{video_id}/locations"
 VIDEOS = (
     ApiRoute(
         "videos.analyze", "POST", "/api/videos/analyze", videos.analyze, "submit", trailtag_responses.ANALYZED,
-        (200, 202), (*BODY, *STORE), body=requests.VideoAsk,
+        (200, 202), (*BODY, *STORE), body=video_requests.VideoAsk,
     ),
     ApiRoute(
         "videos.locations", "GET", VIDEO, videos.locations, "read", trailtag_responses.MapVisualization,
@@ -218,4 +235,4 @@ SCHEDULES = (
     ),
 )  # fmt: skip
 
-ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *VIDEOS, *EVENTS, *SIGHT, *SCHEDULES, *OPERATING)
+ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *BATCHES, *VIDEOS, *EVENTS, *SIGHT, *SCHEDULES, *OPERATING)

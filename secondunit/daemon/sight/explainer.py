@@ -68,6 +68,7 @@ class Explainer:
             line=line,
             trouble=trouble,
             used_up=used_up,
+            parents=await store.graph.parents(job_id) if job.waiting_for else (),
             disk=f"{self._disk.free >> 20} MiB are free" if self._disk else "",
         )
         return job, explain(job, seen)

@@ -10,8 +10,9 @@ from secondunit.handlers.tools.deployment.git import Git
 from secondunit.handlers.tools.deployment.projects import Projects
 from secondunit.handlers.tools.network.proxy import Egress
 from secondunit.handlers.tools.programs.ports import Programs
+from secondunit.queue.follow import each
 from secondunit.queue.model import Filter, Job, Status
-from secondunit.queue.store import Store, each
+from secondunit.queue.store import Store
 
 LIVE = (Status.QUEUED, Status.RUNNING)
 

@@ -1,7 +1,7 @@
 """Explanation of a job: why it runs, waits or is over, as the next claim will judge it; one sentence with its figures.
 
-Pure: from a snapshot of the job and of all that a claim looks at. The words of later reasons (resources, dependency,
-box) stand here already; nothing holds a job back for them yet.
+Pure: from a snapshot of the job and of all that a claim looks at. The words of later reasons (resources, box) stand
+here already; nothing holds a job back for them yet.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ Reason = Literal[
     "dependency", "draining", "unknown_type", "box", "store_full", "ended",
 ]  # fmt: skip
 MOST_NAMED = 20
+MOST_TOLD = 3
 BUDGETS = frozenset({"budget_used_up", "quota_exhausted"})
 DISKS = frozenset({"disk_full"})
 PROVIDERS = ("_down", "_limited", "_paused")
@@ -28,7 +29,7 @@ class Seen(Value, frozen=True):
     """What a claim looks at, at `now`: `running` jobs, and the `line` before the job that is explained.
 
     `proven` are the types of which a job has completed. `trouble` says why what the type asks outside can't be used
-    now, `used_up` that its budget is. `disk` tells how the database's disk stands.
+    now, `used_up` that its budget is. `disk` tells how the database's disk stands. `parents` are those of the job.
     """
 
     now: datetime
@@ -41,6 +42,7 @@ class Seen(Value, frozen=True):
     trouble: str | None = None
     used_up: str | None = None
     disk: str = ""
+    parents: Sequence[Job] = ()
 
 
 class Explanation(Value, frozen=True):
@@ -63,7 +65,8 @@ def explain(job: Job, seen: Seen) -> Explanation:
         return Explanation("ended", _ended(job))
     if job.status is Status.RUNNING:
         return Explanation("running", _running(job))
-    return _held(job, seen) or _dated(job, seen) or _starved(seen) or _tried(job, seen) or _placed(job, seen)
+    held = _bound(job, seen) or _held(job, seen) or _dated(job, seen) or _starved(seen)
+    return held or _tried(job, seen) or _placed(job, seen)
 
 
 def _ended(job: Job) -> str:
@@ -80,6 +83,26 @@ def _running(job: Job) -> str:
     )
     told += f", {_percent(job)} done" + (f" ({_line(job.phase)})" if job.phase else "")
     return told + ("; it was cancelled and is being stopped" if job.cancel_requested else "")
+
+
+def _bound(job: Job, seen: Seen) -> Explanation | None:
+    """By jobs that it depends on and that have not ended."""
+    if not job.waiting_for:
+        return None
+    waits = [parent for parent in seen.parents if not parent.status.ended]
+    told = ", ".join(f"{one.id} {_standing(one)}" for one in waits[:MOST_TOLD])
+    more = f" and {len(waits) - MOST_TOLD} more" if len(waits) > MOST_TOLD else ""
+    count = f"{len(waits)} of {len(job.depends_on)} {'job' if len(job.depends_on) == 1 else 'jobs'}"
+    sentence = (
+        f"it waits for {count}: {told}{more}" if waits else "what it waited for has ended; it is ready in a moment"
+    )
+    return Explanation("dependency", sentence, None, None, [one.id for one in waits[:MOST_NAMED]])
+
+
+def _standing(parent: Job) -> str:
+    if parent.status is Status.RUNNING:
+        return f"runs ({_percent(parent)} done)"
+    return "waits itself" if parent.waiting_for else "is queued"
 
 
 def _held(job: Job, seen: Seen) -> Explanation | None:

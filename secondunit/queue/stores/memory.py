@@ -3,20 +3,34 @@
 No method suspends, so each is atomic for everyone on the loop; what can be refused is refused before the first write.
 """
 
-from collections import ChainMap, Counter
+from collections import ChainMap, Counter, deque
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
 
 from secondunit.queue import state
 from secondunit.queue.access import AccessKeys, AuditTrail
 from secondunit.queue.engine import Engine
 from secondunit.queue.errors import JobNotFound, LeaseLost, NotAllowed
 from secondunit.queue.folders import Folders
-from secondunit.queue.model import HIGHEST_PRIORITY, Change, Counts, Event, Filter, Job, JobId, Lease, Page, Status
+from secondunit.queue.graph.port import Graph
+from secondunit.queue.model import (
+    Batch,
+    Change,
+    Counts,
+    Event,
+    Filter,
+    Job,
+    JobId,
+    Lease,
+    Page,
+    Status,
+)
 from secondunit.queue.schedules import Schedules, ScheduleState, with_jobs
 from secondunit.queue.sight.port import Sight
+from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Cache, Decide, Listener, Outbox, Prune, Steps
+from secondunit.queue.stores.memory_graph import MemoryGraph
+from secondunit.queue.stores.memory_line import MemoryLine, MemoryLog, counted
 from secondunit.queue.stores.memory_ports import (
     KEY_LIFE,
     KnownKey,
@@ -28,19 +42,12 @@ from secondunit.queue.stores.memory_ports import (
     MemoryOutbox,
     MemorySchedules,
     MemorySteps,
-    tells,
+    holds,
+    horizon,
     with_key,
 )
 from secondunit.queue.stores.memory_sight import MemorySight, matches
-from secondunit.queue.value import Value, replace
-
-
-class _Wait(Value, frozen=True):
-    """A queued job's place: `ready` once its `run_at` has come, since `since`; `raised` by aging so many ranks."""
-
-    ready: bool
-    since: datetime
-    raised: int = 0
+from secondunit.queue.value import replace
 
 
 class MemoryStore:
@@ -55,16 +62,15 @@ class MemoryStore:
     schedules: Schedules
     engine: Engine
     sight: Sight
+    graph: Graph
 
     def __init__(self, generation: str = "memory") -> None:
         self._generation = generation
         self._jobs: dict[JobId, Job] = {}
-        self._waits: dict[JobId, _Wait] = {}
+        self._line = MemoryLine(self._jobs)
         self._keys: dict[str, KnownKey] = {}
         self._twins: dict[str, JobId] = {}
-        self._events: list[Event] = []
-        self._last_seq = 0
-        self._pruned_seq = 0
+        self._log = MemoryLog()
         self._listeners: list[Listener] = []
         self._paused: set[str] = set()
         self._limits: Mapping[str, int] = {}
@@ -78,7 +84,8 @@ class MemoryStore:
         self.audit = self._audit = MemoryAuditTrail()
         self.schedules = self._schedules = MemorySchedules()
         self.engine = MemoryEngine()
-        self.sight = self._sight = MemorySight(self._line, lambda: self._in(Status.FAILED))
+        self.graph = self._graph = MemoryGraph(self._jobs)
+        self.sight = self._sight = MemorySight(self._line.at, lambda: self._in(Status.FAILED))
 
     @property
     def generation(self) -> str:
@@ -97,8 +104,9 @@ class MemoryStore:
     async def add(
         self,
         changes: Sequence[Change],
-        limits: state.QueueLimits = state.QueueLimits(),
+        limits: QueueLimits = QueueLimits(),
         schedule: ScheduleState | None = None,
+        batch: Batch | None = None,
     ) -> Sequence[tuple[Job, bool]]:
         keys: MutableMapping[str, KnownKey] = ChainMap({}, self._keys)
         twins: MutableMapping[str, JobId] = ChainMap({}, self._twins)
@@ -115,9 +123,13 @@ class MemoryStore:
                     twins[job.dedupe_key] = job.id
             answers.append((there or job.id, not there))
         self._check(limits, [change.job for change in fresh.values()])
+        instead = {change.job.id: id for change, (id, new) in zip(changes, answers, strict=True) if not new}
+        bound = self._graph.bound(fresh, instead)
         self._submitted += len(fresh)
         self._keys = dict(keys)
-        self._write(fresh.values())
+        self._graph.came(bound, batch)
+        self._write(bound)
+        self._write(self._graph.late(bound))
         if schedule is not None:
             self._schedules.set(with_jobs(schedule, [id for id, _ in answers]))
         return [(self._jobs[id], created) for id, created in answers]
@@ -142,21 +154,15 @@ class MemoryStore:
         return Page(shown, len(matching), shown[-1].seq if shown and len(rest) > limit else None)
 
     async def counts(self) -> Counts:
-        by_status = {status: Counter(job.type for job in self._in(status)) for status in Status}
-        ended = sum((by_status[status] for status in Status if status.ended), Counter[str]())
-        oldest = min((self._waits[job.id].since for job in self._ready()), default=None)
-        completed = by_status[Status.COMPLETED]
-        types = {type for counts in by_status.values() for type in counts}
-        each = {type: {str(one): n for one, counts in by_status.items() if (n := counts[type])} for type in types}
-        return Counts(by_status[Status.QUEUED], by_status[Status.RUNNING], ended, oldest, completed, each)
+        return counted(self._jobs.values(), self._line.oldest())
 
     async def claim(
         self, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime
     ) -> Sequence[Job]:
-        self._promote(now)
+        self._line.promote(now)
         left = Counter(room)
         changes: list[Change] = []
-        for job in self._line(now):
+        for job in self._line.at(now):
             if left[job.type] > 0 and len(changes) < limit:
                 left[job.type] -= 1
                 changes.append(state.start(job, boot, ttl, now))
@@ -167,21 +173,16 @@ class MemoryStore:
         held: dict[JobId, Job] = {}
         for lease in leases:
             job = self._jobs.get(lease.job_id)
-            if job and job.lease and _holds(lease, job) and job.lease.until >= now:
+            if job and job.lease and holds(lease, job) and job.lease.until >= now:
                 held[job.id] = replace(job, lease=replace(job.lease, until=until))
         self._write(Change(job) for job in held.values())
         return held
 
     async def change(
-        self,
-        job_id: JobId,
-        decide: Decide,
-        *,
-        lease: Lease | None = None,
-        limits: state.QueueLimits = state.QueueLimits(),
+        self, job_id: JobId, decide: Decide, *, lease: Lease | None = None, limits: QueueLimits = QueueLimits()
     ) -> Job:
         job = await self.get(job_id)
-        if lease is not None and not _holds(lease, job):
+        if lease is not None and not holds(lease, job):
             raise LeaseLost(job_id, lease.epoch)
         change = decide(job)
         twin = None if change.job.status.ended else self._twins.get(change.job.dedupe_key or "")
@@ -189,8 +190,8 @@ class MemoryStore:
             raise NotAllowed(job_id, f"{twin} does the same work already")
         if job.status.ended and not change.job.status.ended:
             self._check(limits, [change.job])
-        self._write([change])
-        return change.job
+        self._write([self._graph.rejoined(job, change)])
+        return self._jobs[job_id]
 
     async def expired(self, now: datetime, boot: str, limit: int) -> Sequence[Lease]:
         leases = [job.lease for job in self._in(Status.RUNNING) if job.lease]
@@ -209,31 +210,19 @@ class MemoryStore:
         for job in self._jobs.values():
             if job.lease:
                 self._jobs[job.id] = replace(job, lease=replace(job.lease, until=job.lease.until + delta))
-            elif job.run_at and not self._waits[job.id].ready and (job.attempt > 1 or job.interruptions):
-                self._jobs[job.id] = replace(job, run_at=job.run_at + delta)
-                self._waits[job.id] = replace(self._waits[job.id], since=job.run_at + delta)
+        self._line.shift(delta, lambda job: self._jobs.update({job.id: job}))
 
     async def next_due(self, types: Sequence[str]) -> datetime | None:
-        waiting = ((self._jobs[id].type, wait) for id, wait in self._waits.items() if not wait.ready)
-        return min((wait.since for type, wait in waiting if type in types), default=None)
+        return self._line.next_due(types)
 
     async def age(self, now: datetime, step: timedelta, limit: int) -> int:
-        due = [
-            job.id
-            for job in self._ready()
-            if self._rank(job) > HIGHEST_PRIORITY
-            and self._waits[job.id].since + step * (self._waits[job.id].raised + 1) <= now
-        ][:limit]
-        for id in due:
-            self._waits[id] = replace(self._waits[id], raised=self._waits[id].raised + 1)
-        return len(due)
+        return self._line.age(now, step, limit)
 
     async def events(self, after: int, filter: Filter, limit: int) -> Sequence[Event]:
-        fitting = (event for event in self._events if event.seq > after and tells(filter, event))
-        return list(islice(fitting, limit))
+        return self._log.after(after, filter, limit)
 
     async def event_bounds(self) -> tuple[int, int]:
-        return self._pruned_seq + 1, self._last_seq
+        return self._log.first, self._log.last
 
     async def pause(self, type: str, paused: bool) -> None:
         (self._paused.add if paused else self._paused.discard)(type)
@@ -250,8 +239,8 @@ class MemoryStore:
 
     async def prune(self, what: Prune) -> Sequence[JobId]:
         self._cache.expire(what.now)
-        kept = self._outbox.owing() | self._cache.makers()
-        old = [job for job in self._jobs.values() if job.finished_at and job.finished_at < _horizon(what, job)]
+        kept = self._outbox.owing() | self._cache.makers() | self._graph.needed()
+        old = [job for job in self._jobs.values() if job.finished_at and job.finished_at < horizon(what, job)]
         gone = [job.id for job in old if job.id not in kept][: what.limit]
         for id in gone:
             del self._jobs[id]
@@ -260,69 +249,51 @@ class MemoryStore:
             for key, known in self._keys.items()
             if known.job_id in self._jobs and what.now < known.made_at + KEY_LIFE
         }
-        self._pruned_seq = max([self._pruned_seq, *(e.seq for e in self._events if e.job_id not in self._jobs)])
-        self._events = [event for event in self._events if event.job_id in self._jobs]
+        self._log.keep(self._jobs)
         self._steps.drop(gone)
         self._outbox.drop(gone)
+        self._graph.drop(min(what.before, what.failed_before))
         self._audit.forget(what.now, what.limit)
         self._sight.forget(gone, what.now)
         return gone
 
-    async def close(self) -> None:
-        """Nothing to close."""
+    async def close(self) -> None: ...
 
-    def _check(self, limits: state.QueueLimits, coming: Sequence[Job]) -> None:
+    def _check(self, limits: QueueLimits, coming: Sequence[Job]) -> None:
         owners = [job.owner for job in self._in(Status.QUEUED)]
         limits.check(coming, lambda owner: len(owners) if owner is None else owners.count(owner))
 
     def _write(self, changes: Iterable[Change]) -> None:
-        events: list[Event] = []
-        for change in changes:
-            self._place(self._jobs.get(change.job.id), change.job)
-            self._sight.moved(self._jobs.get(change.job.id), change)
-            self._jobs[change.job.id] = change.job
-            if change.event:
-                events.append(replace(change.event, seq=self._last_seq + len(events) + 1))
-            if change.notice:
-                self._outbox.add(change.notice)
-        self._last_seq += len(events)
-        self._events += events
-        for listener in self._listeners if events else ():
-            listener(events)
+        began = self._log.last
+        moved = deque(job for change in changes if (job := self._apply(change)))
+        while moved:
+            for child in self._graph.followers(moved.popleft()):
+                if (change := self._graph.told(child, self._twins)) and (job := self._apply(change)):
+                    moved.append(job)
+        for listener in self._listeners if self._log.last > began else ():
+            listener(self._log.after(began, Filter(), self._log.last - began))
 
-    def _place(self, before: Job | None, job: Job) -> None:
-        if job.status is not Status.QUEUED:
-            self._waits.pop(job.id, None)
-        elif before is None or before.status is not Status.QUEUED:
-            self._waits[job.id] = _Wait(job.run_at is None, job.run_at or job.updated_at)
+    def _apply(self, change: Change) -> Job | None:
+        """Store one job with its event and notices; the job, if others depend on it and it has ended or is back."""
+        before, job = self._jobs.get(change.job.id), change.job
+        self._place(job)
+        self._sight.moved(before, change)
+        self._jobs[job.id] = job
+        if change.event:
+            self._log.add(change.event)
+        if change.notice:
+            self._outbox.add(change.notice)
+        moved = before is not None and before.status.ended is not job.status.ended
+        if moved and (notice := self._graph.batch_notice(job)):
+            self._outbox.add(notice)
+        return job if moved and job.followed else None
+
+    def _place(self, job: Job) -> None:
+        self._line.place(job)
         if job.dedupe_key and not job.status.ended:
             self._twins[job.dedupe_key] = job.id
         elif job.dedupe_key and self._twins.get(job.dedupe_key) == job.id:
             del self._twins[job.dedupe_key]
 
-    def _promote(self, now: datetime) -> None:
-        for id, wait in self._waits.items():
-            if wait.since <= now:
-                self._waits[id] = replace(wait, ready=True)
-
-    def _line(self, now: datetime) -> list[Job]:
-        waits = self._waits
-        ready = [self._jobs[id] for id, wait in waits.items() if wait.ready or wait.since <= now]
-        return sorted((job for job in ready if not job.suspicion), key=lambda job: (self._rank(job), job.seq))
-
-    def _ready(self) -> list[Job]:
-        return [self._jobs[id] for id, wait in self._waits.items() if wait.ready and not self._jobs[id].suspicion]
-
-    def _rank(self, job: Job) -> int:
-        return job.priority - self._waits[job.id].raised
-
     def _in(self, status: Status) -> list[Job]:
         return [job for job in self._jobs.values() if job.status is status]
-
-
-def _holds(lease: Lease, job: Job) -> bool:
-    return job.lease is not None and (job.lease.epoch, job.lease.boot) == (lease.epoch, lease.boot)
-
-
-def _horizon(what: Prune, job: Job) -> datetime:
-    return what.failed_before if job.status is Status.FAILED else what.before

@@ -12,9 +12,9 @@ from secondunit.queue.durable_files import Marks
 from secondunit.queue.engine import Snapshot
 from secondunit.queue.errors import KeyReused, StoreBroken
 from secondunit.queue.folders import PublishedFolder, Replaced
-from secondunit.queue.model import Change, Event, Filter, Job, JobId, Lease, Notice
+from secondunit.queue.model import Change, Job, JobId, Lease, Notice, Status
 from secondunit.queue.schedules import ScheduleState
-from secondunit.queue.store import CacheEntry, Decide, Delivery, Step
+from secondunit.queue.store import CacheEntry, Decide, Delivery, Prune, Step
 from secondunit.queue.value import Value, replace
 
 KEY_LIFE = timedelta(hours=24)
@@ -264,15 +264,6 @@ class MemorySchedules:
         self._rows[state.name] = state
 
 
-def tells(filter: Filter, event: Event) -> bool:
-    """Whether the event is of a job that is meant."""
-    return (
-        (not filter.types or event.job_type in filter.types)
-        and (not filter.ids or event.job_id in filter.ids)
-        and filter.owner in (None, event.owner)
-    )
-
-
 class KnownKey(Value, frozen=True):
     """What an idempotency key stands for."""
 
@@ -291,3 +282,13 @@ def with_key(keys: Mapping[str, KnownKey], job: Job) -> JobId | None:
     if known.digest != job.idempotency.digest:
         raise KeyReused(job.idempotency.key, known.job_id)
     return known.job_id
+
+
+def holds(lease: Lease, job: Job) -> bool:
+    """Whether this lease is the one that runs the job."""
+    return job.lease is not None and (job.lease.epoch, job.lease.boot) == (lease.epoch, lease.boot)
+
+
+def horizon(what: Prune, job: Job) -> datetime:
+    """Before when an ended job has outlived its time."""
+    return what.failed_before if job.status is Status.FAILED else what.before

@@ -90,5 +90,6 @@ def matches(filter: Filter, job: Job) -> bool:
         and (not filter.types or job.type in filter.types)
         and (not filter.ids or job.id in filter.ids)
         and filter.owner in (None, job.owner)
+        and filter.batch in (None, job.batch)
         and fits(job, filter.terms, filter.searchable)
     )

@@ -4,9 +4,10 @@ import pytest
 
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound
+from secondunit.queue.follow import each
 from secondunit.queue.model import Filter, Idempotency, Status
 from secondunit.queue.outcome import Completed
-from secondunit.queue.store import PAGE, CacheEntry, Store, each
+from secondunit.queue.store import PAGE, CacheEntry, Store
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import (
     ALL,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from secondunit.queue.model import Change, Event, Filter, Job, Lease, Notice, Status
+from secondunit.queue.model import Bonds, Change, Event, Filter, Job, Lease, Notice, Status
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import CacheEntry, Delivery, Step, Store
 from secondunit.queue.value import replace
@@ -23,6 +23,7 @@ RUNNING = full(
     epoch=7,
     lease=Lease("a", 7, "boot", later(30)),
     finished_at=None,
+    bonds=Bonds([], "run", "ref"),
 )
 ENDED = replace(RUNNING, status=Status.CANCELLED, lease=None, suspicion=None, finished_at=later(9))
 
@@ -43,7 +44,7 @@ class RoundTripContract:
         await start(store, "a", type=RUNNING.type, priority=RUNNING.priority, retry=RETRY)
         before = await store.get("a")
         fixed = ("payload", "source", "labels", "created_at", "retry", "timeout", "target", "idempotency", "dedupe_key")
-        owned = ("submitted_by", "owner")
+        owned = ("submitted_by", "owner", "bonds", "batch")
         after = replace(RUNNING, **{name: getattr(before, name) for name in (*fixed, *owned)})
         await store.change("a", lambda _: Change(after))
         assert await store.get("a") == after

@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 from secondunit.queue import state
+from secondunit.queue.follow import each
 from secondunit.queue.model import Filter, Idempotency
 from secondunit.queue.sight.port import Failure, Line
 from secondunit.queue.sight.query import searched
-from secondunit.queue.store import Store, each
+from secondunit.queue.store import Store
 from secondunit.testing.jobs import (
     ALL,
     BROKEN,

@@ -1,34 +1,54 @@
-"""Batch requests: many jobs as the queue is asked for them, made in turns with whoever else needs the loop."""
+"""Batches: many jobs as the queue is asked for them, in turns with whoever else needs the loop; and what is told."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
+from msgspec import UNSET
 from pydantic import Field, ValidationError
 
 from secondunit.daemon.access.callers import Caller
-from secondunit.daemon.http.contract.requests import LARGEST_BATCH, Ask, SubmitAsk, submission, taken
-from secondunit.handlers.tools.network.addresses import AddressRule
-from secondunit.queue.errors import BadPayload, FieldError
+from secondunit.daemon.formats import instant
+from secondunit.daemon.http.contract import operations_responses, serialize
+from secondunit.daemon.http.contract.requests import LARGEST_BATCH, Ask, BatchJobAsk, submission, taken
+from secondunit.handlers.tools.network.addresses import AddressRule, check_url
+from secondunit.queue.errors import BadDependencies, BadPayload, FieldError
 from secondunit.queue.field_faults import MOST_FAULTS, faults_of, too_many
 from secondunit.queue.handler import Registry
-from secondunit.queue.model import Idempotency, Submission
+from secondunit.queue.model import Batch, Idempotency, Job, Page, Status, Submission, Target
 from secondunit.queue.turns import in_turns
+from secondunit.queue.value import replace
 
 
-class _Frame(Ask):
+class Frame(Ask):
     """A batch before its jobs are looked at."""
 
     jobs: list[Any] = Field(min_length=1, max_length=LARGEST_BATCH)
+    callback: str | None = None
+    name: str | None = Field(None, min_length=1, max_length=200)
 
 
-async def asked(content: Mapping[str, Any]) -> Sequence[SubmitAsk]:
+def frame(content: Mapping[str, Any]) -> Frame:
+    """The batch, or BadPayload."""
+    return taken(Frame, content)
+
+
+def target(frame: Frame, rule: AddressRule) -> Target | None:
+    """Who is told of the batch's end."""
+    if frame.callback is None:
+        return None
+    check_url("callback", frame.callback, rule)
+    return Target("callback", frame.callback)
+
+
+async def asked(frame: Frame) -> Sequence[BatchJobAsk]:
     """What is asked for of each job, or BadPayload naming the fields at fault (`jobs.3.type`)."""
-    asks: list[SubmitAsk] = []
+    asks: list[BatchJobAsk] = []
     faults: list[FieldError] = []
     count = 0
-    async for index, job in in_turns(enumerate(taken(_Frame, content).jobs)):
+    async for index, job in in_turns(enumerate(frame.jobs)):
         try:
-            asks.append(SubmitAsk.model_validate(job))
+            asks.append(BatchJobAsk.model_validate(job))
         except ValidationError as error:
             count += error.error_count()
             if count <= MOST_FAULTS:
@@ -41,13 +61,65 @@ async def asked(content: Mapping[str, Any]) -> Sequence[SubmitAsk]:
 
 
 async def submissions(
-    asks: Sequence[SubmitAsk], registry: Registry, rule: AddressRule, keys: Sequence[Idempotency | None], by: Caller
+    asks: Sequence[BatchJobAsk],
+    registry: Registry,
+    rule: AddressRule,
+    keys: Sequence[Idempotency | None],
+    by: Caller,
+    batch: Batch,
 ) -> Sequence[Submission]:
     """What the queue is asked for."""
     return [
-        submission(ask, registry, rule, key, by, f"jobs.{index}.")
+        replace(submission(ask, registry, rule, key, by, f"jobs.{index}."), batch=batch.id)
         async for index, (ask, key) in in_turns(enumerate(zip(asks, keys, strict=True)))
     ]
+
+
+def misplaced(error: BadDependencies, *, in_batch: bool = False) -> BadPayload:
+    """Names of parents that were refused, as fields of the request."""
+    return BadPayload(
+        *(
+            FieldError(f"jobs.{fault.index}.{fault.place}" if in_batch else fault.place, fault.why)
+            for fault in error.faults[:MOST_FAULTS]
+        )
+    )
+
+
+def accepted(jobs: Sequence[Job], paused: Collection[str]) -> operations_responses.Batch:
+    """The jobs of a batch as their submitter hears of them; those that came together have one time, written once."""
+    written = lru_cache(maxsize=1)(instant)
+    told = [
+        operations_responses.BatchJob(
+            job.id,
+            job.bonds.ref if job.bonds else None,
+            job.status.value,
+            written(job.created_at),
+            serialize.waits(job, paused) or UNSET,
+        )
+        for job in jobs
+    ]
+    return operations_responses.Batch(jobs[0].batch, told)
+
+
+def told(
+    batch: Batch,
+    standing: Mapping[Status, int],
+    page: Page,
+    registry: Registry,
+    paused: Collection[str],
+    cursor: Callable[[int], str],
+) -> operations_responses.BatchDetail:
+    """A batch, with a page of its jobs; `cursor` writes where the next one begins."""
+    return operations_responses.BatchDetail(
+        batch_id=batch.id,
+        name=batch.name,
+        total=batch.total,
+        by_status={status.value: n for status, n in standing.items() if n},
+        created_at=instant(batch.created_at),
+        finished_at=instant(batch.finished_at),
+        jobs=[serialize.detail(job, registry, paused) for job in page.jobs],
+        next_cursor=None if page.next_cursor is None else cursor(page.next_cursor),
+    )
 
 
 def _placed(index: int, fault: FieldError) -> FieldError:

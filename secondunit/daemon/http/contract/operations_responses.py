@@ -1,8 +1,10 @@
-"""Response models of what operators ask: stuck jobs, whether a restart is safe, backups."""
+"""Response models of what operators ask (stuck jobs, whether a restart is safe, backups) and of batches."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from secondunit.daemon.http.contract.responses import Answer, JobId, Percent, Time
+from msgspec import UNSET, Meta, UnsetType
+
+from secondunit.daemon.http.contract.responses import Answer, BatchId, Job, JobId, Percent, StatusName, Time
 
 
 class StuckJob(Answer):
@@ -100,3 +102,33 @@ class KnownSchedules(Answer):
     """Every schedule, in the order of the file."""
 
     schedules: list[KnownSchedule]
+
+
+class BatchJob(Answer):
+    """A job of a batch that is on disk; `ref` is its name within the batch."""
+
+    job_id: JobId
+    ref: str | None
+    status: StatusName
+    created_at: Time
+    paused: Annotated[bool, Meta(extra_json_schema={"default": False})] | UnsetType = UNSET
+
+
+class Batch(Answer):
+    """The jobs of a batch, in its order. `batch_id` is null where jobs stand for it that are of none."""
+
+    batch_id: BatchId | None
+    jobs: list[BatchJob]
+
+
+class BatchDetail(Answer):
+    """A batch: `by_status` counts its jobs that are kept, of `total`; `finished_at` is there while all have ended."""
+
+    batch_id: BatchId
+    name: str | None
+    total: int
+    by_status: dict[str, int]
+    created_at: Time
+    finished_at: Time | None
+    jobs: list[Job]
+    next_cursor: str | None

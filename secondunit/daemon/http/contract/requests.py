@@ -14,14 +14,22 @@ from secondunit.daemon.http.contract.responses import StatusName
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.field_faults import faults_of
+from secondunit.queue.graph.binding import MOST_PARENTS
 from secondunit.queue.handler import Registry
-from secondunit.queue.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Idempotency, Submission, Target
+from secondunit.queue.model import (
+    HIGHEST_PRIORITY,
+    LOWEST_PRIORITY,
+    Bonds,
+    Idempotency,
+    OnParentFailure,
+    Submission,
+    Target,
+)
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.sight.query import LONGEST_QUERY
 
 M = TypeVar("M", bound=BaseModel)
 LARGEST_BATCH = 1000
-MOST_VIDEOS = 100
 LONGEST_TIMEOUT = 7 * 24 * 3600
 
 
@@ -38,11 +46,6 @@ def instant_of(value: object) -> datetime | None:
     raise ValueError("should say its time zone, such as 2026-01-22T12:00:00Z")
 
 
-def _later(value: object) -> None:
-    if value is not None:
-        raise ValueError("dependencies between jobs are not supported yet")
-
-
 def words(value: object) -> object:
     """One word, several with commas, or a list of such: `status=queued,running`."""
     texts = [value] if isinstance(value, str) else value
@@ -55,7 +58,6 @@ def words(value: object) -> object:
 
 
 Instant = Annotated[datetime, BeforeValidator(instant_of), WithJsonSchema({"type": "string", "format": "date-time"})]
-Later = Annotated[None, BeforeValidator(_later)]
 TypeName = Annotated[str, Field(min_length=1, max_length=100)]
 Id = Annotated[str, Field(min_length=1, max_length=100)]
 Ids = Annotated[list[Id], Field(max_length=LARGEST_BATCH)]
@@ -67,7 +69,7 @@ class Ask(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel, frozen=True)
 
 
-def _some_of(**fields: Mapping[str, Any]) -> dict[str, Any]:
+def some_of(**fields: Mapping[str, Any]) -> dict[str, Any]:
     """That at least one of these fields is there and like this, as JSON Schema says it; a validator says it again."""
     return {"anyOf": [{"required": [name], "properties": {name: shape}} for name, shape in fields.items()]}
 
@@ -90,14 +92,26 @@ class SubmitAsk(Ask):
     retry_policy: RetryAsk | None = None
     run_at: Instant | None = Field(None, description="not before this time")
     timeout_seconds: float | None = Field(None, gt=0, le=LONGEST_TIMEOUT, description="limit of one attempt")
-    depends_on: Later = Field(None, description="not supported yet: 422")
-    on_parent_failure: Later = Field(None, description="not supported yet: 422")
+    depends_on: list[Id] | None = Field(
+        None, max_length=MOST_PARENTS, description="ids of jobs that must have ended before it starts"
+    )
+    on_parent_failure: OnParentFailure | None = Field(
+        None, description="what it does when one of these ends without success; fail"
+    )
+
+
+class BatchJobAsk(SubmitAsk):
+    """A job of a batch; its `dependsOn` may also name others by their `ref`."""
+
+    ref: str | None = Field(None, pattern=r"^[A-Za-z0-9_.:-]{1,100}$", description="its name within the batch")
 
 
 class BatchAsk(Ask):
-    """Jobs to be done, all or none of them accepted."""
+    """Jobs to be done, all or none of them accepted; `callback` is told once, when the last of them has ended."""
 
-    jobs: list[SubmitAsk] = Field(min_length=1, max_length=LARGEST_BATCH)
+    jobs: list[BatchJobAsk] = Field(min_length=1, max_length=LARGEST_BATCH)
+    callback: str | None = Field(None, description="an http(s) URL that is told of the batch's end")
+    name: str | None = Field(None, min_length=1, max_length=200, description="for people")
 
 
 class UploadAsk(BaseModel):
@@ -118,30 +132,6 @@ class UrlAsk(BaseModel):
     language: str | None = Field(None, description="the recipe's language; else the video's")
 
 
-class VideoParams(Ask):
-    """How the places of a video are looked for."""
-
-    language: str | None = Field(None, description="of the subtitles and of the answer, as BCP 47 names it")
-    model: str | None = Field(None, min_length=1, description="the Gemini model that is asked")
-
-
-class VideoAsk(Ask):
-    """A video whose places are wanted, its address as `url` or as `video_url`; or several, as `urls`."""
-
-    model_config = ConfigDict(
-        json_schema_extra=_some_of(
-            url={"type": "string", "minLength": 1}, video_url={"type": "string", "minLength": 1}, urls={"type": "array"}
-        )
-    )
-
-    url: str | None = None
-    video_url: str | None = Field(None, alias="video_url")
-    urls: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=MOST_VIDEOS)] | None = (
-        None
-    )
-    params: VideoParams | None = None
-
-
 QUERY = "words and `key:value` (type status class error key by since until path url); `-` negates, quotes hold spaces"
 Query = Annotated[str, Field(max_length=LONGEST_QUERY, description=QUERY)]
 
@@ -150,9 +140,7 @@ class FilterAsk(Ask):
     """Which jobs are meant: those that fit every field given; `status` and `type` may be one word or several."""
 
     model_config = ConfigDict(
-        json_schema_extra=_some_of(
-            status={"minItems": 1}, type={"minItems": 1}, ids={"minItems": 1}, q={"minLength": 1}
-        )
+        json_schema_extra=some_of(status={"minItems": 1}, type={"minItems": 1}, ids={"minItems": 1}, q={"minLength": 1})
     )
 
     status: Annotated[list[StatusName], BeforeValidator(words, StatusName | list[StatusName])] = []
@@ -177,7 +165,7 @@ class RunAsk(Ask):
 class RecoverAsk(Ask):
     """Running jobs to be taken from their runs: `jobs` from those very runs, `ids` from whichever there is."""
 
-    model_config = ConfigDict(json_schema_extra=_some_of(ids={"type": "array"}, jobs={"type": "array"}))
+    model_config = ConfigDict(json_schema_extra=some_of(ids={"type": "array"}, jobs={"type": "array"}))
 
     ids: Annotated[Ids, Field(min_length=1)] | None = None
     jobs: Annotated[list[RunAsk], Field(min_length=1, max_length=LARGEST_BATCH)] | None = None
@@ -209,6 +197,13 @@ class ListQuery(Ask):
     limit: Annotated[int, Field(strict=False, ge=1, le=1000)] = 20
     cursor: str | None = Field(None, max_length=100, description="the `nextCursor` of the page before")
     q: Query | None = None
+
+
+class PageQuery(Ask):
+    """Which page of a list, and how long it is."""
+
+    limit: Annotated[int, Field(strict=False, ge=1, le=1000)] = 100
+    cursor: str | None = Field(None, max_length=100, description="the `nextCursor` of the page before")
 
 
 class EventsQuery(Ask):
@@ -258,7 +253,7 @@ def query(model: type[M], asked: MultiMapping[str]) -> M:
     return taken(model, content)
 
 
-def cursor_of(ask: ListQuery, places: Positions) -> int | None:
+def cursor_of(ask: ListQuery | PageQuery, places: Positions) -> int | None:
     """Where the page begins, as this caller was told it."""
     place = None if ask.cursor is None else places.read(ask.cursor, nonce=0)
     if ask.cursor is not None and not place:
@@ -283,7 +278,15 @@ def submission(
         idempotency=idempotency,
         submitted_by=by.name,
         owner=by.prefix,
+        bonds=_bonds(ask),
     )
+
+
+def _bonds(ask: SubmitAsk) -> Bonds | None:
+    ref = ask.ref if isinstance(ask, BatchJobAsk) else None
+    if not (ask.depends_on or ask.on_parent_failure or ref):
+        return None
+    return Bonds(ask.depends_on or (), ask.on_parent_failure or "fail", ref)
 
 
 def _standard(type: str, registry: Registry) -> RetryPolicy:

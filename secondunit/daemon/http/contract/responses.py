@@ -16,6 +16,7 @@ EventType = Literal[
 ]  # fmt: skip
 StatusName = Literal["queued", "running", "completed", "partial", "failed", "cancelled"]
 JobId = Annotated[str, Meta(pattern=f"^{PATTERN.pattern}$")]
+BatchId = Annotated[str, Meta(pattern=f"^{PATTERN.pattern.replace('job', 'batch')}$")]
 Time = Annotated[
     str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", extra_json_schema={"format": "date-time"})
 ]
@@ -37,12 +38,6 @@ class Accepted(Answer):
     status: StatusName
     created_at: Time
     paused: Annotated[bool, Meta(extra_json_schema={"default": False})] | UnsetType = UNSET
-
-
-class Batch(Answer):
-    """The jobs of a batch, in its order."""
-
-    jobs: list[Accepted]
 
 
 class Moved(Answer):
@@ -124,13 +119,18 @@ class Summary(Answer):
 
 
 class Job(Summary):
-    """Everything about a job; secrets of its payload read `***`. `paused`: it waits, for its type is paused."""
+    """Everything about a job; secrets of its payload read `***`. `paused`: it waits, for its type is paused.
+
+    It starts once the jobs of `depends_on` have ended; `ref` is its name within the batch that it came in.
+    """
 
     payload: dict[str, Any]
     result: Any
     missing: list[Any] | None
     stats: dict[str, Any] | None
     depends_on: list[JobId]
+    batch_id: BatchId | None
+    ref: str | None
     attempts: list[Attempt]
     paused: bool
 

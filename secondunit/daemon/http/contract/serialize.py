@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any, cast
 
 from msgspec import UNSET, Struct, to_builtins
@@ -16,31 +15,21 @@ from secondunit.daemon.http.contract import operations_responses, responses
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.handlers.tools.storage.content_types import content_type_of
 from secondunit.queue.engine import Snapshot
+from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Counts, Event, Job, Page, Run, Status
 from secondunit.queue.outcome import JobError
 from secondunit.queue.secret_fields import struck
-from secondunit.queue.service import Bulk
 from secondunit.queue.store import Delivery
 
 
 def accepted(job: Job, paused: Collection[str] = ()) -> responses.Accepted:
     """A job as its submitter hears of it, while these types are paused."""
-    return responses.Accepted(job.id, job.status.value, instant(job.created_at), _waits(job, paused) or UNSET)
+    return responses.Accepted(job.id, job.status.value, instant(job.created_at), waits(job, paused) or UNSET)
 
 
-def batch(jobs: Iterable[Job], paused: Collection[str] = ()) -> responses.Batch:
-    """The jobs of a batch as their submitter hears of them; those that came together have one time, written once."""
-    written = lru_cache(maxsize=1)(instant)
-    return responses.Batch(
-        [
-            responses.Accepted(job.id, job.status.value, written(job.created_at), _waits(job, paused) or UNSET)
-            for job in jobs
-        ]
-    )
-
-
-def _waits(job: Job, paused: Collection[str]) -> bool:
+def waits(job: Job, paused: Collection[str]) -> bool:
+    """Whether the job waits because its type is paused."""
     return job.type in paused and job.status is Status.QUEUED
 
 
@@ -86,9 +75,11 @@ def detail(job: Job, registry: Registry, paused: Collection[str] = ()) -> respon
         result=job.result,
         missing=None if job.missing is None else list(job.missing),
         stats=None if job.stats is None else dict(job.stats),
-        depends_on=[],
+        depends_on=list(job.depends_on),
+        batch_id=job.batch,
+        ref=job.bonds.ref if job.bonds else None,
         attempts=[_attempt(run) for run in job.runs],
-        paused=_waits(job, paused),
+        paused=waits(job, paused),
     )
 
 

@@ -1,16 +1,43 @@
-"""Mapping of requests about a video onto payloads of the job types that answer them, and of faults back."""
+"""Requests about a video: what is asked for, as payloads of the job types that answer it, and faults back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from secondunit.daemon.http.contract.requests import VideoAsk
+from pydantic import ConfigDict, Field
+
+from secondunit.daemon.http.contract.requests import Ask, some_of
 from secondunit.handlers.tools.fetching.video_urls import url_identity
 from secondunit.queue.errors import BadPayload, FieldError
 
 VIDEO, LANGUAGE = "video", "language"  # the fields of a form with a file
+MOST_VIDEOS = 100
 URL_FIELDS = ("video_url", LANGUAGE)  # of a form, or a body, with an address
+
+
+class VideoParams(Ask):
+    """How the places of a video are looked for."""
+
+    language: str | None = Field(None, description="of the subtitles and of the answer, as BCP 47 names it")
+    model: str | None = Field(None, min_length=1, description="the Gemini model that is asked")
+
+
+class VideoAsk(Ask):
+    """A video whose places are wanted, its address as `url` or as `video_url`; or several, as `urls`."""
+
+    model_config = ConfigDict(
+        json_schema_extra=some_of(
+            url={"type": "string", "minLength": 1}, video_url={"type": "string", "minLength": 1}, urls={"type": "array"}
+        )
+    )
+
+    url: str | None = None
+    video_url: str | None = Field(None, alias="video_url")
+    urls: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=MOST_VIDEOS)] | None = (
+        None
+    )
+    params: VideoParams | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,20 @@ from secondunit.daemon.http.transport.bodies.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import fields_of
 from secondunit.daemon.http.transport.replies import encoded_plain, reply, reply_encoded
 from secondunit.daemon.http.transport.short_way import written
-from secondunit.queue.errors import BadPayload, FieldError, JobNotFound, NotAllowed, TypeUnavailable, UnknownType
+from secondunit.queue.errors import (
+    BadDependencies,
+    BadPayload,
+    FieldError,
+    JobNotFound,
+    NotAllowed,
+    TypeUnavailable,
+    UnknownType,
+)
 from secondunit.queue.field_faults import MOST_FAULTS
+from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.model import Counts, Filter, Job, Status, Submission
-from secondunit.queue.service import Bulk
 from secondunit.queue.turns import in_turns
-from secondunit.queue.validation import validated
+from secondunit.queue.validation import accepted
 from secondunit.queue.value import replace
 
 ALL = "all types"
@@ -39,7 +47,10 @@ async def submit(api: Api, request: web.Request) -> web.StreamResponse:
     [idempotency] = idempotency_keys(request.headers.get("Idempotency-Key"), body, owner=caller.prefix)
     [asked] = traced(request, [requests.submission(ask, api.queue.registry, api.rule, idempotency, caller)])
     _check_own(api, caller, [asked])
-    job, created = await api.queue.submit(asked)
+    try:
+        job, created = await api.queue.submit(asked, caller.sees)
+    except BadDependencies as error:
+        raise batches.misplaced(error) from None
     _note_submits(api, request, [(job, created)])
     content = encoded_plain(serialize.accepted(job, await api.queue.paused()))
     return written(request, 201 if created else 200, content, f"/api/jobs/{job.id}")
@@ -49,18 +60,22 @@ async def submit_batch(api: Api, request: web.Request) -> web.Response:
     """Take many jobs, all or none."""
     settings, key = api.settings, request.headers.get("Idempotency-Key")
     body = await read_batch(request, settings.max_batch, settings.max_body, requests.LARGEST_BATCH)
-    asks, caller = await batches.asked(body), caller_of(request)
+    frame, caller = batches.frame(body), caller_of(request)
+    asks = await batches.asked(frame)
     keyed = partial(idempotency_keys, key, body, len(asks), owner=caller.prefix)
     keys = keyed() if key is None else await asyncio.to_thread(keyed)
-    submissions = await batches.submissions(asks, api.queue.registry, api.rule, keys, caller)
+    batch = api.queue.new_batch(frame.name, batches.target(frame, api.rule), caller.prefix)
+    submissions = await batches.submissions(asks, api.queue.registry, api.rule, keys, caller, batch)
     _check_own(api, caller, submissions)
     try:
-        stored = await api.queue.submit_all(traced(request, submissions))
+        stored = await api.queue.submit_all(traced(request, submissions), batch=batch, sees=caller.sees)
+    except BadDependencies as error:
+        raise batches.misplaced(error, in_batch=True) from None
     except (BadPayload, UnknownType, TypeUnavailable):
         raise BadPayload(*await _faults(api, submissions)) from None
     _note_submits(api, request, stored)
     created = any(new for _, new in stored)
-    answer = serialize.batch((job for job, _ in stored), await api.queue.paused())
+    answer = batches.accepted([job for job, _ in stored], await api.queue.paused())
     return reply_encoded(encoded_plain(answer), 201 if created else 200)
 
 
@@ -184,7 +199,7 @@ async def _faults(api: Api, submissions: Sequence[Submission]) -> list[FieldErro
     faults: list[FieldError] = []
     async for index, submission in in_turns(enumerate(submissions)):
         try:
-            validated(api.queue.registry[submission.type], submission.payload)
+            accepted(api.queue.registry[submission.type], submission.payload)
         except (BadPayload, UnknownType, TypeUnavailable) as error:
             faults += [FieldError(f"jobs.{index}.{fault.field}", fault.message) for fault in fields_of(error)]
         if len(faults) > MOST_FAULTS:

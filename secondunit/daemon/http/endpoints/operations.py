@@ -13,8 +13,8 @@ from secondunit.daemon.http.transport.bodies.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import ScopeTooSmall
 from secondunit.daemon.http.transport.replies import reply
 from secondunit.queue.errors import JobNotFound, NotAllowed
+from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.model import Filter, JobId, Status
-from secondunit.queue.service import Bulk
 
 RUNNING = Filter(statuses=[Status.RUNNING])
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.http.context import Api, Locations
 from secondunit.daemon.http.contract import requests, trailtag
-from secondunit.daemon.http.contract.video_requests import LocationsRequest, located
+from secondunit.daemon.http.contract.video_requests import LocationsRequest, VideoAsk, located
 from secondunit.daemon.http.traces import note_made, traced
 from secondunit.daemon.http.transport.audit import note
 from secondunit.daemon.http.transport.auth import caller_of, is_seen
@@ -44,7 +44,7 @@ async def analyze(api: Api, request: web.Request) -> web.Response:
     """
     desk, caller = _desk(api), caller_of(request)
     caller.check_types([TYPE])
-    ask = requests.taken(requests.VideoAsk, await read_object(request, api.settings.max_body))
+    ask = requests.taken(VideoAsk, await read_object(request, api.settings.max_body))
     wanted = _named(desk, located(ask), caller)
     known = {video.key: stored for video in wanted if (stored := await _known(api, desk, video))}
     missing = [video for video in wanted if video.key not in known]

@@ -169,6 +169,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     Published: ProblemType(403, "published-without-key", "A daemon without a key must not stand behind a proxy"),
     ForeignOrigin: ProblemType(403, "foreign-origin", "This origin may not change anything here"),
     errors.JobNotFound: ProblemType(404, "job-not-found", "No such job"),
+    errors.BatchNotFound: ProblemType(404, "batch-not-found", "No such batch"),
     NoSuchArtifact: ProblemType(404, "artifact-not-found", "No such artefact"),
     NoSuchDelivery: ProblemType(404, "delivery-not-found", "No such delivery"),
     NoSuchSchedule: ProblemType(404, "schedule-not-found", "No such schedule"),

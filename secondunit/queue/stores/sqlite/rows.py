@@ -11,7 +11,7 @@ from typing import Any
 from msgspec.structs import astuple
 
 from secondunit.queue.json_text import dump, load
-from secondunit.queue.model import Event, Idempotency, Job, Lease, Notice, Run, Status, Suspicion, Target
+from secondunit.queue.model import Bonds, Event, Idempotency, Job, Lease, Notice, Run, Status, Suspicion, Target
 from secondunit.queue.outcome import JobError
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import CacheEntry, Delivery, Step
@@ -112,6 +112,7 @@ def _run(row: Row) -> Run:
 _suspicion_values = encoder(SUSPICION_PARTS)
 _suspicion_from = decoder(Suspicion, SUSPICION_PARTS)
 SUSPICION = Codec(lambda value: dump(_suspicion_values(value)), lambda text: _suspicion_from(load(text)), "None")
+BONDS = Codec(lambda bonds: dump(astuple(bonds)), lambda text: Bonds(*load(text)), "None")
 
 
 def _delayed(job: Job) -> int:
@@ -147,6 +148,8 @@ FIXED = (  # what never changes after submission, but for secrets that are struc
     Column("dedupe_key"),
     Column("submitted_by"),
     Column("owner"),
+    Column("bonds", BONDS),
+    Column("batch"),
 )
 PLACE = (  # where in the line a job is
     Column("delayed", computed=_delayed),
@@ -178,6 +181,8 @@ MOVING = (
     Column("worked", WORKED),
     Column("suspicion", SUSPICION),
     Column("entered_at", TIME_OR_NONE),
+    Column("waiting_for", Codec(absent="0")),
+    Column("followed", Codec(int, bool, "False")),
     *PLACE,
 )
 JOB = (Column("seq"), *FIXED, *MOVING)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from secondunit.queue.errors import JobNotFound
-from secondunit.queue.model import Change, Counts, Event, Filter, Job, JobId, Lease, Page
+from secondunit.queue.model import Batch, Change, Counts, Event, Filter, Job, JobId, Lease, Page
 from secondunit.queue.schedules import ScheduleState
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Decide, Listener, Prune
@@ -23,6 +23,7 @@ from secondunit.queue.stores.sqlite.tables import queries as lists
 from secondunit.queue.stores.sqlite.tables.access import SqliteAccessKeys, SqliteAuditTrail
 from secondunit.queue.stores.sqlite.tables.cache import SqliteCache
 from secondunit.queue.stores.sqlite.tables.folders import SqliteFolders
+from secondunit.queue.stores.sqlite.tables.kin import SqliteGraph
 from secondunit.queue.stores.sqlite.tables.outbox import SqliteOutbox
 from secondunit.queue.stores.sqlite.tables.schedules import SqliteSchedules
 from secondunit.queue.stores.sqlite.tables.search import search
@@ -44,7 +45,7 @@ async def open_store(
     Raises StoreBroken or StoreFull when the file can't be used, and leaves it as it is.
     """
     ballast = await asyncio.to_thread(Ballast, path.with_name(path.name + ".ballast"))
-    writer = Writer(path, synchronous, ballast, asyncio.get_running_loop())
+    writer = Writer(path, synchronous, ballast, asyncio.get_running_loop(), go_on=jobs.go_on)
     await writer.open()
     kept = await writer.run(_kept)
     await asyncio.to_thread(ballast.fill)
@@ -83,6 +84,7 @@ class SqliteStore:
         self.audit = SqliteAuditTrail(writer, readers)
         self.sight = SqliteSight(writer, readers)
         self.schedules = SqliteSchedules(writer, readers)
+        self.graph = SqliteGraph(readers)
         self._writer = writer
         self._readers = readers
         self._kept = kept
@@ -100,9 +102,13 @@ class SqliteStore:
         self._writer.listeners.append(listener)
 
     async def add(
-        self, changes: Sequence[Change], limits: QueueLimits = QueueLimits(), schedule: ScheduleState | None = None
+        self,
+        changes: Sequence[Change],
+        limits: QueueLimits = QueueLimits(),
+        schedule: ScheduleState | None = None,
+        batch: Batch | None = None,
     ) -> Sequence[tuple[Job, bool]]:
-        return await self._writer.run(lambda tx: jobs.add(tx, changes, limits, schedule), spends=False)
+        return await self._writer.run(lambda tx: jobs.add(tx, changes, limits, schedule, batch), spends=False)
 
     async def known(self, key: str, now: datetime) -> tuple[JobId, bytes] | None:
         rows = await self._readers.fetch(jobs.SELECT_KEY, (key, micros(now)))

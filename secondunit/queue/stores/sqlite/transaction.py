@@ -1,8 +1,9 @@
 """Transaction of the writer: its connection, what is known of rows unasked (a write-through cache), events it tells."""
 
 import sqlite3
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from secondunit.queue.model import Event, Job, JobId, Status
@@ -34,7 +35,8 @@ class WriterCache:
     `running` holds running jobs, `rows` by their numbers these and some that were submitted and not touched since, each
     with the values its row has; who writes a row otherwise than `jobs.write` must take it out. `due` is never later
     than the time of the first delayed job, in microseconds. `queued` counts the queued jobs of each owner that was
-    asked for, under None those of all. `counted` is the last event that is in the time series.
+    asked for, under None those of all. `counted` is the last event that is in the time series. `batches` says of some
+    how many of their jobs have not ended, `untold` is false once it is known that every child was told of its parents.
     """
 
     def __init__(self) -> None:
@@ -46,6 +48,8 @@ class WriterCache:
         self.last_job: int | None = None
         self.last_event = 0
         self.counted = 0
+        self.batches: dict[str, int] = {}
+        self.untold = True
 
     def came(self, job: Job, values: Row) -> None:
         """The job was submitted."""
@@ -72,19 +76,25 @@ class WriterCache:
         self.queued.clear()
         self.due = UNKNOWN
         self.last_job = None
+        self.batches.clear()
+        self.untold = True
 
 
 class Transaction:
     """One transaction of the writer.
 
     New jobs are written together, before any other statement runs: until then they are `fresh`, by their numbers, each
-    with its values of FIXED and MOVING. What is told and counted is written by `flush`.
+    with its values of FIXED and MOVING. What is told and counted is written by `flush`. `news` are the moved parents
+    (their numbers, the last child told, the time) whose children are being told, of which `told` were.
     """
 
     def __init__(self, connection: sqlite3.Connection, known: WriterCache) -> None:
         self.known = known
         self.fresh: dict[int, tuple[Job, Row, Row]] = {}
         self.events: list[Event] = []
+        self.news: deque[tuple[int, int, datetime]] = deque()
+        self.telling = False
+        self.told = 0
         self._connection = connection
         self._untold: list[tuple[int, Event]] = []
         self._counted: Counter[tuple[str, str]] = Counter()
@@ -186,6 +196,8 @@ class Transaction:
         """Forget all but the first so many events, and what is not written: what came after them was undone."""
         del self.events[events:]
         self.fresh = {}
+        self.news.clear()
+        self.telling = False
         self._untold = []
         self._counted.clear()
         self.known.forget()

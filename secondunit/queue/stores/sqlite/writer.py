@@ -27,18 +27,18 @@ Work = Callable[[Transaction], Any]
 
 
 class _Entry:
-    """One write waiting for its turn, and its caller's future."""
+    """One write waiting for its turn, and its caller's future, if it has a caller."""
 
     __slots__ = ("future", "outcome", "spends", "work")
 
-    def __init__(self, work: Work, future: asyncio.Future[Any], spends: bool) -> None:
+    def __init__(self, work: Work, future: asyncio.Future[Any] | None, spends: bool) -> None:
         self.work = work
         self.future = future
         self.spends = spends
         self.outcome: Any = None
 
     def settle(self) -> None:
-        if self.future.cancelled():
+        if self.future is None or self.future.cancelled():
             return
         if isinstance(self.outcome, BaseException):
             self.future.set_exception(self.outcome)
@@ -50,10 +50,13 @@ class Writer:
     """Runs write functions one after the other on its own thread, many to a commit, each whole or not at all.
 
     A caller learns of its write, and the listeners of its events, only after the commit. A caller that was cancelled is
-    still committed. `waiting` counts the writes that were asked for and not answered.
+    still committed. `waiting` counts the writes that were asked for and not answered. `go_on` does the next part of a
+    work that is too long for one transaction, while there is any.
     """
 
-    def __init__(self, path: Path, synchronous: str, ballast: Ballast, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, path: Path, synchronous: str, ballast: Ballast, loop: asyncio.AbstractEventLoop, *, go_on: Work
+    ) -> None:
         self.listeners: list[Listener] = []
         self.failure: asyncio.Future[Exception] = loop.create_future()
         self.waiting = 0
@@ -61,6 +64,8 @@ class Writer:
         self._log = f"{path}-wal"
         self._ballast = ballast
         self._synchronous = synchronous
+        self._go_on = go_on
+        self._stuck = False
         self._loop = loop
         self._queue: SimpleQueue[list[_Entry] | None] = SimpleQueue()
         self._asked: list[_Entry] = []
@@ -139,13 +144,17 @@ class Writer:
     def _loop_over(self, connection: sqlite3.Connection) -> None:
         dirty = False
         while True:
+            goes_on = self._known.untold and not self._stuck
+            rest = 0.0 if goes_on else IDLE_BEFORE_CHECKPOINT if dirty or self._stuck else None
             try:
-                wrote, last = self._write(
-                    connection, self._queue.get(timeout=IDLE_BEFORE_CHECKPOINT if dirty else None)
-                )
+                asked = self._queue.get(timeout=rest)
             except Empty:
-                dirty = not _checkpoint(connection)
-                continue
+                if not self._known.untold:
+                    dirty = not _checkpoint(connection)
+                    continue
+                asked, self._stuck = [], False
+            wrote, last = self._write(connection, asked)
+            del asked
             dirty |= wrote
             if last:
                 _checkpoint(connection)
@@ -154,8 +163,11 @@ class Writer:
     def _write(self, connection: sqlite3.Connection, asked: list[_Entry] | None) -> tuple[bool, bool]:
         """Whether something was written, and whether it was the last; nothing of it is held on to until the next."""
         batch, last = self._take(asked)
+        if self._known.untold and not self._stuck and not last:
+            batch.append(_Entry(self._go_on, None, spends=False))
         if batch:
             self._tell(self._settle, batch, self._commit(connection, batch))
+            self._stuck = batch[-1].future is None and isinstance(batch[-1].outcome, BaseException)
             if _size(self._log) > LONGEST_WAL:
                 _checkpoint(connection)
         return bool(batch), last

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from secondunit.daemon.delivery.webhooks import JobEnded
+from secondunit.daemon.delivery.webhooks import BatchEnded, JobEnded
 from secondunit.daemon.http.contract.openapi.job_types import TypeSchema, submits, type_schemas
 from secondunit.daemon.http.contract.openapi.messages import webhooks
 from secondunit.daemon.http.contract.openapi.operations import operation, tags
@@ -64,6 +64,8 @@ def document(routes: Sequence[ApiRoute], version: str, specs: Sequence[HandlerSp
 def _schemas(routes: Sequence[ApiRoute], types: Sequence[TypeSchema]) -> Mapping[str, Schema]:
     bodies = sorted({route.body for route in routes if route.body}, key=lambda model: model.__name__)
     told = {kind for route in routes for kind in (route.answer, *route.messages.values()) if kind}
-    requests, answers = asked(bodies), answered({*told, Problem, JobEnded})
-    by_type = submits(types, requests["SubmitAsk"]) if "SubmitAsk" in requests else {}
+    requests, answers = asked(bodies), answered({*told, Problem, JobEnded, BatchEnded})
+    by_type: dict[str, Schema] = {}
+    for name, prefix in (("SubmitAsk", "Submit"), ("BatchJobAsk", "BatchSubmit")):
+        by_type |= submits(types, name, requests[name], prefix) if name in requests else {}
     return dict(sorted({**requests, **answers, **by_type}.items()))

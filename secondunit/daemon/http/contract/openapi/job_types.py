@@ -38,18 +38,18 @@ def type_schemas(specs: Iterable[HandlerSpec]) -> Sequence[TypeSchema]:
     return found
 
 
-def submits(types: Sequence[TypeSchema], base: Schema) -> Mapping[str, Schema]:
-    """The components of what is submitted: `base`, by each type; `base` alone where there is none."""
+def submits(types: Sequence[TypeSchema], name: str, base: Schema, prefix: str = "Submit") -> Mapping[str, Schema]:
+    """The components of what is submitted: `base`, by each type; `base` alone, under its name, where there is none."""
     found: dict[str, Schema] = {}
     for one in types:
         found |= _payload(one.schema, f"{one.word}Payload")
         own = {"type": {"type": "string", "const": one.type}, "payload": ref(f"{one.word}Payload")}
-        found[f"Submit{one.word}"] = base | {
+        found[f"{prefix}{one.word}"] = base | {
             "description": f"A job of type `{one.type}`.",
             "properties": base["properties"] | own,
             **({"examples": [one.example]} if one.example else {}),
         }
-    return {"SubmitAsk": _either(types, base) if types else base} | found
+    return {name: _either(types, base, prefix) if types else base} | found
 
 
 def examples(types: Sequence[TypeSchema]) -> Mapping[str, Any]:
@@ -58,8 +58,8 @@ def examples(types: Sequence[TypeSchema]) -> Mapping[str, Any]:
     return {type: {"summary": f"A job of type {type}", "value": value} for type, value in shown.items()}
 
 
-def _either(types: Sequence[TypeSchema], base: Schema) -> Schema:
-    named = {one.type: ref(f"Submit{one.word}") for one in types}
+def _either(types: Sequence[TypeSchema], base: Schema, prefix: str) -> Schema:
+    named = {one.type: ref(f"{prefix}{one.word}") for one in types}
     mapping = {type: reference["$ref"] for type, reference in named.items()}
     return {
         "description": base["description"],

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from secondunit.daemon.delivery.webhooks import JobEnded
+from secondunit.daemon.delivery.webhooks import BatchEnded, JobEnded
 from secondunit.daemon.http.contract.openapi.schemas import name_of, ref
 from secondunit.daemon.http.transport.route import OneOf
 
@@ -18,17 +18,23 @@ HEADERS = {
         True,
     ),
 }
-ENDED = "jobEnded"
+ENDED, BATCH_ENDED = "jobEnded", "batchEnded"
 TAG = {"callbacks": "What the daemon calls."}
-ABOUT = """Sent to the job's `callback` until it is answered with 2xx, for a day, with pauses of up to an hour.
+ABOUT = """Sent to its `callback` until it is answered with 2xx, for a day, with pauses of up to an hour.
 
 Redirects are not followed."""
-CALLBACKS = {ENDED: {"{$request.body#/callback}": {"$ref": f"#/webhooks/{ENDED}"}}}
+CALLBACKS = {
+    "SubmitAsk": {ENDED: {"{$request.body#/callback}": {"$ref": f"#/webhooks/{ENDED}"}}},
+    "BatchAsk": {BATCH_ENDED: {"{$request.body#/callback}": {"$ref": f"#/webhooks/{BATCH_ENDED}"}}},
+}
 
 
 def webhooks() -> Mapping[str, Any]:
-    """The call that the daemon makes to a `callback`."""
-    return {ENDED: {"post": _job_ended()}}
+    """The calls that the daemon makes to a `callback`."""
+    return {
+        ENDED: {"post": _ended("callbacks.job_ended", "A job has ended", JobEnded)},
+        BATCH_ENDED: {"post": _ended("callbacks.batch_ended", "All jobs of a batch have ended", BatchEnded)},
+    }
 
 
 def stream(media: str, messages: Mapping[str, type[Struct] | OneOf]) -> dict[str, Any]:
@@ -38,10 +44,10 @@ def stream(media: str, messages: Mapping[str, type[Struct] | OneOf]) -> dict[str
     return {media: {"schema": schema, "x-events": {event: ref(name_of(kind)) for event, kind in messages.items()}}}
 
 
-def _job_ended() -> dict[str, Any]:
+def _ended(id: str, summary: str, body: type[Struct]) -> dict[str, Any]:
     return {
-        "operationId": "callbacks.job_ended",
-        "summary": "A job has ended",
+        "operationId": id,
+        "summary": summary,
         "description": ABOUT,
         "tags": list(TAG),
         "security": [],
@@ -49,7 +55,7 @@ def _job_ended() -> dict[str, Any]:
             {"name": name, "in": "header", "required": required, "description": about, "schema": {"type": "string"}}
             for name, (about, required) in HEADERS.items()
         ],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": ref(JobEnded.__name__)}}},
+        "requestBody": {"required": True, "content": {"application/json": {"schema": ref(body.__name__)}}},
         "responses": {
             "2XX": {"description": "It has arrived"},
             "410": {"description": "The receiver wants no more of this delivery"},

@@ -50,8 +50,8 @@ def operation(route: ApiRoute, types: Sequence[TypeSchema]) -> dict[str, Any]:
     }
     if route.body:
         made["requestBody"] = _body(route, examples(types))
-    if route.body is SubmitAsk:
-        made["callbacks"] = messages.CALLBACKS
+    if route.body and route.body.__name__ in messages.CALLBACKS:
+        made["callbacks"] = messages.CALLBACKS[route.body.__name__]
     return made
 
 

@@ -1,13 +1,12 @@
 """Job table, with events and deliveries: the statements that every change goes through."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
-from secondunit.queue.model import Change, Idempotency, Job, JobId, Lease, Notice, Status
+from secondunit.queue.model import Batch, Change, Idempotency, Job, JobId, Lease, Status
 from secondunit.queue.schedules import ScheduleState, with_jobs
 from secondunit.queue.store import Decide
 from secondunit.queue.stores.sqlite.columns import Row, names
@@ -16,14 +15,13 @@ from secondunit.queue.stores.sqlite.rows import (
     JOB_COLUMNS,
     MOVING,
     PLACE,
-    dump_notice,
     fixed_values,
     job_from,
     micros,
     moving_values,
 )
 from secondunit.queue.stores.sqlite.sparse_statements import Update
-from secondunit.queue.stores.sqlite.tables import schedules
+from secondunit.queue.stores.sqlite.tables import batches, graph, outbox, schedules
 from secondunit.queue.stores.sqlite.transaction import NEVER, Transaction
 from secondunit.queue.value import replace
 
@@ -51,23 +49,20 @@ INSERT_KEY = "insert or replace into idempotency values (?, ?, ?, ?)"
 UPDATE = Update("jobs", MOVING_COLUMNS, "rank = priority where seq = ? and status = ? and epoch = ?")
 UPDATE_WAITING = Update("jobs", MOVING_COLUMNS[:STAYS], "rank = rank where seq = ?")
 UPDATE_PAYLOAD = "update jobs set payload = ? where seq = ?"
-INSERT_DELIVERY = """
-insert into deliveries (id, job, kind, address, notice, state, attempts, created_at, next_at)
-values (?, ?, ?, ?, ?, 'pending', 0, ?, ?)"""
 PROMOTE = f"""
 update jobs
 set delayed = 0
 where seq in (
   select seq
   from jobs
-  where status = 'queued' and delayed = 1 and ready_at <= ?
+  where status = 'queued' and delayed = 1 and waiting_for is null and ready_at <= ?
   order by ready_at
   limit {PROMOTE_AT_ONCE})"""
-FIRST_DELAYED = "select min(ready_at) from jobs where status = 'queued' and delayed = 1"
+FIRST_DELAYED = "select min(ready_at) from jobs where status = 'queued' and delayed = 1 and waiting_for is null"
 READY = """
 select rank, seq
 from jobs
-where status = 'queued' and delayed = 0 and suspicion is null and type = ?
+where status = 'queued' and delayed = 0 and suspicion is null and waiting_for is null and type = ?
 order by rank, seq
 limit ?"""
 
@@ -87,17 +82,20 @@ def add(
     changes: Sequence[Change],
     limits: state.QueueLimits = state.QueueLimits(),
     schedule: ScheduleState | None = None,
+    batch: Batch | None = None,
 ) -> list[tuple[Job, bool]]:
     """Insert submitted jobs, but none whose key or work is here already; a refusal comes before the first write."""
     answers: list[tuple[Job, bool]] = []
     fresh: list[tuple[Job, Change]] = []
     keys: dict[str, Job] = {}
     works: dict[str, Job] = {}
+    instead: dict[JobId, JobId] = {}
     seq = tx.number(0)
     for change in changes:
         job = change.job
         if standing := _by_key(tx, job, keys) or _twin(tx, job, works):
             answers.append((standing, False))
+            instead[job.id] = standing.id
             continue
         job = replace(job, seq=seq + len(fresh) + 1)
         answers.append((job, True))
@@ -107,7 +105,10 @@ def add(
         if job.dedupe_key:
             works[job.dedupe_key] = job
     limits.check([job for job, _ in fresh], tx.queued)
-    _insert(tx, fresh, keys)
+    if batch or any(job.bonds for job, _ in fresh):
+        answers = graph.store(tx, answers, fresh, keys, instead, batch, ROWS)
+    else:
+        _insert(tx, fresh, keys)
     if schedule is not None:
         schedules.put(tx, [with_jobs(schedule, [job.id for job, _ in answers])])
     return answers
@@ -158,6 +159,8 @@ def write(tx: Transaction, before: Job, change: Change) -> Job:
     job = change.job
     if before.status.ended and not job.status.ended and _twin(tx, job, {}):
         raise NotAllowed(job.id, "a live job does the same work already")
+    if job.bonds and before.status.ended and not job.status.ended:
+        change = replace(change, job=(job := graph.rejoined(tx, job)))
     new = moving_values(job)
     if fresh := tx.fresh.get(before.seq):  # no row of it is written yet
         tx.insert(job, fresh[1] if job.payload is before.payload else fixed_values(job), new)
@@ -171,14 +174,29 @@ def write(tx: Transaction, before: Job, change: Change) -> Job:
     _delayed(tx, job)
     tx.known.moved(job, new)
     _tell(tx, job, change)
+    if (job.batch or job.followed) and before.status.ended is not job.status.ended:
+        _spread(tx, job)
     return job
+
+
+def _spread(tx: Transaction, job: Job) -> None:
+    """The job has ended, or is back: that concerns its batch and those that depend on it."""
+    if job.batch:
+        batches.moved(tx, job, job.batch)
+    if job.followed:
+        graph.moved(tx, job, ROWS)
+
+
+def go_on(tx: Transaction) -> None:
+    """Go on with what an earlier transaction left to be told to jobs that depend on others."""
+    graph.go_on(tx, ROWS)
 
 
 def _update(tx: Transaction, before: Job, job: Job, new: Row) -> None:
     held = tx.known.rows.get(before.seq)
     old = held[1] if held and held[0] is before else moving_values(before)
-    if before.status is Status.QUEUED is job.status:  # it keeps its place in the line
-        UPDATE_WAITING(tx.execute, old[:STAYS], new[:STAYS], (job.seq,))
+    if before.status is Status.QUEUED is job.status and not (before.waiting_for and not job.waiting_for):
+        UPDATE_WAITING(tx.execute, old[:STAYS], new[:STAYS], (job.seq,))  # it keeps its place in the line
     elif UPDATE(tx.execute, old, new, (job.seq, before.status.value, before.epoch)) != 1:
         tx.known.drop(before)
         raise LeaseLost(job.id, before.epoch)
@@ -212,7 +230,7 @@ def _first(tx: Transaction, type: str, n: int, waiting: int) -> Sequence[tuple[i
     """Rank and number of the next jobs of a type; of those that came in this transaction alone, without a look."""
     fresh = [job for job, _, _ in tx.fresh.values() if job.type == type and job.status is Status.QUEUED]
     if len(fresh) == waiting:
-        return sorted((job.priority, job.seq) for job in fresh if job.run_at is None)[:n]
+        return sorted((job.priority, job.seq) for job in fresh if job.run_at is None and not job.waiting_for)[:n]
     return tx.execute(READY, (type, n)).fetchall()
 
 
@@ -267,11 +285,7 @@ def _tell(tx: Transaction, job: Job, change: Change) -> None:
     if event := change.event:
         tx.tell(job, event)
     if notice := change.notice:
-        at = micros(notice.at)
-        values: tuple[Any, ...] = (job.seq, notice.target.kind, notice.target.address, dump_notice(notice), at, at)
-        tx.execute(INSERT_DELIVERY, (_delivery_id(job, notice), *values))
+        outbox.add(tx, job.seq, job.id, notice)
 
 
-def _delivery_id(job: Job, notice: Notice) -> str:
-    tail = base64.b32encode(f"{notice.epoch}.{micros(notice.at)}".encode()).decode().rstrip("=").lower()
-    return f"msg_{job.id.removeprefix('job_')}_{tail}"
+ROWS = graph.Rows(get, _numbered, _insert, write)

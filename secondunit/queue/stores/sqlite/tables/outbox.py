@@ -1,10 +1,12 @@
 """Outbox table: deliveries that were written in the transaction of the end they tell of."""
 
+import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from secondunit.queue.model import JobId
+from secondunit.queue.model import JobId, Notice
 from secondunit.queue.store import Delivery
 from secondunit.queue.stores.sqlite.columns import names
 from secondunit.queue.stores.sqlite.readers import Readers
@@ -13,12 +15,16 @@ from secondunit.queue.stores.sqlite.rows import (
     DELIVERY_MOVING,
     delivery_from,
     delivery_values,
+    dump_notice,
     micros,
     moment_or_none,
 )
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 
+INSERT = """
+insert into deliveries (id, job, kind, address, notice, state, attempts, created_at, next_at)
+values (?, ?, ?, ?, ?, 'pending', 0, ?, ?)"""
 SELECT = f"select {DELIVERY_COLUMNS} from deliveries where id = ?"
 OF_JOB = f"""
 select {DELIVERY_COLUMNS}
@@ -82,3 +88,15 @@ class SqliteOutbox:
 
     async def counts(self) -> Mapping[str, int]:
         return dict(await self._readers.fetch(COUNTS, ()))
+
+
+def add(tx: Transaction, seq: int, of: str, notice: Notice) -> None:
+    """Store what is due for the job of this number; `of` is the id of what has ended."""
+    at = micros(notice.at)
+    values: tuple[Any, ...] = (seq, notice.target.kind, notice.target.address, dump_notice(notice), at, at)
+    tx.execute(INSERT, (_delivery_id(of, notice), *values))
+
+
+def _delivery_id(of: str, notice: Notice) -> str:
+    tail = base64.b32encode(f"{notice.epoch}.{micros(notice.at)}".encode()).decode().rstrip("=").lower()
+    return f"msg_{of.removeprefix('job_')}_{tail}"

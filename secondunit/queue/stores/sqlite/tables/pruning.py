@@ -6,7 +6,7 @@ from secondunit.queue.model import JobId
 from secondunit.queue.store import Prune
 from secondunit.queue.stores.sqlite import time_series
 from secondunit.queue.stores.sqlite.rows import MICROSECOND, STATUSES, micros
-from secondunit.queue.stores.sqlite.tables import access
+from secondunit.queue.stores.sqlite.tables import access, batches
 from secondunit.queue.stores.sqlite.transaction import Transaction
 
 PAGES_GIVEN_BACK = 2000  # more than a slice of 500 jobs frees, so that the file follows
@@ -16,6 +16,15 @@ from jobs
 where status = ? and finished_at < ?
   and not exists (select 1 from deliveries d where d.job = jobs.seq and d.state = 'pending')
   and not exists (select 1 from cache c where c.job_id = jobs.id and c.expires_at > ?)
+  and (followed is null or not exists (
+    select 1
+    from parents p
+    join jobs child on child.seq = p.child
+    where p.parent = jobs.seq and child.finished_at is null))
+  and (batch is null or not exists (
+    select 1
+    from batches b
+    where b.finished_at is null and jobs.seq between b.first and b.last))
 order by finished_at
 limit ?"""
 AGE = """
@@ -25,7 +34,7 @@ where seq in (
   select seq from (
     select seq, priority, rank, ready_at
     from jobs
-    where status = 'queued' and delayed = 0 and suspicion is null and type = ? and rank = ?
+    where status = 'queued' and delayed = 0 and suspicion is null and waiting_for is null and type = ? and rank = ?
     order by seq
     limit ?)
   where ready_at <= ? - (priority - rank + 1) * ?)"""
@@ -52,6 +61,7 @@ def prune(tx: Transaction, what: Prune) -> list[JobId]:
         key = f"select key from {table} where expires_at <= ? order by expires_at limit ?"
         tx.execute(f"delete from {table} where key in ({key})", (micros(what.now), what.limit))
     access.forget_old(tx, what.now, what.limit)
+    batches.forget(tx, min(what.before, what.failed_before), what.limit)
     give_back(tx, PAGES_GIVEN_BACK)
     return [id for _, id, _, _ in gone]
 
@@ -82,6 +92,6 @@ def shift(tx: Transaction, delta: timedelta) -> None:
         """
 update jobs
 set ready_at = ready_at + ?, run_at = run_at + ?
-where status = 'queued' and delayed = 1 and (attempt > 1 or interruptions > 0)""",
+where status = 'queued' and delayed = 1 and waiting_for is null and (attempt > 1 or interruptions > 0)""",
         (by, by),
     )

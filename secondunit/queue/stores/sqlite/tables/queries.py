@@ -38,7 +38,7 @@ OLDEST_READY = """
 select min(ready_at) from (
   select ready_at
   from jobs
-  where status = 'queued' and delayed = 0 and suspicion is null and type = ? and rank = ?
+  where status = 'queued' and delayed = 0 and suspicion is null and waiting_for is null and type = ? and rank = ?
   order by seq
   limit 1)"""
 EVENTS = f"""
@@ -50,6 +50,11 @@ OF_OWNER = f"""
 select {JOB_COLUMNS}
 from jobs
 where seq in (select seq from ({{union}}) order by seq desc limit ?)
+order by seq desc"""
+OF_BATCH = f"""
+select {JOB_COLUMNS}
+from jobs
+where seq between (select first from batches where id = ?1) and (select last from batches where id = ?1)
 order by seq desc"""
 NEWEST_OF_OWNER = """
 select * from (
@@ -66,6 +71,8 @@ async def find(readers: Readers, filter: Filter, cursor: int | None, limit: int)
     before = FAR if cursor is None else cursor
     if filter.ids:
         return await _find_by_id(readers, filter, before, limit)
+    if filter.batch is not None:
+        return await _find_of_batch(readers, filter, before, limit)
     if filter.owner is not None:
         return await _find_of_owner(readers, filter, before, limit)
     counted = await readers.fetch("select type, status, n from counts", ())
@@ -100,6 +107,14 @@ order by seq desc"""
 async def _find_by_id(readers: Readers, filter: Filter, before: int, limit: int) -> Page:
     marks = ", ".join("?" * len(filter.ids))
     rows = await readers.fetch(f"select {JOB_COLUMNS} from jobs where id in ({marks}) order by seq desc", filter.ids)
+    matching = [
+        job for job in map(job_from, rows) if _fits(filter, job.type, job.status) and filter.owner in (None, job.owner)
+    ]
+    return _page([job for job in matching if job.seq < before][: limit + 1], len(matching), limit)
+
+
+async def _find_of_batch(readers: Readers, filter: Filter, before: int, limit: int) -> Page:
+    rows = await readers.fetch(OF_BATCH, (filter.batch,))
     matching = [
         job for job in map(job_from, rows) if _fits(filter, job.type, job.status) and filter.owner in (None, job.owner)
     ]
@@ -158,7 +173,7 @@ def next_due(types: Sequence[str]) -> tuple[str, list[Any]]:
     sql = f"""
 select ready_at
 from jobs
-where status = 'queued' and delayed = 1 and +type in ({marks})
+where status = 'queued' and delayed = 1 and waiting_for is null and +type in ({marks})
 order by ready_at
 limit 1"""
     return sql, list(types)

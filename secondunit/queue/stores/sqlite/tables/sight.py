@@ -18,11 +18,12 @@ from secondunit.queue.stores.sqlite.writer import Writer
 PLACE = """
 select rank, seq
 from jobs
-where id = ? and status = 'queued' and suspicion is null and (delayed = 0 or ready_at <= ?)"""
-READY = "from jobs where status = 'queued' and delayed = 0 and suspicion is null and type = :type"
-COME = """
+where id = ? and status = 'queued' and suspicion is null and waiting_for is null and (delayed = 0 or ready_at <= ?)"""
+WAITS = "status = 'queued' and suspicion is null and waiting_for is null"
+READY = f"from jobs where {WAITS} and delayed = 0 and type = :type"
+COME = f"""
 from jobs
-where status = 'queued' and delayed = 1 and ready_at <= :now and suspicion is null and +type = :type"""
+where {WAITS} and delayed = 1 and ready_at <= :now and +type = :type"""
 FIRST_OF = f"""
 select * from (
   select * from (select rank, seq {READY} and rank < :rank order by rank, seq limit :limit)

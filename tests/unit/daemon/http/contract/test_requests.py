@@ -21,11 +21,11 @@ from secondunit.daemon.http.contract.requests import (
     StrategyQuery,
     StuckQuery,
     SubmitAsk,
-    VideoAsk,
     query,
     submission,
     taken,
 )
+from secondunit.daemon.http.contract.video_requests import VideoAsk
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.queue.errors import BadPayload
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry

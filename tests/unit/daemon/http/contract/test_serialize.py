@@ -11,15 +11,15 @@ from pydantic import BaseModel
 from secondunit.cli import output
 from secondunit.daemon.files.artifacts import ArtifactFile
 from secondunit.daemon.formats import instant
-from secondunit.daemon.http.contract import responses, serialize
+from secondunit.daemon.http.contract import batches, responses, serialize
 from secondunit.daemon.monitoring.conditions import Condition
 from secondunit.daemon.monitoring.health_report import HealthReport
+from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.model import Event, Job, Lease, Notice, Run, Status, Target
 from secondunit.queue.outcome import JobError
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.secret_fields import struck
-from secondunit.queue.service import Bulk
 from secondunit.queue.store import Delivery
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import NOW, later
@@ -134,8 +134,7 @@ def test_of_a_type_that_is_not_served_any_more_nothing_of_the_payload_is_shown()
 
 def test_jobs_that_came_together_are_told_in_their_order() -> None:
     jobs = [replace(JOB, id=f"job_{n}", created_at=later(n // 2)) for n in range(4)]
-    told = serialize.batch(jobs).jobs
-    assert told == [serialize.accepted(job) for job in jobs]
+    told = batches.accepted(jobs, ()).jobs
     assert [(one.job_id, one.status) for one in told] == [(job.id, "running") for job in jobs]
     assert [one.created_at[17:19] for one in told] == ["00", "00", "01", "01"]
 

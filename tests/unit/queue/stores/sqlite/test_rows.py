@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.queue.model import Event, Idempotency, Job, Lease, Notice, Run, Status, Suspicion, Target
+from secondunit.queue.model import Bonds, Event, Idempotency, Job, Lease, Notice, Run, Status, Suspicion, Target
 from secondunit.queue.outcome import JobError
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.stores.sqlite.rows import (
@@ -75,6 +75,10 @@ FULL = Job(
     suspicion=Suspicion("dead", 2, 0.5, 7 * MICROS, later(5) + MICROS),
     submitted_by="the blog",
     owner="abcdefgh",
+    bonds=Bonds(["job_b"], "cancel", "first"),
+    batch="batch_a",
+    waiting_for=3,
+    followed=True,
 )
 
 

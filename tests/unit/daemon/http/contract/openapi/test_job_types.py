@@ -92,7 +92,7 @@ def test_a_type_whose_payload_nobody_shows_has_no_example() -> None:
 
 
 @pytest.mark.parametrize("types", [[], [("crop", Payload)]])
-def test_a_batch_holds_what_is_submitted_alone(types: list[tuple[str, type[BaseModel]]]) -> None:
+def test_a_batch_holds_what_is_submitted_alone_with_its_names(types: list[tuple[str, type[BaseModel]]]) -> None:
     found = schemas(*types)
-    assert found["BatchAsk"]["properties"]["jobs"]["items"] == {"$ref": "#/components/schemas/SubmitAsk"}
-    assert ("oneOf" in found["SubmitAsk"]) == bool(types)
+    assert found["BatchAsk"]["properties"]["jobs"]["items"] == {"$ref": "#/components/schemas/BatchJobAsk"}
+    assert ("oneOf" in found["SubmitAsk"]) == ("oneOf" in found["BatchJobAsk"]) == bool(types)

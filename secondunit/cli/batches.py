@@ -1,0 +1,55 @@
+"""Command group `secondunit batches`: jobs that were submitted together, looked at, cancelled and retried as one."""
+
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from secondunit.cli import output
+from secondunit.cli.batch import show as shown
+from secondunit.cli.client import ask
+from secondunit.cli.jobs import as_json
+
+
+@click.group()
+def batches() -> None:
+    """Show, cancel and retry batches."""
+
+
+@batches.command()
+@click.argument("batch_id")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@as_json
+def show(batch_id: str, limit: int, as_json: bool) -> None:
+    """Show how the jobs of a batch stand, newest first."""
+    found = ask(lambda client: client.call("GET", _path(batch_id), query={"limit": limit}))
+    output.printed(found) if as_json else shown(found)
+
+
+@batches.command()
+@click.argument("batch_id")
+@as_json
+def cancel(batch_id: str, as_json: bool) -> None:
+    """Cancel what is left of a batch; what runs is stopped first."""
+    _told(ask(lambda client: client.call("DELETE", _path(batch_id))), "are cancelled", as_json)
+
+
+@batches.command()
+@click.argument("batch_id")
+@as_json
+def retry(batch_id: str, as_json: bool) -> None:
+    """Queue what failed of a batch again, with all that failed for its sake."""
+    _told(ask(lambda client: client.call("POST", f"{_path(batch_id)}/retry")), "are queued again", as_json)
+
+
+def _path(batch_id: str) -> str:
+    return f"/api/batches/{quote(batch_id, safe='')}"
+
+
+def _told(bulk: Any, what: str, as_json: bool) -> None:
+    if as_json:
+        output.printed(bulk)
+        return
+    click.echo(f"{bulk['done']} jobs {what}")
+    for refused in bulk["refused"]:
+        output.say(f"not {refused['jobId']}: {refused['message']}", err=True)

@@ -1,0 +1,45 @@
+"""Graph port of the SQLite store: reads of dependencies and batches."""
+
+from collections.abc import Mapping, Sequence
+
+from secondunit.queue.errors import BatchNotFound
+from secondunit.queue.model import Batch, BatchId, Job, JobId, Status
+from secondunit.queue.stores.sqlite.readers import Readers
+from secondunit.queue.stores.sqlite.rows import JOB_COLUMNS, job_from
+from secondunit.queue.stores.sqlite.tables import batches
+
+PARENTS = f"""
+select {JOB_COLUMNS}
+from jobs
+where seq in (select parent from parents where child = (select seq from jobs where id = ?))
+order by seq"""
+CHILDREN = """
+select child.id
+from jobs job
+join parents p on p.parent = job.seq
+join jobs child on child.seq = p.child
+where job.id = ?
+order by child.seq
+limit ?"""
+
+
+class SqliteGraph:
+    """The Graph port."""
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+
+    async def parents(self, job_id: JobId) -> Sequence[Job]:
+        return [job_from(row) for row in await self._readers.fetch(PARENTS, (job_id,))]
+
+    async def children(self, job_id: JobId, limit: int) -> Sequence[JobId]:
+        return [id for (id,) in await self._readers.fetch(CHILDREN, (job_id, limit))]
+
+    async def batch(self, batch_id: BatchId) -> Batch:
+        rows = await self._readers.fetch(batches.SELECT, (batch_id,))
+        if not rows:
+            raise BatchNotFound(batch_id)
+        return batches.batch_from(rows[0])
+
+    async def standing(self, batch_id: BatchId) -> Mapping[Status, int]:
+        return batches.standing(await self._readers.fetch(batches.STANDING, (batch_id,)))

@@ -8,7 +8,7 @@ from aiohttp import web
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.transport.replies import NO_FRAMES, reply_encoded
 
-DOCUMENT = web.AppKey("document", Callable[[], bytes])
+DOCUMENT: web.AppKey[Callable[[], bytes]] = web.AppKey("document")
 ASSETS = {
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",

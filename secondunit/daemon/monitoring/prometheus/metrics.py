@@ -63,6 +63,8 @@ class Metrics:
             self._deliveries.labels(kind, outcome)
         for direction in ("in", "out"):
             self._tokens.labels(direction)
+        for outcome in ("ok", "error", "refused"):
+            self._polls.labels(outcome)
 
     def __call__(self, fact: Fact) -> None:
         """Count this fact, if something counts its kind."""
@@ -119,7 +121,7 @@ class Metrics:
 
     def _count_errands(self) -> None:
         new = self.families
-        polls = new.counter("poll", "Polls of the backend.", "outcome")
+        self._polls = polls = new.counter("poll", "Polls of the backend.", "outcome")
         self._on(Polled, lambda poll: polls.labels(poll.outcome).inc())
 
         backend_jobs = new.counter("backend_jobs", "Failed analyses found, taken on, given back.", "what")

@@ -352,3 +352,4 @@ async def test_what_may_come_is_counted_from_zero_so_that_a_rate_sees_the_first_
     assert values['secondunit_job_failures_total{class="timeout",type="hls"}'] == 0
     assert values['secondunit_deliveries_total{kind="backend",outcome="dead"}'] == 0
     assert values['secondunit_llm_tokens_total{direction="in"}'] == values["secondunit_llm_maybe_charged_total"] == 0
+    assert values['secondunit_poll_total{outcome="refused"}'] == 0

@@ -14,7 +14,7 @@ from secondunit.daemon.wiring.database import inspect
 from secondunit.handlers.tools.network.connection_errors import sentence_of
 from secondunit.queue.errors import StoreBroken
 
-ANSWERS_WITHIN = ClientTimeout(total=10, sock_connect=5)
+ANSWERS_WITHIN = ClientTimeout(total=20, sock_connect=10)
 NAME = "published"
 KEY = "make a key (`secondunit keys add NAME --scope SCOPE`), or set API_KEY, and restart"
 

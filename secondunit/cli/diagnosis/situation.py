@@ -15,7 +15,7 @@ from secondunit.cli.host.units import SERVICE, Layout
 from secondunit.daemon.config.loader import BadConfig, Config, load
 from secondunit.daemon.config.settings import Settings, secret_names
 
-DAEMON_ANSWERS_WITHIN = 40.0  # it asks services that may hang itself
+DAEMON_ANSWERS_WITHIN = 60.0  # it asks services that may hang itself
 GUESSED_FROM = ("DATA_DIR", "STATE_DIRECTORY", "FFMPEG_PATH", "FFPROBE_PATH")
 NOT_READABLE = "SECONDUNIT_CONFIG: you may not read"
 BY_HAND = "it can't be known what a daemon would be started with: these are the settings of this shell"

@@ -10,7 +10,7 @@ from secondunit.queue.redaction import redacted
 
 State = Literal["ok", "warn", "bad"]
 WORST_FIRST: Sequence[State] = ("bad", "warn", "ok")
-WITHIN = 15.0
+WITHIN = 30.0  # of a machine that is busy
 LONGEST = 2000
 
 

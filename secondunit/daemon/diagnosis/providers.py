@@ -19,7 +19,7 @@ from secondunit.handlers.tools.network.connection_errors import sentence_of
 from secondunit.queue.clock import Clock
 
 GOOGLE = "https://generativelanguage.googleapis.com"
-ANSWERS_WITHIN = ClientTimeout(total=10, sock_connect=5)
+ANSWERS_WITHIN = ClientTimeout(total=20, sock_connect=10)
 LONGEST_ANSWER = 1 << 20
 
 

@@ -1,7 +1,7 @@
 """Job context of a run: progress, phases, steps. Every write carries the lease; a run that lost it fails here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -12,12 +12,13 @@ from secondunit.queue.arguments import to_json
 from secondunit.queue.clock import Clock
 from secondunit.queue.durable_files import Marks, intact, secure
 from secondunit.queue.errors import StoreFull
-from secondunit.queue.graph.references import filled, results
+from secondunit.queue.graph.references import resolved
 from secondunit.queue.handler import Workspace
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import PhaseEnded, Sink, StepInDoubt, piece
 from secondunit.queue.model import Change, Event, Job, Lease
 from secondunit.queue.outcome import Deterministic, HandlerBroke, Postponed, Transient, Unanswered
+from secondunit.queue.secret_fields import check_whole
 from secondunit.queue.store import Decide, Step, Store
 
 T = TypeVar("T")
@@ -75,13 +76,13 @@ class RunContext:
     def labels(self) -> Mapping[str, str]:
         return self._job.labels
 
-    async def filled(self) -> Mapping[str, Any]:
-        """The job's payload, with what its references stand for."""
+    async def filled(self, secrets: Collection[str]) -> Mapping[str, Any]:
+        """The job's payload, with what its references stand for; SecretsStruck if it came back too late."""
         if not self._job.depends_on:
             return self._job.payload
-        parents = await self._store.graph.parents(self.job_id)
-        self.parents = results(parents, self._job.batch)
-        return filled(self._job.payload, parents, self._job.batch)
+        check_whole(self._job, secrets)
+        self.parents, payload = resolved(self._job, await self._store.graph.parents(self.job_id))
+        return payload
 
     async def progress(self, fraction: float, message: str = "") -> None:
         within = min(max(arguments.number(fraction, "progress"), 0.0), 1.0)

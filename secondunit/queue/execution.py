@@ -15,6 +15,7 @@ from secondunit.queue.errors import (
     BadPayload,
     JobNotFound,
     LeaseLost,
+    SecretsStruck,
     StoreBroken,
     StoreFull,
     TypeBroken,
@@ -213,12 +214,12 @@ class Execution:
     async def _handle(self, ctx: RunContext) -> Outcome:
         self._scope.enter()
         try:
-            payload = validated(self._spec, await ctx.filled())
+            payload = validated(self._spec, await ctx.filled(self._spec.secrets))
             return _finished(await begun(self._spec.run, f"`run` of {self.type}", ctx, payload))
         except (LeaseLost, StoreBroken, JobNotFound) as error:
             # Where it is true, nothing can be settled; where a handler made it up, this will be.
             return _cleaned(broke(f"the handler raised {name_of(error)}, which is the queue's to raise"))
-        except BadPayload as error:
+        except (BadPayload, SecretsStruck) as error:
             return Failed(JobError("deterministic", "bad_payload", clean(str(error))))
         except TypeUnavailable as error:
             return Postpone(UNAVAILABLE_PAUSE, clean(str(error)))

@@ -36,6 +36,11 @@ def references(payload: Any, place: Place = ()) -> Iterator[Reference | FieldErr
             yield from references(value, (*place, index))
 
 
+def resolved(job: Job, parents: Sequence[Job]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What a run of the job is given: its parents' results, and its payload filled from them."""
+    return results(parents, job.batch), filled(job.payload, parents, job.batch)
+
+
 def filled(payload: Mapping[str, Any], parents: Sequence[Job], batch: str | None) -> Mapping[str, Any]:
     """The payload with what its references stand for; Deterministic `no_such_result` where nothing does."""
     value: Mapping[str, Any] = _filled(payload, _called(parents, batch), ())

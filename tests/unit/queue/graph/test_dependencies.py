@@ -18,6 +18,7 @@ from secondunit.queue.graph.binding import parents_first
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.model import Bonds, Filter, Job, Status, Submission
 from secondunit.queue.outcome import Deterministic
+from secondunit.queue.secret_fields import strike
 from secondunit.testing.jobs import NOW
 from secondunit.testing.rig import Rig
 
@@ -174,6 +175,22 @@ async def test_secrets_of_a_job_that_a_parents_failure_cancelled_are_kept_for_it
         await rig.queue.retry(a.id)
         await rig.clock.settle()
     assert play.ran[-1][1].text == "s"
+
+
+async def test_a_job_that_comes_back_after_its_secrets_were_struck_out_says_so() -> None:
+    play = Play()
+    play.failing.add("a")
+    rig = Rig(play.spec("a", Text), play.spec("b", Text, secrets=("text",)))
+    a, _ = await rig.queue.submit(Submission("a", {}))
+    b, _ = await rig.queue.submit(Submission("b", {"text": "s"}, bonds=Bonds([a.id], "cancel")))
+    async with rig.working():
+        await rig.clock.settle()
+        await rig.store.change(b.id, lambda job: strike(job, ["text"]))
+        play.failing.clear()
+        await rig.queue.retry(a.id)
+        await rig.clock.settle()
+    error = (await rig.job(b.id)).error
+    assert error and error.type == "bad_payload" and "text was struck out" in error.message
 
 
 def test_parents_come_first() -> None:

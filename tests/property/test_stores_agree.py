@@ -17,7 +17,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from secondunit.queue import state
 from secondunit.queue.errors import QueueError
-from secondunit.queue.model import Event, Filter, Idempotency, Job, Lease, Status, Target
+from secondunit.queue.model import Batch, Bonds, Event, Filter, Idempotency, Job, Lease, Status, Target
 from secondunit.queue.outcome import Completed, Outcome, Partial, Postpone, Released, Stopped
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.sight.query import searched
@@ -49,6 +49,8 @@ fields = st.fixed_dictionaries(
         "dedupe_key": st.sampled_from([None, None, "w1", "w2"]),
         "target": st.sampled_from([None, Target("callback", "http://127.0.0.1/")]),
         "retry": st.builds(RetryPolicy, st.integers(0, 2)),
+        "parents": st.sets(st.integers(1, 6), max_size=2),
+        "rule": st.sampled_from(["fail", "cancel", "run"]),
     }
 )
 
@@ -86,16 +88,19 @@ class Stores(RuleBasedStateMachine):
             raise Disagreement(f"\nmemory: {memory}\nsqlite: {sqlite}")
         return memory
 
-    @rule(target=ids, batch=st.lists(fields, min_size=1, max_size=4))
-    def add(self, batch: list[dict[str, Any]]) -> str:
+    @rule(target=ids, batch=st.lists(fields, min_size=1, max_size=4), together=st.booleans())
+    def add(self, batch: list[dict[str, Any]], together: bool) -> str:
+        batch_id = f"batch{self.made}" if together else None
         changes = []
         for wish in batch:
             self.made += 1
-            delay = wish["delay"]
+            delay, back = wish["delay"], wish["parents"]
             run_at = None if delay is None else self.now + timedelta(seconds=delay)
-            rest = {name: value for name, value in wish.items() if name != "delay"}
-            changes.append(new(f"j{self.made}", at=self.now, run_at=run_at, **rest))
-        self.both(lambda store: store.add(changes))
+            bonds = Bonds([f"j{self.made - n}" for n in sorted(back) if n < self.made], wish["rule"]) if back else None
+            rest = {name: value for name, value in wish.items() if name not in ("delay", "parents", "rule")}
+            changes.append(new(f"j{self.made}", at=self.now, run_at=run_at, bonds=bonds, batch=batch_id, **rest))
+        whole = Batch(batch_id, self.now, target=Target("callback", "http://127.0.0.1/")) if batch_id else None
+        self.both(lambda store: store.add(changes, batch=whole))
         return changes[-1].job.id
 
     @rule(target=leases, room=room, limit=st.integers(0, 4), boot=st.sampled_from(["b1", "b1", "b2"]))

@@ -86,6 +86,15 @@ class GraphContract:
         assert await store.next_due(["hls"]) == later(60)
         assert [job.id for job in await claim(store, at=later(60))] == ["b"]
 
+    async def test_a_released_job_has_been_ready_since_then(self, store: Store) -> None:
+        await start(store, "a")
+        await after(store, "b", "a", priority=4)
+        assert (await store.counts()).oldest_ready is None
+        await store.change("a", settled(DONE, later(3600)))
+        assert (await store.counts()).oldest_ready == later(3600)
+        assert await store.age(later(3601), timedelta(minutes=10), 9) == 0
+        assert await store.age(later(4200), timedelta(minutes=10), 9) == 1
+
     async def test_who_ended_before_is_not_waited_for(self, store: Store) -> None:
         await end(store, "a")
         assert (await after(store, "b", "a")).waiting_for == 0

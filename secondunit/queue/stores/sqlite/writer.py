@@ -253,7 +253,7 @@ class Writer:
             self.failure.set_result(error)
 
     def _settle(self, batch: list[_Entry], events: list[Event]) -> None:
-        self.waiting -= len(batch)
+        self.waiting -= sum(entry.future is not None for entry in batch)
         for listener in self.listeners if events else ():
             listener(events)
         for entry in batch:

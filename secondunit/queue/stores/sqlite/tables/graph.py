@@ -63,8 +63,8 @@ def store(
         batches.add(tx, batch, fresh[0][0].seq, len(fresh))
     if any(job.depends_on for job, _ in fresh):
         _link(tx, fresh, parents, rows, fresh[0][0].created_at)
-        made = {job.id: job for job in rows.numbered(tx, [job.seq for job, _ in fresh])}
-        return [(made[job.id], True) if new else (job, False) for job, new in answers]
+        now = rows.numbered(tx, [job.seq for job, _ in answers])
+        return [(job, new) for job, (_, new) in zip(now, answers, strict=True)]
     return list(answers)
 
 

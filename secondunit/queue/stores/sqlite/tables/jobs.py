@@ -230,7 +230,7 @@ def _first(tx: Transaction, type: str, n: int, waiting: int) -> Sequence[tuple[i
     """Rank and number of the next jobs of a type; of those that came in this transaction alone, without a look."""
     fresh = [job for job, _, _ in tx.fresh.values() if job.type == type and job.status is Status.QUEUED]
     if len(fresh) == waiting:
-        return sorted((job.priority, job.seq) for job in fresh if job.run_at is None and not job.waiting_for)[:n]
+        return sorted((job.priority, job.seq) for job in fresh if job.run_at is None)[:n]
     return tx.execute(READY, (type, n)).fetchall()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, Saturated
-from secondunit.queue.model import Change, Job, Status
+from secondunit.queue.model import Bonds, Change, Job, Status
 from secondunit.queue.outcome import Completed
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
@@ -147,6 +147,13 @@ async def test_who_waits_for_a_time_does_not_start_in_the_transaction_that_store
     _, claimed = await asyncio.gather(submit(store, "a", run_at=later(60)), claim(store))
     assert claimed == []
     assert [job.id for job in await claim(store, at=later(60))] == ["a"]
+
+
+async def test_who_waits_for_another_does_not_start_in_the_transaction_that_stores_both(store: SqliteStore) -> None:
+    await claim(store)
+    both = store.add([new("b", bonds=Bonds(["a"])), new("a")])
+    _, claimed = await asyncio.gather(both, claim(store))
+    assert [job.id for job in claimed] == ["a"]
 
 
 async def test_an_events_number_is_not_used_again_though_all_was_forgotten(tmp_path: Path) -> None:

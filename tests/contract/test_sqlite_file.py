@@ -126,6 +126,9 @@ def test_where_there_is_no_room_only_what_wants_room_is_told_as_full(
     assert type(connection.translated(sqlite_error(name), tmp_path / "queue.db")) is meant
 
 
+MIGRATION = (Path(connection.__file__).parent / "migrations" / "0006_folders.sql").read_text()
+
+
 async def test_streams_that_earlier_versions_published_are_adopted_once(tmp_path: Path) -> None:
     film = {"masterPath": "/media/film/master.m3u8"}
     jobs = {
@@ -140,8 +143,7 @@ async def test_streams_that_earlier_versions_published_are_adopted_once(tmp_path
         await store.change(id, settled(Completed(result), later(9)), lease=lease)
     await store.close()
     with closing(sqlite3.connect(tmp_path / "queue.db", isolation_level=None)) as db:
-        later_tables = "drop table type_limits; drop table series; delete from meta where key = 'series_counted';"
-        db.executescript(f"drop table folders; drop table replaced; {later_tables} pragma user_version = 5")
+        db.executescript(f"drop table folders; drop table replaced; {MIGRATION}")
     store = await open_store(tmp_path / "queue.db")
     adopted = await store.folders.known("/media/film", 0)
     await store.close()

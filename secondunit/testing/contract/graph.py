@@ -140,8 +140,9 @@ class GraphContract:
         await store.add([new("a"), *[new(f"j{n}", bonds=Bonds(["a"])) for n in range(1000)]])
         heard = listened(store)
         await finish(store, "a")
-        while len(heard) < 1002:  # the rest are told by transactions of their own
+        for _ in range(20):  # the rest are told by transactions of their own
             await store.change("a", lambda job: state.with_stats(job, {}, NOW))
+        assert len(heard) == 1002
         assert len(await claim(store, 2000)) == 1000
 
     async def test_a_cancelled_parent_is_one_that_failed(self, store: Store) -> None:

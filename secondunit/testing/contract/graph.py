@@ -9,7 +9,7 @@ import pytest
 from secondunit.queue import state
 from secondunit.queue.errors import BadDependencies, BatchNotFound, NotAllowed
 from secondunit.queue.model import Batch, Bonds, Filter, Job, Status, Target
-from secondunit.queue.outcome import Completed, Outcome, Partial
+from secondunit.queue.outcome import Completed, JobError, Outcome, Partial
 from secondunit.queue.store import Store
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import (
@@ -107,9 +107,8 @@ class GraphContract:
 
     async def test_jobs_of_one_request_may_name_each_other_in_any_order(self, store: Store) -> None:
         stored = await store.add([new("c", bonds=Bonds(["a", "b"])), new("a"), new("b", bonds=Bonds(["a"]))])
-        assert [(job.id, job.waiting_for, job.followed) for job, _ in stored] == [
-            ("c", 2, False), ("a", 0, True), ("b", 1, True),
-        ]  # fmt: skip
+        found = [(job.id, job.waiting_for, job.followed) for job, _ in stored]
+        assert found == [("c", 2, False), ("a", 0, True), ("b", 1, True)]
         for id in "abc":
             await finish(store, id)
         assert await statuses(store, *"abc") == ["completed"] * 3
@@ -124,8 +123,7 @@ class GraphContract:
         job = await store.get("b")
         assert (job.status.value, job.waiting_for) == (ends, 0)
         assert len(await store.outbox.of_job("b")) == (ends != "queued")
-        if job.error:
-            assert (job.error.type, job.error.message) == ("parent_failed", "a, which it depends on, failed")
+        assert not job.error or job.error == JobError(job.error.kind, "parent_failed", "a, which it depends on, failed")
 
     async def test_a_failure_goes_down_the_whole_chain_in_one_transaction(self, store: Store) -> None:
         await store.add([new("j0"), *[new(f"j{n}", bonds=Bonds([f"j{n - 1}"])) for n in range(1, 100)]])
@@ -151,8 +149,6 @@ class GraphContract:
         await after(store, "c", "b", rule="cancel")
         await store.change("a", by(state.cancel, NOW))
         assert await statuses(store, *"abc") == ["cancelled", "failed", "cancelled"]
-        error = (await store.get("b")).error
-        assert error and error.message == "a, which it depends on, was cancelled"
 
     async def test_whoever_comes_after_the_failure_ends_with_it(self, store: Store) -> None:
         await end(store, "a", BROKEN)
@@ -292,7 +288,7 @@ class BatchContract:
         assert list(await store.prune(prune_at(later(99)))) == []
         await finish(store, "b")
         for delivery in await store.outbox.due(later(99), 9):
-            await store.outbox.change(delivery.id, _delivered)
+            await store.outbox.change(delivery.id, lambda row: replace(row, state="delivered", next_at=None))
         assert sorted(await store.prune(prune_at(later(99)))) == ["a", "b"]
         with pytest.raises(BatchNotFound):
             await store.graph.batch("batch")
@@ -302,7 +298,3 @@ async def batch(store: Store, *job_ids: str) -> Sequence[Job]:
     """Store jobs as a batch with a callback."""
     changes = [new(job_id, batch="batch") for job_id in job_ids]
     return [job for job, _ in await store.add(changes, batch=Batch("batch", NOW, target=CALLBACK))]
-
-
-def _delivered(row: Any) -> Any:
-    return replace(row, state="delivered", next_at=None, finished_at=NOW)

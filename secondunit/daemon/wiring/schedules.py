@@ -58,6 +58,8 @@ def _schedule(table: ScheduleTable, registry: Registry, rule: AddressRule, *, co
 def _faults(ask: requests.SubmitAsk, registry: Registry, *, complete: bool) -> Iterator[FieldError]:
     if ask.run_at is not None:
         yield FieldError("runAt", "is for a single job; leave it out, cron says when")
+    if ask.depends_on:
+        yield FieldError("dependsOn", "names single jobs, which are forgotten one day; leave it out")
     try:
         json.dumps(ask.payload, allow_nan=False)
     except (TypeError, ValueError):

@@ -54,6 +54,7 @@ def test_every_fault_of_the_jobs_is_named_at_once() -> None:
         {"payload": {}, "typ": "idle"},
         {"type": "idle", "payload": {}, "priority": 9},
         {"type": "idle", "payload": {}, "runAt": "2030-01-01T00:00:00Z"},
+        {"type": "idle", "payload": {}, "dependsOn": ["job_a"]},
         {"type": "idle", "payload": {"n": float("inf")}},
         {"type": "idle", "payload": {}, "callback": "http://127.0.0.1/"},
     ) == [
@@ -64,9 +65,10 @@ def test_every_fault_of_the_jobs_is_named_at_once() -> None:
         "schedule.s2.job.typ",
         "schedule.s3.job.priority",
         "schedule.s4.job.runAt",
-        "schedule.s5.job.payload",
-        "schedule.s5.job.payload.n",
-        "schedule.s6.job.callback",
+        "schedule.s5.job.dependsOn",
+        "schedule.s6.job.payload",
+        "schedule.s6.job.payload.n",
+        "schedule.s7.job.callback",
     ]
 
 

@@ -17,7 +17,6 @@ CROWDED = {
         36,
         "the core: one file a box of the drawing in ARCHITECTURE.md, each at its place in a contract",
     ),
-    "secondunit/daemon/wiring": (17, "one file a part of the composition"),
     "secondunit/testing/contract": (16, "one file a port or a promise of the store"),
 }
 

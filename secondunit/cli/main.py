@@ -14,6 +14,7 @@ COMMANDS = {
     "jobs": "List, show, cancel, retry and follow jobs; pause types.",
     "types": "List the job types and their limits.",
     "stats": "Show what happened in a window: how much, how long.",
+    "system": "Show what the daemon runs on: versions, disks, database, memory.",
     "errors": "List what failed for good, in groups.",
     "recover": "Queue running jobs that do not move again.",
     "check": "Say whether it is safe to restart now.",
@@ -30,7 +31,7 @@ COMMANDS = {
 }
 ROOMS = {  # of the commands that are in a folder of their own
     **dict.fromkeys(("recover", "check", "backup", "restore"), "database"),
-    **dict.fromkeys(("errors", "stats", "types"), "sight"),
+    **dict.fromkeys(("errors", "stats", "system", "types"), "sight"),
     "doctor": "diagnosis",
     **dict.fromkeys(("completion", "manual"), "reference"),
 }

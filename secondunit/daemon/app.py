@@ -59,6 +59,7 @@ from secondunit.daemon.process.lifecycle import (
     vital,
 )
 from secondunit.daemon.process.randomness import StockedRandom
+from secondunit.daemon.sight.loop_lag import LoopLag
 from secondunit.daemon.wiring.analyses import analyses_of, locations_of
 from secondunit.daemon.wiring.backend import backend_of, idle, poller_of
 from secondunit.daemon.wiring.background import loops
@@ -175,7 +176,7 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
         stopping=asyncio.Event(),
         version=VERSION,
         partial_data=PartialData(world.boot, items_of),
-        answers=answers_of(world, found, queue, worker, disk),
+        answers=answers_of(world, found, queue, worker, disk, media),
         settings=http_settings(settings, descriptors_allowed()),
         analyses=analyses_of(world, uploads, disk),
         artifacts=JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets),
@@ -196,7 +197,7 @@ def _watchers(settings: Settings, clock: SystemClock) -> Watchers:
     after = timedelta(minutes=settings.alert_after_minutes)
     alerts = Alerts(after, clock, settings.box) if settings.alert_url else None
     return Watchers(
-        Metrics(clock), PoisonedJobs(clock), BucketTroubles(clock), BackendResults(), Spending(clock), alerts
+        Metrics(clock), PoisonedJobs(clock), BucketTroubles(clock), BackendResults(), Spending(clock), LoopLag(), alerts
     )
 
 

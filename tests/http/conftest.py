@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
@@ -26,6 +27,7 @@ from secondunit.daemon.dashboard.front import Dashboard
 from secondunit.daemon.dashboard.pages import dashboard_of
 from secondunit.daemon.diagnosis.checks import bad
 from secondunit.daemon.diagnosis.report import DaemonReport
+from secondunit.daemon.files.backups import Copy
 from secondunit.daemon.http.context import Analyses, Api, HttpSettings, Locations
 from secondunit.daemon.http.contract import responses
 from secondunit.daemon.http.contract.trailtag import items_of
@@ -42,7 +44,10 @@ from secondunit.daemon.monitoring.http_requests import RequestAnswered
 from secondunit.daemon.sight.answers import Answers
 from secondunit.daemon.sight.errors import ErrorGroups
 from secondunit.daemon.sight.explainer import Explainer
+from secondunit.daemon.sight.loop_lag import LoopLag
+from secondunit.daemon.sight.programs import Program
 from secondunit.daemon.sight.stats import QueueStatistics
+from secondunit.daemon.sight.system import DiskState, SystemReport
 from secondunit.daemon.sight.types import ServedTypes
 from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.handlers.tools.network.addresses import AddressRule
@@ -220,6 +225,9 @@ class ApiHarness:
                 ServedTypes(self.queue, self.store, {spec.type: "tests" for spec in SPECS}),
                 ErrorGroups(self.store, self.clock),
                 QueueStatistics(self.store, self.clock),
+                SystemReport(
+                    self._programs, lambda: [DiskState("data", 9)], None, self._backup, LoopLag(), {"landlock": 5}
+                ),
             ),
             settings=HttpSettings(**settings),
             trusted=trusted,
@@ -331,6 +339,12 @@ class ApiHarness:
     def _front(self) -> Dashboard:
         sessions = Sessions(self.store.cache, self.keys, self.clock, self.rng)
         return dashboard_of(self.api, sessions, Figures(self.spending))
+
+    async def _programs(self) -> tuple[Sequence[Program], float | None]:
+        return [Program("yt-dlp", "2029.12.30", None, self.clock.now() - timedelta(days=2)), Program("deno", None)], 1.9
+
+    async def _backup(self) -> Copy:
+        return Copy(Path("/backups/one.db"), self.clock.now(), None)
 
     async def _health(self) -> HealthReport:
         return self.health

@@ -46,6 +46,7 @@ REACH = {
     "jobs.explain": "read submit",
     "errors.groups": "read",
     "stats.find": "read",
+    "system.show": "read",
     "types.list": "read",
     "types.limit": "admin",
     "schedules.find": "read",

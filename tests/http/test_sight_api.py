@@ -153,3 +153,23 @@ async def test_stats_have_a_point_for_each_step_with_what_happened_in_it(harness
     other = await harness.call("GET", "/api/stats?type=clip")
     assert not any(point["submitted"] for point in other["points"]) and other["stepSeconds"] == 900
     assert set(await harness.refused("GET", "/api/stats?window=2h")) == {"window"}
+
+
+async def test_the_system_tells_versions_with_their_ages_and_what_is_not_known(harness: Any) -> None:
+    found = await harness.call("GET", "/api/system")
+    memory = found.pop("memory")
+    assert 0 < memory["residentBytes"] <= memory["peakBytes"]
+    released = "2029-12-30T00:00:00.000Z"
+    assert found == {
+        "version": "1.2.3",
+        "programs": [
+            {"name": "yt-dlp", "version": "2029.12.30", "path": None, "datedAt": released, "ageDays": 2},
+            {"name": "deno", "version": None, "path": None, "datedAt": None, "ageDays": None},
+        ],
+        "disks": [{"name": "data", "freeBytes": 9, "fault": None}],
+        "database": {"sizeBytes": None, "walBytes": None},
+        "backup": {"path": "/backups/one.db", "madeAt": "2030-01-01T00:00:00.000Z", "verifiedAt": None},
+        "loopLag": {"lastSeconds": None, "largestSeconds": None},
+        "sandbox": {"landlock": 5},
+        "exposure": 1.9,
+    }

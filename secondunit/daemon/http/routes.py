@@ -159,6 +159,7 @@ SIGHT = (
         "stats.find", "GET", "/api/stats", sight.stats, "read", sight_responses.Stats, problems=(422, 503),
         query=sight_requests.StatsQuery,
     ),
+    ApiRoute("system.show", "GET", "/api/system", sight.system, "read", sight_responses.SystemState, problems=(503,)),
     ApiRoute("types.list", "GET", "/api/types", sight.types, "read", sight_responses.JobTypes, problems=(503,)),
     ApiRoute(
         "types.limit", "PATCH", "/api/types/{type}", sight.limit, "admin", sight_responses.JobType, (200,),

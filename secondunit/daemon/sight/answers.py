@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from secondunit.daemon.sight.errors import ErrorGroups
 from secondunit.daemon.sight.explainer import Explainer
 from secondunit.daemon.sight.stats import QueueStatistics
+from secondunit.daemon.sight.system import SystemReport
 from secondunit.daemon.sight.types import ServedTypes
 
 
@@ -16,3 +17,4 @@ class Answers:
     types: ServedTypes
     errors: ErrorGroups
     stats: QueueStatistics
+    system: SystemReport

@@ -23,6 +23,7 @@ from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.monitoring.prometheus.metrics import Metrics
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.lifecycle import Host
+from secondunit.daemon.sight.loop_lag import LoopLag
 from secondunit.daemon.wiring.telemetry import Telemetry
 from secondunit.handlers.tools.programs.sandbox.measuring import Measured
 from secondunit.handlers.tools.storage.workspace import WorkFolders
@@ -42,11 +43,12 @@ class Watchers:
     buckets: BucketTroubles
     results: BackendResults
     spending: Spending
+    lag: LoopLag
     alerts: Alerts | None
 
     def sinks(self) -> Sequence[Sink]:
         """All of them."""
-        usual: list[Sink] = [self.metrics, self.poisoned, self.buckets, self.results, self.spending]
+        usual: list[Sink] = [self.metrics, self.poisoned, self.buckets, self.results, self.spending, self.lag]
         return [*usual, *([self.alerts] if self.alerts else [])]
 
 

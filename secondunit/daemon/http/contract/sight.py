@@ -1,11 +1,14 @@
 """Serializers of sight: answers of the daemon as `sight_responses` describes them."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from secondunit.daemon.formats import instant, milliseconds
 from secondunit.daemon.http.contract import sight_responses as responses
 from secondunit.daemon.http.contract.sight_requests import Window
+from secondunit.daemon.sight.programs import Program
 from secondunit.daemon.sight.stats import Statistics
+from secondunit.daemon.sight.system import System
 from secondunit.daemon.sight.types import ServedType
 from secondunit.queue.model import Job
 from secondunit.queue.sight.explain import Explanation
@@ -87,3 +90,26 @@ def _type(one: ServedType) -> responses.JobType:
         retry=responses.TypeRetry(spec.retry.max_retries, spec.retry.backoff, milliseconds(spec.retry.initial_delay)),
         source=one.source,
     )
+
+
+def system(found: System, version: str, now: datetime) -> responses.SystemState:
+    """What the daemon runs on."""
+    backup = found.backup
+    return responses.SystemState(
+        version=version,
+        programs=[_program(program, now) for program in found.programs],
+        disks=[responses.SystemDisk(disk.name, disk.free, disk.fault) for disk in found.disks],
+        database=responses.DatabaseSize(found.database, found.wal),
+        backup=responses.LastBackup(str(backup.path), instant(backup.made), instant(backup.verified))
+        if backup
+        else None,
+        loop_lag=responses.LagFigures(found.lag, found.largest_lag),
+        memory=responses.ProcessMemory(found.memory, found.peak_memory),
+        sandbox=dict(found.sandbox),
+        exposure=found.exposure,
+    )
+
+
+def _program(program: Program, now: datetime) -> responses.ProgramVersion:
+    age = None if program.dated is None else max((now - program.dated).days, 0)
+    return responses.ProgramVersion(program.name, program.version, program.path, instant(program.dated), age)

@@ -1,6 +1,6 @@
 """Response models of sight: why a job waits, the job types, statistics, errors, the system."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
@@ -107,3 +107,64 @@ class Stats(Answer):
     window: Literal["1h", "6h", "24h", "7d"]
     step_seconds: Annotated[int, Meta(ge=1)]
     points: list[StatsPoint]
+
+
+class ProgramVersion(Answer):
+    """A program that jobs need; no version: it is missing. `dated_at` is of its release if known, else of its file."""
+
+    name: str
+    version: str | None
+    path: str | None
+    dated_at: Time | None
+    age_days: int | None
+
+
+class SystemDisk(Answer):
+    """A disk: `data` is DATA_DIR's, the others are of MEDIA_ROOTS, as they were last seen."""
+
+    name: str
+    free_bytes: Count | None
+    fault: str | None
+
+
+class DatabaseSize(Answer):
+    """The database's file, and its write-ahead log."""
+
+    size_bytes: Count | None
+    wal_bytes: Count | None
+
+
+class LastBackup(Answer):
+    """The newest copy of the database; `verified_at` is when it was read back whole, null if it never was."""
+
+    path: str
+    made_at: Time
+    verified_at: Time | None
+
+
+class LagFigures(Answer):
+    """How late the event loop was: when last measured, and at most within a minute."""
+
+    last_seconds: Seconds | None
+    largest_seconds: Seconds | None
+
+
+class ProcessMemory(Answer):
+    """Memory of the daemon itself."""
+
+    resident_bytes: Count | None
+    peak_bytes: Count | None
+
+
+class SystemState(Answer):
+    """What the daemon runs on. `exposure` is systemd's figure for the unit (0 to 10, less is better); null: unknown."""
+
+    version: str
+    programs: list[ProgramVersion]
+    disks: list[SystemDisk]
+    database: DatabaseSize
+    backup: LastBackup | None
+    loop_lag: LagFigures
+    memory: ProcessMemory
+    sandbox: dict[str, Any]
+    exposure: Annotated[float, Meta(ge=0, le=10)] | None

@@ -43,3 +43,8 @@ async def stats(api: Api, request: web.Request) -> web.Response:
     """What happened in a window: how much was submitted, ended and retried, how long jobs waited and ran."""
     ask = requests.query(sight_requests.StatsQuery, request.query)
     return reply(sight.stats(ask.window, await api.answers.stats(ask.span, ask.type)))
+
+
+async def system(api: Api, _: web.Request) -> web.Response:
+    """What the daemon runs on: versions and ages, disks, database, last backup, lag, memory, sandbox, the unit."""
+    return reply(sight.system(await api.answers.system(), api.version, api.clock.now()))

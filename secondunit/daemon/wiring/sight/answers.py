@@ -2,19 +2,23 @@
 
 from secondunit.daemon.config.job_types import DiscoveredJobTypes
 from secondunit.daemon.monitoring.disk_guard import DiskGuard
+from secondunit.daemon.monitoring.inspection import Roots
 from secondunit.daemon.sight.answers import Answers
 from secondunit.daemon.sight.errors import ErrorGroups
 from secondunit.daemon.sight.explainer import Explainer
 from secondunit.daemon.sight.stats import QueueStatistics
 from secondunit.daemon.sight.types import ServedTypes
 from secondunit.daemon.wiring.components import World
+from secondunit.daemon.wiring.sight.system import system_of
 from secondunit.queue.service import Queue
 from secondunit.queue.worker import Worker
 
 
-def answers_of(world: World, found: DiscoveredJobTypes, queue: Queue, worker: Worker, disk: DiskGuard) -> Answers:
-    """Why jobs wait, what is served, what failed and what happened."""
+def answers_of(
+    world: World, found: DiscoveredJobTypes, queue: Queue, worker: Worker, disk: DiskGuard, media: Roots
+) -> Answers:
+    """Why jobs wait, what is served, what failed, what happened, and on what it all runs."""
     store = world.store
     explain = Explainer(store, queue.registry, world.clock, worker.load, disk, world.tools.gemini)
     errors, stats = ErrorGroups(store, world.clock), QueueStatistics(store, world.clock)
-    return Answers(explain, ServedTypes(queue, store, found.sources), errors, stats)
+    return Answers(explain, ServedTypes(queue, store, found.sources), errors, stats, system_of(world, disk, media))

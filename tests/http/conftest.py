@@ -181,6 +181,7 @@ class ApiHarness:
         self.hub = Hub()
         self.store.listen(self.hub.publish)
         self.metrics = FakeMetrics()
+        self.load: dict[str, Any] = {}
         self.health = HealthReport("ok", ["all is well"], {"queueDepth": 3})
         self.stopped: list[Lease] = []
         self.lost: list[Lease] = []
@@ -328,8 +329,9 @@ class ApiHarness:
         self.hub.publish([event])
 
     def _load(self) -> Load:
-        """That of a worker which has not begun."""
-        return Load({type: spec.concurrency for type, spec in self.queue.registry.items()}, {}, 0, 5)
+        """That of a worker which has not begun, but for what a test says of it."""
+        limits = {type: spec.concurrency for type, spec in self.queue.registry.items()}
+        return value.replace(Load(limits, {}, 0, 5), **self.load)
 
     async def _doctor(self) -> DaemonReport:
         return DaemonReport(

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from secondunit.queue.outcome import Failed, JobError
+from secondunit.queue.outcome import Failed, JobError, Outcome, Postpone
 
 
 async def test_explain_says_why_a_job_is_where_it_is(harness: Any) -> None:
@@ -33,6 +33,63 @@ async def test_explain_tells_when_a_job_for_later_starts(harness: Any) -> None:
     assert (told["reason"], told["until"]) == ("scheduled", "2030-01-01T03:00:00.000Z")
     await harness.call("POST", "/api/types/idle/pause")
     assert (await harness.call("GET", f"/api/jobs/{job_id}/explain"))["reason"] == "paused"
+
+
+async def explained(harness: Any, job_id: str) -> tuple[str, str, str | None]:
+    """Reason, sentence and until."""
+    told = await harness.call("GET", f"/api/jobs/{job_id}/explain")
+    return told["reason"], told["sentence"], told["until"]
+
+
+async def test_what_a_run_left_says_why_its_job_waits(harness: Any) -> None:
+    outcomes: dict[str, Outcome] = {
+        "backoff": Failed(JobError("transient", "flaky", "try again"), timedelta(seconds=600)),
+        "provider": Postpone(timedelta(seconds=600), "gemini_down: no answer"),
+        "budget": Postpone(timedelta(seconds=600), "budget_used_up: 9 of GEMINI_DAILY_TOKENS=9 are used"),
+        "disk": Postpone(timedelta(seconds=600), "disk_full: on the disk of film.mp4 3 MiB are free"),
+    }
+    said = {}
+    for reason, outcome in outcomes.items():
+        job_id = await harness.submit()
+        await harness.settle(job_id, outcome)
+        found, said[reason], until = await explained(harness, job_id)
+        assert (found, until) == (reason, "2030-01-01T00:10:00.000Z")
+    in_time = "it may start at 2030-01-01T00:10:00Z, in 10 min"
+    assert said == {
+        "backoff": f"attempt 1 of 6 failed (try again); {in_time}",
+        "provider": f"gemini_down: no answer; the way is free again, but it waits for its time; {in_time}",
+        "budget": "budget_used_up: 9 of GEMINI_DAILY_TOKENS=9 are used; the budget has room again, but it waits for its"
+        f" time; {in_time}",
+        "disk": f"disk_full: on the disk of film.mp4 3 MiB are free; {in_time}",
+    }
+
+
+async def test_what_the_daemon_is_at_says_why_jobs_wait(harness: Any) -> None:
+    running = await harness.submit()
+    await harness.start(running)
+    assert (await explained(harness, running))[:2] == (
+        "running",
+        "it runs since 2030-01-01T00:00:00Z, attempt 1 of 6, 0 % done",
+    )
+    job_id = await harness.submit(priority=3)
+    await harness.submit(priority=1)
+    busy = {"busy": {"idle": 1}, "total": 1}
+    harness.load = busy
+    line = "1 idle job is ahead, 1 of them submitted later, with a higher priority than its 3"
+    slots = "1 of 1 slots is busy; the one that runs is 0 % done"
+    assert (await explained(harness, job_id))[:2] == ("priority", f"{line}; {slots}")
+    harness.load = busy | {"draining": True}
+    assert (await explained(harness, job_id))[0] == "draining"
+    harness.load = busy | {"full": True}
+    assert (await explained(harness, job_id))[:2] == (
+        "store_full",
+        "the disk of the database is full; nothing starts until there is room",
+    )
+    harness.load = {"limits": {"clip": 1}}
+    assert (await explained(harness, job_id))[:2] == (
+        "unknown_type",
+        "this daemon does not serve the type idle; it serves clip",
+    )
 
 
 async def test_types_are_listed_with_their_limits_and_what_waits(harness: Any) -> None:

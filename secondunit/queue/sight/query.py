@@ -157,11 +157,11 @@ def _moment(word: str, value: str, now: datetime) -> datetime:
             raise _refused(f"`{word}`: is before all time") from None
     try:
         at = datetime.fromisoformat(value)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise _refused(
             f"`{word}`: should be a time (2026-01-22T12:00:00Z), a day (2026-01-22) or an age (90min, 6h, 7d)"
         ) from None
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _refused(why: str) -> BadPayload:

@@ -45,6 +45,7 @@ def test_a_query_is_its_terms(text: str, terms: list[Term]) -> None:
         ("class:bad", "`class:bad`: bad is no class; known are transient"),
         ("since:yesterday", "`since:yesterday`: should be a time"),
         ("since:999999d", "`since:999999d`: is before all time"),
+        ("since:0001-01-01T00:00:00+14:00", "`since:0001-01-01T00:00:00+14:00`: should be a time"),
         ('x "two words', '`"two`: a quotation mark opens and closes a word'),
         ('"a"b', '`"a"b`: a quotation mark'),
         ("type: x", "`type:`: has nothing to look for"),

@@ -17,7 +17,7 @@ class LoopLag:
     def __call__(self, fact: Fact) -> None:
         """Hear what was measured."""
         if isinstance(fact, LoopLagged):
-            self._figures.append(fact.seconds)
+            self._figures.append(round(fact.seconds, 4))
 
     @property
     def last(self) -> float | None:

@@ -78,6 +78,7 @@ class LiveViews:
         self._clock = clock
         self._views: dict[Hashable, LiveView] = {}
         self._news = asyncio.Event()
+        self._looked_at = asyncio.Event()
 
     def hear(self, _: Sequence[Event] = ()) -> None:
         """Something happened; whatever it was."""
@@ -89,6 +90,7 @@ class LiveViews:
         """The view of this key, which `make` renders, for as long as this is open."""
         view = self._views.setdefault(key, LiveView(make))
         view.viewers += 1
+        self._looked_at.set()
         self._news.set()
         try:
             yield view
@@ -96,6 +98,8 @@ class LiveViews:
             view.viewers -= 1
             if not view.viewers:
                 del self._views[key]
+            if not self._views:
+                self._looked_at.clear()
 
     async def run(self) -> None:
         """Render what is looked at, for ever."""
@@ -117,6 +121,7 @@ class LiveViews:
     async def _look_now_and_then(self) -> None:
         """What no event tells of changes, too: how long the oldest job has waited, what is wrong."""
         while True:
+            await self._looked_at.wait()
             await self._clock.sleep(LOOK_AT_LEAST_EVERY)
             self.hear()
 

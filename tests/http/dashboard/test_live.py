@@ -170,3 +170,14 @@ def test_a_message_holds_any_text_whole() -> None:
     assert message({"live_a": "a\n\nb\rc"}) == (
         b'data: <hx-partial hx-target="#live_a" hx-swap="innerMorph">a\ndata: \ndata: b\ndata: c</hx-partial>\n\n'
     )
+
+
+async def test_what_is_pushed_to_one_key_is_not_pushed_to_another(visit: Any) -> None:
+    harness = (await visit(api_key="k")).harness
+    keys = [await harness.key("submit", name=name) for name in ("one", "other")]
+    ask = {"type": "idle", "payload": {}}
+    own = [(await harness.call("POST", "/api/jobs", ask, status=201, headers=key))["jobId"] for key in keys]
+    async with harness.listen("/live?of=/jobs", **keys[0]) as one, harness.listen("/live?of=/jobs", **keys[1]) as other:
+        await harness.clock.advance(10)
+        seen = [(await parts_of(reader))["live_rows"] for reader in (one, other)]
+    assert [re.findall(r'id="job_(\w+)"', rows) for rows in seen] == [[job_id] for job_id in own]

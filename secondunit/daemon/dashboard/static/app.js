@@ -17,8 +17,9 @@
   function times(within = document) {
     for (const time of all("time", within)) {
       const at = new Date(time.dateTime);
-      const text = "ago" in time.dataset ? ago(at) : absolute.format(at);
-      time.title = "ago" in time.dataset ? `${absolute.format(at)} (${time.dateTime})` : time.dateTime;
+      const counts = "ago" in time.dataset || "lasting" in time.dataset;
+      const text = !counts ? absolute.format(at) : "ago" in time.dataset ? ago(at) : spans(Math.max(0, (Date.now() - at) / 1000));
+      time.title = counts ? `${absolute.format(at)} (${time.dateTime})` : time.dateTime;
       if (time.textContent !== text) time.textContent = text;
     }
   }
@@ -36,6 +37,7 @@
     if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
     return seconds < 3600 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
   };
+  const SPANS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1200, 3600, 7200, 18000, 36000, 72000, 180000, 360000];
   const CHARTS = {
     ends: { of: ["completed", "partial", "failed"], colours: ["completed", "partial", "failed"], bars: true },
     stand: { of: ["queued", "running"], colours: ["queued", "running"] },
@@ -68,8 +70,8 @@
       width: plot.clientWidth, height: 190, padding: [8, 8, 0, 0],
       cursor: { points: { size: 6 }, drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, Math.max(high, chart.show ? 0.1 : 1) * 1.08] } },
-      axes: [{ ...axis, size: 28, space: day ? 90 : 56, values: (_, ticks) => ticks.map((tick) => clock.format(new Date(tick * 1000))) }, { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => chart.show ? chart.show(tick) : Number.isInteger(tick) ? tick.toLocaleString(language) : "") }],
-      series: [{ label: figure.dataset.time, value: (_, at) => at == null ? "" : absolute.format(new Date(at * 1000)) }, ...order.map((place) => ({
+      axes: [{ ...axis, size: 28, space: day ? 90 : 56, values: (_, ticks) => ticks.map((tick) => clock.format(new Date(tick * 1000))) }, { ...axis, size: 52, incrs: chart.show && SPANS, values: (_, ticks) => ticks.map((tick) => chart.show ? chart.show(tick) : Number.isInteger(tick) ? tick.toLocaleString(language) : "") }],
+      series: [{ label: figure.dataset.time, value: (_, at) => at == null ? "" : clock.format(new Date(at * 1000)) }, ...order.map((place) => ({
         label: labels[place], stroke: css(chart.colours[place]), width: chart.bars ? 0 : 2, spanGaps: !!chart.show,
         fill: chart.bars ? css(chart.colours[place]) : undefined,
         paths: chart.bars ? uPlot.paths.bars({ size: [0.8, 40] }) : undefined,
@@ -135,6 +137,7 @@
   function chosen() {
     const count = all("tr[data-row] input:checked").length;
     for (const element of all("[data-chosen]")) element.hidden = !count;
+    for (const element of all("[data-unchosen]")) element.hidden = !!count;
     for (const element of all("[data-count]")) element.textContent = count.toLocaleString(language);
   }
 

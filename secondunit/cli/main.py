@@ -20,7 +20,7 @@ COMMANDS = {
     "check": "Say whether it is safe to restart now.",
     "doctor": "Look for everything that is usually wrong, and say what to do.",
     "keys": "Make, list and revoke access keys; show who changed what.",
-    "schedule": "List, run, pause and resume schedules.",
+    "schedule": "List schedules; run, pause and resume them.",
     "backup": "Copy the database while it is in use.",
     "restore": "Put a backup in the place of the database.",
     "config": "Show, check or write the settings.",

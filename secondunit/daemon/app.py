@@ -139,10 +139,9 @@ async def serve(config: Config, host: Host) -> None:
 
 def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedule]) -> Components:
     settings, clock, store = world.settings, world.clock, world.store
-    emit, watchers = world.emit, world.watchers
-    registry, hub, random = Registry(found.specs), Hub(emit), StockedRandom()
-    worker = _worker(world, registry, hub)
-    disk = DiskGuard(store.engine.reserve or NoReserve(settings.data_dir), clock)
+    emit, watchers, random = world.emit, world.watchers, StockedRandom()
+    registry, hub = Registry(found.specs), Hub(emit)
+    worker, disk = _worker(world, registry, hub), DiskGuard(store.engine.reserve or NoReserve(settings.data_dir), clock)
     queue = Queue(
         store, registry, hub, clock, random,
         stop=worker.stop_run, lose=worker.lose, coming=worker.look, admit=disk.admit,
@@ -183,12 +182,9 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
         locations=locations_of(world),
     )
     store.listen(hub.publish)
-    hub.tap(uploads.hear)
-    hub.tap(api.partial_data.hear)
-    hub.tap(partial_retrier.hear)
-    hub.tap(scheduler.hear)
-    if poller:
-        hub.tap(poller.hear)
+    heard = (uploads.hear, api.partial_data.hear, partial_retrier.hear, scheduler.hear)
+    for hear in (*heard, *([poller.hear] if poller else [])):
+        hub.tap(hear)
     hub.tap(lambda events: deliverer.wake() if any(event.status.ended for event in events) else None)
     return Components(worker, queue, deliverer, disk, media, poller, checkup, uploads, partial_retrier, scheduler, api)
 

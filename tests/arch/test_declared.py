@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from secondunit.daemon.config.settings import Settings, Unread, marked
+from secondunit.daemon.config.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -96,10 +96,10 @@ CHECKS = declared(DECLARED["dependency-groups"]["dev"])
 OURS = "secondunit/daemon/config/settings.py"
 
 
-def test_every_setting_has_a_reader_or_a_warning() -> None:
+def test_every_setting_has_a_reader() -> None:
     code = trees("secondunit")
     unread = Settings.model_fields.keys() - read(code.values(), "settings") - read([code[OURS]], "self")
-    assert unread == marked(Unread).keys(), "use it, mark it Unread, or take it out; a mark goes with the first reader"
+    assert unread == set(), "use it, or take it out"
 
 
 def test_only_what_is_read_of_settings_counts_as_reading_one() -> None:

@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).parents[2] / "secondunit"
 WITHOUT = {
     "handlers/tools/deployment/commands.py": "the operator's own commands",
     "handlers/tools/media/ffmpeg.py": "ffmpeg is asked for its version",
+    "daemon/sight/programs.py": "deno and systemd-analyze are asked about themselves",
 }
 
 

@@ -11,7 +11,6 @@ from secondunit.daemon.config.settings import (
     Extra,
     Settings,
     Tables,
-    Unread,
     marked,
     secret_names,
     type_of,
@@ -35,10 +34,6 @@ def oddities(environ: Mapping[str, str], settings: Settings, origins: Mapping[st
     for name, instead in REPLACED.items():
         if name in environ:
             yield f"{name} is not used: {instead}"
-    for name, mark in marked(Unread).items():
-        if name in origins:
-            title = f"[[{name}]]" if name in marked(Tables) else name.upper()
-            yield f"{title} IS NOT USED: nothing reads it in this version, so {mark.so} (given by {origins[name]})"
     yield from absent_extras(settings, _is_there)
     if (protocol := environ.get(PROTOCOL, HTTP)) != HTTP:
         yield f"{PROTOCOL}={protocol} is not spoken here: traces are sent by {HTTP}"

@@ -77,13 +77,6 @@ class Tables:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
-    """Marks a setting that is taken and does nothing yet: `so` is what its owner must know."""
-
-    so: str
-
-
-@dataclass(frozen=True, slots=True)
 class Extra:
     """Marks a setting that an extra of the distribution reads, by its `module`; without it `so` is what comes of it."""
 

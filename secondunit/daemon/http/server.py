@@ -1,7 +1,7 @@
 """HTTP application: routes, the one middleware around them, and what lives as long as it does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache, partial
 
@@ -41,7 +41,10 @@ def build_app(api: Api, front: Front | None = None) -> web.Application:
     """The API as an application, to be served on a socket; `front` are the pages beside it."""
     boundary = Boundary(api, Admission(api, front), front)
     app = web.Application(middlewares=[boundary.middleware], client_max_size=api.settings.max_batch)
-    app[DOCUMENT] = cache(lambda: encoded(document(ROUTES, api.version, tuple(api.queue.registry.values()))))
+    written: Callable[[], bytes] = cache(
+        lambda: encoded(document(ROUTES, api.version, tuple(api.queue.registry.values())))
+    )
+    app[DOCUMENT] = written
     app[STREAMS] = Streams(api.settings.events_heartbeat, api.settings.send_timeout, api.settings.connections, api.emit)
     api.keys.listen(app[STREAMS].cut)
     # A path is one resource, whatever order the table has: aiohttp-cors answers preflights by resource.

@@ -21,7 +21,7 @@ READER_GONE = "Broken pipe"
 DAMAGE = re.compile(
     r"^\[(?:h264(?!_metadata)|aac)[a-z0-9_]* @ [^\n]*|Error (?:while decoding|submitting packet)[^\n]*", re.MULTILINE
 )
-MOMENT = re.compile(r"^(?:\[[^\]\n]{1,60}\] )?(-?\d{1,12}\.\d{6})$", re.MULTILINE)
+MOMENT = re.compile(r"^(?:\[[^\]\n]{1,60}\] )?(-?[0-9]{1,12}\.[0-9]{6})$", re.MULTILINE)
 FIRST_SOUND = SOUND_LATER - 1
 Gap = tuple[float, float]
 OnLine = Callable[[str], Awaitable[None]]

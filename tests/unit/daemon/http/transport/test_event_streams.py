@@ -147,7 +147,9 @@ async def test_a_reader_that_takes_nothing_holds_up_its_feed_and_is_dropped_afte
     since = asyncio.get_running_loop().time()
     await open_one.beat(since + 5, 30)
     assert not sending.done() and not wire.aborted and wire.written == [b"x"], "no comment for who can't take it"
-    await open_one.beat(since + 31, 30)
+    await open_one.beat(since + 44, 30)
+    assert not wire.aborted, "the reaper comes first, and counts it"
+    await open_one.beat(since + 46, 30)
     assert wire.aborted and life.over
     wire.room.set()
     await sending

@@ -129,4 +129,4 @@ def test_a_problem_names_the_words_of_its_status_and_when_to_come_back() -> None
 
 def test_what_can_not_be_null_in_a_query_is_not_null_there() -> None:
     cursor = next(one for one in operation(query=ListQuery)["parameters"] if one["name"] == "cursor")
-    assert cursor["schema"]["type"] == "integer" and "required" not in cursor
+    assert cursor["schema"]["type"] == "string" and "required" not in cursor

@@ -51,9 +51,9 @@ def found(page: Page) -> list[Any]:
     return [(one["id"], [node["html"] for node in one["nodes"]]) for one in grave]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The system's."""
+    """The system's, for a file's tests: while it is there a loop runs, beside which no other file's own can."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None or not AXE.exists():
         pytest.skip("NOBODY HAS LOOKED AT THE PAGES: install chromium, and `npm ci` in tests/node")

@@ -67,6 +67,7 @@ def watched(start: Any, tmp_path: Path) -> Iterator[Watched]:
         yield made
 
 
+@pytest.mark.long
 def test_a_key_that_gemini_refuses_reaches_everyone_and_so_does_its_end(watched: Watched) -> None:
     watched.gemini.script.append("key")
     daemon = watched.daemon(**watched.key)

@@ -161,6 +161,7 @@ def test_a_video_without_subtitles_fails_at_once_and_says_so(client: Client, tow
     assert client.places(asked["video_id"]).status == 404
 
 
+@pytest.mark.long
 @pytest.mark.timeout(200)
 def test_ten_that_are_asked_for_at_once_all_complete(client: Client, town: Town) -> None:
     urls = [town.video(f"Tour-{n}", ALL[n % 5]) for n in range(10)]

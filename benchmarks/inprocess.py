@@ -27,14 +27,14 @@ from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.log_sink import STDERR, LogSink
 from secondunit.daemon.process.randomness import StockedRandom
 from secondunit.handlers.tools.storage.workspace import WorkFolders
-from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Sinks
 from secondunit.queue.model import Event, Submission
+from secondunit.queue.running.execution import Runtime
+from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
-from secondunit.queue.worker import Worker
 
 CALLERS = 64
 TTL = timedelta(seconds=30)

@@ -22,12 +22,12 @@ from secondunit.daemon.process.lock import Locked
 from secondunit.daemon.wiring.database import locked, missing, store_of
 from secondunit.handlers import download
 from secondunit.queue import state
-from secondunit.queue.access import AuditEntry
 from secondunit.queue.errors import BadPayload, JobNotFound, NotAllowed, QueueError
 from secondunit.queue.follow import each
 from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.handler import HandlerSpec, Registry
 from secondunit.queue.model import Filter, Status
+from secondunit.queue.ports.access import AuditEntry
 from secondunit.queue.sight.query import searched
 from secondunit.queue.store import Store
 

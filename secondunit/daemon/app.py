@@ -76,16 +76,16 @@ from secondunit.daemon.wiring.sight.metrics import exposition_of
 from secondunit.daemon.wiring.telemetry import telemetry_of
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.storage.workspace import WorkFolders
-from secondunit.queue import leases
-from secondunit.queue.engine import Snapshot
 from secondunit.queue.errors import StoreFull
-from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Sinks
+from secondunit.queue.ports.engine import Snapshot
+from secondunit.queue.running import leases
+from secondunit.queue.running.execution import Runtime
+from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 from secondunit.queue.state import QueueLimits
-from secondunit.queue.worker import Worker
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic, Transient
-from secondunit.queue.redaction import redacted
+from secondunit.queue.payloads.redaction import redacted
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from secondunit.queue import secret_fields
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import JobNotFound, NotAllowed, StoreFull
 from secondunit.queue.follow import each
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Filter, JobId, Status
+from secondunit.queue.payloads import secret_fields
 from secondunit.queue.store import Prune, Store
 
 EVERY = 300.0

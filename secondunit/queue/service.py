@@ -34,8 +34,8 @@ from secondunit.queue.model import (
     Submission,
     Target,
 )
-from secondunit.queue.schedules import ScheduleState
-from secondunit.queue.secret_fields import check_whole, without_secrets
+from secondunit.queue.payloads.secret_fields import check_whole, without_secrets
+from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.store import Delivery, Step, Store
 from secondunit.queue.turns import in_turns
 from secondunit.queue.validation import accepted

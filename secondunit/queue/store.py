@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from secondunit.queue.access import AccessKeys, AuditTrail
 from secondunit.queue.durable_files import Marks
-from secondunit.queue.engine import Engine
-from secondunit.queue.folders import Folders
 from secondunit.queue.graph.port import Graph
 from secondunit.queue.model import Batch, Change, Counts, Event, Filter, Job, JobId, Lease, Notice, Page
-from secondunit.queue.schedules import Schedules, ScheduleState
+from secondunit.queue.ports.access import AccessKeys, AuditTrail
+from secondunit.queue.ports.engine import Engine
+from secondunit.queue.ports.folders import Folders
+from secondunit.queue.ports.schedules import Schedules, ScheduleState
 from secondunit.queue.sight.port import Sight
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.value import Value

@@ -8,10 +8,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from secondunit.queue.errors import BadPayload, FieldError, TypeBroken, TypeUnavailable
-from secondunit.queue.field_faults import UNKNOWN, faults_of
 from secondunit.queue.graph.references import SIGN, Reference, dotted, references
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, told
+from secondunit.queue.payloads.field_faults import UNKNOWN, faults_of
 
 
 def accepted(spec: HandlerSpec, payload: Mapping[str, Any]) -> Sequence[Reference]:

@@ -8,10 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from secondunit.queue.arguments import to_json
-from secondunit.queue.context import SENDS
 from secondunit.queue.handler import Workspace
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered
+from secondunit.queue.payloads.arguments import to_json
+from secondunit.queue.running.context import SENDS
 
 T = TypeVar("T")
 ROUNDING = 1e-9

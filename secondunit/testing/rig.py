@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry, Workspace
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Fact, HandlerRaised
 from secondunit.queue.model import Change, Filter, Job, JobId, Submission
+from secondunit.queue.running.execution import Runtime
+from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 from secondunit.queue.state import QueueLimits
-from secondunit.queue.worker import Worker
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.faulty_store import FaultyStore
 from secondunit.testing.jobs import BOOT, TTL

@@ -4,14 +4,14 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from secondunit.queue import leases
 from secondunit.queue.errors import StoreBroken
-from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
+from secondunit.queue.running import leases
+from secondunit.queue.running.execution import Runtime
+from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Store
-from secondunit.queue.worker import Worker
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.rig import RecordedFolders, SteadyRandom
 

@@ -15,19 +15,19 @@ Times are passed in, from `secondunit.testing.jobs.NOW` on; a store that needs a
 
 import pytest
 
-from secondunit.testing.contract.access import AccessContract, OwnerContract
 from secondunit.testing.contract.add import AddContract, LimitsContract
 from secondunit.testing.contract.change import ChangeContract
 from secondunit.testing.contract.claim import ClaimContract
-from secondunit.testing.contract.engine import EngineContract
 from secondunit.testing.contract.events import EventContract
 from secondunit.testing.contract.find import FindContract, PruneContract
-from secondunit.testing.contract.folders import FolderContract
 from secondunit.testing.contract.graph import BatchContract, GraphContract
 from secondunit.testing.contract.leases import LeaseContract, SuspectContract
 from secondunit.testing.contract.outbox import OutboxContract
+from secondunit.testing.contract.ports.access import AccessContract, OwnerContract
+from secondunit.testing.contract.ports.engine import EngineContract
+from secondunit.testing.contract.ports.folders import FolderContract
+from secondunit.testing.contract.ports.schedules import ScheduleContract
 from secondunit.testing.contract.round_trip import RoundTripContract
-from secondunit.testing.contract.schedules import ScheduleContract
 from secondunit.testing.contract.sight import SightContract
 from secondunit.testing.contract.steps import CacheContract, StepContract
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-CONTRACT = "\n".join(file.read_text() for file in (ROOT / "secondunit" / "testing" / "contract").glob("*.py"))
+CONTRACT = "\n".join(file.read_text() for file in (ROOT / "secondunit" / "testing" / "contract").rglob("*.py"))
 
 
 def bugs() -> list[Mapping[str, Any]]:

@@ -44,7 +44,7 @@ THROUGH_OTHERS = {
     "secondunit.handlers.webp.converter_child": "a program: tests/unit/handlers/webp runs it",
     "secondunit.handlers.webp.mending": "part of converter_child",
     "secondunit.handlers.webp.pixels": "part of converter_child",
-    "secondunit.queue.engine": "a port without a line that runs",
+    "secondunit.queue.ports.engine": "a port without a line that runs",
     "secondunit.daemon.config.schedules": "test_schedule_tables.py, through the loader",
     "secondunit.queue.stores.sqlite.tables.schedules": "the store contract suite, over the store",
     "secondunit.queue.stores.sqlite.tables.folders": "the store contract suite, over the store",

@@ -11,8 +11,8 @@ import pytest
 
 from secondunit.queue import state
 from secondunit.queue.errors import StoreBroken, StoreFull
-from secondunit.queue.folders import PublishedFolder
 from secondunit.queue.outcome import Completed
+from secondunit.queue.ports.folders import PublishedFolder
 from secondunit.queue.store import Prune, Store
 from secondunit.queue.stores.sqlite import connection
 from secondunit.queue.stores.sqlite.store import open_store

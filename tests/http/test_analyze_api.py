@@ -20,12 +20,12 @@ from secondunit.daemon.http.context import Analyses
 from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.handlers.analyze.strategy import cache_key, strategy
 from secondunit.queue.errors import BadPayload, FieldError, StoreFull
-from secondunit.queue.execution import Runtime as Runs
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.model import Filter, Job, Status, Submission
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.worker import Worker
+from secondunit.queue.running.execution import Runtime as Runs
+from secondunit.queue.running.worker import Worker
 from secondunit.testing.rig import RecordedFolders, SteadyRandom
 
 URL = "https://videos.example/soup.mp4"

@@ -9,8 +9,6 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secondunit.queue.arguments import DEEPEST_JSON, name, number, to_json
-from secondunit.queue.json_text import dump, load
 from secondunit.queue.outcome import (
     HANDLER_BROKE,
     LONGEST_WAIT,
@@ -24,6 +22,8 @@ from secondunit.queue.outcome import (
     told,
     wait_of,
 )
+from secondunit.queue.payloads.arguments import DEEPEST_JSON, name, number, to_json
+from secondunit.queue.payloads.json_text import dump, load
 
 
 class Mute(Exception):

@@ -9,8 +9,8 @@ from secondunit.cli.diagnosis.situation import Situation
 from secondunit.daemon.diagnosis.checks import CheckResult, bad, ok, warn
 from secondunit.daemon.files.backups import newest
 from secondunit.daemon.wiring.database import inspect, reserve_of, wal_of
-from secondunit.queue.engine import DatabaseLook
 from secondunit.queue.errors import StoreBroken
+from secondunit.queue.ports.engine import DatabaseLook
 
 READ_WITHIN = 8.0
 WAL_LARGE, WAL_HUGE = 128 << 20, 256 << 20

@@ -7,9 +7,9 @@ from typing import cast
 
 from secondunit.daemon.access.callers import EVERY_SCOPE, Caller, Scope
 from secondunit.daemon.access.key_text import digest_of, new_key, prefix_of
-from secondunit.queue.access import AccessKey, AccessKeys
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import StoreFull
+from secondunit.queue.ports.access import AccessKey, AccessKeys
 from secondunit.queue.value import Value, replace
 
 EVERY = 1.0

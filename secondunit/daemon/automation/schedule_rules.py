@@ -9,7 +9,7 @@ from typing import Literal
 from secondunit.daemon.cron import Cron, passed, upcoming
 from secondunit.daemon.formats import instant
 from secondunit.queue.model import Idempotency, Job, JobId, Status, Submission
-from secondunit.queue.schedules import ScheduleState
+from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.value import replace
 
 Missed = Literal["skip", "once", "all"]

@@ -11,7 +11,6 @@ from secondunit.daemon.automation import schedule_rules as rules
 from secondunit.daemon.automation.schedule_rules import Decision, Schedule
 from secondunit.daemon.automation.timetable import PlannedSchedule, Timetable
 from secondunit.daemon.cron import upcoming
-from secondunit.queue.access import AuditEntry, AuditTrail
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import (
     BadPayload,
@@ -27,7 +26,8 @@ from secondunit.queue.errors import (
 from secondunit.queue.instrumentation import Fact, Sink, unheard
 from secondunit.queue.model import Event, Filter, Job, JobId
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
-from secondunit.queue.schedules import Schedules, ScheduleState, with_jobs
+from secondunit.queue.ports.access import AuditEntry, AuditTrail
+from secondunit.queue.ports.schedules import Schedules, ScheduleState, with_jobs
 from secondunit.queue.service import Queue
 
 LOOK_EVERY = 10.0  # the clock may be set

@@ -8,7 +8,7 @@ from secondunit.daemon.automation import schedule_rules as rules
 from secondunit.daemon.automation.schedule_rules import Schedule
 from secondunit.queue.clock import Clock
 from secondunit.queue.model import Event, JobId
-from secondunit.queue.schedules import ScheduleState
+from secondunit.queue.ports.schedules import ScheduleState
 
 
 class NoSuchSchedule(Exception):

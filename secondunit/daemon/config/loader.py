@@ -25,7 +25,7 @@ from secondunit.daemon.config.settings import (
     type_of,
 )
 from secondunit.daemon.config.start_faults import folder_faults
-from secondunit.queue.redaction import redacted
+from secondunit.queue.payloads.redaction import redacted
 
 DEFAULT_FILE = Path("/etc/secondunit/config.toml")
 SERVICE_DATA = Path("/var/lib/secondunit")

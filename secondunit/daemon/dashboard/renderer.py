@@ -10,7 +10,7 @@ from secondunit.daemon.dashboard.assets import Asset, read_assets
 from secondunit.daemon.dashboard.page import Shown, Visit
 from secondunit.daemon.dashboard.texts import Catalogue, Texts, read_catalogue
 from secondunit.daemon.formats import instant
-from secondunit.queue.json_text import dump
+from secondunit.queue.payloads.json_text import dump
 
 FOLDER = Path(__file__).parent / "templates"
 LIVE = "live"

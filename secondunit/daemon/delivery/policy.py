@@ -6,7 +6,7 @@ from typing import Protocol
 
 from secondunit.handlers.tools.http_statuses import in_trouble
 from secondunit.queue.clock import Random
-from secondunit.queue.redaction import redacted
+from secondunit.queue.payloads.redaction import redacted
 from secondunit.queue.retry import Backoff
 from secondunit.queue.store import Delivery
 from secondunit.queue.value import replace

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from secondunit.queue.outcome import told
-from secondunit.queue.redaction import redacted
+from secondunit.queue.payloads.redaction import redacted
 
 State = Literal["ok", "warn", "bad"]
 WORST_FIRST: Sequence[State] = ("bad", "warn", "ok")

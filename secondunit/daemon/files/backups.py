@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from secondunit.queue.engine import Engine, Snapshot
 from secondunit.queue.errors import BadPayload, FieldError, StoreFull
+from secondunit.queue.ports.engine import Engine, Snapshot
 from secondunit.queue.store import Cache, CacheEntry, Store
 
 LAST, REMEMBERED, NO_JOB = "backup:last", timedelta(days=3650), ""

@@ -6,8 +6,8 @@ from datetime import timedelta
 from secondunit.handlers.tools.storage.ports import Files
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import StoreFull
-from secondunit.queue.folders import Folders
 from secondunit.queue.outcome import Transient
+from secondunit.queue.ports.folders import Folders
 
 KEPT = timedelta(minutes=10)
 SWEEP_EVERY = 60.0

@@ -17,10 +17,10 @@ from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.daemon.sight.answers import Answers
 from secondunit.handlers.tools.network.addresses import AddressRule, Network
 from secondunit.handlers.tools.ports import Results
-from secondunit.queue.access import AuditTrail
 from secondunit.queue.clock import Clock
-from secondunit.queue.engine import Snapshot
 from secondunit.queue.instrumentation import Sink, unheard
+from secondunit.queue.ports.access import AuditTrail
+from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Delivery
 

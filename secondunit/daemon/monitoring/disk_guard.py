@@ -12,8 +12,8 @@ import structlog
 
 from secondunit.handlers.tools.storage.free_space import free_bytes, lacking
 from secondunit.queue.clock import Clock
-from secondunit.queue.engine import DiskReserve
 from secondunit.queue.errors import StoreFull
+from secondunit.queue.ports.engine import DiskReserve
 
 LOOK_EVERY = 2.0
 FLOOR = 8 << 20

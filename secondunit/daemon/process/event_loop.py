@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from secondunit.queue.scope import task_factory
+from secondunit.queue.running.scope import task_factory
 
 # Threads are made as they are needed. A handler may leave some in calls that never return; the others are for the rest.
 MOST_THREADS = 32

@@ -11,7 +11,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from secondunit.daemon.process.visible_text import visible, visible_json
-from secondunit.queue.redaction import HIDDEN, redacted
+from secondunit.queue.payloads.redaction import HIDDEN, redacted
 
 KEYS = (
     "timestamp",

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from secondunit.queue.outcome import name_of, told
-from secondunit.queue.redaction import HIDDEN, redacted
+from secondunit.queue.payloads.redaction import HIDDEN, redacted
 
 WORD = re.compile(r"[^\s\"'`(),;=\[\]{}<>]{4,}")
 LONGEST_MESSAGE = 1000

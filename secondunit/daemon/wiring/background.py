@@ -8,7 +8,8 @@ from secondunit.daemon.files.replaced_files import forget_replaced
 from secondunit.daemon.monitoring.alerts import AlertHook
 from secondunit.daemon.process.lifecycle import Systemd, watch
 from secondunit.daemon.wiring.components import Components, World
-from secondunit.queue import leases, retention
+from secondunit.queue import retention
+from secondunit.queue.running import leases
 
 WORKER_COMES_ROUND = 20.0  # it does so every 5 s even when there is nothing to do
 

@@ -29,9 +29,9 @@ from secondunit.handlers.tools.programs.sandbox.measuring import Measured
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.instrumentation import Sink
+from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Store
-from secondunit.queue.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)

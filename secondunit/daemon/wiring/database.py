@@ -9,7 +9,7 @@ from pathlib import Path
 from secondunit.daemon.config.settings import Database
 from secondunit.daemon.process.lock import box_lock
 from secondunit.queue.clock import Clock
-from secondunit.queue.engine import DatabaseLook, Snapshot
+from secondunit.queue.ports.engine import DatabaseLook, Snapshot
 from secondunit.queue.store import Store
 from secondunit.queue.stores.sqlite import backup, inspection
 from secondunit.queue.stores.sqlite.connection import removed

@@ -29,7 +29,7 @@ from secondunit.handlers.tools.toolbox import Tools
 from secondunit.handlers.tools.waiting import waiting
 from secondunit.queue.errors import BadPayload, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext
-from secondunit.queue.redaction import redacted
+from secondunit.queue.payloads.redaction import redacted
 
 ENCODERS = ("ppm",)
 FILTERS = ("scale", "select", "trim", "settb", "format", "setsar", "setparams", "signalstats", "metadata", "yadif")

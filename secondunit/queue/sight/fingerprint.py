@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 
-from secondunit.queue.json_text import dump
 from secondunit.queue.model import JobId
 from secondunit.queue.outcome import JobError
+from secondunit.queue.payloads.json_text import dump
 from secondunit.queue.sight.port import Failure
 from secondunit.queue.value import Value
 

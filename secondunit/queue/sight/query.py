@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 from secondunit.queue.errors import BadPayload, FieldError
-from secondunit.queue.json_text import dump
 from secondunit.queue.model import Filter, Job, Status, Term, TermKey
 from secondunit.queue.outcome import JobError
+from secondunit.queue.payloads.json_text import dump
 from secondunit.queue.value import replace
 
 MOST_TERMS = 20

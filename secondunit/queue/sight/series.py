@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from secondunit.queue.json_text import dump, load
 from secondunit.queue.model import Event, EventName, Status
+from secondunit.queue.payloads.json_text import dump, load
 from secondunit.queue.value import Value
 
 MINUTE, HOUR = 60, 3600

@@ -8,10 +8,7 @@ from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
 
 from secondunit.queue import state
-from secondunit.queue.access import AccessKeys, AuditTrail
-from secondunit.queue.engine import Engine
 from secondunit.queue.errors import JobNotFound, LeaseLost, NotAllowed
-from secondunit.queue.folders import Folders
 from secondunit.queue.graph.port import Graph
 from secondunit.queue.model import (
     Batch,
@@ -25,7 +22,10 @@ from secondunit.queue.model import (
     Page,
     Status,
 )
-from secondunit.queue.schedules import Schedules, ScheduleState, with_jobs
+from secondunit.queue.ports.access import AccessKeys, AuditTrail
+from secondunit.queue.ports.engine import Engine
+from secondunit.queue.ports.folders import Folders
+from secondunit.queue.ports.schedules import Schedules, ScheduleState, with_jobs
 from secondunit.queue.sight.port import Sight
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Cache, Decide, Listener, Outbox, Prune, Steps

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from secondunit.queue.access import AUDIT_KEPT, AccessKey, AuditEntry
 from secondunit.queue.clock import Clock
 from secondunit.queue.durable_files import Marks
-from secondunit.queue.engine import Snapshot
 from secondunit.queue.errors import KeyReused, StoreBroken
-from secondunit.queue.folders import PublishedFolder, Replaced
 from secondunit.queue.model import Change, Job, JobId, Lease, Notice, Status
-from secondunit.queue.schedules import ScheduleState
+from secondunit.queue.ports.access import AUDIT_KEPT, AccessKey, AuditEntry
+from secondunit.queue.ports.engine import Snapshot
+from secondunit.queue.ports.folders import PublishedFolder, Replaced
+from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.store import CacheEntry, Decide, Delivery, Prune, Step
 from secondunit.queue.value import Value, replace
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from secondunit.queue.execution import Runtime
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Fact, JobsMoved, PhaseEnded, Sink, SinkBroke, Sinks
 from secondunit.queue.model import Status
-from secondunit.queue.worker import Worker
+from secondunit.queue.running.execution import Runtime
+from secondunit.queue.running.worker import Worker
 from secondunit.testing.jobs import BOOT, TTL
 from secondunit.testing.rig import Rig, spec
 

@@ -19,7 +19,7 @@ from secondunit.daemon.http.endpoints.jobs import retry_own, told_first
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.model import Filter, Job, Page, Status
-from secondunit.queue.secret_fields import struck
+from secondunit.queue.payloads.secret_fields import struck
 
 AT_ONCE, FIRST = 50, 5
 STATUS = re.compile(r"(?:^|(?<=\s))status:\S+(?:\s+|$)")

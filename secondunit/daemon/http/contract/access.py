@@ -12,8 +12,8 @@ from secondunit.daemon.config.value_forms import RATE
 from secondunit.daemon.formats import instant
 from secondunit.daemon.http.contract.requests import Ask, Instant, TypeName
 from secondunit.daemon.http.contract.responses import Answer, Time
-from secondunit.queue.access import AccessKey, AuditEntry
 from secondunit.queue.errors import BadPayload, FieldError
+from secondunit.queue.ports.access import AccessKey, AuditEntry
 
 RESERVED = ("API_KEY", "backend", "schedule")
 MOST = 1000

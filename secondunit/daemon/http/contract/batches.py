@@ -13,9 +13,9 @@ from secondunit.daemon.http.contract import operations_responses, serialize
 from secondunit.daemon.http.contract.requests import LARGEST_BATCH, Ask, BatchJobAsk, submission, taken
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
 from secondunit.queue.errors import BadDependencies, BadPayload, FieldError
-from secondunit.queue.field_faults import MOST_FAULTS, faults_of, too_many
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Batch, Idempotency, Job, Page, Status, Submission, Target
+from secondunit.queue.payloads.field_faults import MOST_FAULTS, faults_of, too_many
 from secondunit.queue.turns import in_turns
 from secondunit.queue.value import replace
 

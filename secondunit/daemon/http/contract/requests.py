@@ -13,7 +13,6 @@ from secondunit.daemon.access.positions import Positions
 from secondunit.daemon.http.contract.responses import StatusName
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
 from secondunit.queue.errors import BadPayload, FieldError
-from secondunit.queue.field_faults import faults_of
 from secondunit.queue.graph.binding import MOST_PARENTS
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import (
@@ -25,6 +24,7 @@ from secondunit.queue.model import (
     Submission,
     Target,
 )
+from secondunit.queue.payloads.field_faults import faults_of
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.sight.query import LONGEST_QUERY
 

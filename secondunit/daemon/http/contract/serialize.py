@@ -14,12 +14,12 @@ from secondunit.daemon.formats import instant, milliseconds, percent
 from secondunit.daemon.http.contract import operations_responses, responses
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.handlers.tools.storage.content_types import content_type_of
-from secondunit.queue.engine import Snapshot
 from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Counts, Event, Job, Page, Run, Status
 from secondunit.queue.outcome import JobError
-from secondunit.queue.secret_fields import struck
+from secondunit.queue.payloads.secret_fields import struck
+from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.store import Delivery
 
 

@@ -30,9 +30,9 @@ from secondunit.queue.errors import (
     TypeUnavailable,
     UnknownType,
 )
-from secondunit.queue.field_faults import MOST_FAULTS
 from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.model import Counts, Filter, Job, Status, Submission
+from secondunit.queue.payloads.field_faults import MOST_FAULTS
 from secondunit.queue.turns import in_turns
 from secondunit.queue.validation import accepted
 from secondunit.queue.value import replace

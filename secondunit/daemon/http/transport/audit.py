@@ -5,8 +5,8 @@ from typing import NamedTuple
 from aiohttp import web
 
 from secondunit.daemon.access.callers import Caller
-from secondunit.queue.access import AuditEntry, AuditTrail
 from secondunit.queue.clock import Clock
+from secondunit.queue.ports.access import AuditEntry, AuditTrail
 
 
 class Note(NamedTuple):

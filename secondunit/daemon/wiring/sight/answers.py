@@ -10,8 +10,8 @@ from secondunit.daemon.sight.stats import QueueStatistics
 from secondunit.daemon.sight.types import ServedTypes
 from secondunit.daemon.wiring.components import World
 from secondunit.daemon.wiring.sight.system import system_of
+from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
-from secondunit.queue.worker import Worker
 
 
 def answers_of(

@@ -12,7 +12,7 @@ from secondunit.handlers.tools.network.responses import bounded_session
 from secondunit.handlers.tools.network.session import retry_after
 from secondunit.queue.clock import Clock
 from secondunit.queue.outcome import Transient, Unanswered
-from secondunit.queue.redaction import redacted
+from secondunit.queue.payloads.redaction import redacted
 
 API_VERSION = "v1beta"
 

@@ -11,7 +11,7 @@ from aiohttp import ClientSession, ClientTimeout
 
 from secondunit.handlers.tools.geocoding.matching import GeocodingHit
 from secondunit.handlers.tools.network.responses import bounded_session
-from secondunit.queue.redaction import redacted
+from secondunit.queue.payloads.redaction import redacted
 
 CANDIDATES = 5
 LONGEST_WORDS = 200

@@ -15,7 +15,7 @@ from aiohttp import (
 )
 
 from secondunit.handlers.tools.network.addresses import AddressRefused
-from secondunit.queue.redaction import redacted
+from secondunit.queue.payloads.redaction import redacted
 
 REASONS: Mapping[int, str] = {
     errno.ECONNREFUSED: "refused the connection",

@@ -20,9 +20,9 @@ from secondunit.handlers.tools.storage.safe_open import DENIED, ESCAPES, Opener
 from secondunit.handlers.tools.storage.staging import StagingFolder
 from secondunit.handlers.tools.waiting import on_disk
 from secondunit.queue.errors import BadPayload, FieldError
-from secondunit.queue.folders import Replaced
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
+from secondunit.queue.ports.folders import Replaced
 
 PUBLISHES, TIDIES = "the output is brought to the disk", "the staging folder is removed"
 LOOKS = "what stands there is compared"

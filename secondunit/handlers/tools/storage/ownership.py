@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from secondunit.queue.clock import Clock
-from secondunit.queue.folders import Folders, PublishedFolder, Replaced
 from secondunit.queue.handler import JobContext
+from secondunit.queue.ports.folders import Folders, PublishedFolder, Replaced
 
 OWN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MANIFEST, MADE_BY, US = "manifest.json", "madeBy", "secondunit"

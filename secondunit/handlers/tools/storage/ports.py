@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from secondunit.queue.folders import Replaced
 from secondunit.queue.handler import JobContext
+from secondunit.queue.ports.folders import Replaced
 
 
 @dataclass(frozen=True, slots=True)

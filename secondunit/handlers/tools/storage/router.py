@@ -7,8 +7,8 @@ from typing import Any
 from secondunit.handlers.tools.storage.ports import Files, Source, StagedFile, StagedFolder
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.handlers.tools.storage.s3.urls import SCHEME
-from secondunit.queue.folders import Replaced
 from secondunit.queue.handler import JobContext
+from secondunit.queue.ports.folders import Replaced
 
 
 class Storage:

@@ -6,10 +6,10 @@ from pathlib import Path
 from secrets import token_hex
 
 from secondunit.queue.durable_files import sync
-from secondunit.queue.engine import Snapshot
 from secondunit.queue.errors import StoreBroken
-from secondunit.queue.json_text import dump, load
-from secondunit.queue.secret_fields import struck
+from secondunit.queue.payloads.json_text import dump, load
+from secondunit.queue.payloads.secret_fields import struck
+from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.stores.sqlite.connection import APPLICATION_ID, newest_schema, translated
 
 EPOCHS_APART = 2**32

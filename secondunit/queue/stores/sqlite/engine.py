@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from secondunit.queue.clock import Clock
-from secondunit.queue.engine import Snapshot
 from secondunit.queue.errors import StoreBroken
+from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.stores.sqlite.backup import back_up
 from secondunit.queue.stores.sqlite.ballast import Ballast
 from secondunit.queue.stores.sqlite.connection import removed
@@ -19,7 +19,7 @@ WATCH_EVERY = 10.0
 
 
 class SqliteEngine:
-    """The Engine port; see `secondunit.queue.engine.Engine`."""
+    """The Engine port; see `secondunit.queue.ports.engine.Engine`."""
 
     def __init__(self, path: Path, writer: Writer, ballast: Ballast) -> None:
         self.path = path

@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from secondunit.queue.engine import DatabaseLook
 from secondunit.queue.errors import StoreBroken
+from secondunit.queue.ports.engine import DatabaseLook
 from secondunit.queue.stores.sqlite.connection import APPLICATION_ID, BUSY_TIMEOUT_MS, newest_schema, translated
 
 STEPS_BETWEEN_LOOKS = 10_000

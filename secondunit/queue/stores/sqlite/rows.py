@@ -10,9 +10,9 @@ from typing import Any
 
 from msgspec.structs import astuple
 
-from secondunit.queue.json_text import dump, load
 from secondunit.queue.model import Bonds, Event, Idempotency, Job, Lease, Notice, Run, Status, Suspicion, Target
 from secondunit.queue.outcome import JobError
+from secondunit.queue.payloads.json_text import dump, load
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import CacheEntry, Delivery, Step
 from secondunit.queue.stores.sqlite.columns import Codec, Column, Part, Row, decoder, encoder, names

@@ -11,7 +11,7 @@ from typing import Any
 
 from secondunit.queue.errors import JobNotFound
 from secondunit.queue.model import Batch, Change, Counts, Event, Filter, Job, JobId, Lease, Page
-from secondunit.queue.schedules import ScheduleState
+from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Decide, Listener, Prune
 from secondunit.queue.stores.sqlite.ballast import Ballast

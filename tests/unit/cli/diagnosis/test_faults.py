@@ -28,7 +28,7 @@ from secondunit.daemon.files.backups import take
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.lock import box_lock
 from secondunit.daemon.wiring.backend import operators_session
-from secondunit.queue.access import AuditEntry
+from secondunit.queue.ports.access import AuditEntry
 from secondunit.queue.stores.sqlite.store import open_store
 
 NOBODY = 65534

@@ -11,8 +11,8 @@ from secondunit.daemon.automation.schedule_rules import MOST_OPEN, Schedule
 from secondunit.daemon.cron import Cron
 from secondunit.queue.model import Job, Status, Submission
 from secondunit.queue.outcome import JobError
+from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.schedules import ScheduleState
 from secondunit.queue.value import replace
 
 UTC_ZONE, BERLIN = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")

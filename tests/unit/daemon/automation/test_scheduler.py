@@ -21,7 +21,7 @@ from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Fact
 from secondunit.queue.model import Filter, Job, JobId, Submission
 from secondunit.queue.outcome import Completed, Failed, JobError, Outcome
-from secondunit.queue.schedules import ScheduleState
+from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.service import Queue
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.testing.clock import ManualClock

@@ -9,8 +9,8 @@ import pytest
 from secondunit.daemon.files.replaced_files import KEPT, forget_replaced
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.ownership import FolderLog
-from secondunit.queue.folders import Replaced
 from secondunit.queue.outcome import Transient
+from secondunit.queue.ports.folders import Replaced
 from secondunit.queue.stores.memory_ports import MemoryFolders
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.handler_kit import FakeContext

@@ -16,10 +16,10 @@ from secondunit.daemon.telemetry.spans import GivenIds, Spans
 from secondunit.daemon.trace_context import read
 from secondunit.queue.handler import JobContext
 from secondunit.queue.instrumentation import Fact, PieceDone, RunEnded, RunReclaimed, piece
-from secondunit.queue.leases import reclaim
 from secondunit.queue.model import Job, Notice, Status, Submission, Target
 from secondunit.queue.outcome import Transient
 from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.running.leases import reclaim
 from secondunit.queue.store import Delivery
 from secondunit.queue.value import replace
 from secondunit.testing.rig import Rig, spec

@@ -13,18 +13,18 @@ import pytest
 from secondunit.handlers.analyze import handler as analyze
 from secondunit.handlers.tools.gemini.transport import GeminiHttpError
 from secondunit.handlers.tools.storage.workspace import WorkFolders
-from secondunit.queue import leases
-from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Fact, StepInDoubt
 from secondunit.queue.model import Job, JobId, Status, Submission
 from secondunit.queue.outcome import Unanswered
+from secondunit.queue.running import leases
+from secondunit.queue.running.execution import Runtime
+from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Store
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.stores.sqlite.store import open_store
-from secondunit.queue.worker import Worker
 from secondunit.testing.jobs import TTL
 from secondunit.testing.rig import SteadyRandom
 

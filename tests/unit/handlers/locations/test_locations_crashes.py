@@ -12,15 +12,15 @@ import pytest
 from secondunit.handlers.locations import handler as locations
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.handlers.tools.subtitles.cue import Cue
-from secondunit.queue import leases
-from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.model import Event, Job, JobId, Status, Submission
 from secondunit.queue.outcome import Partial
+from secondunit.queue.running import leases
+from secondunit.queue.running.execution import Runtime
+from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 from secondunit.queue.stores.memory import MemoryStore
-from secondunit.queue.worker import Worker
 from secondunit.testing.handler_kit import FakeContext
 from secondunit.testing.jobs import TTL
 from secondunit.testing.rig import SteadyRandom

@@ -6,9 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from secondunit.queue import state
-from secondunit.queue.leases import reclaim
 from secondunit.queue.model import Job
 from secondunit.queue.outcome import Completed, Failed, JobError
+from secondunit.queue.running.leases import reclaim
 from secondunit.queue.stores.sqlite.store import open_store
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.jobs import NoJitter

@@ -18,7 +18,7 @@ from secondunit.queue.graph.binding import parents_first
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.model import Bonds, Filter, Job, Status, Submission
 from secondunit.queue.outcome import Deterministic
-from secondunit.queue.secret_fields import strike
+from secondunit.queue.payloads.secret_fields import strike
 from secondunit.testing.jobs import NOW
 from secondunit.testing.rig import Rig
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from secondunit.daemon.http.transport.bodies.encoded_bodies import body_of, is_utf_8
 from secondunit.daemon.http.transport.problems import NotAJsonType, NotJson
 from secondunit.handlers.tools.network.media_types import media_type
-from secondunit.queue.json_text import deeper
+from secondunit.queue.payloads.json_text import deeper
 
 DEEPEST = 64
 PARSED_ON_LOOP = 64 * 1024

@@ -20,9 +20,9 @@ from secondunit.handlers.tools.storage.s3.input import fetched
 from secondunit.handlers.tools.storage.s3.upload import publish
 from secondunit.handlers.tools.storage.s3.urls import Allowed, S3Path
 from secondunit.queue.errors import BadPayload, FieldError
-from secondunit.queue.folders import Replaced
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
+from secondunit.queue.ports.folders import Replaced
 
 
 class Buckets:

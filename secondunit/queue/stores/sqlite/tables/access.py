@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from secondunit.queue.access import AUDIT_KEPT, AccessKey, AuditEntry
+from secondunit.queue.ports.access import AUDIT_KEPT, AccessKey, AuditEntry
 from secondunit.queue.stores.sqlite.columns import Column, Row, decoder, encoder, names
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.rows import JSON, JSON_OR_NONE, TIME, TIME_OR_NONE, micros
@@ -52,7 +52,7 @@ FAR = 2**62
 
 
 class SqliteAccessKeys:
-    """The AccessKeys port; see `secondunit.queue.access.AccessKeys`."""
+    """The AccessKeys port; see `secondunit.queue.ports.access.AccessKeys`."""
 
     def __init__(self, writer: Writer, readers: Readers) -> None:
         self._writer = writer
@@ -74,7 +74,7 @@ class SqliteAccessKeys:
 
 
 class SqliteAuditTrail:
-    """The AuditTrail port; see `secondunit.queue.access.AuditTrail`."""
+    """The AuditTrail port; see `secondunit.queue.ports.access.AuditTrail`."""
 
     def __init__(self, writer: Writer, readers: Readers) -> None:
         self._writer = writer

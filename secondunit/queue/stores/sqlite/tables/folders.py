@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from secondunit.queue.folders import PublishedFolder, Replaced
-from secondunit.queue.json_text import dump, load
+from secondunit.queue.payloads.json_text import dump, load
+from secondunit.queue.ports.folders import PublishedFolder, Replaced
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.rows import micros, moment
 from secondunit.queue.stores.sqlite.writer import Writer
@@ -19,7 +19,7 @@ DUE = "select path, part, files, at from replaced where at < ? order by at, path
 
 
 class SqliteFolders:
-    """The Folders port; see `secondunit.queue.folders.Folders`."""
+    """The Folders port; see `secondunit.queue.ports.folders.Folders`."""
 
     def __init__(self, writer: Writer, readers: Readers) -> None:
         self._writer = writer

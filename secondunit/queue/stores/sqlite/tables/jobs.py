@@ -7,7 +7,7 @@ from typing import Any
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
 from secondunit.queue.model import Batch, Change, Idempotency, Job, JobId, Lease, Status
-from secondunit.queue.schedules import ScheduleState, with_jobs
+from secondunit.queue.ports.schedules import ScheduleState, with_jobs
 from secondunit.queue.store import Decide
 from secondunit.queue.stores.sqlite.columns import Row, names
 from secondunit.queue.stores.sqlite.rows import (

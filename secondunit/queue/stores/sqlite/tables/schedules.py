@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from secondunit.queue.schedules import ScheduleState
+from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.stores.sqlite.columns import Column, Row, decoder, encoder, names
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.rows import BOOL, JSON, TIME, TIME_OR_NONE
@@ -31,7 +31,7 @@ ALL = f"select {COLUMNS} from schedules order by name"
 
 
 class SqliteSchedules:
-    """The Schedules port; see `secondunit.queue.schedules.Schedules`."""
+    """The Schedules port; see `secondunit.queue.ports.schedules.Schedules`."""
 
     def __init__(self, writer: Writer, readers: Readers) -> None:
         self._writer = writer

@@ -18,8 +18,8 @@ from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.model import Event, Job, Lease, Notice, Run, Status, Target
 from secondunit.queue.outcome import JobError
+from secondunit.queue.payloads.secret_fields import struck
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.secret_fields import struck
 from secondunit.queue.store import Delivery
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import NOW, later

@@ -15,8 +15,8 @@ from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.ownership import FolderLog, Standing, is_ours
 from secondunit.handlers.tools.storage.safe_open import Opener
 from secondunit.queue.errors import BadPayload
-from secondunit.queue.folders import PublishedFolder, Replaced
 from secondunit.queue.outcome import Deterministic
+from secondunit.queue.ports.folders import PublishedFolder, Replaced
 from secondunit.queue.stores.memory_ports import MemoryFolders
 from secondunit.queue.value import replace
 from secondunit.testing.clock import ManualClock

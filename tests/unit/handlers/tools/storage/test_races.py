@@ -13,8 +13,8 @@ from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.partial_file import Origin, PartialFile
 from secondunit.handlers.tools.storage.safe_open import Opener
 from secondunit.handlers.tools.storage.staging import staged_leases, sweep_staging
-from secondunit.queue.folders import Replaced
 from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.queue.ports.folders import Replaced
 from secondunit.testing.folder_log import folder_log
 from secondunit.testing.handler_kit import FakeContext
 from secondunit.testing.jobs import NOW

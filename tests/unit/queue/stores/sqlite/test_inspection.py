@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.queue.access import AuditEntry
 from secondunit.queue.errors import StoreBroken
+from secondunit.queue.ports.access import AuditEntry
 from secondunit.queue.stores.sqlite.connection import newest_schema
 from secondunit.queue.stores.sqlite.inspection import inspect
 from secondunit.queue.stores.sqlite.store import open_store

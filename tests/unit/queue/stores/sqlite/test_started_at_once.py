@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from secondunit.queue.execution import Runtime
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.hub import Hub
-from secondunit.queue.leases import reclaim
 from secondunit.queue.model import Event, Filter, Idempotency, Status, Submission
+from secondunit.queue.running.execution import Runtime
+from secondunit.queue.running.leases import reclaim
+from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
-from secondunit.queue.worker import Worker
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.jobs import BOOT, TTL, later
 from secondunit.testing.rig import Numbered, RecordedFolders, SteadyRandom

@@ -12,11 +12,11 @@ import pytest
 from secondunit.handlers.tools.storage.s3 import upload as s3_upload
 from secondunit.handlers.tools.storage.s3.client import S3, ObjectInfo, S3Timeouts
 from secondunit.handlers.tools.storage.s3.files import Buckets
-from secondunit.queue.context import RunContext
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.handler import Workspace
 from secondunit.queue.instrumentation import unheard
 from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.queue.running.context import RunContext
 from secondunit.queue.state import expire
 from secondunit.testing.folder_log import folder_log
 from secondunit.testing.handler_kit import FakeContext

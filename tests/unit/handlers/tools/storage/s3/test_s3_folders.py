@@ -12,8 +12,8 @@ from secondunit.handlers.tools.storage.ownership import FolderLog
 from secondunit.handlers.tools.storage.s3.client import S3
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.queue.errors import LeaseLost
-from secondunit.queue.folders import Replaced
 from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.queue.ports.folders import Replaced
 from secondunit.queue.stores.memory_ports import MemoryFolders
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.folder_log import folder_log

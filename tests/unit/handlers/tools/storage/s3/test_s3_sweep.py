@@ -9,8 +9,8 @@ from secondunit.handlers.tools.storage.s3.client import S3, ObjectInfo
 from secondunit.handlers.tools.storage.s3.files import Buckets
 from secondunit.handlers.tools.storage.s3.folder import MARK
 from secondunit.handlers.tools.storage.s3.urls import S3Path
-from secondunit.queue.folders import Replaced
 from secondunit.queue.outcome import Transient
+from secondunit.queue.ports.folders import Replaced
 from secondunit.testing.folder_log import folder_log
 from secondunit.testing.jobs import NOW
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, field_validator
 
-from secondunit.queue.arguments import DEEPEST_JSON, LARGEST_JSON
 from secondunit.queue.errors import BadPayload, JobNotFound, LeaseLost, StoreBroken, TypeBroken
-from secondunit.queue.execution import INSIST_EVERY, INSIST_TIMES
 from secondunit.queue.handler import JobContext
 from secondunit.queue.model import Job, Status, Submission
 from secondunit.queue.outcome import HANDLER_BROKE, Partial, Postponed, Transient
-from secondunit.queue.worker import LEFT_AT_MOST
+from secondunit.queue.payloads.arguments import DEEPEST_JSON, LARGEST_JSON
+from secondunit.queue.running.execution import INSIST_EVERY, INSIST_TIMES
+from secondunit.queue.running.worker import LEFT_AT_MOST
 from secondunit.testing.rig import Rig, Run, spec
 
 OVER = INSIST_EVERY * INSIST_TIMES

@@ -12,8 +12,8 @@ from secondunit.queue import state
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.handler import JobContext
 from secondunit.queue.instrumentation import BeatLate, RunReclaimed
-from secondunit.queue.leases import AT_ONCE, keep, reclaim
 from secondunit.queue.model import ENDED, Change, Filter, Job, JobId, Status
+from secondunit.queue.running.leases import AT_ONCE, keep, reclaim
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import BOOT, TTL, by, claim, end, held, later, names, start, submit
 from secondunit.testing.rig import Rig, spec

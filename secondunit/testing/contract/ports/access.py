@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from secondunit.queue.access import AUDIT_KEPT, AccessKey, AuditEntry
 from secondunit.queue.model import Filter, Status
+from secondunit.queue.ports.access import AUDIT_KEPT, AccessKey, AuditEntry
 from secondunit.queue.store import Prune, Store
 from secondunit.queue.value import replace
 from secondunit.testing.full_values import full, left_out

@@ -5,7 +5,7 @@ from typing import Any
 
 from secondunit.queue.errors import NotAllowed, SecretsStruck
 from secondunit.queue.model import Change, Job, Status
-from secondunit.queue.redaction import HIDDEN
+from secondunit.queue.payloads.redaction import HIDDEN
 from secondunit.queue.value import replace
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from secondunit.queue.errors import JobNotFound, KeyReused, Saturated
 from secondunit.queue.model import Idempotency
-from secondunit.queue.schedules import ScheduleState
+from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Store
 from secondunit.queue.value import replace

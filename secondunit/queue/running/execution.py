@@ -8,9 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from secondunit.queue import state
-from secondunit.queue.arguments import begun, clean, to_json
 from secondunit.queue.clock import Clock, Random
-from secondunit.queue.context import FLUSH_EVERY, RunContext, with_room
 from secondunit.queue.errors import (
     BadPayload,
     JobNotFound,
@@ -38,8 +36,10 @@ from secondunit.queue.outcome import (
     classify,
     name_of,
 )
-from secondunit.queue.scope import Scope
-from secondunit.queue.secret_fields import without_secrets
+from secondunit.queue.payloads.arguments import begun, clean, to_json
+from secondunit.queue.payloads.secret_fields import without_secrets
+from secondunit.queue.running.context import FLUSH_EVERY, RunContext, with_room
+from secondunit.queue.running.scope import Scope
 from secondunit.queue.store import Store
 from secondunit.queue.validation import validated
 from secondunit.queue.value import replace

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from secondunit.queue import secret_fields, state
+from secondunit.queue import state
 from secondunit.queue.errors import NotAllowed, SecretsStruck
-from secondunit.queue.leases import reclaim
 from secondunit.queue.model import Filter, Job, Status, Submission
 from secondunit.queue.outcome import Deterministic, Partial
+from secondunit.queue.payloads import secret_fields
 from secondunit.queue.retention import SECRETS_KEPT, STRIKE_EVERY, strike
+from secondunit.queue.running.leases import reclaim
 from secondunit.testing.jobs import BOOT, claim
 from secondunit.testing.rig import Rig, spec
 

@@ -9,13 +9,13 @@ import pytest
 from pydantic import BaseModel
 
 from secondunit.queue import state
-from secondunit.queue.context import FULL_DISK_PAUSE
 from secondunit.queue.errors import StoreBroken, TypeUnavailable
-from secondunit.queue.execution import INSIST_EVERY, UNAVAILABLE_PAUSE, Execution
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.model import Filter, Job, Status
 from secondunit.queue.outcome import Deterministic, JobError, Partial, Postponed, Released, Transient
 from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.running.context import FULL_DISK_PAUSE
+from secondunit.queue.running.execution import INSIST_EVERY, UNAVAILABLE_PAUSE, Execution
 from secondunit.testing.jobs import claim, held, later, listened
 from secondunit.testing.rig import Rig, Run, spec
 

@@ -1,6 +1,6 @@
 """Conformance tests of published folders: what is noted of them is known again, and nothing else."""
 
-from secondunit.queue.folders import PublishedFolder, Replaced
+from secondunit.queue.ports.folders import PublishedFolder, Replaced
 from secondunit.queue.store import Store
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import NOW, later

@@ -8,10 +8,10 @@ from secondunit.queue.clock import Clock
 from secondunit.queue.errors import JobNotFound, LeaseLost, StoreFull
 from secondunit.queue.instrumentation import BeatLate, RunReclaimed, Sink, unheard
 from secondunit.queue.model import Change, Job, Lease
-from secondunit.queue.secret_fields import without_secrets
+from secondunit.queue.payloads.secret_fields import without_secrets
+from secondunit.queue.running.worker import Worker
 from secondunit.queue.store import Decide, Store
 from secondunit.queue.suspicion import charged
-from secondunit.queue.worker import Worker
 
 AT_ONCE = 500
 LATE = 2 / 3  # of a lease, between two beats: those that began in between may have run out

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, NotAllowed
-from secondunit.queue.execution import Execution
 from secondunit.queue.model import Change, Job
+from secondunit.queue.running.execution import Execution
 from secondunit.queue.store import Store
 from secondunit.queue.suspicion import probation
 

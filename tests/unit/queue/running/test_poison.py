@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from secondunit.queue import leases
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.model import Change, Job, JobId, Status, Submission
+from secondunit.queue.running import leases
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.value import replace
 from secondunit.testing.clock import ManualClock

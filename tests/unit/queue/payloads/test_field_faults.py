@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, Field, IPvAnyAddress, ValidationError, field_validator
 
-from secondunit.queue.field_faults import faults_of
+from secondunit.queue.payloads.field_faults import faults_of
 
 VALIDATORS_WORDS = (
     "input", "value error", "field required", "valid ", "dictionary", "integer", "instance", "parse", "extra inputs",

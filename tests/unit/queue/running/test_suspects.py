@@ -5,8 +5,8 @@ from datetime import datetime
 
 from secondunit.queue import state
 from secondunit.queue.model import Job, JobId, Status
+from secondunit.queue.running.suspects import Suspects
 from secondunit.queue.stores.memory import MemoryStore
-from secondunit.queue.suspects import Suspects
 from secondunit.testing.jobs import BOOT, FLAKY, NOW, TTL, by, end, later, settled, start, start_suspect
 
 ROOM = {"hls": 2, "webp": 2}

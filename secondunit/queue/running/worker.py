@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from secondunit.queue.errors import StoreFull
-from secondunit.queue.execution import Execution, Runtime
 from secondunit.queue.handler import Registry
 from secondunit.queue.instrumentation import RunEnded, follow_run
 from secondunit.queue.model import Event, Job, JobId, Lease
 from secondunit.queue.outcome import Released, broke
+from secondunit.queue.running.execution import Execution, Runtime
+from secondunit.queue.running.suspects import Suspects
 from secondunit.queue.sight.room import Load
-from secondunit.queue.suspects import Suspects
 
 LONGEST_NAP = 5.0
 STOPPED_ON_REQUEST = Released("stopped on request")

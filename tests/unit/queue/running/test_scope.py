@@ -12,7 +12,7 @@ from secondunit.queue.handler import JobContext
 from secondunit.queue.instrumentation import LeftBehind
 from secondunit.queue.model import Job, Status
 from secondunit.queue.outcome import HANDLER_BROKE
-from secondunit.queue.scope import TO_STOP, task_factory
+from secondunit.queue.running.scope import TO_STOP, task_factory
 from secondunit.testing.rig import Rig, Run, spec
 
 

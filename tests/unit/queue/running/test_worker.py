@@ -11,8 +11,8 @@ from secondunit.queue import state
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.model import JobId, Status, Submission
+from secondunit.queue.running.worker import LONGEST_NAP
 from secondunit.queue.value import replace
-from secondunit.queue.worker import LONGEST_NAP
 from secondunit.testing.jobs import BOOT, TTL, later
 from secondunit.testing.rig import Rig, spec
 

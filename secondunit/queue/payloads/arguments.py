@@ -6,9 +6,9 @@ from collections.abc import Awaitable
 from inspect import isawaitable
 from typing import Any
 
-from secondunit.queue.json_text import deeper, load
 from secondunit.queue.outcome import Deterministic, HandlerBroke
-from secondunit.queue.redaction import redacted
+from secondunit.queue.payloads.json_text import deeper, load
+from secondunit.queue.payloads.redaction import redacted
 
 LONGEST_MESSAGE = 2000
 LONGEST_NAME = 1000

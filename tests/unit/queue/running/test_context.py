@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from secondunit.queue.arguments import LARGEST_JSON, LONGEST_MESSAGE, clean, to_json
-from secondunit.queue.context import FULL_DISK_PAUSE, RunContext
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.handler import Workspace
 from secondunit.queue.instrumentation import PhaseEnded, StepInDoubt
 from secondunit.queue.model import Change, Event, JobId, Status
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, Unanswered, classify
+from secondunit.queue.payloads.arguments import LARGEST_JSON, LONGEST_MESSAGE, clean, to_json
+from secondunit.queue.running.context import FULL_DISK_PAUSE, RunContext
 from secondunit.queue.state import expire, retry, settle
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import claim, held, listened, submit

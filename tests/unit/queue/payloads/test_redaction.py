@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from secondunit.queue.redaction import redacted
+from secondunit.queue.payloads.redaction import redacted
 
 
 @pytest.mark.parametrize(

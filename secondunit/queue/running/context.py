@@ -7,8 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from secondunit.queue import arguments, state
-from secondunit.queue.arguments import to_json
+from secondunit.queue import state
 from secondunit.queue.clock import Clock
 from secondunit.queue.durable_files import Marks, intact, secure
 from secondunit.queue.errors import StoreFull
@@ -18,7 +17,8 @@ from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import PhaseEnded, Sink, StepInDoubt, piece
 from secondunit.queue.model import Change, Event, Job, Lease
 from secondunit.queue.outcome import Deterministic, HandlerBroke, Postponed, Transient, Unanswered
-from secondunit.queue.secret_fields import check_whole
+from secondunit.queue.payloads import arguments
+from secondunit.queue.payloads.secret_fields import check_whole
 from secondunit.queue.store import Decide, Step, Store
 
 T = TypeVar("T")
@@ -156,7 +156,7 @@ class RunContext:
             return stored.result  # type: ignore[no-any-return]  # what the work returned, as JSON gives it back
         with piece("step", name):
             result = await (self._paid(name, work, stored, paid) if paid else _begun(name, work))
-            as_json = to_json(result, f"the result of step {name}")
+            as_json = arguments.to_json(result, f"the result of step {name}")
             files = await self._secured(list(keeps(as_json))) if keeps else None
             await _kept_up(self._finish(name, as_json, files))
         self.beat()
@@ -165,7 +165,7 @@ class RunContext:
     async def partial(self, data: Any) -> None:
         self.beat()
         job, now = self._job, self._clock.now()
-        data = to_json(data, "partial data")
+        data = arguments.to_json(data, "partial data")
         event = Event(
             job.id, job.type, "data", now, job.status, self._fraction, self._phase, None, job.attempt, data=data,
             owner=job.owner,
@@ -173,11 +173,11 @@ class RunContext:
         self._hub.publish([event])
 
     async def stats(self, **figures: Any) -> None:
-        figures = to_json(figures, "stats")
+        figures = arguments.to_json(figures, "stats")
 
         def told(job: Job) -> Change:
             change = state.with_stats(job, figures, self._clock.now())
-            to_json(change.job.stats, "all stats together")
+            arguments.to_json(change.job.stats, "all stats together")
             return change
 
         await self._change(told)

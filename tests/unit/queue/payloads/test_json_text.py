@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.queue.json_text import dump, load
+from secondunit.queue.payloads.json_text import dump, load
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,5 @@ def _path(batch_id: str) -> str:
 def _told(bulk: Any, what: str, as_json: bool) -> None:
     if as_json:
         output.printed(bulk)
-        return
-    click.echo(f"{bulk['done']} jobs {what}")
-    for refused in bulk["refused"]:
-        output.say(f"not {refused['jobId']}: {refused['message']}", err=True)
+    else:
+        output.moved(bulk, what)

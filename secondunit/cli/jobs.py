@@ -180,10 +180,8 @@ def _moved(
     bulk = ask(lambda client: client.call("POST", f"/api/jobs/{move}", body=body))
     if as_json:
         output.printed(bulk)
-        return
-    click.echo(f"{bulk['done']} jobs {'are queued again' if move == 'retry' else 'are cancelled'}")
-    for refused in bulk["refused"]:
-        output.say(f"not {refused['jobId']}: {refused['message']}", err=True)
+    else:
+        output.moved(bulk, "are queued again" if move == "retry" else "are cancelled")
 
 
 def _told(job: Any, as_json: bool) -> None:

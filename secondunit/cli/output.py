@@ -40,6 +40,13 @@ def say(text: str, *, err: bool = False) -> None:
     click.echo("\n".join(map(visible, text.split("\n"))), err=err)
 
 
+def moved(bulk: Mapping[str, Any], what: str) -> None:
+    """How many jobs a bulk call moved, and which it refused, with the reason."""
+    click.echo(f"{bulk['done']} jobs {what}")
+    for refused in bulk["refused"]:
+        say(f"not {refused['jobId']}: {refused['message']}", err=True)
+
+
 def page(found: Mapping[str, Any]) -> None:
     """Print a page of the list of jobs, and how the queue stands."""
     table(found["jobs"])

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from secondunit.testing.fakes.gemini import StandIn
+from secondunit.testing.fakes.listening import listening
 from tests.e2e.conftest import Daemon, beside
 from tests.e2e.test_plugin_answers import Oracle
 
@@ -27,13 +28,8 @@ async def receiver(heard: list[Any]) -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_post("/alerts", take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/alerts"
-    finally:
-        await runner.cleanup()
+    async with listening(app) as url:
+        yield f"{url}/alerts"
 
 
 class Watched(Oracle):

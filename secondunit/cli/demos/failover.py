@@ -133,18 +133,15 @@ async def _videos(clip: Path) -> AsyncIterator[str]:
     """A site on loopback on which every path is this clip; its base URL."""
     from aiohttp import web
 
+    from secondunit.testing.fakes.listening import listening
+
     async def serve(_: web.Request) -> web.FileResponse:
         return web.FileResponse(clip)
 
     app = web.Application()
     app.router.add_get("/{name}", serve)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with listening(app) as url:
+        yield url
 
 
 @asynccontextmanager

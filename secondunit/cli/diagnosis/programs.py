@@ -2,12 +2,11 @@
 
 import asyncio
 import os
-import re
 import shutil
 import sqlite3
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from secondunit.cli.diagnosis.situation import Situation
 from secondunit.cli.diagnosis.threads import apart
 from secondunit.daemon.diagnosis.checks import CheckResult, bad, ok, warn
 from secondunit.daemon.diagnosis.sandbox import sandbox_check
+from secondunit.daemon.sight.programs import released
 from secondunit.handlers.tools.media.ffmpeg import REMEDY, MediaMissing, find_media
 from secondunit.handlers.tools.programs.runner import SEARCH_PATH, ProcessRunner
 from secondunit.handlers.tools.programs.sandbox.measuring import OFF, measured
@@ -22,7 +22,6 @@ from secondunit.handlers.tools.programs.sandbox.measuring import OFF, measured
 ENCODERS, FILTERS = ("libx264", "aac", "pcm_s16le", "ppm"), ("scale", "yadif", "signalstats", "aresample")
 MUXERS = ("hls", "mp4", "mpegts")
 AGED, OLD = timedelta(days=60), timedelta(days=180)
-DATED = re.compile(r"([0-9]{4})\.([0-9]{1,2})\.([0-9]{1,2})")
 
 
 async def ffmpeg(here: Situation) -> Sequence[CheckResult]:
@@ -69,11 +68,10 @@ async def ytdlp(here: Situation) -> Sequence[CheckResult]:
 
 def judged(found: str, now: datetime) -> CheckResult:
     """A version of yt-dlp by its date."""
-    match = DATED.match(found)
-    if match is None:
+    day = released(found)
+    if day is None:
         return warn("yt-dlp", f"version {found} has no date", "use a release of yt-dlp")
-    year, month, day = map(int, match.groups())
-    age = now - datetime(year, month, day, tzinfo=UTC)
+    age = now - day
     told = f"version {found} is {age.days} days old"
     remedy = (
         "upgrade it (`pip install --upgrade yt-dlp` in secondunit's environment, or a newer secondunit), and restart"

@@ -109,11 +109,11 @@ def _ytdlp() -> Program:
         found = version("yt-dlp")
     except PackageNotFoundError:
         return Program("yt-dlp", None)
-    return Program("yt-dlp", found, None, _released(found))
+    return Program("yt-dlp", found, None, released(found))
 
 
-def _released(version: str) -> datetime | None:
-    """The day that a version names."""
+def released(version: str) -> datetime | None:
+    """The day that a version of yt-dlp names."""
     match = DATED.match(version)
     try:
         return datetime(*map(int, match.groups()), tzinfo=UTC) if match else None  # type: ignore[misc, arg-type]  # three

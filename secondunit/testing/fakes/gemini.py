@@ -20,6 +20,7 @@ from typing import Any
 
 from aiohttp import web
 
+from secondunit.testing.fakes.listening import listening
 from secondunit.testing.standalone import serve_standalone
 
 LARGEST_QUESTION = 64 << 20
@@ -97,14 +98,8 @@ class StandIn:
     @asynccontextmanager
     async def serving(self, port: int = 0) -> AsyncIterator[str]:
         """Serve on loopback; the base URL."""
-        runner = web.AppRunner(self.app(), shutdown_timeout=0.1, access_log=None)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, "127.0.0.1", port)
-            await site.start()
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-        finally:
-            await runner.cleanup()
+        async with listening(self.app(), port) as url:
+            yield url
 
     def app(self) -> web.Application:
         """The server."""

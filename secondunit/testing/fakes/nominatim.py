@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from secondunit.testing.fakes.listening import listening
 from secondunit.testing.standalone import serve_standalone
 
 LICENCE = "Data © OpenStreetMap contributors, ODbL 1.0. http://osm.org/copyright"
@@ -48,15 +49,9 @@ class Nominatim:
         """Serve on loopback, beneath a path if wanted; the URL for GEOCODER_URL, also in `url`."""
         app = web.Application()
         app.router.add_get(f"{prefix}/search", self._search)
-        runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, "127.0.0.1", port)
-            await site.start()
-            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}{prefix}"
+        async with listening(app, port) as base:
+            self.url = f"{base}{prefix}"
             yield self.url
-        finally:
-            await runner.cleanup()
 
     async def _search(self, request: web.Request) -> web.StreamResponse:
         query = request.query["q"]

@@ -17,6 +17,7 @@ import pytest
 from aiohttp import web
 
 from secondunit.testing.fakes.gemini import StandIn
+from secondunit.testing.fakes.listening import listening
 from secondunit.testing.fakes.website import Site, serving
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -141,15 +142,8 @@ class Gate:
     async def open(self) -> AsyncIterator["Gate"]:
         app = web.Application()
         app.router.add_route("*", "/{tail:.*}", self.pass_on)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
+        async with listening(app, handler_cancellation=True) as self.url:
             yield self
-        finally:
-            await runner.cleanup()
 
 
 class World:

@@ -30,6 +30,7 @@ from secondunit.daemon.process.lock import box_lock
 from secondunit.daemon.wiring.backend import operators_session
 from secondunit.queue.ports.access import AuditEntry
 from secondunit.queue.stores.sqlite.store import open_store
+from secondunit.testing.fakes.listening import listening
 
 NOBODY = 65534
 Box = Callable[..., Situation]
@@ -260,13 +261,8 @@ async def proxy(status: int) -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with listening(app) as url:
+        yield url
 
 
 @pytest.mark.parametrize(

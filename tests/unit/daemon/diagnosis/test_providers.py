@@ -15,6 +15,7 @@ from secondunit.daemon.diagnosis.providers import provider_looks
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.wiring.backend import operators_session
 from secondunit.testing.fakes.gemini import StandIn
+from secondunit.testing.fakes.listening import listening
 from secondunit.testing.fakes.nominatim import Nominatim
 
 NOBODY = "http://127.0.0.1:9"
@@ -41,13 +42,8 @@ async def backend(status: int, body: Any) -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_get("/v1/analysis/failed", listed)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with listening(app) as url:
+        yield url
 
 
 async def test_a_dead_backend_is_found_where_it_is_polled() -> None:

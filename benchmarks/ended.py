@@ -1,4 +1,4 @@
-"""Databases with a million ended jobs and more: one real job, multiplied by SQL in one transaction."""
+"""Databases with a million ended jobs: one real job, multiplied by SQL, each with its number, and one of ten failed."""
 
 import asyncio
 import sqlite3
@@ -16,6 +16,15 @@ TTL = timedelta(seconds=30)
 FIRST_AGO, LAST_AGO = timedelta(hours=20), timedelta(hours=1)
 TIMES = {"jobs": ("created_at", "updated_at", "ready_at", "started_at", "finished_at"), "events": ("at",)}
 COUNT_UP = "with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < ?)"
+
+VARIED = (
+    "update jobs set payload = json_object('n', seq)",
+    """update jobs set status = 'failed', result = null,
+    error = json_array('deterministic', 'disk_full', printf('/srv/media/%d.mp4 does not fit', seq))
+    where seq % 10 = 0""",
+    "delete from counts",
+    "insert into counts (type, status, n) select type, status, count(*) from jobs group by type, status",
+)
 
 
 class _NoChance:
@@ -37,6 +46,8 @@ def make(folder: Path, rows: int) -> None:
         connection.execute(f"pragma {pragma}").fetchall()
     connection.execute("begin")
     _multiply(connection, rows - 1, (FIRST_AGO - LAST_AGO) // timedelta(microseconds=1) // rows)
+    for statement in VARIED:
+        connection.execute(statement)
     connection.execute("commit")
     connection.execute("pragma journal_mode = wal").fetchall()
     connection.execute("pragma synchronous = full")

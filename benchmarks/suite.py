@@ -15,6 +15,7 @@ import moments
 import overhttp
 import restart
 import resting
+import seen
 from targets import ALWAYS, FULL, NORMAL
 
 HERE = Path(__file__).parent
@@ -101,6 +102,8 @@ def _http(size: Size, crowd: str) -> Iterator[Measurement]:
         yield Measurement("HTTP end to end", mode, partial(both, synchronous=MODES[mode]))
     yield Measurement("pickup from HTTP", FULL, partial(overhttp.pickup, n=size.jobs(256)))
     yield Measurement("event loop under load", FULL, partial(resting.lag, seconds=size.seconds(6, 3)), 3)
+    if not size.quick:
+        yield Measurement(f"pages and queries{crowd}", FULL, seen.pages_and_queries, 3, crowded=True)
     yield Measurement("1,000 readers, 10 events/s", FULL, partial(overhttp.readers, seconds=size.seconds(5, 2)), 3)
 
 

@@ -121,6 +121,8 @@ def _crowded(crowd: str) -> Iterator[Target]:
     ):
         above, below = Key(f"{what}{crowd}", FULL, figure), Key(what, FULL, figure)
         yield Target(f"{what} FULL{crowd}, of that on an empty one", above, "at least", LOST, below)
+    seen = f"pages and queries{crowd}"
+    yield Target(f"{seen}: the slowest's p95 ms", Key(seen, FULL, "p95 ms of the slowest"), "at most", 200)
     for what in ("pickup in process", "claim beside 100k delayed"):
         above, below = Key(f"{what}{crowd}", FULL, "p50 ms"), Key(what, FULL, "p50 ms")
         yield Target(f"{what}{crowd}, p50 of that on an empty one", above, "at most", 1 / LOST, below)

@@ -13,7 +13,7 @@ from tests.e2e.conftest import Daemon, served
 from tests.e2e.faults import bombs
 from tests.e2e.faults.bomb_bounds import held_to_bounds
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.long]
 SAID = {
     "/comments": bombs.answer(b"<!---->" * 40 + b"x"),
     "/blanks": bombs.answer(b"", status="404 " + " " * 24_000),

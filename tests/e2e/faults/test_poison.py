@@ -107,7 +107,8 @@ def kill(daemon: Any) -> None:
     daemon.ended()
 
 
-@pytest.mark.parametrize("asks", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("asks", [1, 2])
 def test_three_hang_ups_cost_nobody_anything(start: Any, asks: int) -> None:
     daemon = start(DRAIN_SECONDS="1" if asks == 1 else "60").ready()
     job_id = daemon.submit(seconds=6)

@@ -141,6 +141,7 @@ def test_three_hundred_idle_clients_take_no_descriptor_that_is_needed(start: Any
     assert shed(daemon)["room"] > 150
 
 
+@pytest.mark.long
 def test_four_hundred_readers_that_do_not_read_are_bounded_and_hold_up_nobody(start: Any) -> None:
     daemon = start().ready()
     with crowded(daemon, 400, READER), watching(daemon.port, asks=ASKS) as good:

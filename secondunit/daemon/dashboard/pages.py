@@ -25,6 +25,7 @@ To add a page:
 from secondunit.daemon.access.sessions import Sessions
 from secondunit.daemon.dashboard.figures import Figures
 from secondunit.daemon.dashboard.front import Dashboard
+from secondunit.daemon.dashboard.one_job.outputs import Outputs
 from secondunit.daemon.dashboard.page import Action, Page
 from secondunit.daemon.dashboard.views import job, jobs, login, types
 from secondunit.daemon.dashboard.views.overview import Overview
@@ -34,16 +35,18 @@ from secondunit.daemon.http.context import Api
 def dashboard_of(api: Api, sessions: Sessions, figures: Figures) -> Dashboard:
     """The dashboard of one daemon."""
     overview, door = Overview(), login.Door(sessions, api.clock)
+    one = job.JobPage(Outputs(api.artifacts, api.clock))
     pages = (
         Page("/", overview.show, nav="overview"),
         Page("/jobs", jobs.show, own=True, nav="jobs"),
         Page("/jobs/confirm", jobs.confirm, scope="submit", nav="jobs"),
-        Page("/jobs/{id}", job.show, own=True, nav="jobs"),
+        Page("/jobs/{id}", one.show, own=True, nav="jobs"),
         Page("/types", types.show, nav="types"),
         Page("/login", login.show, scope=None),
     )
     actions = (
         Action("/jobs/act", jobs.act, scope="submit", audited="act"),
+        Action("/jobs/{id}/deliveries/{delivery}", job.send_again, audited="delivery retry"),
         Action("/types/{type}", types.change, audited="type"),
         Action("/login", door.enter, scope=None),
         Action("/logout", door.leave, scope=None),

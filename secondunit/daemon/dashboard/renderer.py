@@ -66,10 +66,12 @@ class Renderer:
 
 
 def span(seconds: float | timedelta | None) -> str:
-    """A span as people say it: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    """A span as people say it: 26 ms, 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
     if seconds is None:
         return "–"
     left = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
+    if 0 < left < 0.1:
+        return f"{left * 1000:.0f} ms"
     if left < 10:
         return f"{left:.1f} s" if left > 0 else "0 s"
     whole = round(left)

@@ -36,10 +36,11 @@ class StorageAway(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ArtifactFile:
-    """A file that a job wrote; `size` in bytes."""
+    """A file that a job wrote; `size` in bytes, `away` in a bucket, where its bytes come from."""
 
     name: str
     size: int
+    away: bool = False
 
 
 class JobArtifacts:
@@ -62,7 +63,8 @@ class JobArtifacts:
         found = []
         for name, path in {LOG: "", **self._named(job)}.items():
             try:
-                found.append(ArtifactFile(name, await self._size(job, name, path)))
+                size = await self._size(job, name, path)
+                found.append(ArtifactFile(name, size, self._away(path)))
             except NoSuchArtifact:
                 continue
         return found
@@ -86,7 +88,7 @@ class JobArtifacts:
             yield source
 
     async def _size(self, job: Job, name: str, path: str) -> int:
-        if not path.startswith(SCHEME) or self._buckets is None:
+        if not self._away(path) or self._buckets is None:
             async with self.opened(job, name) as source:
                 return source.size
         async with _asked():
@@ -94,6 +96,9 @@ class JobArtifacts:
         if size is None:
             raise NoSuchArtifact(f"{name} of {job.id} is not there any more")
         return size
+
+    def _away(self, path: str) -> bool:
+        return path.startswith(SCHEME) and self._buckets is not None
 
     async def _source(self, job: Job, name: str) -> AbstractAsyncContextManager[Source]:
         if name == LOG:

@@ -108,7 +108,7 @@
   function press(key) {
     const here = document.querySelector("tr.here");
     const any = all("tr[data-row] input:checked").length > 0;
-    const target = any ? document.querySelector(`button[data-key="${key}"]`) : (here ?? document.querySelector("#main > :not(form)"))?.querySelector(`[data-key="${key}"]`);
+    const target = any ? document.querySelector(`button[data-key="${key}"]`) : (here ?? document.querySelector("[data-keys]"))?.querySelector(`[data-key="${key}"]`);
     target?.click();
   }
   const KEYS = {
@@ -127,6 +127,8 @@
   });
   document.addEventListener("click", (event) => {
     if (event.target.closest("#keys")) document.getElementById("shortcuts").showModal();
+    const copies = event.target.closest("[data-copy]");
+    if (copies) copy(copies);
   });
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-all]")) for (const box of all("tr[data-row] input[type=checkbox]")) box.checked = event.target.checked;
@@ -141,15 +143,27 @@
     for (const element of all("[data-count]")) element.textContent = count.toLocaleString(language);
   }
 
+  // Without TLS a browser gives pages no clipboard: then the text is selected, and the reader copies it.
+  async function copy(button) {
+    const source = document.querySelector(button.dataset.copy);
+    if (!navigator.clipboard) return getSelection().selectAllChildren(source);
+    await navigator.clipboard.writeText(source.textContent);
+    for (const told of all("[data-copied]", button.parentElement)) told.hidden = false;
+  }
+
   // A part that is pushed again is merged: a time that is the same keeps its local text, a box stays as it was set.
   htmx.registerExtension("local", {
     htmx_before_morph_node: (element, { oldNode, newNode }) => {
       if (oldNode.nodeName === "TIME" && oldNode.dateTime === newNode.dateTime) return false;
       if (oldNode.nodeName === "INPUT" && oldNode.name === newNode.name && oldNode.value === newNode.value) return false;
+      if (oldNode.nodeName === "DETAILS") newNode.open = oldNode.open;
       if (oldNode.classList?.contains("here")) newNode.classList.add("here");
     },
   });
-  function settle() { times(); charts(); chosen(); }
+  function settle() {
+    times(); charts(); chosen();
+    for (const place of all("[data-origin]")) place.textContent = location.origin;
+  }
   document.addEventListener("htmx:after:swap", settle);
   // Nobody looks: no connection, until somebody does.
   document.addEventListener("htmx:sse:before:connection", (event) => { if (document.hidden) event.preventDefault(); });

@@ -43,12 +43,16 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class GeminiAnswer:
-    """`blocked` says why Gemini would not answer; `cut` that the answer was longer than it may be."""
+    """`blocked` says why Gemini would not answer; `cut` that the answer was longer than it may be.
+
+    `model` is what answered, as it calls itself.
+    """
 
     text: str
     blocked: str | None
     cut: bool
     usage: Usage
+    model: str = ""
 
 
 def read(body: str) -> GeminiAnswer:
@@ -66,6 +70,7 @@ def read(body: str) -> GeminiAnswer:
         blocked=str(blocked) if blocked else None,
         cut=finish == CUT,
         usage=_usage(_mapping(found.get("usageMetadata"))),
+        model=str(found.get("modelVersion") or ""),
     )
 
 

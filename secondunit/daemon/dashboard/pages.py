@@ -27,7 +27,7 @@ from secondunit.daemon.dashboard.figures import Figures
 from secondunit.daemon.dashboard.front import Dashboard
 from secondunit.daemon.dashboard.one_job.outputs import Outputs
 from secondunit.daemon.dashboard.page import Action, Page
-from secondunit.daemon.dashboard.views import job, jobs, login, types
+from secondunit.daemon.dashboard.views import job, jobs, login, submit, types
 from secondunit.daemon.dashboard.views.overview import Overview
 from secondunit.daemon.http.context import Api
 
@@ -41,12 +41,15 @@ def dashboard_of(api: Api, sessions: Sessions, figures: Figures) -> Dashboard:
         Page("/jobs", jobs.show, own=True, nav="jobs"),
         Page("/jobs/confirm", jobs.confirm, scope="submit", nav="jobs"),
         Page("/jobs/{id}", one.show, own=True, nav="jobs"),
+        Page("/submit", submit.show, scope="submit", nav="jobs"),
         Page("/types", types.show, nav="types"),
         Page("/login", login.show, scope=None),
     )
     actions = (
         Action("/jobs/act", jobs.act, scope="submit", audited="act"),
         Action("/jobs/{id}/deliveries/{delivery}", job.send_again, audited="delivery retry"),
+        Action("/submit", submit.submit, scope="submit"),
+        Action("/submit/upload", submit.upload, scope="submit"),
         Action("/types/{type}", types.change, audited="type"),
         Action("/login", door.enter, scope=None),
         Action("/logout", door.leave, scope=None),

@@ -236,7 +236,10 @@ async def test_what_a_job_wrote_is_shown_in_place(visit: Any, shelf: Shelf, tmp_
     page = await browser.open(f"/jobs/{job_id}")
     base = f"/api/jobs/{job_id}/artifacts"
     assert [tag.attributes["src"] for tag in page.all("img")][1:] == [f"{base}/a.jpg"]
-    assert [tag.attributes["src"] for tag in page.all("video")] == [f"{base}/b.mp4"] and page.says("2.0 KiB")
+    assert [tag.attributes["src"] for tag in page.all("video")] == [
+        f"{base}/master.m3u8",
+        f"{base}/b.mp4",
+    ] and page.says("2.0 KiB")
     assert [tag.attributes["src"] for tag in page.all("audio")] == [f"{base}/c.m4a"]
     for name in ("a.vtt", "far.jpg", "360p/index%201.m3u8", "master.m3u8", "job.log"):
         assert page.all("a", href=f"{base}/{name}"), name

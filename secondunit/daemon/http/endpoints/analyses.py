@@ -61,11 +61,15 @@ class CachedAnalysis:
 
 async def upload(api: Api, request: web.Request) -> web.Response:
     """Take a video as the file field `video` and answer with its recipe."""
+    return await _answer(api, request, _desk(api, request), await uploaded_video(api, request))
+
+
+async def uploaded_video(api: Api, request: web.Request) -> CachedAnalysis | Job:
+    """The result that is there for the video of this form, or the job that makes it."""
     desk = _desk(api, request)
     _check_upload(api, request, desk)
     async with _received(request, desk) as wanted:
-        found = await _known_or_submitted(api, request, desk, wanted)
-    return await _answer(api, request, desk, found)
+        return await _known_or_submitted(api, request, desk, wanted)
 
 
 async def from_url(api: Api, request: web.Request) -> web.Response:

@@ -1,9 +1,10 @@
 """Job endpoints: submit, look, list, cancel, retry."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 from aiohttp import web
 
@@ -43,17 +44,26 @@ ALL = "all types"
 async def submit(api: Api, request: web.Request) -> web.StreamResponse:
     """Take one job: 201 once it is on disk, 200 if its idempotency key stands for it already."""
     body = await read_object(request, api.settings.max_body)
+    job, created = await submitted(api, request, body, request.headers.get("Idempotency-Key"))
+    content = encoded_plain(serialize.accepted(job, await api.queue.paused()))
+    return written(request, 201 if created else 200, content, f"/api/jobs/{job.id}")
+
+
+async def submitted(
+    api: Api, request: web.Request, body: Mapping[str, Any], key: str | None, labels: Mapping[str, str] | None = None
+) -> tuple[Job, bool]:
+    """The job that this body asks for, on disk; False if it was there already. `labels` are kept with a new one."""
     ask, caller = requests.taken(requests.SubmitAsk, body), caller_of(request)
-    [idempotency] = idempotency_keys(request.headers.get("Idempotency-Key"), body, owner=caller.prefix)
-    [asked] = traced(request, [requests.submission(ask, api.queue.registry, api.rule, idempotency, caller)])
+    [idempotency] = idempotency_keys(key, body, owner=caller.prefix)
+    asked = requests.submission(ask, api.queue.registry, api.rule, idempotency, caller)
+    [asked] = traced(request, [replace(asked, labels=labels) if labels else asked])
     _check_own(api, caller, [asked])
     try:
         job, created = await api.queue.submit(asked, caller.sees)
     except BadDependencies as error:
         raise batches.misplaced(error) from None
     _note_submits(api, request, [(job, created)])
-    content = encoded_plain(serialize.accepted(job, await api.queue.paused()))
-    return written(request, 201 if created else 200, content, f"/api/jobs/{job.id}")
+    return job, created
 
 
 async def submit_batch(api: Api, request: web.Request) -> web.Response:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from secondunit.queue.outcome import Failed, JobError
+from secondunit.queue.value import replace
 
 
 async def failed(harness: Any, number: int, why: str = "no moov atom") -> list[str]:
@@ -137,3 +138,26 @@ async def test_a_type_is_paused_resumed_and_limited(visit: Any) -> None:
 async def test_a_wrong_order_to_a_type_is_refused_with_its_field(visit: Any, path: str, fields: Any, said: str) -> None:
     browser = await visit()
     assert (await browser.send(path, *fields, status=422)).says(said)
+
+
+async def test_a_search_that_was_cut_short_says_that_there_may_be_more(visit: Any) -> None:
+    browser = await visit()
+    store, found = browser.harness.store, browser.harness.store.find
+    await failed(browser.harness, 3)
+
+    async def cut(*asked: Any, **more: Any) -> Any:
+        return replace(await found(*asked, **more), truncated=True, next_cursor=1)
+
+    store.find = cut
+    page = await browser.open("/jobs?q=moov")
+    assert page.says("at least 3 jobs, as far as was searched") and page.all("a", rel="next")
+    page = await browser.open("/jobs/confirm?do=retry&all=1&q=moov")
+    assert page.says("Retry all that match, at least 3?") and page.says("Retry all, at least 3")
+    assert page.says("and all others that match")
+    browser.language = "zh-TW"
+    assert (await browser.open("/jobs?q=moov")).says("至少 3 項工作（搜尋尚未完成）")
+    browser.language = "en"
+    page = await browser.open("/jobs?q=nowhere")
+    assert page.says("No job matches as far as was searched") and page.says("Retry all that match")
+    page = await browser.open("/jobs/confirm?do=cancel&all=1&q=nowhere")
+    assert page.all("button", name="do", value="cancel"), "there may be some nonetheless"

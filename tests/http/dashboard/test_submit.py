@@ -1,12 +1,16 @@
 """The submit form: made from the payload's schema, its faults at their fields, and an earlier job run again."""
 
+from pathlib import Path
 from typing import Any
+
+from aiohttp import FormData
 
 from secondunit.daemon.dashboard.one_job.schema_form import content_of, fields_of, typed
 from secondunit.handlers.thumbnail.payload import ThumbnailPayload
-from tests.http.dashboard.browser import Browser
+from tests.http.dashboard.browser import HTML, OURS, Browser
 from tests.http.dashboard.test_job import posted
 from tests.http.dashboard.test_login import key_of, signed_in
+from tests.http.test_analyze_api import Kitchen
 
 CALLBACK = "https://hooks.example/done?token=geheim"
 
@@ -128,3 +132,18 @@ async def test_a_key_submits_its_own_types_and_sees_no_other_ones_jobs(visit: An
     await reading.open("/submit", status=403)
     assert not (await reading.open("/jobs")).all("a", href="/submit")
     await reading.send("/submit", ("type", "idle"), status=403)
+
+
+async def test_a_video_is_sent_from_the_form_of_the_type_that_takes_one(visit: Any, tmp_path: Path) -> None:
+    kitchen = Kitchen(tmp_path)
+    browser = await visit(specs=[kitchen.spec], analyses=kitchen.analyses)
+    page = await browser.open("/submit?type=analyze")
+    [form] = page.all("form", action="/submit/upload")
+    assert form.attributes["enctype"] == "multipart/form-data" and page.all("input", name="video", type="file")
+    sent = FormData()
+    sent.add_field("language", "")
+    sent.add_field("video", b"a film", filename="soup.mp4")
+    answer = await browser.harness.raw("POST", "/submit/upload", data=sent, headers=HTML | OURS, allow_redirects=False)
+    assert answer.status == 303, await answer.text()
+    job = await browser.harness.store.get(answer.headers["Location"].removeprefix("/jobs/"))
+    assert job.type == "analyze" and "videoPath" in job.payload

@@ -59,7 +59,7 @@ async def confirm(visit: Visit) -> Shown:
         return Shown("jobs_none.html", {"q": q})
     page = await visit.api.queue.find(_bulk(visit, ids, q), None, FIRST)
     rows = [(job, subject_of(visit, job)) for job in page.jobs]
-    values = {"do": do, "ids": ids, "q": q, "rows": rows, "back": visit.query.get("back", "")}
+    values: dict[str, Any] = {"do": do, "ids": ids, "q": q, "rows": rows, "back": visit.query.get("back", "")}
     values |= {"total": page.total, "truncated": page.truncated}
     how = f"-q {quote(q)}" if not ids else ids[0] if len(ids) == 1 else ""
     return Shown("jobs_confirm.html", values, f"secondunit jobs {do} {how}" if how else "")

@@ -13,7 +13,28 @@ from secondunit.cli.jobs import as_json
 
 @click.group()
 def batches() -> None:
-    """Show, cancel and retry batches."""
+    """List, show, cancel and retry batches."""
+
+
+@batches.command("list")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+@click.option("--cursor", help="Where the page before said that this one begins.")
+@as_json
+def list_batches(limit: int, cursor: str | None, as_json: bool) -> None:
+    """List batches, newest first: how the jobs of each stand."""
+    query: dict[str, Any] = {"limit": limit} | ({} if cursor is None else {"cursor": cursor})
+    found = ask(lambda client: client.call("GET", "/api/batches", query=query))
+    if as_json:
+        output.printed(found)
+        return
+    rows = [("BATCH", "NAME", "JOBS", "SUBMITTED", "FINISHED", "STAND")]
+    for one in found["batches"]:
+        standing = ", ".join(f"{n} {status}" for status, n in one["byStatus"].items())
+        ends = one["finishedAt"] or "-"
+        rows.append((one["batchId"], one["name"] or "-", str(one["total"]), one["createdAt"], ends, standing))
+    output.columns(rows)
+    if found["nextCursor"]:
+        click.echo(f"more: --cursor {found['nextCursor']}")
 
 
 @batches.command()

@@ -87,13 +87,15 @@ def revoke(prefix: str, as_json: bool) -> None:
 @keys.command()
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @click.option("--cursor", type=click.IntRange(1), help="Where the page before said that this one begins.")
+@click.option("--about", metavar="WORD", help="Only entries whose key, action or target is this.")
 @as_json
-def audit(limit: int, cursor: int | None, as_json: bool) -> None:
+def audit(limit: int, cursor: int | None, about: str | None, as_json: bool) -> None:
     """Show who changed what, newest first."""
-    query = {"limit": limit} if cursor is None else {"limit": limit, "cursor": cursor}
+    asked = {"limit": limit, "cursor": cursor, "about": about}
+    query = {name: value for name, value in asked.items() if value is not None}
     found = ask(
         lambda client: client.call("GET", "/api/audit", query=query),
-        lambda settings: _offline().audit(settings.database, cursor, limit),
+        lambda settings: _offline().audit(settings.database, cursor, limit, about),
     )
     if as_json:
         output.printed(found)

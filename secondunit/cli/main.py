@@ -10,11 +10,12 @@ COMMANDS = {
     "run": "Start the daemon.",
     "submit": "Submit a job, and perhaps wait for it.",
     "batch": "Submit jobs that depend on each other from a file.",
-    "batches": "Show, cancel and retry what was submitted together.",
+    "batches": "List, show, cancel and retry what was submitted together.",
     "jobs": "List, show, cancel, retry and follow jobs; pause types.",
     "types": "List the job types and their limits.",
     "stats": "Show what happened in a window: how much, how long.",
     "system": "Show what the daemon runs on: versions, disks, database, memory.",
+    "backend": "Show what active mode polled, took on and delivered.",
     "errors": "List what failed for good, in groups.",
     "recover": "Queue running jobs that do not move again.",
     "check": "Say whether it is safe to restart now.",
@@ -31,7 +32,7 @@ COMMANDS = {
 }
 ROOMS = {  # of the commands that are in a folder of their own
     **dict.fromkeys(("recover", "check", "backup", "restore"), "database"),
-    **dict.fromkeys(("errors", "stats", "system", "types"), "sight"),
+    **dict.fromkeys(("backend", "errors", "stats", "system", "types"), "sight"),
     "doctor": "diagnosis",
     **dict.fromkeys(("completion", "manual"), "reference"),
 }

@@ -122,10 +122,10 @@ async def revoke_key(database: Database, prefix: str) -> Any:
     return serialize.plain(access.known(key))
 
 
-async def audit(database: Database, cursor: int | None, limit: int) -> Any:
+async def audit(database: Database, cursor: int | None, limit: int, about: str | None) -> Any:
     """What GET /api/audit answers."""
     async with opened(database) as store:
-        return serialize.plain(access.audit(await store.audit.find(cursor, limit + 1), limit))
+        return serialize.plain(access.audit(await store.audit.find(cursor, limit + 1, about), limit))
 
 
 async def noted(store: Store, action: str, target: str, detail: str | None = None) -> None:

@@ -175,7 +175,7 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
         stopping=asyncio.Event(),
         version=VERSION,
         partial_data=PartialData(world.boot, items_of),
-        answers=answers_of(world, found, queue, worker, disk, media),
+        answers=answers_of(world, found, queue, worker, disk, media, backend=backend, poller=poller),
         settings=http_settings(settings, descriptors_allowed()),
         analyses=analyses_of(world, uploads, disk),
         artifacts=JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets),

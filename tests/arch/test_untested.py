@@ -20,7 +20,6 @@ THROUGH_OTHERS = {
     "secondunit.daemon.http.contract.sight_responses": "tests/http/test_sight_api.py, over sockets",
     "secondunit.queue.graph.": "the contract suite through stores, tests/unit/queue/graph through a worker",
     "secondunit.queue.stores.sqlite.tables.batches": "the contract suite, through the store",
-    "secondunit.queue.stores.sqlite.tables.kin": "the contract suite, through the store",
     "secondunit.queue.stores.memory_graph": "the contract suite, through the store",
     "secondunit.queue.stores.memory_line": "the contract suite, through the store",
     "secondunit.queue.stores.memory_sight": "the contract suite, through the store",

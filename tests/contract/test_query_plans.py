@@ -19,6 +19,7 @@ from secondunit.queue.stores.sqlite.tables import jobs, pruning
 from secondunit.queue.stores.sqlite.tables import queries as lists
 from secondunit.queue.stores.sqlite.tables.access import SqliteAuditTrail, forget_old
 from secondunit.queue.stores.sqlite.tables.cache import SqliteCache
+from secondunit.queue.stores.sqlite.tables.kin import SqliteGraph
 from secondunit.queue.stores.sqlite.tables.outbox import SqliteOutbox
 from secondunit.queue.stores.sqlite.tables.search import search
 from secondunit.queue.stores.sqlite.tables.sight import FAILURES, SqliteSight
@@ -28,7 +29,7 @@ from secondunit.queue.stores.sqlite.transaction import Transaction, WriterCache
 from secondunit.queue.stores.sqlite.writer import Writer
 from secondunit.testing.jobs import BOOT, CALLBACK, NOW, TTL, held, later, new, prune_at, settled
 
-SCAN = re.compile(r"SCAN (jobs|events|deliveries|steps|cache|idempotency|audit|e|j|d|c|earlier)\b")
+SCAN = re.compile(r"SCAN (jobs|events|deliveries|steps|cache|idempotency|audit|batches|e|j|d|c|earlier)\b")
 SORT = re.compile(r"USE TEMP B-TREE")
 NO_WRITER = cast(Writer, None)
 
@@ -128,6 +129,10 @@ CASES = {
         scans="of what was found",
         sorts="of what was found",
     ),
+    "batches": Case(lambda r: SqliteGraph(r.readers).batches(None, None, 5), ["batches_by_age (first<?)"]),
+    "batches of one": Case(
+        lambda r: SqliteGraph(r.readers).batches("me", None, 5), ["batches_by_owner (owner=? AND first<?)"]
+    ),
     "failures": Case(
         lambda r: r.fetch(FAILURES, (1, 5)),
         ["jobs_ended (status=? AND finished_at>?)"],
@@ -180,6 +185,9 @@ CASES = {
     ),
     "queued of an owner": Case(lambda r: r.transaction.queued("A"), ["COVERING INDEX jobs_owned"]),
     "replay of an owner": Case(replayed(owner="A"), ["e USING INTEGER PRIMARY KEY (rowid>?)"]),
+    "audit trail of one": Case(
+        lambda r: SqliteAuditTrail(NO_WRITER, r.readers).find(9, 5, "me"), ["INTEGER PRIMARY KEY (rowid<?)"]
+    ),
     "audit trail": Case(lambda r: SqliteAuditTrail(NO_WRITER, r.readers).find(9, 5), ["INTEGER PRIMARY KEY (rowid<?)"]),
     "forgetting the audit trail": Case(lambda r: forget_old(r.transaction, NOW, 5), ["audit_by_age (at<?)"]),
     "replay": Case(replayed(), ["e USING INTEGER PRIMARY KEY (rowid>?)"]),

@@ -21,6 +21,7 @@ from pydantic.alias_generators import to_camel
 
 from secondunit.daemon.access.keyring import Keyring, NewKey
 from secondunit.daemon.access.sessions import Sessions
+from secondunit.daemon.automation.polls import BackendStatus
 from secondunit.daemon.automation.scheduler import Scheduler
 from secondunit.daemon.dashboard.figures import Figures, Spending
 from secondunit.daemon.dashboard.front import Dashboard
@@ -183,6 +184,7 @@ class ApiHarness:
         self.metrics = FakeMetrics()
         self.load: dict[str, Any] = {}
         self.health = HealthReport("ok", ["all is well"], {"queueDepth": 3})
+        self.backend = BackendStatus()
         self.stopped: list[Lease] = []
         self.lost: list[Lease] = []
         registry = Registry([*SPECS, *specs])
@@ -229,6 +231,7 @@ class ApiHarness:
                 SystemReport(
                     self._programs, lambda: [DiskState("data", 9)], None, self._backup, LoopLag(), {"landlock": 5}
                 ),
+                lambda: self.backend,
             ),
             settings=HttpSettings(**settings),
             trusted=trusted,

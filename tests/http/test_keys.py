@@ -29,6 +29,8 @@ REACH = {
     "jobs.retry": "submit",
     "jobs.retry_all": "submit",
     "jobs.cancel_all": "submit",
+    "backend.show": "read",
+    "batches.find": "read submit",
     "batches.show": "read submit",
     "batches.cancel": "submit",
     "batches.retry": "submit",

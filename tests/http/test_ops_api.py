@@ -17,7 +17,7 @@ ORIGIN = "chrome-extension://abcdefghijklmnop"
 ASKED = "authorization,x-api-key,content-type,idempotency-key,last-event-id,prefer"
 CALLS = """
     admin.backup admin.check admin.doctor analyze.from_url analyze.upload artifacts.of_job artifacts.serve audit.find
-    batches.cancel batches.retry batches.show
+    backend.show batches.cancel batches.find batches.retry batches.show
     deliveries.of_job deliveries.retry docs.asset docs.document docs.page errors.groups events.follow
     jobs.cancel jobs.cancel_all jobs.explain jobs.find jobs.retry jobs.retry_all jobs.show jobs.submit
     jobs.submit_batch keys.add keys.find keys.revoke ops.health ops.metrics ops.pause ops.resume
@@ -25,14 +25,15 @@ CALLS = """
     videos.locations videos.retry
 """
 SHAPES = """
-    Accepted Analysis AnyJob Artifact Artifacts Attempt AuditTrail Audited Backup BackupAsk Batch BatchAsk
-    BatchDetail BatchEnded BatchJob BatchJobAsk
+    Accepted Analysis AnyJob Artifact Artifacts Attempt AuditTrail Audited BackendPoll BackendState Backup
+    BackupAsk Batch BatchAsk
+    BatchDetail BatchEnded BatchJob BatchJobAsk BatchSummary Batches
     Bulk BulkAsk Check Deliveries Delivery DoctorCheck DoctorReport Document Explained FailedPlace Failure
     FailureGroup FailureGroups
     FieldFault FilterAsk Health HealthCondition Job JobType JobTypes Jobs KeyAsk KnownKey KnownKeys LimitAsk
     MadeKey
-    MapVisualization Moved Problem Recipe RecoverAsk Refusal RetryAsk Route Stats StatsPoint Stuck StuckJob
-    SubmitAsk TypeRetry TypeState UnderWay UploadAsk UrlAsk VideoAccepted VideoAsk VideoJob VideoMoved
+    MapVisualization Moved Problem Quarantined Recipe RecoverAsk Refusal RetryAsk Route Stats StatsPoint Stuck StuckJob
+    SubmitAsk TakenOn TypeRetry TypeState UnderWay UploadAsk UrlAsk VideoAccepted VideoAsk VideoJob VideoMoved
     VideoParams VideoStats
 """
 

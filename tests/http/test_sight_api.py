@@ -186,6 +186,8 @@ async def test_what_failed_is_told_in_groups_of_a_window(harness: Any) -> None:
     await harness.clock.advance(3601)
     assert (await harness.call("GET", "/api/errors?window=1h"))["groups"] == []
     assert set(await harness.refused("GET", "/api/errors?window=2h")) == {"window"}
+    for types, found in (("clip", 0), ("idle", 1), ("clip,idle", 1)):
+        assert len((await harness.call("GET", f"/api/errors?type={types}"))["groups"]) == found
 
 
 async def test_stats_have_a_point_for_each_step_with_what_happened_in_it(harness: Any) -> None:

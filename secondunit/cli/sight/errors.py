@@ -5,6 +5,7 @@ import click
 from secondunit.cli import output
 from secondunit.cli.client import ask
 from secondunit.cli.jobs import as_json
+from secondunit.cli.reference.completion import job_types
 
 WINDOWS = ("1h", "6h", "24h", "7d")
 COLUMNS = ("COUNT", "TYPE", "CLASS", "ERROR", "LAST", "JOB", "MESSAGE")
@@ -13,10 +14,14 @@ LONGEST = 80
 
 @click.command()
 @click.option("--window", type=click.Choice(WINDOWS), default="24h", show_default=True)
+@click.option(
+    "--type", "types", multiple=True, metavar="TYPE", shell_complete=job_types, help="Only these; may be given again."
+)
 @as_json
-def errors(window: str, as_json: bool) -> None:
+def errors(window: str, types: tuple[str, ...], as_json: bool) -> None:
     """List what failed for good: messages that differ in ids, paths, numbers and times only are one group."""
-    found = ask(lambda client: client.call("GET", "/api/errors", query={"window": window}))
+    query = [("window", window), *(("type", type) for type in types)]
+    found = ask(lambda client: client.call("GET", "/api/errors", query=query))
     if as_json:
         output.printed(found)
         return

@@ -1,5 +1,6 @@
 """Poller of active mode: takes analyses that failed online from the backend, and submits them as any caller would."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -9,11 +10,12 @@ import structlog
 
 from secondunit.daemon.automation.backend import KIND, Backend, BackendTrouble, FailedAnalysis
 from secondunit.daemon.automation.backend_results import BackendResults
+from secondunit.daemon.automation.polls import KEPT, BackendJobs, Poll, Polled, Polling
 from secondunit.daemon.formats import instant
 from secondunit.handlers.tools.circuit_breaker import CircuitBreaker
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import JobNotFound, QueueError
-from secondunit.queue.instrumentation import Fact, Sink, unheard
+from secondunit.queue.instrumentation import Sink, unheard
 from secondunit.queue.model import Event, Filter, Job, JobId, Status, Submission, Target
 from secondunit.queue.retry import Backoff
 from secondunit.queue.service import Queue
@@ -25,20 +27,6 @@ UNCLEAR_CLAIMS = 3
 LONGEST_COOLDOWN = timedelta(days=1)
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Polling:
-    """How the takeover goes, for the operator: of the last poll, and in all since the start."""
-
-    polled_at: datetime | None = None
-    answered_at: datetime | None = None
-    trouble: str | None = None
-    refused: bool = False
-    down_since: datetime | None = None
-    found: int = 0
-    waiting: int = 0
-    taken: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +51,6 @@ class Terms:
     def memory(self) -> timedelta:
         """How long it is known what became of an analysis: past the longest pause, and a run after it."""
         return 2 * max(LONGEST_COOLDOWN, self.cooldown) + timedelta(days=1)
-
-
-class Polled(Fact, frozen=True):
-    """The backend was polled: "ok", "error" or "refused"."""
-
-    outcome: str
-
-
-class BackendJobs(Fact, frozen=True):
-    """So many analyses were "found" in its list, or "taken" on."""
-
-    what: str
-    number: int
 
 
 @dataclass(slots=True)
@@ -108,6 +83,8 @@ class Poller:
         emit: Sink = unheard,
     ) -> None:
         self.state = Polling()
+        self.polls: deque[Poll] = deque(maxlen=KEPT)
+        self.next_at: datetime | None = None
         self._queue = queue
         self._memory = memory
         self._backend = backend
@@ -124,6 +101,7 @@ class Poller:
         await self._remember()
         while True:
             delay = await self.poll()
+            self.next_at = self._clock.now() + delay
             await self._clock.sleep(delay.total_seconds())
 
     async def poll(self) -> timedelta:
@@ -144,7 +122,9 @@ class Poller:
         if found:
             log.info("backend.found", message=f"[Active Mode] Found {len(found)} failed jobs", found=len(found))
         self._emit(BackendJobs("found", len(found)))
+        before = self.state.taken
         waiting = await self._take_on(found)
+        self.polls.appendleft(Poll(now, "ok", len(found) + len(bad), self.state.taken - before))
         well = replace(self.state, answered_at=now, trouble=None, refused=False, down_since=None)
         self.state = replace(well, found=len(found) + len(bad), waiting=waiting + len(bad))
         return self._terms.every
@@ -172,6 +152,21 @@ class Poller:
                     message = f"[Active Mode] Job {analysis.id} {event.status}{why}; the backend keeps it as failed"
                     log.warning("backend.ended", message=message, **facts)
 
+    @property
+    def failures(self) -> int:
+        """Polls in a row that gave no list."""
+        return self._breaker.failures
+
+    @property
+    def quarantined(self) -> Mapping[str, datetime]:
+        """Analyses that were refused here, and until when each is left alone."""
+        return dict(self._live.refused)
+
+    @property
+    def live(self) -> Mapping[JobId, str]:
+        """Jobs that were taken on and have not ended, and the analysis of each."""
+        return {id: analysis.id for id, analysis in self._live.ids.items()}
+
     def figures(self) -> Mapping[str, Any]:
         """How it goes, as /health shows it."""
         state = self.state
@@ -190,7 +185,9 @@ class Poller:
         monotonic = self._clock.monotonic()
         self._breaker.failed(monotonic, random=self._random)
         self._breaker.pause(monotonic, trouble.delay or timedelta())
-        self._emit(Polled("refused" if trouble.refused else "error"))
+        poll = Poll(now, "refused" if trouble.refused else "error", why=str(trouble))
+        self.polls.appendleft(poll)
+        self._emit(Polled(poll.outcome))
         down_since = self.state.down_since or now
         self.state = replace(self.state, trouble=str(trouble), refused=trouble.refused, down_since=down_since)
         message = f"[Active Mode] {self._backend.url}: {trouble}"

@@ -27,7 +27,19 @@ from secondunit.daemon.dashboard.figures import Figures
 from secondunit.daemon.dashboard.front import Dashboard
 from secondunit.daemon.dashboard.one_job.outputs import Outputs
 from secondunit.daemon.dashboard.page import Action, Page
-from secondunit.daemon.dashboard.views import job, jobs, login, submit, types
+from secondunit.daemon.dashboard.views import (
+    backend,
+    batches,
+    errors,
+    job,
+    jobs,
+    keys,
+    login,
+    schedules,
+    submit,
+    system,
+    types,
+)
 from secondunit.daemon.dashboard.views.overview import Overview
 from secondunit.daemon.http.context import Api
 
@@ -43,6 +55,15 @@ def dashboard_of(api: Api, sessions: Sessions, figures: Figures) -> Dashboard:
         Page("/jobs/{id}", one.show, own=True, nav="jobs"),
         Page("/submit", submit.show, scope="submit", nav="jobs"),
         Page("/types", types.show, nav="types"),
+        Page("/batches", batches.show, own=True, nav="batches"),
+        Page("/batches/{batch}", batches.one, own=True, nav="batches"),
+        Page("/errors", errors.show, nav="errors"),
+        Page("/schedules", schedules.show, nav="schedules"),
+        Page("/backend", backend.show, nav="backend"),
+        Page("/keys", keys.show, scope="admin", nav="keys"),
+        Page("/audit", keys.trail, scope="admin", nav="audit"),
+        Page("/system", system.show, nav="system"),
+        Page("/system/checks", system.checks, scope="admin", nav="system"),
         Page("/login", login.show, scope=None),
     )
     actions = (
@@ -51,6 +72,9 @@ def dashboard_of(api: Api, sessions: Sessions, figures: Figures) -> Dashboard:
         Action("/submit", submit.submit, scope="submit"),
         Action("/submit/upload", submit.upload, scope="submit"),
         Action("/types/{type}", types.change, audited="type"),
+        Action("/batches/{batch}", batches.change, scope="submit", audited="batch"),
+        Action("/schedules/act", schedules.change, audited="schedule"),
+        Action("/keys/act", keys.change, audited="keys"),
         Action("/login", door.enter, scope=None),
         Action("/logout", door.leave, scope=None),
         Action("/language", login.speak, scope=None),

@@ -10,6 +10,7 @@ from secondunit.daemon.http.contract import (
     trailtag_responses,
     video_requests,
 )
+from secondunit.daemon.http.contract.batches import BatchesQuery
 from secondunit.daemon.http.endpoints import (
     analyses,
     artifacts,
@@ -90,6 +91,10 @@ JOBS = (
 
 BATCHES = (
     ApiRoute(
+        "batches.find", "GET", "/api/batches", batches.find, "read", operations_responses.Batches, problems=(422, 503),
+        query=BatchesQuery, own=True,
+    ),
+    ApiRoute(
         "batches.show", "GET", "/api/batches/{id}", batches.show, "read", operations_responses.BatchDetail,
         problems=(404, 422, 503), query=requests.PageQuery, own=True,
     ),
@@ -153,12 +158,13 @@ SIGHT = (
     ),
     ApiRoute(
         "errors.groups", "GET", "/api/errors", sight.errors, "read", sight_responses.FailureGroups,
-        problems=(422, 503), query=sight_requests.WindowQuery,
+        problems=(422, 503), query=sight_requests.StatsQuery,
     ),
     ApiRoute(
         "stats.find", "GET", "/api/stats", sight.stats, "read", sight_responses.Stats, problems=(422, 503),
         query=sight_requests.StatsQuery,
     ),
+    ApiRoute("backend.show", "GET", "/api/backend", sight.backend, "read", sight_responses.BackendState),
     ApiRoute("system.show", "GET", "/api/system", sight.system, "read", sight_responses.SystemState, problems=(503,)),
     ApiRoute("types.list", "GET", "/api/types", sight.types, "read", sight_responses.JobTypes, problems=(503,)),
     ApiRoute(

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from secondunit.daemon.automation.poller import Polling
+from secondunit.daemon.automation.polls import Polling
 from secondunit.daemon.config.job_types import BrokenJobType
 from secondunit.daemon.monitoring.bucket_troubles import BucketTrouble
 from secondunit.daemon.monitoring.disk_guard import MediaDisk

@@ -1,7 +1,9 @@
 """Answers to what operators ask of the queue, each a callable of its own; what the endpoints of sight are given."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from secondunit.daemon.automation.polls import BackendStatus
 from secondunit.daemon.sight.errors import ErrorGroups
 from secondunit.daemon.sight.explainer import Explainer
 from secondunit.daemon.sight.stats import QueueStatistics
@@ -18,3 +20,4 @@ class Answers:
     errors: ErrorGroups
     stats: QueueStatistics
     system: SystemReport
+    backend: Callable[[], BackendStatus]

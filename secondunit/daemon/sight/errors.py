@@ -1,7 +1,7 @@
 """Error groups of a window: what failed for good, by its fingerprint."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from secondunit.queue.clock import Clock
@@ -18,8 +18,12 @@ class ErrorGroups:
         self._store = store
         self._clock = clock
 
-    async def __call__(self, window: timedelta) -> tuple[Sequence[ErrorGroup], bool]:
-        """Those of the last so long, the most frequent first; and whether there are older ones that are in none."""
+    async def __call__(self, window: timedelta, types: Collection[str] = ()) -> tuple[Sequence[ErrorGroup], bool]:
+        """Those of the last so long, the most frequent first; and whether there are older ones that are in none.
+
+        With `types`, those of them alone that are of one of these.
+        """
         failures = await self._store.sight.failures(self._clock.now() - window, MOST_FAILURES + 1)
-        groups = await asyncio.to_thread(grouped, failures[:MOST_FAILURES])
+        wanted = [one for one in failures[:MOST_FAILURES] if not types or one.type in types]
+        groups = await asyncio.to_thread(grouped, wanted)
         return groups, len(failures) > MOST_FAILURES

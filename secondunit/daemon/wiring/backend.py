@@ -1,14 +1,17 @@
 """Factories of the backend's client, sender and poller, as the settings ask for them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 from aiohttp import ClientSession, DummyCookieJar
+from yarl import URL
 
 from secondunit.daemon.automation.backend import Backend
 from secondunit.daemon.automation.backend_results import BackendResults
 from secondunit.daemon.automation.poller import TYPE, Poller, Terms
+from secondunit.daemon.automation.polls import BackendStatus
 from secondunit.daemon.config.settings import Settings
 from secondunit.handlers.tools.network.responses import BoundedResponse
 from secondunit.queue.clock import Clock, Random
@@ -44,6 +47,30 @@ def idle(settings: Settings) -> str | None:
     if settings.types and TYPE not in settings.types:
         return f"TYPES leaves {TYPE} out; add it and restart"
     return None
+
+
+def status_of(
+    settings: Settings, backend: Backend | None, poller: Poller | None, results: BackendResults
+) -> Callable[[], BackendStatus]:
+    """What is told of active mode, whenever it is asked for."""
+    url = None if backend is None else str(URL(backend.url).with_user(None))
+    why = idle(settings) if settings.processor_mode == "active" else None
+
+    def status() -> BackendStatus:
+        still = BackendStatus(settings.processor_mode, url, why, delivered=results.delivered)
+        if poller is None:
+            return still
+        return replace(
+            still,
+            polling=poller.state,
+            polls=tuple(poller.polls),
+            next_at=poller.next_at,
+            failures=poller.failures,
+            quarantined=poller.quarantined,
+            live=poller.live,
+        )
+
+    return status
 
 
 def poller_of(

@@ -21,6 +21,10 @@ class Graph(Protocol):
         """The batch, or BatchNotFound."""
         ...
 
+    async def batches(self, owner: str | None, after: BatchId | None, limit: int) -> Sequence[Batch]:
+        """Batches, newest first: of one owner or (None) all of them, those that follow on `after` in this order."""
+        ...
+
     async def standing(self, batch_id: BatchId) -> Mapping[Status, int]:
         """How many jobs of the batch stand where."""
         ...

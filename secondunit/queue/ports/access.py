@@ -74,6 +74,6 @@ class AuditTrail(Protocol):
         """Take the entry of something back that came to nothing."""
         ...
 
-    async def find(self, cursor: int | None, limit: int) -> Sequence[AuditEntry]:
-        """Entries newest first, those before `cursor`."""
+    async def find(self, cursor: int | None, limit: int, about: str | None = None) -> Sequence[AuditEntry]:
+        """Entries newest first, those before `cursor`; with `about`, those whose key, action or target is that."""
         ...

@@ -29,6 +29,13 @@ class MemoryGraph:
         except KeyError:
             raise BatchNotFound(batch_id) from None
 
+    async def batches(self, owner: str | None, after: BatchId | None, limit: int) -> Sequence[Batch]:
+        newest = list(reversed(self._batches.values()))
+        if after is not None:
+            place = next((place for place, batch in enumerate(newest) if batch.id == after), len(newest))
+            newest = newest[place + 1 :]
+        return [batch for batch in newest if owner in (None, batch.owner)][:limit]
+
     async def standing(self, batch_id: BatchId) -> Mapping[Status, int]:
         return Counter(job.status for job in self._jobs.values() if job.batch == batch_id)
 

@@ -233,8 +233,13 @@ class MemoryAuditTrail:
     async def withdraw(self, seq: int) -> None:
         self._rows = [entry for entry in self._rows if entry.seq != seq]
 
-    async def find(self, cursor: int | None, limit: int) -> Sequence[AuditEntry]:
-        return [entry for entry in reversed(self._rows) if cursor is None or entry.seq < cursor][:limit]
+    async def find(self, cursor: int | None, limit: int, about: str | None = None) -> Sequence[AuditEntry]:
+        return [
+            entry
+            for entry in reversed(self._rows)
+            if (cursor is None or entry.seq < cursor)
+            and (about is None or about in (entry.key, entry.action, entry.target))
+        ][:limit]
 
     def forget(self, now: datetime, limit: int) -> None:
         """Forget so many of the entries that are too old."""

@@ -1,11 +1,13 @@
 """Conformance tests of queries and pruning: pages newest first, and nothing forgotten that is still owed."""
 
+from typing import Any
+
 import pytest
 
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound
 from secondunit.queue.follow import each
-from secondunit.queue.model import Filter, Idempotency, Status
+from secondunit.queue.model import Batch, Filter, Idempotency, Status
 from secondunit.queue.outcome import Completed
 from secondunit.queue.store import PAGE, CacheEntry, Store
 from secondunit.queue.value import replace
@@ -125,6 +127,22 @@ class FindContract:
         rest = await store.find(filter, first.next_cursor, 4)
         assert [job.id for job in [*first.jobs, *rest.jobs]] == ["j8", "j7", "j5", "j4", "j2", "j1"]
         assert (first.total, rest.total, rest.next_cursor) == (6, 6, None)
+
+    async def test_batches_are_listed_newest_first_all_or_those_of_one_owner(self, store: Store) -> None:
+        for name, owner in (("b", "me"), ("a", None), ("d", "me"), ("c", "you")):
+            await store.add([new(f"job {name}", batch=name)], batch=Batch(name, NOW, owner=owner))
+
+        async def listed(*asked: Any) -> list[str]:
+            return [one.id for one in await store.graph.batches(*asked)]
+
+        assert await listed(None, None, 9) == ["c", "d", "a", "b"]
+        assert (await listed(None, None, 2), await listed(None, "d", 2)) == (["c", "d"], ["a", "b"])
+        assert (await listed("me", None, 9), await listed("me", "d", 9), await listed("it", None, 9)) == (
+            ["d", "b"],
+            ["b"],
+            [],
+        )
+        assert await listed(None, "gone", 9) == []
 
 
 class PruneContract:

@@ -14,7 +14,7 @@ from secondunit.daemon.http.transport.problems import MEDIA_TYPE
 from secondunit.daemon.monitoring.condition_kinds import KINDS
 
 PACKAGE = Path(pages.__file__).parent
-TEMPLATES = sorted((PACKAGE / "templates").glob("*.html"))
+TEMPLATES = sorted((PACKAGE / "templates").rglob("*.html"))
 SHOWN = ("alt", "title", "aria-label", "placeholder")
 VERBATIM = ("code", "kbd", "pre")
 JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -75,6 +75,11 @@ def test_what_to_do_about_a_condition_is_said_in_both_languages() -> None:
         key.removeprefix("remedies."): text for key, text in _catalogue()["en"].items() if key.startswith("remedies.")
     }
     assert told == {kind.word: kind.remedy for kind in KINDS}
+
+
+def test_what_is_wrong_is_named_in_both_languages() -> None:
+    named = {key.removeprefix("conditions.") for key in _catalogue()["en"] if key.startswith("conditions.")}
+    assert named == {kind.word for kind in KINDS}
 
 
 def test_every_text_that_is_asked_for_is_there_and_none_is_left_over() -> None:

@@ -25,15 +25,21 @@ async def parts_of(reader: Any) -> dict[str, str]:
 async def test_every_live_part_of_every_page_is_pushed_into_an_element_of_it(visit: Any) -> None:
     browser = await visit()
     job_id = await browser.harness.submit()
+    batch = await browser.harness.call(
+        "POST", "/api/jobs/batch", {"jobs": [{"type": "idle", "payload": {}}]}, status=201
+    )
     for page in browser.harness.front.pages:
-        path = page.path.replace("{id}", job_id)
-        if page.scope is None or page.path in ("/jobs/confirm", "/submit"):
+        path = page.path.replace("{id}", job_id).replace("{batch}", batch["batchId"])
+        if page.scope is None or page.path in ("/jobs/confirm", "/submit", "/system/checks"):
             continue
         document = await browser.open(path)
         [stream] = [tag.attributes["hx-sse:connect"] for tag in document.tags if "hx-sse:connect" in tag.attributes]
         async with browser.harness.listen(stream) as reader:
-            await browser.harness.clock.advance(10)
-            parts = await parts_of(reader)
+            reading = asyncio.create_task(parts_of(reader))
+            while not reading.done():  # a page that is read in a thread takes more than one turn
+                await browser.harness.clock.advance(10)
+                await asyncio.wait({reading}, timeout=0.01)
+            parts = await reading
         ids = {tag.attributes["id"] for tag in document.tags if tag.attributes.get("id", "").startswith("live_")}
         assert parts.keys() == ids, path
 

@@ -1,7 +1,6 @@
 """Job list: found by one query that stays in the address; retry and cancel one, those chosen, or all that match."""
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from shlex import quote
@@ -12,12 +11,11 @@ from multidict import MultiDict
 
 from secondunit.daemon.access.positions import Positions
 from secondunit.daemon.dashboard.forms import form_of
+from secondunit.daemon.dashboard.moves import told
 from secondunit.daemon.dashboard.page import Done, Shown, Visit, local_path
-from secondunit.daemon.dashboard.texts import Texts
 from secondunit.daemon.http.contract import filters, requests
 from secondunit.daemon.http.endpoints.jobs import retry_own, told_first
 from secondunit.queue.errors import BadPayload, FieldError
-from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.model import Filter, Job, Page, Status
 from secondunit.queue.payloads.secret_fields import struck
 
@@ -77,16 +75,6 @@ async def act(visit: Visit, request: web.Request) -> Done:
     moved = await told_first(request, ask, partial(move, meant), target, action)
     back = local_path(form.get("back"), visit.link("/jobs", q=q or None))
     return Done(back, told(visit.texts, do, moved))
-
-
-def told(texts: Texts, do: str, moved: Bulk) -> str:
-    """What was done, and what not, with each reason and how often it was given."""
-    sentence = texts(f"jobs.did.{do}", n=len(moved.done))
-    if not moved.refused:
-        return f"{sentence}."
-    whys = Counter(why for _, why in moved.refused)
-    reasons = "; ".join(f"{why} ({number})" if len(whys) > 1 else why for why, number in whys.most_common(3))
-    return f"{sentence}, {texts('jobs.refused', n=len(moved.refused))}: {reasons}."
 
 
 def subject_of(visit: Visit, job: Job) -> str:

@@ -51,10 +51,11 @@ class KeyAsk(Ask):
 
 
 class AuditQuery(Ask):
-    """How many entries, and before which."""
+    """How many entries, before which, and about what."""
 
     limit: Annotated[int, Field(strict=False, ge=1, le=MOST)] = 100
     cursor: Annotated[int, Field(strict=False, ge=1, lt=2**63)] | None = None
+    about: str | None = Field(None, max_length=200, description="only entries whose key, action or target is this")
 
 
 class MadeKey(Answer):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 from msgspec import UNSET
 from pydantic import Field, ValidationError
@@ -18,6 +18,13 @@ from secondunit.queue.model import Batch, Idempotency, Job, Page, Status, Submis
 from secondunit.queue.payloads.field_faults import MOST_FAULTS, faults_of, too_many
 from secondunit.queue.turns import in_turns
 from secondunit.queue.value import replace
+
+
+class BatchesQuery(Ask):
+    """Which page of the batches, and how long it is."""
+
+    limit: Annotated[int, Field(strict=False, ge=1, le=100)] = 20
+    cursor: str | None = Field(None, max_length=100, description="the `nextCursor` of the page before")
 
 
 class Frame(Ask):
@@ -99,6 +106,22 @@ def accepted(jobs: Sequence[Job], paused: Collection[str]) -> operations_respons
         for job in jobs
     ]
     return operations_responses.Batch(jobs[0].batch, told)
+
+
+def all_told(found: Sequence[tuple[Batch, Mapping[Status, int]]], limit: int) -> operations_responses.Batches:
+    """A page of batches; `found` may hold one more than fits on it."""
+    rows = [
+        operations_responses.BatchSummary(
+            batch.id,
+            batch.name,
+            batch.total,
+            {status.value: n for status, n in standing.items() if n},
+            instant(batch.created_at),
+            instant(batch.finished_at),
+        )
+        for batch, standing in found[:limit]
+    ]
+    return operations_responses.Batches(rows, rows[-1].batch_id if len(found) > limit else None)
 
 
 def told(

@@ -121,6 +121,24 @@ class Batch(Answer):
     jobs: list[BatchJob]
 
 
+class BatchSummary(Answer):
+    """A batch in a list: `by_status` counts its jobs that are kept, of `total`."""
+
+    batch_id: BatchId
+    name: str | None
+    total: int
+    by_status: dict[str, int]
+    created_at: Time
+    finished_at: Time | None
+
+
+class Batches(Answer):
+    """Batches, newest first."""
+
+    batches: list[BatchSummary]
+    next_cursor: str | None
+
+
 class BatchDetail(Answer):
     """A batch: `by_status` counts its jobs that are kept, of `total`; `finished_at` is there while all have ended."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from secondunit.daemon.automation.polls import BackendStatus, Polling
 from secondunit.daemon.formats import instant, milliseconds
 from secondunit.daemon.http.contract import sight_responses as responses
 from secondunit.daemon.http.contract.sight_requests import Window
@@ -89,6 +90,32 @@ def _type(one: ServedType) -> responses.JobType:
         stall_seconds=spec.stall.total_seconds(),
         retry=responses.TypeRetry(spec.retry.max_retries, spec.retry.backoff, milliseconds(spec.retry.initial_delay)),
         source=one.source,
+    )
+
+
+def backend(status: BackendStatus) -> responses.BackendState:
+    """How active mode stands."""
+    polling = status.polling or Polling()
+    return responses.BackendState(
+        mode="active" if status.mode == "active" else "passive",
+        url=status.url,
+        idle=status.idle,
+        polled=status.polling is not None,
+        last_answer_at=instant(polling.answered_at),
+        next_poll_at=instant(status.next_at),
+        down_since=instant(polling.down_since),
+        trouble=polling.trouble,
+        failures=status.failures,
+        found=polling.found,
+        cooling_down=polling.waiting,
+        taken=polling.taken,
+        delivered=status.delivered,
+        live=[responses.TakenOn(analysis, job) for job, analysis in status.live.items()],
+        quarantined=[responses.Quarantined(id, instant(until)) for id, until in status.quarantined.items()],
+        polls=[
+            responses.BackendPoll(instant(poll.at), poll.outcome, poll.found, poll.taken, poll.why)
+            for poll in status.polls
+        ],
     )
 
 

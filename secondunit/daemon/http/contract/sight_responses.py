@@ -109,6 +109,55 @@ class Stats(Answer):
     points: list[StatsPoint]
 
 
+class BackendPoll(Answer):
+    """A poll of the backend: how many analyses it listed, how many of them were taken on, or why it gave no list."""
+
+    at: Time
+    outcome: Literal["ok", "error", "refused"]
+    found: Count
+    taken: Count
+    why: str | None
+
+
+class Quarantined(Answer):
+    """An analysis that was refused here, and until when it is left alone."""
+
+    analysis_id: str
+    until: Time
+
+
+class TakenOn(Answer):
+    """An analysis that was taken on and has not ended, and our job for it."""
+
+    analysis_id: str
+    job_id: JobId
+
+
+class BackendState(Answer):
+    """Active mode as it stands: `found` and `cooling_down` are of the last list, `taken` and `delivered` of all.
+
+    `url` is null where no backend is configured, `idle` says why nothing is polled in active mode; `failures` are polls
+    in a row without a list, since `down_since`; `polls` are the last 20, newest first.
+    """
+
+    mode: Literal["active", "passive"]
+    url: str | None
+    idle: str | None
+    polled: bool
+    last_answer_at: Time | None
+    next_poll_at: Time | None
+    down_since: Time | None
+    trouble: str | None
+    failures: Count
+    found: Count
+    cooling_down: Count
+    taken: Count
+    delivered: Count
+    live: list[TakenOn]
+    quarantined: list[Quarantined]
+    polls: list[BackendPoll]
+
+
 class ProgramVersion(Answer):
     """A program that jobs need; no version: it is missing. `dated_at` is of its release if known, else of its file."""
 

@@ -36,4 +36,4 @@ async def revoke(api: Api, request: web.Request) -> web.Response:
 async def audit(api: Api, request: web.Request) -> web.Response:
     """Who changed what, newest first: kept for 90 days. Submits are not here, but those of types that are audited."""
     ask = requests.query(access.AuditQuery, request.query)
-    return reply(access.audit(await api.audit.find(ask.cursor, ask.limit + 1), ask.limit))
+    return reply(access.audit(await api.audit.find(ask.cursor, ask.limit + 1, ask.about), ask.limit))

@@ -35,14 +35,19 @@ async def limit(api: Api, request: web.Request) -> web.Response:
 
 async def errors(api: Api, request: web.Request) -> web.Response:
     """What failed for good, in groups whose messages differ in ids, paths, numbers and times only."""
-    ask = requests.query(sight_requests.WindowQuery, request.query)
-    return reply(sight.errors(*await api.answers.errors(ask.span)))
+    ask = requests.query(sight_requests.StatsQuery, request.query)
+    return reply(sight.errors(*await api.answers.errors(ask.span, ask.type)))
 
 
 async def stats(api: Api, request: web.Request) -> web.Response:
     """What happened in a window: how much was submitted, ended and retried, how long jobs waited and ran."""
     ask = requests.query(sight_requests.StatsQuery, request.query)
     return reply(sight.stats(ask.window, await api.answers.stats(ask.span, ask.type)))
+
+
+async def backend(api: Api, _: web.Request) -> web.Response:
+    """How active mode stands: what the backend listed, what was taken on, refused and delivered, the last polls."""
+    return reply(sight.backend(api.answers.backend()))
 
 
 async def system(api: Api, _: web.Request) -> web.Response:

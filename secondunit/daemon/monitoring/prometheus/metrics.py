@@ -10,7 +10,7 @@ from typing import TypeVar, get_args
 
 from secondunit.daemon.automation.backend import KIND as BACKEND
 from secondunit.daemon.automation.backend_results import brought_result
-from secondunit.daemon.automation.poller import BackendJobs, Polled
+from secondunit.daemon.automation.polls import BackendJobs, Polled
 from secondunit.daemon.automation.scheduler import ScheduleMoved
 from secondunit.daemon.delivery.dispatcher import DeliveryTried
 from secondunit.daemon.delivery.webhooks import KIND as CALLBACK

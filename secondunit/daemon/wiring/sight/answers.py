@@ -1,5 +1,7 @@
 """What the endpoints that explain the queue answer from."""
 
+from secondunit.daemon.automation.backend import Backend
+from secondunit.daemon.automation.poller import Poller
 from secondunit.daemon.config.job_types import DiscoveredJobTypes
 from secondunit.daemon.monitoring.disk_guard import DiskGuard
 from secondunit.daemon.monitoring.inspection import Roots
@@ -8,6 +10,7 @@ from secondunit.daemon.sight.errors import ErrorGroups
 from secondunit.daemon.sight.explainer import Explainer
 from secondunit.daemon.sight.stats import QueueStatistics
 from secondunit.daemon.sight.types import ServedTypes
+from secondunit.daemon.wiring.backend import status_of
 from secondunit.daemon.wiring.components import World
 from secondunit.daemon.wiring.sight.system import system_of
 from secondunit.queue.running.worker import Worker
@@ -15,10 +18,20 @@ from secondunit.queue.service import Queue
 
 
 def answers_of(
-    world: World, found: DiscoveredJobTypes, queue: Queue, worker: Worker, disk: DiskGuard, media: Roots
+    world: World,
+    found: DiscoveredJobTypes,
+    queue: Queue,
+    worker: Worker,
+    disk: DiskGuard,
+    media: Roots,
+    *,
+    backend: Backend | None,
+    poller: Poller | None,
 ) -> Answers:
-    """Why jobs wait, what is served, what failed, what happened, and on what it all runs."""
+    """Why jobs wait, what is served, what failed, what happened, on what it all runs, and how active mode stands."""
     store = world.store
     explain = Explainer(store, queue.registry, world.clock, worker.load, disk, world.tools.gemini)
     errors, stats = ErrorGroups(store, world.clock), QueueStatistics(store, world.clock)
-    return Answers(explain, ServedTypes(queue, store, found.sources), errors, stats, system_of(world, disk, media))
+    types, system = ServedTypes(queue, store, found.sources), system_of(world, disk, media)
+    status = status_of(world.settings, backend, poller, world.watchers.results)
+    return Answers(explain, types, errors, stats, system, status)

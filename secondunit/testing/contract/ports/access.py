@@ -73,6 +73,13 @@ class AccessContract:
         assert [found.action for found in (*first, *rest)] == ["e", "d", "c", "b", "a"]
         assert list(await store.audit.find(rest[-1].seq, 10)) == []
 
+    async def test_entries_are_found_by_their_key_action_or_target(self, store: Store) -> None:
+        for key, action, target in (("a", "x", None), (None, "a", "b"), ("c", "x", "a"), ("aa", "x", "b")):
+            await store.audit.add(AuditEntry(NOW, key, "127.0.0.1", action, target))
+        assert [found.seq for found in await store.audit.find(None, 9, "a")] == [3, 2, 1]
+        assert [found.seq for found in await store.audit.find(3, 1, "a")] == [2]
+        assert list(await store.audit.find(None, 9, "nobody")) == []
+
     async def test_entries_are_kept_for_their_time_and_numbers_are_not_used_again(self, store: Store) -> None:
         for action, minutes in (("old", -1), ("young", 0), ("younger", 1)):
             await store.audit.add(entry(action, minutes))

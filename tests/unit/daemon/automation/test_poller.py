@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 
 from secondunit.daemon.automation.backend import KIND, REFUSED_PAUSE, Backend, BackendSender
 from secondunit.daemon.automation.backend_results import BackendResults
-from secondunit.daemon.automation.poller import LONGEST_BACKOFF, BackendJobs, Polled, Poller, Terms
+from secondunit.daemon.automation.poller import LONGEST_BACKOFF, Poller, Terms
+from secondunit.daemon.automation.polls import KEPT, BackendJobs, Polled
 from secondunit.daemon.delivery.dispatcher import DeliveryTried
 from secondunit.daemon.delivery.policy import Delivered, Gone, TryLater
 from secondunit.daemon.wiring.backend import operators_session
@@ -376,6 +377,21 @@ async def test_bad_and_refused_rows_at_the_head_do_not_block_the_rest(box: Box) 
     await box.poller.poll()
     await box.poller.poll()
     assert list(await box.jobs()) == ["good"]
+    assert set(box.poller.quarantined) == {"r", "s"} and list(box.poller.live.values()) == ["good"]
+    assert {poll.outcome for poll in box.poller.polls} == {"ok"} and sum(poll.taken for poll in box.poller.polls) == 1
+
+
+async def test_what_came_of_the_last_polls_is_kept_newest_first(box: Box) -> None:
+    box.online.rows = rows("a", "b")
+    await box.poller.poll()
+    box.online.answer = lambda _: web.Response(status=401)
+    for _ in range(30):
+        await box.poller.poll()
+    assert len(box.poller.polls) == KEPT and {poll.outcome for poll in box.poller.polls} == {"refused"}
+    assert box.poller.failures == 30 and "INTERNAL_API_KEY" in str(box.poller.polls[0].why)
+    box.online.answer = None
+    await box.poller.poll()
+    assert (box.poller.polls[0].outcome, box.poller.polls[0].found, box.poller.failures) == ("ok", 2, 0)
 
 
 async def test_a_restart_remembers_what_runs_what_failed_and_what_is_on_its_way(box: Box) -> None:

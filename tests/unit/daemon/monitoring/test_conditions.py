@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.automation.poller import Polling
+from secondunit.daemon.automation.polls import Polling
 from secondunit.daemon.config.job_types import BrokenJobType
 from secondunit.daemon.monitoring.condition_kinds import KINDS
 from secondunit.daemon.monitoring.disk_guard import MediaDisk

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from secondunit.daemon.automation.poller import Polling
+from secondunit.daemon.automation.polls import Polling
 from secondunit.testing.clock import START
 from secondunit.testing.jobs import submit
 from tests.unit.daemon.monitoring.watched import FREE, Watch

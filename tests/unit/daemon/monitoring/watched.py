@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from secondunit.daemon.automation.poller import Polling
+from secondunit.daemon.automation.polls import Polling
 from secondunit.daemon.monitoring.alerts import Alerts
 from secondunit.daemon.monitoring.bucket_troubles import BucketTroubles
 from secondunit.daemon.monitoring.conditions import Condition, ConditionsSeen

@@ -47,6 +47,12 @@ returning {KEY_COLUMNS}"""
 USED = "update access_keys set last_used_at = ?1 where prefix = ?2 and coalesce(last_used_at, 0) < ?1"
 INSERT_ENTRY = f"insert into audit ({AUDIT_COLUMNS}) values ({', '.join('?' * len(AUDIT))})"
 ENTRIES = f"select {AUDIT_COLUMNS}, seq from audit where seq < ? order by seq desc limit ?"
+ENTRIES_ABOUT = f"""
+select {AUDIT_COLUMNS}, seq
+from audit
+where seq < ? and ? in (key, action, target)
+order by seq desc
+limit ?"""
 FORGET = "delete from audit where seq in (select seq from audit where at < ? order by at limit ?)"
 FAR = 2**62
 
@@ -89,8 +95,12 @@ class SqliteAuditTrail:
     async def withdraw(self, seq: int) -> None:
         await self._writer.run(lambda tx: tx.execute("delete from audit where seq = ?", (seq,)))
 
-    async def find(self, cursor: int | None, limit: int) -> Sequence[AuditEntry]:
-        rows = await self._readers.fetch(ENTRIES, (FAR if cursor is None else cursor, limit))
+    async def find(self, cursor: int | None, limit: int, about: str | None = None) -> Sequence[AuditEntry]:
+        before = FAR if cursor is None else cursor
+        if about is None:
+            rows = await self._readers.fetch(ENTRIES, (before, limit))
+        else:
+            rows = await self._readers.fetch(ENTRIES_ABOUT, (before, about, limit))
         return [_entry_from(row) for row in rows]
 
 

@@ -27,6 +27,7 @@ batch_from: Callable[[Row], Batch] = decoder(Batch, BATCH, [Part("target", Targe
 
 KNOWN_AT_MOST = 1000
 SELECT = f"select {BATCH_COLUMNS} from batches where id = ?"
+FIRST = "select first from batches where id = ?"
 INSERT = f"insert into batches (first, last, {BATCH_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 FINISH = "update batches set finished_at = ? where id = ?"
 LEFT = """
@@ -68,6 +69,16 @@ def moved(tx: Transaction, job: Job, batch_id: str) -> None:
         tx.execute(f"{FINISH} and finished_at is not null", (None, batch_id))
     elif left == 0 and job.finished_at:
         _finish(tx, job, batch_id, job.finished_at)
+
+
+def newest(*, owned: bool) -> str:
+    """The statement that lists batches before a number, the newest first; if `owned`, those of one owner."""
+    return f"""
+select {BATCH_COLUMNS}
+from batches
+where {"owner = ? and " if owned else ""}first < ?
+order by first desc
+limit ?"""
 
 
 def forget(tx: Transaction, before: datetime, limit: int) -> None:

@@ -21,6 +21,7 @@ join jobs child on child.seq = p.child
 where job.id = ?
 order by child.seq
 limit ?"""
+FAR = 2**62
 
 
 class SqliteGraph:
@@ -40,6 +41,14 @@ class SqliteGraph:
         if not rows:
             raise BatchNotFound(batch_id)
         return batches.batch_from(rows[0])
+
+    async def batches(self, owner: str | None, after: BatchId | None, limit: int) -> Sequence[Batch]:
+        before = await self._readers.fetch(batches.FIRST, (after,)) if after is not None else [(FAR,)]
+        if not before:
+            return []
+        of_owner = () if owner is None else (owner,)
+        rows = await self._readers.fetch(batches.newest(owned=bool(of_owner)), (*of_owner, before[0][0], limit))
+        return [batches.batch_from(row) for row in rows]
 
     async def standing(self, batch_id: BatchId) -> Mapping[Status, int]:
         return batches.standing(await self._readers.fetch(batches.STANDING, (batch_id,)))

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 import pytest
 
-from secondunit.daemon.automation.poller import BackendJobs, Polled
+from secondunit.daemon.automation.polls import BackendJobs, Polled
 from secondunit.daemon.delivery.dispatcher import DeliveryTried
 from secondunit.daemon.files.backups import Copy
 from secondunit.daemon.monitoring.conditions import Condition, ConditionsSeen

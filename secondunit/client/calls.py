@@ -1,0 +1,97 @@
+"""Calls of the HTTP API as values: one function a verb."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file of a multipart body; `progress` is told the bytes that were sent and all there are."""
+
+    path: Path
+    progress: Progress | None = None
+
+    def frame(self, boundary: str) -> tuple[bytes, bytes]:
+        """What stands before the file's bytes in the body, and what behind them."""
+        name = quote(self.path.name, safe=" .-_()")
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="video"; filename="{name}"\r\n'
+        return f"{head}Content-Type: application/octet-stream\r\n\r\n".encode(), f"\r\n--{boundary}--\r\n".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request; sending it twice must do no more than sending it once."""
+
+    method: str
+    path: str
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    upload: Upload | None = None
+
+    def content(self) -> bytes | None:
+        """The JSON of its body."""
+        return None if self.body is None else json.dumps(self.body).encode()
+
+
+def submit(job: Mapping[str, Any], key: str) -> Call:
+    """One job, accepted once under this idempotency key."""
+    return Call("POST", "/api/jobs", job, {"Idempotency-Key": key})
+
+
+def submit_batch(batch: Mapping[str, Any], key: str) -> Call:
+    """Up to 1,000 jobs, all or none."""
+    return Call("POST", "/api/jobs/batch", batch, {"Idempotency-Key": key})
+
+
+def get(job_id: str) -> Call:
+    """A job as it stands."""
+    return Call("GET", _job(job_id))
+
+
+def find(query: Mapping[str, Any]) -> Call:
+    """A page of jobs, newest first."""
+    return Call("GET", "/api/jobs" + _query(query))
+
+
+def cancel(job_id: str) -> Call:
+    """A job's end."""
+    return Call("DELETE", _job(job_id))
+
+
+def retry(job_id: str) -> Call:
+    """An ended job, queued again."""
+    return Call("POST", _job(job_id) + "/retry")
+
+
+def explain(job_id: str) -> Call:
+    """Why a job is where it is."""
+    return Call("GET", _job(job_id) + "/explain")
+
+
+def events(query: Mapping[str, Any], last_id: str) -> Call:
+    """The stream of events, after the one with this id."""
+    return Call("GET", "/api/events" + _query(query), headers={"Last-Event-ID": last_id} if last_id else {})
+
+
+def analyze(source: Upload | str) -> Call:
+    """An analysis of a file or of what is at an address; the same one again joins the first."""
+    at_once = {"Prefer": "respond-async"}
+    if isinstance(source, Upload):
+        return Call("POST", "/analyze", headers=at_once, upload=source)
+    return Call("POST", "/analyze-from-url", {"video_url": source}, at_once)
+
+
+def _job(job_id: str) -> str:
+    return f"/api/jobs/{quote(job_id, safe='')}"
+
+
+def _query(query: Mapping[str, Any]) -> str:
+    lists = {name: [value] if isinstance(value, str) else value for name, value in query.items() if value is not None}
+    given = {name: value if isinstance(value, Sequence) else [value] for name, value in lists.items()}
+    return "?" + urlencode(given, doseq=True) if given else ""

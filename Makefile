@@ -83,8 +83,9 @@ SEED = $(shell date +%s)
 torture: dev ## Kill the daemon again and again, then check that nothing was lost (MINUTES=60 SEED=1)
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m tests.torture --minutes $(MINUTES) --seed $(SEED)
 
-openapi: dev ## Write docs/openapi.json anew after a change of the API
+openapi: dev $(JUDGES) ## Write docs/openapi.json anew after a change of the API, and the Node client's types of it
 	WRITE_OPENAPI=1 $(BIN)/python -m pytest -q tests/openapi/test_committed.py
+	PATH="$$PWD/$(BIN):$$PATH" node tests/node/node_modules/openapi-typescript/bin/cli.js docs/openapi.json --output clients/node/src/openapi.d.ts
 
 SUPPLY = .uv/supply/bin
 audit: dev .uv/supply.stamp .venv/node.stamp ## Is a vulnerability known of what is locked? Ends with 2 where nobody could be asked

@@ -3,6 +3,8 @@
 import asyncio
 import http.client
 import json
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -31,6 +33,7 @@ class Proxy(ThreadingHTTPServer):
         self.behind = port
         self.faults: list[tuple[str, str]] = []
         self.seen: list[tuple[str, dict[str, str]]] = []
+        self.answered: list[str] = []
         self._lock = threading.Lock()
 
     @property
@@ -79,6 +82,7 @@ class Passing(BaseHTTPRequestHandler):
                 self._stream(response, cut=fault == "cut")
             else:
                 self._answer(response.status, response.read(), dict(response.getheaders()))
+                self.server.answered.append(self.path)
         except OSError:
             pass  # the daemon or the client went away
         finally:
@@ -104,6 +108,7 @@ class Passing(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
+        self.server.answered.append("stream")
         while line := response.readline():
             if cut and line.startswith(b"data:"):
                 self.wfile.write(line[: len(line) // 2])
@@ -151,6 +156,29 @@ def asynchronously(url: str, verb: str, *args: Any, key: str = KEY, patience: fl
     return _said(lambda said: asyncio.run(done(said)))
 
 
+@dataclass
+class InNode:
+    """By the Node client, in a process that is started when it is needed first."""
+
+    process: subprocess.Popen[str] | None = None
+
+    def __call__(self, url: str, verb: str, *args: Any, key: str = KEY, patience: float = PATIENCE) -> Said:
+        if self.process is None:
+            argv = ["node", str(Path(__file__).with_name("verbs.mjs"))]
+            self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        asks, tells = self.process.stdin, self.process.stdout
+        assert asks and tells
+        ask = {"url": url, "key": key, "patience": patience, "poll": POLL, "verb": verb, "args": args}
+        asks.write(json.dumps(ask) + "\n")
+        asks.flush()
+        return Said(**json.loads(tells.readline()))
+
+    def end(self) -> None:
+        """Nothing of it stays."""
+        if self.process is not None:
+            self.process.communicate(timeout=30)
+
+
 def _called(client: Any, verb: str, args: Any, said: Said) -> Any:
     if verb == "wait":
         return client.wait(args[0], poll=POLL, timeout=args[1] if args[1:] else 30, on_event=said.events.append)
@@ -179,6 +207,14 @@ DRIVERS: dict[str, Driver] = {"sync": synchronously, "async": asynchronously}
 
 
 @pytest.fixture(scope="package")
+def in_node() -> Iterator[InNode]:
+    """The Node client."""
+    driver = InNode()
+    yield driver
+    driver.end()
+
+
+@pytest.fixture(scope="package")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon with a key, a job type that sleeps, and no way to analyse before it is let to."""
     with starting(tmp_path_factory.mktemp("clients")) as start:
@@ -201,12 +237,9 @@ def proxy(daemon: Daemon) -> Iterator[Proxy]:
         yield proxy
 
 
-@pytest.fixture(params=list(DRIVERS))
-def by(request: pytest.FixtureRequest) -> Driver:
+@pytest.fixture(params=[*DRIVERS, "node"])
+def by(request: pytest.FixtureRequest, in_node: InNode) -> Driver:
     """Each client in turn."""
-    return DRIVERS[request.param]
-
-
-def as_json(said: Said) -> str:
-    """For a test's failure."""
-    return json.dumps(said.__dict__, indent=1)
+    if request.param == "node" and shutil.which("node") is None:
+        pytest.skip("THE NODE CLIENT IS NOT TESTED: no node on PATH; `make tests` has one")
+    return DRIVERS.get(request.param, in_node)

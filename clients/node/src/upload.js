@@ -1,0 +1,31 @@
+// Multipart body with one file that is read while it is sent.
+import { randomUUID } from "node:crypto";
+import { createReadStream, statSync } from "node:fs";
+import { basename } from "node:path";
+
+/** @typedef {{ type: string, body: (onChunk: () => void) => ReadableStream<Uint8Array> }} Multipart */
+
+/**
+ * @param {string} field @param {string} file @param {((sent: number, size: number) => void) | undefined} onProgress
+ * @returns {Multipart}
+ */
+export function multipart(field, file, onProgress) {
+  const boundary = randomUUID();
+  const name = encodeURIComponent(basename(file));
+  const head = `--${boundary}\r\nContent-Disposition: form-data; name="${field}"; filename="${name}"\r\n`;
+  const { size } = statSync(file);
+
+  /** @param {() => void} onChunk */
+  async function* chunks(onChunk) {
+    yield Buffer.from(`${head}Content-Type: application/octet-stream\r\n\r\n`);
+    let sent = 0;
+    for await (const chunk of createReadStream(file, { highWaterMark: 256 * 1024 })) {
+      yield chunk;
+      sent += chunk.length;
+      onChunk();
+      onProgress?.(sent, size);
+    }
+    yield Buffer.from(`\r\n--${boundary}--\r\n`);
+  }
+  return { type: `multipart/form-data; boundary=${boundary}`, body: (onChunk) => ReadableStream.from(chunks(onChunk)) };
+}

@@ -1,0 +1,19 @@
+// What somebody writes against the Node client as it is installed; compiled, never run.
+import { Client, Conflict, Receiver, type Callback, type Message, type Submit } from "secondunit-client";
+
+const client = new Client("http://127.0.0.1:8000", { apiKey: process.env["API_KEY"], patienceMs: 1000 });
+const { jobId } = await client.submit({ type: "webp", payload: { inputPath: "/m/a.png", outputPath: "/m/a.webp" } });
+const job = await client.wait(jobId, { timeoutMs: 60_000, onEvent: (message: Message) => console.log(message.type) });
+export const status: "cancelled" | "completed" | "failed" | "partial" | "queued" | "running" = job.status;
+export const { jobs } = await client.list({ status: ["failed"], limit: 5 });
+export const why: string = (await client.explain(jobId)).sentence;
+const found = await client.analyzeFile("/m/a.mp4", { onProgress: (sent, size) => console.log(sent / size) });
+export const analysis: string = "recipe" in found ? found.jobId : found.status;
+await client.cancel(jobId).catch((error: unknown) => error instanceof Conflict && error.errors.map((one) => one.field));
+export const told: Callback = new Receiver("whsec_c2VjcmV0").receive({ "webhook-id": "1" }, "{}");
+
+// @ts-expect-error a payload that lacks what it needs
+await client.submit({ type: "hls", payload: { inputPath: "/m/a.mp4" } });
+// @ts-expect-error a type that nobody serves
+await client.submit({ type: "bake", payload: {} });
+await new Client<Submit | { type: "bake"; payload: { loaves: number } }>("http://x").submit({ type: "bake", payload: { loaves: 2 } });

@@ -93,7 +93,11 @@ class AsyncClient:
         poll: float = 2.0,
         on_event: Callable[[Message], None] = lambda _: None,
     ) -> Json:
-        """The job, once it has ended, whatever came of it; WaitTimedOut after `timeout` seconds."""
+        """The job, once it has ended, whatever came of it; WaitTimedOut after `timeout` seconds.
+
+        `on_event` gets the job as it stands, as a message `job:now`, then what happens; where no stream is to be had
+        the job is looked at every `poll` seconds.
+        """
         return await self._finish(conversation.wait(job_id, Waiting(timeout, poll), self._patience), on_event)
 
     async def events(self, *, last_event_id: str = "", **query: str | Sequence[str] | None) -> AsyncIterator[Message]:

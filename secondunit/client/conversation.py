@@ -149,7 +149,7 @@ def retry(job_id: str, patience: float) -> Steps[Json]:
 
 
 def wait(job_id: str, how: Waiting, patience: float) -> Steps[Json]:
-    """The job, once it has ended: by its events, and by looking where no stream is to be had; tells its messages."""
+    """The job, once it has ended: by its events, and by looking where no stream is to be had; tells both."""
     stream = EventStream()
     ends = None if how.timeout is None else (yield Now()) + how.timeout
     failures = 0
@@ -167,7 +167,7 @@ def wait(job_id: str, how: Waiting, patience: float) -> Steps[Json]:
             if left <= 0:
                 raise WaitTimedOut(job_id, how.timeout or 0)
             yield Sleep(min(how.poll, left))
-            job = yield from ask(calls.get(job_id), patience)
+            job = yield from _looked(job_id, patience)
         if job is not None and _ended(job):
             return job
 
@@ -196,7 +196,7 @@ def follow(query: Mapping[str, Any], last_id: str, patience: float) -> Steps[Non
 def _until_cut(job_id: str, stream: EventStream, ends: float | None, patience: float) -> Steps[Json | None]:
     """The job if it ended while this stream was open, else as it stood."""
     yield from _opened(calls.events({"jobId": job_id}, stream.last_id), stream)
-    job: Json = yield from ask(calls.get(job_id), patience)  # its last event may have passed before
+    job = yield from _looked(job_id, patience)  # its last event may have passed before
     while not _ended(job):
         left = yield from _left(ends)
         chunk: bytes = b"" if left <= 0 else (yield Receive(min(SILENCE, left)))
@@ -205,7 +205,16 @@ def _until_cut(job_id: str, stream: EventStream, ends: float | None, patience: f
         for message in stream.feed(chunk):
             yield Tell(message)
             if message["type"] == "reset" or message.get("status") in ENDED:
-                job = yield from ask(calls.get(job_id), patience)
+                job = yield from _looked(job_id, patience)
+    return job
+
+
+def _looked(job_id: str, patience: float) -> Steps[Json]:
+    """The job as it stands; tells it as the message `job:now`, unless it has ended."""
+    job: Json = yield from ask(calls.get(job_id), patience)
+    if not _ended(job):
+        now = {name: job[name] for name in ("jobId", "status", "progress", "phase", "message")}
+        yield Tell({"type": "job:now", "jobType": job["type"], **now})
     return job
 
 

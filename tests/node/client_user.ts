@@ -1,9 +1,9 @@
 // What somebody writes against the Node client as it is installed; compiled, never run.
-import { Client, Conflict, Receiver, type Callback, type Message, type Submit } from "secondunit-client";
+import { Client, Conflict, Receiver, type Callback, type Message, type Now, type Submit } from "secondunit-client";
 
 const client = new Client("http://127.0.0.1:8000", { apiKey: process.env["API_KEY"], patienceMs: 1000 });
 const { jobId } = await client.submit({ type: "webp", payload: { inputPath: "/m/a.png", outputPath: "/m/a.webp" } });
-const job = await client.wait(jobId, { timeoutMs: 60_000, onEvent: (message: Message) => console.log(message.type) });
+const job = await client.wait(jobId, { timeoutMs: 60_000, onEvent: (message: Message | Now) => console.log(message.type) });
 export const status: "cancelled" | "completed" | "failed" | "partial" | "queued" | "running" = job.status;
 export const { jobs } = await client.list({ status: ["failed"], limit: 5 });
 export const why: string = (await client.explain(jobId)).sentence;

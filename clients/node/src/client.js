@@ -9,6 +9,8 @@ import { passing, rested, retryAfterMs, search, Wire } from "./wire.js";
 /** @typedef {components["schemas"]} Schemas */
 /** @typedef {Schemas["SubmitAsk"]} Submit A job of one of the types that ship. */
 /** @typedef {Schemas["EventMessage"]} Message */
+/** @typedef {Pick<Schemas["Job"], "jobId" | "status" | "progress" | "phase" | "message"> & { type: "job:now", jobType: string }} Now
+ * A job as it stands. */
 /** @typedef {{ signal?: AbortSignal | undefined }} Abort */
 
 const ENDED = ["completed", "partial", "failed", "cancelled", "done", "canceled"]; // the last two are TrailTag's words
@@ -115,7 +117,8 @@ export class Client {
   /**
    * The job, once it has ended, whatever came of it: by its events, and by looking where no stream is to be had.
    * @param {string} jobId
-   * @param {Abort & { timeoutMs?: number, pollMs?: number, onEvent?: (message: Message) => void }} [options]
+   * @param {Abort & { timeoutMs?: number, pollMs?: number, onEvent?: (message: Message | Now) => void }} [options]
+   *   `onEvent` gets the job as it stands first, then what happens, or where no stream is to be had each look.
    * @returns {Promise<Schemas["Job"]>}
    */
   async wait(jobId, { timeoutMs, pollMs = 2000, onEvent = () => {}, signal } = {}) {
@@ -155,7 +158,7 @@ export class Client {
     }
   }
 
-  /** @param {string} jobId @param {number} pollMs @param {(message: Message) => void} onEvent @param {AbortSignal} signal */
+  /** @param {string} jobId @param {number} pollMs @param {(message: Message | Now) => void} onEvent @param {AbortSignal} signal */
   async #ended(jobId, pollMs, onEvent, signal) {
     const stream = new EventStream();
     for (let failures = 0; ; ) {
@@ -169,21 +172,29 @@ export class Client {
       failures = stream.lastId === before ? failures + 1 : 0;
       for (let looks = LOOKS[Math.min(failures, LOOKS.length - 1)] ?? 0; !ended(job) && looks; looks--) {
         await rested(pollMs, signal);
-        job = await this.get(jobId, { signal });
+        job = await this.#looked(jobId, onEvent, signal);
       }
       if (job && ended(job)) return job;
     }
   }
 
-  /** @param {string} jobId @param {EventStream} stream @param {(message: Message) => void} onEvent @param {AbortSignal} signal */
+  /** @param {string} jobId @param {EventStream} stream @param {(message: Message | Now) => void} onEvent @param {AbortSignal} signal */
   async #untilCut(jobId, stream, onEvent, signal) {
     let job;
     for await (const message of this.#wire.connection({ jobId }, stream, signal)) {
       if (message) onEvent(message);
       // The first is none, but says that the stream is open: the job's last event may have passed before.
-      if (!message || message.type === "reset" || ended(message)) job = await this.get(jobId, { signal });
+      if (!message || message.type === "reset" || ended(message)) job = await this.#looked(jobId, onEvent, signal);
       if (ended(job)) break;
     }
+    return job;
+  }
+
+  /** @param {string} jobId @param {(message: Message | Now) => void} onEvent @param {AbortSignal} signal */
+  async #looked(jobId, onEvent, signal) {
+    const job = await this.get(jobId, { signal });
+    const { type: jobType, status, progress, phase, message } = job;
+    if (!ended(job)) onEvent({ type: "job:now", jobId, jobType, status, progress, phase, message });
     return job;
   }
 

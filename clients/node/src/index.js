@@ -6,6 +6,7 @@ export { Receiver, verify } from "./webhooks.js";
 /**
  * @typedef {import("./openapi.js").components["schemas"]} Schemas The document's shapes: `Schemas["Job"]` and so on.
  * @typedef {import("./client.js").Message} Message
+ * @typedef {import("./client.js").Now} Now
  * @typedef {import("./client.js").Submit} Submit
  * @typedef {import("./webhooks.js").Callback} Callback
  */

@@ -25,7 +25,7 @@ T = TypeVar("T")
 Json = dict[str, Any]
 ENDED = ("completed", "partial", "failed", "cancelled", "done", "canceled")  # the last two are TrailTag's words
 SILENCE = 45.0  # the daemon sends a comment every 15 s: a stream that is still for so long is dead
-PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 10.0)  # before a call is sent again; the last one from then on
+PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # before a call is sent again; the last one from then on
 LOOKS = (1, 2, 4, 8, 16, 32)  # at the job, before a stream is tried again that failed so often
 
 

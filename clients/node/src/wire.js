@@ -7,7 +7,7 @@ import { NoAnswer, refusal, Refused } from "./errors.js";
 /** @typedef {{ body?: unknown, headers?: Record<string, string>, upload?: () => Multipart, signal?: AbortSignal | undefined }} Rest */
 
 const SILENCE_MS = 45_000; // the daemon sends a comment every 15 s: a stream that is still for so long is dead
-const PAUSES_MS = [500, 1000, 2000, 4000, 8000, 10_000]; // before a call is sent again; the last one from then on
+const PAUSES_MS = [200, 500, 1000, 2000, 4000, 8000]; // before a call is sent again; the last one from then on
 
 /** The way to one daemon. */
 export class Wire {

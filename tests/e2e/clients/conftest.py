@@ -229,12 +229,19 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         yield daemon
 
 
-@pytest.fixture
-def proxy(daemon: Daemon) -> Iterator[Proxy]:
-    """A way to the daemon on which things go wrong."""
+@pytest.fixture(scope="package")
+def line(daemon: Daemon) -> Iterator[Proxy]:
+    """A way to the daemon."""
     proxy = Proxy(daemon.port)
     with served(proxy):
         yield proxy
+
+
+@pytest.fixture
+def proxy(line: Proxy) -> Proxy:
+    """A way to the daemon on which nothing has happened yet."""
+    line.faults, line.seen, line.answered = [], [], []
+    return line
 
 
 @pytest.fixture(params=[*DRIVERS, "node"])

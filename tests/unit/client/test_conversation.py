@@ -38,12 +38,12 @@ def test_what_passes_by_is_asked_again_a_little_later_each_time() -> None:
         answer(503, b"<html>"),
         answer(200, b'{"jobId": "job_a"}'),
     ]
-    assert asked(*tries) == ([0.5, 1, 2, 4], {"jobId": "job_a"})
+    assert asked(*tries) == ([0.2, 0.5, 1, 2], {"jobId": "job_a"})
 
 
 def test_the_daemon_says_when_and_its_caller_how_long_in_all() -> None:
     assert asked(answer(429, Retry_After="7"), answer(200))[0] == [7]
-    assert asked(answer(503, retry_after="soon"), answer(200))[0] == [0.5], "no whole seconds, no date: our own"
+    assert asked(answer(503, retry_after="soon"), answer(200))[0] == [0.2], "no whole seconds, no date: our own"
     waits, error = asked(answer(507, Retry_After="60"), answer(507, Retry_After="60"))
     assert waits == [60] and isinstance(error, Refused) and error.retry_after == 60 and error.sent == 2
     assert asked(LOST, patience=0) == ([], LOST)

@@ -133,7 +133,7 @@ def cancel(job_id: str, patience: float) -> Steps[Json]:
     try:
         answer: Json = yield from ask(calls.cancel(job_id), patience)
     except Conflict as refused:
-        return (yield from _moved_before(job_id, ("cancelled",), refused, patience))
+        return (yield from _moved_before(job_id, ("cancelled", "canceled"), refused, patience))
     return answer
 
 

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
 import { basename } from "node:path";
+import { Readable } from "node:stream";
 
 /** @typedef {{ type: string, body: (onChunk: () => void) => ReadableStream<Uint8Array> }} Multipart */
 
@@ -27,5 +28,10 @@ export function multipart(field, file, onProgress) {
     }
     yield Buffer.from(`\r\n--${boundary}--\r\n`);
   }
-  return { type: `multipart/form-data; boundary=${boundary}`, body: (onChunk) => ReadableStream.from(chunks(onChunk)) };
+  return { type: `multipart/form-data; boundary=${boundary}`, body: (onChunk) => web(chunks(onChunk)) };
+}
+
+/** @param {AsyncIterable<Uint8Array>} chunks @returns {any} Node's own ReadableStream, which its types tell from fetch's. */
+function web(chunks) {
+  return Readable.toWeb(Readable.from(chunks, { objectMode: false }));
 }

@@ -11,6 +11,7 @@ INSTALL = $(UV) pip install --quiet --python $(BIN)/python --build-constraints r
 # Players and parsers of other people that judge what we publish; they come from npm.
 JUDGES := tests/node/node_modules/.package-lock.json
 PROMTOOL := .cache/promtool/usr/bin/promtool
+PROXIES := .cache/proxies/.stamp
 
 .PHONY: help setup dev browser otel sentry demo test bench soak fuzz check format lint types imports tests check-all media-report openapi audit sbom mutants torture relock clean
 .DELETE_ON_ERROR:
@@ -68,7 +69,7 @@ tests: dev $(JUDGES) $(PROMTOOL) ## Run every test but those that take minutes
 	$(call judged,not e2e and not long)
 	$(call judged,e2e and not long)
 
-check-all: check mutants ## check, every planted bug, and the tests that take minutes: before a release
+check-all: check mutants $(PROXIES) ## check, every planted bug, and the tests that take minutes: before a release
 	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST) -m long
 
 media-report: dev $(JUDGES) ## Play and measure what we make of films, and write the tables of docs/media.md
@@ -150,6 +151,14 @@ $(PROMTOOL):
 	  dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && rm prometheus_*.deb || \
 	  echo "it can't be had here: the tests of examples/monitoring that need it are skipped"; \
 	fi
+
+# The proxies whose samples stand in examples/proxy, likewise: unpacked, not installed; the tests start them on loopback.
+$(PROXIES):
+	@mkdir -p .cache/proxies && cd .cache/proxies && \
+	  { apt-get download -q nginx caddy >/dev/null 2>&1 || { apt-get update -qq && apt-get download -q nginx caddy; } >/dev/null 2>&1; } && \
+	  for package in *.deb; do dpkg-deb --fsys-tarfile $$package | tar -x && rm $$package; done || \
+	  echo "nginx and caddy can't be had here: the tests of examples/proxy are skipped"
+	@touch $@
 
 # The wheel's `node` is a script that starts the program as its child, out of reach of a test's kill: a link takes its place.
 .venv/node.stamp: | .venv/dev.stamp

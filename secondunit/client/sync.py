@@ -3,7 +3,7 @@
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from ssl import SSLContext
@@ -86,7 +86,7 @@ class Client:
         """
         return self._finish(conversation.wait(job_id, Waiting(timeout, poll), self._patience), on_event)
 
-    def events(self, *, last_event_id: str = "", **query: str | Sequence[str] | None) -> Iterator[Message]:
+    def events(self, *, last_event_id: str = "", **query: str | Sequence[str] | None) -> Generator[Message]:
         """Messages of all jobs, or of `jobId` or `type`, across connections that break; without end."""
         for step in self._told(conversation.follow(query, last_event_id, self._patience)):
             if isinstance(step, Tell):

@@ -14,6 +14,7 @@ HANDLERS_MAY_SEE = {
     "outcome",
     "errors",
     "ports.folders",
+    "ports.usage",
     "model",
     "clock",
     "retry",

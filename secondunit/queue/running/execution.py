@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from secondunit.queue import state
 from secondunit.queue.clock import Clock, Random
@@ -24,22 +23,21 @@ from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import HandlerRaised, LeftBehind, Sink, unheard
 from secondunit.queue.model import Change, Job, Lease
 from secondunit.queue.outcome import (
-    Completed,
     Failed,
     HandlerBroke,
-    JobError,
     Outcome,
-    Partial,
     Postpone,
     Released,
     broke,
     classify,
     name_of,
 )
-from secondunit.queue.payloads.arguments import begun, clean, to_json
+from secondunit.queue.payloads.arguments import begun, clean
 from secondunit.queue.payloads.secret_fields import without_secrets
+from secondunit.queue.ports.usage import Meter, metered_by
 from secondunit.queue.running.context import FLUSH_EVERY, RunContext, with_room
 from secondunit.queue.running.scope import Scope
+from secondunit.queue.running.verdicts import cleaned, finished, overdue, refused
 from secondunit.queue.store import Store
 from secondunit.queue.validation import validated
 from secondunit.queue.value import replace
@@ -98,7 +96,7 @@ class Execution:
         self._work: asyncio.Task[Outcome] | None = None
         self._told = 0
         self._told_at = 0.0
-        self._scope = Scope(self._exited)
+        self._scope, self._meter = Scope(self._exited), Meter()
         self.left: asyncio.Task[Outcome] | None = None
         self.gone = asyncio.Event()
 
@@ -213,19 +211,20 @@ class Execution:
 
     async def _handle(self, ctx: RunContext) -> Outcome:
         self._scope.enter()
+        metered_by(self._meter)
         try:
             payload = validated(self._spec, await ctx.filled(self._spec.secrets))
-            return _finished(await begun(self._spec.run, f"`run` of {self.type}", ctx, payload))
+            return finished(await begun(self._spec.run, f"`run` of {self.type}", ctx, payload))
         except (LeaseLost, StoreBroken, JobNotFound) as error:
             # Where it is true, nothing can be settled; where a handler made it up, this will be.
-            return _cleaned(broke(f"the handler raised {name_of(error)}, which is the queue's to raise"))
+            return cleaned(broke(f"the handler raised {name_of(error)}, which is the queue's to raise"))
         except (BadPayload, SecretsStruck) as error:
-            return Failed(JobError("deterministic", "bad_payload", clean(str(error))))
+            return refused(str(error))
         except TypeUnavailable as error:
             return Postpone(UNAVAILABLE_PAUSE, clean(str(error)))
         except TypeBroken as error:
             self._raised(error)
-            return _cleaned(broke(f"the model or the check of {self.type} failed: {error.why}"))
+            return cleaned(broke(f"the model or the check of {self.type} failed: {error.why}"))
         except BaseException as error:  # a run's boundary: whatever a handler raises is an outcome, not a crash
             if self._told and issubclass(type(error), asyncio.CancelledError):
                 raise
@@ -233,7 +232,7 @@ class Execution:
 
     def _fault(self, error: BaseException) -> Outcome:
         self._raised(error)
-        return _cleaned(classify(error))
+        return cleaned(classify(error))
 
     def _raised(self, error: BaseException) -> None:
         self._runtime.emit(HandlerRaised(self.job, error))
@@ -254,9 +253,9 @@ class Execution:
             if self._verdict is not None:
                 return
             if now - began > limit.total_seconds():
-                self.stop(_overdue("timeout", f"the attempt took longer than {limit.total_seconds():g} s"))
+                self.stop(overdue("timeout", f"the attempt took longer than {limit.total_seconds():g} s"))
             elif still := ctx.standstill(spec.stall):
-                self.stop(_overdue("stalled", still))
+                self.stop(overdue("stalled", still))
 
     async def _look_for_passing(self, ctx: RunContext) -> None:
         suspicion = self.job.suspicion
@@ -274,27 +273,10 @@ class Execution:
 
         def settle(job: Job) -> Change:
             took = timedelta(seconds=runtime.clock.monotonic() - self._began)
+            job = replace(job, stats=self._meter.figures(job.stats))
             change = state.settle(job, outcome, runtime.random, runtime.clock.now(), took)
             return without_secrets(change, self._spec.secrets)
 
         self.settling = True
         self._on_news()
         return await with_room(runtime.clock, lambda: runtime.store.change(self.job.id, settle, lease=self.lease))
-
-
-def _finished(value: Any) -> Outcome:
-    if not isinstance(value, Partial):
-        return Completed(to_json(value, "the result"))
-    if not isinstance(value.missing, list | tuple):
-        raise HandlerBroke(f"what is missing is a list, not a {type(value.missing).__name__}")
-    return Partial(to_json(value.result, "the result"), to_json(list(value.missing), "what is missing"))
-
-
-def _cleaned(outcome: Failed | Postpone) -> Outcome:
-    if isinstance(outcome, Postpone):
-        return replace(outcome, why=clean(outcome.why))
-    return replace(outcome, error=replace(outcome.error, message=clean(outcome.error.message)))
-
-
-def _overdue(type: str, message: str) -> Failed:
-    return Failed(JobError("timeout", type, message))

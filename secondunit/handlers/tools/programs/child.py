@@ -12,9 +12,11 @@ from pathlib import Path
 
 from secondunit.handlers.tools.programs.pipes import Pipe
 from secondunit.handlers.tools.programs.ports import Limits
+from secondunit.queue.ports.usage import Usage
 
 LAUNCHER = Path(__file__).parent / "launching" / "launcher.py"
 KILLED_WITHIN = timedelta(seconds=2)
+NOTHING = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,15 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How it went: `errno` and `what` ("program", "cwd" or "sandbox") say why the program could not be started."""
+    """How it went: `errno` and `what` ("program", "cwd" or "sandbox") say why the program could not be started.
+
+    `used` is nothing where the launcher was killed and told nothing.
+    """
 
     returncode: int
     errno: int | None = None
     what: str = ""
+    used: Usage = NOTHING
 
 
 class Child:
@@ -58,6 +64,11 @@ class Child:
     async def ended(self) -> Ended:
         """Wait until the program and all that it started are gone."""
         return await asyncio.shield(self._ended)
+
+    @property
+    def used(self) -> Usage:
+        """What the program and all that it started took; nothing before they are gone."""
+        return self._ended.result().used if self._ended.done() else NOTHING
 
     async def stop(self, grace: timedelta) -> None:
         """End it if it still runs: TERM to its group, after `grace` KILL to everything; then let go of its pipes."""
@@ -102,13 +113,15 @@ class Child:
 
 def _ended(report: Sequence[Sequence[str]], launchers: int) -> Ended:
     """What the launcher reported; a launcher that was killed itself takes its program along."""
-    returncode, errno, what = launchers, None, ""
+    returncode, errno, what, used = launchers, None, "", NOTHING
     for word, *rest in report:
         if word == "exit" and rest[0] != "None":
             returncode = int(rest[0])
         if word == "error":
             errno, what = int(rest[0]), rest[1]
-    return Ended(returncode, errno, what)
+        if word == "used":
+            used = Usage(float(rest[0]), *map(int, rest[1:]))
+    return Ended(returncode, errno, what, used)
 
 
 def spawn(python: str, command: Command) -> Child:

@@ -6,17 +6,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-TICKS = os.sysconf("SC_CLK_TCK")
+TICKS, PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
 # A hung ffmpeg goes on printing its progress, at less than a thousandth of a core.
 LEAST_CPU, LEAST_SHARE, LEAST_DISK = 0.05, 0.01, 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Exertion:
-    """`cpu` seconds and `disk` bytes so far: of a process, those beneath it, and those that they have waited for."""
+    """`cpu` seconds and `disk` bytes so far: of a process, those beneath it, and those that they have waited for.
+
+    `read` and `written` are what `disk` sums. `memory` is what those that live have in it, and `processes` counts them.
+    """
 
     cpu: float
     disk: int
+    read: int = 0
+    written: int = 0
+    memory: int = 0
+    processes: int = 0
 
 
 class ExertionMeter:
@@ -37,19 +44,25 @@ class ExertionMeter:
 
 def exertion(pid: int) -> Exertion:
     """What the process and its tree did so far. Blocking, for as long as a few small files in /proc take."""
-    ticks, disk, todo = 0, 0, [pid]
+    ticks, pages, processes, todo = 0, 0, 0, [pid]
+    read = written = 0
     while todo:
         process = todo.pop()
         with suppress(OSError):  # it has ended
-            ticks += _ticks(process)
+            fields = _stat(process)
+            ticks += sum(map(int, fields[11:15]))
+            pages += int(fields[21])
+            processes += 1
             todo += map(int, _children(process))
         with suppress(OSError, LookupError):  # a kernel may not count bytes, or not for us
-            disk += _disk(process)
-    return Exertion(ticks / TICKS, disk)
+            fetched, put = _disk(process)
+            read += fetched
+            written += put
+    return Exertion(ticks / TICKS, read + written, read, written, pages * PAGE, processes)
 
 
-def _ticks(process: int) -> int:
-    return sum(map(int, Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[11:15]))
+def _stat(process: int) -> list[bytes]:
+    return Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
 
 
 def _children(process: int) -> Iterator[bytes]:
@@ -57,6 +70,6 @@ def _children(process: int) -> Iterator[bytes]:
         yield from (thread / "children").read_bytes().split()
 
 
-def _disk(process: int) -> int:
+def _disk(process: int) -> tuple[int, int]:
     fields = dict(line.split(b": ") for line in Path(f"/proc/{process}/io").read_bytes().splitlines())
-    return int(fields[b"read_bytes"]) + int(fields[b"write_bytes"])
+    return int(fields[b"read_bytes"]), int(fields[b"write_bytes"])

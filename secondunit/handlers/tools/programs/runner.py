@@ -18,6 +18,7 @@ from secondunit.handlers.tools.programs.sandbox.orders import UNCONFINED, Sandbo
 from secondunit.handlers.tools.programs.transcript import Transcript
 from secondunit.queue.instrumentation import piece
 from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.queue.ports.usage import Meter, Usage, meter
 
 GRACE = timedelta(seconds=5)
 ENDING = timedelta(minutes=1)  # more than it takes to end a program that is over its time
@@ -68,8 +69,8 @@ class ProcessRunner:
         environment = self._minimal(cwd) if env is None else env
         confined = orders(self._sandbox or UNCONFINED, profile, cwd) if self._sandbox or profile.account else None
         child = spawn(self._python, Command(argv, cwd, environment, limits, stdin, pass_fds, confined))
-        listening = asyncio.create_task(transcript.follow(child.stderr))
-        looking = asyncio.create_task(_look(child.pid, beat))
+        listening, accounts = asyncio.create_task(transcript.follow(child.stderr)), meter()
+        looking = asyncio.create_task(_look(child, beat, accounts))
         name = Path(argv[0]).name
         hear = transcript.add if on_line is None else _LineByLine(on_line).hear
         try:
@@ -82,6 +83,7 @@ class ProcessRunner:
                 return Finished(ended.returncode, transcript.text)
         finally:
             await to_the_end(self._end(child, listening, looking))
+            accounts.ended(child, child.used)
 
     async def _end(self, child: Child, listening: asyncio.Task[None], looking: asyncio.Task[None]) -> None:
         try:
@@ -117,13 +119,16 @@ async def _attend(child: Child, hear: Callable[[bytes], Awaitable[None]]) -> End
     return await child.ended()
 
 
-async def _look(pid: int, beat: Callable[[], None]) -> None:
-    """Tell of the work of a program that prints nothing."""
+async def _look(child: Child, beat: Callable[[], None], accounts: Meter) -> None:
+    """Tell of the work of a program that prints nothing, and what it takes."""
     loop = asyncio.get_running_loop()
-    meter = ExertionMeter(loop.time())
+    work = ExertionMeter(loop.time())
     while True:
         await asyncio.sleep(LOOK_EVERY)
-        if meter.works(loop.time(), await in_thread(exertion, pid)):
+        so_far = await in_thread(exertion, child.pid)
+        under_it = so_far.processes - 1  # the launcher is no program of the job's
+        accounts.seen(child, Usage(so_far.cpu, so_far.memory, so_far.read, so_far.written, max(under_it, 0)))
+        if work.works(loop.time(), so_far):
             beat()
 
 

@@ -2,9 +2,10 @@
 
 Started by `python -I -S` as a program of its own, in a session that the daemon made for it. Imports as little as it
 can, because it is started for each program: `ctypes` and `collections.abc` would cost as much as all the rest. It tells
-the daemon through LIFELINE, a socket: `error N WHAT` if the program could not be started (an errno), and `exit N` once
-nothing of the tree is left. The daemon never writes to it: the moment its end is shut, as it is when the daemon is
-killed, everything here is killed. ORDERS is a descriptor of how to confine the program (`sandbox/orders.py`), or -1.
+the daemon through LIFELINE, a socket: `error N WHAT` if the program could not be started (an errno), and once nothing
+of it is left `used CPU MEMORY READ WRITTEN` (the kernel's account of it: seconds and bytes) and `exit N`. The daemon
+never writes to it: the moment its end is shut, as it is when the daemon is killed, everything here is killed. ORDERS is
+a descriptor of how to confine the program (`sandbox/orders.py`), or -1.
 """
 
 import os
@@ -58,6 +59,9 @@ def main(
         attend(pidfd, ends[1], proxy)
     code = watch(program, pidfd, lifeline)
     code = end_tree(program, code)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu, memory = used.ru_utime + used.ru_stime, used.ru_maxrss * 1024
+    tell(lifeline, f"used {cpu} {memory} {used.ru_inblock * 512} {used.ru_oublock * 512}")
     tell(lifeline, f"exit {code}")
 
 

@@ -41,6 +41,7 @@ from secondunit.daemon.monitoring.disk_guard import DiskGuard, MediaDisks, NoRes
 from secondunit.daemon.monitoring.health import Checkup
 from secondunit.daemon.monitoring.inspection import Box, Watched
 from secondunit.daemon.monitoring.job_log import JobLog, mode_lines
+from secondunit.daemon.monitoring.machine import disk_of, guard_of
 from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.monitoring.prometheus.metrics import Metrics
 from secondunit.daemon.process import garbage_collector as garbage
@@ -82,6 +83,7 @@ from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Sinks
 from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.running import leases
+from secondunit.queue.running.admission import Admission
 from secondunit.queue.running.execution import Runtime
 from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
@@ -141,7 +143,9 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
     settings, clock, store = world.settings, world.clock, world.store
     emit, watchers, random = world.emit, world.watchers, StockedRandom()
     registry, hub = Registry(found.specs), Hub(emit)
-    worker, disk = _worker(world, registry, hub), DiskGuard(store.engine.reserve or NoReserve(settings.data_dir), clock)
+    admission = Admission(store, hub, clock, settings.min_free_mb << 20, disk_of(settings.data_dir))
+    worker = _worker(world, registry, hub, admission)
+    disk = DiskGuard(store.engine.reserve or NoReserve(settings.data_dir), clock)
     queue = Queue(
         store, registry, hub, clock, random,
         stop=worker.stop_run, lose=worker.lose, coming=worker.look, admit=disk.admit,
@@ -186,7 +190,9 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
     for hear in (*heard, *([poller.hear] if poller else [])):
         hub.tap(hear)
     hub.tap(lambda events: deliverer.wake() if any(event.status.ended for event in events) else None)
-    return Components(worker, queue, deliverer, disk, media, poller, checkup, uploads, partial_retrier, scheduler, api)
+    return Components(
+        worker, admission, queue, deliverer, disk, media, poller, checkup, uploads, partial_retrier, scheduler, api
+    )
 
 
 def _watchers(settings: Settings, clock: SystemClock) -> Watchers:
@@ -197,14 +203,13 @@ def _watchers(settings: Settings, clock: SystemClock) -> Watchers:
     )
 
 
-def _worker(world: World, registry: Registry, hub: Hub) -> Worker:
-    return Worker(
-        Runtime(world.store, hub, world.clock, SystemRandom(), world.work, world.emit, strays, world.telemetry.traced),
-        registry,
-        boot=world.boot,
-        ttl=timedelta(seconds=world.settings.lease_seconds),
-        most=world.settings.max_concurrent_jobs,
-    )
+def _worker(world: World, registry: Registry, hub: Hub, admission: Admission) -> Worker:
+    runtime = Runtime(
+        world.store, hub, world.clock, SystemRandom(), world.work, world.emit, strays, world.telemetry.traced,
+        admission.reserved, guard_of(world.settings, world.clock),
+    )  # fmt: skip
+    ttl, most = timedelta(seconds=world.settings.lease_seconds), world.settings.max_concurrent_jobs
+    return Worker(runtime, registry, boot=world.boot, ttl=ttl, most=most)
 
 
 def _backup(world: World, secrets: Mapping[str, Collection[str]]) -> Callable[[Path, int | None], Awaitable[Snapshot]]:

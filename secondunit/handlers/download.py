@@ -25,7 +25,7 @@ UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 OURS = frozenset("host connection keep-alive te trailer transfer-encoding upgrade expect range accept-encoding".split())
 OURS_BY_BEGINNING = ("content-", "proxy-", "if-", "webhook-", "secondunit-", "x-forwarded-", "forwarded")
 MOST_HEADERS, LONGEST_VALUE = 50, 8192
-PIECE = 64 << 20
+PIECE, UNKNOWN_SIZE = 64 << 20, 1 << 30
 SECRETS = ("headers", "cookies")
 
 
@@ -75,6 +75,7 @@ def build(tools: Tools) -> HandlerSpec:
         run=run,
         check=check,
         concurrency=5,
+        reserve=lambda payload: payload.max_bytes or UNKNOWN_SIZE,
         secrets=SECRETS,
     )
 

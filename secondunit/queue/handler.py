@@ -103,6 +103,11 @@ def output_file(result: Any) -> Mapping[str, str]:
     return {path.rpartition("/")[2]: path} if isinstance(path, str) else {}
 
 
+def output_place(payload: Any) -> str | None:
+    """Where most types write, by their payloads: `output_dir` or `output_path`."""
+    return getattr(payload, "output_dir", None) or getattr(payload, "output_path", None)
+
+
 def no_folder(_: Any) -> str | None:
     """The result tells of no folder."""
     return None
@@ -124,6 +129,9 @@ class HandlerSpec:
 
     What the operator may change: `concurrency` (CONCURRENCY_<TYPE>: how many run at once), `timeout` (TIMEOUT_<TYPE>:
     one attempt's limit), `stall` (STALL_SECONDS: the longest time without a sign of life), `retry` ([types.T.retry]).
+
+    `reserve(payload)`: the bytes that a run will write at most, to the disk of `place(payload)` (None: to DATA_DIR's).
+    A job starts once so much is free beside what running jobs reserved (docs/resources.md). It may look at files.
 
     `paid`: runs ask Gemini, through `tools.gemini`, in paid steps. Without GEMINI_API_KEY its jobs are refused and
     /health says so; once GEMINI_DAILY_TOKENS are used up its jobs wait for the next day.
@@ -150,6 +158,8 @@ class HandlerSpec:
     retry: RetryPolicy = RetryPolicy()
     priority: int = DEFAULT_PRIORITY
     check: Callable[[Any], None] | None = None
+    reserve: Callable[[Any], int] | None = None
+    place: Callable[[Any], str | None] = output_place
     secrets: Collection[str] = ()
     paid: bool = False
     artifacts: Callable[[Any], Mapping[str, str]] = output_file

@@ -211,6 +211,13 @@ def cancel(job: Job, now: datetime) -> Change:
     return _cancelled(job, now)
 
 
+def hasten(job: Job, now: datetime) -> Change:
+    """What a job was postponed for is over: it may start at once. No event: nothing happened that its readers await."""
+    if job.status is not Status.QUEUED or job.run_at is None:
+        raise NotAllowed(job.id, "it does not wait for a time")
+    return Change(replace(job, run_at=None, updated_at=now))
+
+
 def retry(job: Job, now: datetime) -> Change:
     """Queue an ended job again with all its attempts; finished steps stay finished."""
     if not job.status.ended:

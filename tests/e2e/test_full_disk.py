@@ -187,8 +187,30 @@ def test_a_job_whose_media_disk_is_full_waits_at_no_cost_and_health_names_the_di
     until(lambda: daemon.job(waits)["runAt"])
     job = daemon.job(waits)
     assert (job["status"], job["attempt"]) == ("queued", 1)
-    assert f"disk_full: on the disk of {small_media} 0 MiB are free" in job["message"]
+    assert f"on the disk of {small_media}, where 0 MiB are free" in job["message"]
     until(lambda: "media_full" in reasons(daemon))
     assert "disk_full" not in reasons(daemon) and not (small_media / "a.webp").exists()
     (small_media / "filler").unlink()
     until(lambda: "media_full" not in reasons(daemon), within=30)
+
+
+def test_a_disk_too_small_for_a_job_postpones_it_says_so_and_runs_it_when_there_is_room(
+    start: Any, small_media: Path
+) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (64, 64), "red").save(small_media / "photo.png")
+    with (small_media / "photo.png").open("ab") as photo:
+        photo.write(bytes(1 << 20))  # what a picture ends with does not matter; it is what its job reserves
+    daemon = start(MEDIA_ROOTS=str(small_media), MIN_FREE_MB="16").ready()
+    filler = small_media / "filler"
+    filler.write_bytes(bytes(50 << 20))
+    asked = {"inputPath": str(small_media / "photo.png"), "outputPath": str(small_media / "photo.webp")}
+    job_id = daemon.call("POST", "/api/jobs", {"type": "webp", "payload": asked}).body["jobId"]
+    until(lambda: daemon.call("GET", f"/api/jobs/{job_id}/explain").body["reason"] == "disk")
+    told = daemon.call("GET", f"/api/jobs/{job_id}/explain").body
+    assert "webp reserves 1 MiB" in told["sentence"] and "MIN_FREE_MB" in told["sentence"]
+    filler.unlink()
+    job = daemon.until(job_id, "completed")
+    assert job["attempt"] == 1 and [run["outcome"] for run in job["attempts"]] == ["postponed", "completed"]
+    assert job["stats"]["resources"]["cpuSeconds"] > 0

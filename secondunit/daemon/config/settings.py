@@ -141,6 +141,9 @@ class Settings(BaseModel):
     geocoder_url: HttpUrl = "https://nominatim.openstreetmap.org"
 
     max_concurrent_jobs: int = _count(5, 1, 1000)
+    min_free_mb: int = _count(1024, 0, 10**9, "MiB")
+    max_load: float | None = Field(None, gt=0, le=1000, description="load per core, above 0 to 1000")
+    min_free_memory_mb: int = _count(256, 0, 10**9, "MiB")
     concurrency: Mapping[TypeName, Annotated[int, _count(None, 1, 1000)]] = Field({}, description="1 to 1000")
     timeout: Mapping[TypeName, Annotated[int, _count(None, 1, 604_800)]] = Field({}, description="seconds, 1 to 604800")
     stall_seconds: int = _count(300, 1, 86_400, "seconds")

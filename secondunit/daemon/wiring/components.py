@@ -29,6 +29,7 @@ from secondunit.handlers.tools.programs.sandbox.measuring import Measured
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.instrumentation import Sink
+from secondunit.queue.running.admission import Admission
 from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Store
@@ -80,6 +81,7 @@ class Components:
     """What runs; no poller where nothing is polled."""
 
     worker: Worker
+    admission: Admission
     queue: Queue
     deliverer: Deliverer
     disk: DiskGuard

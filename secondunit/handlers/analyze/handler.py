@@ -24,6 +24,7 @@ from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.handlers.tools.payload import LanguageTag, payload_like
 from secondunit.handlers.tools.ports import Results
 from secondunit.handlers.tools.storage.ports import Files, Source
+from secondunit.handlers.tools.storage.sizes import size_of
 from secondunit.handlers.tools.storage.workspace import open_kept
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.handlers.tools.waiting import waiting
@@ -79,7 +80,14 @@ def build(tools: Tools) -> HandlerSpec:
         return await Analysis(tools, _required(tools), ctx, payload).run()
 
     return HandlerSpec(
-        type="analyze", payload=AnalyzePayload, run=run, check=check, concurrency=3, paid=True, uploads=_uploads
+        type="analyze",
+        payload=AnalyzePayload,
+        run=run,
+        check=check,
+        concurrency=3,
+        paid=True,
+        uploads=_uploads,
+        reserve=lambda payload: size_of(payload.video_path),
     )
 
 

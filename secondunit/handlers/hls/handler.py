@@ -27,6 +27,7 @@ from secondunit.handlers.tools.payload import payload_like
 from secondunit.handlers.tools.programs.transcript import Transcript
 from secondunit.handlers.tools.storage.ports import MASTER, Source, StagedFolder
 from secondunit.handlers.tools.storage.settling import Settling
+from secondunit.handlers.tools.storage.sizes import size_of
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic
@@ -78,6 +79,7 @@ def build(tools: Tools) -> HandlerSpec:
         payload=HlsPayload,
         run=run,
         check=check,
+        reserve=lambda payload: 2 * size_of(payload.input_path),
         priority=3,
         artifacts=outputs.playlists,
         folder=outputs.folder,

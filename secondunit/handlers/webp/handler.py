@@ -11,6 +11,7 @@ from secondunit.handlers.tools.payload import payload_like
 from secondunit.handlers.tools.programs.failures import failure
 from secondunit.handlers.tools.programs.ports import Limits, Profile
 from secondunit.handlers.tools.storage.ports import Source, StagedFile
+from secondunit.handlers.tools.storage.sizes import size_of
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic
@@ -52,7 +53,14 @@ def build(tools: Tools) -> HandlerSpec:
         found = made.pop("warnings")
         return {"outputPath": payload.output_path, **made, "size": size} | ({"warnings": found} if found else {})
 
-    return HandlerSpec(type="webp", payload=WebpPayload, run=run, check=check, concurrency=3)
+    return HandlerSpec(
+        type="webp",
+        payload=WebpPayload,
+        run=run,
+        check=check,
+        concurrency=3,
+        reserve=lambda payload: size_of(payload.input_path),
+    )
 
 
 async def _convert(

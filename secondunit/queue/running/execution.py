@@ -1,10 +1,11 @@
 """Job execution, one lease to its end: run the handler, watch it, settle the outcome. An exception becomes one here."""
 
 import asyncio
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from secondunit.queue import state
 from secondunit.queue.clock import Clock, Random
@@ -48,6 +49,16 @@ INSIST_TIMES = 2
 FRESH = 3  # times a stall the store is told of a run that lives, so that nobody takes it for a stuck one
 
 
+def nothing_reserved(*_: object) -> AbstractAsyncContextManager[None]:
+    """Every job fits."""
+    return nullcontext()
+
+
+async def nothing_short() -> str | None:
+    """The machine has room."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """What every execution works with."""
@@ -60,6 +71,8 @@ class Runtime:
     emit: Sink = unheard
     alive: Callable[[], Collection[str]] = tuple  # threads and programs of the process that nobody here looks after
     traced: bool = False  # whether runs and their pieces are announced
+    reserved: Callable[[Job, HandlerSpec, Any], AbstractAsyncContextManager[None]] = nothing_reserved
+    short: Callable[[], Awaitable[str | None]] = nothing_short  # why the machine has no room for more
 
 
 class Execution:
@@ -214,7 +227,8 @@ class Execution:
         metered_by(self._meter)
         try:
             payload = validated(self._spec, await ctx.filled(self._spec.secrets))
-            return finished(await begun(self._spec.run, f"`run` of {self.type}", ctx, payload))
+            async with self._runtime.reserved(self.job, self._spec, payload):
+                return finished(await begun(self._spec.run, f"`run` of {self.type}", ctx, payload))
         except (LeaseLost, StoreBroken, JobNotFound) as error:
             # Where it is true, nothing can be settled; where a handler made it up, this will be.
             return cleaned(broke(f"the handler raised {name_of(error)}, which is the queue's to raise"))

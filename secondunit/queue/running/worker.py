@@ -39,6 +39,7 @@ class Worker:
         self._due: tuple[Collection[str], datetime | None] | None = None
         self._hungry = False
         self._full = False
+        self._short: str | None = None
         self._limits: Mapping[str, int] = {}
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -117,6 +118,7 @@ class Worker:
             doubtful=[(execution.job.id, execution.type) for execution in self._running if not execution.passed],
             draining=self._draining,
             full=self._full,
+            short=self._short,
         )
 
     async def _claim(self, tasks: asyncio.TaskGroup) -> Collection[str]:
@@ -127,6 +129,9 @@ class Worker:
         room = load.room(paused)
         if load.draining or not room:
             return ()
+        self._short = await runtime.short()
+        if self._short:
+            return ()  # the next round, 5 s later at the latest, looks again
         limit = load.most - load.total
         self._early.clear()
         began, now = runtime.clock.monotonic(), runtime.clock.now()

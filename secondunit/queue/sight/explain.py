@@ -1,7 +1,7 @@
 """Explanation of a job: why it runs, waits or is over, as the next claim will judge it; one sentence with its figures.
 
-Pure: from a snapshot of the job and of all that a claim looks at. The words of later reasons (resources, box) stand
-here already; nothing holds a job back for them yet.
+Pure: from a snapshot of the job and of all that a claim looks at. The word of a later reason (box) stands here
+already; nothing holds a job back for it yet.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ Reason = Literal[
 MOST_NAMED = 20
 MOST_TOLD = 3
 BUDGETS = frozenset({"budget_used_up", "quota_exhausted"})
-DISKS = frozenset({"disk_full"})
+DISKS = frozenset({"disk_full", "no_room"})
 PROVIDERS = ("_down", "_limited", "_paused")
 
 
@@ -157,6 +157,8 @@ def _still(reason: Reason, seen: Seen) -> str:
 
 
 def _starved(seen: Seen) -> Explanation | None:
+    if seen.load.short:
+        return Explanation("resources", f"{seen.load.short}; nothing starts until there is room")
     if not seen.load.full:
         return None
     figure = f" ({seen.disk})" if seen.disk else ""

@@ -11,7 +11,7 @@ class Load(Value, frozen=True):
 
     `limits` are the types that it serves, with how many may run at once, `busy` how many do; `total` of `most` over all
     types. `doubtful` are the runs that are not past the point where the daemon died, with their types. `full`: the disk
-    had no room for the last claim.
+    had no room for the last claim; `short` says what the machine had too little of.
     """
 
     limits: Mapping[str, int]
@@ -21,6 +21,7 @@ class Load(Value, frozen=True):
     doubtful: Sequence[tuple[JobId, str]] = ()
     draining: bool = False
     full: bool = False
+    short: str | None = None
 
     def room(self, paused: Collection[str]) -> Mapping[str, int]:
         """So many more of each type, leaving out those of which none may start."""

@@ -28,7 +28,7 @@ class MemoryLine:
         """The job is as this says now."""
         if job.status is not Status.QUEUED or job.waiting_for:
             self._waits.pop(job.id, None)
-        elif job.id not in self._waits:
+        elif job.id not in self._waits or (job.run_at is None and not self._waits[job.id].ready):
             self._waits[job.id] = _Wait(job.run_at is None, job.run_at or job.updated_at)
 
     def promote(self, now: datetime) -> None:

@@ -39,6 +39,14 @@ class ClaimContract:
         await submit(store, "c", "a", "b")
         assert [job.id for job in await claim(store)] == ["c", "a", "b"]
 
+    async def test_a_job_that_is_hastened_is_claimed_before_its_time_and_is_due_no_more(self, store: Store) -> None:
+        await submit(store, "b")
+        [job] = await submit(store, "a", run_at=later(3600))
+        assert await store.next_due([job.type]) == later(3600)
+        await store.change("a", lambda job: state.hasten(job, later(2)))
+        assert [job.id for job in await claim(store, at=later(3))] == ["b", "a"]
+        assert await store.next_due([job.type]) is None
+
     async def test_a_lower_number_goes_first(self, store: Store) -> None:
         for job_id, priority in [("a", 3), ("b", 0), ("c", 4), ("d", 1), ("e", 0)]:
             await submit(store, job_id, priority=priority)

@@ -195,7 +195,8 @@ def go_on(tx: Transaction) -> None:
 def _update(tx: Transaction, before: Job, job: Job, new: Row) -> None:
     held = tx.known.rows.get(before.seq)
     old = held[1] if held and held[0] is before else moving_values(before)
-    if before.status is Status.QUEUED is job.status and not (before.waiting_for and not job.waiting_for):
+    placed = (before.waiting_for and not job.waiting_for) or (before.run_at and not job.run_at)
+    if before.status is Status.QUEUED is job.status and not placed:
         UPDATE_WAITING(tx.execute, old[:STAYS], new[:STAYS], (job.seq,))  # it keeps its place in the line
     elif UPDATE(tx.execute, old, new, (job.seq, before.status.value, before.epoch)) != 1:
         tx.known.drop(before)

@@ -81,6 +81,7 @@ from secondunit.queue.errors import StoreFull
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Sinks
+from secondunit.queue.model import Event
 from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.running import leases
 from secondunit.queue.running.admission import Admission
@@ -143,8 +144,7 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
     settings, clock, store = world.settings, world.clock, world.store
     emit, watchers, random = world.emit, world.watchers, StockedRandom()
     registry, hub = Registry(found.specs), Hub(emit)
-    admission = Admission(store, hub, clock, settings.min_free_mb << 20, disk_of(settings.data_dir))
-    worker = _worker(world, registry, hub, admission)
+    worker, admission = _worker(world, registry, hub)
     disk = DiskGuard(store.engine.reserve or NoReserve(settings.data_dir), clock)
     queue = Queue(
         store, registry, hub, clock, random,
@@ -187,12 +187,15 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
     )
     store.listen(hub.publish)
     heard = (uploads.hear, api.partial_data.hear, partial_retrier.hear, scheduler.hear)
-    for hear in (*heard, *([poller.hear] if poller else [])):
+    _tap(hub, deliverer, *heard, *([poller.hear] if poller else []))
+    rest = (deliverer, disk, media, poller, checkup, uploads, partial_retrier, scheduler)
+    return Components(worker, admission, queue, *rest, api)
+
+
+def _tap(hub: Hub, deliverer: Deliverer, *hears: Callable[[Sequence[Event]], None]) -> None:
+    for hear in hears:
         hub.tap(hear)
     hub.tap(lambda events: deliverer.wake() if any(event.status.ended for event in events) else None)
-    return Components(
-        worker, admission, queue, deliverer, disk, media, poller, checkup, uploads, partial_retrier, scheduler, api
-    )
 
 
 def _watchers(settings: Settings, clock: SystemClock) -> Watchers:
@@ -203,13 +206,15 @@ def _watchers(settings: Settings, clock: SystemClock) -> Watchers:
     )
 
 
-def _worker(world: World, registry: Registry, hub: Hub, admission: Admission) -> Worker:
+def _worker(world: World, registry: Registry, hub: Hub) -> tuple[Worker, Admission]:
+    floor, disks = world.settings.min_free_mb << 20, disk_of(world.settings.data_dir)
+    admission = Admission(world.store, hub, world.clock, floor, disks)
     runtime = Runtime(
         world.store, hub, world.clock, SystemRandom(), world.work, world.emit, strays, world.telemetry.traced,
         admission.reserved, guard_of(world.settings, world.clock),
     )  # fmt: skip
     ttl, most = timedelta(seconds=world.settings.lease_seconds), world.settings.max_concurrent_jobs
-    return Worker(runtime, registry, boot=world.boot, ttl=ttl, most=most)
+    return Worker(runtime, registry, boot=world.boot, ttl=ttl, most=most), admission
 
 
 def _backup(world: World, secrets: Mapping[str, Collection[str]]) -> Callable[[Path, int | None], Awaitable[Snapshot]]:

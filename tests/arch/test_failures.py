@@ -41,6 +41,7 @@ COMPUTED: Mapping[str, Mapping[str, Collection[str]]] = {
         "transient": ytdlp.WAITS,
         "deterministic": {type for _, type, _ in ytdlp.SAID} - set(ytdlp.WAITS),
     },
+    "running/verdicts.py overdue": {"timeout": {"timeout", "stalled"}},
     "programs/failures.py failure": {"transient": {programs.UNKNOWN, "io_error"}},
     "programs/failures.py _past_limit": {"deterministic": {type for type, _ in programs.BY_LIMIT.values()}},
 }

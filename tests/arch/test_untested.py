@@ -19,6 +19,7 @@ THROUGH_OTHERS = {
     "secondunit.daemon.http.contract.sight_requests": "tests/http/test_sight_api.py, over sockets",
     "secondunit.daemon.http.contract.sight_responses": "tests/http/test_sight_api.py, over sockets",
     "secondunit.queue.graph.": "the contract suite through stores, tests/unit/queue/graph through a worker",
+    "secondunit.queue.running.verdicts": "tests/unit/queue/running, through an execution",
     "secondunit.queue.stores.sqlite.tables.batches": "the contract suite, through the store",
     "secondunit.queue.stores.memory_graph": "the contract suite, through the store",
     "secondunit.queue.stores.memory_line": "the contract suite, through the store",

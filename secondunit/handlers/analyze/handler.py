@@ -23,8 +23,8 @@ from secondunit.handlers.tools.media.pictures import PictureWriter
 from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.handlers.tools.payload import LanguageTag, payload_like
 from secondunit.handlers.tools.ports import Results
+from secondunit.handlers.tools.storage.free_space import size_of
 from secondunit.handlers.tools.storage.ports import Files, Source
-from secondunit.handlers.tools.storage.sizes import size_of
 from secondunit.handlers.tools.storage.workspace import open_kept
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.handlers.tools.waiting import waiting

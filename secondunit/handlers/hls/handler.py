@@ -25,9 +25,9 @@ from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.handlers.tools.media.progress import WHOLE, follow
 from secondunit.handlers.tools.payload import payload_like
 from secondunit.handlers.tools.programs.transcript import Transcript
+from secondunit.handlers.tools.storage.free_space import size_of
 from secondunit.handlers.tools.storage.ports import MASTER, Source, StagedFolder
 from secondunit.handlers.tools.storage.settling import Settling
-from secondunit.handlers.tools.storage.sizes import size_of
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic

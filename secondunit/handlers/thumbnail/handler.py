@@ -15,7 +15,7 @@ from secondunit.handlers.tools.media.frames import Camera, Frame, size
 from secondunit.handlers.tools.media.graphs import Shot
 from secondunit.handlers.tools.media.pictures import Picture, PictureWriter
 from secondunit.handlers.tools.media.probe import pictures, probe
-from secondunit.handlers.tools.storage.sizes import size_of
+from secondunit.handlers.tools.storage.free_space import size_of
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext, output_file
 from secondunit.queue.outcome import Deterministic

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from secondunit.handlers.tools.payload import payload_like
 from secondunit.handlers.tools.programs.failures import failure
 from secondunit.handlers.tools.programs.ports import Limits, Profile
+from secondunit.handlers.tools.storage.free_space import size_of
 from secondunit.handlers.tools.storage.ports import Source, StagedFile
-from secondunit.handlers.tools.storage.sizes import size_of
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.outcome import Deterministic

@@ -1,7 +1,9 @@
-"""Free-space check of a disk that outputs go to: nothing is begun where there is no room for it."""
+"""Free-space check of a disk that outputs go to, and what an input would take: nothing is begun where no room is."""
 
 import os
+import stat
 from datetime import timedelta
+from pathlib import Path
 
 from secondunit.queue.outcome import Postponed
 
@@ -30,3 +32,12 @@ def refuse_full(folder: int, name: object) -> None:
         raise Postponed(
             f"disk_full: on the disk of {name} {why}; it goes on by itself once there is room", delay=LOOK_AGAIN
         )
+
+
+def size_of(path: str | None) -> int:
+    """The bytes of a file on a disk here; 0 for what is none, or elsewhere. Blocks."""
+    try:
+        found = Path(path).stat() if path and path.startswith("/") else None
+    except (OSError, ValueError):
+        return 0
+    return found.st_size if found and stat.S_ISREG(found.st_mode) else 0

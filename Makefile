@@ -13,7 +13,7 @@ JUDGES := tests/node/node_modules/.package-lock.json
 PROMTOOL := .cache/promtool/usr/bin/promtool
 PROXIES := .cache/proxies/.stamp
 
-.PHONY: help setup dev browser otel sentry demo test bench soak fuzz check format lint types imports tests check-all media-report openapi audit sbom mutants torture relock clean
+.PHONY: help setup dev browser otel sentry demo test bench soak fuzz check format lint types imports tests check-all media-report openapi docs audit sbom mutants torture relock clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -45,7 +45,7 @@ soak: MINUTES = 60
 soak: dev ## Steady load for so long: does anything grow? (MINUTES=60)
 	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
 
-check: format lint types imports tests ## Everything that CI checks
+check: format lint types imports docs tests ## Everything that CI checks
 	$(BIN)/python tests/mutants/run.py rules # of the queue's rules; `make mutants` plants all of them
 
 format: dev ## Is the code formatted? (fix: .venv/bin/ruff format)
@@ -88,6 +88,11 @@ openapi: dev $(JUDGES) ## Write docs/openapi.json anew after a change of the API
 	WRITE_OPENAPI=1 $(BIN)/python -m pytest -q tests/openapi/test_committed.py
 	PATH="$$PWD/$(BIN):$$PATH" node tests/node/node_modules/openapi-typescript/bin/cli.js docs/openapi.json --output clients/node/src/openapi.d.ts
 
+DOCS = .uv/docs/bin
+docs: .uv/docs.stamp ## Build docs/ as pages to read without a network, in dist/docs; a link that leads nowhere fails
+	$(DOCS)/zensical build --clean --strict
+	@! grep -rE --include=*.html '<(script|link|img)[^>]* (src|href)="(https?:)?//' dist/docs # nothing comes from elsewhere
+
 SUPPLY = .uv/supply/bin
 audit: dev .uv/supply.stamp .venv/node.stamp ## Is a vulnerability known of what is locked? Ends with 2 where nobody could be asked
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m tests.audit $(SUPPLY)/pip-audit
@@ -107,6 +112,7 @@ relock: $(UV) ## Write the lock files anew after a change of the dependencies
 	$(COMPILE) --group setup --constraints requirements.lock --output-file requirements-setup.lock
 	$(COMPILE) --group dev --constraints requirements.lock --constraints requirements-setup.lock --output-file requirements-dev.lock
 	$(COMPILE) --group supply --constraints requirements.lock --constraints requirements-dev.lock --output-file requirements-supply.lock
+	$(COMPILE) --group docs --constraints requirements.lock --constraints requirements-dev.lock --output-file requirements-docs.lock
 	$(COMPILE) --group films --no-deps --output-file requirements-films.lock
 
 clean: ## Remove what make made
@@ -140,6 +146,11 @@ $(BIN)/python: | $(UV)
 .uv/supply.stamp: requirements-supply.lock $(UV)
 	$(UV) venv --quiet --no-project --allow-existing --python $(PYTHON) .uv/supply
 	$(UV) pip install --quiet --python $(SUPPLY)/python --require-hashes -r requirements-supply.lock
+	@touch $@
+
+.uv/docs.stamp: requirements-docs.lock $(UV)
+	$(UV) venv --quiet --no-project --allow-existing --python $(PYTHON) .uv/docs
+	$(UV) pip install --quiet --python $(DOCS)/python --require-hashes -r requirements-docs.lock
 	@touch $@
 
 # Prometheus's own judge of the rules in examples/, out of Debian's package, of which nothing is installed or started.

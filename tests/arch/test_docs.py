@@ -1,7 +1,10 @@
 """The documents name only what is there."""
 
 import re
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from secondunit.cli.main import secondunit
 
 ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 DOCUMENTS = [
     ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "systemd/README.md")
 ]
@@ -21,7 +25,7 @@ COMMAND = re.compile(r"(?:bin/|\(BIN\)/|`)secondunit ([a-z]+)")
 TEST = re.compile(r"`(tests/[\w/.]+|testing/[\w/.]+)::(test_\w+)`")
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+@pytest.mark.parametrize("document", [*DOCUMENTS, *PAGES], ids=lambda d: d.relative_to(ROOT).as_posix())
 def test_links_and_paths_lead_somewhere(document: Path) -> None:
     text = document.read_text()
     places = [document.parent / link for link in LINK.findall(text)]
@@ -29,6 +33,20 @@ def test_links_and_paths_lead_somewhere(document: Path) -> None:
         home = ROOT if (ROOT / path.partition("/")[0]).exists() else ROOT / "secondunit"
         places += [home / path]
     assert [str(place.relative_to(ROOT)) for place in places if not place.exists()] == []
+
+
+def test_each_page_of_the_documentation_is_in_its_navigation() -> None:
+    nav = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"]
+    assert sorted(leaves(nav)) == [page.relative_to(ROOT / "docs").as_posix() for page in PAGES]
+
+
+def leaves(nav: Any) -> Iterator[str]:
+    """The pages that a navigation names."""
+    if isinstance(nav, str):
+        yield nav
+    else:
+        for below in nav.values() if isinstance(nav, dict) else nav:
+            yield from leaves(below)
 
 
 def test_each_make_target_that_is_named_exists() -> None:

@@ -17,6 +17,7 @@ LOCKS = {
     "requirements-setup.lock": "setup",
     "requirements-dev.lock": "dev",
     "requirements-supply.lock": "supply",
+    "requirements-docs.lock": "docs",
     "requirements-films.lock": "films",
 }
 

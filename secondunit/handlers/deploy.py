@@ -32,11 +32,11 @@ class DeployPayload(BaseModel):
 
     model_config = payload_like(projectId="website")
 
-    project_id: str = Field(max_length=200)
-    repo_url: str | None = None
-    branch: str | None = None
-    directory: str | None = None
-    build_command: str | None = None
+    project_id: str = Field(max_length=200, description="a project that the settings list as [deploy.ID]")
+    repo_url: str | None = Field(None, description="the project's own, if it is given")
+    branch: str | None = Field(None, description="one that the project allows; default its first")
+    directory: str | None = Field(None, description="the project's own, if it is given")
+    build_command: str | None = Field(None, description="the project's own, if it is given")
 
 
 def build(tools: Tools) -> HandlerSpec:

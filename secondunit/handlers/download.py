@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.fetching.download_router import Downloads, DownloadWish, Way
-from secondunit.handlers.tools.payload import payload_like
+from secondunit.handlers.tools.payload import FILE, payload_like
 from secondunit.handlers.tools.storage.ports import StagedFile
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
@@ -34,14 +34,19 @@ class DownloadPayload(BaseModel):
 
     model_config = payload_like(url="https://example.com/film.mp4", outputPath="/srv/media/film.mp4")
 
-    url: str
-    output_path: str
-    headers: Mapping[str, str] = Field(default_factory=dict)
-    cookies: str | None = None
-    use_puppeteer: bool = False
-    mode: Literal["auto", "http", "ytdlp", "browser"] = "auto"
-    max_bytes: Annotated[int, Field(ge=1)] | None = None
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
+    url: str = Field(description="http or https, without a user name or password in it")
+    output_path: str = Field(description=f"the file: {FILE}; its suffix says whether media are expected")
+    headers: Mapping[str, str] = Field(default_factory=dict, description="sent as given, never shown or logged")
+    cookies: str | None = Field(None, description="the value of a Cookie header, never shown or logged")
+    use_puppeteer: bool = Field(False, description="the same as mode browser")
+    mode: Literal["auto", "http", "ytdlp", "browser"] = Field(
+        "auto",
+        description="the file, the video behind a page, or what a page in a browser downloads; auto: the first two",
+    )
+    max_bytes: Annotated[int, Field(ge=1)] | None = Field(None, description="no larger; default MAX_DOWNLOAD_MB")
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = Field(
+        None, description="the digest that the file must have"
+    )
 
 
 def build(tools: Tools) -> HandlerSpec:

@@ -21,7 +21,7 @@ from secondunit.handlers.tools.media.ffmpeg import require
 from secondunit.handlers.tools.media.frames import Camera
 from secondunit.handlers.tools.media.pictures import PictureWriter
 from secondunit.handlers.tools.media.probe import pictures, probe
-from secondunit.handlers.tools.payload import LanguageTag, payload_like
+from secondunit.handlers.tools.payload import FILE, LanguageTag, payload_like
 from secondunit.handlers.tools.ports import Results
 from secondunit.handlers.tools.storage.free_space import size_of
 from secondunit.handlers.tools.storage.ports import Files, Source
@@ -44,10 +44,12 @@ class AnalyzePayload(BaseModel):
 
     model_config = payload_like(videoUrl="https://www.youtube.com/watch?v=dQw4w9WgXcQ", language="en")
 
-    video_url: str | None = None
-    video_path: str | None = None
-    language: LanguageTag | None = None
-    frames: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    video_url: str | None = Field(None, description="the video's public address; this or videoPath")
+    video_path: str | None = Field(None, description=f"the video: {FILE}; this or videoUrl")
+    language: LanguageTag | None = Field(None, description="of the recipe; default the video's")
+    frames: Annotated[int, Field(ge=1, le=MOST)] | None = Field(
+        None, description="how many pictures the model is shown; default as many as fit the video"
+    )
 
     @model_validator(mode="after")
     def _one_video(self) -> Self:

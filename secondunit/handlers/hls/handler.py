@@ -23,7 +23,7 @@ from secondunit.handlers.tools.media.ffmpeg import Media, limits, require
 from secondunit.handlers.tools.media.packets import count_packets, heard
 from secondunit.handlers.tools.media.probe import pictures, probe
 from secondunit.handlers.tools.media.progress import WHOLE, follow
-from secondunit.handlers.tools.payload import payload_like
+from secondunit.handlers.tools.payload import FILE, payload_like
 from secondunit.handlers.tools.programs.transcript import Transcript
 from secondunit.handlers.tools.storage.free_space import size_of
 from secondunit.handlers.tools.storage.ports import MASTER, Source, StagedFolder
@@ -48,11 +48,17 @@ class HlsPayload(BaseModel):
         inputPath="/srv/media/film.mp4", outputDir="/srv/media/film", qualities=["1080p", "480p"]
     )
 
-    input_path: str
-    output_dir: str
-    qualities: Annotated[list[str], Field(min_length=1, max_length=12)] = ["1080p", "720p", "480p"]
-    segment_type: Literal["fmp4", "ts"] = "fmp4"
-    copy_: Annotated[Copy, Field(alias="copy")] = "auto"
+    input_path: str = Field(description=f"the film: {FILE}")
+    output_dir: str = Field(description=f"where the stream goes, a folder of its own: {FILE}")
+    qualities: Annotated[list[str], Field(min_length=1, max_length=12)] = Field(
+        ["1080p", "720p", "480p"], description="heights of the ladder, such as 720p; nothing is enlarged"
+    )
+    segment_type: Literal["fmp4", "ts"] = Field("fmp4", description="what segments are: fragmented MP4, or MPEG-TS")
+    copy_: Copy = Field(
+        "auto",
+        alias="copy",
+        description="auto: copy what the source already is of the ladder; never: encode all",
+    )
 
     @field_validator("qualities")
     @classmethod

@@ -66,8 +66,12 @@ class LocationParams(BaseModel):
 
     model_config = PAYLOAD
 
-    language: LanguageTag | None = None
-    model: Annotated[str, Field(pattern=f"^{MODEL}$"), AfterValidator(model_name)] | None = None
+    language: LanguageTag | None = Field(
+        default=None, description="of the subtitles to prefer, and of the descriptions"
+    )
+    model: Annotated[str, Field(pattern=f"^{MODEL}$"), AfterValidator(model_name)] | None = Field(
+        default=None, description="the model that is asked; default GEMINI_MODEL"
+    )
 
 
 class LocationsPayload(BaseModel):
@@ -75,8 +79,8 @@ class LocationsPayload(BaseModel):
 
     model_config = payload_like(videoUrl="https://www.youtube.com/watch?v=dQw4w9WgXcQ", params={"language": "en"})
 
-    video_url: str
-    params: LocationParams = LocationParams()
+    video_url: str = Field(description="the video's public address")
+    params: Annotated[LocationParams, Field(description="how to look")] = LocationParams()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ from typing import Annotated
 from pydantic import BaseModel, Field, field_validator
 
 from secondunit.handlers.thumbnail.sprite import Sprite
+from secondunit.handlers.thumbnail.timestamps import FORMATS as MOMENTS
 from secondunit.handlers.thumbnail.timestamps import Auto, parse
 from secondunit.handlers.tools.media.pictures import FORMATS
-from secondunit.handlers.tools.payload import PAYLOAD, payload_like
+from secondunit.handlers.tools.payload import FILE, PAYLOAD, payload_like
 from secondunit.queue.errors import BadPayload, FieldError
 
 NARROWEST, WIDEST = 16, 7680
@@ -21,9 +22,11 @@ class SpritePayload(BaseModel):
 
     model_config = PAYLOAD
 
-    columns: Annotated[int, Field(ge=1, le=MOST_IN_A_LINE)] = 10
-    rows: Annotated[int, Field(ge=1, le=MOST_IN_A_LINE)] = 10
-    width: Annotated[int, Field(ge=NARROWEST, le=WIDEST)] | None = None
+    columns: int = Field(10, ge=1, le=MOST_IN_A_LINE, description="pictures in a line")
+    rows: int = Field(10, ge=1, le=MOST_IN_A_LINE, description="lines of pictures")
+    width: Annotated[int, Field(ge=NARROWEST, le=WIDEST)] | None = Field(
+        None, description="pixels of one picture; default the job's `width`"
+    )
 
 
 class ThumbnailPayload(BaseModel):
@@ -33,13 +36,17 @@ class ThumbnailPayload(BaseModel):
         videoPath="/srv/media/film.mp4", outputPath="/srv/media/film.jpg", timestamp="00:01:30", width=640
     )
 
-    video_path: str
-    output_path: str
-    timestamp: str | float = "00:00:01"
-    timestamps: Annotated[list[str | float], Field(min_length=1, max_length=MOST)] | None = None
-    sprite: SpritePayload | None = None
-    width: Annotated[int, Field(ge=NARROWEST, le=WIDEST)] = 320
-    quality: Annotated[int, Field(ge=1, le=100)] | None = None
+    video_path: str = Field(description=f"the film: {FILE}")
+    output_path: str = Field(description=f"the picture: {FILE}; its suffix says the format: {', '.join(FORMATS)}")
+    timestamp: str | float = Field("00:00:01", description=f"which moment: {MOMENTS}")
+    timestamps: Annotated[list[str | float], Field(min_length=1, max_length=MOST)] | None = Field(
+        None, description=f"a picture of each of these moments; {NUMBER} in outputPath becomes 1, 2, ..."
+    )
+    sprite: SpritePayload | None = Field(None, description="one picture of many moments, and a WebVTT index beside it")
+    width: int = Field(320, ge=NARROWEST, le=WIDEST, description="pixels; never more than the film has")
+    quality: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        None, description="of the encoder; default the format's own, PNG has none"
+    )
 
     @field_validator("timestamp")
     @classmethod

@@ -10,7 +10,7 @@ LATEST = 10_000_000
 CANDIDATES = (0.10, 0.25, 0.50, 0.75)
 # Where nobody knows the length.
 BLIND = (10.0, 3.0, 1.0, 0.0)
-FORMATS = 'write HH:MM:SS, seconds, a percentage such as "25%", or "auto"'
+FORMATS = 'HH:MM:SS, seconds, a percentage such as "25%", or "auto"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def parse(timestamp: str | float) -> Timestamp:
         return At(float(text))
     if match := CLOCK.fullmatch(text):
         return At(int(match[1] or 0) * 3600 + int(match[2]) * 60 + float(match[3]))
-    raise ValueError(f"{text[:40]!r} is not a timestamp: {FORMATS}")
+    raise ValueError(f"{text[:40]!r} is not a timestamp: write {FORMATS}")
 
 
 def moments(timestamp: Timestamp, duration: float | None) -> tuple[float, ...]:

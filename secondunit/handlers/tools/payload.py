@@ -14,5 +14,7 @@ def payload_like(**example: Any) -> ConfigDict:
     return PAYLOAD | ConfigDict(json_schema_extra={"examples": [example]})
 
 
+FILE = "a path below MEDIA_ROOTS, or s3://bucket/key"  # what a description says of a field that is one
+
 # BCP 47 as far as anybody writes it: a language, and parts for script, region or variant.
 LanguageTag = Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}$")]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from secondunit.handlers.tools.payload import payload_like
+from secondunit.handlers.tools.payload import FILE, payload_like
 from secondunit.handlers.tools.programs.failures import failure
 from secondunit.handlers.tools.programs.ports import Limits, Profile
 from secondunit.handlers.tools.storage.free_space import size_of
@@ -26,12 +26,12 @@ class WebpPayload(BaseModel):
 
     model_config = payload_like(inputPath="/srv/media/photo.png", outputPath="/srv/media/photo.webp", quality=75)
 
-    input_path: str
-    output_path: str
-    quality: Annotated[int, Field(ge=0, le=100)] = 80
-    width: Annotated[int, Field(ge=1, le=WIDEST)] | None = None
-    lossless: bool = False
-    strip_metadata: bool = True
+    input_path: str = Field(description=f"the picture: {FILE}")
+    output_path: str = Field(description=f"the WebP: {FILE}")
+    quality: int = Field(80, ge=0, le=100, description="of the encoder; of a lossless picture, its effort")
+    width: Annotated[int, Field(ge=1, le=WIDEST)] | None = Field(None, description="pixels; default the picture's own")
+    lossless: bool = Field(False, description="whether each pixel stays as it is")
+    strip_metadata: bool = Field(True, description="drop EXIF and XMP; the colour profile stays")
 
 
 def build(tools: Tools) -> HandlerSpec:

@@ -13,7 +13,7 @@ JUDGES := tests/node/node_modules/.package-lock.json
 PROMTOOL := .cache/promtool/usr/bin/promtool
 PROXIES := .cache/proxies/.stamp
 
-.PHONY: help setup dev browser otel sentry demo test bench soak fuzz check format lint types imports tests check-all media-report openapi docs audit sbom mutants torture relock clean
+.PHONY: help setup dev browser otel sentry demo test bench soak fuzz check format lint types imports tests check-all media-report openapi reference docs audit sbom mutants torture relock clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -87,6 +87,9 @@ torture: dev ## Kill the daemon again and again, then check that nothing was los
 openapi: dev $(JUDGES) ## Write docs/openapi.json anew after a change of the API, and the Node client's types of it
 	WRITE_OPENAPI=1 $(BIN)/python -m pytest -q tests/openapi/test_committed.py
 	PATH="$$PWD/$(BIN):$$PATH" node tests/node/node_modules/openapi-typescript/bin/cli.js docs/openapi.json --output clients/node/src/openapi.d.ts
+
+reference: dev ## Write docs/reference/ anew after a change of a setting, payload, call, event or command
+	WRITE_DOCS=1 $(BIN)/python -m pytest -q tests/docs/test_reference.py
 
 DOCS = .uv/docs/bin
 docs: .uv/docs.stamp ## Build docs/ as pages to read without a network, in dist/docs; a link that leads nowhere fails

@@ -39,7 +39,7 @@ def list_batches(limit: int, cursor: str | None, as_json: bool) -> None:
 
 @batches.command()
 @click.argument("batch_id")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="List so many at most.")
 @as_json
 def show(batch_id: str, limit: int, as_json: bool) -> None:
     """Show how the jobs of a batch stand, newest first."""

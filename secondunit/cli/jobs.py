@@ -32,7 +32,7 @@ def jobs() -> None:
 
 @jobs.command("list")
 @filtered
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="List so many at most.")
 @click.option("--cursor", type=click.IntRange(1), help="Where the page before said that this one begins.")
 @as_json
 @quiet

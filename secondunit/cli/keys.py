@@ -85,7 +85,7 @@ def revoke(prefix: str, as_json: bool) -> None:
 
 
 @keys.command()
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="List so many at most.")
 @click.option("--cursor", type=click.IntRange(1), help="Where the page before said that this one begins.")
 @click.option("--about", metavar="WORD", help="Only entries whose key, action or target is this.")
 @as_json

@@ -16,7 +16,7 @@ SPANS = ("waitP50", "waitP95", "runP50", "runP95")
 
 
 @click.command()
-@click.option("--window", type=click.Choice(WINDOWS), default="24h", show_default=True)
+@click.option("--window", type=click.Choice(WINDOWS), default="24h", show_default=True, help="Look back so far.")
 @click.option(
     "--type", "types", multiple=True, metavar="TYPE", shell_complete=job_types, help="Only these; may be given again."
 )

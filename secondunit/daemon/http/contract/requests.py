@@ -77,9 +77,9 @@ def some_of(**fields: Mapping[str, Any]) -> dict[str, Any]:
 class RetryAsk(Ask):
     """When a failed attempt is tried again; what is left out comes from the job's type."""
 
-    max_retries: int | None = Field(None, ge=0, le=100)
-    backoff: Literal["exponential", "fixed"] | None = None
-    initial_delay: int | None = Field(None, ge=0, le=6 * 3600 * 1000, description="milliseconds")
+    max_retries: int | None = Field(None, ge=0, le=100, description="so many more attempts after the first")
+    backoff: Literal["exponential", "fixed"] | None = Field(None, description="whether each pause is twice the last")
+    initial_delay: int | None = Field(None, ge=0, le=6 * 3600 * 1000, description="milliseconds to the second attempt")
 
 
 class SubmitAsk(Ask):
@@ -89,7 +89,7 @@ class SubmitAsk(Ask):
     payload: dict[str, Any]
     priority: int | None = Field(None, ge=HIGHEST_PRIORITY, le=LOWEST_PRIORITY, description="0 is first")
     callback: str | None = Field(None, description="an http(s) URL that is told of the job's end")
-    retry_policy: RetryAsk | None = None
+    retry_policy: RetryAsk | None = Field(None, description="when a failed attempt is tried again")
     run_at: Instant | None = Field(None, description="not before this time")
     timeout_seconds: float | None = Field(None, gt=0, le=LONGEST_TIMEOUT, description="limit of one attempt")
     depends_on: list[Id] | None = Field(

@@ -65,6 +65,7 @@ def cleaned(schema: Schema) -> Schema:
             kept[key] = value
     told = [cleandoc(schema["description"])] if schema.get("description") else []
     if schema.get("default") not in (None, [], {}):
+        told = [text if text.endswith(".") else f"{text}." for text in told]
         told.append(f"Default: {json.dumps(schema['default'])}.")
     return kept | ({"description": " ".join(told)} if told else {})
 

@@ -9,7 +9,7 @@ from secondunit.daemon.http.contract.openapi.schemas import cleaned, without_nul
 
 def test_a_default_is_told_and_not_kept_and_null_and_nothing_need_not_be_told() -> None:
     schema = {"type": "integer", "default": 320, "description": "in pixels", "title": "Width"}
-    assert cleaned(schema) == {"type": "integer", "description": "in pixels Default: 320."}
+    assert cleaned(schema) == {"type": "integer", "description": "in pixels. Default: 320."}
     assert cleaned({"type": "boolean", "default": False}) == {"type": "boolean", "description": "Default: false."}
     assert cleaned({"default": None}) == cleaned({"default": []}) == cleaned({"default": {}}) == {}
 

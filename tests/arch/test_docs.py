@@ -14,7 +14,15 @@ from secondunit.cli.main import secondunit
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 DOCUMENTS = [
-    ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "systemd/README.md")
+    ROOT / name
+    for name in (
+        "README.md",
+        "README.zh-TW.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "systemd/README.md",
+    )
 ]
 TEXT = "\n".join(document.read_text() for document in DOCUMENTS)
 
@@ -78,3 +86,9 @@ def test_the_plan_of_the_house_fits_on_three_pages() -> None:
 def test_committed_media_stays_small() -> None:
     media = (ROOT / "examples" / "media").iterdir()
     assert {file.name: file.stat().st_size for file in media if file.stat().st_size >= 300_000} == {}
+
+
+def test_the_readme_fits_on_two_pages_and_pictures_stay_small() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) < 120
+    pictures = (ROOT / "docs" / "images").iterdir()
+    assert {file.name: file.stat().st_size for file in pictures if file.stat().st_size >= 150_000} == {}

@@ -19,7 +19,7 @@ FENCED = re.compile(r"^```(?:sh|python|toml|json|ini)\n(.*?)^```$", re.MULTILINE
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "zh-TW" not in page.parts and MARKED.search(page.read_text()))
 START = """\
 .venv/bin/secondunit run 2>>log.txt &
-curl -s --retry 30 --retry-connrefused --retry-delay 1 127.0.0.1:8000/health >/dev/null
+curl -s --retry 30 --retry-all-errors --retry-delay 1 127.0.0.1:8000/health >/dev/null
 """
 WITHIN = 90.0
 

@@ -46,8 +46,9 @@ class Bench:
     def fill(self) -> None:
         """Copy what the runs need."""
         shutil.copytree(ROOT / "secondunit", self.folder / "secondunit")
-        shutil.copytree(ROOT / "systemd", self.folder / "systemd")
-        for part in ("arch", "contract", "http", "unit", "property"):
+        for folder in ("systemd", "docs"):
+            shutil.copytree(ROOT / folder, self.folder / folder)
+        for part in ("arch", "contract", "docs", "http", "openapi", "unit", "property"):
             shutil.copytree(ROOT / "tests" / part, self.folder / "tests" / part)
         shutil.copy2(ROOT / "tests" / "conftest.py", self.folder / "tests")
         shutil.copy2(ROOT / "pyproject.toml", self.folder)

@@ -17,7 +17,7 @@ def batches() -> None:
 
 
 @batches.command("list")
-@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="So many at a time.")
 @click.option("--cursor", help="Where the page before said that this one begins.")
 @as_json
 def list_batches(limit: int, cursor: str | None, as_json: bool) -> None:

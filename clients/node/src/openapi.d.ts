@@ -254,6 +254,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/batches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Batches, newest first: how the jobs of each stand
+         * @description Scope: `read`, or `submit` for what came under the key itself.
+         */
+        get: operations["batches.find"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/batches/{id}": {
         parameters: {
             query?: never;
@@ -467,6 +487,26 @@ export interface paths {
          * @description Scope: `read`.
          */
         get: operations["stats.find"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/backend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How active mode stands: what the backend listed, what was taken on, refused and delivered, the last polls
+         * @description Scope: `read`.
+         */
+        get: operations["backend.show"];
         put?: never;
         post?: never;
         delete?: never;
@@ -994,9 +1034,13 @@ export interface components {
          *     }
          */
         AnalyzePayload: {
+            /** @description the video's public address; this or videoPath */
             videoUrl?: string | null;
+            /** @description the video: a path below MEDIA_ROOTS, or s3://bucket/key; this or videoUrl */
             videoPath?: string | null;
+            /** @description of the recipe; default the video's */
             language?: string | null;
+            /** @description how many pictures the model is shown; default as many as fit the video */
             frames?: number | null;
         };
         /** @description The video that was asked for, or each of several. */
@@ -1046,6 +1090,41 @@ export interface components {
             action: string;
             target: string | null;
             detail: string | null;
+        };
+        /** @description A poll of the backend: how many analyses it listed, how many of them were taken on, or why it gave no list. */
+        BackendPoll: {
+            /** Format: date-time */
+            at: string;
+            /** @enum {unknown} */
+            outcome: "error" | "ok" | "refused";
+            found: number;
+            taken: number;
+            why: string | null;
+        };
+        /**
+         * @description Active mode as it stands: `found` and `cooling_down` are of the last list, `taken` and `delivered` of all.
+         *
+         *     `url` is null where no backend is configured, `idle` says why nothing is polled in active mode; `failures` are polls
+         *     in a row without a list, since `down_since`; `polls` are the last 20, newest first.
+         */
+        BackendState: {
+            /** @enum {unknown} */
+            mode: "active" | "passive";
+            url: string | null;
+            idle: string | null;
+            polled: boolean;
+            lastAnswerAt: string | null;
+            nextPollAt: string | null;
+            downSince: string | null;
+            trouble: string | null;
+            failures: number;
+            found: number;
+            coolingDown: number;
+            taken: number;
+            delivered: number;
+            live: components["schemas"]["TakenOn"][];
+            quarantined: components["schemas"]["Quarantined"][];
+            polls: components["schemas"]["BackendPoll"][];
         };
         /** @description A copy of the database. */
         Backup: {
@@ -1129,6 +1208,7 @@ export interface components {
             priority?: number | null;
             /** @description an http(s) URL that is told of the job's end */
             callback?: string | null;
+            /** @description when a failed attempt is tried again */
             retryPolicy?: components["schemas"]["RetryAsk"] | null;
             /** @description not before this time */
             runAt?: string | null;
@@ -1161,6 +1241,7 @@ export interface components {
             priority?: number | null;
             /** @description an http(s) URL that is told of the job's end */
             callback?: string | null;
+            /** @description when a failed attempt is tried again */
             retryPolicy?: components["schemas"]["RetryAsk"] | null;
             /** @description not before this time */
             runAt?: string | null;
@@ -1194,6 +1275,7 @@ export interface components {
             priority?: number | null;
             /** @description an http(s) URL that is told of the job's end */
             callback?: string | null;
+            /** @description when a failed attempt is tried again */
             retryPolicy?: components["schemas"]["RetryAsk"] | null;
             /** @description not before this time */
             runAt?: string | null;
@@ -1231,6 +1313,7 @@ export interface components {
             priority?: number | null;
             /** @description an http(s) URL that is told of the job's end */
             callback?: string | null;
+            /** @description when a failed attempt is tried again */
             retryPolicy?: components["schemas"]["RetryAsk"] | null;
             /** @description not before this time */
             runAt?: string | null;
@@ -1266,6 +1349,7 @@ export interface components {
             priority?: number | null;
             /** @description an http(s) URL that is told of the job's end */
             callback?: string | null;
+            /** @description when a failed attempt is tried again */
             retryPolicy?: components["schemas"]["RetryAsk"] | null;
             /** @description not before this time */
             runAt?: string | null;
@@ -1301,6 +1385,7 @@ export interface components {
             priority?: number | null;
             /** @description an http(s) URL that is told of the job's end */
             callback?: string | null;
+            /** @description when a failed attempt is tried again */
             retryPolicy?: components["schemas"]["RetryAsk"] | null;
             /** @description not before this time */
             runAt?: string | null;
@@ -1335,6 +1420,7 @@ export interface components {
             priority?: number | null;
             /** @description an http(s) URL that is told of the job's end */
             callback?: string | null;
+            /** @description when a failed attempt is tried again */
             retryPolicy?: components["schemas"]["RetryAsk"] | null;
             /** @description not before this time */
             runAt?: string | null;
@@ -1346,6 +1432,23 @@ export interface components {
             onParentFailure?: ("fail" | "cancel" | "run") | null;
             /** @description its name within the batch */
             ref?: string | null;
+        };
+        /** @description A batch in a list: `by_status` counts its jobs that are kept, of `total`. */
+        BatchSummary: {
+            batchId: string;
+            name: string | null;
+            total: number;
+            byStatus: {
+                [key: string]: number;
+            };
+            /** Format: date-time */
+            createdAt: string;
+            finishedAt: string | null;
+        };
+        /** @description Batches, newest first. */
+        Batches: {
+            batches: components["schemas"]["BatchSummary"][];
+            nextCursor: string | null;
         };
         /** @description How many jobs a move reached, and which it did not. */
         Bulk: {
@@ -1393,10 +1496,15 @@ export interface components {
          *     }
          */
         DeployPayload: {
+            /** @description a project that the settings list as [deploy.ID] */
             projectId: string;
+            /** @description the project's own, if it is given */
             repoUrl?: string | null;
+            /** @description one that the project allows; default its first */
             branch?: string | null;
+            /** @description the project's own, if it is given */
             directory?: string | null;
+            /** @description the project's own, if it is given */
             buildCommand?: string | null;
         };
         /** @description Something that was looked at: how it is, what was found, and what to do where it is not well. */
@@ -1431,20 +1539,26 @@ export interface components {
          *     }
          */
         DownloadPayload: {
+            /** @description http or https, without a user name or password in it */
             url: string;
+            /** @description the file: a path below MEDIA_ROOTS, or s3://bucket/key; its suffix says whether media are expected */
             outputPath: string;
+            /** @description sent as given, never shown or logged */
             headers?: {
                 [key: string]: string;
             };
+            /** @description the value of a Cookie header, never shown or logged */
             cookies?: string | null;
-            /** @description Default: false. */
+            /** @description the same as mode browser. Default: false. */
             usePuppeteer?: boolean;
             /**
-             * @description Default: "auto".
+             * @description the file, the video behind a page, or what a page in a browser downloads; auto: the first two. Default: "auto".
              * @enum {string}
              */
             mode?: "auto" | "http" | "ytdlp" | "browser";
+            /** @description no larger; default MAX_DOWNLOAD_MB */
             maxBytes?: number | null;
+            /** @description the digest that the file must have */
             sha256?: string | null;
         };
         /** @description Why a job failed; `type` is a stable word, `message` is for people. */
@@ -1571,17 +1685,19 @@ export interface components {
          *     }
          */
         HlsPayload: {
+            /** @description the film: a path below MEDIA_ROOTS, or s3://bucket/key */
             inputPath: string;
+            /** @description where the stream goes, a folder of its own: a path below MEDIA_ROOTS, or s3://bucket/key */
             outputDir: string;
-            /** @description Default: ["1080p", "720p", "480p"]. */
+            /** @description heights of the ladder, such as 720p; nothing is enlarged. Default: ["1080p", "720p", "480p"]. */
             qualities?: string[];
             /**
-             * @description Default: "fmp4".
+             * @description what segments are: fragmented MP4, or MPEG-TS. Default: "fmp4".
              * @enum {string}
              */
             segmentType?: "fmp4" | "ts";
             /**
-             * @description Default: "auto".
+             * @description auto: copy what the source already is of the ladder; never: encode all. Default: "auto".
              * @enum {string}
              */
             copy?: "auto" | "never";
@@ -1755,13 +1871,16 @@ export interface components {
          *     }
          */
         LocationsPayload: {
+            /** @description the video's public address */
             videoUrl: string;
-            /** @description Default: {"language": null, "model": null}. */
+            /** @description how to look. Default: {"language": null, "model": null}. */
             params?: components["schemas"]["LocationsPayload.LocationParams"];
         };
         /** @description How to look: the language of subtitles and answers, and another model than the operator's. */
         "LocationsPayload.LocationParams": {
+            /** @description of the subtitles to prefer, and of the descriptions */
             language?: string | null;
+            /** @description the model that is asked; default GEMINI_MODEL */
             model?: string | null;
         };
         /** @description A new key: the only answer that has `key`, which is not kept. */
@@ -1852,6 +1971,12 @@ export interface components {
             datedAt: string | null;
             ageDays: number | null;
         };
+        /** @description An analysis that was refused here, and until when it is left alone. */
+        Quarantined: {
+            analysisId: string;
+            /** Format: date-time */
+            until: string;
+        };
         /** @description The recipe of a video, and how it was made; both as the `analyze` job's result has them. */
         Recipe: {
             jobId: string;
@@ -1880,9 +2005,11 @@ export interface components {
         };
         /** @description When a failed attempt is tried again; what is left out comes from the job's type. */
         RetryAsk: {
+            /** @description so many more attempts after the first */
             maxRetries?: number | null;
+            /** @description whether each pause is twice the last */
             backoff?: ("exponential" | "fixed") | null;
-            /** @description milliseconds */
+            /** @description milliseconds to the second attempt */
             initialDelay?: number | null;
         };
         /** @description A place on the way: `coordinates` are longitude and latitude. */
@@ -1969,6 +2096,7 @@ export interface components {
             priority?: number | null;
             /** @description an http(s) URL that is told of the job's end */
             callback?: string | null;
+            /** @description when a failed attempt is tried again */
             retryPolicy?: components["schemas"]["RetryAsk"] | null;
             /** @description not before this time */
             runAt?: string | null;
@@ -2001,6 +2129,7 @@ export interface components {
             priority?: number | null;
             /** @description an http(s) URL that is told of the job's end */
             callback?: string | null;
+            /** @description when a failed attempt is tried again */
             retryPolicy?: components["schemas"]["RetryAsk"] | null;
             /** @description not before this time */
             runAt?: string | null;
@@ -2032,6 +2161,7 @@ export interface components {
             priority?: number | null;
             /** @description an http(s) URL that is told of the job's end */
             callback?: string | null;
+            /** @description when a failed attempt is tried again */
             retryPolicy?: components["schemas"]["RetryAsk"] | null;
             /** @description not before this time */
             runAt?: string | null;
@@ -2067,6 +2197,7 @@ export interface components {
             priority?: number | null;
             /** @description an http(s) URL that is told of the job's end */
             callback?: string | null;
+            /** @description when a failed attempt is tried again */
             retryPolicy?: components["schemas"]["RetryAsk"] | null;
             /** @description not before this time */
             runAt?: string | null;
@@ -2100,6 +2231,7 @@ export interface components {
             priority?: number | null;
             /** @description an http(s) URL that is told of the job's end */
             callback?: string | null;
+            /** @description when a failed attempt is tried again */
             retryPolicy?: components["schemas"]["RetryAsk"] | null;
             /** @description not before this time */
             runAt?: string | null;
@@ -2133,6 +2265,7 @@ export interface components {
             priority?: number | null;
             /** @description an http(s) URL that is told of the job's end */
             callback?: string | null;
+            /** @description when a failed attempt is tried again */
             retryPolicy?: components["schemas"]["RetryAsk"] | null;
             /** @description not before this time */
             runAt?: string | null;
@@ -2165,6 +2298,7 @@ export interface components {
             priority?: number | null;
             /** @description an http(s) URL that is told of the job's end */
             callback?: string | null;
+            /** @description when a failed attempt is tried again */
             retryPolicy?: components["schemas"]["RetryAsk"] | null;
             /** @description not before this time */
             runAt?: string | null;
@@ -2229,6 +2363,11 @@ export interface components {
             sandbox: Record<string, never>;
             exposure: number | null;
         };
+        /** @description An analysis that was taken on and has not ended, and our job for it. */
+        TakenOn: {
+            analysisId: string;
+            jobId: string;
+        };
         /**
          * @description What a client asks for.
          * @example {
@@ -2239,22 +2378,28 @@ export interface components {
          *     }
          */
         ThumbnailPayload: {
+            /** @description the film: a path below MEDIA_ROOTS, or s3://bucket/key */
             videoPath: string;
+            /** @description the picture: a path below MEDIA_ROOTS, or s3://bucket/key; its suffix says the format: .webp, .avif, .jpg, .jpeg, .png */
             outputPath: string;
-            /** @description Default: "00:00:01". */
+            /** @description which moment: HH:MM:SS, seconds, a percentage such as "25%", or "auto". Default: "00:00:01". */
             timestamp?: string | number;
+            /** @description a picture of each of these moments; {n} in outputPath becomes 1, 2, ... */
             timestamps?: (string | number)[] | null;
+            /** @description one picture of many moments, and a WebVTT index beside it */
             sprite?: components["schemas"]["ThumbnailPayload.SpritePayload"] | null;
-            /** @description Default: 320. */
+            /** @description pixels; never more than the film has. Default: 320. */
             width?: number;
+            /** @description of the encoder; default the format's own, PNG has none */
             quality?: number | null;
         };
         /** @description A grid of pictures at even moments; `width` of each, by default the job's own. */
         "ThumbnailPayload.SpritePayload": {
-            /** @description Default: 10. */
+            /** @description pictures in a line. Default: 10. */
             columns?: number;
-            /** @description Default: 10. */
+            /** @description lines of pictures. Default: 10. */
             rows?: number;
+            /** @description pixels of one picture; default the job's `width` */
             width?: number | null;
         };
         /** @description When a failed attempt of a job is tried again, unless the job says otherwise; `initial_delay` in milliseconds. */
@@ -2397,14 +2542,17 @@ export interface components {
          *     }
          */
         WebpPayload: {
+            /** @description the picture: a path below MEDIA_ROOTS, or s3://bucket/key */
             inputPath: string;
+            /** @description the WebP: a path below MEDIA_ROOTS, or s3://bucket/key */
             outputPath: string;
-            /** @description Default: 80. */
+            /** @description of the encoder; of a lossless picture, its effort. Default: 80. */
             quality?: number;
+            /** @description pixels; default the picture's own */
             width?: number | null;
-            /** @description Default: false. */
+            /** @description whether each pixel stays as it is. Default: false. */
             lossless?: boolean;
-            /** @description Default: true. */
+            /** @description drop EXIF and XMP; the colour profile stays. Default: true. */
             stripMetadata?: boolean;
         };
     };
@@ -3224,6 +3372,41 @@ export interface operations {
             507: components["responses"]["Problem507"];
         };
     };
+    "batches.find": {
+        parameters: {
+            query?: {
+                /** @description Default: 20. */
+                limit?: number;
+                /** @description the `nextCursor` of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batches"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            417: components["responses"]["Problem417"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     "batches.show": {
         parameters: {
             query?: {
@@ -3574,6 +3757,7 @@ export interface operations {
             query?: {
                 /** @description Default: "24h". */
                 window?: "1h" | "6h" | "24h" | "7d";
+                type?: string | string[];
             };
             header?: never;
             path?: never;
@@ -3631,6 +3815,35 @@ export interface operations {
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
             422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    "backend.show": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackendState"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            417: components["responses"]["Problem417"];
+            421: components["responses"]["Problem421"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -4202,6 +4415,8 @@ export interface operations {
                 /** @description Default: 100. */
                 limit?: number;
                 cursor?: number;
+                /** @description only entries whose key, action or target is this */
+                about?: string;
             };
             header?: never;
             path?: never;

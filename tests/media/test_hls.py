@@ -324,8 +324,11 @@ def quarter_turned(video: bytes) -> bytes:
     return video[:place] + matrix + video[place + 36 :]
 
 
+OFTEN, SELDOM = "avi gif mkv mov mp4 webm".split(), "3gp asf f4v flv m1v m4v mpeg ogv rm swf vob wmv".split()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("suffix", "3gp asf avi f4v flv gif m1v m4v mkv mov mp4 mpeg ogv rm swf vob webm wmv".split())
+@pytest.mark.parametrize("suffix", [*OFTEN, *(pytest.param(each, marks=pytest.mark.long) for each in SELDOM)])
 async def test_a_film_in_any_container_is_encoded_whole(studio: Any, judge: Callable[..., Any], suffix: Any) -> None:
     result = await studio.hls(SAMPLES / "video" / f"demo.{suffix}", qualities=["144p"])
     judge(result)

@@ -24,6 +24,7 @@ curl -s --retry 30 --retry-all-errors --retry-delay 1 127.0.0.1:8000/health >/de
 WITHIN = 90.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path) -> None:
     blocks = [(match["commands"], match["shows"] or "") for match in MARKED.finditer(page.read_text())]

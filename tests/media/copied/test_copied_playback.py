@@ -45,6 +45,7 @@ def shown(studio: Any, media: Media, tmp_path: Path, node: Path, browser: str) -
     return publish_and_play
 
 
+@pytest.mark.long
 async def test_a_copied_rung_is_in_step_when_the_player_changes_at_each_segment(shown: Any) -> None:
     _, wrong = await shown(PLAYED[1:2], PLAYERS[2:3])
     assert wrong == [[]]

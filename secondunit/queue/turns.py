@@ -6,11 +6,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 A_TURN = 16  # things that take 20 to 100 us each
+LONGEST_TURN = 0.002  # seconds, of things that take longer
 
 
 async def in_turns(things: Iterable[T]) -> AsyncIterator[T]:
     """The things, and after some of them a turn for all else."""
-    for number, thing in enumerate(things, 1):
+    time = asyncio.get_running_loop().time
+    done, began = 0, time()
+    for thing in things:
         yield thing
-        if number % A_TURN == 0:
+        done += 1
+        if done == A_TURN or time() - began > LONGEST_TURN:
             await asyncio.sleep(0)
+            done, began = 0, time()

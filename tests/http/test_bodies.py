@@ -36,7 +36,6 @@ MIB = 1024 * 1024
         (b'{"type": "\xed\xa0\x80"}', "not UTF-8"),
         (b'{"payload": ' + b"[" * 65 + b"]" * 65 + b"}", "nested deeper"),
         (b"[" * 200_000, "nested deeper"),
-        (b"[" * 400_000, "more than 250000 values"),
         (b'{"a":' * 150_000, "nested deeper"),
     ],
 )

@@ -79,7 +79,7 @@ def faults_of(error: ValidationError, content: Mapping[str, Any], known: str = "
 
 def too_many(places: int) -> FieldError:
     """Content that is wrong in more places than anybody reads."""
-    return FieldError("", f"does not fit in {places} places, which are too many to be listed")
+    return FieldError("", f"does not fit in at least {places} places, which are too many to be listed")
 
 
 def _place(detail: Any, content: Any) -> tuple[tuple[str, ...], Any]:

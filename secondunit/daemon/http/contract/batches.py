@@ -58,10 +58,9 @@ async def asked(frame: Frame) -> Sequence[BatchJobAsk]:
             asks.append(BatchJobAsk.model_validate(job))
         except ValidationError as error:
             count += error.error_count()
-            if count <= MOST_FAULTS:
-                faults += [_placed(index, fault) for fault in faults_of(error, job)]
-    if count > MOST_FAULTS:
-        raise BadPayload(too_many(count))
+            if count > MOST_FAULTS:  # what else is wrong nobody reads, and it takes its time
+                raise BadPayload(too_many(count)) from None
+            faults += [_placed(index, fault) for fault in faults_of(error, job)]
     if faults:
         raise BadPayload(*faults)
     return asks

@@ -214,4 +214,4 @@ async def _faults(api: Api, submissions: Sequence[Submission]) -> list[FieldErro
             faults += [FieldError(f"jobs.{index}.{fault.field}", fault.message) for fault in fields_of(error)]
         if len(faults) > MOST_FAULTS:
             break
-    return faults
+    return faults[:MOST_FAULTS]

@@ -11,21 +11,23 @@ import sys
 import tarfile
 from pathlib import Path, PurePosixPath
 
-from secondunit.queue.outcome import Deterministic
-
 FOLDER, FILE, PROGRAM = 0o755, 0o644, 0o755
 PIECE, MOST_MEMBERS = 1 << 20, 500_000
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+class UnsafeTree(Exception):
+    """A tree that no honest commit has."""
+
+
 def extract(archive: Path, folder: Path) -> None:
-    """Fill an empty `folder`; Deterministic("unsafe_tree") for a tree that no honest commit has."""
+    """Fill an empty `folder`; UnsafeTree for a tree that no honest commit has."""
     links: list[tuple[Path, str]] = []
     try:
         with tarfile.open(archive, "r:") as tar:
             for number, member in enumerate(tar):
                 if number >= MOST_MEMBERS:
-                    raise Deterministic(f"the commit has more than {MOST_MEMBERS} files", type="unsafe_tree")
+                    raise UnsafeTree(f"the commit has more than {MOST_MEMBERS} files")
                 path = folder / _safe(member.name)
                 if member.isdir():
                     path.mkdir(FOLDER, parents=True, exist_ok=True)
@@ -34,19 +36,19 @@ def extract(archive: Path, folder: Path) -> None:
                 elif member.isreg():
                     _write(tar, member, path)
                 else:
-                    raise Deterministic(f"{member.name} is neither a file, a folder nor a link", type="unsafe_tree")
+                    raise UnsafeTree(f"{member.name} is neither a file, a folder nor a link")
         for path, target in links:
             path.parent.mkdir(FOLDER, parents=True, exist_ok=True)
             path.symlink_to(target)
     except (FileExistsError, NotADirectoryError) as error:
-        raise Deterministic(f"{error.filename} is in the commit twice", type="unsafe_tree") from None
+        raise UnsafeTree(f"{error.filename} is in the commit twice") from None
     _refuse_escapes(folder, links)
 
 
 def _safe(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise Deterministic(f"{name!r} is no name that may be in a commit", type="unsafe_tree")
+        raise UnsafeTree(f"{name!r} is no name that may be in a commit")
     return path
 
 
@@ -55,7 +57,7 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
     mode = PROGRAM if member.mode & 0o100 else FILE
     content = tar.extractfile(member)
     if content is None:
-        raise Deterministic(f"{member.name} has no content", type="unsafe_tree")
+        raise UnsafeTree(f"{member.name} has no content")
     with content, os.fdopen(os.open(path, NEW, mode), "wb") as file:
         while piece := content.read(PIECE):
             file.write(piece)
@@ -68,11 +70,11 @@ def _refuse_escapes(folder: Path, links: list[tuple[Path, str]]) -> None:
     for path, target in links:
         if not Path(os.path.realpath(path)).is_relative_to(home):
             name = path.relative_to(folder)
-            raise Deterministic(f"the link {name} leads out of the repository, to {target}", type="unsafe_tree")
+            raise UnsafeTree(f"the link {name} leads out of the repository, to {target}")
 
 
 if __name__ == "__main__":
     try:
         extract(Path(sys.argv[1]), Path(sys.argv[2]))
-    except Deterministic as refusal:
-        sys.stdout.write(json.dumps({"error": refusal.type, "message": str(refusal)}) + "\n")
+    except UnsafeTree as refusal:
+        sys.stdout.write(json.dumps({"error": "unsafe_tree", "message": str(refusal)}) + "\n")

@@ -12,14 +12,15 @@ from aiohttp import web
 from msgspec import DecodeError, Raw
 from msgspec.json import Decoder
 
-from secondunit.daemon.http.transport.bodies.json_bodies import (
+from secondunit.daemon.http.transport.bodies.json_bodies import LONGEST_NAME, parse_text, parsed, read_json, text_of
+from secondunit.daemon.http.transport.bodies.json_sizes import (
     DEEPEST,
+    MOST_OF_ONE,
     TOO_DEEP,
-    check_reasonable,
-    parse_text,
-    parsed,
-    read_json,
-    text_of,
+    check_batch,
+    check_one,
+    crowded,
+    too_crowded,
 )
 from secondunit.daemon.http.transport.bodies.large_bodies import LARGE
 from secondunit.daemon.http.transport.problems import NotJson, TooLarge
@@ -34,7 +35,6 @@ class _Name:
         self.text = text
 
 
-_members = Decoder(dict[_Name, Raw], dec_hook=lambda _, text: _Name(text)).decode
 _items = Decoder(list[Raw]).decode
 
 
@@ -44,7 +44,7 @@ async def read_batch(request: web.Request, limit: int, most: int, items: int) ->
     Of a large body's longer lists, which are refused anyway, nothing but the length is true.
     """
     raw = await read_json(request, limit)
-    if len(raw) <= LARGE:
+    if len(raw) <= MOST_OF_ONE or (len(raw) <= LARGE and not await asyncio.to_thread(crowded, raw, MOST_OF_ONE)):
         return await parsed(raw)
     return await asyncio.to_thread(_Parser(limit, most, items).parse, raw)
 
@@ -56,15 +56,16 @@ class _Parser:
         self._room = WIDENED * limit
         self._most = most
         self._most_items = items
+        self._names = 0
 
     def parse(self, raw: bytes | bytearray) -> dict[str, Any]:
         """The object, or why it is refused."""
-        check_reasonable(raw)
+        check_batch(raw)
         content: dict[str, Any] = {}
         try:
-            for name, text in _members(raw).items():
+            for name, text in Decoder(dict[_Name, Raw], dec_hook=self._name).decode(raw).items():
                 if name.text in content:
-                    raise NotJson(f"the key {name.text!r} stands twice in one object")
+                    raise NotJson(f"the key {name.text[:LONGEST_NAME]!r} stands twice in one object")
                 content[name.text] = self._value(name.text, text)
         except RecursionError:
             raise NotJson(TOO_DEEP) from None
@@ -73,6 +74,12 @@ class _Parser:
         except DecodeError as error:
             raise NotJson(f"not JSON, or no object: {error}") from None
         return content
+
+    def _name(self, _: type, text: str) -> _Name:
+        self._names += 1
+        if self._names > MOST_OF_ONE:
+            raise too_crowded("")
+        return _Name(text)
 
     def _value(self, path: str, text: Raw) -> Any:
         if bytes(memoryview(text)[:1]) != b"[":
@@ -87,6 +94,8 @@ class _Parser:
         raw = memoryview(item)
         if len(raw) > self._most:
             raise TooLarge(f"{path} has {len(raw)} bytes, and may have {self._most}, as in a body of its own")
+        if len(raw) > MOST_OF_ONE:
+            check_one(bytes(raw), path)
         try:
             text = text_of(raw)
             self._room -= sys.getsizeof(text)

@@ -3,23 +3,18 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 from aiohttp import web
 
 from secondunit.daemon.http.transport.bodies.encoded_bodies import body_of, is_utf_8
+from secondunit.daemon.http.transport.bodies.json_sizes import DEEPEST, TOO_DEEP, check_one
 from secondunit.daemon.http.transport.problems import NotAJsonType, NotJson
 from secondunit.handlers.tools.network.media_types import media_type
 from secondunit.queue.payloads.json_text import deeper
 
-DEEPEST = 64
 PARSED_ON_LOOP = 64 * 1024
-# What the C parser makes without a hook of ours it makes without a turn for the loop: a thousand jobs need a tenth.
-MOST_VALUES, MOST_ESCAPES = 250_000, 1_500_000
-WINDOW, BACKSLASH = 256 * 1024, 0x5C
-TOO_DEEP = f"values are nested deeper than {DEEPEST} levels"
-NO_MARKS = bytes(set(range(256)) - set(b'"[{,'))
+LONGEST_NAME = 100  # of a key that is told
 JSON_TYPES = ("application/json", "text/json")
 
 
@@ -42,7 +37,7 @@ async def read_json(request: web.Request, limit: int) -> bytes | bytearray:
 async def parsed(raw: bytes | bytearray) -> dict[str, Any]:
     """The JSON object, or NotJson saying what is wrong."""
     # Our hooks are Python, so a thread that parses lets the loop have its turns.
-    body = parse(raw) if len(raw) <= PARSED_ON_LOOP else await asyncio.to_thread(_parse_large, raw)
+    body = _parse_one(raw) if len(raw) <= PARSED_ON_LOOP else await asyncio.to_thread(_parse_one, raw)
     if not isinstance(body, dict):
         raise NotJson("the body must be a JSON object")
     return body
@@ -78,50 +73,16 @@ def parse_text(text: str, levels: int) -> Any:
     return value
 
 
-def _parse_large(raw: bytes | bytearray) -> Any:
-    check_reasonable(raw)
+def _parse_one(raw: bytes | bytearray) -> Any:
+    check_one(raw)
     return parse(raw)
-
-
-def check_reasonable(raw: bytes | bytearray) -> None:
-    """NotJson for more than many jobs need; counting bytes costs a fiftieth of parsing them.
-
-    Window by window: a call over megabytes would hold up all other threads.
-    """
-    if len(raw) <= MOST_VALUES:
-        return
-    escapes = marks = quotes = outside = 0
-    for window in _windows(raw):
-        escapes += window.count(b"\\")
-        marks += _marks(window)
-        plain = window.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, NO_MARKS)
-        if outside <= MOST_VALUES:
-            outside += _marks(b"".join(plain.split(b'"')[quotes % 2 :: 2]))
-        quotes += plain.count(b'"')
-        if escapes > MOST_ESCAPES or (marks > MOST_VALUES and (quotes > 2 * MOST_VALUES or outside > MOST_VALUES)):
-            raise NotJson(f"more than {MOST_VALUES} values in one body; send several")
-
-
-def _windows(raw: bytes | bytearray) -> Iterator[bytes | bytearray]:
-    """The body in pieces, none of which ends in a backslash."""
-    at = 0
-    while at < len(raw):
-        end = min(at + WINDOW, len(raw))
-        while end < len(raw) and raw[end - 1] == BACKSLASH:
-            end += 1
-        yield raw[at:end]
-        at = end
-
-
-def _marks(raw: bytes | bytearray) -> int:
-    return sum(raw.count(mark) for mark in (b"[", b"{", b","))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
         [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
-        raise NotJson(f"the key {twice!r} stands twice in one object")
+        raise NotJson(f"the key {twice[:LONGEST_NAME]!r} stands twice in one object")
     return content
 
 

@@ -66,6 +66,10 @@ async def _ended(client: Client, batch_id: str) -> Any:
 def _body(file: IO[str]) -> Any:
     try:
         content = json.load(file)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise click.BadParameter(f"{file.name} is not JSON: {error}", param_hint="FILE") from None
-    return {"jobs": content} if isinstance(content, list) else content
+    if isinstance(content, list):
+        return {"jobs": content}
+    if not isinstance(content, dict):
+        raise click.BadParameter(f'{file.name} is neither a list of jobs nor {{"jobs": [...]}}', param_hint="FILE")
+    return content

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FAILED = 1
+UNREADABLE = "what answers at the daemon's address is no answer of ours"
 ENDED = ("completed", "partial", "failed", "cancelled")
 
 
@@ -74,7 +75,7 @@ async def connected(control: Path) -> AsyncIterator[Client]:
 @asynccontextmanager
 async def at(url: str, connector: Any = None) -> AsyncIterator[Client]:
     """A client of the daemon at this address; NoDaemon when nothing listens there."""
-    from aiohttp import ClientConnectionError, ClientSession, ClientTimeout
+    from aiohttp import ClientConnectionError, ClientError, ClientSession, ClientTimeout
 
     limit = ClientTimeout(total=None, sock_connect=10)
     async with ClientSession(url, connector=connector, timeout=limit, read_bufsize=2**20) as session:
@@ -82,6 +83,8 @@ async def at(url: str, connector: Any = None) -> AsyncIterator[Client]:
             yield Client(session)
         except (ClientConnectionError, FileNotFoundError) as error:
             raise NoDaemon(str(error)) from error
+        except ClientError as error:  # it broke off in the middle, or is no HTTP
+            raise DaemonRefused(f"{UNREADABLE}: {visible(str(error)[:200])}") from None
 
 
 async def follow(client: Client, job_id: str, show: Callable[[Mapping[str, Any]], None]) -> Mapping[str, Any]:
@@ -111,9 +114,14 @@ def paused(job: Mapping[str, Any]) -> str:
 
 
 def ask(
-    work: Callable[[Client], Awaitable[T]], without: Callable[[Settings], Coroutine[Any, Any, T]] | None = None
+    work: Callable[[Client], Awaitable[T]],
+    without: Callable[[Settings], Coroutine[Any, Any, T]] | None = None,
+    refused: Callable[[DaemonRefused], T] | None = None,
 ) -> T:
-    """Do `work` with the daemon of these settings, or with the database `without` one; else the command ends."""
+    """Do `work` with the daemon of these settings, or with the database `without` one; else the command ends.
+
+    `refused` says what it means that the daemon gave no answer that can be used; without it the command failed.
+    """
     from secondunit.cli.config import how_to_start, loaded
 
     settings = loaded(serves=False).settings
@@ -132,8 +140,10 @@ def ask(
                     " or set DATA_DIR to the folder of the one that runs"
                 )
         return asyncio.run(without(settings))
-    except DaemonRefused as refused:
-        fail(str(refused))
+    except DaemonRefused as told:
+        if refused is None:
+            fail(str(told))
+        return refused(told)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -144,16 +154,25 @@ def fail(message: str) -> NoReturn:
     sys.exit(FAILED)
 
 
+def _read(text: str) -> Any:
+    """The JSON that the daemon sent; DaemonRefused for what is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise DaemonRefused(f"{UNREADABLE}: {visible(text[:200])}") from None
+
+
 async def _content(response: ClientResponse) -> Any:
-    text = await response.text()
+    text = await response.text(errors="replace")
     if response.status < 400:
-        return json.loads(text) if text else None
+        return _read(text) if text else None
     try:
         problem = json.loads(text)
-    except ValueError:
+        reasons = [f"  {visible(fault['field'])}: {visible(fault['message'])}" for fault in problem.get("errors", ())]
+        said = "\n".join([str(problem["title"]), *reasons] if reasons else [visible(problem["detail"])])
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         raise DaemonRefused(f"the daemon answered {response.status}: {visible(text[:200])}") from None
-    reasons = [f"  {visible(fault['field'])}: {visible(fault['message'])}" for fault in problem.get("errors", ())]
-    raise DaemonRefused("\n".join([str(problem["title"]), *reasons] if reasons else [visible(problem["detail"])]))
+    raise DaemonRefused(said)
 
 
 async def _messages(response: ClientResponse) -> AsyncIterator[Mapping[str, Any]]:
@@ -163,5 +182,5 @@ async def _messages(response: ClientResponse) -> AsyncIterator[Mapping[str, Any]
         if line.startswith("data:"):
             data.append(line.removeprefix("data:").removeprefix(" "))
         elif not line and data:
-            yield json.loads("\n".join(data))
+            yield _read("\n".join(data))
             data = []

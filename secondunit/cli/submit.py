@@ -34,8 +34,8 @@ class Payload(click.ParamType[dict[str, Any]]):
                 return _object(value)
         except OSError as error:
             self.fail(f"{value[1:]} can't be read: {error.strerror}", param, ctx)
-        except ValueError as error:
-            self.fail(f"{value}: {error}", param, ctx)
+        except (ValueError, RecursionError) as error:
+            self.fail(f"{value[:200]} is not JSON: {error}", param, ctx)
         name, equals, text = value.partition("=")
         if not equals or not name:
             self.fail(f"{value!r} is neither JSON, @FILE nor key=value", param, ctx)
@@ -111,12 +111,12 @@ def _body(type: str, payload: tuple[dict[str, Any], ...], options: dict[str, Any
 def _object(text: str) -> dict[str, Any]:
     content = json.loads(text)
     if not isinstance(content, dict):
-        raise TypeError("a payload is a JSON object")
+        raise ValueError("a payload is a JSON object")  # noqa: TRY004  whoever reads it tells it like all else that is wrong with the text
     return content
 
 
 def _json_or_text(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

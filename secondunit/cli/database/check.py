@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from secondunit.cli import output
-from secondunit.cli.client import FAILED, DaemonRefused, ask
+from secondunit.cli.client import FAILED, UNREADABLE, Client, DaemonRefused, ask
 
 if TYPE_CHECKING:
     from secondunit.daemon.config.settings import Settings
@@ -25,9 +25,9 @@ def check(as_json: bool) -> None:
     Exit 3 when it can't be known, since no queue is there or the daemon does not answer. A restart loses nothing either
     way: jobs that outlast DRAIN_SECONDS go back to the queue and start again.
     """
-    found = ask(lambda client: client.call("GET", "/api/admin/check"), _without)
+    found = ask(_asked, _without, lambda refused: {**_unknown(refused), "daemon": True})
     if as_json:
-        output.printed({"daemon": True, **found})
+        output.printed(found)
     else:
         for job in found["running"]:
             output.say(_line(job))
@@ -52,6 +52,17 @@ def _line(job: dict[str, Any]) -> str:
     return f"{job['jobId']}  {job['type']}  {job['progress']:g} % after {job['elapsedSeconds']} s{guess}{paid}"
 
 
+async def _asked(client: Client) -> dict[str, Any]:
+    found = await client.call("GET", "/api/admin/check")
+    if not isinstance(found, dict) or not {"safe", "running", "seconds"} <= found.keys():
+        raise DaemonRefused(UNREADABLE)
+    return {"daemon": True, **found}
+
+
+def _unknown(refused: DaemonRefused) -> dict[str, Any]:
+    return {"safe": None, **NO_DAEMON, "why": f"can't be known: {refused}"}
+
+
 async def _without(settings: Settings) -> dict[str, Any]:
     """What the database says where no daemon answers."""
     from secondunit.cli import offline
@@ -59,7 +70,7 @@ async def _without(settings: Settings) -> dict[str, Any]:
     try:
         running = (await offline.running(settings.database))["jobs"]
     except DaemonRefused as refused:
-        return {"safe": None, **NO_DAEMON, "why": f"can't be known: {refused}"}
+        return _unknown(refused)
     if running:
         named = ", ".join(job["jobId"] for job in running)
         why = f"not safe, recover first: no daemon runs, and these are recorded as running: {named};"

@@ -60,7 +60,7 @@ async def _answer(session: ClientSession, url: str) -> tuple[int, bytes]:
 def _is_health(body: bytes) -> bool:
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and found.get("status") in ("ok", "degraded", "draining", "failing")
 

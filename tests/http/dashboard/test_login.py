@@ -193,3 +193,39 @@ async def test_a_key_that_sees_its_own_jobs_alone_sees_no_others(visit: Any) -> 
     page = await browser.send("/jobs/act", ("do", "cancel"), ("id", other), ("id", own))
     assert page.says("1 cancelled.")
     assert (await harness.store.get(other)).status == "queued"
+
+
+async def test_keys_of_two_callers_in_one_request_are_refused(visit: Any) -> None:
+    browser = await signed_in(visit)
+    harness, other = browser.harness, await key_of(browser, "submit")
+    cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
+    for pair in (
+        {"Authorization": f"Bearer {SETTING}", "X-API-Key": other},
+        {"Authorization": f"Bearer {other}", "X-API-Key": SETTING},
+        {"Authorization": f"Bearer {SETTING}", "X-API-Key": "guess"},
+        {"X-API-Key": other, **cookie},
+        {"Authorization": f"Bearer {other}", **cookie},
+    ):
+        answer = await harness.raw("GET", "/api/jobs", headers=pair)
+        assert (answer.status, (await answer.json())["type"]) == (400, "urn:secondunit:problem:two-keys")
+    answer = await harness.raw("GET", f"/api/events?token={other}", headers={"X-API-Key": SETTING})
+    assert answer.status == 400
+
+
+async def test_one_key_may_be_sent_in_several_ways(visit: Any) -> None:
+    browser = await signed_in(visit)
+    cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
+    for pair in (
+        {"Authorization": f"bearer  {SETTING} ", "X-API-Key": SETTING},
+        {"X-API-Key": SETTING, **cookie},
+        {"X-API-Key": SETTING, "Authorization": "Basic YTpi"},  # of a proxy, say
+        {"X-API-Key": SETTING, "Cookie": "session=somebody-else's"},
+    ):
+        assert (await browser.harness.raw("GET", "/api/jobs", headers=pair)).status == 200
+
+
+async def test_guesses_do_not_get_around_the_rate_in_pairs(visit: Any) -> None:
+    browser = await visit(api_key=SETTING, rate_limit="5/minute")
+    pair = {"Authorization": "Bearer a", "X-API-Key": "b"}
+    statuses = [(await browser.harness.raw("GET", "/api/jobs", headers=pair)).status for _ in range(6)]
+    assert statuses == [400] * 5 + [429]

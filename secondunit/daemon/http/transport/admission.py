@@ -1,12 +1,13 @@
 """Admission control: host, proxy, origin, key, scope and rate are judged here, in this order, before any route runs."""
 
 import os
+from collections.abc import Sequence
 
 from aiohttp import web
 
 from secondunit.daemon.access.callers import EVERYBODY, Caller
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.transport.auth import presented_key, same_origin
+from secondunit.daemon.http.transport.auth import presented_keys, same_origin
 from secondunit.daemon.http.transport.client_addresses import address_of, network_of
 from secondunit.daemon.http.transport.connections import Connection
 from secondunit.daemon.http.transport.event_streams import HOLDER, Holder
@@ -18,6 +19,7 @@ from secondunit.daemon.http.transport.problems import (
     ScopeTooSmall,
     TooMany,
     TooManyConnections,
+    TwoKeys,
     Unauthorized,
     WrongHost,
 )
@@ -60,11 +62,13 @@ class Admission:
         if not self._keys.exist:
             self._check_keyless(request)
             return await self._of_our_account(request, route)
-        key = presented_key(request, in_query=route is not None and route.stream)
-        caller = await self._of_session(request) if key is None else self._keys.find(key)
-        failed = caller is None and (key is not None or (route is not None and route.scope is not None))
+        presented = presented_keys(request, in_query=route is not None and route.stream)
+        caller, alone = await self._who(request, presented)
+        failed = caller is None and (bool(presented) or (route is not None and route.scope is not None))
         if route is None or route.limited or failed:
             self._spend(request, caller)
+        if not alone:
+            raise TwoKeys
         if route is None or route.scope is None:
             return caller
         if caller is None:
@@ -72,6 +76,18 @@ class Admission:
         if not caller.reaches(route.scopes):
             raise ScopeTooSmall(f"this call needs a key with the scope {' or '.join(route.scopes)}")
         return caller
+
+    async def _who(self, request: web.Request, presented: Sequence[str]) -> tuple[Caller | None, bool]:
+        """Who calls, and whether all that the request carries says so; nobody where two keys contradict each other."""
+        if not presented:
+            return await self._of_session(request), True
+        if len(presented) > 1:
+            return None, False
+        caller = self._keys.find(presented[0])
+        if caller is None or self._front is None or "Cookie" not in request.headers:
+            return caller, True
+        browsing = await self._front.caller(request)
+        return caller, browsing is None or browsing.id == caller.id
 
     async def _of_session(self, request: web.Request) -> Caller | None:
         """Whose session the cookie is; what changes something must come from our own page.

@@ -1,5 +1,6 @@
 """API-key authentication: the caller of a request, where it carries its key, and whether our own page sends it."""
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -32,13 +33,15 @@ async def is_seen(api: Api, caller: Caller, job_id: JobId) -> bool:
         return False
 
 
-def presented_key(request: web.Request, *, in_query: bool) -> str | None:
-    """The key a request carries: Bearer, X-API-Key and, where it may stand in the URL, `token`."""
+def presented_keys(request: web.Request, *, in_query: bool) -> Sequence[str]:
+    """The different keys a request carries: Bearer, X-API-Key and, where it may stand in the URL, `token`."""
     scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and bearer.strip():
-        return bearer.strip()
-    header = request.headers.get("X-API-Key")
-    return header or (request.query.get("token") if in_query else None)
+    keys = (
+        bearer.strip() if scheme.lower() == "bearer" else "",
+        request.headers.get("X-API-Key"),
+        request.query.get("token") if in_query else None,
+    )
+    return tuple({key: None for key in keys if key})
 
 
 def same_origin(request: web.Request) -> bool:

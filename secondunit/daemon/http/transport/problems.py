@@ -49,6 +49,16 @@ class TwoHeaders(RequestRefused):
     """A header that can be there once is there with two values."""
 
 
+class TwoKeys(RequestRefused):
+    """The request carries the keys of two callers."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the request carries two different keys, so it can't be told who calls; send one, in Authorization,"
+            " X-API-Key, ?token= or the session's cookie"
+        )
+
+
 class UnknownExpectation(RequestRefused):
     """The request expects something else than to be told to go on."""
 
@@ -160,6 +170,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     BrokenBody: ProblemType(400, "broken-body", "The body can't be read"),
     BrokenEncoding: ProblemType(400, "broken-encoding", "The body can't be unpacked"),
     TwoHeaders: ProblemType(400, "two-headers", "A header stands twice"),
+    TwoKeys: ProblemType(400, "two-keys", "Two different keys"),
     BrokenForm: ProblemType(400, "broken-form", "The form can't be read"),
     Unauthorized: ProblemType(401, "unauthorized", "A valid key is needed"),
     NoKeyYet: ProblemType(401, "no-key-yet", "A key is needed, and there is none yet"),

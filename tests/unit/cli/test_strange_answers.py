@@ -1,0 +1,114 @@
+"""JSON that the command line can't use: a word and an exit code for it, never a traceback."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from secondunit.cli.main import secondunit
+
+Answering = Callable[[bytes], None]
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+STRANGE = {
+    "no JSON": b"<html>",
+    "half": b'{"safe": tr',
+    "deep": b"[" * 100_000,
+    "a list": b"[]",
+    "no Unicode": b'"\xff',
+    "another object": b"{}",
+    "nothing": b"",
+}
+
+
+def http(body: bytes, head: bytes = HEAD) -> bytes:
+    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+@pytest.fixture
+def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
+    """Something at the control socket that answers every request with these bytes."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("SECONDUNIT_CONFIG", "/dev/null")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "control.sock"))
+    listener.listen()
+
+    def serve(answer: bytes) -> None:
+        with listener.accept()[0] as line:
+            line.recv(65536)
+            line.sendall(answer)
+
+    threads: list[threading.Thread] = []
+
+    def start(answer: bytes) -> None:
+        threads.append(threading.Thread(target=serve, args=(answer,)))
+        threads[-1].start()
+
+    yield start
+    for thread in threads:
+        thread.join(10)
+    listener.close()
+
+
+def called(*args: str, given: str | None = None) -> Result:
+    return CliRunner().invoke(secondunit, args, input=given)
+
+
+@pytest.mark.parametrize("body", STRANGE.values(), ids=STRANGE)
+def test_what_can_not_be_read_is_never_called_safe_nor_unsafe(answering: Answering, body: bytes) -> None:
+    answering(http(body))
+    result = called("check", "--json")
+    assert isinstance(result.exception, SystemExit) and result.exit_code == 3
+    assert (found := json.loads(result.stdout))["safe"] is None and "can't be known" in found["why"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HEAD + b"Content-Length: 99\r\n\r\n{",
+        http(b"<html>", b"HTTP/1.1 500 X\r\n"),
+        http(b"[]", b"HTTP/1.1 500 X\r\n"),
+        http(b'{"title": 1}', b"HTTP/1.1 503 X\r\n"),
+    ],
+    ids=["broken off", "an error page", "a list", "another object"],
+)
+def test_a_daemon_that_does_not_answer_as_one_leaves_it_open_whether_a_restart_is_safe(
+    answering: Answering, answer: bytes
+) -> None:
+    answering(answer)
+    result = called("check")
+    assert (type(result.exception), result.exit_code) == (SystemExit, 3), result.output
+    assert result.output.startswith("can't be known: ")
+
+
+@pytest.mark.parametrize("body", [STRANGE["no JSON"], STRANGE["deep"]], ids=["no JSON", "deep"])
+@pytest.mark.parametrize("command", [("jobs", "list"), ("jobs", "show", "a"), ("keys", "list"), ("types",)])
+def test_every_other_command_says_that_it_failed(answering: Answering, body: bytes, command: tuple[str, ...]) -> None:
+    answering(http(body))
+    result = called(*command)
+    assert (type(result.exception), result.exit_code) == (SystemExit, 1)
+    assert "no answer of ours" in result.output and len(result.output) < 500
+
+
+@pytest.mark.parametrize(
+    ("args", "given"),
+    [
+        (("submit", "hls", "-p", "{"), None),
+        (("submit", "hls", "-p", '{"a":' * 50_000), None),
+        (("submit", "hls", "-p", "@{file}"), "[]"),
+        (("submit", "hls", "-p", "@{file}"), "["),
+        (("batch", "-"), "{"),
+        (("batch", "-"), "[" * 100_000),
+        (("batch", "-"), "5"),
+        (("batch", "-"), ""),
+    ],
+)
+def test_what_is_given_as_json_and_is_none_is_wrong_usage(tmp_path: Path, args: tuple[str, ...], given: str) -> None:
+    (tmp_path / "file").write_text(given or "")
+    result = called(*(arg.replace("{file}", str(tmp_path / "file")) for arg in args), given=given)
+    assert (type(result.exception), result.exit_code) == (SystemExit, 2)
+    assert "JSON" in result.output or "list of jobs" in result.output

@@ -139,6 +139,12 @@ async def test_a_stream_can_be_played_from_its_artefacts(shelf: Shelf) -> None:
         ("bytes=-", 200, SEGMENT),
         ("bytes=" + "9" * 5000 + "-", 200, SEGMENT),
         ("seconds=0-1", 200, SEGMENT),
+        ("bytes=0-1000,500-1500,0-2047", 200, SEGMENT),
+        ("bytes=" + "0-," * 2500 + "0-", 200, SEGMENT),
+        ("bytes=0-" + "9" * 18, 206, SEGMENT),
+        ("bytes=-" + "9" * 18, 206, SEGMENT),
+        ("bytes=" + "9" * 18 + "-", 416, None),
+        ("bytes=\u0661-2", 200, SEGMENT),
     ],
 )
 async def test_ranges_are_served(shelf: Shelf, wanted: str, status: int, expected: bytes | None) -> None:

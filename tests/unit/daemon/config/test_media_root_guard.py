@@ -64,6 +64,7 @@ def test_a_media_folder_that_is_a_link_into_data_dir_is_refused(box: Path) -> No
     assert "contains DATA_DIR" in fault
 
 
+PACKAGE = Path(misplaced.__code__.co_filename).parents[2]  # also where a copy of it is tried
 LOOK = """
 import sys
 from pathlib import Path
@@ -92,7 +93,7 @@ async def test_mounts_hide_nothing(box: Path, mounts: str, root: str, data: str,
         [*namespace, script, sys.executable, str(box), LOOK],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},  # noqa: PTH109  as the programs of other tests find the package
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
     )
     if ran.returncode and "unshare" in ran.stderr:
         pytest.skip("needs a mount namespace")

@@ -63,7 +63,7 @@ def _place(raw: bytes | bytearray, most: int) -> str:
     names: list[str] = []
     text = name = b""
     count = 0
-    for number, piece in enumerate(_unescaped(raw).split(b'"', 4 * most + 4)):
+    for number, piece in enumerate(bytes(_unescaped(raw)).split(b'"', 4 * most + 4)):
         if number % 2:
             text = bytes(piece[:LONGEST_NAME])
             continue

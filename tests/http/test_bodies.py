@@ -35,7 +35,7 @@ MIB = 1024 * 1024
         (b'{"type": "\xff"}', "not UTF-8"),
         (b'{"type": "\xed\xa0\x80"}', "not UTF-8"),
         (b'{"payload": ' + b"[" * 65 + b"]" * 65 + b"}", "nested deeper"),
-        (b'{"a":' + b"[" * 200_000, "nested deeper"),
+        (b"[" * 200_000, "nested deeper"),
         (b'{"a":' * 150_000, "nested deeper"),
     ],
 )

@@ -2564,6 +2564,7 @@ export interface components {
          *     - `urn:secondunit:problem:malformed`: This is no HTTP request
          *     - `urn:secondunit:problem:not-json`: The body is not JSON
          *     - `urn:secondunit:problem:two-headers`: A header stands twice
+         *     - `urn:secondunit:problem:two-keys`: Two different keys
          */
         Problem400: {
             headers: {

@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from secondunit.daemon.http.transport.bodies.json_bodies import DEEPEST, parse_text
+from secondunit.daemon.http.transport.bodies.json_bodies import parse_text
+from secondunit.daemon.http.transport.bodies.json_sizes import DEEPEST
 from secondunit.daemon.http.transport.problems import NotJson
 from secondunit.queue.errors import FieldError
 from secondunit.queue.payloads.redaction import HIDDEN

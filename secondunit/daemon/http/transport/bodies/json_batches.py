@@ -44,9 +44,16 @@ async def read_batch(request: web.Request, limit: int, most: int, items: int) ->
     Of a large body's longer lists, which are refused anyway, nothing but the length is true.
     """
     raw = await read_json(request, limit)
-    if len(raw) <= MOST_OF_ONE or (len(raw) <= LARGE and not await asyncio.to_thread(crowded, raw, MOST_OF_ONE)):
+    if len(raw) <= LARGE and not await _many(raw):
         return await parsed(raw)
     return await asyncio.to_thread(_Parser(limit, most, items).parse, raw)
+
+
+async def _many(raw: bytes | bytearray) -> bool:
+    """Whether this object has more values than one job needs."""
+    if len(raw) <= MOST_OF_ONE or raw.lstrip()[:1] != b"{":
+        return False
+    return await asyncio.to_thread(crowded, raw, MOST_OF_ONE)
 
 
 class _Parser:

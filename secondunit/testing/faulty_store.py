@@ -13,7 +13,7 @@ from secondunit.queue.stores.memory import MemoryStore
 class FaultyStore(MemoryStore):
     """A store whose next writes can be refused (`full`, `broken`) and whose answers can be held on their way back.
 
-    Claims wait for `arrive`, changes that no run makes for `answer`.
+    Claims wait for `arrive`, changes that no run makes for `answer`; those of runs, before they happen, for `settle`.
     """
 
     def __init__(self) -> None:
@@ -27,6 +27,8 @@ class FaultyStore(MemoryStore):
         self.arrive.set()
         self.answer = asyncio.Event()
         self.answer.set()
+        self.settle = asyncio.Event()
+        self.settle.set()
 
     async def counts(self) -> Counts:
         if self.broken:
@@ -34,6 +36,8 @@ class FaultyStore(MemoryStore):
         return await super().counts()
 
     async def change(self, job_id: JobId, decide: Decide, **fenced: Any) -> Job:
+        if fenced.get("lease") is not None:
+            await self.settle.wait()
         self._judge()
         job = await super().change(job_id, decide, **fenced)
         if fenced.get("lease") is None:

@@ -8,7 +8,7 @@ even so holds nobody up. A job that reserves nothing always fits.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from secondunit.queue.clock import Clock
 from secondunit.queue.errors import JobNotFound, NotAllowed, StoreFull
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.hub import Hub
-from secondunit.queue.model import Change, Event, Filter, Job, JobId, Status
+from secondunit.queue.model import Change, Event, Filter, Job, JobId, Run, Status
 from secondunit.queue.outcome import Postponed
 from secondunit.queue.store import Store
 from secondunit.queue.value import Value
@@ -70,10 +70,19 @@ def waits_since(job: Job, now: datetime) -> datetime:
     """Since when a job has been postponed for want of room, again and again; also before a restart."""
     since = now
     for run in reversed(job.runs):
-        if run.outcome != "postponed" or not (run.why or "").startswith(f"{WORD}:"):
+        if not _lacked_room(run):
             break
         since = run.started_at
     return since
+
+
+def waits_for_room(job: Job) -> bool:
+    """Whether the time that a job waits for is that of its postponement for want of room, not one of its caller's."""
+    return job.run_at is not None and bool(job.runs) and _lacked_room(job.runs[-1])
+
+
+def _lacked_room(run: Run) -> bool:
+    return run.outcome == "postponed" and (run.why or "").startswith(f"{WORD}:")
 
 
 def size(count: int) -> str:
@@ -118,6 +127,10 @@ class Admission:
             del self._reserved[place]
             self._news.set()
 
+    def waits(self, job_id: JobId) -> bool:
+        """Whether a run of this job did not fit, and waits for room since."""
+        return job_id in self._waiting
+
     async def run(self) -> None:
         """For ever: wake who waits once there is room. The disk is looked at only while somebody waits."""
         await self._restore()
@@ -139,7 +152,7 @@ class Admission:
         while True:
             page = await self._store.find(Filter([Status.QUEUED]), cursor, PAGE, counted=False)
             for job in page.jobs:
-                if job.run_at and waits_since(job, self._clock.now()) < self._clock.now():
+                if waits_for_room(job):
                     await self._hasten(job.id)
             cursor = page.next_cursor
             if cursor is None:
@@ -151,17 +164,26 @@ class Admission:
             disk = await asyncio.to_thread(self._disk_of, wish.path)
             held = [*self._held(disk), *granted.get(disk.id, ())]
             if self._refusal(wish, disk, held) is None:
-                self._waiting.pop(wish.job_id, None)  # judged again when it starts, it may come back
                 granted.setdefault(disk.id, []).append(wish.need)
-                await self._hasten(wish.job_id)
+                if await self._hasten(wish.job_id):  # else its run is not postponed yet
+                    self._waiting.pop(wish.job_id, None)  # judged again when it starts, it may come back
 
-    async def _hasten(self, job_id: JobId) -> None:
+    async def _hasten(self, job_id: JobId) -> bool:
+        """Whether the job waits no more."""
+
         def hasten(job: Job) -> Change:
+            if not waits_for_room(job):
+                raise NotAllowed(job.id, "it does not wait for room")
             return state.hasten(job, self._clock.now())
 
-        with suppress(JobNotFound, NotAllowed, StoreFull):
+        try:
             await self._store.change(job_id, hasten)
-            self._hub.publish(())  # no event, but the worker's tap looks again
+        except JobNotFound:
+            return True
+        except (NotAllowed, StoreFull):
+            return False
+        self._hub.publish(())  # no event, but the worker's tap looks again
+        return True
 
     def _refusal(self, wish: Wish, disk: Disk, held: Sequence[int]) -> str | None:
         return refusal(wish, disk, held, self._waiting.values(), self._floor, self._clock.now())

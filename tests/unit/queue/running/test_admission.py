@@ -1,7 +1,7 @@
 """Admission by disk space: who fits, who waits, who is woken, and that neither small nor large jobs starve."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from secondunit.queue.running.admission import PATIENCE, Admission, Disk, Wish, 
 from secondunit.queue.running.execution import Runtime
 from secondunit.queue.running.worker import Worker
 from secondunit.queue.sight.explain import Seen, explain
-from secondunit.testing.clock import START
+from secondunit.testing.clock import START, ManualClock
 from secondunit.testing.jobs import BOOT, TTL
 from secondunit.testing.rig import Rig, spec
 
@@ -131,6 +131,46 @@ async def test_what_waited_when_the_daemon_ended_is_judged_anew_at_its_start() -
         await rig.standing(job_id, Status.QUEUED, postponed=True)
         rig.free = 10
         waking = asyncio.create_task(rig.another().run())
+        await in_time(rig, job_id)
+    waking.cancel()
+    await asyncio.wait([waking])
+
+
+class Ticking(ManualClock):
+    """A clock that goes on between one look at it and the next, as real ones do."""
+
+    def now(self) -> datetime:
+        self._now += timedelta(microseconds=1)
+        return super().now()
+
+
+async def test_a_job_that_its_caller_wants_later_is_not_taken_for_one_that_waited_for_room() -> None:
+    rig = Full(10)
+    rig.clock = Ticking(rig.clock.now())
+    later = rig.clock.now() + timedelta(days=365)
+    job_id = await rig.submit("hls", 1, run_at=later)
+    waking = asyncio.create_task(rig.another().run())
+    for _ in range(3):
+        await rig.clock.advance(10)
+    assert (await rig.job(job_id)).run_at == later
+    waking.cancel()
+    await asyncio.wait([waking])
+
+
+async def test_room_that_is_there_before_the_run_is_put_back_is_not_missed() -> None:
+    rig = Full(2)
+    rig.go.set()
+    rig.store.settle.clear()
+    waking = asyncio.create_task(rig.admission.run())
+    async with rig.working():
+        job_id = await rig.submit("hls", 6)
+        async with asyncio.timeout(60):
+            while not rig.admission.waits(job_id):
+                await asyncio.sleep(0.01)
+        rig.free = 10
+        for _ in range(3):
+            await rig.clock.advance(10)
+        rig.store.settle.set()
         await in_time(rig, job_id)
     waking.cancel()
     await asyncio.wait([waking])

@@ -34,7 +34,9 @@ sentry: setup ## Add to .venv what sends unexpected errors where SENTRY_DSN is s
 demo: setup ## Start a daemon on a fresh folder, run three jobs on a small clip, say where the film lies
 	$(BIN)/secondunit demo
 
-PYTEST = $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+# One more at a time than there are processors: a third of the time tests wait, for a daemon to start or a clock to strike.
+WORKERS ?= $(shell expr $$(nproc) + 1)
+PYTEST = $(BIN)/python -m pytest -q --numprocesses $(WORKERS) --dist loadfile
 test: dev ## Run the fast tests: no media, no daemon processes, no long random histories
 	$(PYTEST) -m "not slow and not media and not e2e" --ignore tests/property
 

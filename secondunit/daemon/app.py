@@ -208,7 +208,8 @@ def _watchers(settings: Settings, clock: SystemClock) -> Watchers:
 
 def _worker(world: World, registry: Registry, hub: Hub) -> tuple[Worker, Admission]:
     floor, disks = world.settings.min_free_mb << 20, disk_of(world.settings.data_dir)
-    admission = Admission(world.store, hub, world.clock, floor, disks)
+    reserving = [type for type, spec in registry.items() if spec.reserve]
+    admission = Admission(world.store, hub, world.clock, reserving, floor, disks)
     runtime = Runtime(
         world.store, hub, world.clock, SystemRandom(), world.work, world.emit, strays, world.telemetry.traced,
         admission.reserved, guard_of(world.settings, world.clock),

@@ -15,6 +15,7 @@ from typing import Any
 from secondunit.queue import state
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import JobNotFound, NotAllowed, StoreFull
+from secondunit.queue.follow import each
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.hub import Hub
 from secondunit.queue.model import Change, Event, Filter, Job, JobId, Run, Status
@@ -25,7 +26,6 @@ from secondunit.queue.value import Value
 WORD = "no_room"
 PATIENCE = timedelta(minutes=10)
 LOOK_EVERY, AT_LATEST = 5.0, timedelta(hours=1)
-PAGE = 1000
 
 
 class Disk(Value, frozen=True):
@@ -91,12 +91,24 @@ def size(count: int) -> str:
 
 
 class Admission:
-    """Keeps the reservations of what runs and the wishes of what waits; `disk_of` a path (None: DATA_DIR) blocks."""
+    """Keeps the reservations of what runs and the wishes of what waits; `disk_of` a path (None: DATA_DIR) blocks.
 
-    def __init__(self, store: Store, hub: Hub, clock: Clock, floor: int, disk_of: Callable[[str | None], Disk]) -> None:
+    `types` are those that reserve something.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        hub: Hub,
+        clock: Clock,
+        types: Collection[str],
+        floor: int,
+        disk_of: Callable[[str | None], Disk],
+    ) -> None:
         self._store = store
         self._hub = hub
         self._clock = clock
+        self._types = sorted(types)
         self._floor = floor
         self._disk_of = disk_of
         self._reserved: dict[object, tuple[int, int]] = {}
@@ -107,12 +119,12 @@ class Admission:
     @asynccontextmanager
     async def reserved(self, job: Job, spec: HandlerSpec, payload: Any) -> AsyncIterator[None]:
         """Within, what the job reserves is kept for it; Postponed if it does not fit."""
-        if spec.reserve is None:
+        reserve = spec.reserve
+        if reserve is None:
             yield
             return
         now, path = self._clock.now(), spec.place(payload)
-        need = await asyncio.to_thread(spec.reserve, payload)
-        disk = await asyncio.to_thread(self._disk_of, path)
+        need, disk = await asyncio.to_thread(lambda: (reserve(payload), self._disk_of(path)))
         wish = Wish(job.id, job.type, need, path, disk.id, waits_since(job, now))
         if why := self._refusal(wish, disk, self._held(disk)):
             self._waiting[job.id] = wish
@@ -147,16 +159,12 @@ class Admission:
                     alarm.cancel()
 
     async def _restore(self) -> None:
-        """Those that waited when the daemon ended are judged anew."""
-        cursor: int | None = None
-        while True:
-            page = await self._store.find(Filter([Status.QUEUED]), cursor, PAGE, counted=False)
-            for job in page.jobs:
-                if waits_for_room(job):
-                    await self._hasten(job.id)
-            cursor = page.next_cursor
-            if cursor is None:
-                return
+        """Those that waited when the daemon ended are judged anew; only types that reserve something are looked at."""
+        if not self._types:
+            return
+        async for job in each(self._store, Filter([Status.QUEUED], self._types)):
+            if waits_for_room(job):
+                await self._hasten(job.id)
 
     async def _wake(self) -> None:
         granted: dict[int, list[int]] = {}

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright  # noqa: TID253  these tests are a browser's alone
 
+from tests.e2e.conftest import Daemon
+
 NODE = Path(__file__).parents[2] / "node"
 AXE = NODE / "node_modules" / "axe-core" / "axe.min.js"
 WATCH = """
@@ -61,3 +63,26 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def account(daemon: Daemon) -> Account:
+    """Of the file's daemon."""
+    return Account(f"127.0.0.1:{daemon.port}")
+
+
+@pytest.fixture
+def signed_out(chromium: Browser, daemon: Daemon, account: Account) -> Iterator[Page]:
+    """A page whose account is kept, where nobody has signed in."""
+    context = chromium.new_context(base_url=f"http://127.0.0.1:{daemon.port}", locale="en-GB")
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    account.watch(page)
+    yield page
+    context.close()
+
+
+def sign_in(page: Page, key: str) -> None:
+    """With a key, where the page asks for it."""
+    page.get_by_label("Access key").fill(key)
+    page.get_by_role("button", name="Sign in").click()

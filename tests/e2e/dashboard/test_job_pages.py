@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect  # noqa: TID253  these tests are a browser's alone
+from playwright.sync_api import Page, expect  # noqa: TID253  these tests are a browser's alone
 
 from tests.e2e.conftest import Daemon, installed_plugin, starting
-from tests.e2e.dashboard.conftest import Account
+from tests.e2e.dashboard.conftest import Account, sign_in
 from tests.e2e.dashboard.test_pages import FAILING, KEY, submitted, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.long]
@@ -37,23 +37,12 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, media: Path) -> Iterator[Da
 
 
 @pytest.fixture
-def account(daemon: Daemon) -> Account:
-    return Account(f"127.0.0.1:{daemon.port}")
-
-
-@pytest.fixture
-def page(chromium: Browser, daemon: Daemon, account: Account) -> Iterator[Page]:
+def page(signed_out: Page) -> Page:
     """Signed in, on the form."""
-    context = chromium.new_context(base_url=f"http://127.0.0.1:{daemon.port}", locale="en-GB")
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    account.watch(page)
-    page.goto("/login?next=/submit")
-    page.get_by_label("Access key").fill(KEY)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="New job")).to_be_visible()
-    yield page
-    context.close()
+    signed_out.goto("/login?next=/submit")
+    sign_in(signed_out, KEY)
+    expect(signed_out.get_by_role("heading", name="New job")).to_be_visible()
+    return signed_out
 
 
 def test_a_stream_is_asked_for_by_the_form_and_plays_on_its_page(page: Page, account: Account, media: Path) -> None:

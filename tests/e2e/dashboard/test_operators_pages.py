@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect  # noqa: TID253  these tests are a browser's alone
 
 from tests.e2e.conftest import Daemon, installed_plugin, starting
-from tests.e2e.dashboard.conftest import Account
+from tests.e2e.dashboard.conftest import Account, sign_in
 from tests.e2e.dashboard.test_pages import FAILING, KEY, submitted, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -43,17 +43,11 @@ def signed_in(chromium: Browser, daemon: Daemon) -> Any:
     context = chromium.new_context(base_url=f"http://127.0.0.1:{daemon.port}")
     page = context.new_page()
     page.goto("/login")
-    page.get_by_label("Access key").fill(KEY)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in(page, KEY)
     page.get_by_role("button", name="Sign out").wait_for()
     state = context.storage_state()
     context.close()
     return state
-
-
-@pytest.fixture
-def account(daemon: Daemon) -> Account:
-    return Account(f"127.0.0.1:{daemon.port}")
 
 
 @pytest.fixture

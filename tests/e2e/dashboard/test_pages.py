@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect  # noqa: TID253  these tests are a browser's alone
 
 from tests.e2e.conftest import Daemon, installed_plugin, starting
-from tests.e2e.dashboard.conftest import Account, found
+from tests.e2e.dashboard.conftest import Account, found, sign_in
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 KEY = "the-key-of-the-settings"
@@ -56,24 +56,13 @@ def until(daemon: Daemon, job_id: str, status: str) -> None:
 
 
 @pytest.fixture
-def account(daemon: Daemon) -> Account:
-    return Account(f"127.0.0.1:{daemon.port}")
-
-
-@pytest.fixture
-def page(chromium: Browser, daemon: Daemon, account: Account) -> Iterator[Page]:
+def page(signed_out: Page, daemon: Daemon, account: Account) -> Page:
     """Signed in, on the overview."""
-    context = chromium.new_context(base_url=f"http://127.0.0.1:{daemon.port}", locale="en-GB")
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    account.watch(page)
-    page.goto("/jobs?q=type:clip")
-    account.settled(page)
-    page.get_by_label("Access key").fill(KEY)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url(f"http://127.0.0.1:{daemon.port}/jobs?q=type:clip")
-    yield page
-    context.close()
+    signed_out.goto("/jobs?q=type:clip")
+    account.settled(signed_out)
+    sign_in(signed_out, KEY)
+    expect(signed_out).to_have_url(f"http://127.0.0.1:{daemon.port}/jobs?q=type:clip")
+    return signed_out
 
 
 def test_every_button_on_the_lists_does_what_it_says(page: Page, daemon: Daemon, account: Account) -> None:

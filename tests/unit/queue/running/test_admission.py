@@ -79,7 +79,7 @@ class Full(Rig):
 
     def another(self) -> Admission:
         """One that knows of nobody who waits."""
-        return Admission(self.store, self.hub, self.clock, GB, lambda _: Disk(1, "a disk", self.free * GB))
+        return Admission(self.store, self.hub, self.clock, ["hls"], GB, lambda _: Disk(1, "a disk", self.free * GB))
 
     async def standing(self, job_id: str, status: Status, *, postponed: bool = False) -> Job:
         """The job, once it stands so; the clock goes on meanwhile."""

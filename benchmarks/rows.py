@@ -7,7 +7,7 @@ from pathlib import Path
 from secondunit.queue import state
 from secondunit.queue.model import Job, Submission
 from secondunit.queue.outcome import Completed
-from secondunit.queue.stores.sqlite.rows import fixed_values, moving_values
+from secondunit.queue.stores.rows import fixed_values, moving_values
 from secondunit.queue.stores.sqlite.transaction import COUNT, INSERT_JOBS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

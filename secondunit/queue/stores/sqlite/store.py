@@ -14,10 +14,10 @@ from secondunit.queue.model import Batch, Change, Counts, Event, Filter, Job, Jo
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Decide, Listener, Prune
+from secondunit.queue.stores.rows import job_from, micros, moment_or_none, moving_values
 from secondunit.queue.stores.sqlite.ballast import Ballast
 from secondunit.queue.stores.sqlite.engine import SqliteEngine
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import job_from, micros, moment_or_none, moving_values
 from secondunit.queue.stores.sqlite.tables import jobs, pruning
 from secondunit.queue.stores.sqlite.tables import queries as lists
 from secondunit.queue.stores.sqlite.tables.access import SqliteAccessKeys, SqliteAuditTrail

@@ -17,7 +17,7 @@ from secondunit.queue.sight.series import (
     rolled,
     tallied,
 )
-from secondunit.queue.stores.sqlite.rows import STATUSES, micros, moment
+from secondunit.queue.stores.rows import STATUSES, micros, moment
 
 # With the event before it of the same job, where how the job stood can't be told from the event itself: who ended by it
 # has a duration if it ran, and who was started was queued. Looking at all of them would cost half as much again.

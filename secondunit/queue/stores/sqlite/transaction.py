@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from secondunit.queue.model import Event, Job, JobId, Status
+from secondunit.queue.stores.columns import Row, names
+from secondunit.queue.stores.rows import EVENT, FIXED, MOVING, event_values
 from secondunit.queue.stores.sqlite import time_series
-from secondunit.queue.stores.sqlite.columns import Row, names
-from secondunit.queue.stores.sqlite.rows import EVENT, FIXED, MOVING, event_values
 from secondunit.queue.stores.sqlite.sparse_statements import Insert
 from secondunit.queue.value import replace
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from secondunit.queue.ports.access import AUDIT_KEPT, AccessKey, AuditEntry
-from secondunit.queue.stores.sqlite.columns import Column, Row, decoder, encoder, names
+from secondunit.queue.stores.columns import Column, Row, decoder, encoder, names
+from secondunit.queue.stores.rows import JSON, JSON_OR_NONE, TIME, TIME_OR_NONE, micros
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import JSON, JSON_OR_NONE, TIME, TIME_OR_NONE, micros
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from secondunit.queue.graph import batch_end
 from secondunit.queue.model import Batch, Job, Status, Target
-from secondunit.queue.stores.sqlite.columns import Column, Part, Row, decoder, encoder, names
-from secondunit.queue.stores.sqlite.rows import STATUSES, TIME, TIME_OR_NONE, micros
+from secondunit.queue.stores.columns import Column, Part, Row, decoder, encoder, names
+from secondunit.queue.stores.rows import STATUSES, TIME, TIME_OR_NONE, micros
 from secondunit.queue.stores.sqlite.tables import outbox
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.value import replace

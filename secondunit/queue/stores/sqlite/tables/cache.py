@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from secondunit.queue.store import CacheEntry
+from secondunit.queue.stores.rows import CACHE, CACHE_COLUMNS, cache_entry_from, cache_values, micros
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import CACHE, CACHE_COLUMNS, cache_entry_from, cache_values, micros
 from secondunit.queue.stores.sqlite.writer import Writer
 
 

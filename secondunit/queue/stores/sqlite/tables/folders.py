@@ -5,8 +5,8 @@ from datetime import datetime
 
 from secondunit.queue.payloads.json_text import dump, load
 from secondunit.queue.ports.folders import PublishedFolder, Replaced
+from secondunit.queue.stores.rows import micros, moment
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import micros, moment
 from secondunit.queue.stores.sqlite.writer import Writer
 
 ADD = "insert or replace into folders (path, manifest_at, inode, job_id, epoch, at) values (?, ?, ?, ?, ?, ?)"

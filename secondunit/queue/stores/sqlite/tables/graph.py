@@ -10,7 +10,7 @@ from typing import NamedTuple
 from secondunit.queue.errors import BadDependencies, JobNotFound, Misplaced, NotAllowed
 from secondunit.queue.graph import moves
 from secondunit.queue.model import Batch, Change, Job, JobId, Status
-from secondunit.queue.stores.sqlite.rows import STATUSES, moment
+from secondunit.queue.stores.rows import STATUSES, moment
 from secondunit.queue.stores.sqlite.tables import batches
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.value import replace

@@ -9,8 +9,8 @@ from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowe
 from secondunit.queue.model import Batch, Change, Idempotency, Job, JobId, Lease, Status
 from secondunit.queue.ports.schedules import ScheduleState, with_jobs
 from secondunit.queue.store import Decide
-from secondunit.queue.stores.sqlite.columns import Row, names
-from secondunit.queue.stores.sqlite.rows import (
+from secondunit.queue.stores.columns import Row, names
+from secondunit.queue.stores.rows import (
     FIXED,
     JOB_COLUMNS,
     MOVING,

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from secondunit.queue.errors import BatchNotFound
 from secondunit.queue.model import Batch, BatchId, Job, JobId, Status
+from secondunit.queue.stores.rows import JOB_COLUMNS, job_from
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import JOB_COLUMNS, job_from
 from secondunit.queue.stores.sqlite.tables import batches
 
 PARENTS = f"""

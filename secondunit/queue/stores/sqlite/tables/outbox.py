@@ -8,9 +8,8 @@ from typing import Any
 
 from secondunit.queue.model import JobId, Notice
 from secondunit.queue.store import Delivery
-from secondunit.queue.stores.sqlite.columns import names
-from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import (
+from secondunit.queue.stores.columns import names
+from secondunit.queue.stores.rows import (
     DELIVERY_COLUMNS,
     DELIVERY_MOVING,
     delivery_from,
@@ -19,6 +18,7 @@ from secondunit.queue.stores.sqlite.rows import (
     micros,
     moment_or_none,
 )
+from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from secondunit.queue.model import Counts, Event, Filter, Job, Lease, Page, Status
-from secondunit.queue.stores.sqlite.columns import names
+from secondunit.queue.stores.columns import names
+from secondunit.queue.stores.rows import EVENT, JOB_COLUMNS, event_from, job_from, micros, moment, moment_or_none
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import EVENT, JOB_COLUMNS, event_from, job_from, micros, moment, moment_or_none
 from secondunit.queue.stores.sqlite.transaction import LAST_EVENT
 
 SUSPECTS = f"select {JOB_COLUMNS} from jobs where suspicion is not null order by seq"

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from secondunit.queue.ports.schedules import ScheduleState
-from secondunit.queue.stores.sqlite.columns import Column, Row, decoder, encoder, names
+from secondunit.queue.stores.columns import Column, Row, decoder, encoder, names
+from secondunit.queue.stores.rows import BOOL, JSON, TIME, TIME_OR_NONE
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import BOOL, JSON, TIME, TIME_OR_NONE
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from secondunit.queue.model import Filter, Page, Status, Term
 from secondunit.queue.sight.query import within_error, within_payload
+from secondunit.queue.stores.rows import JOB_COLUMNS, job_from, micros
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import JOB_COLUMNS, job_from, micros
 from secondunit.queue.stores.sqlite.tables.queries import FAR, find
 from secondunit.queue.value import Value
 

@@ -9,8 +9,8 @@ from secondunit.queue.errors import StoreFull
 from secondunit.queue.model import JobId
 from secondunit.queue.sight.port import Failure, Line
 from secondunit.queue.sight.series import SeriesRow
+from secondunit.queue.stores.rows import load_error, micros, moment
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import load_error, micros, moment
 from secondunit.queue.stores.sqlite.time_series import SINCE, series_rows
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer

@@ -8,8 +8,8 @@ from secondunit.queue.durable_files import Marks
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.model import Job, JobId, Lease
 from secondunit.queue.store import Decide, Step
+from secondunit.queue.stores.rows import STEP_COLUMNS, dump_or_none, micros, step_from
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.rows import STEP_COLUMNS, dump_or_none, micros, step_from
 from secondunit.queue.stores.sqlite.tables import jobs
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer

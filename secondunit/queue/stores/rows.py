@@ -15,7 +15,7 @@ from secondunit.queue.outcome import JobError
 from secondunit.queue.payloads.json_text import dump, load
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import CacheEntry, Delivery, Step
-from secondunit.queue.stores.sqlite.columns import Codec, Column, Part, Row, decoder, encoder, names
+from secondunit.queue.stores.columns import Codec, Column, Part, Row, decoder, encoder, names
 from secondunit.queue.value import replace
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

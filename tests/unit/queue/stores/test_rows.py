@@ -8,7 +8,7 @@ import pytest
 from secondunit.queue.model import Bonds, Event, Idempotency, Job, Lease, Notice, Run, Status, Suspicion, Target
 from secondunit.queue.outcome import JobError
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.stores.sqlite.rows import (
+from secondunit.queue.stores.rows import (
     dump_notice,
     event_from,
     event_values,

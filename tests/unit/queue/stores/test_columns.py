@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from secondunit.queue.stores.sqlite.columns import Codec, Column, Part, decoder, encoder, names
+from secondunit.queue.stores.columns import Codec, Column, Part, decoder, encoder, names
 from secondunit.queue.value import Value
 
 

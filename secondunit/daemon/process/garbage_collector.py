@@ -15,6 +15,7 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()  # off since the process began (cli/run.py)
     gc.set_threshold(YOUNG, MIDDLE, OLD)
 
 

@@ -28,10 +28,13 @@ def test_a_start_imports_nothing_that_only_some_work_needs() -> None:
 def test_what_is_there_at_the_start_is_looked_at_no_more() -> None:
     before = gc.get_threshold()
     kept: list[list[int]] = [[] for _ in range(3)]
+    gc.disable()
     try:
         garbage.settle()
+        assert gc.isenabled()
         assert gc.get_freeze_count() > 0
         assert not any(one is kept for one in gc.get_objects())
     finally:
+        gc.enable()
         gc.unfreeze()
         gc.set_threshold(*before)

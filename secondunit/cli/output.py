@@ -68,12 +68,15 @@ def detail(job: Mapping[str, Any]) -> None:
 
 
 def deliveries(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print deliveries, one a line."""
+    """Print deliveries, one a line, and below each its tries, newest first."""
     for row in rows:
         when = row["finishedAt"] or row["nextAt"]
         why = f"  {row['lastError']}" if row["lastError"] else ""
         told = f"{row['id']}  {row['kind']}  {row['status']}  tries {row['attempts']}  {when}  {row['url']}{why}"
         click.echo(visible(told))
+        for one in reversed(row["tries"]):
+            told = f"  {one['at']}  {one['duration']} ms  {one['status'] or 'no answer'}  {one['error'] or ''}"
+            click.echo(visible(told.rstrip()))
     if not rows:
         click.echo("nobody asked to be told")
 

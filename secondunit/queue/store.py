@@ -8,6 +8,7 @@ from secondunit.queue.durable_files import Marks
 from secondunit.queue.graph.port import Graph
 from secondunit.queue.model import Batch, Change, Counts, Event, Filter, Job, JobId, Lease, Notice, Page
 from secondunit.queue.ports.access import AccessKeys, AuditTrail
+from secondunit.queue.ports.deliveries import Try
 from secondunit.queue.ports.engine import Engine
 from secondunit.queue.ports.folders import Folders
 from secondunit.queue.ports.schedules import Schedules, ScheduleState
@@ -36,7 +37,7 @@ class Step(Value, frozen=True):
 
 
 class Delivery(Value, frozen=True):
-    """A notice on its way: the same `id` at every try. `attempts` counts tries; `next_at` is when to try again."""
+    """A notice on its way: the same `id` at every try. `attempts` counts tries; `tries` are the last, oldest first."""
 
     id: str
     notice: Notice
@@ -47,6 +48,7 @@ class Delivery(Value, frozen=True):
     finished_at: datetime | None = None
     last_status: int | None = None
     last_error: str | None = None
+    tries: Sequence[Try] = ()
 
 
 class CacheEntry(Value, frozen=True):
@@ -93,10 +95,7 @@ class Outbox(Protocol):
         ...
 
     async def due(self, now: datetime, limit: int, *, except_for: Sequence[str] = ()) -> Sequence[Delivery]:
-        """Pending deliveries whose time has come, oldest first, at most the oldest pending one of a job.
-
-        `except_for` lists delivery ids that are in flight, or wait for it, already.
-        """
+        """Pending deliveries that are due, oldest first, at most one of a job; not those of `except_for`, in flight."""
         ...
 
     async def next_due(self) -> datetime | None:

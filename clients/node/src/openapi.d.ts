@@ -1474,7 +1474,7 @@ export interface components {
         Deliveries: {
             deliveries: components["schemas"]["Delivery"][];
         };
-        /** @description News of a job's end on its way to `url`: `id` is its webhook-id. */
+        /** @description News of a job's end on its way to `url`: `id` is its webhook-id; `tries` are the last 20, oldest first. */
         Delivery: {
             id: string;
             kind: string;
@@ -1488,6 +1488,15 @@ export interface components {
             finishedAt: string | null;
             lastStatus: number | null;
             lastError: string | null;
+            tries: components["schemas"]["DeliveryTry"][];
+        };
+        /** @description One request to the receiver: `status` is the HTTP status of its answer, null without one; `duration` in ms. */
+        DeliveryTry: {
+            /** Format: date-time */
+            at: string;
+            duration: number;
+            status: number | null;
+            error: string | null;
         };
         /**
          * @description Which project; the rest, where it is given, must be what the project's table says.

@@ -171,12 +171,12 @@ class Deliverer:
     async def _send(self, host: str, delivery: Delivery) -> None:
         began = self._clock.monotonic()
         sent = await self._try(delivery)
-        took = self._clock.monotonic() - began
+        took = timedelta(seconds=self._clock.monotonic() - began)
         now, lifetime = self._clock.now(), self._lifetime(delivery)
-        after = await self._write(delivery.id, lambda found: settle(found, sent, lifetime, self._random, now))
+        after = await self._write(delivery.id, lambda found: settle(found, sent, lifetime, self._random, now, took))
         self._limits.done(host, delivery.id, alive=receiver_works(sent), now=self._clock.monotonic())
         self._woken.set()
-        self._emit(DeliveryTried(after, took))
+        self._emit(DeliveryTried(after, took.total_seconds()))
         if after.state != "pending":
             await self._follow(after)
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from secondunit.handlers.tools.http_statuses import in_trouble
 from secondunit.queue.clock import Random
 from secondunit.queue.payloads.redaction import redacted
+from secondunit.queue.ports.deliveries import Try, with_try
 from secondunit.queue.retry import Backoff
 from secondunit.queue.store import Delivery
 from secondunit.queue.value import replace
@@ -62,20 +63,24 @@ class Sender(Protocol):
         ...
 
 
-def settle(delivery: Delivery, sent: Sent, lifetime: timedelta, random: Random, now: datetime) -> Delivery:
+def settle(
+    delivery: Delivery, sent: Sent, lifetime: timedelta, random: Random, now: datetime, took: timedelta = timedelta()
+) -> Delivery:
     """The delivery after a try: delivered, dead, or due again within an hour, at its lifetime's end at last."""
-    tried = replace(delivery, attempts=delivery.attempts + 1, last_status=sent.status)
+    error = None if isinstance(sent, Delivered) else redacted(sent.error)
+    tries = with_try(delivery.tries, Try(now - took, took, sent.status, error))
+    tried = replace(delivery, attempts=delivery.attempts + 1, last_status=sent.status, last_error=error, tries=tries)
     match sent:
         case Delivered():
-            return replace(tried, state="delivered", next_at=None, finished_at=now, last_error=None)
-        case Gone(error):
-            return replace(tried, state="dead", next_at=None, finished_at=now, last_error=redacted(error))
-        case TryLater(error, _, asked):
+            return replace(tried, state="delivered", next_at=None, finished_at=now)
+        case Gone():
+            return replace(tried, state="dead", next_at=None, finished_at=now)
+        case TryLater(_, _, asked):
             end = delivery.created_at + lifetime
             if now >= end:
-                return replace(tried, state="dead", next_at=None, finished_at=now, last_error=redacted(error))
+                return replace(tried, state="dead", next_at=None, finished_at=now)
             wait = min(max(backoff(tried.attempts, random), asked or timedelta()), LONGEST_WAIT)
-            return replace(tried, next_at=min(now + wait, end), last_error=redacted(error))
+            return replace(tried, next_at=min(now + wait, end))
 
 
 def untold(delivery: Delivery, now: datetime) -> Delivery:

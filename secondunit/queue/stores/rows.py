@@ -13,6 +13,7 @@ from msgspec.structs import astuple
 from secondunit.queue.model import Bonds, Event, Idempotency, Job, Lease, Notice, Run, Status, Suspicion, Target
 from secondunit.queue.outcome import JobError
 from secondunit.queue.payloads.json_text import dump, load
+from secondunit.queue.ports.deliveries import Try
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import CacheEntry, Delivery, Step
 from secondunit.queue.stores.columns import Codec, Column, Part, Row, decoder, encoder, names
@@ -253,6 +254,11 @@ def load_notice(text: str) -> Notice:
     return notice
 
 
+TRY = (Column("at", TIME), Column("took", SPAN), Column("status"), Column("error"))
+_try_values = encoder(TRY)
+_try_from = decoder(Try, TRY)
+TRIES = Codec(lambda tries: dump([*map(_try_values, tries)]), lambda text: tuple(map(_try_from, load(text))), "()")
+
 DELIVERY_MOVING = (
     Column("state"),
     Column("attempts"),
@@ -261,6 +267,7 @@ DELIVERY_MOVING = (
     Column("finished_at", TIME_OR_NONE),
     Column("last_status"),
     Column("last_error"),
+    Column("tries", TRIES),
 )
 DELIVERY = (Column("id"), Column("notice", Codec(dump_notice, load_notice)), *DELIVERY_MOVING)
 DELIVERY_COLUMNS = ", ".join(names(DELIVERY))

@@ -9,6 +9,7 @@ import pytest
 from secondunit.queue import state
 from secondunit.queue.model import Status
 from secondunit.queue.outcome import Completed, Outcome, Partial, Postpone, Released
+from secondunit.queue.ports.deliveries import Try
 from secondunit.queue.store import Delivery, Store
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import (
@@ -59,6 +60,18 @@ class OutboxContract:
         assert notice is not None
         assert delivery == Delivery(delivery.id, notice, "pending", 0, later(9), later(9))
         assert await store.outbox.get(delivery.id) == delivery
+
+    async def test_each_try_of_a_delivery_is_kept_as_it_was(self, store: Store) -> None:
+        await end(store, "a", target=CALLBACK)
+        [row] = await store.outbox.of_job("a")
+        first = Try(later(1), timedelta(milliseconds=250), 503, "busy")
+        second = Try(later(3), timedelta(microseconds=7), None, "連線被拒")
+        await store.outbox.change(row.id, lambda found: replace(found, tries=(*found.tries, first)))
+        await store.outbox.change(row.id, lambda found: replace(found, tries=(*found.tries, second)))
+        [after] = await store.outbox.of_job("a")
+        assert after.tries == (first, second)
+        assert await store.outbox.get(row.id) == after
+        assert list(await store.outbox.due(later(99), 9)) == [after]
 
     async def test_moves_that_end_nothing_write_no_delivery(self, store: Store) -> None:
         lease = await start(store, "a", target=CALLBACK)

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from secondunit.daemon.dashboard.one_job.timeline import timeline
+from secondunit.daemon.delivery.policy import Delivered, TryLater, settle
 from secondunit.daemon.files.artifacts import ArtifactFile, JobArtifacts, StorageAway
+from secondunit.daemon.formats import instant
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue import state
@@ -17,6 +19,7 @@ from secondunit.queue.model import Job
 from secondunit.queue.outcome import Completed, Failed, JobError, Partial, Postpone, Released
 from secondunit.queue.value import replace
 from secondunit.testing.folder_log import folder_log
+from secondunit.testing.jobs import NoJitter
 from tests.http.dashboard.browser import Browser
 from tests.http.dashboard.test_login import key_of, signed_in
 
@@ -162,6 +165,27 @@ async def posted(browser: Browser, type: str = "idle", key: str = "", **fields: 
     ask = {"type": type, "payload": {}} | fields
     answer = await browser.harness.call("POST", "/api/jobs", ask, status=201, headers=headers)
     return str(answer["jobId"])
+
+
+async def test_each_try_of_a_delivery_is_on_the_page_newest_first_and_in_its_twin(visit: Any) -> None:
+    browser = await visit()
+    harness = browser.harness
+    job_id = await harness.submit("idle", callback="https://hooks.example/done")
+    await harness.settle(job_id)
+    [row] = await harness.store.outbox.of_job(job_id)
+    now = harness.clock.now()
+    for sent in (TryLater("the receiver answered 503", 503), Delivered(204)):
+        settled = lambda one, sent=sent: settle(one, sent, timedelta(days=1), NoJitter(), now, timedelta(seconds=12))  # noqa: E731
+        await harness.store.outbox.change(row.id, settled)
+    page = await browser.open(f"/jobs/{job_id}")
+    [told] = page.all("ol", **{"class": "tries"})
+    assert told.text.index("204") < told.text.index("503 the receiver answered 503") and "12 s" in told.text
+    [twin] = (await harness.call("GET", f"/api/jobs/{job_id}/deliveries"))["deliveries"]
+    begun = instant(now - timedelta(seconds=12))
+    assert twin["tries"] == [
+        {"at": begun, "duration": 12000, "status": 503, "error": "the receiver answered 503"},
+        {"at": begun, "duration": 12000, "status": 204, "error": None},
+    ]
 
 
 async def test_no_secret_of_a_job_is_on_its_page(visit: Any) -> None:

@@ -189,12 +189,34 @@ def test_foreign_text_forges_no_line_of_a_table_and_moves_no_terminal(capsys: py
     output.columns([("JOB", "SOURCE"), ("job_a", FOREIGN)])
     shown(capsys, 2)
     row = {"id": FOREIGN, "kind": FOREIGN, "status": "dead", "attempts": 3, "url": FOREIGN, "lastError": FOREIGN}
-    output.deliveries([row | {"finishedAt": None, "nextAt": FOREIGN}])
-    shown(capsys, 1)
+    tries = [{"at": FOREIGN, "duration": 250, "status": 503, "error": FOREIGN}] * 2
+    output.deliveries([row | {"finishedAt": None, "nextAt": FOREIGN, "tries": tries}])
+    shown(capsys, 3)
     output.sentence({"type": "job:progress", "progress": 1, "jobType": FOREIGN, "jobId": FOREIGN, "message": FOREIGN})
     shown(capsys, 1)
     output.detail({"status": "failed", "message": FOREIGN, "phase": FOREIGN})
     shown(capsys, 3)
+
+
+def test_each_try_of_a_delivery_stands_below_it_newest_first(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {
+        "id": "msg_a",
+        "kind": "callback",
+        "status": "delivered",
+        "attempts": 2,
+        "url": "http://a/",
+        "lastError": None,
+    }
+    tries = [
+        {"at": "T1", "duration": 15000, "status": None, "error": "no answer within 15 s"},
+        {"at": "T2", "duration": 20, "status": 204, "error": None},
+    ]
+    output.deliveries([row | {"finishedAt": "T3", "nextAt": None, "tries": tries}])
+    assert capsys.readouterr().out.splitlines() == [
+        "msg_a  callback  delivered  tries 2  T3  http://a/",
+        "  T2  20 ms  204",
+        "  T1  15000 ms  no answer  no answer within 15 s",
+    ]
 
 
 def test_a_jobs_values_stand_in_one_column_however_long_their_names_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -164,8 +164,17 @@ class Bulk(Answer):
     refused: list[Refusal]
 
 
+class DeliveryTry(Answer):
+    """One request to the receiver: `status` is the HTTP status of its answer, null without one; `duration` in ms."""
+
+    at: Time
+    duration: Milliseconds
+    status: int | None
+    error: str | None
+
+
 class Delivery(Answer):
-    """News of a job's end on its way to `url`: `id` is its webhook-id."""
+    """News of a job's end on its way to `url`: `id` is its webhook-id; `tries` are the last 20, oldest first."""
 
     id: str
     kind: str
@@ -177,6 +186,7 @@ class Delivery(Answer):
     finished_at: Time | None
     last_status: int | None
     last_error: str | None
+    tries: list[DeliveryTry]
 
 
 class Deliveries(Answer):

@@ -162,6 +162,9 @@ def delivery(row: Delivery) -> responses.Delivery:
         finished_at=instant(row.finished_at),
         last_status=row.last_status,
         last_error=row.last_error,
+        tries=[
+            responses.DeliveryTry(instant(one.at), milliseconds(one.took), one.status, one.error) for one in row.tries
+        ],
     )
 
 

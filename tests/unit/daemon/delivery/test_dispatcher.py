@@ -25,6 +25,7 @@ from secondunit.handlers.tools.circuit_breaker import THRESHOLD
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.instrumentation import Fact
 from secondunit.queue.model import Notice, Status, Target
+from secondunit.queue.ports.deliveries import Try
 from secondunit.queue.store import Delivery
 from secondunit.queue.stores.memory_ports import MemoryOutbox
 from secondunit.queue.value import replace
@@ -167,6 +168,18 @@ def test_one_that_can_not_arrive_any_more_is_dead_at_once() -> None:
     assert (after.state, after.next_at, after.last_status, after.last_error) == ("dead", None, 404, "answered 404")
 
 
+def test_the_last_twenty_tries_are_kept_with_what_came_of_each() -> None:
+    row, took = delivery(), timedelta(seconds=2)
+    for n in range(24):
+        row = settle(row, DOWN if n < 23 else OK, DAY, NoJitter(), START + n * timedelta(minutes=1), took)
+    assert len(row.tries) == 20 and row.attempts == 24
+    assert row.tries[0] == Try(START + timedelta(minutes=4) - took, took, None, "connection refused")
+    assert row.tries[-1] == Try(START + timedelta(minutes=23) - took, took, 200, None)
+    assert resent(row, START + DAY).tries == row.tries, "what was tried before stays to be seen"
+    [long] = settle(delivery(), TryLater("x" * 9000, 500), DAY, NoJitter(), START).tries
+    assert long.error == "x" * 500
+
+
 def test_waits_double_from_a_second_up_to_an_hour() -> None:
     waits = [backoff(n, NoJitter()).total_seconds() for n in (1, 2, 3, 4, 12, 13, 500)]
     assert waits == [1, 2, 4, 8, 2048, 3600, 3600]
@@ -193,7 +206,7 @@ def test_no_wait_is_longer_than_an_hour_whoever_asks_for_it(attempts: int) -> No
 
 def test_what_went_wrong_holds_no_secret_of_a_url() -> None:
     for sent in (TryLater("https://u:s3cr3t@h/x?sig=s3cr3t: no"), Gone("https://h/x?s3cr3t")):
-        assert "s3cr3t" not in str(settle(delivery(), sent, DAY, NoJitter(), START))
+        assert "s3cr3t" not in repr(settle(delivery(), sent, DAY, NoJitter(), START))
 
 
 def test_the_last_try_falls_on_the_end_of_the_lifetime_and_then_it_is_dead() -> None:

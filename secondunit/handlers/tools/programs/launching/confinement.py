@@ -102,7 +102,8 @@ def obey(rules: bytes, listening: int | None) -> None:
         return
     asks = must(call("syscall", SECCOMP[os.uname().machine], SECCOMP_SET, NEW_LISTENER, program))
     os.write(listening, asks.to_bytes(4, "little"))
-    os.read(listening, 1)
+    if not os.read(listening, 1):
+        raise OSError(EPERM, "nobody answers what the filter asks about")
 
 
 def attend(program: int, end: int, proxy: bytes) -> None:

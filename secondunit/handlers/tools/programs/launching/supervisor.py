@@ -52,6 +52,7 @@ def main(
     call("socketpair", UNIX, STREAM_CLOSED_ON_EXEC, 0, ends)
     program = os.fork()
     if program == 0:
+        os.close(ends[1])  # or it would wait for ever for a launcher that closed its own
         become(lifeline, ends[0], keep, limits, orders, cwd, argv)
     os.close(ends[0])
     pidfd = os.pidfd_open(program)

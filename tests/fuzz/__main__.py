@@ -123,7 +123,7 @@ class Fuzzer:
 
     def _survived(self, sent: bytes) -> None:
         self.sent += 1
-        method = sent[:4].decode("latin-1")
+        method = sent.lstrip(b"\r\n")[:4].decode("latin-1")  # blank lines before it are skipped (RFC 9112, 2.2)
         answer = exchange(self._daemon.port, sent, "HEAD" if method == "HEAD" else "GET", whole=False)
         wrong = [] if answer is None else list(self._judge.faults(answer, method))
         assert not wrong, f"{wrong}\n  {sent!r}\n  {answer}"

@@ -57,6 +57,8 @@ def exchange(port: int, sent: bytes, method: str, *, whole: bool = True) -> Answ
             return _read(line, method)
         except (http.client.HTTPException, ConnectionError):
             return None
+        except TimeoutError:
+            raise AssertionError(f"the answer does not go on within {PATIENCE:g} s: {sent!r}") from None
 
 
 def _read(line: socket.socket, method: str) -> Answer:

@@ -166,8 +166,10 @@ async def test_a_range_of_something_that_changed_is_served_whole(shelf: Shelf) -
     again = {"Range": "bytes=0-9", "If-Range": "Sat, 01 Jan 2000 00:00:00 GMT"}
     assert (await shelf.get(job_id, "1080p/seg_0.m4s", **again)).status == 200
     assert (await shelf.get(job_id, "1080p/seg_0.m4s", **{"If-None-Match": whole.headers["ETag"]})).status == 304
-    others = ['"another"', f"W/{whole.headers['ETag']}", '"\xa1"']
-    for version, status in ((whole.headers["ETag"], 206), *((other, 200) for other in others)):
+    changed = whole.headers["Last-Modified"]
+    others = ['"another"', f"W/{whole.headers['ETag']}", '"\xa1"', "\xa1", "garbage", "*", changed.lower()]
+    others += ["Fri, 01 Jan 2100 00:00:00 GMT"]  # a time to come is that of another version, too (RFC 9110, 13.1.5)
+    for version, status in ((whole.headers["ETag"], 206), (changed, 206), *((other, 200) for other in others)):
         again = {"Range": "bytes=0-9", "If-Range": version}
         assert (await shelf.get(job_id, "1080p/seg_0.m4s", **again)).status == status, version
 

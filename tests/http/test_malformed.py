@@ -50,6 +50,10 @@ MALFORMED = {
     "an endless chunk size": CHUNKED + b"f" * 17 + b"\r\nhunter2\r\n0\r\n\r\n",
     "a chunk that goes on": CHUNKED + b"2\r\n{}hunter2\r\n0\r\n\r\n",
     "length and chunks": JSON + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "chunks that are packed": JSON + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "chunks twice": JSON + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "a packing and no chunks": JSON + b"Transfer-Encoding: gzip\r\n\r\n{}",
+    "chunks in HTTP/1.0": CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0") + b"2\r\n{}\r\n0\r\n\r\n",
     "two lengths": JSON + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
     "a list of lengths": JSON + b"Content-Length: 2, 2\r\n\r\n{}",
     "a negative length": JSON + b"Content-Length: -1\r\n\r\n{}",
@@ -110,9 +114,12 @@ async def test_a_flood_of_them_is_a_line_a_second_with_their_number() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "name", ["Idempotency-Key", "Authorization", "X-API-Key", "Origin", "Last-Event-ID", "Range", "If-Range"]
-)
+ONCE = (
+    "Idempotency-Key", "Authorization", "X-API-Key", "Origin", "Last-Event-ID", "Range", "If-Range", "Sec-Fetch-Site",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ONCE)
 async def test_a_header_with_two_values_is_refused_by_its_name(harness: Any, name: str) -> None:
     twice = f"{name}: a\r\n{name.lower()}: b\r\nConnection: close\r\n\r\n".encode()
     status, _, content = await exchanged(harness, GET + twice)

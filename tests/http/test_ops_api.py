@@ -80,6 +80,11 @@ async def test_nothing_is_a_problem_document_too(harness: Any, path: str) -> Non
     await harness.call("GET", path, status=404)
 
 
+async def test_who_is_lost_is_told_where_the_calls_are_listed(harness: Any) -> None:
+    problem = await harness.call("GET", "/api/nothing", status=404)
+    assert "/api/openapi.json" in problem["detail"]
+
+
 async def test_a_wrong_method_is_told_the_right_ones(harness: Any) -> None:
     response = await harness.raw("PUT", "/api/jobs")
     problem = await response.json()

@@ -3767,7 +3767,7 @@ export interface operations {
             query?: {
                 /** @description Default: "24h". */
                 window?: "1h" | "6h" | "24h" | "7d";
-                type?: string | string[];
+                type?: string[];
             };
             header?: never;
             path?: never;
@@ -3801,7 +3801,7 @@ export interface operations {
             query?: {
                 /** @description Default: "24h". */
                 window?: "1h" | "6h" | "24h" | "7d";
-                type?: string | string[];
+                type?: string[];
             };
             header?: never;
             path?: never;

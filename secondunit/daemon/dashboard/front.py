@@ -133,6 +133,8 @@ class Dashboard:
             raise ScopeTooSmall("the key may not see this page")
         query = MultiDict(parse_qsl(target.query, keep_blank_values=True, max_num_fields=100))
         visit = replace(visit, path=target.path, query=query, parts=parts)
+        if parts:
+            await page.view(visit)  # of what is not there nothing is ever pushed: it is refused as the page is
         renderer = await self._renderer()
 
         async def make() -> Parts:

@@ -80,6 +80,19 @@ async def test_a_page_that_is_none_or_is_not_for_the_key_is_not_pushed(visit: An
         assert answer.status == status, of
 
 
+async def test_what_is_not_there_or_is_anothers_is_refused_and_not_waited_for(visit: Any) -> None:
+    browser = await visit(api_key="k")
+    harness, own = browser.harness, {"X-API-Key": "k"}
+    asked = {"jobs": [{"type": "idle", "payload": {}}]}
+    batch = await harness.call("POST", "/api/jobs/batch", asked, status=201, headers=own)
+    nothing = ("/jobs/job_" + "a" * 26, "/batches/batch_" + "a" * 26)
+    for of in (*nothing, f"/jobs/{batch['jobs'][0]['jobId']}", f"/batches/{batch['batchId']}"):
+        answer = await harness.raw("GET", f"/live?of={of}", headers=await harness.key("submit"))
+        assert answer.status == 404, of
+    for of in nothing:
+        assert (await harness.raw("GET", f"/live?of={of}", headers=own)).status == 404, of
+
+
 async def test_many_who_look_at_the_same_cost_one_rendering(visit: Any) -> None:
     harness = (await visit()).harness
     made = 0

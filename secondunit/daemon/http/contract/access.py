@@ -10,8 +10,9 @@ from secondunit.daemon.access.callers import Scope
 from secondunit.daemon.access.keyring import NewKey
 from secondunit.daemon.config.value_forms import RATE
 from secondunit.daemon.formats import instant
-from secondunit.daemon.http.contract.requests import Ask, Instant, TypeName
+from secondunit.daemon.http.contract.requests import Ask, TypeName
 from secondunit.daemon.http.contract.responses import Answer, Time
+from secondunit.daemon.http.contract.written_values import Digits, Instant
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.ports.access import AccessKey, AuditEntry
 
@@ -53,8 +54,8 @@ class KeyAsk(Ask):
 class AuditQuery(Ask):
     """How many entries, before which, and about what."""
 
-    limit: Annotated[int, Field(strict=False, ge=1, le=MOST)] = 100
-    cursor: Annotated[int, Field(strict=False, ge=1, lt=2**63)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST), Digits] = 100
+    cursor: Annotated[int, Field(ge=1, lt=2**63), Digits] | None = None
     about: str | None = Field(None, max_length=200, description="only entries whose key, action or target is this")
 
 

@@ -11,6 +11,7 @@ from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.formats import instant
 from secondunit.daemon.http.contract import operations_responses, serialize
 from secondunit.daemon.http.contract.requests import LARGEST_BATCH, Ask, BatchJobAsk, submission, taken
+from secondunit.daemon.http.contract.written_values import Digits
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
 from secondunit.queue.errors import BadDependencies, BadPayload, FieldError
 from secondunit.queue.handler import Registry
@@ -23,7 +24,7 @@ from secondunit.queue.value import replace
 class BatchesQuery(Ask):
     """Which page of the batches, and how long it is."""
 
-    limit: Annotated[int, Field(strict=False, ge=1, le=100)] = 20
+    limit: Annotated[int, Field(ge=1, le=100), Digits] = 20
     cursor: str | None = Field(None, max_length=100, description="the `nextCursor` of the page before")
 
 

@@ -1,7 +1,7 @@
 """Request models: bodies and queries under their names in JSON, and what they mean to the queue."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from multidict import MultiMapping
@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.access.positions import Positions
 from secondunit.daemon.http.contract.responses import StatusName
+from secondunit.daemon.http.contract.written_values import Digits, Instant, words
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.graph.binding import MOST_PARENTS
@@ -33,31 +34,6 @@ LARGEST_BATCH = 1000
 LONGEST_TIMEOUT = 7 * 24 * 3600
 
 
-def instant_of(value: object) -> datetime | None:
-    """The moment that an ISO 8601 text with a zone means, in UTC; ValueError for anything else."""
-    if value is None:
-        return None
-    try:
-        at = datetime.fromisoformat(value if isinstance(value, str) else "")
-        if at.tzinfo is not None:
-            return at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError("should be an ISO 8601 time, such as 2026-01-22T12:00:00Z") from None
-    raise ValueError("should say its time zone, such as 2026-01-22T12:00:00Z")
-
-
-def words(value: object) -> object:
-    """One word, several with commas, or a list of such: `status=queued,running`."""
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        return value
-    if sum(1 + text.count(",") for text in texts) > LARGEST_BATCH:
-        raise ValueError(f"should be at most {LARGEST_BATCH} words")
-    # An empty text is no word where words are listed one by one; one between two commas is none at all.
-    return [word.strip() for text in texts for word in text.split(",") if word.strip() or (texts is value and not text)]
-
-
-Instant = Annotated[datetime, BeforeValidator(instant_of), WithJsonSchema({"type": "string", "format": "date-time"})]
 TypeName = Annotated[str, Field(min_length=1, max_length=100)]
 Id = Annotated[str, Field(min_length=1, max_length=100)]
 Ids = Annotated[list[Id], Field(max_length=LARGEST_BATCH)]
@@ -194,7 +170,7 @@ class ListQuery(Ask):
 
     status: Annotated[list[StatusName], BeforeValidator(words)] = []
     type: Annotated[list[TypeName], BeforeValidator(words)] = []
-    limit: Annotated[int, Field(strict=False, ge=1, le=1000)] = 20
+    limit: Annotated[int, Field(ge=1, le=1000), Digits] = 20
     cursor: str | None = Field(None, max_length=100, description="the `nextCursor` of the page before")
     q: Query | None = None
 
@@ -202,7 +178,7 @@ class ListQuery(Ask):
 class PageQuery(Ask):
     """Which page of a list, and how long it is."""
 
-    limit: Annotated[int, Field(strict=False, ge=1, le=1000)] = 100
+    limit: Annotated[int, Field(ge=1, le=1000), Digits] = 100
     cursor: str | None = Field(None, max_length=100, description="the `nextCursor` of the page before")
 
 
@@ -232,7 +208,7 @@ class StrategyQuery(Ask):
 class StuckQuery(Ask):
     """For how many seconds a running job has not moved."""
 
-    timeout: Annotated[int, Field(strict=False, ge=0, le=10**9)] = 3600
+    timeout: Annotated[int, Field(ge=0, le=10**9), Digits] = 3600
 
 
 def taken(model: type[M], content: Mapping[str, Any]) -> M:

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from secondunit.daemon.http.contract.requests import Ask, TypeName, words
+from secondunit.daemon.http.contract.requests import Ask, TypeName
+from secondunit.daemon.http.contract.written_values import words
 
 
 class LimitAsk(Ask):
@@ -33,4 +34,4 @@ class WindowQuery(Ask):
 class StatsQuery(WindowQuery):
     """What is looked at; `type` may repeat or hold several words with commas."""
 
-    type: Annotated[list[TypeName], BeforeValidator(words, TypeName | list[TypeName])] = []  # noqa: RUF012  pydantic copies it
+    type: Annotated[list[TypeName], BeforeValidator(words)] = []  # noqa: RUF012  pydantic copies it

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import re
+from email.utils import formatdate
+from math import ceil
 from pathlib import Path
 
 from aiohttp import web
@@ -86,11 +88,13 @@ async def _by_range(request: web.Request, path: Path) -> bool:
     wanted = RANGE.fullmatch(request.headers.get("Range", "").strip())
     if not wanted or (wanted["last"] and int(wanted["last"]) < int(wanted["first"])):
         return False
-    version = request.headers.get("If-Range", "")
-    if '"' not in version:  # a date, which aiohttp compares
+    version = request.headers.get("If-Range", "").strip()
+    if not version:
         return True
     found = await asyncio.to_thread(os.stat, path)
-    return version == f'"{found.st_mtime_ns:x}-{found.st_size:x}"'  # the ETag that aiohttp gives it
+    # The ETag and the Last-Modified that aiohttp gives it, to the letter.
+    tag = f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
+    return version in (tag, formatdate(ceil(found.st_mtime), usegmt=True))
 
 
 def _shelf(api: Api) -> JobArtifacts:

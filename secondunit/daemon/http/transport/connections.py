@@ -31,12 +31,12 @@ from secondunit.daemon.http.transport.bounded_log import BoundedLog
 from secondunit.daemon.http.transport.problems import MALFORMED, NO_ROOM, TOO_SLOW, UNEXPECTED, as_sent, problem
 from secondunit.daemon.http.transport.reaper import Look, Phase, Reaper
 from secondunit.daemon.http.transport.replies import SafeRequest
+from secondunit.daemon.http.transport.request_heads import EXPECTATION, form_fault
 from secondunit.daemon.monitoring.http_requests import RequestMalformed
 from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Sink, unheard
 
 READ_OF_A_REFUSED_BODY = 256 * 1024
-EXPECTATION = web.RequestKey("expectation", str)
 FAULT = web.RequestKey("fault", str)
 TURNED_AWAY = as_sent(NO_ROOM, "this daemon, or your address, has as many connections as it may have; come back soon")
 LATE = as_sent(TOO_SLOW, "the request did not come on for too long")
@@ -236,14 +236,9 @@ class HttpServer(web.Server):
         task: Any,
     ) -> web.BaseRequest:
         """The request; aiohttp is kept from answering `Expect` before anybody has looked at the rest."""
-        version, expectation, fault = message.version, message.headers.get(hdrs.EXPECT), ""
+        version, expectation, fault = message.version, message.headers.get(hdrs.EXPECT), form_fault(message)
         if version not in (HttpVersion10, HttpVersion11):
-            fault = "its version is none of HTTP/1.0 and HTTP/1.1"
             message = message._replace(version=HttpVersion11, should_close=True)
-        elif message.method == hdrs.METH_CONNECT:
-            fault = "it wants a tunnel, and this is no proxy"
-        elif message.url.scheme not in ("", "http", "https"):
-            fault = "its target is no address of this kind of server"
         if expectation is not None:
             others = CIMultiDict((name, value) for name, value in message.headers.items() if name.lower() != "expect")
             message = message._replace(headers=CIMultiDictProxy(others))

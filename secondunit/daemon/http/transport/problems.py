@@ -210,6 +210,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     errors.StoreBroken: ProblemType(503, "store-broken", "The database can't be used", retry_after=10),
     errors.StoreFull: ProblemType(507, "store-full", "The disk is full", retry_after=60),
 }
+REMEDIES = {404: "nothing is served under this path; GET /api/openapi.json lists every call"}
 TOO_SLOW = ProblemType(408, "too-slow", "The request did not come in time")
 MALFORMED = ProblemType(400, "malformed", "This is no HTTP request")
 UNEXPECTED = ProblemType(500, "internal", "An unexpected error")
@@ -282,5 +283,5 @@ def fields_of(error: Exception) -> Sequence[FieldError]:
 def _http(error: web.HTTPException) -> web.Response:
     kind = ProblemType(error.status, error.reason.lower().replace(" ", "-"), error.reason)
     allow = error.headers.get("Allow")
-    detail = f"this path takes {allow}" if allow else error.reason
+    detail = f"this path takes {allow}" if allow else REMEDIES.get(error.status, error.reason)
     return problem(kind, detail, headers={"Allow": allow} if allow else None)

@@ -12,7 +12,7 @@ from secondunit.daemon.config.value_forms import RATE
 from secondunit.daemon.formats import instant
 from secondunit.daemon.http.contract.requests import Ask, TypeName
 from secondunit.daemon.http.contract.responses import Answer, Time
-from secondunit.daemon.http.contract.written_values import Digits, Instant
+from secondunit.daemon.http.written_values import Digits, Instant
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.ports.access import AccessKey, AuditEntry
 

@@ -11,7 +11,7 @@ from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.formats import instant
 from secondunit.daemon.http.contract import operations_responses, serialize
 from secondunit.daemon.http.contract.requests import LARGEST_BATCH, Ask, BatchJobAsk, submission, taken
-from secondunit.daemon.http.contract.written_values import Digits
+from secondunit.daemon.http.written_values import Digits
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
 from secondunit.queue.errors import BadDependencies, BadPayload, FieldError
 from secondunit.queue.handler import Registry

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from secondunit.daemon.http.contract.written_values import instant_of
+from secondunit.daemon.http.written_values import instant_of
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.model import Idempotency
 

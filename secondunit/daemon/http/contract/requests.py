@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.access.positions import Positions
 from secondunit.daemon.http.contract.responses import StatusName
-from secondunit.daemon.http.contract.written_values import Digits, Instant, words
+from secondunit.daemon.http.written_values import Digits, Instant, words
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.graph.binding import MOST_PARENTS

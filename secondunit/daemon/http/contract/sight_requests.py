@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from secondunit.daemon.http.contract.requests import Ask, TypeName
-from secondunit.daemon.http.contract.written_values import words
+from secondunit.daemon.http.written_values import words
 
 
 class LimitAsk(Ask):

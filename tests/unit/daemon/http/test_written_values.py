@@ -4,7 +4,7 @@ import pytest
 from multidict import MultiDict
 
 from secondunit.daemon.http.contract.requests import ListQuery, StuckQuery, query, taken
-from secondunit.daemon.http.contract.written_values import MOST_DIGITS, digits, instant_of, words
+from secondunit.daemon.http.written_values import MOST_DIGITS, digits, instant_of, words
 from secondunit.queue.errors import BadPayload
 
 

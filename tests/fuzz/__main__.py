@@ -125,7 +125,7 @@ class Fuzzer:
         self.sent += 1
         method = sent.lstrip(b"\r\n")[:4].decode("latin-1")  # blank lines before it are skipped (RFC 9112, 2.2)
         answer = exchange(self._daemon.port, sent, "HEAD" if method == "HEAD" else "GET", whole=False)
-        wrong = [] if answer is None else list(self._judge.faults(answer, method))
+        wrong = [] if answer is None else list(self._judge.faults(answer, method, to_people=b"/api/" not in sent))
         assert not wrong, f"{wrong}\n  {sent!r}\n  {answer}"
 
     def _finished(self) -> str:

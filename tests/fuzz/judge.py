@@ -45,11 +45,11 @@ class Judge:
         elif call.method != "HEAD":
             yield from self._content(self._resolved(told), answer)
 
-    def faults(self, answer: Answer, method: str) -> Iterator[str]:
-        """What no answer may be, whatever was sent."""
+    def faults(self, answer: Answer, method: str, *, to_people: bool = False) -> Iterator[str]:
+        """What no answer may be, whatever was sent; a refusal may be a page where a page may have been wanted."""
         if answer.status == 500:
             yield f"a fault of the daemon: {answer.body[:300]!r}"
-        if answer.status < 400 or method == "HEAD":
+        if answer.status < 400 or method == "HEAD" or (to_people and answer.media == PAGE):
             return
         if answer.media == PROBLEM:
             yield from self._invalid({"$ref": "#/components/schemas/Problem"}, answer)

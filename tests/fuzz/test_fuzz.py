@@ -48,6 +48,13 @@ def test_what_the_document_says_is_no_breach() -> None:
     assert breaches(Answer(200, {"content-type": "text/event-stream"}, event), path="/api/events") == []
 
 
+def test_a_refusal_is_a_page_for_those_who_may_have_wanted_one() -> None:
+    page = Answer(405, {"content-type": "text/html; charset=utf-8"}, b"<!doctype html>")
+    assert list(JUDGE.faults(page, "POST", to_people=True)) == []
+    assert list(JUDGE.faults(page, "POST")) == ["405 is no problem document but text/html"]
+    assert list(JUDGE.faults(Answer(500, page.headers, b""), "POST", to_people=True)) != []
+
+
 @pytest.mark.parametrize(
     ("answer", "method", "path", "says"),
     [

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from secondunit.queue.outcome import Failed, JobError, Outcome, Postpone
 
 
@@ -232,3 +234,14 @@ async def test_the_system_tells_versions_with_their_ages_and_what_is_not_known(h
         "sandbox": {"landlock": 5},
         "exposure": 1.9,
     }
+
+
+@pytest.mark.parametrize("query", ["status=", "type=", "status=,&type=", "status=&limit=5", "status=queued,"])
+async def test_an_empty_word_of_a_list_is_none_as_the_document_says(harness: Any, query: str) -> None:
+    job_id = await harness.submit()
+    answer = await harness.call("GET", f"/api/jobs?{query}")
+    assert [job["jobId"] for job in answer["jobs"]] == [job_id]
+    await harness.call("GET", "/api/stats?type=")
+    parameters = (await harness.call("GET", "/api/openapi.json"))["paths"]["/api/jobs"]["get"]["parameters"]
+    words = {one["name"]: one["schema"]["items"] for one in parameters if one["schema"].get("type") == "array"}
+    assert "" in words["status"]["enum"] and "minLength" not in words["type"]

@@ -2797,7 +2797,7 @@ export interface operations {
     "jobs.find": {
         parameters: {
             query?: {
-                status?: ("queued" | "running" | "completed" | "partial" | "failed" | "cancelled")[];
+                status?: ("queued" | "running" | "completed" | "partial" | "failed" | "cancelled" | "")[];
                 type?: string[];
                 /** @description Default: 20. */
                 limit?: number;

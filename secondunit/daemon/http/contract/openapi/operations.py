@@ -91,8 +91,16 @@ def _parameters(route: ApiRoute, types: Sequence[TypeSchema]) -> list[dict[str, 
 
 def _in_query(name: str, schema: Schema) -> dict[str, Any]:
     kept = without_null(cleaned(schema))
+    if isinstance(words := kept.get("items"), dict):
+        kept["items"] = _or_empty(words)
     about = {"description": kept.pop("description")} if "description" in kept else {}
     return {"name": name, "in": "query", **about, "schema": kept, "style": "form", "explode": False}
+
+
+def _or_empty(word: Schema) -> Schema:
+    """A word of a list in a query, where an empty one says nothing: `?status=` is as if it were not there."""
+    told = {key: value for key, value in word.items() if key != "minLength"}
+    return told | ({"enum": [*word["enum"], ""]} if "enum" in word else {})
 
 
 def _responses(route: ApiRoute) -> dict[str, Any]:

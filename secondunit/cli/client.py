@@ -44,10 +44,10 @@ class Client:
     def __init__(self, session: ClientSession) -> None:
         self._session = session
 
-    async def call(self, method: str, path: str, *, body: Any = None, query: Any = None) -> Any:
-        """One request; Refused with the daemon's reason if it said no."""
+    async def call(self, method: str, path: str, *, body: Any = None, query: Any = None, also: int = 200) -> Any:
+        """One request; Refused with the daemon's reason if it said no, but for a status that is an answer, too."""
         async with self._session.request(method, path, json=body, params=query) as response:
-            return await _content(response)
+            return await _content(response, also)
 
     @asynccontextmanager
     async def events(self, **query: str) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
@@ -162,9 +162,9 @@ def _read(text: str) -> Any:
         raise DaemonRefused(f"{UNREADABLE}: {visible(text[:200])}") from None
 
 
-async def _content(response: ClientResponse) -> Any:
+async def _content(response: ClientResponse, also: int = 200) -> Any:
     text = await response.text(errors="replace")
-    if response.status < 400:
+    if response.status < 400 or response.status == also:
         return _read(text) if text else None
     try:
         problem = json.loads(text)

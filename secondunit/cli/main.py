@@ -18,6 +18,7 @@ COMMANDS = {
     "backend": "Show what active mode polled, took on and delivered.",
     "errors": "List what failed for good, in groups.",
     "recover": "Queue running jobs that do not move again.",
+    "health": "Say whether the daemon serves, and what is wrong.",
     "check": "Say whether it is safe to restart now.",
     "doctor": "Look for everything that is usually wrong, and say what to do.",
     "keys": "Make, list and revoke access keys; show who changed what.",
@@ -32,7 +33,7 @@ COMMANDS = {
 }
 ROOMS = {  # of the commands that are in a folder of their own
     **dict.fromkeys(("recover", "check", "backup", "restore"), "database"),
-    **dict.fromkeys(("backend", "errors", "stats", "system", "types"), "sight"),
+    **dict.fromkeys(("backend", "errors", "health", "stats", "system", "types"), "sight"),
     "doctor": "diagnosis",
     **dict.fromkeys(("completion", "manual"), "reference"),
 }

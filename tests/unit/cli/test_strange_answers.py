@@ -1,9 +1,7 @@
 """JSON that the command line can't use: a word and an exit code for it, never a traceback."""
 
 import json
-import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,32 +24,6 @@ STRANGE = {
 
 def http(body: bytes, head: bytes = HEAD) -> bytes:
     return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
-
-
-@pytest.fixture
-def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
-    """Something at the control socket that answers every request with these bytes."""
-    monkeypatch.setenv("DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("SECONDUNIT_CONFIG", "/dev/null")
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(tmp_path / "control.sock"))
-    listener.listen()
-
-    def serve(answer: bytes) -> None:
-        with listener.accept()[0] as line:
-            line.recv(65536)
-            line.sendall(answer)
-
-    threads: list[threading.Thread] = []
-
-    def start(answer: bytes) -> None:
-        threads.append(threading.Thread(target=serve, args=(answer,)))
-        threads[-1].start()
-
-    yield start
-    for thread in threads:
-        thread.join(10)
-    listener.close()
 
 
 def called(*args: str, given: str | None = None) -> Result:

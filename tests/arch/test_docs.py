@@ -67,10 +67,19 @@ def test_each_command_that_is_named_exists() -> None:
     assert {command for command in named if secondunit.get_command(click.Context(secondunit), command) is None} == set()
 
 
-def test_the_tests_that_hold_the_invariants_exist() -> None:
-    named = TEST.findall((ROOT / "ARCHITECTURE.md").read_text())
+@pytest.mark.parametrize("document", ["ARCHITECTURE.md", "SECURITY.md", "docs/explanation/threats.md"])
+def test_the_tests_that_are_named_exist(document: str) -> None:
+    named = TEST.findall((ROOT / document).read_text())
     files = {file: ROOT / ("secondunit" if file.startswith("testing/") else "") / file for file, _ in named}
     assert [f"{file}::{test}" for file, test in named if f"def {test}(" not in files[file].read_text()] == []
+
+
+def test_every_threat_and_fault_is_tried_by_a_test() -> None:
+    rows = re.findall(
+        r"^\| (?!-|who |fault )(.*) \|$", (ROOT / "docs/explanation/threats.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) > 30
+    assert [row for row in rows if not TEST.search(row.rpartition("|")[2])] == []
 
 
 def test_every_invariant_is_held_by_a_test() -> None:

@@ -2,9 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from http.client import IncompleteRead
 from pathlib import Path
@@ -157,3 +160,26 @@ def test_keys_are_made_listed_and_revoked_where_no_daemon_runs(tmp_path: Path) -
         ("keys revoke", key[3:11], None),
         ("keys add", key[3:11], None),
     ]
+
+
+def test_a_rate_holds_over_many_connections_streams_and_batches_and_a_restart_fills_it(start: Any) -> None:
+    daemon = start().ready()
+    key = command(daemon.data, "keys", "add", "slow", "--scope", "submit", "--rate", "20/hour").strip()
+    bearer = {"Authorization": f"Bearer {key}"}
+    url = f"http://127.0.0.1:{daemon.port}/api/events?token={key}"
+    with urllib.request.urlopen(url, timeout=30) as stream, ThreadPoolExecutor(40) as callers:
+        assert stream.readline(), "an open stream costs one call, however long it stays"
+        calls = [callers.submit(daemon.call, "GET", "/api/jobs", None, **bearer) for _ in range(40)]
+        statuses = Counter(call.result().status for call in calls)
+        job = {"type": "sleep", "payload": {}}
+        assert daemon.call("POST", "/api/jobs", job, **bearer).status == 429
+        assert daemon.call("GET", "/health").status == 200
+    assert statuses == {200: 19, 429: 21}, "one bucket for all connections"
+    daemon.signal(signal.SIGTERM)
+    assert daemon.ended() == 0
+    daemon = start().ready()
+    batch = daemon.call("POST", "/api/jobs/batch", {"jobs": [job] * 50}, **bearer)
+    assert batch.status == 201, "a restart forgets what was spent"
+    refused = daemon.call("POST", "/api/jobs", job, **bearer)
+    assert (refused.status, refused.body["type"]) == (429, "urn:secondunit:problem:too-many-requests")
+    assert daemon.call("GET", "/api/jobs", **bearer).body["total"] == 50, "who owes jobs may look at them"

@@ -274,6 +274,15 @@ async def test_a_budget_is_spent_at_once_and_comes_back_evenly() -> None:
     assert [limit.spend("a") for _ in range(4)] == [None, None, None, 20]
 
 
+async def test_what_costs_more_than_is_left_is_let_in_and_owed() -> None:
+    clock = ManualClock()
+    limit = RateLimit("3/minute", clock)
+    assert limit.spend("a", 10) is None
+    assert limit.spend("a") == 160, "7 are owed, and the next is the eighth"
+    await clock.advance(160)
+    assert [limit.spend("a"), limit.spend("a")] == [None, 20]
+
+
 async def test_a_crowd_of_callers_takes_no_more_memory_than_its_share() -> None:
     limit = RateLimit("1/day", ManualClock())
     for number in range(2 * MOST_CALLERS):

@@ -245,6 +245,22 @@ async def test_a_key_over_its_own_rate_is_told_when_to_come_back(build: Any) -> 
         await harness.call("GET", "/api/jobs", headers=usual)
 
 
+async def test_a_batch_costs_its_jobs_of_its_keys_own_rate_and_looking_costs_none(build: Any) -> None:
+    harness = await build(api_key=SETTING, rate_limit="600/minute")
+    slow, usual = await harness.key("submit", rate="10/minute"), await harness.key("submit")
+    idle = {"type": "idle", "payload": {}}
+    for key in (slow, usual):
+        await harness.call("POST", "/api/jobs/batch", {"jobs": [idle] * 20}, status=201, headers=key)
+    for path, body in (("/api/jobs", idle), ("/api/jobs/batch", {"jobs": [idle]})):
+        response = await harness.raw("POST", path, body, headers=slow)
+        assert (response.status, response.headers["Retry-After"]) == (429, "66"), "10 and one more are owed"
+        await harness.call("POST", path, body, status=201, headers=usual)
+    assert (await harness.call("GET", "/api/jobs", headers=slow))["total"] == 20, "its calls have a budget of their own"
+    await harness.clock.advance(66)
+    await harness.call("POST", "/api/jobs", idle, status=201, headers=slow)
+    await harness.call("POST", "/api/jobs", idle, status=429, headers=slow)
+
+
 async def test_a_key_submits_its_own_types_alone(build: Any) -> None:
     harness = await build(api_key=SETTING)
     key = await harness.key("read", "submit", types=["clip"])

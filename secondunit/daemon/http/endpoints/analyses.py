@@ -22,6 +22,7 @@ from secondunit.daemon.http.contract.video_requests import (
     uploaded,
 )
 from secondunit.daemon.http.traces import note_made, traced
+from secondunit.daemon.http.transport.admission import count_jobs
 from secondunit.daemon.http.transport.auth import caller_of, is_seen
 from secondunit.daemon.http.transport.bodies.forms import (
     CHUNK,
@@ -97,6 +98,7 @@ async def _known_or_submitted(
         result, maker = stored
         if await is_seen(api, caller, maker):
             return CachedAnalysis(maker, result)
+    count_jobs(request, 1)
     asked = Submission(
         TYPE, wanted.payload, HIGHEST_PRIORITY, dedupe_key=caller.own(f"asked {key}"), source=TYPE,
         submitted_by=caller.name, owner=caller.prefix,

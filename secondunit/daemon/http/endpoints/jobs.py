@@ -15,6 +15,7 @@ from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import batches, filters, requests, serialize, trailtag
 from secondunit.daemon.http.contract.idempotency import idempotency_keys
 from secondunit.daemon.http.traces import note_made, traced
+from secondunit.daemon.http.transport.admission import count_jobs
 from secondunit.daemon.http.transport.audit import SCRIBE, note
 from secondunit.daemon.http.transport.auth import caller_of, job_of
 from secondunit.daemon.http.transport.bodies.json_batches import read_batch
@@ -58,6 +59,7 @@ async def submitted(
     asked = requests.submission(ask, api.queue.registry, api.rule, idempotency, caller)
     [asked] = traced(request, [replace(asked, labels=labels) if labels else asked])
     _check_own(api, caller, [asked])
+    count_jobs(request, 1)
     try:
         job, created = await api.queue.submit(asked, caller.sees)
     except BadDependencies as error:
@@ -77,6 +79,7 @@ async def submit_batch(api: Api, request: web.Request) -> web.Response:
     batch = api.queue.new_batch(frame.name, batches.target(frame, api.rule), caller.prefix)
     submissions = await batches.submissions(asks, api.queue.registry, api.rule, keys, caller, batch)
     _check_own(api, caller, submissions)
+    count_jobs(request, len(submissions))
     try:
         stored = await api.queue.submit_all(traced(request, submissions), batch=batch, sees=caller.sees)
     except BadDependencies as error:

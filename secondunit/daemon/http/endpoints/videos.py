@@ -11,6 +11,7 @@ from secondunit.daemon.http.context import Api, Locations
 from secondunit.daemon.http.contract import requests, trailtag
 from secondunit.daemon.http.contract.video_requests import LocationsRequest, VideoAsk, located
 from secondunit.daemon.http.traces import note_made, traced
+from secondunit.daemon.http.transport.admission import count_jobs
 from secondunit.daemon.http.transport.audit import note
 from secondunit.daemon.http.transport.auth import caller_of, is_seen
 from secondunit.daemon.http.transport.bodies.json_bodies import read_object
@@ -142,6 +143,7 @@ def _judge(api: Api, wanted: Sequence[_Wanted]) -> None:
 async def _submitted(api: Api, request: web.Request, wanted: Sequence[_Wanted]) -> Mapping[str, Job]:
     """The jobs that look for these, all or none; one for those that are the same."""
     asked = {one.key: one.submission for one in wanted}
+    count_jobs(request, len(asked))
     stored = await api.queue.submit_all(traced(request, list(asked.values()))) if asked else []
     note_made(request, stored)
     return {key: job for key, (job, _) in zip(asked, stored, strict=True)}

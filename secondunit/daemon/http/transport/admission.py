@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -30,6 +31,23 @@ from secondunit.daemon.http.transport.route import ApiRoute, Front
 FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 CONTROL = "control socket"
 SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+class JobRate(NamedTuple):
+    """The rate of a key's own, by which its new jobs are counted, and the bucket of theirs."""
+
+    limit: RateLimit
+    bucket: str
+
+
+JOBS = web.RequestKey("rate of its new jobs", JobRate)
+
+
+def count_jobs(request: web.Request, number: int) -> None:
+    """Count new jobs against the rate of the caller's key, if it has one; TooMany while it owes for earlier ones."""
+    rate = request.get(JOBS)
+    if rate is not None and number and (wait := rate.limit.spend(rate.bucket, number)) is not None:
+        raise TooMany(wait)
 
 
 class Admission:
@@ -114,6 +132,8 @@ class Admission:
         # One caller of a shared key doesn't use up what is the others'; no guess touches what is a key's.
         if (wait := self._rates[rate].spend(who)) is not None:
             raise TooMany(wait)
+        if caller is not None and caller.rate:
+            request[JOBS] = JobRate(self._rates[rate], f"jobs of {who}")
 
     async def _on_control_socket(self, request: web.Request) -> Caller:
         """Everybody who could open it, but a program of the daemon's own: a job's may have been taken over."""

@@ -18,15 +18,18 @@ class RateLimit:
         self._clock = clock
         self._full_at: dict[str, float] = {}
 
-    def spend(self, caller: str) -> int | None:
-        """None if the call is within the rate, else after how many seconds the next one will be."""
+    def spend(self, caller: str, cost: int = 1) -> int | None:
+        """None if the call is within the rate, else after how many seconds the next one will be.
+
+        One that costs more is let in as long as anything is left; what it costs beyond that is owed.
+        """
         now = self._clock.monotonic()
         full_at = max(self._full_at.get(caller, now), now) + self._each
         # Half a call's share of slack, for sums of floats.
         over = full_at - now - self._period - self._each / 2
         if over > 0:
             return ceil(full_at - now - self._period)
-        self._full_at[caller] = full_at
+        self._full_at[caller] = full_at + (cost - 1) * self._each
         if len(self._full_at) > MOST_CALLERS:
             self._forget(now)
         return None

@@ -85,6 +85,10 @@ def explain(job_id: str, as_json: bool) -> None:
         output.printed(told)
         return
     output.say(f"{told['jobId']} is {told['status']} ({told['reason']}): {told['sentence']}")
+    if told["startsAt"]:
+        output.say(f"starts at about {told['startsAt']}, give or take {told['startsAtErrorSeconds']:.3g} s")
+    if told["etaSeconds"] is not None:
+        output.say(f"ends in about {told['etaSeconds']:.3g} s, give or take {told['etaErrorSeconds']:.3g} s")
     if told["blockedBy"]:
         output.say("it waits for " + ", ".join(told["blockedBy"]))
 

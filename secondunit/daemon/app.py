@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
-from random import SystemRandom
 
 import structlog
 
@@ -41,11 +40,9 @@ from secondunit.daemon.monitoring.disk_guard import DiskGuard, MediaDisks, NoRes
 from secondunit.daemon.monitoring.health import Checkup
 from secondunit.daemon.monitoring.inspection import Box, Watched
 from secondunit.daemon.monitoring.job_log import JobLog, mode_lines
-from secondunit.daemon.monitoring.machine import disk_of, guard_of
 from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.monitoring.prometheus.metrics import Metrics
 from secondunit.daemon.process import garbage_collector as garbage
-from secondunit.daemon.process.bystanders import strays
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.exit_codes import DRAINED
 from secondunit.daemon.process.lifecycle import (
@@ -63,11 +60,12 @@ from secondunit.daemon.process.randomness import StockedRandom
 from secondunit.daemon.sight.loop_lag import LoopLag
 from secondunit.daemon.wiring.analyses import analyses_of, locations_of
 from secondunit.daemon.wiring.backend import backend_of, idle, poller_of
-from secondunit.daemon.wiring.background import loops
 from secondunit.daemon.wiring.components import Components, Watchers, World
 from secondunit.daemon.wiring.database import store_of
 from secondunit.daemon.wiring.keys import keyring_of
 from secondunit.daemon.wiring.resources import VERSION, sessions_of, tools_of
+from secondunit.daemon.wiring.running.background import loops
+from secondunit.daemon.wiring.running.worker import worker_of
 from secondunit.daemon.wiring.sandbox import sandbox_of
 from secondunit.daemon.wiring.schedules import schedules_of
 from secondunit.daemon.wiring.sight.answers import answers_of
@@ -84,9 +82,6 @@ from secondunit.queue.instrumentation import Sinks
 from secondunit.queue.model import Event
 from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.running import leases
-from secondunit.queue.running.admission import Admission
-from secondunit.queue.running.execution import Runtime
-from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 from secondunit.queue.state import QueueLimits
 
@@ -144,7 +139,7 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
     settings, clock, store = world.settings, world.clock, world.store
     emit, watchers, random = world.emit, world.watchers, StockedRandom()
     registry, hub = Registry(found.specs), Hub(emit)
-    worker, admission = _worker(world, registry, hub)
+    worker, admission, experience = worker_of(world, registry, hub)
     disk = DiskGuard(store.engine.reserve or NoReserve(settings.data_dir), clock)
     queue = Queue(
         store, registry, hub, clock, random,
@@ -179,7 +174,7 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
         stopping=asyncio.Event(),
         version=VERSION,
         partial_data=PartialData(world.boot, items_of),
-        answers=answers_of(world, found, queue, worker, disk, media, backend=backend, poller=poller),
+        answers=answers_of(world, found, queue, worker, experience, disk, media, backend=backend, poller=poller),
         settings=http_settings(settings, descriptors_allowed()),
         analyses=analyses_of(world, uploads, disk),
         artifacts=JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets),
@@ -189,7 +184,7 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
     heard = (uploads.hear, api.partial_data.hear, partial_retrier.hear, scheduler.hear)
     _tap(hub, deliverer, *heard, *([poller.hear] if poller else []))
     rest = (deliverer, disk, media, poller, checkup, uploads, partial_retrier, scheduler)
-    return Components(worker, admission, queue, *rest, api)
+    return Components(worker, admission, experience, queue, *rest, api)
 
 
 def _tap(hub: Hub, deliverer: Deliverer, *hears: Callable[[Sequence[Event]], None]) -> None:
@@ -204,18 +199,6 @@ def _watchers(settings: Settings, clock: SystemClock) -> Watchers:
     return Watchers(
         Metrics(clock), PoisonedJobs(clock), BucketTroubles(clock), BackendResults(), Spending(clock), LoopLag(), alerts
     )
-
-
-def _worker(world: World, registry: Registry, hub: Hub) -> tuple[Worker, Admission]:
-    floor, disks = world.settings.min_free_mb << 20, disk_of(world.settings.data_dir)
-    reserving = [type for type, spec in registry.items() if spec.reserve]
-    admission = Admission(world.store, hub, world.clock, reserving, floor, disks)
-    runtime = Runtime(
-        world.store, hub, world.clock, SystemRandom(), world.work, world.emit, strays, world.telemetry.traced,
-        admission.reserved, guard_of(world.settings, world.clock),
-    )  # fmt: skip
-    ttl, most = timedelta(seconds=world.settings.lease_seconds), world.settings.max_concurrent_jobs
-    return Worker(runtime, registry, boot=world.boot, ttl=ttl, most=most), admission
 
 
 def _backup(world: World, secrets: Mapping[str, Collection[str]]) -> Callable[[Path, int | None], Awaitable[Snapshot]]:
@@ -274,6 +257,7 @@ async def _run(group: asyncio.TaskGroup, world: World, components: Components, s
         loop.cancel()
     with suppress(StoreFull):
         await world.keys.note()
+    await components.experience.note()
     log.info("daemon.stopped", message="drained; nothing runs any more")
 
 

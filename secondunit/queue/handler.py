@@ -1,6 +1,6 @@
 """Handler port that job types implement: a spec, the context a run gets, and the registry of what is served."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -133,6 +133,10 @@ class HandlerSpec:
     `reserve(payload)`: the bytes that a run will write at most, to the disk of `place(payload)` (None: to DATA_DIR's).
     A job starts once so much is free beside what running jobs reserved (docs/resources.md). It may look at files.
 
+    How long runs take is learned by the bytes of their inputs, `size(payload)` of a payload's JSON (0 where it can't be
+    told; it may look at files), and better by `measures`: figures that a run tells by `ctx.stats` before it does the
+    work, and that grow with it, the best one first. Of a type that has some, a run that tells none did no work.
+
     `paid`: runs ask Gemini, through `tools.gemini`, in paid steps. Without GEMINI_API_KEY its jobs are refused and
     /health says so; once GEMINI_DAILY_TOKENS are used up its jobs wait for the next day.
 
@@ -160,6 +164,8 @@ class HandlerSpec:
     check: Callable[[Any], None] | None = None
     reserve: Callable[[Any], int] | None = None
     place: Callable[[Any], str | None] = output_place
+    size: Callable[[Mapping[str, Any]], int] | None = None
+    measures: Sequence[str] = ()
     secrets: Collection[str] = ()
     paid: bool = False
     artifacts: Callable[[Any], Mapping[str, str]] = output_file

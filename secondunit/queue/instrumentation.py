@@ -72,6 +72,16 @@ class RunReclaimed(Fact, frozen=True):
     job: Job
 
 
+class RunEstimated(Fact, frozen=True):
+    """A run begins that takes about `seconds`, give or take `error`, by `runs` earlier ones; None: no program ran."""
+
+    job: Job
+    seconds: float
+    error: float
+    cpu: float | None
+    runs: int
+
+
 class RunEnded(Fact, frozen=True):
     """A run is over that began with the job as `began`; `after` is the job since, None where the lease was lost.
 

@@ -45,6 +45,7 @@ from secondunit.daemon.monitoring.http_requests import RequestAnswered
 from secondunit.daemon.sight.answers import Answers
 from secondunit.daemon.sight.errors import ErrorGroups
 from secondunit.daemon.sight.explainer import Explainer
+from secondunit.daemon.sight.forecast import Forecast
 from secondunit.daemon.sight.loop_lag import LoopLag
 from secondunit.daemon.sight.programs import Program
 from secondunit.daemon.sight.stats import QueueStatistics
@@ -60,6 +61,8 @@ from secondunit.queue.instrumentation import Fact
 from secondunit.queue.model import Event, Job, Lease
 from secondunit.queue.outcome import Completed, Outcome
 from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.running.execution import nothing_reserved
+from secondunit.queue.running.experience import Experience
 from secondunit.queue.service import Queue
 from secondunit.queue.sight.room import Load
 from secondunit.queue.state import QueueLimits
@@ -201,6 +204,7 @@ class ApiHarness:
         planned = settings.pop("schedules", ())
         self.scheduler = Scheduler(planned, self.queue, self.store.schedules, self.store.audit, self.clock)
         self.hub.tap(self.scheduler.hear)
+        self.experience = Experience(self.store, registry, self.clock, self.metrics.hear, nothing_reserved)
         self.stopping = asyncio.Event()
         trusted = settings.pop("trusted", False)
         ttl = settings.pop("cache_ttl", timedelta(days=7))
@@ -224,7 +228,8 @@ class ApiHarness:
             version="1.2.3",
             partial_data=PartialData("b1", items_of),
             answers=Answers(
-                Explainer(self.store, registry, self.clock, self._load),
+                explain := Explainer(self.store, registry, self.clock, self._load),
+                Forecast(self.store, registry, self.clock, self._load, self.experience, explain.held),
                 ServedTypes(self.queue, self.store, {spec.type: "tests" for spec in SPECS}),
                 ErrorGroups(self.store, self.clock),
                 QueueStatistics(self.store, self.clock),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from secondunit.queue.outcome import Failed, JobError, Outcome, Postpone
+from secondunit.queue.sight.estimates import Sample
 
 
 async def test_explain_says_why_a_job_is_where_it_is(harness: Any) -> None:
@@ -19,6 +20,11 @@ async def test_explain_says_why_a_job_is_where_it_is(harness: Any) -> None:
         "until": None,
         "ahead": 0,
         "blockedBy": [],
+        "etaSeconds": None,
+        "etaErrorSeconds": None,
+        "startsAt": "2030-01-01T00:00:00.000Z",
+        "startsAtErrorSeconds": 0.0,
+        "estimate": None,
     }
     second = await harness.submit()
     assert (await harness.call("GET", f"/api/jobs/{second}/explain"))["blockedBy"] == [job_id]
@@ -35,6 +41,30 @@ async def test_explain_tells_when_a_job_for_later_starts(harness: Any) -> None:
     assert (told["reason"], told["until"]) == ("scheduled", "2030-01-01T03:00:00.000Z")
     await harness.call("POST", "/api/types/idle/pause")
     assert (await harness.call("GET", f"/api/jobs/{job_id}/explain"))["reason"] == "paused"
+
+
+async def test_a_job_says_when_it_starts_and_ends_by_what_earlier_runs_took(harness: Any) -> None:
+    await harness.store.sight.keep_samples({"idle": [Sample(90.0, 41.0, {}), Sample(110.0, 43.0, {})]})
+    await harness.experience.restore()
+    running = await harness.submit()
+    await harness.start(running)
+    first, second = await harness.submit(), await harness.submit()
+    estimate = {"seconds": 100.0, "errorSeconds": 20.202, "cpuSeconds": 42.0, "basis": "runs", "runs": 2}
+    shown = await harness.call("GET", f"/api/jobs/{running}")
+    assert shown["estimate"] == estimate
+    assert (shown["etaSeconds"], shown["etaErrorSeconds"], shown["startsAt"]) == (100.0, 20.202, None)
+    for path in (f"/api/jobs/{second}", f"/api/jobs/{second}/explain"):
+        told = await harness.call("GET", path)
+        assert (told["startsAt"], told["etaSeconds"]) == ("2030-01-01T00:03:20.000Z", 300.0)
+        assert (told["startsAtErrorSeconds"], told["etaErrorSeconds"]) == (28.57, 34.991)
+    listed = {job["jobId"]: job for job in (await harness.call("GET", "/api/jobs"))["jobs"]}
+    assert [listed[one]["etaSeconds"] for one in (running, first, second)] == [100.0, 200.0, 300.0]
+    await harness.settle(running)
+    ended = await harness.call("GET", f"/api/jobs/{running}")
+    assert [ended[name] for name in ("etaSeconds", "startsAt", "estimate")] == [None] * 3
+    await harness.call("POST", "/api/types/idle/pause")
+    told = await harness.call("GET", f"/api/jobs/{first}/explain")
+    assert (told["reason"], told["startsAt"], told["etaSeconds"], told["estimate"]) == ("paused", None, None, estimate)
 
 
 async def explained(harness: Any, job_id: str) -> tuple[str, str, str | None]:

@@ -1577,13 +1577,28 @@ export interface components {
             type: string;
             message: string;
         };
+        /**
+         * @description How long the run of a job takes from start to end, and the CPU time of its programs where earlier ones had some.
+         *
+         *     By the median of `runs` earlier ones of its type: of how long these took for each unit of the size that `basis`
+         *     names (`bytes` of the input, or a figure of `stats`), or as such ("runs"). Half of them were nearer than
+         *     `error_seconds`.
+         */
+        Estimate: {
+            seconds: number;
+            errorSeconds: number;
+            cpuSeconds: number | null;
+            basis: string;
+            runs: number;
+        };
         /** @description What a message of all jobs' stream carries. */
         EventMessage: components["schemas"]["Message"] | components["schemas"]["Reset"];
         /**
          * @description Why a job is where it is, as the next claim judges it; `sentence` tells a person, in one line, with its figures.
          *
          *     `until` is when it may start where that is known, `ahead` how many start before it where that can be told, and
-         *     `blocked_by` the jobs that it waits for: first those that run, then those that stand before it.
+         *     `blocked_by` the jobs that it waits for: first those that run, then those that stand before it. `eta_seconds` and
+         *     `starts_at` are as of a job itself; of one that waits for anything but a slot they can't be told.
          */
         Explained: {
             jobId: string;
@@ -1595,6 +1610,11 @@ export interface components {
             until: string | null;
             ahead: number | null;
             blockedBy: string[];
+            etaSeconds: number | null;
+            etaErrorSeconds: number | null;
+            startsAt: string | null;
+            startsAtErrorSeconds: number | null;
+            estimate: components["schemas"]["Estimate"] | null;
         };
         /** @description A place that has no coordinates yet, by what the video calls it. */
         FailedPlace: {
@@ -1715,6 +1735,10 @@ export interface components {
          * @description Everything about a job; secrets of its payload read `***`. `paused`: it waits, for its type is paused.
          *
          *     It starts once the jobs of `depends_on` have ended; `ref` is its name within the batch that it came in.
+         *
+         *     Once programs ran, `stats` holds `resources`: `cpuSeconds maxRssBytes readBytes writtenBytes peakProcesses`.
+         *     `eta_seconds` to its end and `starts_at` come of earlier runs (docs/resources.md); null where they can't be told.
+         *     The errors are seconds, either way; half of all jobs are nearer. In lists, those that wait may have none.
          */
         Job: {
             jobId: string;
@@ -1750,6 +1774,11 @@ export interface components {
             ref: string | null;
             attempts: components["schemas"]["Attempt"][];
             paused: boolean;
+            etaSeconds: number | null;
+            etaErrorSeconds: number | null;
+            startsAt: string | null;
+            startsAtErrorSeconds: number | null;
+            estimate: components["schemas"]["Estimate"] | null;
         };
         /** @description What a receiver is told of a job's end: `duration` in ms, that of its last run. */
         JobEnded: {
@@ -2503,6 +2532,11 @@ export interface components {
             ref: string | null;
             attempts: components["schemas"]["Attempt"][];
             paused: boolean;
+            etaSeconds: number | null;
+            etaErrorSeconds: number | null;
+            startsAt: string | null;
+            startsAtErrorSeconds: number | null;
+            estimate: components["schemas"]["Estimate"] | null;
             job_id: string;
             /** @description YouTube's id, else 16 hex digits of the address */
             video_id: string;

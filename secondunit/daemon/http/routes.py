@@ -5,12 +5,12 @@ from secondunit.daemon.http.contract import (
     operations_responses,
     requests,
     responses,
-    sight_requests,
-    sight_responses,
     trailtag_responses,
     video_requests,
 )
 from secondunit.daemon.http.contract.batches import BatchesQuery
+from secondunit.daemon.http.contract.sight import requests as sight_requests
+from secondunit.daemon.http.contract.sight import responses as sight_responses
 from secondunit.daemon.http.endpoints import (
     analyses,
     artifacts,

@@ -18,6 +18,7 @@ from secondunit.queue.instrumentation import (
     HandlerRaised,
     JobsMoved,
     LeftBehind,
+    RunEstimated,
     RunReclaimed,
     SinkBroke,
     StepInDoubt,
@@ -40,6 +41,7 @@ class JobLog:
             JobsMoved: self._moved,
             BeatLate: self._beat_late,
             RunReclaimed: self._reclaimed,
+            RunEstimated: self._estimated,
             StepInDoubt: self._in_doubt,
             RetriedByItself: self._partial_retried,
             ScheduleMoved: self._scheduled,
@@ -68,6 +70,21 @@ class JobLog:
             type=job.type,
             status=job.status.value,
             reclaims=job.reclaims,
+        )
+
+    def _estimated(self, fact: RunEstimated) -> None:
+        job = fact.job
+        cpu = f" and {fact.cpu:.3g} s of CPU time" if fact.cpu else ""
+        by = f"by {fact.runs} earlier {'run' if fact.runs == 1 else 'runs'}"
+        self._log.info(
+            "job.estimated",
+            message=f"{job.type} job {job.id} will take about {fact.seconds:.3g} s{cpu}, {by}",
+            job_id=job.id,
+            type=job.type,
+            seconds=round(fact.seconds, 3),
+            error_seconds=round(fact.error, 3),
+            cpu_seconds=None if fact.cpu is None else round(fact.cpu, 3),
+            runs=fact.runs,
         )
 
     def _beat_late(self, fact: BeatLate) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from secondunit.daemon.automation.polls import BackendStatus
 from secondunit.daemon.sight.errors import ErrorGroups
 from secondunit.daemon.sight.explainer import Explainer
+from secondunit.daemon.sight.forecast import Forecast
 from secondunit.daemon.sight.stats import QueueStatistics
 from secondunit.daemon.sight.system import SystemReport
 from secondunit.daemon.sight.types import ServedTypes
@@ -16,6 +17,7 @@ class Answers:
     """All of them."""
 
     explain: Explainer
+    forecast: Forecast
     types: ServedTypes
     errors: ErrorGroups
     stats: QueueStatistics

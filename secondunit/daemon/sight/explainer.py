@@ -57,7 +57,7 @@ class Explainer:
             store.suspects(),
             store.counts(),
         )
-        trouble, used_up = await self._outside(job.type)
+        trouble, used_up = await self.outside(job.type)
         seen = Seen(
             now=now,
             load=self._load(),
@@ -73,7 +73,12 @@ class Explainer:
         )
         return job, explain(job, seen)
 
-    async def _outside(self, type: str) -> tuple[str | None, str | None]:
+    async def held(self, type: str) -> str | None:
+        """Why jobs of this type would be put back at once."""
+        trouble, used_up = await self.outside(type)
+        return trouble or used_up
+
+    async def outside(self, type: str) -> tuple[str | None, str | None]:
         """Why what a type asks outside can't be used now, and why its budget is used up."""
         if type not in self._registry:
             return None, None

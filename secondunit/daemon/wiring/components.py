@@ -30,6 +30,7 @@ from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.instrumentation import Sink
 from secondunit.queue.running.admission import Admission
+from secondunit.queue.running.experience import Experience
 from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Store
@@ -82,6 +83,7 @@ class Components:
 
     worker: Worker
     admission: Admission
+    experience: Experience
     queue: Queue
     deliverer: Deliverer
     disk: DiskGuard

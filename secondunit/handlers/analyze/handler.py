@@ -90,6 +90,7 @@ def build(tools: Tools) -> HandlerSpec:
         paid=True,
         uploads=_uploads,
         reserve=lambda payload: size_of(payload.video_path),
+        size=lambda payload: size_of(payload.get("videoPath")),
     )
 
 

@@ -86,6 +86,8 @@ def build(tools: Tools) -> HandlerSpec:
         run=run,
         check=check,
         reserve=lambda payload: 2 * size_of(payload.input_path),
+        size=lambda payload: size_of(payload.get("inputPath")),
+        measures=("maxCpuSeconds",),
         priority=3,
         artifacts=outputs.playlists,
         folder=outputs.folder,

@@ -48,6 +48,7 @@ def build(tools: Tools) -> HandlerSpec:
         run=run,
         check=check,
         reserve=lambda payload: size_of(payload.video_path),
+        size=lambda payload: size_of(payload.get("videoPath")),
         concurrency=3,
         priority=1,
         artifacts=artifacts,

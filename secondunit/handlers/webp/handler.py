@@ -60,6 +60,7 @@ def build(tools: Tools) -> HandlerSpec:
         check=check,
         concurrency=3,
         reserve=lambda payload: size_of(payload.input_path),
+        size=lambda payload: size_of(payload.get("inputPath")),
     )
 
 

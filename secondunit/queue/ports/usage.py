@@ -53,6 +53,11 @@ class Meter:
         return {**(stats or {}), KEY: _told(added(_stored(stats), total))}
 
 
+def cpu_of(stats: Mapping[str, Any] | None) -> float:
+    """The CPU seconds that all programs of a job took, as its stats have it."""
+    return float(_stored(stats).cpu)
+
+
 def added(one: Usage, other: Usage) -> Usage:
     """What both took, one after the other."""
     return Usage(

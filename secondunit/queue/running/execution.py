@@ -22,17 +22,8 @@ from secondunit.queue.errors import (
 from secondunit.queue.handler import HandlerSpec, Workspace, Workspaces
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import HandlerRaised, LeftBehind, Sink, unheard
-from secondunit.queue.model import Change, Job, Lease
-from secondunit.queue.outcome import (
-    Failed,
-    HandlerBroke,
-    Outcome,
-    Postpone,
-    Released,
-    broke,
-    classify,
-    name_of,
-)
+from secondunit.queue.model import Change, Job, JobId, Lease
+from secondunit.queue.outcome import Failed, HandlerBroke, Outcome, Postpone, Released, broke, classify, name_of
 from secondunit.queue.payloads.arguments import begun, clean
 from secondunit.queue.payloads.secret_fields import without_secrets
 from secondunit.queue.ports.usage import Meter, metered_by
@@ -59,6 +50,10 @@ async def nothing_short() -> str | None:
     return None
 
 
+def nothing_learned(*_: object) -> None:
+    """Nobody estimates."""
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """What every execution works with."""
@@ -73,6 +68,7 @@ class Runtime:
     traced: bool = False  # whether runs and their pieces are announced
     reserved: Callable[[Job, HandlerSpec, Any], AbstractAsyncContextManager[None]] = nothing_reserved
     short: Callable[[], Awaitable[str | None]] = nothing_short  # why the machine has no room for more
+    over: Callable[[JobId, Job | None], None] = nothing_learned  # what a run left its job as, None: its lease was lost
 
 
 class Execution:
@@ -134,6 +130,7 @@ class Execution:
         try:
             await self._run()
         finally:
+            self._runtime.over(self.job.id, self.settled)
             self.gone.set()
 
     async def _run(self) -> None:

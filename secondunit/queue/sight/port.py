@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from secondunit.queue.model import JobId
 from secondunit.queue.outcome import JobError
+from secondunit.queue.sight.estimates import Sample
 from secondunit.queue.sight.series import SeriesRow
 from secondunit.queue.value import Value
 
@@ -19,6 +20,17 @@ class Line(Value, frozen=True):
     ahead: Mapping[str, int] = {}
     overtook: int = 0
     first: Sequence[JobId] = ()
+
+
+LARGEST_TOLD = 4096
+
+
+class Waiting(Value, frozen=True):
+    """A job of the line; `payload` is empty where it is longer than LARGEST_TOLD characters of JSON."""
+
+    job_id: JobId
+    type: str
+    payload: Mapping[str, Any]
 
 
 class Failure(Value, frozen=True):
@@ -38,6 +50,18 @@ class Sight(Protocol):
 
         Before a job that stands in no line, as suspects and those do whose time has not come, there is nobody.
         """
+        ...
+
+    async def waiting(self, types: Collection[str], now: datetime, limit: int) -> Sequence[Waiting]:
+        """The line as claims take it from `now` on: the first `limit` jobs of each of these types."""
+        ...
+
+    async def samples(self) -> Mapping[str, Sequence[Sample]]:
+        """What was last kept of the runs of each type."""
+        ...
+
+    async def keep_samples(self, samples: Mapping[str, Sequence[Sample]]) -> None:
+        """Keep these in place of what was kept of their types."""
         ...
 
     async def failures(self, since: datetime, limit: int) -> Sequence[Failure]:

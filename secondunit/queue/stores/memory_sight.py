@@ -1,11 +1,13 @@
 """In-memory sight of the reference store."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from secondunit.queue.model import Change, Event, Filter, Job, JobId, Status
-from secondunit.queue.sight.port import Failure, Line
+from secondunit.queue.payloads.json_text import dump
+from secondunit.queue.sight.estimates import Sample
+from secondunit.queue.sight.port import LARGEST_TOLD, Failure, Line, Waiting
 from secondunit.queue.sight.query import fits
 from secondunit.queue.sight.series import (
     HOUR,
@@ -29,6 +31,7 @@ class MemorySight:
         self._hours: Sequence[SeriesRow] = ()
         self._standing: Counter[tuple[str, Status]] = Counter()
         self._told: dict[JobId, Event] = {}
+        self._samples: dict[str, Sequence[Sample]] = {}
 
     def moved(self, before: Job | None, change: Change) -> None:
         """A job was stored: count its move in its minute."""
@@ -63,6 +66,18 @@ class MemorySight:
     async def line(self, job_id: JobId, types: Collection[str], now: datetime, limit: int) -> Line:
         return before(job_id, types, self._line(now), limit)
 
+    async def waiting(self, types: Collection[str], now: datetime, limit: int) -> Sequence[Waiting]:
+        seen = Counter[str]()
+        first = [job for job in self._line(now) if job.type in types and _nth(seen, job.type) <= limit]
+        small = [len(dump(job.payload)) <= LARGEST_TOLD for job in first]
+        return [Waiting(job.id, job.type, job.payload if told else {}) for job, told in zip(first, small, strict=True)]
+
+    async def samples(self) -> Mapping[str, Sequence[Sample]]:
+        return dict(self._samples)
+
+    async def keep_samples(self, samples: Mapping[str, Sequence[Sample]]) -> None:
+        self._samples |= {type: tuple(kept) for type, kept in samples.items()}
+
     async def failures(self, since: datetime, limit: int) -> Sequence[Failure]:
         found = [
             (job.finished_at, job.seq, Failure(job.id, job.type, job.error, job.finished_at))
@@ -70,6 +85,11 @@ class MemorySight:
             if job.error and job.finished_at and job.finished_at >= since
         ]
         return [failure for _, _, failure in sorted(found, key=lambda one: one[:2], reverse=True)][:limit]
+
+
+def _nth(seen: Counter[str], type: str) -> int:
+    seen[type] += 1
+    return seen[type]
 
 
 def before(job_id: JobId, types: Collection[str], line: Sequence[Job], limit: int) -> Line:

@@ -5,7 +5,8 @@ from datetime import timedelta
 from secondunit.queue import state
 from secondunit.queue.follow import each
 from secondunit.queue.model import Filter, Idempotency
-from secondunit.queue.sight.port import Failure, Line
+from secondunit.queue.sight.estimates import Sample
+from secondunit.queue.sight.port import LARGEST_TOLD, Failure, Line, Waiting
 from secondunit.queue.sight.query import searched
 from secondunit.queue.store import Store
 from secondunit.testing.jobs import (
@@ -133,6 +134,32 @@ class SightContract:
         assert await store.age(later(600), timedelta(minutes=10), 9) == 1
         assert await store.sight.line("young", TYPES, later(600), 9) == Line({"hls": 1}, 0, ("old",))
         assert [job.id for job in await claim(store, at=later(600))] == ["old", "young"]
+
+    async def test_the_line_is_told_as_claims_take_it(self, store: Store) -> None:
+        await start(store, "running")
+        await submit(store, "first", "second", payload={"inputPath": "/a"})
+        await submit(store, "webp", type="webp", priority=4)
+        await submit(store, "unserved", type="other", priority=0)
+        await submit(store, "large", payload={"text": "x" * LARGEST_TOLD})
+        await submit(store, "later", priority=0, run_at=later(60))
+        told = await store.sight.waiting(TYPES, NOW, 2)
+        assert list(told) == [
+            Waiting("first", "hls", {"inputPath": "/a"}),
+            Waiting("second", "hls", {"inputPath": "/a"}),
+            Waiting("webp", "webp", {}),
+        ]
+        told = await store.sight.waiting(TYPES, later(60), 9)
+        assert [one.job_id for one in told] == ["later", "first", "second", "large", "webp"]
+        assert told[3].payload == {}, "it would be much to read of each"
+        assert await store.sight.waiting((), NOW, 9) == []
+
+    async def test_the_samples_of_a_type_are_kept_until_others_take_their_place(self, store: Store) -> None:
+        first, other = Sample(2.5, 1.5, {"bytes": 7.0}), Sample(3.0, 0.0, {})
+        assert await store.sight.samples() == {}
+        await store.sight.keep_samples({"hls": [first, other], "webp": [other]})
+        await store.sight.keep_samples({"hls": [other]})
+        kept = await store.sight.samples()
+        assert {type: list(samples) for type, samples in kept.items()} == {"hls": [other], "webp": [other]}
 
     async def test_failures_are_listed_newest_first(self, store: Store) -> None:
         await end(store, "a", BROKEN, at=later(1))

@@ -6,7 +6,7 @@ from shlex import quote
 from typing import get_args
 
 from secondunit.daemon.dashboard.page import Shown, Visit
-from secondunit.daemon.http.contract.sight_requests import Window, WindowQuery
+from secondunit.daemon.http.contract.sight.requests import Window, WindowQuery
 from secondunit.queue.sight.fingerprint import ErrorGroup, masked
 
 WINDOWS: Sequence[Window] = get_args(Window)

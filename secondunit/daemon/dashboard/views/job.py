@@ -36,6 +36,7 @@ class JobPage:
         values = {
             "job": job,
             "explained": explained,
+            "outlook": await visit.api.answers.forecast(job),
             "entries": timeline(job),
             "steps": steps,
             "paid": total(steps),

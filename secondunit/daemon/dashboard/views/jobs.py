@@ -35,6 +35,7 @@ async def show(visit: Visit) -> Shown:
         "q": q,
         "fault": fault,
         "rows": [(job, subject_of(visit, job)) for job in page.jobs],
+        "outlook": visit.api.answers.forecast.at_once,
         "total": page.total,
         "truncated": page.truncated,
         "older": None if page.next_cursor is None else _places(visit).shown(page.next_cursor),

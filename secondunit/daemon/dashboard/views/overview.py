@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import get_args
 
 from secondunit.daemon.dashboard.page import Shown, Visit
-from secondunit.daemon.http.contract.sight_requests import Window, WindowQuery
+from secondunit.daemon.http.contract.sight.requests import Window, WindowQuery
 from secondunit.daemon.sight.stats import Statistics
 from secondunit.queue.model import Status
 from secondunit.queue.sight.series import Point

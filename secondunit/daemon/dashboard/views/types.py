@@ -4,7 +4,8 @@ from aiohttp import web
 
 from secondunit.daemon.dashboard.forms import form_of
 from secondunit.daemon.dashboard.page import Done, Shown, Visit
-from secondunit.daemon.http.contract import requests, sight_requests
+from secondunit.daemon.http.contract import requests
+from secondunit.daemon.http.contract.sight import requests as sight_requests
 from secondunit.daemon.http.transport.audit import note
 from secondunit.queue.errors import BadPayload, FieldError
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from secondunit.daemon.http.contract.expectations import Estimate, Seconds
 from secondunit.daemon.http.transport.route import OneOf
 from secondunit.queue.ids import PATTERN
 
@@ -122,6 +123,10 @@ class Job(Summary):
     """Everything about a job; secrets of its payload read `***`. `paused`: it waits, for its type is paused.
 
     It starts once the jobs of `depends_on` have ended; `ref` is its name within the batch that it came in.
+
+    Once programs ran, `stats` holds `resources`: `cpuSeconds maxRssBytes readBytes writtenBytes peakProcesses`.
+    `eta_seconds` to its end and `starts_at` come of earlier runs (docs/resources.md); null where they can't be told.
+    The errors are seconds, either way; half of all jobs are nearer. In lists, those that wait may have none.
     """
 
     payload: dict[str, Any]
@@ -133,6 +138,11 @@ class Job(Summary):
     ref: str | None
     attempts: list[Attempt]
     paused: bool
+    eta_seconds: Seconds | None
+    eta_error_seconds: Seconds | None
+    starts_at: Time | None
+    starts_at_error_seconds: Seconds | None
+    estimate: Estimate | None
 
 
 class Jobs(Answer):

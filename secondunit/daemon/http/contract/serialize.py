@@ -11,8 +11,9 @@ from secondunit.daemon.automation.timetable import PlannedSchedule
 from secondunit.daemon.diagnosis.report import DaemonReport
 from secondunit.daemon.files.artifacts import ArtifactFile
 from secondunit.daemon.formats import instant, milliseconds, percent
-from secondunit.daemon.http.contract import operations_responses, responses
+from secondunit.daemon.http.contract import expectations, operations_responses, responses
 from secondunit.daemon.monitoring.health_report import HealthReport
+from secondunit.daemon.sight.forecast import UNKNOWN, Outlook, unforeseen
 from secondunit.handlers.tools.storage.content_types import content_type_of
 from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.handler import Registry
@@ -65,7 +66,7 @@ def summary(job: Job) -> responses.Summary:
     )
 
 
-def detail(job: Job, registry: Registry, paused: Collection[str] = ()) -> responses.Job:
+def detail(job: Job, registry: Registry, paused: Collection[str] = (), outlook: Outlook = UNKNOWN) -> responses.Job:
     """Everything a caller may know of a job, while these types are paused."""
     # A payload whose type is gone may hold anything: nothing of it is shown.
     secrets = registry[job.type].secrets if job.type in registry else job.payload.keys()
@@ -80,15 +81,21 @@ def detail(job: Job, registry: Registry, paused: Collection[str] = ()) -> respon
         ref=job.bonds.ref if job.bonds else None,
         attempts=[_attempt(run) for run in job.runs],
         paused=waits(job, paused),
+        **expectations.told(outlook),
     )
 
 
 def page(
-    found: Page, counts: Counts, registry: Registry, paused: Collection[str] = (), cursor: Callable[[int], str] = str
+    found: Page,
+    counts: Counts,
+    registry: Registry,
+    paused: Collection[str] = (),
+    cursor: Callable[[int], str] = str,
+    outlook: Callable[[Job], Outlook] = unforeseen,
 ) -> responses.Jobs:
     """A page of the list of jobs, and how busy the queue is; `cursor` writes where the next page begins."""
     return responses.Jobs(
-        jobs=[detail(job, registry, paused) for job in found.jobs],
+        jobs=[detail(job, registry, paused, outlook(job)) for job in found.jobs],
         total=found.total,
         queued=sum(counts.queued.values()),
         running=sum(counts.running.values()),

@@ -22,6 +22,7 @@ from secondunit.daemon.http.contract.trailtag_responses import (
     VideoMoved,
     VideosAccepted,
 )
+from secondunit.daemon.sight.forecast import UNKNOWN, Outlook
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Event, Job, Status
 
@@ -97,9 +98,9 @@ def visualization(result: Mapping[str, Any]) -> MapVisualization:
     return MapVisualization(**{name: result[name] for name in ("video_id", "routes", *more)})
 
 
-def detail(job: Job, registry: Registry, paused: Collection[str] = ()) -> responses.Job:
+def detail(job: Job, registry: Registry, paused: Collection[str] = (), outlook: Outlook = UNKNOWN) -> responses.Job:
     """Everything a caller may know of a job; one that was asked for in TrailTag's words is told in them, too."""
-    content = serialize.detail(job, registry, paused)
+    content = serialize.detail(job, registry, paused, outlook)
     if job.source != SOURCE:
         return content
     return VideoJob(

@@ -95,7 +95,8 @@ async def submit_batch(api: Api, request: web.Request) -> web.Response:
 async def show(api: Api, request: web.Request) -> web.Response:
     """Everything about one job."""
     job = await job_of(api, request)
-    return reply(_words(api).detail(job, api.queue.registry, await api.queue.paused()))
+    paused, outlook = await api.queue.paused(), await api.answers.forecast(job)
+    return reply(_words(api).detail(job, api.queue.registry, paused, outlook))
 
 
 async def find(api: Api, request: web.Request) -> web.Response:
@@ -105,7 +106,8 @@ async def find(api: Api, request: web.Request) -> web.Response:
     meant = filters.filter_of(ask, caller, api.queue.registry, api.clock.now())
     page = await api.queue.find(meant, requests.cursor_of(ask, places), ask.limit)
     counts, paused = await _counts(api, caller), await api.queue.paused()
-    return reply(serialize.page(page, counts, api.queue.registry, paused, places.shown))
+    outlook = api.answers.forecast.at_once
+    return reply(serialize.page(page, counts, api.queue.registry, paused, places.shown, outlook))
 
 
 async def cancel(api: Api, request: web.Request) -> web.Response:

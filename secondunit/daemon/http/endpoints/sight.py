@@ -3,7 +3,9 @@
 from aiohttp import web
 
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.contract import requests, sight, sight_requests
+from secondunit.daemon.http.contract import requests
+from secondunit.daemon.http.contract.sight import answers as sight
+from secondunit.daemon.http.contract.sight import requests as sight_requests
 from secondunit.daemon.http.transport.audit import note
 from secondunit.daemon.http.transport.auth import caller_of, job_of
 from secondunit.daemon.http.transport.bodies.json_bodies import read_object
@@ -12,8 +14,10 @@ from secondunit.daemon.http.transport.replies import reply
 
 async def explain(api: Api, request: web.Request) -> web.Response:
     """Why a job is where it is: what it waits for, how many are ahead, and until when."""
-    job = await job_of(api, request)
-    return reply(sight.explained(*await api.answers.explain(job.id), whole=caller_of(request).tenant is None))
+    asked = await job_of(api, request)
+    job, told = await api.answers.explain(asked.id)
+    outlook = await api.answers.forecast(job)
+    return reply(sight.explained(job, told, outlook, whole=caller_of(request).tenant is None))
 
 
 async def types(api: Api, _: web.Request) -> web.Response:

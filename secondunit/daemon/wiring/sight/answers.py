@@ -8,11 +8,13 @@ from secondunit.daemon.monitoring.inspection import Roots
 from secondunit.daemon.sight.answers import Answers
 from secondunit.daemon.sight.errors import ErrorGroups
 from secondunit.daemon.sight.explainer import Explainer
+from secondunit.daemon.sight.forecast import Forecast
 from secondunit.daemon.sight.stats import QueueStatistics
 from secondunit.daemon.sight.types import ServedTypes
 from secondunit.daemon.wiring.backend import status_of
 from secondunit.daemon.wiring.components import World
 from secondunit.daemon.wiring.sight.system import system_of
+from secondunit.queue.running.experience import Experience
 from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 
@@ -22,6 +24,7 @@ def answers_of(
     found: DiscoveredJobTypes,
     queue: Queue,
     worker: Worker,
+    experience: Experience,
     disk: DiskGuard,
     media: Roots,
     *,
@@ -31,7 +34,8 @@ def answers_of(
     """Why jobs wait, what is served, what failed, what happened, on what it all runs, and how active mode stands."""
     store = world.store
     explain = Explainer(store, queue.registry, world.clock, worker.load, disk, world.tools.gemini)
+    forecast = Forecast(store, queue.registry, world.clock, worker.load, experience, explain.held)
     errors, stats = ErrorGroups(store, world.clock), QueueStatistics(store, world.clock)
     types, system = ServedTypes(queue, store, found.sources), system_of(world, disk, media)
     status = status_of(world.settings, backend, poller, world.watchers.results)
-    return Answers(explain, types, errors, stats, system, status)
+    return Answers(explain, forecast, types, errors, stats, system, status)

@@ -34,10 +34,10 @@ def refuse_full(folder: int, name: object) -> None:
         )
 
 
-def size_of(path: str | None) -> int:
+def size_of(path: object) -> int:
     """The bytes of a file on a disk here; 0 for what is none, or elsewhere. Blocks."""
     try:
-        found = Path(path).stat() if path and path.startswith("/") else None
+        found = Path(path).stat() if isinstance(path, str) and path.startswith("/") else None
     except (OSError, ValueError):
         return 0
     return found.st_size if found and stat.S_ISREG(found.st_mode) else 0

@@ -17,7 +17,7 @@ from secondunit.daemon.formats import milliseconds
 from secondunit.daemon.monitoring import job_log
 from secondunit.daemon.process import logs
 from secondunit.queue import state
-from secondunit.queue.instrumentation import HandlerRaised, JobsMoved, SinkBroke, Sinks
+from secondunit.queue.instrumentation import HandlerRaised, JobsMoved, RunEstimated, SinkBroke, Sinks
 from secondunit.queue.model import Event, EventName, Status, Submission
 from secondunit.queue.outcome import JobError
 
@@ -120,6 +120,18 @@ def test_a_job_is_logged_from_its_start_to_its_end_with_the_time_it_took(stream:
     assert (settled["job_id"], settled["type"], settled["event_type"]) == ("job_a", "hls", "job:failed")
     assert settled["message"] == "hls job job_a failed after 1.5 s: no such thing" and settled["level"] == "error"
     assert told[2]["phase"] == "encode"
+
+
+def test_a_run_is_logged_with_what_it_is_expected_to_take(stream: io.StringIO) -> None:
+    job = state.submit(Submission("hls", {}), "job_a", NOW).job
+    sink = job_log.JobLog(Ticks())
+    sink(RunEstimated(job, 83.25, 4.0, 140.5, 3))
+    sink(RunEstimated(job, 2.0, 2.0, None, 1))
+    told, other = lines(stream)
+    assert told["message"] == "hls job job_a will take about 83.2 s and 140 s of CPU time, by 3 earlier runs"
+    figures = [told[name] for name in ("event", "job_id", "seconds", "error_seconds", "cpu_seconds", "runs")]
+    assert figures == ["job.estimated", "job_a", 83.25, 4.0, 140.5, 3]
+    assert other["message"] == "hls job job_a will take about 2 s, by 1 earlier run"
 
 
 def test_an_error_that_can_not_be_written_down_is_told_by_its_class_and_its_job(stream: io.StringIO) -> None:

@@ -1,13 +1,17 @@
 """Sight of the SQLite store: who stands before a job in the line, by the index that a claim uses."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
+from msgspec.structs import astuple
+
 from secondunit.queue.errors import StoreFull
-from secondunit.queue.model import JobId
-from secondunit.queue.sight.port import Failure, Line
+from secondunit.queue.model import LOWEST_PRIORITY, JobId
+from secondunit.queue.payloads.json_text import dump, load
+from secondunit.queue.sight.estimates import Sample
+from secondunit.queue.sight.port import LARGEST_TOLD, Failure, Line, Waiting
 from secondunit.queue.sight.series import SeriesRow
 from secondunit.queue.stores.rows import load_error, micros, moment
 from secondunit.queue.stores.sqlite.readers import Readers
@@ -50,6 +54,12 @@ where status = 'failed' and finished_at >= ?
 order by finished_at desc, seq desc
 limit ?"""
 NAMES = "select id from jobs where seq in ({}) order by rank, seq"
+BEHIND_ALL = LOWEST_PRIORITY + 1
+TOLD = f"""
+select id, type, case when length(payload) <= {LARGEST_TOLD} then payload else '{{{{}}}}' end
+from jobs where seq in ({{}}) order by rank, seq"""
+SAMPLES = "select type, samples from run_samples"
+KEEP_SAMPLES = "insert or replace into run_samples values (?, ?)"
 
 
 class SqliteSight:
@@ -77,6 +87,23 @@ class SqliteSight:
         first = [seq for _, seq in sorted(heads)[:limit]]
         rows = await fetch(NAMES.format(", ".join("?" * len(first))), first) if first else []
         return Line(ahead, overtook, tuple(id for (id,) in rows))
+
+    async def waiting(self, types: Collection[str], now: datetime, limit: int) -> Sequence[Waiting]:
+        heads = list[tuple[int, int]]()
+        for type in sorted(types):
+            values = {"type": type, "rank": BEHIND_ALL, "seq": 0, "now": micros(now), "limit": limit}
+            heads += await self._readers.fetch(FIRST_OF, values)
+        first = [seq for _, seq in heads]
+        rows = await self._readers.fetch(TOLD.format(", ".join("?" * len(first))), first) if first else []
+        return [Waiting(id, type, load(payload)) for id, type, payload in rows]
+
+    async def samples(self) -> Mapping[str, Sequence[Sample]]:
+        rows = await self._readers.fetch(SAMPLES, ())
+        return {type: [Sample(*one) for one in load(samples)] for type, samples in rows}
+
+    async def keep_samples(self, samples: Mapping[str, Sequence[Sample]]) -> None:
+        rows = [(type, dump([astuple(one) for one in kept])) for type, kept in samples.items()]
+        await self._writer.run(lambda tx: tx.executemany(KEEP_SAMPLES, rows))
 
     async def failures(self, since: datetime, limit: int) -> Sequence[Failure]:
         rows = await self._readers.fetch(FAILURES, (micros(since), limit))

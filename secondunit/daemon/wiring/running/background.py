@@ -34,6 +34,7 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
     yield store.engine.watch(clock)
     yield world.keys.run()
     yield components.admission.run()
+    yield components.experience.run()
     yield components.disk.run()
     yield components.media.run()
     yield components.uploads.run(components.queue)

@@ -1,12 +1,14 @@
-"""Serializers of sight: answers of the daemon as `sight_responses` describes them."""
+"""Serializers of sight: answers of the daemon as `responses` describes them."""
 
 from collections.abc import Iterable
 from datetime import datetime
 
 from secondunit.daemon.automation.polls import BackendStatus, Polling
 from secondunit.daemon.formats import instant, milliseconds
-from secondunit.daemon.http.contract import sight_responses as responses
-from secondunit.daemon.http.contract.sight_requests import Window
+from secondunit.daemon.http.contract import expectations
+from secondunit.daemon.http.contract.sight import responses
+from secondunit.daemon.http.contract.sight.requests import Window
+from secondunit.daemon.sight.forecast import Outlook
 from secondunit.daemon.sight.programs import Program
 from secondunit.daemon.sight.stats import Statistics
 from secondunit.daemon.sight.system import System
@@ -17,7 +19,7 @@ from secondunit.queue.sight.fingerprint import ErrorGroup
 from secondunit.queue.sight.series import COUNTERS, Point
 
 
-def explained(job: Job, told: Explanation, *, whole: bool) -> responses.Explained:
+def explained(job: Job, told: Explanation, outlook: Outlook, *, whole: bool) -> responses.Explained:
     """Why a job is where it is; unless `whole`, without naming others, of which the caller may not know."""
     return responses.Explained(
         job_id=job.id,
@@ -27,6 +29,7 @@ def explained(job: Job, told: Explanation, *, whole: bool) -> responses.Explaine
         until=instant(told.until),
         ahead=told.ahead,
         blocked_by=list(told.blocked_by) if whole else [],
+        **expectations.told(outlook),
     )
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from secondunit.daemon.http.contract.expectations import Estimate, Seconds
 from secondunit.daemon.http.contract.responses import Answer, JobId, Milliseconds, StatusName, Time
 from secondunit.queue.sight.explain import MOST_NAMED, Reason
 from secondunit.queue.sight.fingerprint import MOST_JOBS
@@ -13,7 +14,8 @@ class Explained(Answer):
     """Why a job is where it is, as the next claim judges it; `sentence` tells a person, in one line, with its figures.
 
     `until` is when it may start where that is known, `ahead` how many start before it where that can be told, and
-    `blocked_by` the jobs that it waits for: first those that run, then those that stand before it.
+    `blocked_by` the jobs that it waits for: first those that run, then those that stand before it. `eta_seconds` and
+    `starts_at` are as of a job itself; of one that waits for anything but a slot they can't be told.
     """
 
     job_id: JobId
@@ -23,6 +25,11 @@ class Explained(Answer):
     until: Time | None
     ahead: Annotated[int, Meta(ge=0)] | None
     blocked_by: Annotated[list[JobId], Meta(max_length=MOST_NAMED)]
+    eta_seconds: Seconds | None
+    eta_error_seconds: Seconds | None
+    starts_at: Time | None
+    starts_at_error_seconds: Seconds | None
+    estimate: Estimate | None
 
 
 class TypeRetry(Answer):
@@ -74,7 +81,6 @@ class FailureGroups(Answer):
     truncated: bool
 
 
-Seconds = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=0)]
 
 

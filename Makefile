@@ -13,7 +13,7 @@ JUDGES := tests/node/node_modules/.package-lock.json
 PROMTOOL := .cache/promtool/usr/bin/promtool
 PROXIES := .cache/proxies/.stamp
 
-.PHONY: help setup dev browser otel sentry demo test bench soak fuzz check format lint types imports tests check-all media-report openapi reference docs audit sbom mutants torture relock clean
+.PHONY: help setup dev browser otel sentry demo test bench soak fuzz check format lint types imports tests check-all media-report openapi reference docs audit sbom deb mutants torture relock clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -107,6 +107,12 @@ sbom: .uv/supply.stamp ## Write dist/secondunit.cdx.json: what is installed, by 
 	@mkdir -p dist
 	PYTHONWARNINGS=ignore $(SUPPLY)/cyclonedx-py requirements --pyproject pyproject.toml --spec-version 1.6 --validate \
 	  --output-reproducible --output-file dist/secondunit.cdx.json requirements.lock
+
+# The interpreter is Debian's, whatever else is on PATH: the package is for the Debian that it is built on.
+DEB_PYTHON ?= /usr/bin/python3
+DEB_LEVEL ?= 6
+deb: setup ## Write dist/secondunit_VERSION_ARCHITECTURE.deb: the service with its locked dependencies, for this Debian
+	$(BIN)/python -P deb/build.py --uv $(UV) --python $(DEB_PYTHON) --level $(DEB_LEVEL)
 
 mutants: dev ## Plant bugs, in the queue and elsewhere, and see each one caught
 	$(BIN)/python tests/mutants/run.py

@@ -31,7 +31,8 @@ def install(dry_run: bool) -> None:
     """Write the units, the account, the manual page and a first /etc/secondunit/config.toml; start nothing.
 
     Also the way to upgrade, and to open new media_roots to the service. What is yours stays: config.toml, credentials,
-    and what `systemctl edit` made. A unit that differs is kept as *.old.
+    and what `systemctl edit` made. A unit that differs is kept as *.old. Of Debian's package it opens the folders only:
+    the rest is there.
     """
     from secondunit.cli.host.installation import installing, obstacles, unsuitable
 
@@ -49,10 +50,11 @@ def install(dry_run: bool) -> None:
 def uninstall(purge: bool, yes: bool, dry_run: bool) -> None:
     """Stop the service and remove its units; settings, data and account stay."""
     from secondunit.cli.host.installation import BOOTED, NO_SYSTEMD, removing
-    from secondunit.cli.host.units import Layout
+    from secondunit.cli.host.units import this_layout
 
-    layout = Layout()
-    _refused([] if BOOTED.is_dir() else [NO_SYSTEMD], dry_run)
+    layout = this_layout()
+    packaged = ["it came as a package: `apt remove secondunit`, or `apt purge secondunit` for --purge"]
+    _refused([*([] if BOOTED.is_dir() else [NO_SYSTEMD]), *(packaged if layout.packaged else [])], dry_run)
     if purge and not yes and not dry_run:
         click.confirm(f"Remove {layout.settings} and {layout.state}, with all jobs, backups and media?", abort=True)
     _taken(removing(layout, purge=purge), dry_run)
@@ -72,13 +74,13 @@ def status() -> None:
 
 def _found(*, serves: bool) -> Found:
     from secondunit.cli.host.installation import found
-    from secondunit.cli.host.units import Layout
+    from secondunit.cli.host.units import this_layout
     from secondunit.cli.reference.man_page import man_page
     from secondunit.daemon.config.loader import BadConfig
 
     try:
         page = man_page(click.get_current_context().find_root().command)
-        return found(Layout(), serves=serves, manual=page)
+        return found(this_layout(), serves=serves, manual=page)
     except BadConfig as error:
         output.say(str(error), err=True)
         sys.exit(78)

@@ -31,9 +31,9 @@ def doctor(as_json: bool) -> None:
     the daemon runs or not; put `sudo` in front to see all of a service.
     """
     from secondunit.cli.diagnosis.examination import diagnosed
-    from secondunit.cli.host.units import Layout
+    from secondunit.cli.host.units import this_layout
 
-    found = asyncio.run(diagnosed(os.environ, Layout()))
+    found = asyncio.run(diagnosed(os.environ, this_layout()))
     if as_json:
         output.printed({"checks": [asdict(check) for check in found]})
     else:

@@ -45,14 +45,16 @@ def _program(file: Path) -> Iterator[CheckResult]:
 
 def _differing(here: Situation, config: Config, program: Path) -> Iterator[CheckResult]:
     at = Found(here.layout, program, config)
-    wanted = ours(here.layout, program, at.folders())
-    for name in UNITS:
-        path = here.layout.unit(name)
+    shipped = ours(here.layout, program, [] if here.layout.packaged else at.folders())
+    wanted = {path: shipped[path] for path in map(here.layout.unit, UNITS)}
+    if here.layout.packaged:
+        wanted.update(at.files())
+    for path, text in wanted.items():
         if not path.exists():
             yield bad("unit", f"{path} is missing", INSTALL)
-        elif path.read_text("utf-8", "replace") != wanted[path]:
+        elif path.read_text("utf-8", "replace") != text:
             found = f"{path} is not as this version, with these settings, has it"
-            remedy = f"{INSTALL}; changes of yours belong into `systemctl edit {name}`"
+            remedy = f"{INSTALL}; changes of yours belong into `systemctl edit {path.name}`"
             yield bad("unit", found, remedy)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import secondunit
 from secondunit.cli.host.account import SERVICE_ACCOUNT
 from secondunit.cli.host.steps import Remove, Run, Step, Tell, Write, before
-from secondunit.cli.host.units import BACKUP, SERVICE, TIMER, UNITS, Layout, ours, shipped, unreachable
+from secondunit.cli.host.units import BACKUP, SERVICE, TIMER, UNITS, Layout, opening, ours, shipped, unreachable
 from secondunit.daemon.config.loader import Config, load
 
 ACCOUNT = SERVICE_ACCOUNT
@@ -39,7 +39,9 @@ class Found:
     manual: str = ""
 
     def files(self) -> Mapping[Path, str]:
-        """What is written anew by each version."""
+        """What is written anew by each version, or for the unit of a package by each change of the folders."""
+        if self.layout.packaged:
+            return opening(self.layout, self.folders())
         page = {self.layout.manual: self.manual} if self.manual else {}
         return {**ours(self.layout, self.program, self.folders()), **page}
 
@@ -98,6 +100,12 @@ def installing(at: Found) -> Iterator[Step]:
     """The steps that put the service of this program in the place of none, or of an earlier one."""
     layout = at.layout
     written = at.files()
+    if layout.packaged:
+        yield Tell(f"keep     {layout.unit(SERVICE)}: it is the package's")
+        yield from (Write(path, text) for path, text in written.items())
+        yield Run(("systemctl", "daemon-reload"))
+        yield from _advice(at)
+        return
     for path, command in (
         (layout.sysusers, ("systemd-sysusers", str(layout.sysusers))),
         (layout.tmpfiles, ("systemd-tmpfiles", "--create", str(layout.tmpfiles))),

@@ -1,12 +1,15 @@
 """systemd unit files as this installation has them: which there are, where they belong, and the paths filled in."""
 
 import stat
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 PROGRAM = "/opt/secondunit/.venv/bin/secondunit"  # what the files name, so that they are units as they stand
+PACKAGE = Path("/usr/lib/secondunit")  # where Debian's package has the program and its libraries
+OPENED = "# For media_roots and [deploy.ID], with the unit of the package: `secondunit service install` writes it anew."
 WRITABLE = "\nReadWritePaths=\n"
 SERVICE, BACKUP, TIMER = "secondunit.service", "secondunit-backup.service", "secondunit-backup.timer"
 UNITS = (SERVICE, BACKUP, TIMER)
@@ -15,19 +18,20 @@ HIDDEN = {"ProtectHome": ("/home", "/root", "/run/user"), "PrivateTmp": ("/tmp",
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where everything belongs, below a root; `/` but in tests."""
+    """Where everything belongs, below a root; `/` but in tests. Of a package the units are dpkg's."""
 
     root: Path = Path("/")
+    packaged: bool = False
 
     @property
     def sysusers(self) -> Path:
         """Declares the account."""
-        return self.root / "etc/sysusers.d/secondunit.conf"
+        return self._system / "sysusers.d/secondunit.conf"
 
     @property
     def tmpfiles(self) -> Path:
         """Declares the folders of the settings."""
-        return self.root / "etc/tmpfiles.d/secondunit.conf"
+        return self._system / "tmpfiles.d/secondunit.conf"
 
     @property
     def settings(self) -> Path:
@@ -51,11 +55,26 @@ class Layout:
 
     def unit(self, name: str) -> Path:
         """A unit of ours."""
-        return self.root / "etc/systemd/system" / name
+        return self._system / "systemd/system" / name
+
+    @property
+    def opened(self) -> Path:
+        """Opens folders to jobs beside the unit of a package."""
+        return self.root / "etc/systemd/system" / f"{SERVICE}.d" / "50-folders.conf"
+
+    @property
+    def _system(self) -> Path:
+        return self.root / ("usr/lib" if self.packaged else "etc")
 
     def drop_ins(self) -> Sequence[Path]:
         """The operator's changes of our units, those that there are."""
-        return [folder for name in UNITS if (folder := self.unit(f"{name}.d")).is_dir()]
+        folders = [self.root / "etc/systemd/system" / f"{name}.d" for name in UNITS]
+        return [folder for folder in folders if folder.is_dir()]
+
+
+def this_layout() -> Layout:
+    """The layout of the program that runs."""
+    return Layout(packaged=Path(sys.prefix) == PACKAGE)
 
 
 def ours(layout: Layout, program: Path, writable: Sequence[Path]) -> Mapping[Path, str]:
@@ -66,12 +85,23 @@ def ours(layout: Layout, program: Path, writable: Sequence[Path]) -> Mapping[Pat
     return found
 
 
+def opening(layout: Layout, writable: Sequence[Path]) -> Mapping[Path, str]:
+    """The drop-in that opens these folders to the unit of a package; none where none was opened yet."""
+    if not writable and not layout.opened.exists():
+        return {}
+    lines = [OPENED, "[Service]", "ReadWritePaths=", f"ReadWritePaths={listed(writable)}" if writable else ""]
+    return {layout.opened: "\n".join(filter(None, lines)) + "\n"}
+
+
 def filled(unit: str, program: Path, writable: Sequence[Path]) -> str:
     """A unit with the paths of this installation."""
-    # With a dash: a folder that is not there yet keeps the daemon from nothing but that folder.
-    folders = " ".join(quoted(f"-{folder}") for folder in writable)
     text = unit.replace(f"ExecStart={PROGRAM}", f"ExecStart={quoted(str(program)).replace('$', '$$')}")
-    return text.replace(WRITABLE, f"{WRITABLE.rstrip()}{folders}\n")
+    return text.replace(WRITABLE, f"{WRITABLE.rstrip()}{listed(writable)}\n")
+
+
+def listed(folders: Sequence[Path]) -> str:
+    """Folders as a unit's value. With a dash: one that is not there yet keeps the daemon from nothing but itself."""
+    return " ".join(quoted(f"-{folder}") for folder in folders)
 
 
 def quoted(word: str) -> str:

@@ -4,11 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = "systemd,systemd-sysv,dbus,procps,python3,python3-pip,git,make,ca-certificates"
+FURNITURE = ("ffmpeg", "restic", "lintian", "man-db", "bash-completion")
+NSPAWN = ("systemd-nspawn", "--quiet", "--register=no", "--keep-unit")
 NEEDED = ("debootstrap", "systemd-nspawn", "git")
 MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
 # Whoever checks certificates inside trusts what is trusted outside.
@@ -54,20 +57,53 @@ def bare_debian(folder: Path) -> Path:
     return folder
 
 
+def furnished_debian(folder: Path, bare: Path) -> Path:
+    """A bare one with what a package needs and what runbooks use; made once, over the network, and kept."""
+    if not (folder / "usr/bin/restic").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run(["cp", "-a", str(bare), str(folder)], check=True, timeout=MADE_WITHIN)
+        trusted = (f"--bind-ro={CERTIFICATES}", "--bind-ro=/etc/resolv.conf", "--setenv=DEBIAN_FRONTEND=noninteractive")
+        for command in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *FURNITURE]):
+            argv = [*NSPAWN, f"--directory={folder}", *trusted, "apt-get", *command]
+            subprocess.run(argv, check=True, timeout=MADE_WITHIN, stdout=sys.stderr)
+    return folder
+
+
+@contextmanager
+def disk_over(root: Path, folder: Path) -> Iterator[Path]:
+    """A disk that begins as `root` and keeps what is written, for as long as this lasts."""
+    places = {name: folder / name for name in ("upper", "work", "merged")}
+    for place in places.values():
+        place.mkdir(parents=True)
+    options = f"lowerdir={root},upperdir={places['upper']},workdir={places['work']}"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(places["merged"])], check=True)
+    try:
+        yield places["merged"]
+    finally:
+        subprocess.run(["umount", "--lazy", str(places["merged"])], check=True)
+
+
 def run_in(root: Path, binds: Sequence[str], *argv: str) -> None:
     """Run a command in it with the machine's network; what it changes outside of the binds vanishes."""
     trusted = (f"--bind-ro={CERTIFICATES}", "--bind-ro=/etc/resolv.conf", f"--setenv=SSL_CERT_FILE={CERTIFICATES}")
-    command = [*_nspawn(root, binds), *trusted, f"--setenv=PIP_CERT={CERTIFICATES}", *argv]
+    command = [*_nspawn(root, False, binds), *trusted, f"--setenv=PIP_CERT={CERTIFICATES}", *argv]
     subprocess.run(command, check=True, timeout=MADE_WITHIN, stdout=sys.stderr)
 
 
-def boot(root: Path, binds: Sequence[str], shared: Path) -> Booted:
-    """Boot it without a network and run SHARED/inside.py as root once it is up; then it is gone, whatever happened."""
+def boot(root: Path, binds: Sequence[str], shared: Path, *, keeps: bool = False) -> Booted:
+    """Boot it without a network and run SHARED/inside.py as root once it is up; then it is powered off.
+
+    What it changed is gone, unless it `keeps` that.
+    """
+    for left in ("exit", "booted.log"):
+        (shared / left).unlink(missing_ok=True)
     unit = shared / "driver.service"
     unit.write_text(DRIVER)
     kernel = ["systemd.unit=multi-user.target", "systemd.wants=driver.service", "systemd.mask=console-getty.service"]
     argv = [
-        *_nspawn(root, [*binds, f"--bind={shared}:/shared", f"--bind-ro={unit}:/etc/systemd/system/driver.service"]),
+        *_nspawn(
+            root, keeps, [*binds, f"--bind={shared}:/shared", f"--bind-ro={unit}:/etc/systemd/system/driver.service"]
+        ),
         "--private-network",
         f"--system-call-filter={LANDLOCK}",
         "--boot",
@@ -95,6 +131,6 @@ def boot(root: Path, binds: Sequence[str], shared: Path) -> Booted:
     )
 
 
-def _nspawn(root: Path, binds: Sequence[str]) -> list[str]:
-    base = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--directory={root}", "--volatile=overlay"]
-    return [*base, f"--machine=secondunit-{os.getpid()}", *binds]
+def _nspawn(root: Path, keeps: bool, binds: Sequence[str]) -> list[str]:
+    fleeting = [] if keeps else ["--volatile=overlay"]
+    return [*NSPAWN, f"--directory={root}", *fleeting, f"--machine=secondunit-{os.getpid()}", *binds]

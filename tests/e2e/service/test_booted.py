@@ -3,18 +3,14 @@
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.service.booting import bare_debian, boot, lacking, run_in
+from tests.e2e.service.checkout import DEBIAN, ROOT, copied, git
 
-ROOT = Path(__file__).parents[3]
-# Made once: `rm -r` it for a newer Debian.
-DEBIAN = Path(os.environ.get("BARE_DEBIAN", ROOT / ".cache" / "bare-debian"))
-IDENTITY = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "safe.directory=*"]
 REASON = lacking()
 
 pytestmark = [
@@ -23,10 +19,6 @@ pytestmark = [
     pytest.mark.timeout(3600),
     pytest.mark.skipif(REASON is not None, reason=f"NOTHING WAS BOOTED, THE SERVICE IS NOT TESTED: {REASON}"),
 ]
-
-
-def git(folder: Path, *argv: str) -> None:
-    subprocess.run(["git", *IDENTITY, "-C", str(folder), *argv], check=True, capture_output=True)
 
 
 def documented() -> Iterator[tuple[str, str]]:
@@ -41,21 +33,7 @@ def documented() -> Iterator[tuple[str, str]]:
 def shared(tmp_path: Path) -> Path:
     """What the script inside needs: itself, the commands, and a repository of this checkout as it stands."""
     shared = tmp_path / "shared"
-    origin = shared / "origin"
-    origin.mkdir(parents=True)
-    listed = subprocess.run(
-        ["git", *IDENTITY, "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (origin / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, origin / name)
-    git(origin, "init", "--quiet", "--initial-branch=main")
-    git(origin, "add", "--all", "--force")
-    git(origin, "commit", "--quiet", "-m", "as it stands")
+    copied(shared / "origin")
     shutil.copy(Path(__file__).with_name("inside.py"), shared)
     for title, commands in documented():
         (shared / f"{title}.sh").write_text(f"{commands}\n")

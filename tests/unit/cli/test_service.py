@@ -113,6 +113,25 @@ def test_what_is_the_operators_stays_until_it_is_purged(tmp_path: Path) -> None:
     assert not found.layout.settings.exists() and not found.layout.state.exists()
 
 
+def test_of_a_package_only_the_folders_are_opened_beside_its_unit(tmp_path: Path) -> None:
+    found = replace(at(tmp_path), layout=Layout(tmp_path, packaged=True))
+    assert install(found) == [
+        "keep     /usr/lib/systemd/system/secondunit.service: it is the package's",
+        "run      systemctl daemon-reload",
+        "next: look at /etc/secondunit/config.toml, then `systemctl enable --now secondunit secondunit-backup.timer`",
+    ]
+    found.layout.config.write_text('media_roots = ["/srv/my films"]\n')
+    opened = replace(at(tmp_path), layout=found.layout)
+    assert "write    /etc/systemd/system/secondunit.service.d/50-folders.conf" in install(opened)
+    assert found.layout.opened.read_text().endswith('[Service]\nReadWritePaths=\nReadWritePaths="-/srv/my films"\n')
+    assert standing(opened)[0][0].endswith("50-folders.conf: as this version has it")
+
+    found.layout.config.write_text("")
+    closed = replace(at(tmp_path), layout=found.layout)
+    install(closed)
+    assert found.layout.opened.read_text().endswith("[Service]\nReadWritePaths=\n"), "what was opened is shut again"
+
+
 def test_the_status_tells_a_unit_that_differs(tmp_path: Path) -> None:
     found = at(tmp_path)
     install(found)

@@ -12,7 +12,7 @@ import click
 from secondunit.cli import output
 from secondunit.cli.client import ask
 
-SCOPES = ("read", "submit", "admin")
+SCOPES = ("read", "submit", "admin", "work")
 SPAN = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 as_json = click.option("--json", "as_json", is_flag=True, help="Print what the API gave.")
@@ -27,7 +27,7 @@ def keys() -> None:
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES),
               help="What it may do; may be given again. Without read, submit sees its own jobs alone.")  # fmt: skip
-@click.option("--types", metavar="TYPE,...", help="The only job types that it submits.")
+@click.option("--types", metavar="TYPE,...", help="The only job types that it submits, or leases.")
 @click.option("--expires", metavar="90d", help="From when on it is no key: a number of m, h, d or w from now.")
 @click.option("--rate", metavar="60/minute", help="How often it may be used, in place of RATE_LIMIT.")
 @as_json

@@ -33,6 +33,7 @@ from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract.trailtag import items_of
 from secondunit.daemon.http.listeners import http_settings, listening
 from secondunit.daemon.http.partial_data import PartialData
+from secondunit.daemon.leasing.work import here, remote_work
 from secondunit.daemon.monitoring.alerts import Alerts
 from secondunit.daemon.monitoring.bucket_troubles import BucketTroubles
 from secondunit.daemon.monitoring.delivery_log import DeliveryLog
@@ -84,6 +85,7 @@ from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.running import leases
 from secondunit.queue.service import Queue
 from secondunit.queue.state import QueueLimits
+from secondunit.queue.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -136,10 +138,10 @@ async def serve(config: Config, host: Host) -> None:
 
 
 def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedule]) -> Components:
-    settings, clock, store = world.settings, world.clock, world.store
-    emit, watchers, random = world.emit, world.watchers, StockedRandom()
-    registry, hub = Registry(found.specs), Hub(emit)
-    worker, admission, experience = worker_of(world, registry, hub)
+    settings, clock, store, emit, watchers = world.settings, world.clock, world.store, world.emit, world.watchers
+    random, registry, hub = StockedRandom(), Registry(found.specs), Hub(emit)
+    worker, admission, experience = worker_of(world, here(registry), hub)
+    remote = remote_work(worker.ttl, clock, store, world.keys, world.boot, emit=emit, types=registry, hub=hub)
     disk = DiskGuard(store.engine.reserve or NoReserve(settings.data_dir), clock)
     queue = Queue(
         store, registry, hub, clock, random,
@@ -174,21 +176,22 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
         stopping=asyncio.Event(),
         version=VERSION,
         partial_data=PartialData(world.boot, items_of),
-        answers=answers_of(world, found, queue, worker, experience, disk, media, backend=backend, poller=poller),
+        answers=answers_of(world, found, queue, worker, experience, disk, media, remote=remote, mode=(backend, poller)),
         settings=http_settings(settings, descriptors_allowed()),
         analyses=analyses_of(world, uploads, disk),
         artifacts=JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets),
         locations=locations_of(world),
+        remote=remote,
     )
-    store.listen(hub.publish)
     heard = (uploads.hear, api.partial_data.hear, partial_retrier.hear, scheduler.hear)
-    _tap(hub, deliverer, *heard, *([poller.hear] if poller else []))
-    rest = (deliverer, disk, media, poller, checkup, uploads, partial_retrier, scheduler)
+    _tap(store, hub, deliverer, *heard, poller.hear if poller else None)
+    rest = (deliverer, disk, media, poller, checkup, uploads, partial_retrier, scheduler, remote)
     return Components(worker, admission, experience, queue, *rest, api)
 
 
-def _tap(hub: Hub, deliverer: Deliverer, *hears: Callable[[Sequence[Event]], None]) -> None:
-    for hear in hears:
+def _tap(store: Store, hub: Hub, deliverer: Deliverer, *hears: Callable[[Sequence[Event]], None] | None) -> None:
+    store.listen(hub.publish)
+    for hear in filter(None, hears):
         hub.tap(hear)
     hub.tap(lambda events: deliverer.wake() if any(event.status.ended for event in events) else None)
 
@@ -249,6 +252,7 @@ async def _run(group: asyncio.TaskGroup, world: World, components: Components, s
         with suppress(StoreFull):
             await world.store.stopping(world.boot)
         components.queue.draining = True
+        components.remote.leasing.drain()
         await drain(components.worker, stop, systemd.notifier, settings.drain_seconds)
         components.api.stopping.set()
         components.deliverer.stop()

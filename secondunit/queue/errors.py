@@ -12,6 +12,7 @@ QueueError
 ├── BadPayload           fields of a payload that were refused, each with its reason
 ├── BadDependencies      jobs were to depend on what is not there, or on each other
 ├── TypeBroken           the type's own code failed while it judged a payload
+├── TooManyWaiting       so many calls of one key wait for jobs already
 ├── Saturated            the queue holds as many jobs as it may
 ├── Draining             the daemon takes no new work
 ├── StoreFull            the disk has no room; what was asked for is not on it
@@ -138,6 +139,10 @@ class TypeBroken(QueueError):
         super().__init__(f"{type} can't judge this payload, which is a fault of the job type; the log has the cause")
         self.type = type
         self.why = why
+
+
+class TooManyWaiting(QueueError):
+    """As many calls of one key as may wait for jobs do so."""
 
 
 class Saturated(QueueError):

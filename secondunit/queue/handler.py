@@ -146,6 +146,7 @@ class HandlerSpec:
       paths are read beneath MEDIA_ROOTS and MEDIA_BUCKETS only.
     - `folder(result)`: the folder that it published through `Files.folder`; what else lies there is served, unlisted,
       under its path from the folder.
+    - `remote`: remote workers lease its jobs over HTTP, and `run` is never called.
     - `audited`: each submit goes into the audit trail, since a run changes something beyond files.
     - `uploads(payload)`: the paths of uploads that the payload names; they stay until the job has completed.
     - `retry_partial(job)`: whether what this partial job missed may be found when it is run again: it is then queued
@@ -174,6 +175,7 @@ class HandlerSpec:
     retry_partial: Callable[[Job], bool] | None = None
     trouble: Callable[[], str | None] = no_trouble
     audited: bool = False
+    remote: bool = False
 
 
 class Workspaces(Protocol):

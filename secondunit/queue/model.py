@@ -98,7 +98,7 @@ class Run(Value, frozen=True):
     """One finished run of a job, for its history; `outcome` is a word such as "failed" or "interrupted".
 
     `took` is how long it ran by a clock that is never set; by the wall's where the daemon did not live to see its end.
-    `why` says in words what the outcome does not.
+    `why` says in words what the outcome does not, `receipt` which call of a remote worker ended it.
     """
 
     attempt: int
@@ -109,6 +109,7 @@ class Run(Value, frozen=True):
     error: JobError | None = None
     took: timedelta = timedelta(0)
     why: str | None = None
+    receipt: str | None = None
 
 
 class Suspicion(Value, frozen=True):
@@ -276,8 +277,7 @@ class Batch(Value, frozen=True):
 class Page(Value, frozen=True):
     """Jobs newest first, `total` of all that match, and where the next page begins (a `seq`), if there is one.
 
-    A search may be cut short: `truncated` says that `total` counts those that were found so far. Then a page may hold
-    fewer jobs than it could, and yet another follow.
+    `truncated`: a search was cut short, `total` counts what it found, and after a page that is not full comes another.
     """
 
     jobs: Sequence[Job]

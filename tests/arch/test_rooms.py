@@ -36,6 +36,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "aiosqlite": ("queue/stores/sqlite/",),
     "click": ("cli/",),
     "cronsim": ("daemon/",),
+    "jsonschema_rs": ("daemon/config/remote/",),
     "ffmpeg": ("handlers/hls/encode.py", "handlers/tools/media/"),
     "geopy": ("handlers/tools/",),
     "google": ("handlers/tools/",),

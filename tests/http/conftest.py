@@ -40,6 +40,7 @@ from secondunit.daemon.http.transport.problems import MEDIA_TYPE
 from secondunit.daemon.http.transport.reaper import Reaper
 from secondunit.daemon.http.transport.route import ApiRoute, OneOf
 from secondunit.daemon.http.transport.short_way import express
+from secondunit.daemon.leasing.work import remote_work
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
 from secondunit.daemon.sight.answers import Answers
@@ -211,6 +212,10 @@ class ApiHarness:
         pages = settings.pop("pages", False)
         self.keys = Keyring(self.store.keys, settings.pop("api_key", None), self.clock, self.rng)
         rule = AddressRule(settings.pop("allowed", ()))
+        self.remote = remote_work(
+            TTL, self.clock, self.store, self.keys, "boot", emit=self.metrics.hear, types=registry, hub=self.hub
+        )
+        self.leasing = self.remote.leasing
         self.api = Api(
             queue=self.queue,
             keys=self.keys,
@@ -228,9 +233,9 @@ class ApiHarness:
             version="1.2.3",
             partial_data=PartialData("b1", items_of),
             answers=Answers(
-                explain := Explainer(self.store, registry, self.clock, self._load),
+                explain := Explainer(self.store, registry, self.clock, self._load, leasing=self.leasing),
                 Forecast(self.store, registry, self.clock, self._load, self.experience, explain.held),
-                ServedTypes(self.queue, self.store, {spec.type: "tests" for spec in SPECS}),
+                ServedTypes(self.queue, self.store, dict.fromkeys(registry, "tests"), self.leasing.workers),
                 ErrorGroups(self.store, self.clock),
                 QueueStatistics(self.store, self.clock),
                 SystemReport(
@@ -247,6 +252,7 @@ class ApiHarness:
                 CachedResults(self.store.cache, self.clock, ttl or timedelta(days=1)),
                 keeps_results=bool(ttl),
             ),
+            remote=self.remote,
         )
         self.hub.tap(self.api.partial_data.hear)
         self.spending = Spending(self.clock)

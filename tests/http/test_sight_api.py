@@ -141,6 +141,7 @@ async def test_types_are_listed_with_their_limits_and_what_waits(harness: Any) -
         "stallSeconds": 300.0,
         "retry": {"maxRetries": 5, "backoff": "fixed", "initialDelay": 9000},
         "source": "tests",
+        "workers": [],
     }
 
 

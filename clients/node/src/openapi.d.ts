@@ -657,6 +657,148 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/leases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lease jobs of these types, at once or as soon as there is one; an empty list after the wait
+         * @description A caller that goes away meanwhile gets none: what was leased for it goes back at no cost.
+         *
+         *     Scope: `work`.
+         */
+        post: operations["leases.take"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/leases/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Renew a lease, and tell how far the work is; an empty object renews it too
+         * @description Scope: `work`.
+         */
+        put: operations["leases.renew"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/leases/{token}/steps/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Store the result of a step: a later lease of the job is given it. The same step again replaces it
+         * @description Scope: `work`.
+         */
+        put: operations["leases.step"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/leases/{token}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End the run: all of the work is done
+         * @description Scope: `work`.
+         */
+        post: operations["leases.complete"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/leases/{token}/partial": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End the run: part of the work is done, and `missing` lists what is not
+         * @description Scope: `work`.
+         */
+        post: operations["leases.partial"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/leases/{token}/fail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End the run: it failed, and is tried again as its class and the retry policy say
+         * @description Scope: `work`.
+         */
+        post: operations["leases.fail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/leases/{token}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give the job back to the queue, at no cost
+         * @description Scope: `work`.
+         */
+        post: operations["leases.release"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/types/{type}/pause": {
         parameters: {
             query?: never;
@@ -1577,6 +1719,15 @@ export interface components {
             type: string;
             message: string;
         };
+        /** @description Why the run failed: only `transient` and `timeout` are tried again. */
+        ErrorAsk: {
+            /** @enum {string} */
+            class: "transient" | "deterministic" | "timeout" | "cancelled";
+            /** @description a stable word */
+            type: string;
+            /** @description for a person */
+            message: string;
+        };
         /**
          * @description How long the run of a job takes from start to end, and the CPU time of its programs where earlier ones had some.
          *
@@ -1615,6 +1766,11 @@ export interface components {
             startsAt: string | null;
             startsAtErrorSeconds: number | null;
             estimate: components["schemas"]["Estimate"] | null;
+        };
+        /** @description A failure, and for how long at least not to try again. */
+        FailAsk: {
+            error: components["schemas"]["ErrorAsk"];
+            retryAfterSeconds?: number | null;
         };
         /** @description A place that has no coordinates yet, by what the video calls it. */
         FailedPlace: {
@@ -1674,6 +1830,18 @@ export interface components {
             locations: unknown[];
             progress: number;
             ts: number;
+        };
+        /** @description A leased job. Nobody else has it until `expires_at`; `steps` are the results that were stored, by their names. */
+        GrantedLease: {
+            token: string;
+            jobId: string;
+            type: string;
+            payload: Record<string, never>;
+            attempt: number;
+            epoch: number;
+            /** Format: date-time */
+            expiresAt: string;
+            steps: Record<string, never>;
         };
         /** @description How the daemon is; without a key the status alone. `notes` say what is so by choice, and no fault. */
         Health: {
@@ -1790,7 +1958,11 @@ export interface components {
             error: components["schemas"]["EndedBy"] | null;
             duration: number | null;
         };
-        /** @description A job type that is served. `concurrency` of its jobs run at once; `source` says where its code is. */
+        /**
+         * @description A job type that is served. `concurrency` of its jobs run at once; `source` says where its code is.
+         *
+         *     `workers` are those that leased its jobs, or asked for them, in the last 24 hours of this daemon, the latest first.
+         */
         JobType: {
             type: string;
             concurrency: number;
@@ -1801,6 +1973,7 @@ export interface components {
             stallSeconds: number;
             retry: components["schemas"]["TypeRetry"];
             source: string;
+            workers: components["schemas"]["RemoteWorker"][];
         };
         /** @description The job types that are served, by name. */
         JobTypes: {
@@ -1823,8 +1996,8 @@ export interface components {
         /** @description A key to be made: for whom, for what, until when, and how often it may be used. */
         KeyAsk: {
             name: string;
-            scopes: ("read" | "submit" | "admin")[];
-            /** @description the only job types that it submits */
+            scopes: ("read" | "submit" | "admin" | "work")[];
+            /** @description the only job types that it submits, or leases */
             types?: string[] | null;
             /** @description from then on it is no key */
             expiresAt?: string | null;
@@ -1893,6 +2066,20 @@ export interface components {
             failed?: unknown[] | null;
             retryable?: boolean;
             error?: components["schemas"]["Failure"] | null;
+        };
+        /** @description Jobs to work on: of which types, how many at most, and how long to wait for one. */
+        LeaseAsk: {
+            types: string[];
+            /** @description so many jobs at most. Default: 1. */
+            max?: number;
+            /** @description how long to wait where there is no job. Default: 0. */
+            waitSeconds?: number;
+            /** @description the worker's name, for people */
+            worker: string;
+        };
+        /** @description What was leased; nothing, after the wait. */
+        Leases: {
+            leases: components["schemas"]["GrantedLease"][];
         };
         /** @description How many jobs of a type run at once. */
         LimitAsk: {
@@ -1969,6 +2156,21 @@ export interface components {
             /** @enum {unknown} */
             status: "cancelled" | "completed" | "failed" | "partial" | "queued" | "running";
         };
+        /** @description How far the work is; what is left out stays as it was. */
+        NewsAsk: {
+            progress?: number | null;
+            phase?: string | null;
+            message?: string | null;
+            /** @description figures about the work, shown with the job */
+            stats?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /** @description What could be done, and what not. */
+        PartialAsk: {
+            result: unknown;
+            missing: unknown[];
+        };
         /** @description The message that says how far a run is, or until when the job waits, and why. */
         PhaseUpdate: {
             job_id: string;
@@ -2035,11 +2237,33 @@ export interface components {
             jobId: string;
             message: string;
         };
+        /** @description Why the job is given back, at no cost. */
+        ReleaseAsk: {
+            reason: string;
+        };
+        /** @description A worker that leases jobs: its name, its key's prefix, when it was last heard of, whether it waits for one. */
+        RemoteWorker: {
+            name: string;
+            key: string | null;
+            /** Format: date-time */
+            lastSeenAt: string;
+            waiting: boolean;
+        };
+        /** @description Until when the lease is good now, and whether the job is to be cancelled: then stop, and release it. */
+        Renewed: {
+            /** Format: date-time */
+            expiresAt: string;
+            cancelRequested: boolean;
+        };
         /** @description What a reader is told whose missed events are no longer kept: how the jobs stand now. */
         Reset: {
             /** @enum {unknown} */
             type: "reset";
             jobs: components["schemas"]["Summary"][];
+        };
+        /** @description A JSON value. */
+        ResultAsk: {
+            result: unknown;
         };
         /** @description When a failed attempt is tried again; what is left out comes from the job's type. */
         RetryAsk: {
@@ -2063,6 +2287,12 @@ export interface components {
         RunAsk: {
             jobId: string;
             epoch: number;
+        };
+        /** @description Where the job stands since its run was ended so. */
+        Settled: {
+            jobId: string;
+            /** @enum {unknown} */
+            status: "cancelled" | "completed" | "failed" | "partial" | "queued" | "running";
         };
         /** @description What happened in a window, the oldest step first; the last one is not over yet. */
         Stats: {
@@ -2093,6 +2323,11 @@ export interface components {
             waitP95: number | null;
             runP50: number | null;
             runP95: number | null;
+        };
+        /** @description A step whose result is on disk. */
+        StepStored: {
+            jobId: string;
+            name: string;
         };
         /** @description Running jobs that do not move, those that moved longest ago first. */
         Stuck: {
@@ -2674,6 +2909,7 @@ export interface components {
         };
         /**
          * @description - `urn:secondunit:problem:idempotency-key-reused`: The idempotency key belongs to another request
+         *     - `urn:secondunit:problem:lease_lost`: The lease is lost: stop, and write nothing
          *     - `urn:secondunit:problem:not-allowed`: The job's status forbids this
          */
         Problem409: {
@@ -2759,6 +2995,7 @@ export interface components {
         /**
          * @description - `urn:secondunit:problem:too-many-requests`: Too many requests
          *     - `urn:secondunit:problem:too-many-streams`: Too many event streams
+         *     - `urn:secondunit:problem:too-many-waiting`: Too many calls wait for jobs
          */
         Problem429: {
             headers: {
@@ -4115,6 +4352,284 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+            507: components["responses"]["Problem507"];
+        };
+    };
+    "leases.take": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LeaseAsk"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Leases"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            417: components["responses"]["Problem417"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+            507: components["responses"]["Problem507"];
+        };
+    };
+    "leases.renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewsAsk"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Renewed"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            417: components["responses"]["Problem417"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+            507: components["responses"]["Problem507"];
+        };
+    };
+    "leases.step": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResultAsk"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StepStored"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            417: components["responses"]["Problem417"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+            507: components["responses"]["Problem507"];
+        };
+    };
+    "leases.complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResultAsk"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settled"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            417: components["responses"]["Problem417"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+            507: components["responses"]["Problem507"];
+        };
+    };
+    "leases.partial": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PartialAsk"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settled"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            417: components["responses"]["Problem417"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+            507: components["responses"]["Problem507"];
+        };
+    };
+    "leases.fail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FailAsk"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settled"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            417: components["responses"]["Problem417"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+            507: components["responses"]["Problem507"];
+        };
+    };
+    "leases.release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReleaseAsk"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Settled"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            417: components["responses"]["Problem417"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];

@@ -26,6 +26,13 @@ TABLES = """
 #repo_url = "https://example.org/mysite.git"
 #directory = "/srv/mysite"
 
+# A job type that workers lease over HTTP (docs/remote-workers.md).
+#[remote_types.ocr]
+#concurrency = 4
+#timeout_seconds = 600
+#retry = {{ max_retries = 3 }}
+#schema = {{ type = "object", properties = {{ page = {{ type = "integer" }} }}, required = ["page"] }}
+
 # A job that is submitted by a clock.
 #[[schedule]]
 #name = "nightly"

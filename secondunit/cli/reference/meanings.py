@@ -85,6 +85,7 @@ MEANINGS: Mapping[str, str] = {
     "log_format": "text for people, JSON lines, or by whether stderr is a terminal",
     "log_level": "the least that is logged",
     "deploy": "projects that jobs of type deploy may touch",
+    "remote_types": "job types that workers lease over HTTP (docs/remote-workers.md)",
     "schedule": "jobs that are submitted by a clock",
 }
 EXAMPLES: Mapping[str, str] = {

@@ -10,7 +10,8 @@ from secondunit.cli.client import ask
 from secondunit.cli.jobs import as_json
 from secondunit.cli.reference.completion import job_types
 
-COLUMNS = ("TYPE", "SLOTS", "RUNNING", "QUEUED", "PAUSED", "TIMEOUT", "STALL", "RETRIES", "SOURCE")
+COLUMNS = ("TYPE", "SLOTS", "RUNNING", "QUEUED", "PAUSED", "TIMEOUT", "STALL", "RETRIES", "SOURCE", "WORKERS")
+MOST_NAMED = 3
 
 
 @click.group(invoke_without_command=True)
@@ -44,4 +45,10 @@ def _row(type: Mapping[str, Any]) -> tuple[str, ...]:
     numbers = [str(type[name]) for name in ("concurrency", "running", "queued")]
     times = [f"{type[name]:g} s" for name in ("timeoutSeconds", "stallSeconds")]
     retries = f"{type['retry']['maxRetries']} {type['retry']['backoff']}"
-    return type["type"], *numbers, "paused" if type["paused"] else "", *times, retries, type["source"]
+    return type["type"], *numbers, "paused" if type["paused"] else "", *times, retries, type["source"], _workers(type)
+
+
+def _workers(type: Mapping[str, Any]) -> str:
+    """The remote workers that were last heard of, by name, with when."""
+    seen = [f"{one['name']} ({'waits' if one['waiting'] else one['lastSeenAt']})" for one in type["workers"]]
+    return ", ".join(seen[:MOST_NAMED]) + (f" +{len(seen) - MOST_NAMED}" if len(seen) > MOST_NAMED else "")

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from secondunit.queue.errors import JobNotFound
 from secondunit.queue.model import Job
 
-Scope = Literal["read", "submit", "admin"]
+Scope = Literal["read", "submit", "admin", "work"]
 EVERY_SCOPE: frozenset[Scope] = frozenset(get_args(Scope))
 
 
@@ -20,7 +20,7 @@ class Caller:
     """Somebody with a key, or anybody where there is none.
 
     `id` tells keys apart without showing them and is empty without one, `name` is for people. `prefix` is that of a key
-    from the database: what comes under it is this owner's. `types` are the only ones that it may submit, None is all.
+    from the database: what comes under it is this owner's. `types` are the only ones that it is for, None is all.
     """
 
     id: str
@@ -57,7 +57,7 @@ class Caller:
         """Refuse, as WrongType, jobs that the key is not for."""
         wrong = [] if self.types is None else [type for type in types if type not in self.types]
         if wrong:
-            raise WrongType(f"this key submits {', '.join(sorted(self.types or ()))} alone, not {wrong[0][:100]}")
+            raise WrongType(f"this key is for {', '.join(sorted(self.types or ()))} alone, not {wrong[0][:100]}")
 
 
 EVERYBODY = Caller("", EVERY_SCOPE)

@@ -9,12 +9,15 @@ from pydantic import BaseModel
 
 from secondunit.daemon.config.loader import BadConfig
 from secondunit.daemon.config.plugin_guard import guarded, misshapen
+from secondunit.daemon.config.remote.tables import RemoteTypeTable
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.config.sources import JobTypeSource, installed
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import TypeUnavailable
-from secondunit.queue.handler import HandlerSpec
-from secondunit.queue.outcome import told
+from secondunit.queue.handler import HandlerSpec, JobContext, no_folder
+from secondunit.queue.outcome import HandlerBroke, told
+
+REMOTE = "remote workers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,12 @@ def discover(tools: Tools, settings: Settings, sources: Iterable[JobTypeSource] 
         else:
             owners[built.type] = source.name
             specs.append(guarded(_with_key(configured(built, settings), tools)))
+    for name, table in settings.remote_types.items():
+        if name in owners:
+            faults.append(f"remote_types.{name}: {owners[name]} defines this job type; allowed: a name of its own")
+            continue
+        owners[name] = REMOTE
+        specs.append(_remote(name, table, settings))
     if faults:
         raise BadConfig(faults)
     served = [spec for spec in specs if not settings.types or spec.type in settings.types]
@@ -74,6 +83,28 @@ def configured(spec: HandlerSpec, settings: Settings) -> HandlerSpec:
         retry=retry.policy() if retry else spec.retry,
         stall=timedelta(seconds=settings.stall_seconds) if "stall_seconds" in settings.model_fields_set else spec.stall,
     )
+
+
+def _remote(name: str, table: RemoteTypeTable, settings: Settings) -> HandlerSpec:
+    """A type whose jobs are leased; a worker's silence ends a lease, so nothing else is its sign of life."""
+    spec = HandlerSpec(
+        name,
+        table.payload_schema.model(name),
+        _never,
+        table.concurrency,
+        timedelta(seconds=table.timeout_seconds),
+        retry=table.retry.policy(),
+        place=no_folder,
+        secrets=table.payload_schema.secrets,
+        artifacts=lambda _: {},
+        remote=True,
+    )
+    set_up = configured(spec, settings)
+    return replace(set_up, stall=set_up.timeout)
+
+
+async def _never(_: JobContext, __: BaseModel) -> None:
+    raise HandlerBroke("jobs of this type are leased by remote workers")
 
 
 def _with_key(spec: HandlerSpec, tools: Tools) -> HandlerSpec:

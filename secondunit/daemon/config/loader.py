@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from secondunit.daemon.config.oddities import oddities
+from secondunit.daemon.config.remote.retry_tables import RetryTable
+from secondunit.daemon.config.remote.tables import KEYS as REMOTE_KEYS
 from secondunit.daemon.config.schedules import KEYS, place, twice
 from secondunit.daemon.config.settings import (
     PER_TYPE,
-    RetryTable,
     Settings,
     Tables,
     database_in,
@@ -250,6 +251,8 @@ def _fault(detail: Any, given: _Gathered) -> Iterator[str]:
         allowed = _retry_allowed(location[2:]) or allowed
     elif location[0] in TABLES and len(location) > 1:
         name, value, allowed = ".".join(location), None, TABLES[location[0]].keys
+    if location[0] == "remote_types" and len(location) > 2:
+        allowed = REMOTE_KEYS.get(location[-1], allowed)
     if location[0] == "schedule" and len(location) > 1:
         name, allowed = place(location, given.values["schedule"]), KEYS.get(location[-1], allowed)
     if detail["type"] == "value_error":

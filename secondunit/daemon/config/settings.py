@@ -4,7 +4,6 @@ import ipaddress
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -19,6 +18,8 @@ from pydantic import (
 )
 
 from secondunit.daemon.config import signing_keys
+from secondunit.daemon.config.remote.retry_tables import RetryTable
+from secondunit.daemon.config.remote.tables import TABLE, RemoteTypeTable
 from secondunit.daemon.config.schedules import KEYS, ScheduleTable
 from secondunit.daemon.config.value_forms import (
     Bucket,
@@ -32,7 +33,6 @@ from secondunit.daemon.config.value_forms import (
     separated,
 )
 from secondunit.handlers.tools.deployment.projects import Project, Projects
-from secondunit.queue.retry import RetryPolicy
 
 
 def _queue_url(value: str) -> str:
@@ -87,20 +87,6 @@ class Extra:
 
 PLAIN_URL = "an http or https URL without query"
 TRACES = Extra("otel", "opentelemetry.exporter.otlp.proto.http", "no traces are sent")
-
-
-class RetryTable(BaseModel):
-    """`[types.T.retry]`: how a type's failed attempts are tried again, where a job does not say so itself."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    max_retries: int = Field(3, ge=0, le=100, description="0 to 100")
-    backoff: Literal["exponential", "fixed"] = Field("exponential", description="exponential or fixed")
-    initial_delay_ms: int = Field(1000, ge=1, le=86_400_000, description="milliseconds, 1 to 86400000")
-
-    def policy(self) -> RetryPolicy:
-        """As the queue takes it."""
-        return RetryPolicy(self.max_retries, self.backoff, timedelta(milliseconds=self.initial_delay_ms))
 
 
 def _count(default: int | None, low: int, high: int, unit: str = "") -> Any:
@@ -196,6 +182,9 @@ class Settings(BaseModel):
         Field("info", description="debug, info, warning or error")
     )
     deploy: Annotated[Projects, Tables(", ".join(Project.model_fields))] = Field({}, description="tables [deploy.ID]")
+    remote_types: Annotated[Mapping[TypeName, RemoteTypeTable], Tables(TABLE)] = Field(
+        {}, description="tables [remote_types.NAME]"
+    )
     schedule: Annotated[tuple[ScheduleTable, ...], Tables(", ".join(KEYS))] = Field(
         (), description="tables [[schedule]]"
     )

@@ -13,6 +13,7 @@ from secondunit.daemon.files.artifacts import JobArtifacts
 from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.connection_limits import USUAL, ConnectionLimits
 from secondunit.daemon.http.partial_data import PartialData
+from secondunit.daemon.leasing.work import RemoteWork
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.daemon.sight.answers import Answers
 from secondunit.handlers.tools.network.addresses import AddressRule, Network
@@ -112,3 +113,4 @@ class Api:
     analyses: Analyses | None = None
     artifacts: JobArtifacts | None = None
     locations: Locations | None = None
+    remote: RemoteWork | None = None

@@ -9,6 +9,7 @@ from secondunit.daemon.http.contract import (
     video_requests,
 )
 from secondunit.daemon.http.contract.batches import BatchesQuery
+from secondunit.daemon.http.contract.leases import answers, asks
 from secondunit.daemon.http.contract.sight import requests as sight_requests
 from secondunit.daemon.http.contract.sight import responses as sight_responses
 from secondunit.daemon.http.endpoints import (
@@ -21,6 +22,7 @@ from secondunit.daemon.http.endpoints import (
     job_stream,
     jobs,
     keys,
+    leases,
     operations,
     schedules,
     sight,
@@ -242,4 +244,37 @@ SCHEDULES = (
     ),
 )  # fmt: skip
 
-ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *BATCHES, *VIDEOS, *EVENTS, *SIGHT, *SCHEDULES, *OPERATING)
+LEASE = "/api/leases/{token}"
+HELD = (*BODY, 409, *STORE)
+LEASES = (
+    ApiRoute(
+        "leases.take", "POST", "/api/leases", leases.take, "work", answers.Leases, (200,), (*BODY, *STORE),
+        asks.LeaseAsk, limited=False,
+    ),
+    ApiRoute(
+        "leases.renew", "PUT", LEASE, leases.renew, "work", answers.Renewed, (200,), HELD, asks.NewsAsk,
+        limited=False,
+    ),
+    ApiRoute(
+        "leases.step", "PUT", f"{LEASE}/steps/{{name}}", leases.step, "work", answers.StepStored, (200,), HELD,
+        asks.ResultAsk, limited=False,
+    ),
+    ApiRoute(
+        "leases.complete", "POST", f"{LEASE}/complete", leases.complete, "work", answers.Settled, (200,), HELD,
+        asks.ResultAsk, limited=False,
+    ),
+    ApiRoute(
+        "leases.partial", "POST", f"{LEASE}/partial", leases.partial, "work", answers.Settled, (200,), HELD,
+        asks.PartialAsk, limited=False,
+    ),
+    ApiRoute(
+        "leases.fail", "POST", f"{LEASE}/fail", leases.fail, "work", answers.Settled, (200,), HELD,
+        asks.FailAsk, limited=False,
+    ),
+    ApiRoute(
+        "leases.release", "POST", f"{LEASE}/release", leases.release, "work", answers.Settled, (200,), HELD,
+        asks.ReleaseAsk, limited=False,
+    ),
+)  # fmt: skip
+
+ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *BATCHES, *VIDEOS, *EVENTS, *SIGHT, *SCHEDULES, *LEASES, *OPERATING)

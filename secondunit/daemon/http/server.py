@@ -104,7 +104,7 @@ class Boundary:
         except Exception as error:  # a caller gets an answer whatever broke, and the log the cause
             known = problem_of(error)
             if known is None or isinstance(error, TypeBroken):
-                log.exception("http.failed", method=request.method, path=request.path)
+                log.exception("http.failed", method=request.method, path=_told(request, route))
                 self._api.emit(RequestBroke(request.method, route.path if route else "", error))
             refused = known or problem(UNEXPECTED, "this is a fault of the daemon; its log has the cause")
             response = await self._front.refusal(request, route, refused) if self._front else refused
@@ -122,6 +122,11 @@ class Boundary:
     def _scribe(self, request: web.Request, route: ApiRoute, caller: Caller) -> Scribe:
         address = self._admission.address_of(request)
         return Scribe(self._api.audit, self._api.clock, caller, address, route.audited or route.path)
+
+
+def _told(request: web.Request, route: ApiRoute | None) -> str:
+    """The path, for the log; of one that holds a token, its pattern."""
+    return route.path if route and "{token}" in route.path else request.path
 
 
 def _is_early(request: web.Request, response: web.StreamResponse) -> bool:

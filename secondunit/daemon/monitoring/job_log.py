@@ -25,6 +25,7 @@ from secondunit.queue.instrumentation import (
 )
 from secondunit.queue.model import Event, JobId
 from secondunit.queue.outcome import name_of, told, unexpected
+from secondunit.queue.remote.leasing import LeaseMoved
 
 LEVELS = {"progress": logging.DEBUG, "failed": logging.ERROR, "retrying": logging.WARNING}
 SETTLED = ("completed", "partial", "failed", "cancelled")
@@ -47,6 +48,7 @@ class JobLog:
             ScheduleMoved: self._scheduled,
             HandlerRaised: self._raised,
             LeftBehind: self._left_behind,
+            LeaseMoved: self._lease_moved,
             SinkBroke: self._sink_broke,
         }
 
@@ -60,6 +62,18 @@ class JobLog:
         for event in fact.events:
             if event.name != "data":
                 self._write(event)
+
+    def _lease_moved(self, fact: LeaseMoved) -> None:
+        job, worker = fact.job, fact.holder.worker
+        self._log.info(
+            "job.lease",
+            message=f"the lease of {job.type} job {job.id} on worker {worker}: {fact.what}",
+            job_id=job.id,
+            type=job.type,
+            worker=worker,
+            key=fact.holder.key or None,
+            what=fact.what,
+        )
 
     def _reclaimed(self, fact: RunReclaimed) -> None:
         job = fact.job

@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol
 
 from secondunit.daemon.monitoring.disk_guard import DiskGuard
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Filter, Job, JobId, Status
+from secondunit.queue.remote.explaining import explain_remote
+from secondunit.queue.remote.leasing import Leasing
 from secondunit.queue.sight.explain import MOST_NAMED, Explanation, Seen, explain
+from secondunit.queue.sight.port import Line
 from secondunit.queue.sight.room import Load
 from secondunit.queue.store import Store
 
@@ -36,6 +40,7 @@ class Explainer:
         load: Callable[[], Load],
         disk: DiskGuard | None = None,
         paid: Budget | None = None,
+        leasing: Leasing | None = None,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -43,11 +48,14 @@ class Explainer:
         self._load = load
         self._disk = disk
         self._paid = paid
+        self._leasing = leasing
 
     async def __call__(self, job_id: JobId) -> tuple[Job, Explanation]:
         """The job with its explanation, or JobNotFound."""
         store, now = self._store, self._clock.now()
         job = await store.get(job_id)
+        if self._leasing and job.type in self._leasing.registry:
+            return job, await self._of_workers(job, self._leasing, now)
         if job.status is not Status.QUEUED:
             return job, explain(job, Seen(now, self._load()))
         paused = await store.paused()
@@ -72,6 +80,21 @@ class Explainer:
             disk=f"{self._disk.free >> 20} MiB are free" if self._disk else "",
         )
         return job, explain(job, seen)
+
+    async def _of_workers(self, job: Job, leasing: Leasing, now: datetime) -> Explanation:
+        """Of a job that remote workers lease: neither what runs here nor this machine holds it back."""
+        store, type = self._store, job.type
+        running = await store.find(Filter([Status.RUNNING], [type]), None, MOST_RUNNING)
+        queued = job.status is Status.QUEUED
+        seen = Seen(
+            now=now,
+            load=await leasing.load(),
+            paused=frozenset(await store.paused()),
+            running=running.jobs,
+            line=await store.sight.line(job.id, [type], now, MOST_NAMED) if queued else Line(),
+            parents=await store.graph.parents(job.id) if job.waiting_for else (),
+        )
+        return explain_remote(job, seen, leasing.workers(type))
 
     async def held(self, type: str) -> str | None:
         """Why jobs of this type would be put back at once."""

@@ -131,7 +131,8 @@ class Forecast:
         return lanes
 
     async def _look(self, before: _Lanes | None) -> _Lanes:
-        types = self._registry.keys() - await self._store.paused()
+        load = self._load()  # of what runs here: when a worker elsewhere comes for a job, nobody knows
+        types = load.limits.keys() - await self._store.paused()
         line, running = await asyncio.gather(
             self._store.sight.waiting(types, self._clock.now(), LOOKED_AT),
             self._store.find(RUNNING, None, MOST_RUNNING),
@@ -142,8 +143,8 @@ class Forecast:
         usual = self._experience.usual
         whole = {one.job_id: usual(one.type, sizes[one.job_id]) for one in line}
         turns = [Turn(one.job_id, one.type, _span(whole[one.job_id])) for one in line]
-        going_on = [(job.type, self._experience.left(job)) for job in running.jobs]
-        found = starts(self._load(), going_on, turns)
+        going_on = [(job.type, self._experience.left(job)) for job in running.jobs if job.type in load.limits]
+        found = starts(load, going_on, turns)
         counts, last = Counter(one.type for one in line), {one.type: found.get(one.job_id) for one in line}
         return _Lanes(self._clock.monotonic(), found, whole, sizes, counts, last)
 

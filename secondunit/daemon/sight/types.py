@@ -1,17 +1,25 @@
 """Job types as they are served: their limits, what runs and waits of them, and where they come from."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from secondunit.queue.handler import HandlerSpec
+from secondunit.queue.remote.workers import SeenWorker
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Store
+
+Workers = Callable[[str], Sequence[SeenWorker]]
+
+
+def none(_: str) -> Sequence[SeenWorker]:
+    """Nobody was seen."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
 class ServedType:
-    """One type. `concurrency` is what counts at the next claim."""
+    """One type. `concurrency` is what counts at the next claim; `workers` are the remote ones that take its jobs."""
 
     spec: HandlerSpec
     concurrency: int
@@ -19,15 +27,17 @@ class ServedType:
     queued: int
     paused: bool
     source: str
+    workers: Sequence[SeenWorker] = ()
 
 
 class ServedTypes:
     """Lists the job types; `sources` says of each where its code is."""
 
-    def __init__(self, queue: Queue, store: Store, sources: Mapping[str, str]) -> None:
+    def __init__(self, queue: Queue, store: Store, sources: Mapping[str, str], workers: Workers = none) -> None:
         self._queue = queue
         self._store = store
         self._sources = sources
+        self._workers = workers
 
     async def __call__(self) -> Sequence[ServedType]:
         """All that are served, by name."""
@@ -41,6 +51,7 @@ class ServedTypes:
                 counts.queued.get(type, 0),
                 type in paused,
                 self._sources.get(type, "unknown"),
+                self._workers(type),
             )
             for type, spec in sorted(queue.registry.items())
         ]

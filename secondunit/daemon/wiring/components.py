@@ -15,6 +15,7 @@ from secondunit.daemon.dashboard.figures import Spending
 from secondunit.daemon.delivery.dispatcher import Deliverer
 from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.context import Api
+from secondunit.daemon.leasing.work import RemoteWork
 from secondunit.daemon.monitoring.alerts import Alerts
 from secondunit.daemon.monitoring.bucket_troubles import BucketTroubles
 from secondunit.daemon.monitoring.disk_guard import DiskGuard, MediaDisks
@@ -93,4 +94,5 @@ class Components:
     uploads: Uploads
     partial_retrier: PartialRetrier
     scheduler: Scheduler
+    remote: RemoteWork
     api: Api

@@ -9,6 +9,7 @@ from secondunit.queue.errors import JobNotFound, LeaseLost, StoreFull
 from secondunit.queue.instrumentation import BeatLate, RunReclaimed, Sink, unheard
 from secondunit.queue.model import Change, Job, Lease
 from secondunit.queue.payloads.secret_fields import without_secrets
+from secondunit.queue.ports.holders import holder_of
 from secondunit.queue.running.worker import Worker
 from secondunit.queue.store import Decide, Store
 from secondunit.queue.suspicion import charged
@@ -48,11 +49,11 @@ async def reclaim(
 
 
 async def _all_expired(store: Store, now: datetime, boot: str) -> Sequence[Lease]:
-    """All of them: who is charged with a death depends on who ran."""
+    """All of them, but remote workers': who is charged with a death depends on who ran."""
     limit = AT_ONCE
     while len(leases := await store.expired(now, boot, limit)) == limit:
         limit *= 2
-    return leases
+    return [lease for lease in leases if holder_of(lease.boot) is None]
 
 
 async def _bury(dead: str, left: Sequence[Lease], store: Store, clock: Clock, emit: Sink, secrets_of: SecretsOf) -> int:

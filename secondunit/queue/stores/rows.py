@@ -80,6 +80,7 @@ RUN = (
     Column("error", ERROR),
     Column("took", SPAN),
     Column("why"),
+    Column("receipt"),
 )
 TOOK = 6
 SUSPICION_PARTS = (

@@ -100,7 +100,7 @@ def test_what_config_init_writes_is_valid_with_each_setting_set_and_has_the_defa
     given = {*config.origins, "types"}
     named = {name for name in Settings.model_fields if name not in PER_TYPE}
     assert named - given == set(), "every setting stands in it"
-    plain = [name for name in named - {"deploy", "schedule", "retry"} if name not in EXAMPLES]
+    plain = [name for name in named - {"deploy", "remote_types", "schedule", "retry"} if name not in EXAMPLES]
     bare = Settings.model_validate({})
     assert [name for name in plain if getattr(config.settings, name) != getattr(bare, name)] == []
     assert set(secret_names()) <= given

@@ -34,7 +34,7 @@ def _rate(value: str) -> str:
     return value
 
 
-ScopeName = Literal["read", "submit", "admin"]
+ScopeName = Literal["read", "submit", "admin", "work"]
 
 
 class KeyAsk(Ask):
@@ -43,7 +43,7 @@ class KeyAsk(Ask):
     name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_name)]
     scopes: Annotated[list[ScopeName], Field(min_length=1, max_length=10)]
     types: Annotated[list[TypeName], Field(min_length=1, max_length=MOST)] | None = Field(
-        None, description="the only job types that it submits"
+        None, description="the only job types that it submits, or leases"
     )
     expires_at: Instant | None = Field(None, description="from then on it is no key")
     rate: Annotated[str, AfterValidator(_rate)] | None = Field(

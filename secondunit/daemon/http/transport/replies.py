@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -22,6 +22,7 @@ SAFE_HEADERS = {
     "Content-Security-Policy": f"default-src 'none'; {NO_FRAMES}",
 }
 SAFE_LINES = "".join(f"{name}: {value}\r\n" for name, value in SAFE_HEADERS.items())
+ON_GONE: web.RequestKey[Callable[[], object]] = web.RequestKey("what is done once the client is gone")
 _WEIGHT = re.compile(r"q=(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")  # RFC 9110, 12.4.2
 
 
@@ -54,6 +55,11 @@ class SafeRequest(web.Request):
         for name, value in SAFE_HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers.popall("Server", None)
+
+    def _cancel(self, exc: BaseException) -> None:  # as aiohttp calls it when the connection is lost
+        super()._cancel(exc)
+        if gone := self.get(ON_GONE):
+            gone()
 
 
 def compress(request: web.Request, response: web.StreamResponse) -> None:

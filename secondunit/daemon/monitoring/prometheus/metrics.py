@@ -30,6 +30,7 @@ from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Fact, JobsMoved, PhaseEnded, StepInDoubt
 from secondunit.queue.model import Event, JobId
 from secondunit.queue.outcome import ErrorClass
+from secondunit.queue.remote.leasing import LeaseMoved
 
 WORK = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 REQUEST = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
@@ -128,6 +129,8 @@ class Metrics:
         self._on(BackendJobs, lambda jobs: backend_jobs.labels(jobs.what).inc(jobs.number))
 
         runs = new.counter("schedule_runs", "What became of the runs of schedules.", "schedule", "outcome")
+        leases = new.counter("leases", "What became of leases of remote workers.", "type", "what")
+        self._on(LeaseMoved, lambda fact: leases.labels(self.known.type(fact.job.type), fact.what).inc())
         self._on(ScheduleMoved, lambda fact: runs.labels(fact.schedule, fact.what).inc(fact.number))
 
         self._deliveries = deliveries = new.counter("deliveries", "Tries to deliver a job's end.", "kind", "outcome")

@@ -42,6 +42,7 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
     yield components.partial_retrier.run(components.queue)
     yield components.scheduler.run()
     yield watch(alive, world.emit, systemd)
+    yield from components.remote.loops()
     if components.poller:
         yield components.poller.run()
     yield components.checkup.run()

@@ -3,6 +3,7 @@
 from secondunit.daemon.automation.backend import Backend
 from secondunit.daemon.automation.poller import Poller
 from secondunit.daemon.config.job_types import DiscoveredJobTypes
+from secondunit.daemon.leasing.work import RemoteWork
 from secondunit.daemon.monitoring.disk_guard import DiskGuard
 from secondunit.daemon.monitoring.inspection import Roots
 from secondunit.daemon.sight.answers import Answers
@@ -28,14 +29,15 @@ def answers_of(
     disk: DiskGuard,
     media: Roots,
     *,
-    backend: Backend | None,
-    poller: Poller | None,
+    remote: RemoteWork,
+    mode: tuple[Backend | None, Poller | None],
 ) -> Answers:
     """Why jobs wait, what is served, what failed, what happened, on what it all runs, and how active mode stands."""
     store = world.store
-    explain = Explainer(store, queue.registry, world.clock, worker.load, disk, world.tools.gemini)
+    explain = Explainer(store, queue.registry, world.clock, worker.load, disk, world.tools.gemini, remote.leasing)
     forecast = Forecast(store, queue.registry, world.clock, worker.load, experience, explain.held)
     errors, stats = ErrorGroups(store, world.clock), QueueStatistics(store, world.clock)
-    types, system = ServedTypes(queue, store, found.sources), system_of(world, disk, media)
-    status = status_of(world.settings, backend, poller, world.watchers.results)
+    types = ServedTypes(queue, store, found.sources, remote.leasing.workers)
+    system = system_of(world, disk, media)
+    status = status_of(world.settings, *mode, world.watchers.results)
     return Answers(explain, forecast, types, errors, stats, system, status)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,15 @@ INNER = "#/$defs/"
 
 @dataclass(frozen=True, slots=True)
 class TypeSchema:
-    """A job type: `word` names its components, `schema` is that of its payload."""
+    """A job type: `word` names its components, `schema` is that of its payload.
+
+    `open`: it says itself whether it takes fields that it does not name.
+    """
 
     type: str
     word: str
     schema: Schema
+    open: bool = False
 
     @property
     def example(self) -> Any:
@@ -34,7 +38,7 @@ def type_schemas(specs: Iterable[HandlerSpec]) -> Sequence[TypeSchema]:
     found: list[TypeSchema] = []
     for spec in sorted(specs, key=lambda spec: spec.type):
         word = _word(spec.type, {one.word for one in found})
-        found.append(TypeSchema(spec.type, word, dict(payload_schema(spec))))
+        found.append(TypeSchema(spec.type, word, dict(payload_schema(spec)), spec.remote))
     return found
 
 
@@ -42,7 +46,7 @@ def submits(types: Sequence[TypeSchema], name: str, base: Schema, prefix: str = 
     """The components of what is submitted: `base`, by each type; `base` alone, under its name, where there is none."""
     found: dict[str, Schema] = {}
     for one in types:
-        found |= _payload(one.schema, f"{one.word}Payload")
+        found |= _payload(one.schema, f"{one.word}Payload", _as_said if one.open else _closed)
         own = {"type": {"type": "string", "const": one.type}, "payload": ref(f"{one.word}Payload")}
         found[f"{prefix}{one.word}"] = base | {
             "description": f"A job of type `{one.type}`.",
@@ -74,14 +78,18 @@ def _word(type: str, taken: Collection[str]) -> str:
     return word if word not in taken else _word(f"{type}2", taken)
 
 
-def _payload(schema: Schema, name: str) -> Mapping[str, Schema]:
+def _payload(schema: Schema, name: str, finished: Callable[[Schema], Schema]) -> Mapping[str, Schema]:
     """The payload's schema and, named after it, those that it refers to."""
     inner = {f"{name}.{inside}": found for inside, found in schema.get("$defs", {}).items()}
     whole = {name: {key: value for key, value in schema.items() if key != "$defs"}, **inner}
     moved = json.loads(json.dumps(whole).replace(INNER, REF.format(model=f"{name}.")))
-    return {name: _closed(cleaned(found)) for name, found in moved.items()}
+    return {name: finished(cleaned(found)) for name, found in moved.items()}
 
 
 def _closed(schema: Schema) -> Schema:
     """The queue refuses unknown fields, whatever the model says."""
     return schema | {"additionalProperties": False} if "properties" in schema else schema
+
+
+def _as_said(schema: Schema) -> Schema:
+    return schema

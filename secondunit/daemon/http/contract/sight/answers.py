@@ -93,6 +93,10 @@ def _type(one: ServedType) -> responses.JobType:
         stall_seconds=spec.stall.total_seconds(),
         retry=responses.TypeRetry(spec.retry.max_retries, spec.retry.backoff, milliseconds(spec.retry.initial_delay)),
         source=one.source,
+        workers=[
+            responses.RemoteWorker(seen.holder.worker, seen.holder.key or None, instant(seen.seen_at), seen.waiting)
+            for seen in one.workers
+        ],
     )
 
 

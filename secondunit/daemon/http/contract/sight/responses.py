@@ -40,8 +40,20 @@ class TypeRetry(Answer):
     initial_delay: Milliseconds
 
 
+class RemoteWorker(Answer):
+    """A worker that leases jobs: its name, its key's prefix, when it was last heard of, whether it waits for one."""
+
+    name: str
+    key: str | None
+    last_seen_at: Time
+    waiting: bool
+
+
 class JobType(Answer):
-    """A job type that is served. `concurrency` of its jobs run at once; `source` says where its code is."""
+    """A job type that is served. `concurrency` of its jobs run at once; `source` says where its code is.
+
+    `workers` are those that leased its jobs, or asked for them, in the last 24 hours of this daemon, the latest first.
+    """
 
     type: str
     concurrency: Annotated[int, Meta(ge=1)]
@@ -52,6 +64,7 @@ class JobType(Answer):
     stall_seconds: float
     retry: TypeRetry
     source: str
+    workers: Annotated[list[RemoteWorker], Meta(max_length=1000)]
 
 
 class JobTypes(Answer):

@@ -1,0 +1,52 @@
+"""What serves remote workers: it hands out jobs, keeps what they tell, and looks after the leases that are out."""
+
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from secondunit.daemon.access.keyring import Keyring
+from secondunit.daemon.process.randomness import StockedRandom
+from secondunit.queue.clock import Clock
+from secondunit.queue.handler import Registry
+from secondunit.queue.hub import Hub
+from secondunit.queue.instrumentation import Sink
+from secondunit.queue.remote.holding import Holding
+from secondunit.queue.remote.keeping import LeaseKeeper
+from secondunit.queue.remote.leasing import Leasing
+from secondunit.queue.remote.tokens import LeaseTokens
+from secondunit.queue.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteWork:
+    """The parts; `tokens` names leases to their workers."""
+
+    leasing: Leasing
+    holding: Holding
+    keeper: LeaseKeeper
+    tokens: LeaseTokens
+
+    def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """What runs for ever."""
+        yield self.leasing.run()
+        yield self.holding.run()
+        yield self.keeper.run()
+
+
+def here(types: Registry) -> Registry:
+    """The types whose jobs the daemon runs itself."""
+    return Registry(spec for spec in types.values() if not spec.remote)
+
+
+def remote_work(
+    ttl: timedelta, clock: Clock, store: Store, keys: Keyring, boot: str, *, emit: Sink, types: Registry, hub: Hub
+) -> RemoteWork:
+    """For the types that the configuration declares as remote."""
+    random = StockedRandom()
+    leased = Registry(spec for spec in types.values() if spec.remote)
+    leasing = Leasing(store, leased, hub, clock, random, ttl, emit)
+    keys.listen(leasing.shut_out)
+    holding = Holding(leasing, store, hub, clock, random, emit)
+    keeper = LeaseKeeper(leasing, store, clock, random, boot, emit)
+    return RemoteWork(leasing, holding, keeper, LeaseTokens(store.secret))

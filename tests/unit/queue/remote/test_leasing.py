@@ -1,0 +1,154 @@
+"""Who gets which job, and what becomes of leases, on the store's own terms."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from secondunit.queue.errors import LeaseLost, StoreFull
+from secondunit.queue.handler import HandlerSpec
+from secondunit.queue.model import JobId, Status
+from secondunit.queue.outcome import Completed
+from secondunit.queue.ports.holders import RemoteHolder
+from secondunit.queue.remote.explaining import explain_remote
+from secondunit.queue.remote.holding import Holding
+from secondunit.queue.remote.keeping import LeaseKeeper
+from secondunit.queue.remote.leasing import LeaseMoved, Leasing
+from secondunit.queue.remote.moves import News
+from secondunit.queue.running import leases
+from secondunit.queue.sight.explain import Seen
+from secondunit.testing.jobs import BOOT, TTL
+from secondunit.testing.rig import Numbered, Rig, SteadyRandom
+
+WORKER = RemoteHolder("key", "w1")
+
+
+async def _never(*_: Any) -> None:
+    raise AssertionError("its jobs are leased")
+
+
+SPEC = HandlerSpec("ocr", Numbered, _never, concurrency=3, timeout=timedelta(minutes=5), remote=True)
+
+
+class Remote(Rig):
+    """A rig whose one type is leased."""
+
+    def __init__(self) -> None:
+        super().__init__(SPEC)
+        rng = SteadyRandom()
+        self.leasing = Leasing(self.store, self.registry, self.hub, self.clock, rng, TTL, self.facts.append)
+        self.holding = Holding(self.leasing, self.store, self.hub, self.clock, rng, self.facts.append)
+
+    def keeper(self) -> LeaseKeeper:
+        return LeaseKeeper(self.leasing, self.store, self.clock, SteadyRandom(), BOOT, self.facts.append)
+
+    async def take(self, worker: RemoteHolder = WORKER, wait: float = 0) -> list[JobId]:
+        return [one.job.id for one in await self.leasing.lease(worker, ["ocr"], 1, wait)]
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Remote]:
+    rig = Remote()
+    loops = [asyncio.create_task(loop) for loop in (rig.leasing.run(), rig.holding.run(), rig.keeper().run())]
+    await rig.clock.settle()
+    yield rig
+    for loop in loops:
+        loop.cancel()
+        with suppress(asyncio.CancelledError):
+            await loop
+
+
+async def test_what_was_claimed_for_a_caller_that_left_goes_back_at_no_cost(rig: Remote) -> None:
+    waiting = asyncio.create_task(rig.take(wait=60))
+    await rig.clock.settle()
+    [waiter] = rig.leasing.room
+    job_id = await rig.submit("ocr")
+    while not waiter.given.done():
+        await asyncio.sleep(0)
+    waiting.cancel()  # between the claim and the answer
+    with suppress(asyncio.CancelledError):
+        await waiting
+    job = await rig.job(job_id)
+    assert (job.status, job.attempt, job.interruptions, job.lease) == (Status.QUEUED, 1, 1, None)
+    assert await rig.take() == [job_id]
+
+
+async def test_idle_workers_cost_nothing_until_something_comes(rig: Remote) -> None:
+    waiting = [asyncio.create_task(rig.take(RemoteHolder("key", f"w{n}"), 60)) for n in range(50)]
+    await rig.clock.settle()
+    claims = rig.store.claims
+    await rig.clock.advance(30)
+    assert rig.store.claims == claims <= 1
+    first = await rig.submit("ocr")
+    await rig.clock.settle()
+    assert [call.result() for call in waiting if call.done()] == [[first]]
+    assert rig.store.claims <= claims + 2  # one for the job, one that found no more
+    await rig.clock.advance(60)
+    assert sum(map(len, [await call for call in waiting])) == 1
+
+
+async def test_a_start_of_the_daemon_frees_no_remote_lease(rig: Remote) -> None:
+    job_id = await rig.submit("ocr")
+    await rig.take()
+    assert await leases.reclaim(rig.store, rig.clock, "another boot") == 0
+    assert (await rig.job(job_id)).status is Status.RUNNING
+    assert (await rig.holding.renew(job_id, 1, News())).lease is not None
+
+
+async def test_after_a_start_each_lease_has_its_whole_time(rig: Remote) -> None:
+    job_id = await rig.submit("ocr")
+    await rig.take()
+    await rig.clock.advance(TTL.total_seconds() - 1)
+    again = asyncio.create_task(rig.keeper().run())  # as a daemon that has just started
+    await rig.clock.advance(TTL.total_seconds() - 1)
+    assert (await rig.job(job_id)).status is Status.RUNNING
+    await rig.clock.advance(2)
+    job = await rig.job(job_id)
+    assert (job.status, job.reclaims) == (Status.QUEUED, 0)  # the worker may have been down with the daemon
+    again.cancel()
+
+
+async def test_leases_that_could_not_be_renewed_on_a_full_disk_begin_anew(rig: Remote) -> None:
+    job_id = await rig.submit("ocr")
+    await rig.take()
+    rig.store.full = True
+    with pytest.raises(StoreFull):
+        await rig.holding.renew(job_id, 1, News())
+    await rig.clock.advance(3 * TTL.total_seconds())
+    rig.store.full = False
+    await rig.clock.advance(TTL.total_seconds() / 2)
+    assert (await rig.holding.renew(job_id, 1, News(0.5))).progress == 0.5
+    assert (await rig.job(job_id)).reclaims == 0
+
+
+async def test_an_end_is_told_once_and_by_its_call(rig: Remote) -> None:
+    job_id = await rig.submit("ocr")
+    await rig.take()
+    for _ in range(2):
+        assert await rig.holding.settle(job_id, 1, "a", lambda _: Completed(1)) is Status.COMPLETED
+    with pytest.raises(LeaseLost):
+        await rig.holding.settle(job_id, 1, "b", lambda _: Completed(2))
+    assert [fact.what for fact in rig.heard(LeaseMoved)] == ["given", "ended"]
+    assert (await rig.job(job_id)).result == 1
+
+
+async def test_a_job_that_is_gone_is_a_lost_lease(rig: Remote) -> None:
+    for call in (
+        rig.holding.renew("job_x", 1, News()),
+        rig.holding.step("job_x", 1, "a", 1),
+        rig.holding.settle("job_x", 1, "a", lambda _: Completed(1)),
+    ):
+        with pytest.raises(LeaseLost):
+            await call
+
+
+async def test_an_explanation_tells_who_has_the_job(rig: Remote) -> None:
+    job_id = await rig.submit("ocr")
+    seen = Seen(rig.clock.now(), await rig.leasing.load())
+    told = explain_remote(await rig.job(job_id), seen, ())
+    assert told.reason == "slot" and "none was seen" in told.sentence
+    await rig.take()
+    assert "w1 has it" in explain_remote(await rig.job(job_id), seen, rig.leasing.workers("ocr")).sentence

@@ -13,7 +13,7 @@ JUDGES := tests/node/node_modules/.package-lock.json
 PROMTOOL := .cache/promtool/usr/bin/promtool
 PROXIES := .cache/proxies/.stamp
 
-.PHONY: help setup dev browser otel sentry demo test bench soak fuzz check format lint types imports tests check-all media-report openapi reference docs audit sbom deb mutants torture relock clean
+.PHONY: help setup dev browser otel postgres sentry demo test bench soak fuzz check format lint types imports tests check-all media-report openapi reference docs audit sbom deb mutants torture relock clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -28,6 +28,9 @@ browser: setup ## Add to .venv what opens pages for `download` (the extra `brows
 
 otel: setup ## Add to .venv what sends traces where OTEL_EXPORTER_OTLP_ENDPOINT is set (the extra `otel`)
 	$(INSTALL) --constraints requirements-dev.lock opentelemetry-sdk opentelemetry-exporter-otlp-proto-http
+
+postgres: setup ## Add to .venv what a queue in PostgreSQL needs (the extra `postgres`; QUEUE_URL=postgresql://...)
+	$(INSTALL) --constraints requirements-dev.lock "psycopg[binary]"
 
 sentry: setup ## Add to .venv what sends unexpected errors where SENTRY_DSN is set (the extra `sentry`)
 	$(INSTALL) --constraints requirements-dev.lock sentry-sdk

@@ -1,7 +1,6 @@
 """Composition root: the daemon from its settings, read top to bottom."""
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
@@ -62,7 +61,7 @@ from secondunit.daemon.sight.loop_lag import LoopLag
 from secondunit.daemon.wiring.analyses import analyses_of, locations_of
 from secondunit.daemon.wiring.backend import backend_of, idle, poller_of
 from secondunit.daemon.wiring.components import Components, Watchers, World
-from secondunit.daemon.wiring.database import store_of
+from secondunit.daemon.wiring.database import boot_of, store_of
 from secondunit.daemon.wiring.keys import keyring_of
 from secondunit.daemon.wiring.resources import VERSION, sessions_of, tools_of
 from secondunit.daemon.wiring.running.background import loops
@@ -93,7 +92,7 @@ log = structlog.get_logger(__name__)
 async def serve(config: Config, host: Host) -> None:
     """Be the daemon until a signal, and drain; an exception group if a part died that must not."""
     settings = config.settings
-    clock, boot, stop = SystemClock(), secrets.token_hex(8), Stop(host.leave)
+    clock, boot, stop = SystemClock(), boot_of(settings.database, settings.box), Stop(host.leave)
     watchers = _watchers(settings, clock)
     async with AsyncExitStack() as stack:
         stack.enter_context(stop_on_signals(stop))

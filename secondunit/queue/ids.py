@@ -27,6 +27,12 @@ def new_batch_id(now: datetime, random: Random) -> str:
     return new_job_id(now, random).replace("job_", "batch_")
 
 
+def box_of(boot: str) -> str:
+    """The box that a boot's name begins with, and its slash; nothing where it names none."""
+    box, slash, _ = boot.rpartition("/")
+    return box + slash
+
+
 @lru_cache(maxsize=1)
 def _head(milliseconds: int) -> str:
     bits = milliseconds << 2 | 0x7 >> 2

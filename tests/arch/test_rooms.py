@@ -50,6 +50,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "playwright": ("handlers/tools/fetching/browser/child.py",),
     "prometheus_client": ("daemon/",),
     "psutil": ("daemon/", "cli/"),
+    "psycopg": ("queue/stores/postgres/",),
     "pydantic": (
         "queue/handler.py",
         "queue/validation.py",
@@ -87,6 +88,7 @@ CATCHES_EVERYTHING = {
     "cli/run.py": "the process ends, with a documented code whatever it could not even import",
     "daemon/main.py": "the process ends: what ended it becomes its exit code",
     "queue/instrumentation.py": "a sink: what watches a run, a request or a loop must not be able to end it",
+    "queue/stores/postgres/session.py": "its thread: what a decision raised is raised again in its caller's task",
     "queue/stores/sqlite/writer.py": "the writer's thread: what a decision raised is raised again in its caller's task",
 }
 

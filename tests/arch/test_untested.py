@@ -19,6 +19,7 @@ THROUGH_OTHERS = {
     "secondunit.daemon.http.contract.sight.": "tests/http/test_sight_api.py, over sockets",
     "secondunit.queue.graph.": "the contract suite through stores, tests/unit/queue/graph through a worker",
     "secondunit.queue.running.verdicts": "tests/unit/queue/running, through an execution",
+    "secondunit.queue.stores.postgres.": "the contract suite and test_postgres_traps.py, through the store",
     "secondunit.queue.stores.sqlite.tables.batches": "the contract suite, through the store",
     "secondunit.queue.stores.memory_graph": "the contract suite, through the store",
     "secondunit.queue.stores.memory_line": "the contract suite, through the store",

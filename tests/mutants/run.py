@@ -50,7 +50,8 @@ class Bench:
             shutil.copytree(ROOT / folder, self.folder / folder)
         for part in ("arch", "contract", "docs", "http", "openapi", "unit", "property"):
             shutil.copytree(ROOT / "tests" / part, self.folder / "tests" / part)
-        shutil.copy2(ROOT / "tests" / "conftest.py", self.folder / "tests")
+        for file in ("conftest.py", "postgres_server.py"):
+            shutil.copy2(ROOT / "tests" / file, self.folder / "tests")
         shutil.copy2(ROOT / "pyproject.toml", self.folder)
 
     def plant(self, bug: Bug) -> str | None:

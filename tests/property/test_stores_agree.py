@@ -1,4 +1,4 @@
-"""Random histories, applied to the reference store and to SQLite: whatever one answers, the other answers too."""
+"""Random histories, applied to the reference store and to another: whatever one answers, the other answers too."""
 
 import asyncio
 import shutil
@@ -26,6 +26,7 @@ from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.stores.sqlite.store import open_store
 from secondunit.queue.value import Value, replace
 from secondunit.testing.jobs import ALL, BROKEN, FLAKY, NOW, TTL, by, listened, new, prune_at, settled
+from tests.postgres_server import shared_server
 
 TYPES = ("hls", "webp")
 OUTCOMES: list[Outcome] = [
@@ -60,7 +61,7 @@ class Disagreement(AssertionError):
 
 
 class Stores(RuleBasedStateMachine):
-    """Both stores, side by side, under the same moves."""
+    """Both stores, side by side, under the same moves: the reference and SQLite, or what `opened` opens instead."""
 
     ids: Bundle[str] = Bundle("ids")
     leases: Bundle[Lease] = Bundle("leases")
@@ -70,22 +71,25 @@ class Stores(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.folder = Path(tempfile.mkdtemp(prefix="stores-"))
         self.memory: Store = MemoryStore()
-        self.sqlite: Store = self.runner.run(open_store(self.folder / "queue.db", synchronous="off"))
-        self.heard = listened(self.memory), listened(self.sqlite)
+        self.other: Store = self.runner.run(self.opened())
+        self.heard = listened(self.memory), listened(self.other)
         self.now = NOW
         self.made = 0
 
+    async def opened(self) -> Store:
+        return await open_store(self.folder / "queue.db", synchronous="off")
+
     def teardown(self) -> None:
         with suppress(AttributeError):
-            self.runner.run(self.sqlite.close())
+            self.runner.run(self.other.close())
             self.runner.close()
             shutil.rmtree(self.folder)
 
     def both(self, ask: Callable[[Store], Awaitable[Any]]) -> Any:
         """What both stores answer."""
-        memory, sqlite = (self.runner.run(_answer(ask, store)) for store in (self.memory, self.sqlite))
-        if memory != sqlite:
-            raise Disagreement(f"\nmemory: {memory}\nsqlite: {sqlite}")
+        memory, other = (self.runner.run(_answer(ask, store)) for store in (self.memory, self.other))
+        if memory != other:
+            raise Disagreement(f"\nmemory: {memory}\n other: {other}")
         return memory
 
     @rule(target=ids, batch=st.lists(fields, min_size=1, max_size=4), together=st.booleans())
@@ -328,3 +332,18 @@ class TestStoresAgree(Stores.TestCase):  # type: ignore[misc, valid-type]  # mad
 @pytest.mark.timeout(600)
 class TestStoresAgreeInManyHistories(Stores.TestCase):  # type: ignore[misc, valid-type]
     settings = settings(QUICK, max_examples=20, derandomize=False)
+
+
+class PostgresStores(Stores):
+    """The reference and PostgreSQL."""
+
+    async def opened(self) -> Store:
+        from secondunit.queue.stores.postgres.store import open_store as open_postgres
+
+        return await open_postgres(shared_server().emptied())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+class TestPostgresAgrees(PostgresStores.TestCase):  # type: ignore[misc, valid-type]
+    settings = settings(QUICK, max_examples=6)

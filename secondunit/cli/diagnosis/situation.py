@@ -14,6 +14,7 @@ from secondunit.cli.diagnosis.threads import apart
 from secondunit.cli.host.units import SERVICE, Layout
 from secondunit.daemon.config.loader import BadConfig, Config, load
 from secondunit.daemon.config.settings import Settings, secret_names
+from secondunit.queue.payloads.redaction import HIDDEN
 
 DAEMON_ANSWERS_WITHIN = 60.0  # it asks services that may hang itself
 GUESSED_FROM = ("DATA_DIR", "STATE_DIRECTORY", "FFMPEG_PATH", "FFPROBE_PATH")
@@ -73,6 +74,8 @@ def in_effect(shown: Mapping[str, Any], local: Settings) -> Settings:
     hidden = {*secret_names(), "deploy", "schedule"}
     values = {name.lower(): value for name, value in shown.items() if value is not None}
     known = {name: value for name, value in values.items() if name in Settings.model_fields and name not in hidden}
+    if HIDDEN in known.get("queue_url", ""):  # how a server is reached is shown without what lets one in
+        known["queue_url"] = local.queue_url
     try:
         return Settings.model_validate(known)
     except ValueError:  # another version's

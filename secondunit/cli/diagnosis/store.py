@@ -14,6 +14,7 @@ from secondunit.queue.ports.engine import DatabaseLook
 
 READ_WITHIN = 8.0
 WAL_LARGE, WAL_HUGE = 128 << 20, 256 << 20
+SERVER = "see that the server of QUEUE_URL runs, lets this account in, and has room on its disk"
 BACKUP_OLD = timedelta(days=3)
 
 
@@ -27,9 +28,14 @@ def store(here: Situation) -> Iterator[CheckResult]:
         yield ok("database", f"there is none yet at {database}; the first start makes it")
         return
     except StoreBroken as error:
-        remedy = "keep the file; `secondunit restore BACKUP` puts a backup in its place"
+        remedy = SERVER if database.server else "keep the file; `secondunit restore BACKUP` puts a backup in its place"
         yield bad("database", str(error), remedy)
         yield from _backups(here, None)
+        return
+    if database.server:
+        yield ok(
+            "database", f"{database}: {look.size >> 20} MiB, schema {look.schema}; backups are its server's affair"
+        )
         return
     size = f"{database}: {look.size >> 20} MiB, schema {look.schema}"
     if look.whole:
@@ -37,7 +43,8 @@ def store(here: Situation) -> Iterator[CheckResult]:
     else:
         yield ok("database", f"{size}; what was read of it in {READ_WITHIN:g} s is whole")
     yield _wal(wal_of(database))
-    yield _reserve(reserve_of(database))
+    if reserve := reserve_of(database):
+        yield _reserve(reserve)
     yield from _backups(here, look)
 
 

@@ -80,7 +80,9 @@ def unsuitable(at: Found) -> Iterator[str]:
         yield f"{given} is relative; allowed: a folder by its whole path, which begins with /"
     settings = at.config.settings
     named = [("DATA_DIR", settings.data_dir), *(("MEDIA_ROOTS", root) for root in settings.media_roots)]
-    named += [("QUEUE_URL", settings.database.path.parent)] if settings.queue_url else []
+    named += (
+        [("QUEUE_URL", settings.database.path.parent)] if settings.queue_url and not settings.database.server else []
+    )
     named += [(f"deploy.{id}.directory", project.directory) for id, project in settings.deploy.items()]
     for name, folder in named:
         if why := _closed(folder, at.program):

@@ -26,7 +26,7 @@ MEANINGS: Mapping[str, str] = {
     "allowed_hosts": "Host headers that are accepted, beside loopback's names and HOST, while there is no key",
     "trusted_proxies": "proxies whose X-Forwarded-For is believed",
     "data_dir": "database, uploads and scratch; the service's is /var/lib/secondunit",
-    "queue_url": "where the queue's database lies; default DATA_DIR/queue.db",
+    "queue_url": "the queue's database: a file, or on a PostgreSQL server (docs/boxes.md); default DATA_DIR/queue.db",
     "media_roots": "folders that jobs may read and write; default DATA_DIR/media",
     "media_buckets": "S3 buckets that jobs may read and write",
     "api_key": "one key with every scope, beside those of `secondunit keys`",

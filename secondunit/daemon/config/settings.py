@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -54,19 +54,23 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """What QUEUE_URL says."""
+    """What QUEUE_URL says: a file, or a PostgreSQL `server`, beside which `path` only names this daemon's lock."""
 
     path: Path
     synchronous: Literal["full", "normal"] = "full"
+    server: str | None = None
 
     def __str__(self) -> str:
         """Where it lies, for people."""
-        return str(self.path)
+        if self.server is None:
+            return str(self.path)
+        parts = urlsplit(self.server)
+        return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @property
     def url(self) -> str:
         """The QUEUE_URL that means it."""
-        return f"sqlite:///{self.path}"
+        return self.server or f"sqlite:///{self.path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ class Settings(BaseModel):
     trusted_proxies: Networks = Field((), description="addresses or networks, comma-separated")
     data_dir: Path = Field(Path("data"), description="a folder")
     queue_url: Annotated[str, AfterValidator(_queue_url)] | None = Field(
-        None, description="sqlite:///PATH, perhaps with ?synchronous=full or normal"
+        None, description="sqlite:///PATH, perhaps with ?synchronous=full or normal; postgresql://USER@HOST/DATABASE"
     )
     media_roots: Annotated[tuple[Path, ...], separated(":")] = Field((), description="folders, colon-separated")
     media_buckets: Annotated[tuple[Bucket, ...], separated(",")] = Field(
@@ -192,7 +196,8 @@ class Settings(BaseModel):
     @property
     def database(self) -> Database:
         """Where the queue's store lies and how it is synchronised."""
-        return database_of(self.queue_url) if self.queue_url else database_in(self.data_dir)
+        found = database_of(self.queue_url) if self.queue_url else database_in(self.data_dir)
+        return Database(self.data_dir / found.path, server=found.server) if found.server else found
 
     @property
     def control(self) -> Path:
@@ -228,8 +233,11 @@ class Settings(BaseModel):
     def secrets(self) -> frozenset[str]:
         """Every secret's value, for those who must not print them."""
         values = (getattr(self, name) for name in type(self).model_fields)
-        of_projects = (secret for project in self.deploy.values() for secret in project.secrets())
-        return frozenset((*of_projects, *(v.get_secret_value() for v in values if isinstance(v, SecretStr))))
+        found = [v.get_secret_value() for v in values if isinstance(v, SecretStr)]
+        found += [secret for project in self.deploy.values() for secret in project.secrets()]
+        if password := urlsplit(self.database.server or "").password:
+            found += [password, unquote(password)]
+        return frozenset(found)
 
 
 def type_of(name: str) -> tuple[str, str]:
@@ -256,10 +264,14 @@ def secret_names() -> Sequence[str]:
 def database_of(url: str) -> Database:
     """What a QUEUE_URL means; ValueError says what is wrong with it."""
     parts = urlsplit(url)
+    if parts.scheme in ("postgresql", "postgres"):
+        if len(parts.path) < 2 or "/" in parts.path[1:]:
+            raise ValueError("it does not name a database: postgresql://USER@HOST/DATABASE")
+        return Database(Path("queue"), server=url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     synchronous = options.pop("synchronous", "full")
     if parts.scheme != "sqlite" or parts.netloc or len(parts.path) < 2 or parts.path.endswith("/"):
-        raise ValueError("it does not name a SQLite database")
+        raise ValueError("it names neither a SQLite nor a PostgreSQL database")
     if options or synchronous not in ("full", "normal"):
         raise ValueError(f"?{parts.query} is not an option of it")
     return Database(Path(parts.path[1:]), "normal" if synchronous == "normal" else "full")

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterator
+from importlib.util import find_spec
 
 from secondunit.daemon.config.media_root_guard import misplaced
 from secondunit.daemon.config.settings import Settings
@@ -19,6 +20,8 @@ def folder_faults(settings: Settings, wrong: Collection[str]) -> Iterator[str]:
         return
     if not {"media_roots", "queue_url"} & {*wrong}:
         yield from misplaced(settings.roots, settings.data_dir, settings.media, settings.database.path)
+    if settings.database.server and find_spec("psycopg") is None:
+        yield "QUEUE_URL: the extra postgres is not installed; allowed: sqlite:///PATH, or install it (`make postgres`)"
     if len(os.fsencode(settings.control)) > LONGEST_SOCKET_PATH:
         allowed = f"{LONGEST_SOCKET_PATH} bytes with it"
         yield f"DATA_DIR: {settings.control} is too long for a socket; allowed: {allowed}"

@@ -5,13 +5,18 @@ import time
 from datetime import UTC, datetime, timedelta
 
 SET_NOT_DRIFTED = 2.0
+DIFFERS = 0.1
 
 
 class SystemClock:
-    """Wall time that goes on steadily from its reading at start; it follows a clock that was set only in `was_set`."""
+    """Wall time that goes on steadily from its reading at start; it follows a clock that was set only in `was_set`.
+
+    Once it was told to `follow` somebody else's clock it goes by that one, and the system's does not matter.
+    """
 
     def __init__(self) -> None:
         self._start = time.time() - time.monotonic()
+        self._follows = False
 
     def now(self) -> datetime:
         """The current time, aware, UTC."""
@@ -25,10 +30,17 @@ class SystemClock:
         """Return once this many seconds have passed."""
         await asyncio.sleep(seconds)
 
+    def follow(self, at: datetime) -> None:
+        """It is this late by the clock that counts. What a look at it takes is no difference."""
+        delta = (at - self.now()).total_seconds()
+        if not self._follows or abs(delta) > DIFFERS:
+            self._start += delta
+        self._follows = True
+
     def was_set(self) -> timedelta:
         """By how much the system's clock was set since the last call; ours follows it now. Slow drift is nothing."""
         delta = time.time() - time.monotonic() - self._start
-        if abs(delta) < SET_NOT_DRIFTED:
+        if self._follows or abs(delta) < SET_NOT_DRIFTED:
             return timedelta(0)
         self._start += delta
         return timedelta(seconds=delta)

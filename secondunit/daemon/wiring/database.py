@@ -1,48 +1,80 @@
-"""Database factory: the one place outside the stores that knows which engine it is. Locks, opens, restores it."""
+"""Database factory: the one place outside the stores that knows which engine it is. Locks, opens, restores it.
+
+What PostgreSQL needs is imported where QUEUE_URL asks for it.
+"""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from secondunit.daemon.config.settings import Database
+from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.lock import box_lock
-from secondunit.queue.clock import Clock
+from secondunit.queue.errors import StoreBroken
 from secondunit.queue.ports.engine import DatabaseLook, Snapshot
 from secondunit.queue.store import Store
 from secondunit.queue.stores.sqlite import backup, inspection
 from secondunit.queue.stores.sqlite.connection import removed
 from secondunit.queue.stores.sqlite.store import open_store
 
+RESTORED_ELSEWHERE = (
+    "the queue is in PostgreSQL, and restored by its means: stop every daemon, `pg_restore` into an empty database, "
+    "and name that one in QUEUE_URL"
+)
+
 
 @contextmanager
 def locked(database: Database) -> Iterator[None]:
-    """Be the only one that has the database; Locked at once if another process does. Makes its folder."""
+    """Be the only one that has the database; Locked at once if another process does. Makes its folder.
+
+    One on a server is shared: then this daemon is the only one of its DATA_DIR.
+    """
     database.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with box_lock(database.path):
         yield
 
 
+def boot_of(database: Database, box: str) -> str:
+    """A new boot's name; where others share the database, with the box that it is of."""
+    token = secrets.token_hex(8)
+    return f"{box}/{token}" if database.server else token
+
+
 @asynccontextmanager
-async def store_of(database: Database, clock: Clock | None = None) -> AsyncIterator[Store]:
-    """The queue's store, open; made if there is none. By a clock searches end early that would take long."""
-    monotonic = clock.monotonic if clock else None
-    store = await open_store(database.path, synchronous=database.synchronous, clock=monotonic)
+async def store_of(database: Database, clock: SystemClock | None = None) -> AsyncIterator[Store]:
+    """The queue's store, open; made if there is none. By a clock searches end early that would take long.
+
+    A clock follows that of a server: it is the one by which leases end, whichever box looks.
+    """
+    store = await _opened(database, clock)
     try:
         yield store
     finally:
         await store.close()
 
 
+async def _opened(database: Database, clock: SystemClock | None) -> Store:
+    monotonic = clock.monotonic if clock else None
+    if database.server is None:
+        return await open_store(database.path, synchronous=database.synchronous, clock=monotonic)
+    from secondunit.queue.stores.postgres import store as postgres
+
+    return await postgres.open_store(database.server, clock=monotonic, follow=clock.follow if clock else None)
+
+
 async def missing(database: Database) -> str | None:
-    """Where it should be, if there is no database."""
+    """Where it should be, if there is no database; a server is asked when it is opened."""
+    if database.server:
+        return None
     return None if await asyncio.to_thread(database.path.exists) else str(database)
 
 
 def lost(database: Database) -> str | None:
     """What to tell if a database that was open is no longer there. Blocks."""
-    return None if database.path.exists() else removed(database.path)
+    return None if database.server or database.path.exists() else removed(database.path)
 
 
 def check(copy: Path) -> Snapshot:
@@ -52,7 +84,11 @@ def check(copy: Path) -> Snapshot:
 
 def inspect(database: Database, over: Callable[[], bool]) -> DatabaseLook:
     """A read-only look until `over` says that the time is up; StoreBroken says what is wrong. Blocks."""
-    return inspection.inspect(database.path, over)
+    if database.server is None:
+        return inspection.inspect(database.path, over)
+    from secondunit.queue.stores.postgres import inspection as postgres
+
+    return postgres.inspect(database.server)
 
 
 def wal_of(database: Database) -> Path:
@@ -60,9 +96,9 @@ def wal_of(database: Database) -> Path:
     return database.path.with_name(f"{database.path.name}-wal")
 
 
-def reserve_of(database: Database) -> Path:
-    """The file that only takes up room, given up to record how jobs end on a full disk."""
-    return database.path.with_name(f"{database.path.name}.ballast")
+def reserve_of(database: Database) -> Path | None:
+    """The file that only takes up room, to record how jobs end on a full disk; none where the disk is not ours."""
+    return None if database.server else database.path.with_name(f"{database.path.name}.ballast")
 
 
 def restore(copy: Path, database: Database, now: datetime) -> Path | None:
@@ -70,6 +106,8 @@ def restore(copy: Path, database: Database, now: datetime) -> Path | None:
 
     Returns where that is kept which stood there, if anything did.
     """
+    if database.server:
+        raise StoreBroken(RESTORED_ELSEWHERE)
     there = database.path.exists()
     aside = database.path.with_name(f"{database.path.name}.before-restore-{now:%Y%m%dT%H%M%SZ}")
     backup.restore(copy, database.path, aside)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from secondunit.queue import state
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import JobNotFound, LeaseLost, StoreFull
+from secondunit.queue.ids import box_of
 from secondunit.queue.instrumentation import BeatLate, RunReclaimed, Sink, unheard
 from secondunit.queue.model import Change, Job, Lease
 from secondunit.queue.payloads.secret_fields import without_secrets
@@ -31,7 +32,8 @@ async def reclaim(
 ) -> int:
     """Free every lease that ran out or that another boot held; how many there were.
 
-    A lease of this boot that ran out is nobody's fault. A boot that left leases died, unless it was asked to stop.
+    A lease of this boot that ran out is nobody's fault. A boot that left leases died, unless it was asked to stop; of
+    another box's that is not known, which may be cut off: its own next boot judges what it finds left.
     """
 
     def struck(job: Job) -> Change:
@@ -41,7 +43,7 @@ async def reclaim(
     freed = await _free([lease for lease in leases if lease.boot == boot], store, emit, struck)
     for dead in dict.fromkeys(lease.boot for lease in leases if lease.boot != boot):
         left = [lease for lease in leases if lease.boot == dead]
-        if await store.was_stopping(dead):
+        if box_of(dead) != box_of(boot) or await store.was_stopping(dead):
             freed += await _free(left, store, emit, struck)
         else:
             freed += await _bury(dead, left, store, clock, emit, secrets_of)

@@ -1,0 +1,105 @@
+"""PostgreSQL connections: how they are opened, what their errors mean for the queue, migrations."""
+
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.string import StrDumper
+
+from secondunit.queue.errors import StoreBroken, StoreFull
+
+OLDEST_SERVER = 140_000
+CONNECT_TIMEOUT = 5
+# A daemon that is frozen within a transaction holds its locks no longer than this.
+BEGIN = ("begin isolation level read committed", "set local idle_in_transaction_session_timeout = '5s'")
+MIGRATING = 0x5EC0D001
+# Serialization, deadlock, lock timeout; a key that somebody else took meanwhile.
+AGAIN = ("40001", "40P01", "55P03", "23505")
+FULL_CODES = ("53100",)
+SETTINGS = {"connect_timeout": CONNECT_TIMEOUT, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+            "tcp_user_timeout": 20_000, "application_name": "secondunit"}  # fmt: skip
+
+
+class _WithoutNul(StrDumper):
+    """Text columns take no NUL, which a program's message may hold; JSON spells it otherwise."""
+
+    def dump(self, obj: str) -> Any:
+        """As UTF-8."""
+        return super().dump(obj.replace("\0", "\ufffd") if "\0" in obj else obj)
+
+
+def options(url: str) -> dict[str, Any]:
+    """What to connect with: the URL's own words count before ours."""
+    return {**SETTINGS, **conninfo_to_dict(url)}
+
+
+def connect(url: str) -> psycopg.Connection[Any]:
+    """A connection that keeps nothing in its session: through pgbouncer each transaction may have another server's."""
+    connection = psycopg.Connection.connect(**options(url), autocommit=True, prepare_threshold=None)
+    connection.adapters.register_dumper(str, _WithoutNul)
+    return connection
+
+
+async def connect_reader(url: str) -> psycopg.AsyncConnection[Any]:
+    """The same, for the event loop."""
+    connection = await psycopg.AsyncConnection.connect(**options(url), autocommit=True, prepare_threshold=None)
+    connection.adapters.register_dumper(str, _WithoutNul)
+    return connection
+
+
+def translated(error: psycopg.Error) -> Exception:
+    """The queue's error for PostgreSQL's: a full disk, or a store that can't be trusted or reached."""
+    words = str(error).strip().splitlines()
+    said = words[0] if words else type(error).__name__
+    if error.sqlstate in FULL_CODES:
+        return StoreFull(f"PostgreSQL: {said}; free some space on its disk, nothing was stored")
+    return StoreBroken(f"PostgreSQL: {said} ({error.sqlstate or type(error).__name__})")
+
+
+def migrate(connection: psycopg.Connection[Any]) -> None:
+    """Apply each migration that the database has not seen, one daemon at a time; forward only."""
+    if connection.info.server_version < OLDEST_SERVER:
+        raise StoreBroken(f"PostgreSQL {connection.info.server_version // 10_000} is too old; 14 or newer is needed")
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(%s)", (MIGRATING,))
+        known = known_schema(connection)
+        scripts = list(_migrations())
+        if known > scripts[-1][0]:
+            raise StoreBroken(
+                f"the database has schema {known}, this program knows {scripts[-1][0]}: it was written by a newer "
+                "version; install that one again"
+            )
+        for number, script in scripts:
+            if number > known:
+                connection.execute(script)
+                connection.execute(
+                    "insert into meta values ('schema', %s) on conflict (key) do update set value = excluded.value",
+                    (str(number),),
+                )
+
+
+def newest_schema() -> int:
+    """The schema that this program's migrations lead to."""
+    return max(number for number, _ in _migrations())
+
+
+def known_schema(connection: psycopg.Connection[Any]) -> int:
+    """The last migration that the database has seen; StoreBroken for tables that are not ours."""
+    ours, others = connection.execute(
+        "select to_regclass('numbers') is not null, to_regclass('jobs') is not null"
+    ).fetchone() or (False, False)
+    if ours:
+        row = connection.execute("select value from meta where key = 'schema'").fetchone()
+        return int(row[0]) if row else 0
+    if others:
+        raise StoreBroken("the database has a table `jobs` that is not ours; give the queue a database of its own")
+    return 0
+
+
+def _migrations() -> Iterator[tuple[int, str]]:
+    folder = resources.files("secondunit.queue.stores.postgres") / "migrations"
+    for script in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if script.name.endswith(".sql"):
+            yield int(script.name.split("_")[0]), script.read_text()

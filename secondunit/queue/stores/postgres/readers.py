@@ -1,0 +1,50 @@
+"""Reading connection pool: a few connections on the event loop; a query fetches all its rows and holds nothing open."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+
+from secondunit.queue.stores.postgres.connection import connect_reader, translated
+
+TRIES, REST = 40, 0.25  # that a server which is restarted is waited for: 10 s
+
+
+class PostgresReaders:
+    """Up to `n` connections, opened when needed, and again when they were lost; a query waits for a free one."""
+
+    def __init__(self, url: str, n: int) -> None:
+        self._url = url
+        self._free: asyncio.LifoQueue[psycopg.AsyncConnection[Any] | None] = asyncio.LifoQueue()
+        for _ in range(n):
+            self._free.put_nowait(None)
+        self._n = n
+
+    async def fetch(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
+        """All rows of the query; a connection that is lost meanwhile is replaced, and the query asked again."""
+        connection = await self._free.get()
+        try:
+            for left in reversed(range(TRIES)):
+                try:
+                    connection = connection or await connect_reader(self._url)
+                    cursor = await connection.execute(sql, values)
+                    return await cursor.fetchall()
+                except psycopg.OperationalError as error:
+                    if not left or (connection and not connection.closed):
+                        raise translated(error) from error
+                    connection = None
+                await asyncio.sleep(REST)
+        except psycopg.Error as error:
+            raise translated(error) from error
+        finally:
+            if connection is not None and connection.closed:
+                connection = None
+            self._free.put_nowait(connection)
+        raise AssertionError
+
+    async def close(self) -> None:
+        """Close them all, once their queries are answered."""
+        for _ in range(self._n):
+            if connection := await self._free.get():
+                await connection.close()

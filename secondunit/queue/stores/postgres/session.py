@@ -1,0 +1,199 @@
+"""Writing session: one connection after the other, transactions that are done exactly once whatever becomes of it.
+
+Every commit raises this writer's number in the table of writers, from the one before: after a connection was lost in
+the middle of a commit that number says whether it was done, and is then raised, so that it can't be done any more.
+"""
+
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import psycopg
+
+from secondunit.queue.errors import StoreBroken
+from secondunit.queue.model import Event
+from secondunit.queue.stores.postgres.connection import AGAIN, connect, migrate, translated
+from secondunit.queue.stores.postgres.transaction import EVENTS, Operation, PostgresTransaction
+from secondunit.queue.stores.rows import event_from
+
+TRIES = 8
+PATIENCE, REST = 60.0, 0.5  # seconds that a server is waited for which refuses connections, and between two tries
+EVENTS_AT_ONCE = 1000
+NOTE = "insert into writers (writer, op) values (%s, 0)"
+FORGET = "delete from writers where writer = %s or opened_at < now() - interval '30 days'"
+LAST = "select op from writers where writer = %s for update"
+RAISE = "update writers set op = %s where writer = %s"
+LAST_EVENT = "select last_event from numbers"
+NEWS = "select last_event, exists (select 1 from untold) from numbers"
+READ_ONLY = "25006"
+WENT_BACK = (
+    "the database has lost what it had acknowledged: it went back to an earlier state, as after a failover to a "
+    "standby that was behind, or a restored backup; what this daemon ran is given up (see docs/boxes.md)"
+)
+
+Work = Callable[[PostgresTransaction], Any]
+
+
+class Entry(Protocol):
+    """A write: what is to be done, and what came of it, or the error."""
+
+    work: Work
+    outcome: Any
+
+
+class _Lost(Exception):
+    """The connection was lost; `commits`, after the commit of that number had been sent."""
+
+    def __init__(self, commits: int | None) -> None:
+        super().__init__()
+        self.commits = commits
+
+
+class Session:
+    """A writer's connection, renewed when it is lost. Blocks.
+
+    `told` is the last event that its listeners know; `more` says that a part of somebody's work was left for later.
+    """
+
+    def __init__(self, url: str, patience: float = PATIENCE) -> None:
+        self.told = 0
+        self.more = True
+        self.version = ""
+        self._url = url
+        self._patience = patience
+        self._name = secrets.token_hex(8)
+        self._op = 0
+        self._connection = connect(url)
+
+    def open(self) -> None:
+        """Bring the schema up to date, and be known as a writer."""
+        migrate(self._connection)
+        self.version = self._connection.info.parameter_status("server_version") or ""
+        self._connection.execute(FORGET, ("",))
+        self._connection.execute(NOTE, (self._name,))
+        [self.told] = self._connection.execute(LAST_EVENT).fetchone() or (0,)
+
+    def close(self) -> None:
+        """Be forgotten, and disconnect."""
+        with contextlib.suppress(psycopg.Error):
+            self._connection.execute(FORGET, (self._name,))
+        self._connection.close()
+
+    def commit(self, batch: Sequence[Entry]) -> list[Event]:
+        """Do all of them, in one transaction if that goes well; what the listeners are to be told.
+
+        An entry that is refused has its error for an outcome, and leaves nothing behind.
+        """
+        try:
+            events = self._done(batch)
+        except psycopg.Error:
+            events = None
+        if events is None:
+            events = [event for entry in batch for event in self._alone(entry)]
+        return events
+
+    def look(self) -> list[Event]:
+        """What other daemons told since."""
+        while True:
+            try:
+                last, self.more = self._connection.execute(NEWS).fetchone() or (0, False)
+                if last <= self.told:
+                    return []
+                values = (self.told, EVENTS_AT_ONCE)
+                rows = self._connection.execute(f"{EVENTS} order by e.seq limit %s", values).fetchall()
+            except psycopg.OperationalError as error:
+                if not self._connection.closed:
+                    raise translated(error) from error
+                self._connect_again(None)
+            else:
+                return self._heard([event_from(row) for row in rows])
+
+    def _alone(self, entry: Entry) -> list[Event]:
+        for left in reversed(range(TRIES)):
+            try:
+                return self._done([entry]) or []
+            except psycopg.Error as error:
+                if left and error.sqlstate in AGAIN:
+                    continue
+                entry.outcome = error if isinstance(error, psycopg.IntegrityError) else translated(error)
+                break
+        return []
+
+    def _done(self, batch: Sequence[Entry]) -> list[Event] | None:
+        """Commit them together; None when one of them was refused halfway, and nothing was done."""
+        while True:
+            transaction = PostgresTransaction(self._connection, self.told)
+            try:
+                whole = self._try(transaction, batch)
+            except _Lost as lost:
+                if self._connect_again(lost.commits):
+                    return self._ended(transaction)
+                continue
+            return self._ended(transaction) if whole else None
+
+    def _try(self, transaction: PostgresTransaction, batch: Sequence[Entry]) -> bool:
+        commits = None
+        try:
+            for entry in batch:
+                before = transaction.trace()
+                if not _worked(transaction, entry) and transaction.trace() != before:
+                    transaction.roll_back()
+                    return False
+            operation = Operation(self._name, self._op, self._op + 1)
+            transaction.finish(operation)
+            commits = operation.number if transaction.wrote else None
+            transaction.commit()
+            self._op = self._op if commits is None else commits
+        except psycopg.Error as error:
+            if self._connection.closed or error.sqlstate == READ_ONLY:
+                raise _Lost(commits) from error
+            transaction.roll_back()
+            raise
+        return True
+
+    def _ended(self, transaction: PostgresTransaction) -> list[Event]:
+        self.more |= transaction.goes_on
+        return self._heard(transaction.events)
+
+    def _heard(self, events: list[Event]) -> list[Event]:
+        if events:
+            self.told = events[-1].seq
+        return events
+
+    def _connect_again(self, commits: int | None) -> bool:
+        """Connect as soon as that is possible; whether the transaction was committed that had been sent."""
+        self._connection.close()
+        for left in reversed(range(max(1, int(self._patience / REST)))):
+            try:
+                self._connection = connect(self._url)
+                return self._was_done(commits)
+            except psycopg.Error as error:
+                if not left:
+                    raise translated(error) from error
+            time.sleep(REST)
+        raise AssertionError
+
+    def _was_done(self, commits: int | None) -> bool:
+        """What became of the last commit; if it was not done yet, it can't be done from now on."""
+        with self._connection.transaction():
+            row = self._connection.execute(LAST, (self._name,)).fetchone()
+            if row is None or row[0] < self._op:
+                raise StoreBroken(WENT_BACK)
+            done = bool(row[0] == commits)
+            if not done:
+                self._connection.execute(RAISE, (self._op + 1, self._name))
+        self._op += 1
+        return done
+
+
+def _worked(transaction: PostgresTransaction, entry: Entry) -> bool:
+    try:
+        entry.outcome = entry.work(transaction)
+    except psycopg.Error:
+        raise  # the transaction failed with it
+    except BaseException as error:  # noqa: BLE001  the decision's own error belongs to its caller, not to this thread
+        entry.outcome = error
+        return False
+    return True

@@ -1,0 +1,294 @@
+"""Job table, with leases, events and deliveries: the statements that every change goes through."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import compress
+from operator import ne
+from typing import Any
+
+from secondunit.queue import state
+from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
+from secondunit.queue.model import Batch, Change, Idempotency, Job, JobId, Lease
+from secondunit.queue.ports.schedules import ScheduleState, with_jobs
+from secondunit.queue.store import Decide
+from secondunit.queue.stores.columns import names
+from secondunit.queue.stores.postgres.tables import batches, graph, outbox, schedules
+from secondunit.queue.stores.postgres.transaction import PostgresTransaction
+from secondunit.queue.stores.rows import (
+    FIXED,
+    JOB_COLUMNS,
+    MOVING,
+    PLACE,
+    fixed_values,
+    job_from,
+    micros,
+    moving_values,
+)
+from secondunit.queue.value import replace
+
+KEY_LIFE = timedelta(hours=24)
+PROMOTE_AT_ONCE = 500
+OF_LEASE = {"boot", "lease_until"}
+IN_JOBS = [name not in OF_LEASE for name in names(MOVING)]
+MOVING_COLUMNS = [*compress(names(MOVING), IN_JOBS)]
+STAYS = len(MOVING_COLUMNS) - len(PLACE)  # so far a job that waits on keeps its place in the line
+PAYLOAD = names(FIXED).index("payload")
+INSERTED = ["seq", *names(FIXED), *MOVING_COLUMNS, "rank"]
+
+ROWS = f"select {JOB_COLUMNS} from jobs left join leases on leases.job = jobs.seq"
+SELECT = f"{ROWS} where id = %s"
+SELECT_NUMBERS = f"{ROWS} where seq = any(%s)"
+# Two statements: one that waits for a lock sees that row as it is then, but what is joined to it as it was before.
+LOCK = "select 1 from jobs where id = %s for update"
+LOCK_PARENTS = "select 1 from jobs where id = any(%s) order by seq for update"
+LOCK_NUMBERS = "select 1 from jobs where seq = any(%s) order by seq for update"
+SELECT_TWIN = f"{ROWS} where dedupe_key = %s and status in ('queued', 'running')"
+# A key outlives its job only as a row: one whose job was forgotten stands for nothing.
+SELECT_KEY = """
+select key.job_id, key.digest
+from idempotency key
+join jobs on jobs.id = key.job_id
+where key.key = %s and key.expires_at > %s"""
+INSERT = f"insert into jobs ({', '.join(INSERTED)}) values ({', '.join(['%s'] * len(INSERTED))})"
+INSERT_KEY = """
+insert into idempotency values (%s, %s, %s, %s)
+on conflict (key) do update set job_id = excluded.job_id, digest = excluded.digest, expires_at = excluded.expires_at"""
+UPDATE_PAYLOAD = "update jobs set payload = %s where seq = %s"
+LEASE = """
+insert into leases (job, lease_epoch, boot, lease_until) values (%s, %s, %s, %s)
+on conflict (job) do update
+set lease_epoch = excluded.lease_epoch, boot = excluded.boot, lease_until = excluded.lease_until"""
+FREE = "delete from leases where job = %s"
+PROMOTE = f"""
+update jobs
+set delayed = 0
+where seq in (
+  select seq
+  from jobs
+  where status = 'queued' and delayed = 1 and waiting_for is null and ready_at <= %s
+  order by ready_at
+  limit {PROMOTE_AT_ONCE}
+  for update skip locked)
+returning 1"""
+WITHOUT_LEASE = ", ".join(f"null as {name}" if name in OF_LEASE else name for name in JOB_COLUMNS.split(", "))
+# Of each type as many as it has room for, past those that another daemon is about to take.
+READY = f"""
+select line.*
+from unnest(%s::text[], %s::bigint[]) as room (of_type, free)
+cross join lateral (
+  select {WITHOUT_LEASE}, rank
+  from jobs
+  where status = 'queued' and delayed = 0 and suspicion is null and waiting_for is null and type = room.of_type
+  order by rank, seq
+  limit room.free
+  for update skip locked) line
+order by line.rank, line.seq
+limit %s"""
+
+
+def get(tx: PostgresTransaction, job_id: JobId) -> Job:
+    """The job, or JobNotFound; nobody else moves it before the end of this transaction."""
+    rows = tx.execute_both((LOCK, (job_id,)), (SELECT, (job_id,)))
+    if not rows:
+        raise JobNotFound(job_id)
+    return job_from(rows[0])
+
+
+def numbered(tx: PostgresTransaction, seqs: Sequence[int]) -> list[Job]:
+    """The jobs with these numbers, in their order; nobody else moves them before the end of this transaction."""
+    rows = tx.execute_both((LOCK_NUMBERS, (list(seqs),)), (SELECT_NUMBERS, (list(seqs),)))
+    jobs = {job.seq: job for job in map(job_from, rows)}
+    return [jobs[seq] for seq in seqs if seq in jobs]
+
+
+def add(
+    tx: PostgresTransaction,
+    changes: Sequence[Change],
+    limits: state.QueueLimits = state.QueueLimits(),
+    schedule: ScheduleState | None = None,
+    batch: Batch | None = None,
+) -> list[tuple[Job, bool]]:
+    """Insert submitted jobs, but none whose key or work is here already; a refusal comes before the first write."""
+    answers: list[tuple[Job, bool]] = []
+    fresh: list[tuple[Job, Change]] = []
+    keys: dict[str, Job] = {}
+    works: dict[str, Job] = {}
+    instead: dict[JobId, JobId] = {}
+    if parents := [id for change in changes for id in change.job.depends_on]:
+        tx.execute(LOCK_PARENTS, (parents,))  # before the numbers, as whoever moves one of them
+    seq = tx.numbers().last_job  # from here on nobody else adds: keys, works and limits are judged by what there is
+    for change in changes:
+        job = change.job
+        if standing := _by_key(tx, job, keys) or _twin(tx, job, works):
+            answers.append((standing, False))
+            instead[job.id] = standing.id
+            continue
+        job = replace(job, seq=seq + len(fresh) + 1)
+        answers.append((job, True))
+        fresh.append((job, change))
+        if job.idempotency:
+            keys[job.idempotency.key] = job
+        if job.dedupe_key:
+            works[job.dedupe_key] = job
+    limits.check([job for job, _ in fresh], tx.queued)
+    if batch or any(job.bonds for job, _ in fresh):
+        answers = graph.store(tx, answers, fresh, keys, instead, batch, BY_ROWS)
+    else:
+        _insert(tx, fresh, keys)
+    if schedule is not None:
+        schedules.put(tx, [with_jobs(schedule, [job.id for job, _ in answers])])
+    return answers
+
+
+def _insert(tx: PostgresTransaction, fresh: Sequence[tuple[Job, Change]], keys: Mapping[str, Job]) -> None:
+    for job, change in fresh:
+        moving = compress(moving_values(job), IN_JOBS)
+        tx.send(INSERT, (job.seq, *fixed_values(job), *moving, job.priority))
+        if job.lease:
+            tx.send(LEASE, _lease_values(job.seq, job.lease))
+        tx.count(job.type, job.status, 1)
+        _tell(tx, job, change)
+    tx.numbers().last_job += len(fresh)
+    for job in keys.values():
+        if job.idempotency:
+            tx.send(INSERT_KEY, _key_values(job, job.idempotency))
+
+
+def _key_values(job: Job, key: Idempotency) -> tuple[Any, ...]:
+    return key.key, job.id, key.digest, micros(job.created_at + KEY_LIFE)
+
+
+def _lease_values(seq: int, lease: Lease) -> tuple[Any, ...]:
+    return seq, lease.epoch, lease.boot, micros(lease.until)
+
+
+def change(
+    tx: PostgresTransaction,
+    job_id: JobId,
+    decide: Decide,
+    lease: Lease | None,
+    limits: state.QueueLimits = state.QueueLimits(),
+) -> Job:
+    """Load, decide, write; a lease that no longer holds is refused before anything is decided."""
+    job = get(tx, job_id)
+    if lease and not holds(lease, job):
+        raise LeaseLost(job_id, lease.epoch)
+    change = decide(job)
+    if job.status.ended and not change.job.status.ended:
+        limits.check([change.job], tx.queued)
+    return write(tx, job, change)
+
+
+def write(tx: PostgresTransaction, before: Job, change: Change) -> Job:
+    """Write what the move made of a job, whose row is locked."""
+    job = change.job
+    if before.status.ended and not job.status.ended and _twin(tx, job, {}):
+        raise NotAllowed(job.id, "a live job does the same work already")
+    if job.bonds and before.status.ended and not job.status.ended:
+        change = replace(change, job=(job := graph.rejoined(tx, job)))
+    _update(tx, before, job)
+    if job.payload is not before.payload:
+        tx.send(UPDATE_PAYLOAD, (fixed_values(job)[PAYLOAD], job.seq))
+    if job.lease and job.lease != before.lease:
+        tx.send(LEASE, _lease_values(job.seq, job.lease))
+    elif before.lease and not job.lease:
+        tx.send(FREE, (job.seq,))
+    if before.status is not job.status:
+        tx.count(job.type, before.status, -1)
+        tx.count(job.type, job.status, 1)
+    _tell(tx, job, change)
+    if (job.batch or job.followed) and before.status.ended is not job.status.ended:
+        _spread(tx, job)
+    return job
+
+
+def _spread(tx: PostgresTransaction, job: Job) -> None:
+    """The job has ended, or is back: that concerns its batch and those that depend on it."""
+    if job.batch:
+        batches.moved(tx, job, job.batch)
+    if job.followed:
+        graph.moved(tx, job, BY_ROWS)
+
+
+def go_on(tx: PostgresTransaction) -> None:
+    """Go on with what an earlier transaction left to be told to jobs that depend on others."""
+    graph.go_on(tx, BY_ROWS)
+
+
+def _update(tx: PostgresTransaction, before: Job, job: Job) -> None:
+    old, new = ([*compress(moving_values(one), IN_JOBS)] for one in (before, job))
+    changed = [*map(ne, old, new)]
+    placed = (before.waiting_for and not job.waiting_for) or (before.run_at and not job.run_at)
+    stays = before.status is job.status and not job.status.ended and not placed
+    # One that waits on keeps its place, and of one that runs on no index may change, or its update is no HOT one. How
+    # the place of any other was is not known: a claim may have promoted it.
+    changed[STAYS:] = [not stays] * len(PLACE)
+    if any(changed):
+        tx.send(_update_text(tuple(changed), not stays), (*compress(new, changed), job.seq))
+
+
+@lru_cache(maxsize=128)
+def _update_text(changed: Sequence[bool], anew: bool) -> str:
+    sets = [f"{name} = %s" for name in compress(MOVING_COLUMNS, changed)]
+    return f"update jobs set {', '.join([*sets, *(['rank = priority'] if anew else [])])} where seq = %s"
+
+
+def holds(lease: Lease, job: Job) -> bool:
+    """Whether this lease is the one that runs the job."""
+    return job.lease is not None and (job.lease.epoch, job.lease.boot) == (lease.epoch, lease.boot)
+
+
+def claim(
+    tx: PostgresTransaction, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime
+) -> list[Job]:
+    """Lease the next jobs."""
+    promote(tx, now)
+    free = {type: min(n, limit) for type, n in room.items() if n > 0}
+    if limit < 1 or not free:
+        return []
+    rows = tx.execute(READY, (list(free), list(free.values()), limit))
+    return [write(tx, job, state.start(job, boot, ttl, now)) for job in (job_from(row[:-1]) for row in rows)]
+
+
+def promote(tx: PostgresTransaction, now: datetime) -> None:
+    """Make waiting jobs ready whose time has come."""
+    while promoted := tx.execute(PROMOTE, (micros(now),)):
+        tx.wrote_something()
+        if len(promoted) < PROMOTE_AT_ONCE:
+            break
+
+
+def _by_key(tx: PostgresTransaction, job: Job, fresh: Mapping[str, Job]) -> Job | None:
+    """The job that has this one's key, among those just made or in the table."""
+    if job.idempotency is None:
+        return None
+    made = fresh.get(job.idempotency.key)
+    if made and made.idempotency:
+        known: Any = made.id, made.idempotency.digest
+    else:
+        known = next(iter(tx.execute(SELECT_KEY, (job.idempotency.key, micros(job.created_at)))), None)
+    if known is None:
+        return None
+    if known[1] != job.idempotency.digest:
+        raise KeyReused(job.idempotency.key, known[0])
+    return made or job_from(tx.execute(SELECT, (known[0],))[0])
+
+
+def _twin(tx: PostgresTransaction, job: Job, fresh: Mapping[str, Job]) -> Job | None:
+    if job.dedupe_key is None:
+        return None
+    if job.dedupe_key in fresh:
+        return fresh[job.dedupe_key]
+    rows = tx.execute(SELECT_TWIN, (job.dedupe_key,))
+    return job_from(rows[0]) if rows else None
+
+
+def _tell(tx: PostgresTransaction, job: Job, change: Change) -> None:
+    if event := change.event:
+        tx.tell(job, event)
+    if notice := change.notice:
+        outbox.add(tx, job.seq, job.id, notice)
+
+
+BY_ROWS = graph.ByRows(get, numbered, _insert, write)

@@ -1,0 +1,101 @@
+"""Outbox table: deliveries that were written in the transaction of the end they tell of."""
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from secondunit.queue.model import JobId, Notice
+from secondunit.queue.store import Delivery
+from secondunit.queue.stores.columns import names
+from secondunit.queue.stores.postgres.readers import PostgresReaders
+from secondunit.queue.stores.postgres.transaction import PostgresTransaction
+from secondunit.queue.stores.postgres.writer import PostgresWriter
+from secondunit.queue.stores.rows import (
+    DELIVERY_COLUMNS,
+    DELIVERY_MOVING,
+    delivery_from,
+    delivery_values,
+    dump_notice,
+    micros,
+    moment_or_none,
+)
+
+INSERT = """
+insert into deliveries (id, job, kind, address, notice, state, attempts, created_at, next_at)
+values (%s, %s, %s, %s, %s, 'pending', 0, %s, %s)"""
+SELECT = f"select {DELIVERY_COLUMNS} from deliveries where id = %s"
+OF_JOB = f"""
+select {DELIVERY_COLUMNS}
+from deliveries
+where job = (select seq from jobs where id = %s)
+order by seq"""
+DUE = f"""
+select {DELIVERY_COLUMNS}
+from deliveries d
+where state = 'pending' and next_at <= %s
+  and not exists (
+    select 1
+    from deliveries earlier
+    where earlier.job = d.job and earlier.seq < d.seq and earlier.state = 'pending')
+  and id <> all(%s)
+order by next_at
+limit %s"""
+COUNTS = """
+select 'pending', count(*) from deliveries where state = 'pending'
+union all
+select 'delivered', count(*) from deliveries where state = 'delivered'
+union all
+select 'dead', count(*) from deliveries where state = 'dead'"""
+UPDATE = f"update deliveries set {' = %s, '.join(names(DELIVERY_MOVING))} = %s where id = %s"
+
+
+class PostgresOutbox:
+    """The Outbox port; see `secondunit.queue.store.Outbox`."""
+
+    def __init__(self, writer: PostgresWriter, readers: PostgresReaders) -> None:
+        self._writer = writer
+        self._readers = readers
+
+    async def get(self, delivery_id: str) -> Delivery:
+        rows = await self._readers.fetch(SELECT, (delivery_id,))
+        if not rows:
+            raise KeyError(delivery_id)
+        return delivery_from(rows[0])
+
+    async def of_job(self, job_id: JobId) -> Sequence[Delivery]:
+        return [delivery_from(row) for row in await self._readers.fetch(OF_JOB, (job_id,))]
+
+    async def due(self, now: datetime, limit: int, *, except_for: Sequence[str] = ()) -> Sequence[Delivery]:
+        rows = await self._readers.fetch(DUE, (micros(now), list(except_for), limit))
+        return [delivery_from(row) for row in rows]
+
+    async def next_due(self) -> datetime | None:
+        [[at]] = await self._readers.fetch("select min(next_at) from deliveries where state = 'pending'", ())
+        return moment_or_none(at)
+
+    async def change(self, delivery_id: str, decide: Callable[[Delivery], Delivery]) -> Delivery:
+        def work(tx: PostgresTransaction) -> Delivery:
+            rows = tx.execute(f"{SELECT} for update", (delivery_id,))
+            if not rows:
+                raise KeyError(delivery_id)
+            after = decide(delivery_from(rows[0]))
+            tx.send(UPDATE, (*delivery_values(after), delivery_id))
+            return after
+
+        return await self._writer.run(work)
+
+    async def counts(self) -> Mapping[str, int]:
+        return dict(await self._readers.fetch(COUNTS, ()))
+
+
+def add(tx: PostgresTransaction, seq: int, of: str, notice: Notice) -> None:
+    """Store what is due for the job of this number; `of` is the id of what has ended."""
+    at = micros(notice.at)
+    values: tuple[Any, ...] = (seq, notice.target.kind, notice.target.address, dump_notice(notice), at, at)
+    tx.send(INSERT, (_delivery_id(of, notice), *values))
+
+
+def _delivery_id(of: str, notice: Notice) -> str:
+    tail = base64.b32encode(f"{notice.epoch}.{micros(notice.at)}".encode()).decode().rstrip("=").lower()
+    return f"msg_{of.removeprefix('job_')}_{tail}"

@@ -1,0 +1,123 @@
+"""Sight of the PostgreSQL store: who stands before a job in the line, by the index that a claim uses."""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from msgspec.structs import astuple
+
+from secondunit.queue.errors import StoreFull
+from secondunit.queue.model import LOWEST_PRIORITY, JobId
+from secondunit.queue.payloads.json_text import dump, load
+from secondunit.queue.sight.estimates import Sample
+from secondunit.queue.sight.port import LARGEST_TOLD, Failure, Line, Waiting
+from secondunit.queue.sight.series import SeriesRow
+from secondunit.queue.stores.postgres.readers import PostgresReaders
+from secondunit.queue.stores.postgres.time_series import SINCE, series_rows
+from secondunit.queue.stores.postgres.transaction import PostgresTransaction
+from secondunit.queue.stores.postgres.writer import PostgresWriter
+from secondunit.queue.stores.rows import load_error, micros, moment
+
+PLACE = """
+select rank, seq
+from jobs
+where id = %s and status = 'queued' and suspicion is null and waiting_for is null and (delayed = 0 or ready_at <= %s)"""
+WAITS = "status = 'queued' and suspicion is null and waiting_for is null"
+READY = f"from jobs where {WAITS} and delayed = 0 and type = %(type)s"
+COME = f"""
+from jobs
+where {WAITS} and delayed = 1 and ready_at <= %(now)s and type = %(type)s"""
+FIRST_OF = f"""
+select * from (
+  select * from (select rank, seq {READY} and rank < %(rank)s order by rank, seq limit %(limit)s) lower
+  union all
+  select * from (select rank, seq {READY} and rank = %(rank)s and seq < %(seq)s order by seq limit %(limit)s) same
+  union all
+  select rank, seq {COME} and (rank < %(rank)s or (rank = %(rank)s and seq < %(seq)s))
+) heads
+order by rank, seq
+limit %(limit)s"""
+COUNTS = "count(*) as n, count(*) filter (where seq > %(seq)s) as later"
+AHEAD = f"""
+select sum(n)::bigint, sum(later)::bigint from (
+  select {COUNTS} {READY} and rank < %(rank)s
+  union all
+  select {COUNTS} {READY} and rank = %(rank)s and seq < %(seq)s
+  union all
+  select {COUNTS} {COME} and (rank < %(rank)s or (rank = %(rank)s and seq < %(seq)s))
+) ahead"""
+FAILURES = """
+select id, type, error, finished_at
+from jobs
+where status = 'failed' and finished_at >= %s
+order by finished_at desc, seq desc
+limit %s"""
+BEHIND_ALL = LOWEST_PRIORITY + 1
+TOLD = f"""
+select id, type, case when length(payload) <= {LARGEST_TOLD} then payload else '{{}}' end
+from jobs where seq = any(%s) order by rank, seq"""
+SAMPLES = "select type, samples from run_samples"
+KEEP_SAMPLES = """
+insert into run_samples values (%s, %s)
+on conflict (type) do update set samples = excluded.samples"""
+NAMES = "select id from jobs where seq = any(%s) order by rank, seq"
+
+
+class PostgresSight:
+    """The Sight port."""
+
+    def __init__(self, writer: PostgresWriter, readers: PostgresReaders) -> None:
+        self._writer = writer
+        self._readers = readers
+
+    async def line(self, job_id: JobId, types: Collection[str], now: datetime, limit: int) -> Line:
+        fetch = self._readers.fetch
+        place = await fetch(PLACE, (job_id, micros(now)))
+        if not place:
+            return Line()
+        [(rank, seq)] = place
+        ahead: dict[str, int] = {}
+        overtook, heads = 0, list[tuple[int, int]]()
+        for type in sorted(types):
+            values = {"type": type, "rank": rank, "seq": seq, "now": micros(now), "limit": limit}
+            [(n, later)] = await fetch(AHEAD, values)
+            if n:
+                ahead[type] = n
+                overtook += later
+                heads += await fetch(FIRST_OF, values)
+        first = [seq for _, seq in sorted(heads)[:limit]]
+        rows = await fetch(NAMES, (first,)) if first else []
+        return Line(ahead, overtook, tuple(id for (id,) in rows))
+
+    async def waiting(self, types: Collection[str], now: datetime, limit: int) -> Sequence[Waiting]:
+        first = list[int]()
+        for type in sorted(types):
+            values = {"type": type, "rank": BEHIND_ALL, "seq": 0, "now": micros(now), "limit": limit}
+            first += [seq for _, seq in await self._readers.fetch(FIRST_OF, values)]
+        rows = await self._readers.fetch(TOLD, (first,)) if first else []
+        return [Waiting(id, type, load(payload)) for id, type, payload in rows]
+
+    async def samples(self) -> Mapping[str, Sequence[Sample]]:
+        return {type: [Sample(*one) for one in load(samples)] for type, samples in await self._readers.fetch(SAMPLES)}
+
+    async def keep_samples(self, samples: Mapping[str, Sequence[Sample]]) -> None:
+        def work(tx: PostgresTransaction) -> None:
+            for type, kept in sorted(samples.items()):
+                tx.send(KEEP_SAMPLES, (type, dump([astuple(one) for one in kept])))
+
+        await self._writer.run(work)
+
+    async def failures(self, since: datetime, limit: int) -> Sequence[Failure]:
+        rows = await self._readers.fetch(FAILURES, (micros(since), limit))
+        return await asyncio.to_thread(_failures, rows)
+
+    async def series(self, since: datetime, types: Collection[str]) -> Sequence[SeriesRow]:
+        with suppress(StoreFull):  # then it lacks at most the last few hundred events
+            await self._writer.run(PostgresTransaction.count_moves)
+        rows = series_rows(await self._readers.fetch(SINCE, (micros(since), micros(since))))
+        return [row for row in rows if not types or row.type in types]
+
+
+def _failures(rows: Sequence[tuple[str, str, str | None, int]]) -> Sequence[Failure]:
+    return [Failure(id, type, load_error(error), moment(at)) for id, type, error, at in rows if error]

@@ -1,0 +1,193 @@
+"""What a connection to PostgreSQL that is lost, pooled or led astray could do."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Awaitable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from secondunit.queue import state
+from secondunit.queue.errors import StoreBroken
+from secondunit.queue.model import Change, Job, Status
+from secondunit.queue.outcome import Completed
+from secondunit.testing.clock import ManualClock
+from secondunit.testing.jobs import ALL, NOW, by, claim, later, listened, new, settled, submit
+from tests.contract.conftest import Open
+from tests.postgres_server import PostgresServer
+
+SOCKET = ".s.PGSQL.5432"
+
+
+class Middleman:
+    """Passes on what client and server say, and cuts a connection at its next commit: `before` the server has it,
+    `after` it was done, or so that the server gets it `late`, when the client has given up.
+    """
+
+    def __init__(self, folder: Path, server: Path) -> None:
+        self.cuts: str | None = None
+        self._server = str(server / SOCKET)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(folder / SOCKET))
+        self._listener.listen()
+        self._open: list[socket.socket] = [self._listener]
+        self._deaf: set[socket.socket] = set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        for one in self._open:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(self._server)
+                self._open += [client, server]
+                threading.Thread(target=self._ask, args=(client, server), daemon=True).start()
+                threading.Thread(target=self._answer, args=(client, server), daemon=True).start()
+
+    def _ask(self, client: socket.socket, server: socket.socket) -> None:
+        with suppress(OSError):
+            while data := client.recv(65536):
+                if self.cuts and b"commit\0" in data:
+                    self._cut(client, server, data)
+                    return
+                server.sendall(data)
+
+    def _cut(self, client: socket.socket, server: socket.socket, data: bytes) -> None:
+        how, self.cuts = self.cuts, None
+        self._deaf.add(client)
+        if how == "after":
+            server.sendall(data)
+            time.sleep(0.3)
+        client.shutdown(socket.SHUT_RDWR)
+        if how == "late":
+            time.sleep(1.5)
+            server.sendall(data)
+            time.sleep(0.3)
+        server.shutdown(socket.SHUT_RDWR)
+
+    def _answer(self, client: socket.socket, server: socket.socket) -> None:
+        with suppress(OSError):
+            while data := server.recv(65536):
+                if client not in self._deaf:
+                    client.sendall(data)
+
+
+@pytest.fixture
+def middleman(server: PostgresServer, tmp_path: Path) -> Iterator[Middleman]:
+    with closing(Middleman(tmp_path, server.folder)) as middleman:
+        yield middleman
+
+
+@pytest.mark.parametrize("cuts", ["before", "after", "late"])
+async def test_a_commit_that_is_cut_off_is_done_once(
+    opened: Open, url: str, middleman: Middleman, tmp_path: Path, cuts: str, server: PostgresServer
+) -> None:
+    through = url.replace(quote(str(server.folder), safe=""), quote(str(tmp_path), safe=""))
+    store = await opened(through, patience=20.0)
+    heard = listened(store)
+    await submit(store, "x")
+    middleman.cuts = cuts
+    shared = await store.change("x", by(state.share, NOW))
+    assert middleman.cuts is None and shared.sharers == 2
+    middleman.cuts = cuts
+    [(job, created)] = await store.add([new("y")])
+    assert created and middleman.cuts is None
+    await asyncio.sleep(2.0 if cuts == "late" else 0)
+    assert (await store.get("x")).sharers == 2 and job.seq == 2
+    assert [event.seq for event in heard] == [event.seq for event in await store.events(0, ALL, 9)] == [1, 2]
+    await store.change("x", by(state.share, NOW))
+    assert (await store.get("x")).sharers == 3
+
+
+async def test_a_database_that_went_back_is_told_and_not_gone_on_with(opened: Open, url: str) -> None:
+    store = await opened(patience=5.0)
+    watching = asyncio.create_task(store.engine.watch(ManualClock()))
+    await submit(store, "x")
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute("update writers set op = op - 1")
+        other.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
+                      "and pid <> pg_backend_pid()")  # fmt: skip
+    with pytest.raises(StoreBroken, match="went back to an earlier state"):
+        await submit(store, "y")
+    with pytest.raises(StoreBroken, match="went back"):
+        await watching
+
+
+async def test_a_server_that_stays_away_breaks_the_store_after_a_while(
+    opened: Open, url: str, middleman: Middleman, tmp_path: Path, server: PostgresServer
+) -> None:
+    store = await opened(url.replace(quote(str(server.folder), safe=""), quote(str(tmp_path), safe="")), patience=1.0)
+    middleman.close()
+    (tmp_path / SOCKET).unlink()
+    with pytest.raises(StoreBroken):
+        await submit(store, "x")
+    with pytest.raises(StoreBroken):
+        await submit(store, "y")
+
+
+BOUNCER = """
+[databases]
+* = host={server} user=tester
+[pgbouncer]
+listen_addr =
+unix_socket_dir = {folder}
+listen_port = 5432
+auth_type = any
+pool_mode = transaction
+default_pool_size = 2
+server_reset_query_always = 0
+logfile = {folder}/log
+"""
+
+
+@pytest.fixture
+def bouncer(server: PostgresServer, tmp_path: Path) -> Iterator[Path]:
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("no pgbouncer: apt-get install pgbouncer")
+    user = "postgres" if os.geteuid() == 0 else None
+    folder = server.folder / "bouncer"
+    folder.mkdir(exist_ok=True)
+    (folder / "ini").write_text(BOUNCER.format(server=server.folder, folder=folder))
+    if user:
+        shutil.chown(folder, user, user)
+    process = subprocess.Popen([program, str(folder / "ini")], user=user, group=user, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            if (folder / SOCKET).exists():
+                break
+            time.sleep(0.05)
+        yield folder
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+async def test_a_pooler_that_gives_each_transaction_another_session_is_no_hindrance(
+    opened: Open, url: str, bouncer: Path, server: PostgresServer
+) -> None:
+    through = url.replace(quote(str(server.folder), safe=""), quote(str(bouncer), safe=""))
+    stores = [await opened(through), await opened(through), await opened(through)]
+    await asyncio.gather(*(submit(store, *(f"{n}-{k}" for k in range(10))) for n, store in enumerate(stores)))
+    ends: list[Awaitable[Job]] = []
+    for n, store in enumerate(stores):
+        for job in await claim(store, 10, boot=f"{n}/1"):
+            assert job.lease and await store.extend([job.lease], later(60), later(1))
+            await store.steps.finish(job.lease, "s", {"n": 1}, Change, NOW)
+            ends.append(store.change(job.id, settled(Completed(1)), lease=job.lease))
+    assert {job.status for job in await asyncio.gather(*ends)} == {Status.COMPLETED}
+    assert [event.seq for event in await stores[0].events(0, ALL, 99)] == [*range(1, 91)]

@@ -1,0 +1,207 @@
+"""What several daemons on one PostgreSQL database could do to each other."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import psycopg
+import pytest
+
+from secondunit.queue import state
+from secondunit.queue.errors import Saturated
+from secondunit.queue.model import Batch, Bonds, Job, Status, Target
+from secondunit.queue.outcome import Completed
+from secondunit.queue.state import QueueLimits
+from secondunit.queue.stores.postgres.store import PostgresStore
+from secondunit.queue.stores.postgres.tables import jobs
+from secondunit.queue.stores.postgres.transaction import PostgresTransaction
+from secondunit.testing.jobs import ALL, NOW, TTL, by, claim, later, listened, new, settled, start, submit
+from tests.contract.conftest import Open
+from tests.postgres_server import rows
+
+
+async def test_a_reader_misses_no_event_however_the_commits_of_two_daemons_cross(opened: Open) -> None:
+    a, b = await opened(), await opened()
+    heard = listened(a), listened(b)
+    read: list[int] = []
+
+    async def write(store: PostgresStore, name: str) -> None:
+        for n in range(40):
+            await submit(store, f"{name}{n}")
+            await store.change(f"{name}{n}", by(state.cancel, NOW))
+
+    writing = asyncio.gather(write(a, "a"), write(b, "b"))
+    while not writing.done():
+        read += [event.seq for event in await a.events(read[-1] if read else 0, ALL, 1000)]
+        await asyncio.sleep(0)
+    await writing
+    read += [event.seq for event in await a.events(read[-1], ALL, 1000)]
+    assert read == [*range(1, 161)]
+    for _ in range(200):
+        if len(heard[0]) == len(heard[1]) == 160:
+            break
+        await asyncio.sleep(0.05)
+    assert [event.seq for event in heard[0]] == [event.seq for event in heard[1]] == read
+
+
+async def test_whoever_is_slow_to_commit_is_waited_for_and_not_overtaken(opened: Open) -> None:
+    a, b = await opened(), await opened()
+    locked, goes_on = threading.Event(), threading.Event()
+
+    def slow(tx: PostgresTransaction) -> None:
+        jobs.add(tx, [new("slow")])
+        locked.set()
+        goes_on.wait(4)
+
+    late = asyncio.create_task(b._writer.run(slow))
+    await asyncio.to_thread(locked.wait, 5)
+    quick = asyncio.create_task(submit(a, "quick"))
+    await asyncio.sleep(0.3)
+    assert list(await a.events(0, ALL, 9)) == [] and not quick.done()
+    goes_on.set()
+    await asyncio.gather(late, quick)
+    assert [(event.seq, event.job_id) for event in await a.events(0, ALL, 9)] == [(1, "slow"), (2, "quick")]
+
+
+@pytest.mark.slow
+async def test_one_that_is_frozen_within_a_transaction_is_given_up_and_does_it_again(opened: Open) -> None:
+    a, b = await opened(), await opened()
+    locked, asked = threading.Event(), list[int]()
+
+    def freezes(tx: PostgresTransaction) -> None:
+        jobs.add(tx, [new("frozen")])
+        asked.append(1)
+        locked.set()
+        if len(asked) == 1:
+            time.sleep(7)
+
+    late = asyncio.create_task(b._writer.run(freezes))
+    await asyncio.to_thread(locked.wait, 5)
+    await asyncio.wait_for(submit(a, "other"), 6.5)
+    await late
+    assert [event.job_id for event in await a.events(0, ALL, 9)] == ["other", "frozen"]
+    assert len(asked) == 2
+
+
+async def test_two_that_meet_each_others_locks_are_both_done(opened: Open) -> None:
+    a, b = await opened(), await opened()
+    await submit(a, "x", "y")
+    met = threading.Barrier(2)
+
+    def crossing(first: str, second: str) -> Callable[[PostgresTransaction], None]:
+        def work(tx: PostgresTransaction) -> None:
+            jobs.change(tx, first, by(state.share, NOW), None)
+            with suppress(threading.BrokenBarrierError):
+                met.wait(2)
+            jobs.change(tx, second, by(state.share, NOW), None)
+
+        return work
+
+    await asyncio.gather(a._writer.run(crossing("x", "y")), b._writer.run(crossing("y", "x")))
+    assert [(await a.get(id)).sharers for id in "xy"] == [3, 3]
+
+
+async def test_claims_of_two_daemons_share_no_job_and_leave_none(opened: Open) -> None:
+    stores = [await opened(), await opened()]
+    await submit(stores[0], *(f"j{n}" for n in range(60)))
+
+    async def some(store: PostgresStore, boot: str) -> list[Job]:
+        taken: list[Job] = []
+        while len(got := await claim(store, 3, boot=boot)) > 0:
+            taken += got
+        return taken
+
+    one, other = await asyncio.gather(some(stores[0], "a/1"), some(stores[1], "b/1"))
+    rest = await some(stores[0], "a/1")
+    assert sorted(job.id for job in [*one, *other, *rest]) == sorted(f"j{n}" for n in range(60))
+
+
+async def test_a_limit_holds_over_all_daemons(opened: Open) -> None:
+    stores = [await opened(), await opened()]
+    limits = QueueLimits(in_all=5)
+    asked = [store.add([new(f"{n}-{which}")], limits) for n in range(10) for which, store in enumerate(stores)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert sum(isinstance(answer, Saturated) for answer in answers) == 15
+    assert (await stores[0].find(ALL, None, 20)).total == 5
+
+
+async def test_the_same_work_that_comes_to_two_daemons_at_once_is_one_job(opened: Open) -> None:
+    stores = [await opened(), await opened()]
+    asked = [store.add([new(f"{n}-{which}", dedupe_key="w")]) for n in range(8) for which, store in enumerate(stores)]
+    answers = await asyncio.gather(*asked)
+    assert sum(created for [(_, created)] in answers) == 1
+    assert len({job.id for [(job, _)] in answers}) == 1
+
+
+async def test_ends_that_come_at_once_overlook_neither_child_nor_batch(opened: Open) -> None:
+    a, b = await opened(), await opened()
+    for n in range(10):
+        up = [f"up{n}", f"too{n}"]
+        whole = Batch(f"batch{n}", NOW, target=Target("callback", "http://127.0.0.1/"))
+        child = new(f"child{n}", bonds=Bonds(up), type="webp")
+        await a.add([*(new(id, batch=whole.id) for id in up)], batch=whole)
+        one, other = await claim(a, 2)
+        ends = [
+            a.change(one.id, settled(Completed(1)), lease=one.lease),
+            b.change(other.id, settled(Completed(1)), lease=other.lease),
+        ]
+        await asyncio.gather(*ends, b.add([child]))
+        job = await a.get(child.job.id)
+        assert (job.status, job.waiting_for) == (Status.QUEUED, 0)
+        assert (await a.graph.batch(whole.id)).finished_at is not None
+    assert len(await a.outbox.due(later(1), 99)) == 10, "one delivery for each batch"
+
+
+async def test_a_boot_that_names_its_box_frees_that_boxs_leases_alone(opened: Open) -> None:
+    a, b = await opened(), await opened()
+    old, others = await start(a, "x", boot="a/1"), await start(b, "y", boot="b/1", at=later(20))
+    assert list(await a.expired(later(1), "a/2", 9)) == [old]
+    assert list(await b.expired(later(25), "b/1", 9)) == []
+    assert list(await b.expired(later(31), "b/1", 9)) == [old], "whose it was, it ran out"
+    assert others.boot == "b/1"
+    await a.stopping("a/1")
+    await b.stopping("b/1")
+    assert await a.was_stopping("a/1") and await a.was_stopping("b/1")
+
+
+async def test_heartbeats_write_a_narrow_table_in_place(opened: Open, url: str) -> None:
+    store = await opened()
+    await submit(store, *(f"j{n}" for n in range(20)), payload={"path": "x" * 1000})
+    leases = [job.lease for job in await claim(store, 20) if job.lease]
+    for n in range(100):
+        assert len(await store.extend(leases, later(30 + n), later(n))) == 20
+        lease = leases[n % 20]
+        await store.change(lease.job_id, by(state.progress, n / 100, "", None, later(n)), lease=lease)
+    figures = "select n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where relname = %s"
+    [(beats, in_place)] = rows(url, figures, ["leases"])
+    for _ in range(100):
+        if int(str(beats)) >= 2000:
+            break
+        await asyncio.sleep(0.1)
+        [(beats, in_place)] = rows(url, figures, ["leases"])
+    assert beats == 2000 and int(str(in_place)) >= 1980
+    [(moves, in_place)] = rows(url, figures, ["jobs"])
+    assert int(str(moves)) <= 120, "20 starts and 100 times progress: no beat touches a job"
+    assert int(str(in_place)) >= 80
+    [(size,)] = rows(url, "select pg_table_size('leases')")
+    assert int(str(size)) <= 128 << 10
+
+
+async def test_a_claim_of_the_highest_is_by_an_index_and_sorts_no_more_than_it_takes(opened: Open, url: str) -> None:
+    store = await opened()
+    await submit(store, *(f"j{n}" for n in range(3000)))
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute("analyze jobs")
+        plan = other.execute(f"explain {jobs.READY}", (["hls"], [2], 2)).fetchall()
+    told = "\n".join(line for (line,) in plan)
+    assert "jobs_ready" in told and "Seq Scan on jobs" not in told, told
+    assert [job.id for job in await store.claim({"hls": 2}, 2, "b", TTL, NOW)] == ["j0", "j1"]
+
+
+def test_nothing_of_postgresql_is_imported_unless_it_is_asked_for() -> None:
+    code = "import sys, secondunit.daemon.wiring.database; sys.exit('psycopg' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

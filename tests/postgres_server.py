@@ -1,0 +1,170 @@
+"""A PostgreSQL server of the tests' own: in a folder of its own, on a socket alone, as an account without rights.
+
+It is started once by each process of the tests; every store gets a database of its own. Without the programs
+it skips, aloud.
+"""
+
+import atexit
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+CONFIG = """
+listen_addresses = ''
+unix_socket_directories = '{folder}'
+max_connections = 100
+shared_buffers = 32MB
+fsync = on
+deadlock_timeout = 200ms
+log_min_messages = warning
+autovacuum_naptime = 1h
+"""
+EMPTIED = "emptied"
+OTHER_TABLES = "select tablename from pg_tables where schemaname = 'public' and tablename not in ('meta', 'numbers')"
+BACK = (
+    "delete from meta where key like 'stopping%'",
+    "update numbers set last_job = 0, last_event = 0, counted = 0, events_floor = 0",
+    "alter sequence if exists audit_seq_seq restart",
+)
+
+
+def _programs() -> Path | None:
+    """Where Debian puts them, of the newest version, or wherever `initdb` is."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    there = found[-1] if found else shutil.which("initdb")
+    return Path(there).parent if there else None
+
+
+class PostgresServer:
+    """A server whose files lie in `folder`."""
+
+    def __init__(self, programs: Path, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self._programs = programs
+        self._options = options
+        self._made = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        # PostgreSQL does not start as root.
+        self._user = "postgres" if os.geteuid() == 0 else None
+
+    def make(self) -> None:
+        """Make its files."""
+        if self._user:
+            shutil.chown(self.folder, self._user, self._user)
+        self.run("initdb", "--auth=trust", "--username=tester", "--encoding=UTF8", "--locale=C.UTF-8", str(self.data))
+        with (self.data / "postgresql.conf").open("a") as config:
+            config.write(CONFIG.format(folder=self.folder))
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs to its end."""
+        ended = subprocess.run(
+            [str(self._programs / program), *arguments],
+            user=self._user,
+            group=self._user,
+            extra_groups=[] if self._user else None,
+            cwd=self.folder,
+            capture_output=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr.decode()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self._programs / "postgres"), "-D", str(self.data), *self._options],
+                user=self._user,
+                group=self._user,
+                extra_groups=[] if self._user else None,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+            )
+        for _ in range(600):
+            try:
+                psycopg.connect(self.url("postgres")).close()
+            except psycopg.OperationalError:
+                time.sleep(0.05)
+            else:
+                return
+        raise AssertionError((self.folder / "log").read_text())
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it: SIGINT disconnects everybody, SIGQUIT is a crash."""
+        if self._process:
+            self._process.send_signal(how)
+            self._process.wait(30)
+            self._process = None
+
+    def url(self, database: str) -> str:
+        """How to reach a database of it."""
+        return f"postgresql://tester@/{database}?host={quote(str(self.folder), safe='')}"
+
+    def database(self) -> str:
+        """The URL of a new, empty database."""
+        self._made += 1
+        name = f"queue{self._made}"
+        self.say("postgres", f"create database {name}")
+        return self.url(name)
+
+    def emptied(self) -> str:
+        """The URL of a database whose queue has nothing in it: always the same one, which is much the cheaper.
+
+        Its commits don't wait for the disk; where that is the subject, `database` makes one whose commits do.
+        """
+        url = self.url(EMPTIED)
+        try:
+            with psycopg.connect(url) as connection:
+                tables = connection.execute(OTHER_TABLES).fetchall()
+                emptying = [f"delete from {name}" for (name,) in tables]  # noqa: S608  names of ours
+                connection.execute("; ".join([*emptying, *BACK]))
+        except psycopg.OperationalError:
+            self.say("postgres", f"create database {EMPTIED}", f"alter database {EMPTIED} set synchronous_commit = off")
+        return url
+
+    def say(self, database: str, *statements: str) -> None:
+        """Run statements in a database."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+
+def started(*options: str) -> PostgresServer:
+    """A server for the rest of this process."""
+    programs = _programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL: apt-get install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    server = PostgresServer(programs, folder, *options)
+    atexit.register(_end, server)
+    server.make()
+    server.start()
+    return server
+
+
+@cache
+def shared_server() -> PostgresServer:
+    """The one server that this process's tests share."""
+    return started()
+
+
+def _end(server: PostgresServer) -> None:
+    server.stop(signal.SIGQUIT)
+    shutil.rmtree(server.folder, ignore_errors=True)
+
+
+def rows(url: str, sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    """What a query finds."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        return connection.execute(sql, values).fetchall()

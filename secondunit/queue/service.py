@@ -101,7 +101,7 @@ class Queue:
             submissions = await looked_up(submissions, references, ids, self._store.find, sees)
         except BadDependencies as error:  # it may be a request of before, whose parents are forgotten
             return [await self._known_or(submission, error) for submission in submissions]
-        changes = [self._new(submission, id, now) for submission, id in zip(submissions, ids, strict=True)]
+        changes = [self._new(one, id, now) async for one, id in in_turns(zip(submissions, ids, strict=True))]
         self._coming()
         stored = await self._store.add(changes, self._limits, schedule, batch)
         return [

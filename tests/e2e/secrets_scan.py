@@ -13,7 +13,9 @@ SECRETS = (
 SHORTEST = 12  # what is shorter may stand anywhere by chance
 CALLS = (
     "/health", "/metrics", "/api/openapi.json", "/docs", "/", "/api/jobs?limit=1000", "/api/errors", "/api/stats",
-    "/api/types", "/api/audit", "/api/keys", "/api/admin/stuck", "/api/admin/check", "/api/nothing",
+    "/api/types", "/api/audit", "/api/keys", "/api/admin/stuck", "/api/admin/check", "/api/admin/doctor", "/api/system",
+    "/api/backend", "/api/schedules", "/api/batches", "/api/nothing", "/jobs", "/batches", "/errors", "/types",
+    "/audit", "/keys", "/schedules", "/backend", "/system", "/system/checks", "/submit",
 )  # fmt: skip
 
 
@@ -43,6 +45,7 @@ def told(daemon: Any, job_ids: list[str]) -> Iterator[tuple[str, bytes]]:
     paths = [*CALLS]
     for id in job_ids:
         paths += [f"/api/jobs/{id}{more}" for more in ("", "/deliveries", "/explain", "/artifacts", "/artifacts/log")]
+        paths.append(f"/jobs/{id}")
     for path in paths:
         yield path, str(daemon.call("GET", path).body).encode()
     yield "/api/events", events(daemon.port)

@@ -198,6 +198,14 @@ async def test_a_tenant_depends_on_its_own_jobs_and_sees_its_own_batches(build: 
     unknown = await harness.call("POST", "/api/jobs", IDLE | {"dependsOn": ["x" * len(job)]}, status=422, headers=two)
     assert str(problem).replace(job, "x" * len(job)) == str(unknown), "it looks like one that is not there"
     await harness.call("POST", "/api/jobs", body, status=201, headers=one)
+    for name, headers, status in ((job, two, 422), ("x" * len(job), two, 422), (job, one, 201)):
+        payload = {"inputPath": {"$from": name, "path": "outputPath"}}
+        told = await harness.call(
+            "POST", "/api/jobs", {"type": "clip", "payload": payload}, status=status, headers=headers
+        )
+        if status == 422:
+            [fault] = told["errors"]
+            assert fault["field"] == "payload.inputPath" and "no job" in fault["message"]
     mine = (await harness.call("POST", "/api/jobs/batch", {"jobs": [IDLE]}, status=201, headers=one))["batchId"]
     for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/retry")):
         await harness.call(method, f"/api/batches/{mine}{path}", status=404, headers=two)

@@ -155,3 +155,22 @@ async def test_a_large_batch_of_plain_jobs_is_taken(harness: Any) -> None:
     raw = json.dumps({"jobs": jobs}, ensure_ascii=False).encode()
     response = await harness.raw("POST", "/api/jobs/batch", data=io.BytesIO(raw), headers=JSON)
     assert response.status == 201 and len(raw) > 3_000_000
+
+
+async def test_a_batch_that_names_a_hundred_thousand_unknown_parents_is_told_of_some(harness: Any) -> None:
+    parents = [f"job_{n:026}" for n in range(100)]
+    jobs = [{"type": "idle", "payload": {}, "dependsOn": parents} for _ in range(1000)]
+    response = await harness.raw(
+        "POST", "/api/jobs/batch", data=io.BytesIO(json.dumps({"jobs": jobs}).encode()), headers=JSON
+    )
+    problem = await response.json()
+    assert response.status == 422 and len(problem["errors"]) == 500
+    assert problem["errors"][0]["field"] == "jobs.0.dependsOn.0"
+
+
+async def test_a_batch_with_tens_of_thousands_of_parents_of_its_own_is_bound(harness: Any) -> None:
+    jobs = [{"type": "idle", "payload": {}, "ref": f"r{n}"} for n in range(60)]
+    jobs += [{"type": "idle", "payload": {}, "dependsOn": [f"r{n}" for n in range(60)]} for _ in range(100)]
+    answer = await harness.call("POST", "/api/jobs/batch", {"jobs": jobs}, status=201)
+    last = await harness.call("GET", f"/api/jobs/{answer['jobs'][-1]['jobId']}")
+    assert last["dependsOn"] == [job["jobId"] for job in answer["jobs"][:60]]

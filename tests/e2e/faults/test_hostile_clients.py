@@ -1,6 +1,7 @@
 """Hostile clients: nobody else waits for them, and the daemon drains as if they were not there."""
 
 import gzip
+import json
 import signal
 import socket
 import threading
@@ -44,7 +45,19 @@ HOSTILE = {
     "an odd weight": b"GET /api/openapi.json HTTP/1.1\r\n" + HOST + b"Accept-Encoding: gzip;q=1.2.3\r\n\r\n",
 }
 
+JOB = {"type": "sleep", "payload": {}}
+PARENTS = [f"job_{number:026}" for number in range(100)]
 RARELY_TRIED = {
+    "unknown fields": whole(b"/api/jobs", json.dumps(JOB | {f"a{n}": 1 for n in range(80_000)}).encode()),
+    "keys of a payload": whole(
+        b"/api/jobs", json.dumps(JOB | {"payload": {f"a{n}{'x' * 90}": 1 for n in range(9_500)}}).encode()
+    ),
+    "batches of a megabyte": whole(
+        b"/api/jobs/batch", json.dumps({"jobs": [JOB | {"payload": {"x": "y" * 900}}] * 1000}).encode()
+    ),
+    "batches of unknown parents": whole(
+        b"/api/jobs/batch", json.dumps({"jobs": [JOB | {"dependsOn": PARENTS}] * 1000}).encode()
+    ),
     "pipelined requests": (b"GET /api/openapi.json HTTP/1.1\r\n" + HOST + b"\r\n") * 2000,
     "guesses of keys": b"GET /api/jobs HTTP/1.1\r\n" + HOST + GUESS + b"\r\n",
     "a large batch that is none": whole(b"/api/jobs/batch", b'{"jobs":[' + b'{"a":"' + b"x" * 15_000_000 + b'"}]}'),

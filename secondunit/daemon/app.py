@@ -131,6 +131,7 @@ async def serve(config: Config, host: Host) -> None:
         )
         components = _compose(world, found, schedules)
         await components.scheduler.start()
+        await components.remote.keeper.start()
         async with asyncio.TaskGroup() as group:
             await _run(group, world, components, stop, host)
         host.leave(LAST_WORDS, DRAINED)

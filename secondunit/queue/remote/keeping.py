@@ -5,6 +5,7 @@ disk. Then all leases begin anew.
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from secondunit.queue import state
@@ -35,6 +36,11 @@ class LeaseKeeper:
         self._random = random
         self._boot = boot
         self._emit = emit
+
+    async def start(self) -> None:
+        """Before the first call of a worker: what an earlier life of the daemon left is good for a whole lease."""
+        with suppress(StoreFull):  # then it is forgiven once there is room
+            await self._forgive(await self._leases())
 
     async def run(self) -> None:
         """For ever."""

@@ -111,6 +111,16 @@ async def test_after_a_start_each_lease_has_its_whole_time(rig: Remote) -> None:
     again.cancel()
 
 
+async def test_a_lease_that_ran_out_while_the_daemon_was_down_is_good_from_the_first_call_on() -> None:
+    rig = Remote()
+    job_id = await rig.submit("ocr")
+    await rig.store.claim({"ocr": 1}, 1, WORKER.boot, TTL, rig.clock.now())
+    await rig.clock.leap(3 * TTL.total_seconds())
+    await rig.keeper().start()
+    job = await rig.holding.renew(job_id, 1, News(0.5))
+    assert (job.progress, job.lease and job.lease.until) == (0.5, rig.clock.now() + TTL)
+
+
 async def test_leases_that_could_not_be_renewed_on_a_full_disk_begin_anew(rig: Remote) -> None:
     job_id = await rig.submit("ocr")
     await rig.take()

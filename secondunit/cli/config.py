@@ -114,7 +114,17 @@ def check() -> None:
         output.say(f"warning: {warning}", err=True)
     if found.settings.schedule:
         _check_schedules(found.settings)
+    _check_start(found.settings)
     click.echo("the settings are fine")
+
+
+def _check_start(settings: Settings) -> None:
+    """What is cheap to try: accounts to build under, the port, the sandbox that is required."""
+    from secondunit.cli.host.start_faults import faults
+
+    if found := faults(settings):
+        output.say("\n".join(found), err=True)
+        sys.exit(78)
 
 
 def _check_schedules(settings: Settings) -> None:

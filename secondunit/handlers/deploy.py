@@ -56,7 +56,15 @@ def build(tools: Tools) -> HandlerSpec:
 
     projects = tools.deployments.projects.values() if tools.deployments else ()
     timeout = max([HOUR, *(project.limit + project.health_limit + BESIDES for project in projects)])
-    return HandlerSpec(type="deploy", payload=DeployPayload, run=run, check=check, timeout=timeout, audited=True)
+    return HandlerSpec(
+        type="deploy",
+        payload=DeployPayload,
+        run=run,
+        check=check,
+        timeout=timeout,
+        audited=True,
+        programs=("git",),
+    )
 
 
 def _project(tools: Tools, payload: DeployPayload) -> tuple[Deployments, Project]:

@@ -76,6 +76,7 @@ def build(tools: Tools) -> HandlerSpec:
 
     return HandlerSpec(
         type="download",
+        programs=("ffmpeg", "yt-dlp", "deno"),
         payload=DownloadPayload,
         run=run,
         check=check,

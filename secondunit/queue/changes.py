@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from secondunit.queue.model import Change, Event, EventName, Job, Notice, Run, Status
 from secondunit.queue.outcome import JobError
+from secondunit.queue.phases import left
 from secondunit.queue.value import replace
 
 RUNS_KEPT = 50
@@ -70,11 +71,13 @@ def ended_run(
     """The run as history keeps it; one that nobody measured took what the wall's clock says, and at least nothing."""
     started = job.started_at or now
     took = max(now - started if took is None else took, timedelta(0))
-    return Run(job.attempt, job.epoch, started, now, outcome, error, took, why)
+    return Run(job.attempt, job.epoch, started, now, outcome, error, took, why, phases=left(job.phases, now))
 
 
 def _history(job: Job, run: Run | None) -> dict[str, Any]:
-    return {"runs": (*job.runs, run)[-RUNS_KEPT:], "worked": job.worked + run.took} if run else {}
+    if run is None:
+        return {}
+    return {"runs": (*job.runs, run)[-RUNS_KEPT:], "worked": job.worked + run.took, "phases": ()}
 
 
 def told(job: Job, name: EventName, now: datetime, run: Run | None = None) -> Event:

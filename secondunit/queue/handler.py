@@ -138,7 +138,8 @@ class HandlerSpec:
     work, and that grow with it, the best one first. Of a type that has some, a run that tells none did no work.
 
     `paid`: runs ask Gemini, through `tools.gemini`, in paid steps. Without GEMINI_API_KEY its jobs are refused and
-    /health says so; once GEMINI_DAILY_TOKENS are used up its jobs wait for the next day.
+    /health says so; once GEMINI_DAILY_TOKENS are used up its jobs wait for the next day. `programs`: what its runs call
+    by name ("ffmpeg", "yt-dlp", "deno", "git"); /health and doctor ask for what the served types need, and no more.
 
     The rest are questions about what is stored: JSON that may be of an older version. They are quick and don't block.
 
@@ -169,6 +170,7 @@ class HandlerSpec:
     measures: Sequence[str] = ()
     secrets: Collection[str] = ()
     paid: bool = False
+    programs: Collection[str] = ()
     artifacts: Callable[[Any], Mapping[str, str]] = output_file
     folder: Callable[[Any], str | None] = no_folder
     uploads: Callable[[Mapping[str, Any]], Collection[str]] | None = None

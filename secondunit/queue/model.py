@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from secondunit.queue.outcome import JobError
+from secondunit.queue.phases import Phase
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.value import Value
 
@@ -51,8 +52,8 @@ class Target(Value, frozen=True):
 class Bonds(Value, frozen=True):
     """How a job hangs on others: it starts once those that it `depends_on` have ended.
 
-    Where one of these ends without success, the job fails or is cancelled, too, or runs nonetheless. `ref` is what the
-    job is called within its batch; in what is asked for, `depends_on` may hold such names, in a stored job only ids.
+    Where one of these ends without success, the job fails or is cancelled, too, or runs nonetheless. `ref` is its name
+    within its batch; in what is asked for, `depends_on` may hold such names, in a stored job only ids.
     """
 
     depends_on: Sequence[JobId] = ()
@@ -110,14 +111,11 @@ class Run(Value, frozen=True):
     took: timedelta = timedelta(0)
     why: str | None = None
     receipt: str | None = None
+    phases: Sequence[Phase] = ()
 
 
 class Suspicion(Value, frozen=True):
-    """The daemon of `boot` died while this job ran, and may have died of it.
-
-    That was when `beside` other jobs ran, the job had come to `progress` and lived for `lived` at most, and had been in
-    its phase or step since `entered_at`.
-    """
+    """The daemon of `boot` died while this job, `lived` old, and `beside` others ran; `entered_at`: its phase."""
 
     boot: str
     beside: int
@@ -165,6 +163,7 @@ class Job(Submission, frozen=True, kw_only=True):
     sharers: int = 1
     runs: Sequence[Run] = ()
     entered_at: datetime | None = None
+    phases: Sequence[Phase] = ()
     suspicion: Suspicion | None = None
     waiting_for: int = 0
     followed: bool = False
@@ -246,8 +245,7 @@ class Term(Value, frozen=True):
 class Filter(Value, frozen=True):
     """Which jobs are meant; an empty field does not restrict.
 
-    `terms` are those of a query; in the payloads of the types that `searchable` names they may look, except into the
-    fields that it lists.
+    `terms` are those of a query; they look into the payloads of types that `searchable` names, but not its fields.
     """
 
     statuses: Sequence[Status] = ()

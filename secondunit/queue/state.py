@@ -20,7 +20,9 @@ from secondunit.queue.clock import Random
 from secondunit.queue.errors import LeaseLost, NotAllowed, Saturated
 from secondunit.queue.model import DEFAULT_PRIORITY, Change, Event, Job, JobId, Lease, Status, Submission
 from secondunit.queue.outcome import Completed, Failed, JobError, Outcome, Partial, Postpone, Released, Stopped
+from secondunit.queue.phases import entered
 from secondunit.queue.retry import RetryPolicy
+from secondunit.queue.sentences import say
 from secondunit.queue.suspicion import past, suspected
 from secondunit.queue.value import Value, replace
 
@@ -75,9 +77,9 @@ def share(job: Job, now: datetime) -> Change:
 def start(job: Job, boot: str, ttl: timedelta, now: datetime) -> Change:
     """Lease a queued job to this boot under a new epoch."""
     if job.status is not Status.QUEUED:
-        raise NotAllowed(job.id, f"a {job.status} job can't start")
+        raise NotAllowed(job.id, say("a {status} job can't start", status=say(job.status.value)))
     if job.waiting_for:
-        raise NotAllowed(job.id, f"it waits for {job.waiting_for} jobs that it depends on")
+        raise NotAllowed(job.id, say("it waits for {n} jobs that it depends on", n=job.waiting_for))
     epoch = job.epoch + 1
     job = replace(
         job,
@@ -92,6 +94,7 @@ def start(job: Job, boot: str, ttl: timedelta, now: datetime) -> Change:
         phase=None,
         message=None,
         entered_at=None,
+        phases=(),
     )
     return Change(job, started(job, now))
 
@@ -104,9 +107,9 @@ def started(job: Job, now: datetime) -> Event:
 def progress(job: Job, fraction: float, message: str | None, phase: str | None, now: datetime) -> Change:
     """How far the run is; never further back than it was."""
     fraction = max(job.progress, min(fraction, 1.0))
-    entered_at = job.entered_at if phase == job.phase else now
     job = cleared(job, now).job if past(job, fraction) else job
-    return Change(replace(job, progress=fraction, message=message, phase=phase, entered_at=entered_at, updated_at=now))
+    job = job if phase == job.phase else replace(job, entered_at=now, phases=entered(job.phases, phase, now))
+    return Change(replace(job, progress=fraction, message=message, phase=phase, updated_at=now))
 
 
 def alive(job: Job, now: datetime) -> Change:
@@ -191,7 +194,7 @@ def cleared(job: Job, now: datetime) -> Change:
 def recover(job: Job, now: datetime, epoch: int | None = None) -> Change:
     """An operator takes a running job away from its run, the one of `epoch` if that is said, and queues it again."""
     if job.lease is None:
-        raise NotAllowed(job.id, f"it is {job.status}, not running")
+        raise NotAllowed(job.id, say("it is {status}, not running", status=say(job.status.value)))
     if epoch not in (None, job.epoch):
         raise NotAllowed(job.id, f"the run of epoch {epoch} is over, and the one of epoch {job.epoch} was not meant")
     if job.cancel_requested:
@@ -203,9 +206,9 @@ def recover(job: Job, now: datetime, epoch: int | None = None) -> Change:
 def cancel(job: Job, now: datetime) -> Change:
     """Cancel a waiting job at once; ask a running one to stop."""
     if job.status.ended:
-        raise NotAllowed(job.id, f"it is {job.status} already")
+        raise NotAllowed(job.id, say("it is {status} already", status=say(job.status.value)))
     if job.sharers > 1:
-        raise NotAllowed(job.id, f"{job.sharers} callers share it")
+        raise NotAllowed(job.id, say("{n} callers share it", n=job.sharers))
     if job.status is Status.RUNNING:
         return Change(replace(job, cancel_requested=True, updated_at=now))
     return _cancelled(job, now)
@@ -221,7 +224,7 @@ def hasten(job: Job, now: datetime) -> Change:
 def retry(job: Job, now: datetime) -> Change:
     """Queue an ended job again with all its attempts; finished steps stay finished."""
     if not job.status.ended:
-        raise NotAllowed(job.id, f"it is {job.status}; only an ended job can be retried")
+        raise NotAllowed(job.id, say("it is {status}; only an ended job can be retried", status=say(job.status.value)))
     job = replace(
         job,
         status=Status.QUEUED,

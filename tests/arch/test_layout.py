@@ -14,7 +14,7 @@ MOST_FILES = 15
 # Larger rooms: how many files they may have, and why.
 CROWDED = {
     "secondunit/queue": (
-        21,
+        23,
         "the core: one file a box of the drawing in ARCHITECTURE.md, each at its place in a contract",
     ),
 }

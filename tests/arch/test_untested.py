@@ -18,6 +18,8 @@ THROUGH_OTHERS = {
     "secondunit.daemon.http.contract.expectations": "tests/http/test_sight_api.py, over sockets",
     "secondunit.daemon.http.contract.sight.": "tests/http/test_sight_api.py, over sockets",
     "secondunit.queue.graph.": "the contract suite through stores, tests/unit/queue/graph through a worker",
+    "secondunit.queue.sight.wording": "tests/unit/queue/sight/test_explain.py, through explanations",
+    "secondunit.daemon.monitoring.notes": "tests/unit/daemon/monitoring/test_conditions.py, through the health check",
     "secondunit.queue.running.verdicts": "tests/unit/queue/running, through an execution",
     "secondunit.queue.stores.postgres.": "the contract suite and test_postgres_traps.py, through the store",
     "secondunit.queue.stores.sqlite.tables.batches": "the contract suite, through the store",

@@ -18,7 +18,8 @@ FLAKY = Failed(JobError("transient", "flaky", "try again"))
 BROKEN = Failed(JobError("deterministic", "broken", "it is broken"))
 FIELDS = """jobId type status priority progress phase message attempt maxAttempts payload result missing error stats
 createdAt updatedAt startedAt finishedAt duration firstStartedAt totalDuration runAt dependsOn attempts source
-sourceId submittedBy paused batchId ref etaSeconds etaErrorSeconds startsAt startsAtErrorSeconds estimate""".split()
+sourceId submittedBy paused batchId ref phases
+etaSeconds etaErrorSeconds startsAt startsAtErrorSeconds estimate""".split()
 NOWHERE = "job_" + "a" * 26
 
 

@@ -1205,7 +1205,7 @@ export interface components {
          * @description One finished run; those that were interrupted share their number with the next.
          *
          *     `lost`: nobody's fault; the lease ran out, or the daemon died and others ran as well. `crashed`: the daemon died
-         *     under this job alone; the third time ends it as `poison`. `message` says which.
+         *     under this job alone; the third time ends it as `poison`. `message` says which. `phases` are the last 20, in order.
          */
         Attempt: {
             attempt: number;
@@ -1217,6 +1217,7 @@ export interface components {
             outcome: string;
             message: string | null;
             error: components["schemas"]["Failure"] | null;
+            phases: components["schemas"]["RunPhase"][];
         };
         /** @description Entries newest first. */
         AuditTrail: {
@@ -1902,7 +1903,7 @@ export interface components {
         /**
          * @description Everything about a job; secrets of its payload read `***`. `paused`: it waits, for its type is paused.
          *
-         *     It starts once the jobs of `depends_on` have ended; `ref` is its name within the batch that it came in.
+         *     It starts once the jobs of `depends_on` have ended; `ref` names it in its batch. `phases`: of the run that goes on.
          *
          *     Once programs ran, `stats` holds `resources`: `cpuSeconds maxRssBytes readBytes writtenBytes peakProcesses`.
          *     `eta_seconds` to its end and `starts_at` come of earlier runs (docs/resources.md); null where they can't be told.
@@ -1941,6 +1942,7 @@ export interface components {
             batchId: string | null;
             ref: string | null;
             attempts: components["schemas"]["Attempt"][];
+            phases: components["schemas"]["RunPhase"][];
             paused: boolean;
             etaSeconds: number | null;
             etaErrorSeconds: number | null;
@@ -2287,6 +2289,13 @@ export interface components {
         RunAsk: {
             jobId: string;
             epoch: number;
+        };
+        /** @description A phase of a run; `duration` is null while it goes on. */
+        RunPhase: {
+            name: string;
+            /** Format: date-time */
+            startedAt: string;
+            duration: number | null;
         };
         /** @description Where the job stands since its run was ended so. */
         Settled: {
@@ -2766,6 +2775,7 @@ export interface components {
             batchId: string | null;
             ref: string | null;
             attempts: components["schemas"]["Attempt"][];
+            phases: components["schemas"]["RunPhase"][];
             paused: boolean;
             etaSeconds: number | null;
             etaErrorSeconds: number | null;

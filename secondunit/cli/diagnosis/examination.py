@@ -42,6 +42,7 @@ async def diagnosed(environ: Mapping[str, str], layout: Layout) -> Sequence[Chec
 def _looks(here: Situation, session: ClientSession) -> Iterator[Examination]:
     yield Examination("versions", partial(programs.versions, here))
     yield Examination("ffmpeg", partial(programs.ffmpeg, here))
+    yield Examination("git", partial(programs.git, here))
     yield Examination("yt-dlp", partial(programs.ytdlp, here))
     yield _blocking("media root", partial(folders.roots, here))
     yield _blocking("disk", partial(folders.disks, here))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from secondunit.cli.diagnosis.situation import Situation
 from secondunit.cli.diagnosis.threads import apart
+from secondunit.daemon.config.job_types import programs_of
 from secondunit.daemon.diagnosis.checks import CheckResult, bad, ok, warn
 from secondunit.daemon.diagnosis.sandbox import sandbox_check
 from secondunit.daemon.sight.programs import released
@@ -20,12 +21,15 @@ from secondunit.handlers.tools.programs.runner import SEARCH_PATH, ProcessRunner
 from secondunit.handlers.tools.programs.sandbox.measuring import OFF, measured
 
 ENCODERS, FILTERS = ("libx264", "aac", "pcm_s16le", "ppm"), ("scale", "yadif", "signalstats", "aresample")
+UNWANTED = "not asked: no job type that is served here needs it"
 MUXERS = ("hls", "mp4", "mpegts")
 AGED, OLD = timedelta(days=60), timedelta(days=180)
 
 
 async def ffmpeg(here: Situation) -> Sequence[CheckResult]:
     """As the daemon looks for it, with what each job type needs of it."""
+    if not await _wanted(here, "ffmpeg"):
+        return [ok("ffmpeg", UNWANTED)]
     settings, programs = here.settings, ProcessRunner(sys.executable)
     given, probe = (str(path) if path else None for path in (settings.ffmpeg_path, settings.ffprobe_path))
     media = await find_media(programs, given, probe, SEARCH_PATH, Path("/"))
@@ -38,6 +42,12 @@ async def ffmpeg(here: Situation) -> Sequence[CheckResult]:
     if not media.tonemaps:
         return [warn("ffmpeg", f"{told}, can't bring HDR to SDR", "use one with zscale and tonemap, or 7.1 or newer")]
     return [ok("ffmpeg", f"{told}, has all that jobs need")]
+
+
+async def _wanted(here: Situation, program: str) -> bool:
+    """Whether a type that is served here calls it."""
+    programs = await apart(programs_of, here.settings)
+    return programs is None or program in programs
 
 
 async def _lacking_muxers(program: str) -> Sequence[str]:
@@ -57,6 +67,8 @@ async def _lacking_muxers(program: str) -> Sequence[str]:
 
 async def ytdlp(here: Situation) -> Sequence[CheckResult]:
     """Sites change every few weeks, and what can't follow them any more fails."""
+    if not await _wanted(here, "yt-dlp"):
+        return [ok("yt-dlp", UNWANTED)]
     try:
         found = await apart(version, "yt-dlp")
     except PackageNotFoundError:
@@ -81,15 +93,25 @@ def judged(found: str, now: datetime) -> CheckResult:
     return warn("yt-dlp", told, remedy) if age > AGED else ok("yt-dlp", told)
 
 
-async def versions(_: Situation) -> Sequence[CheckResult]:
+async def versions(here: Situation) -> Sequence[CheckResult]:
     """For the report; and deno, which sites' own code needs."""
     python = ".".join(map(str, sys.version_info[:3]))
     own = f"secondunit {await apart(version, 'secondunit')}, Python {python}, SQLite {sqlite3.sqlite_version}"
     deno = await apart(shutil.which, "deno", path=f"{Path(sys.executable).parent}:{SEARCH_PATH}")
-    if deno is None:
+    if deno is None and await _wanted(here, "deno"):
         found, remedy = "deno is missing: some sites' videos can't be fetched", "install the package `deno`"
         return [ok("versions", own), warn("deno", found, remedy)]
-    return [ok("versions", own), ok("deno", deno)]
+    return [ok("versions", own), ok("deno", deno or UNWANTED)]
+
+
+async def git(here: Situation, where: str = SEARCH_PATH) -> Sequence[CheckResult]:
+    """What deploys fetch with, where there are projects to deploy."""
+    if not here.settings.deploy or not await _wanted(here, "git"):
+        return []
+    path = await apart(shutil.which, "git", path=where)
+    if path is None:
+        return [bad("git", f"no git in {where}: nothing can be deployed", "install git (Debian: apt install git)")]
+    return [ok("git", path)]
 
 
 async def sandbox(here: Situation) -> Sequence[CheckResult]:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
+from types import SimpleNamespace
+from typing import cast
 
 from pydantic import BaseModel
 
@@ -69,6 +71,15 @@ def discover(tools: Tools, settings: Settings, sources: Iterable[JobTypeSource] 
         raise BadConfig(faults)
     served = [spec for spec in specs if not settings.types or spec.type in settings.types]
     return DiscoveredJobTypes(served, broken, {spec.type: spec for spec in specs}, owners)
+
+
+def programs_of(settings: Settings) -> frozenset[str] | None:
+    """The programs that the served types call; None where that can't be known without a daemon."""
+    found = discover(cast(Tools, SimpleNamespace(gemini=None, geocoder=None, deployments=None)), settings)
+    if found.broken:
+        return None
+    wanted = [spec for spec in found.specs if settings.gemini_api_key or not spec.paid]
+    return frozenset(program for spec in wanted for program in spec.programs)
 
 
 def configured(spec: HandlerSpec, settings: Settings) -> HandlerSpec:

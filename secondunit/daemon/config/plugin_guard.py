@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -46,7 +46,7 @@ def payload_schema(spec: HandlerSpec) -> Mapping[str, Any]:
 def misshapen(spec: HandlerSpec) -> str | None:
     """What is wrong with the values of a spec, if one is not of its kind: nothing checks what a plugin puts there."""
     values: dict[str, Any] = {name: getattr(spec, name) for name in spec.__slots__}
-    retry, secrets = values["retry"], values["secrets"]
+    retry = values["retry"]
     rules = {
         "type must be a word of letters, digits, and -_.:": _word(values["type"]),
         "payload must be a pydantic model": isinstance(values["payload"], type)
@@ -62,11 +62,15 @@ def misshapen(spec: HandlerSpec) -> str | None:
         and (_longer(retry.initial_delay) or retry.initial_delay == timedelta(0))
         and retry.backoff in ("exponential", "fixed"),
         "check must be a function": values["check"] is None or callable(values["check"]),
-        "secrets must be the names of payload fields": isinstance(secrets, Collection)
-        and not isinstance(secrets, str)
-        and all(isinstance(name, str) for name in secrets),
+        "secrets must be the names of payload fields": _named(values["secrets"]),
+        "programs must be the names of programs": _named(values["programs"]),
     }
     return next((rule for rule, holds in rules.items() if not holds), None)
+
+
+def _named(names: object) -> bool:
+    several = isinstance(names, Collection) and not isinstance(names, str)
+    return several and all(isinstance(name, str) for name in cast(Collection[object], names))
 
 
 def every_text(payload: Any) -> Collection[str]:

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from secondunit.queue.sentences import Sentence
+
 FILE = Path(__file__).parent / "texts.toml"
 LANGUAGES = ("en", "zh-Hant")
 SIMPLIFIED = ("zh-cn", "zh-sg", "zh-hans")
+SAID = "said"
 Catalogue = Mapping[str, Mapping[str, str]]
 
 
@@ -27,6 +30,23 @@ class Texts:
             text = one if values.get("n") == 1 else many
         return text.format(**values)
 
+    def said(self, text: str) -> str:
+        """What the daemon says in English, in this language as far as the catalogue has it: its template, filled in."""
+        template = text.template if isinstance(text, Sentence) else text
+        words = self.catalogue.get(f"{SAID}.{template}")
+        if words is None or not isinstance(text, Sentence):
+            return words or text
+        return words.format(**{name: self._argument(value) for name, value in text.arguments.items()})
+
+    def knows(self, text: str) -> bool:
+        """Whether the text is in this language once it is `said`."""
+        return self.language == LANGUAGES[0] or f"{SAID}.{getattr(text, 'template', text)}" in self.catalogue
+
+    def _argument(self, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return self("frame.comma").join(str(self._argument(one)) for one in value)
+        return self.said(value) if isinstance(value, str) else value
+
     def known(self, key: str, otherwise: str) -> str:
         """The text of a key that may not be there, such as the remedy of a new condition."""
         return self.catalogue.get(key, otherwise)
@@ -34,7 +54,9 @@ class Texts:
 
 def read_catalogue(file: Path = FILE) -> Catalogue:
     """The catalogue of each language, keys dotted; blocks."""
-    rows = dict(_flat(tomllib.loads(file.read_text())))
+    tables = tomllib.loads(file.read_text())
+    said: Mapping[str, str] = tables.pop(SAID)
+    rows = dict(_flat(tables)) | {f"{SAID}.{english}": [english, other] for english, other in said.items()}
     return {language: {key: row[place] for key, row in rows.items()} for place, language in enumerate(LANGUAGES)}
 
 

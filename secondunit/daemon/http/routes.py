@@ -74,7 +74,8 @@ JOBS = (
         (*BODY, *STORE), requests.BulkAsk, audited="bulk cancel",
     ),
     ApiRoute(
-        "deliveries.of_job", "GET", "/api/jobs/{id}/deliveries", deliveries.of_job, "read", responses.Deliveries,
+        "deliveries.of_job", "GET", "/api/jobs/{id}/deliveries", deliveries.of_job, "read",
+        operations_responses.Deliveries,
         problems=(404, 503), own=True,
     ),
     ApiRoute(
@@ -86,7 +87,8 @@ JOBS = (
         (200, 206, 302, 304), (404, 412, 416, 502, 503), media="*/*", headers=("Range",), own=True,
     ),
     ApiRoute(
-        "deliveries.retry", "POST", "/api/deliveries/{id}/retry", deliveries.retry, "admin", responses.Delivery,
+        "deliveries.retry", "POST", "/api/deliveries/{id}/retry", deliveries.retry, "admin",
+        operations_responses.Delivery,
         problems=(404, *STORE), audited="delivery retry",
     ),
 )  # fmt: skip

@@ -3,13 +3,15 @@
 A new one is an entry in KINDS and the function that finds it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from secondunit.daemon.formats import instant
 from secondunit.daemon.monitoring.inspection import Inspection, Provider
+from secondunit.daemon.monitoring.notes import joined, paid_types
 from secondunit.handlers.tools.media.ffmpeg import REMEDY, MediaMissing
+from secondunit.queue.sentences import say
 
 SHOWN = 5
 
@@ -42,16 +44,17 @@ class Kind:
 
 def _store(seen: Inspection) -> Iterator[Finding]:
     if seen.fault is not None:
-        yield Finding(f"the database can't be used: {seen.fault}")
+        yield Finding(say("the database can't be used: {why}", why=seen.fault))
 
 
 def _plugins(seen: Inspection) -> Iterator[Finding]:
     for broken in seen.box.broken:
-        yield Finding(f"{broken.source} can't be used: {broken.why}", broken.source)
+        yield Finding(say("{what} can't be used: {why}", what=broken.source, why=broken.why), broken.source)
 
 
 def _ffmpeg(seen: Inspection) -> Iterator[Finding]:
-    if isinstance(seen.box.media, MediaMissing):
+    wanted = [spec for spec in seen.types.values() if "ffmpeg" in spec.programs]
+    if isinstance(seen.box.media, MediaMissing) and any(seen.box.gemini or not spec.paid for spec in wanted):
         yield Finding(seen.box.media.why)
 
 
@@ -59,51 +62,44 @@ def _gemini_key(seen: Inspection) -> Iterator[Finding]:
     if seen.box.gemini:
         return
     queued = seen.queue.counts.queued if seen.queue else {}
-    waiting = [f"{queued[type]} queued {type} jobs can't run" for type in _paid(seen) if queued.get(type)]
-    without = ["nothing is polled"] * (seen.box.mode == "active") + waiting
+    waiting = [
+        say("{n} queued {type} jobs can't run", n=queued[type], type=type)
+        for type in paid_types(seen)
+        if queued.get(type)
+    ]
+    without = [say("nothing is polled")] * (seen.box.mode == "active") + waiting
     if without:
-        yield Finding(f"without a key for Gemini {' and '.join(without)}")
-
-
-def notes(seen: Inspection) -> Iterator[str]:
-    """What this box does not do by choice, which is no fault of it."""
-    paid = _paid(seen)
-    if paid and not seen.box.gemini:
-        yield f"{' and '.join(paid)} {'are' if len(paid) > 1 else 'is'} refused: GEMINI_API_KEY is not set"
-
-
-def _paid(seen: Inspection) -> Sequence[str]:
-    return sorted(type for type, spec in seen.types.items() if spec.paid)
+        yield Finding(say("without a key for Gemini {what}", what=joined(without)))
 
 
 def _unknown_types(seen: Inspection) -> Iterator[Finding]:
     queued = seen.queue.counts.queued if seen.queue else {}
     unknown = sorted(type for type, number in queued.items() if number and type not in seen.types)
     if unknown:
-        yield Finding(f"queued jobs of types that nothing here serves: {', '.join(unknown)}")
+        yield Finding(say("queued jobs of types that nothing here serves: {types}", types=unknown))
 
 
 def _stuck_jobs(seen: Inspection) -> Iterator[Finding]:
     stuck = seen.queue.stuck if seen.queue else ()
     if stuck:
-        yield Finding(f"{len(stuck)} running jobs do not move: {', '.join(stuck[:SHOWN])}")
+        yield Finding(say("{n} running jobs do not move: {jobs}", n=len(stuck), jobs=stuck[:SHOWN]))
 
 
 def _poison_jobs(seen: Inspection) -> Iterator[Finding]:
     poisoned = seen.parts.poisoned.recent()
     if poisoned:
-        yield Finding(f"the daemon died again and again under {', '.join(poisoned[:SHOWN])}")
+        yield Finding(say("the daemon died again and again under {jobs}", jobs=poisoned[:SHOWN]))
 
 
 def _dead_deliveries(seen: Inspection) -> Iterator[Finding]:
     dead = seen.queue.deliveries.get("dead", 0) if seen.queue else 0
     if dead:
-        yield Finding(f"{dead} deliveries were given up")
+        yield Finding(say("{n} deliveries were given up", n=dead))
 
 
 def _disk_full(seen: Inspection) -> Iterator[Finding]:
     if seen.parts.disk.closed:
-        yield Finding(f"{_room(seen)}: no new jobs are taken")
+        yield Finding(say("{room}: no new jobs are taken", room=_room(seen)))
 
 
 def _disk_low(seen: Inspection) -> Iterator[Finding]:
@@ -112,41 +108,45 @@ def _disk_low(seen: Inspection) -> Iterator[Finding]:
 
 
 def _room(seen: Inspection) -> str:
-    return f"{seen.free >> 20} MiB are free on the disk of DATA_DIR"
+    return say("{n} MiB are free on the disk of {disk}", n=seen.free >> 20, disk="DATA_DIR")
 
 
 def _media_full(seen: Inspection) -> Iterator[Finding]:
     for root, disk in seen.parts.media.seen.items():
         if disk.lacking is not None:
-            yield Finding(f"on the disk of {root} {disk.lacking}: jobs that write there wait", str(root))
+            told = say("on the disk of {disk} {lacking}: jobs that write there wait", disk=root, lacking=disk.lacking)
+            yield Finding(told, str(root))
 
 
 def _media_low(seen: Inspection) -> Iterator[Finding]:
     for root, disk in seen.parts.media.seen.items():
         if disk.free is not None and disk.free < seen.box.least_free and not (disk.shared or disk.lacking):
-            yield Finding(f"{disk.free >> 20} MiB are free on the disk of {root}", str(root))
+            yield Finding(say("{n} MiB are free on the disk of {disk}", n=disk.free >> 20, disk=root), str(root))
 
 
 def _media_unreachable(seen: Inspection) -> Iterator[Finding]:
     for root, disk in seen.parts.media.seen.items():
         if disk.fault is not None:
-            yield Finding(f"{root} can't be looked at: {disk.fault}", str(root))
+            yield Finding(say("{what} can't be looked at: {why}", what=root, why=disk.fault), str(root))
 
 
 def _bucket_trouble(seen: Inspection) -> Iterator[Finding]:
     for bucket, trouble in seen.parts.buckets.recent().items():
-        yield Finding(f"s3://{bucket} can't be used: {trouble.text}", bucket, passing=trouble.passing)
+        told = say("{what} can't be used: {why}", what=f"s3://{bucket}", why=trouble.text)
+        yield Finding(told, bucket, passing=trouble.passing)
 
 
 def _log_lost(seen: Inspection) -> Iterator[Finding]:
     if seen.parts.log.losing:
-        yield Finding(f"{seen.parts.log.lost} lines of the log were lost: nobody takes what is written to stderr")
+        yield Finding(
+            say("{n} lines of the log were lost: nobody takes what is written to stderr", n=seen.parts.log.lost)
+        )
 
 
 def _failed_jobs(seen: Inspection) -> Iterator[Finding]:
     listed = seen.parts.poller.state.found if seen.parts.poller else 0
     if listed > seen.box.failed_jobs:
-        yield Finding(f"the backend lists {listed} failed jobs, more than {seen.box.failed_jobs}")
+        yield Finding(say("the backend lists {n} failed jobs, more than {most}", n=listed, most=seen.box.failed_jobs))
 
 
 def _backend_down(seen: Inspection) -> Iterator[Finding]:
@@ -160,8 +160,8 @@ def _backend_refused(seen: Inspection) -> Iterator[Finding]:
 def _backend(seen: Inspection, *, refused: bool) -> Iterator[Finding]:
     polling = seen.parts.poller.state if seen.parts.poller else None
     if polling and polling.down_since is not None and polling.refused == refused:
-        text = f"the backend has given no list since {instant(polling.down_since)}: {polling.trouble}"
-        yield Finding(text, since=polling.down_since, passing=True)
+        template, since = "the backend has given no list since {at}: {why}", polling.down_since
+        yield Finding(say(template, at=instant(since), why=polling.trouble), since=since, passing=True)
 
 
 def _gemini_trouble(seen: Inspection) -> Iterator[Finding]:
@@ -170,21 +170,21 @@ def _gemini_trouble(seen: Inspection) -> Iterator[Finding]:
 
 def _budget_used_up(seen: Inspection) -> Iterator[Finding]:
     if seen.queue and seen.queue.used_up is not None:
-        yield Finding(f"{seen.queue.used_up}; jobs that need Gemini wait")
+        yield Finding(say("{why}; jobs that need Gemini wait", why=seen.queue.used_up))
 
 
 def _geocoder_trouble(seen: Inspection) -> Iterator[Finding]:
-    return _trouble(seen.parts.geocoder, "; jobs that need it wait")
+    return _trouble(seen.parts.geocoder, "{why}; jobs that need it wait")
 
 
-def _trouble(provider: Provider | None, then: str = "") -> Iterator[Finding]:
+def _trouble(provider: Provider | None, template: str = "{why}") -> Iterator[Finding]:
     if provider is not None and provider.trouble is not None:
-        yield Finding(provider.trouble + then, passing=not provider.refused)
+        yield Finding(say(template, why=provider.trouble), passing=not provider.refused)
 
 
 def _schedule_stopped(seen: Inspection) -> Iterator[Finding]:
     for name, why in seen.parts.schedules.stopped.items():
-        yield Finding(f"the schedule {name} comes no more: {why}", name)
+        yield Finding(say("the schedule {name} comes no more: {why}", name=name, why=why), name)
 
 
 KINDS = (

@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from secondunit.daemon.formats import instant
-from secondunit.daemon.monitoring.condition_kinds import notes
 from secondunit.daemon.monitoring.conditions import Conditions
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.daemon.monitoring.inspection import Box, Inspection, QueueInspection, Watched
+from secondunit.daemon.monitoring.notes import notes
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.instrumentation import Sink

@@ -11,6 +11,7 @@ from secondunit.queue.handler import Registry
 from secondunit.queue.model import Filter, Job, JobId, Status
 from secondunit.queue.remote.explaining import explain_remote
 from secondunit.queue.remote.leasing import Leasing
+from secondunit.queue.sentences import say
 from secondunit.queue.sight.explain import MOST_NAMED, Explanation, Seen, explain
 from secondunit.queue.sight.port import Line
 from secondunit.queue.sight.room import Load
@@ -77,7 +78,7 @@ class Explainer:
             trouble=trouble,
             used_up=used_up,
             parents=await store.graph.parents(job_id) if job.waiting_for else (),
-            disk=f"{self._disk.free >> 20} MiB are free" if self._disk else "",
+            disk=say("{n} MiB are free", n=self._disk.free >> 20) if self._disk else "",
         )
         return job, explain(job, seen)
 

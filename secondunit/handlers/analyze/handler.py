@@ -83,6 +83,7 @@ def build(tools: Tools) -> HandlerSpec:
 
     return HandlerSpec(
         type="analyze",
+        programs=("ffmpeg", "yt-dlp", "deno"),
         payload=AnalyzePayload,
         run=run,
         check=check,

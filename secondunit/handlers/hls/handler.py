@@ -82,6 +82,7 @@ def build(tools: Tools) -> HandlerSpec:
 
     return HandlerSpec(
         type="hls",
+        programs=("ffmpeg",),
         payload=HlsPayload,
         run=run,
         check=check,

@@ -104,6 +104,7 @@ def build(tools: Tools) -> HandlerSpec:
 
     return HandlerSpec(
         type="locations",
+        programs=("yt-dlp", "deno"),
         payload=LocationsPayload,
         run=run,
         check=check,

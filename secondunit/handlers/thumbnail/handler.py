@@ -44,6 +44,7 @@ def build(tools: Tools) -> HandlerSpec:
 
     return HandlerSpec(
         type="thumbnail",
+        programs=("ffmpeg",),
         payload=ThumbnailPayload,
         run=run,
         check=check,

@@ -7,6 +7,7 @@ from secondunit.queue.errors import JobNotFound, NotAllowed, Saturated
 from secondunit.queue.graph.binding import parents_first
 from secondunit.queue.graph.moves import PARENT_FAILED
 from secondunit.queue.model import Job, JobId, Status
+from secondunit.queue.sentences import say
 
 Move = Callable[[JobId], Awaitable[Job]]
 
@@ -25,7 +26,7 @@ async def moved(jobs: AsyncIterator[Job], move: Move, fits: Callable[[Status], b
     refused: list[tuple[JobId, str]] = []
     async for job in jobs:
         if not fits(job.status):
-            refused.append((job.id, f"it is {job.status}"))
+            refused.append((job.id, say("it is {status}", status=say(job.status.value))))
             continue
         try:
             await move(job.id)

@@ -9,8 +9,10 @@ from datetime import datetime
 from typing import Literal
 
 from secondunit.queue.model import Job, JobId, Run, Status
+from secondunit.queue.sentences import Sentence, say
 from secondunit.queue.sight.port import Line
 from secondunit.queue.sight.room import Load
+from secondunit.queue.sight.wording import are_before, jobs, percent, slots
 from secondunit.queue.suspicion import in_turn, probation
 from secondunit.queue.value import Value
 
@@ -18,6 +20,11 @@ Reason = Literal[
     "running", "slot", "priority", "backoff", "scheduled", "paused", "provider", "budget", "disk", "resources",
     "dependency", "draining", "unknown_type", "box", "store_full", "ended",
 ]  # fmt: skip
+ENDED = {
+    Status.COMPLETED: "it completed at {at}",
+    Status.PARTIAL: "it completed in part at {at}",
+    Status.FAILED: "it failed at {at}",
+}
 MOST_NAMED = 20
 MOST_TOLD = 3
 BUDGETS = frozenset({"budget_used_up", "quota_exhausted"})
@@ -69,20 +76,25 @@ def explain(job: Job, seen: Seen) -> Explanation:
     return held or _tried(job, seen) or _placed(job, seen)
 
 
-def _ended(job: Job) -> str:
-    how = {Status.COMPLETED: "it completed", Status.PARTIAL: "it completed in part", Status.FAILED: "it failed"}
-    told = f"{how.get(job.status, 'it was cancelled')} at {_at(job.finished_at or job.updated_at)}"
+def _ended(job: Job) -> Sentence:
+    told = say(ENDED.get(job.status, "it was cancelled at {at}"), at=_at(job.finished_at or job.updated_at))
     if job.duration is not None:
-        told += f" after {job.duration.total_seconds():g} s"
-    return f"{told}: {_line(job.error.message)}" if job.status is Status.FAILED and job.error else told
+        told = say("{ended} after {span}", ended=told, span=f"{round(job.duration.total_seconds(), 3):g} s")
+    if job.status is Status.FAILED and job.error:
+        told = say("{ended}: {error}", ended=told, error=_line(job.error.message))
+    return told
 
 
-def _running(job: Job) -> str:
-    told = (
-        f"it runs since {_at(job.started_at or job.updated_at)}, attempt {job.attempt} of {job.retry.max_retries + 1}"
+def _running(job: Job) -> Sentence:
+    told = say(
+        "it runs since {at}, attempt {n} of {most}, {percent} done",
+        at=_at(job.started_at or job.updated_at),
+        n=job.attempt,
+        most=job.retry.max_retries + 1,
+        percent=percent(job),
     )
-    told += f", {_percent(job)} done" + (f" ({_line(job.phase)})" if job.phase else "")
-    return told + ("; it was cancelled and is being stopped" if job.cancel_requested else "")
+    told = say("{run} ({phase})", run=told, phase=_line(job.phase)) if job.phase else told
+    return say("{run}; it was cancelled and is being stopped", run=told) if job.cancel_requested else told
 
 
 def _bound(job: Job, seen: Seen) -> Explanation | None:
@@ -90,34 +102,37 @@ def _bound(job: Job, seen: Seen) -> Explanation | None:
     if not job.waiting_for:
         return None
     waits = [parent for parent in seen.parents if not parent.status.ended]
-    told = ", ".join(f"{one.id} {_standing(one)}" for one in waits[:MOST_TOLD])
-    more = f" and {len(waits) - MOST_TOLD} more" if len(waits) > MOST_TOLD else ""
-    count = f"{len(waits)} of {len(job.depends_on)} {'job' if len(job.depends_on) == 1 else 'jobs'}"
-    sentence = (
-        f"it waits for {count}: {told}{more}" if waits else "what it waited for has ended; it is ready in a moment"
-    )
+    if not waits:
+        return Explanation("dependency", say("what it waited for has ended; it is ready in a moment"))
+    named = [_standing(one) for one in waits[:MOST_TOLD]]
+    which: object = named
+    if len(waits) > MOST_TOLD:
+        which = say("{jobs} and {n} more", jobs=named, n=len(waits) - MOST_TOLD)
+    count, of = len(waits), len(job.depends_on)
+    template = "it waits for {n} of {of} job: {which}" if of == 1 else "it waits for {n} of {of} jobs: {which}"
+    sentence = say(template, n=count, of=of, which=which)
     return Explanation("dependency", sentence, None, None, [one.id for one in waits[:MOST_NAMED]])
 
 
-def _standing(parent: Job) -> str:
+def _standing(parent: Job) -> Sentence:
     if parent.status is Status.RUNNING:
-        return f"runs ({_percent(parent)} done)"
-    return "waits itself" if parent.waiting_for else "is queued"
+        return say("{id} runs ({percent} done)", id=parent.id, percent=percent(parent))
+    return say("{id} waits itself" if parent.waiting_for else "{id} is queued", id=parent.id)
 
 
 def _held(job: Job, seen: Seen) -> Explanation | None:
     """By what no waiting ends: a type that is not served or paused, a daemon that starts nothing more."""
     if job.type not in seen.load.limits:
-        known = ", ".join(sorted(seen.load.limits)) or "no type"
-        return Explanation("unknown_type", f"this daemon does not serve the type {job.type}; it serves {known}")
+        known = sorted(seen.load.limits) or say("no type")
+        told = say("this daemon does not serve the type {type}; it serves {known}", type=job.type, known=known)
+        return Explanation("unknown_type", told)
     if job.type in seen.paused:
-        remedy = f"`secondunit jobs resume {job.type}` lets its jobs start"
-        return Explanation("paused", f"the type {job.type} is paused; {remedy}")
+        told = say("the type {type} is paused; `secondunit jobs resume {type}` lets its jobs start", type=job.type)
+        return Explanation("paused", told)
     if seen.load.draining:
-        going = f"{seen.load.total} jobs still run" if seen.load.total != 1 else "1 job still runs"
-        return Explanation(
-            "draining", f"the daemon is shutting down and starts nothing; {going}, this one starts after"
-        )
+        going = say("1 job still runs" if seen.load.total == 1 else "{n} jobs still run", n=seen.load.total)
+        told = say("the daemon is shutting down and starts nothing; {going}, this one starts after", going=going)
+        return Explanation("draining", told)
     return None
 
 
@@ -125,17 +140,18 @@ def _dated(job: Job, seen: Seen) -> Explanation | None:
     """By its own time: a schedule, the pause after a failure, a postponement with its cause."""
     if job.run_at is None or job.run_at <= seen.now:
         return None
-    when = f"it may start at {_at(job.run_at)}, in {_span(job.run_at, seen.now)}"
+    when = say("it may start at {at}, in {span}", at=_at(job.run_at), span=_span(job.run_at, seen.now))
     last = job.runs[-1] if job.runs else None
     if last and last.outcome == "postponed":
         reason = _cause(last)
-        still = _still(reason, seen)
-        return Explanation(reason, f"{_line(last.why or 'it was postponed')}{still}; {when}", job.run_at)
+        why = _line(last.why) if last.why else say("it was postponed")
+        return Explanation(reason, say(_still(reason, seen), why=why, when=when), job.run_at)
     if last and last.outcome == "failed" and job.attempt > 1:
-        why = f"attempt {job.attempt - 1} of {job.retry.max_retries + 1} failed"
-        error = f" ({_line(job.error.message)})" if job.error else ""
-        return Explanation("backoff", f"{why}{error}; {when}", job.run_at)
-    return Explanation("scheduled", f"it was submitted for later: {when}", job.run_at)
+        why = say("attempt {n} of {most} failed", n=job.attempt - 1, most=job.retry.max_retries + 1)
+        if job.error:
+            why = say("{failed} ({error})", failed=why, error=_line(job.error.message))
+        return Explanation("backoff", say("{why}; {when}", why=why, when=when), job.run_at)
+    return Explanation("scheduled", say("it was submitted for later: {when}", when=when), job.run_at)
 
 
 def _cause(run: Run) -> Reason:
@@ -148,21 +164,22 @@ def _cause(run: Run) -> Reason:
 
 
 def _still(reason: Reason, seen: Seen) -> str:
-    """Whether what it was postponed for holds now."""
+    """The template that says whether what it was postponed for holds now."""
     if reason == "provider" and seen.trouble is None:
-        return "; the way is free again, but it waits for its time"
+        return "{why}; the way is free again, but it waits for its time; {when}"
     if reason == "budget" and seen.used_up is None:
-        return "; the budget has room again, but it waits for its time"
-    return ""
+        return "{why}; the budget has room again, but it waits for its time; {when}"
+    return "{why}; {when}"
 
 
 def _starved(seen: Seen) -> Explanation | None:
     if seen.load.short:
-        return Explanation("resources", f"{seen.load.short}; nothing starts until there is room")
+        return Explanation("resources", say("{why}; nothing starts until there is room", why=seen.load.short))
     if not seen.load.full:
         return None
-    figure = f" ({seen.disk})" if seen.disk else ""
-    return Explanation("store_full", f"the disk of the database is full{figure}; nothing starts until there is room")
+    full = say("the disk of the database is full")
+    full = say("{full} ({free})", full=full, free=seen.disk) if seen.disk else full
+    return Explanation("store_full", say("{why}; nothing starts until there is room", why=full))
 
 
 def _tried(job: Job, seen: Seen) -> Explanation | None:
@@ -176,30 +193,37 @@ def _tried(job: Job, seen: Seen) -> Explanation | None:
     trial = [other.id for other in seen.suspects if other.status is Status.RUNNING]
     waiting = [other.id for other in in_turn(seen.suspects, seen.now)]
     suspects = [*trial, *waiting]
-    what = f"{_jobs(len(suspects))} that ran when the daemon died"
-    how = "is tried first, on its own" if len(suspects) == 1 else "are tried first, one at a time"
-    beside_it = f"no {job.type} job runs beside {'it' if len(suspects) == 1 else 'them'}"
-    return Explanation("slot", f"{what} {how}; {beside_it}", None, None, suspects[:MOST_NAMED])
+    template = (
+        "{jobs} that ran when the daemon died is tried first, on its own; no {type} job runs beside it"
+        if len(suspects) == 1
+        else "{jobs} that ran when the daemon died are tried first, one at a time; no {type} job runs beside them"
+    )
+    sentence = say(template, jobs=jobs(len(suspects)), type=job.type)
+    return Explanation("slot", sentence, None, None, suspects[:MOST_NAMED])
 
 
 def _suspected(job: Job, seen: Seen, room: Mapping[str, int], ready: Sequence[Job]) -> Explanation:
-    told = "it ran when the daemon died, and such jobs are tried one at a time"
+    told = say("it ran when the daemon died, and such jobs are tried one at a time")
     turn = [other.id for other in in_turn(seen.suspects, seen.now)]
     ahead = turn[: turn.index(job.id)] if job.id in turn else turn
     if ready and ready[0].id == job.id:
-        return Explanation("slot", f"{told}; it starts next", None, 0, starts=True)
+        return Explanation("slot", say("{told}; it starts next", told=told), None, 0, starts=True)
     trial = [other.id for other in seen.suspects if other.status is Status.RUNNING]
     if trial:
-        return _behind(f"{told}; one of them runs now and {_are(len(ahead))} before it", ahead, trial)
+        told = say("{told}; one of them runs now and {ahead}", told=told, ahead=are_before(len(ahead)))
+        return _behind(told, ahead, trial)
     if job.type not in room:
-        return _behind(f"{told}; {_slots(job.type, seen)}", ahead, _holders(job.type, seen))
+        told = say("{told}; {slots}", told=told, slots=slots(job.type, seen.load, seen.running))
+        return _behind(told, ahead, _holders(job.type, seen))
     if not ready:
         doubtful = [id for id, _ in seen.load.doubtful]
-        return _behind(f"{told}, once what runs now has ended: {_jobs(len(doubtful))}", ahead, doubtful)
-    return _behind(f"{told}; {_are(len(ahead))} before it", ahead, ())
+        return _behind(
+            say("{told}, once what runs now has ended: {jobs}", told=told, jobs=jobs(len(doubtful))), ahead, doubtful
+        )
+    return _behind(say("{told}; {ahead}", told=told, ahead=are_before(len(ahead))), ahead, ())
 
 
-def _behind(sentence: str, ahead: Sequence[JobId], holders: Sequence[JobId]) -> Explanation:
+def _behind(sentence: Sentence, ahead: Sequence[JobId], holders: Sequence[JobId]) -> Explanation:
     return Explanation("slot", sentence, None, len(ahead), [*holders, *ahead][:MOST_NAMED])
 
 
@@ -215,17 +239,20 @@ def _placed(job: Job, seen: Seen) -> Explanation:
     others = sum(min(n, limits.get(type, 0)) for type, n in seen.line.ahead.items() if type != job.type)
     ahead = own + others
     if own < beside.get(job.type, 0) and ahead < free_of_all:
-        first = f"{_are(ahead)} before it" if ahead else "it is the next"
-        return Explanation(
-            "slot", f"a slot is free and {first}: it starts in a moment{_then(seen)}", None, ahead, starts=True
-        )
+        first = are_before(ahead) if ahead else say("it is the next")
+        told = say("a slot is free and {first}: it starts in a moment", first=first)
+        return Explanation("slot", _then(told, seen), None, ahead, starts=True)
     blocked = [*_holders(job.type, seen), *seen.line.first][:MOST_NAMED]
-    line = f"{_jobs(ahead, job.type if not others else '')} {'is' if ahead == 1 else 'are'} ahead"
+    busy = slots(job.type, seen.load, seen.running)
+    line = say(
+        "{jobs} is ahead" if ahead == 1 else "{jobs} are ahead", jobs=jobs(ahead, job.type if not others else "")
+    )
     if seen.line.overtook and ahead:
-        higher = f"{seen.line.overtook} of them submitted later, with a higher priority than its {job.priority}"
-        return Explanation("priority", f"{line}, {higher}; {_slots(job.type, seen)}", None, ahead, blocked)
-    line = line if ahead else f"it is the next {job.type} job"
-    return Explanation("slot", f"{line} and {_slots(job.type, seen)}", None, ahead, blocked)
+        template = "{line}, {n} of them submitted later, with a higher priority than its {priority}; {slots}"
+        sentence = say(template, line=line, n=seen.line.overtook, priority=job.priority, slots=busy)
+        return Explanation("priority", sentence, None, ahead, blocked)
+    line = line if ahead else say("it is the next {type} job", type=job.type)
+    return Explanation("slot", say("{line} and {slots}", line=line, slots=busy), None, ahead, blocked)
 
 
 def _probation(seen: Seen, room: Mapping[str, int]) -> tuple[Mapping[str, int], Sequence[Job]]:
@@ -234,10 +261,10 @@ def _probation(seen: Seen, room: Mapping[str, int]) -> tuple[Mapping[str, int], 
     return probation(room, seen.suspects, [type for _, type in seen.load.doubtful], seen.proven, seen.now)
 
 
-def _then(seen: Seen) -> str:
-    """What will hold it back once it has started."""
+def _then(told: Sentence, seen: Seen) -> Sentence:
+    """With what will hold it back once it has started."""
     why = seen.trouble or seen.used_up
-    return f", but may be put back at once: {_line(why)}" if why else ""
+    return say("{told}, but may be put back at once: {why}", told=told, why=_line(why)) if why else told
 
 
 def _holders(type: str, seen: Seen) -> Sequence[JobId]:
@@ -245,39 +272,6 @@ def _holders(type: str, seen: Seen) -> Sequence[JobId]:
     if seen.load.total >= seen.load.most:
         return [job.id for job in seen.running]
     return [job.id for job in seen.running if job.type == type]
-
-
-def _slots(type: str, seen: Seen) -> str:
-    load = seen.load
-    if load.total >= load.most and load.busy.get(type, 0) < load.limits[type]:
-        told, mine = f"{load.total} of {load.most} slots over all types {_is(load.total)} busy", seen.running
-    else:
-        busy = load.busy.get(type, 0)
-        told = f"{busy} of {load.limits[type]} slots {_is(busy)} busy"
-        mine = [job for job in seen.running if job.type == type]
-    if not mine:
-        return told
-    if len(mine) == 1:
-        return f"{told}; the one that runs is {_percent(mine[0])} done"
-    return (
-        f"{told}; the furthest of the {len(mine)} that run is {_percent(max(mine, key=lambda job: job.progress))} done"
-    )
-
-
-def _jobs(n: int, type: str = "") -> str:
-    return f"{n} {type}{' ' if type else ''}{'job' if n == 1 else 'jobs'}"
-
-
-def _are(n: int) -> str:
-    return f"{n} {'is' if n == 1 else 'are'}"
-
-
-def _is(n: int) -> str:
-    return "is" if n == 1 else "are"
-
-
-def _percent(job: Job) -> str:
-    return f"{int(job.progress * 100 + 1e-9)} %"
 
 
 def _at(moment: datetime) -> str:

@@ -64,6 +64,12 @@ def decoder(kind: type, columns: Sequence[Column], parts: Sequence[Part] = ()) -
     return _compiled(f"build_value({INDENT.join(fields)})", f"({', '.join(names(columns))},)", known)
 
 
+def several(kind: type, columns: Sequence[Column], dump: Callable[[Any], Any], load: Callable[[Any], Any]) -> Codec:
+    """The codec of a field of several values, by default none: what `dump` makes of a list of their rows."""
+    row_of, value_of = encoder(columns), decoder(kind, columns)
+    return Codec(lambda values: dump([*map(row_of, values)]), lambda kept: tuple(map(value_of, load(kept))), "()")
+
+
 def _encoded(column: Column) -> str:
     name, codec, of, computed = column
     if computed:

@@ -13,10 +13,11 @@ from msgspec.structs import astuple
 from secondunit.queue.model import Bonds, Event, Idempotency, Job, Lease, Notice, Run, Status, Suspicion, Target
 from secondunit.queue.outcome import JobError
 from secondunit.queue.payloads.json_text import dump, load
+from secondunit.queue.phases import Phase
 from secondunit.queue.ports.deliveries import Try
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import CacheEntry, Delivery, Step
-from secondunit.queue.stores.columns import Codec, Column, Part, Row, decoder, encoder, names
+from secondunit.queue.stores.columns import Codec, Column, Part, Row, decoder, encoder, names, several
 from secondunit.queue.value import replace
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,6 +68,8 @@ SPAN, SPAN_OR_NONE = Codec(_length, _span), Codec(_length, _span, "None")
 WORKED = Codec(lambda span: span // MICROSECOND or None, lambda length: timedelta(microseconds=length or 0))
 JSON, JSON_OR_NONE, JSON_OR_EMPTY = Codec(dump, load), Codec(dump, load, "None"), Codec(dump, load, "{}")
 BOOL, STATUS = Codec(int, bool), Codec(None, STATUSES.__getitem__)
+PHASE = (Column("name"), Column("at", TIME), Column("took", SPAN_OR_NONE))
+PHASES, PHASES_TEXT = several(Phase, PHASE, list, tuple), several(Phase, PHASE, dump, load)
 ERROR = Codec(astuple, _error, "None")  # within JSON
 ERROR_TEXT = Codec(lambda error: dump(astuple(error)), load_error, "None")
 
@@ -81,6 +84,7 @@ RUN = (
     Column("took", SPAN),
     Column("why"),
     Column("receipt"),
+    Column("phases", PHASES),
 )
 TOOK = 6
 SUSPICION_PARTS = (
@@ -185,6 +189,7 @@ MOVING = (
     Column("entered_at", TIME_OR_NONE),
     Column("waiting_for", Codec(absent="0")),
     Column("followed", Codec(int, bool, "False")),
+    Column("phases", PHASES_TEXT),
     *PLACE,
 )
 JOB = (Column("seq"), *FIXED, *MOVING)
@@ -256,9 +261,6 @@ def load_notice(text: str) -> Notice:
 
 
 TRY = (Column("at", TIME), Column("took", SPAN), Column("status"), Column("error"))
-_try_values = encoder(TRY)
-_try_from = decoder(Try, TRY)
-TRIES = Codec(lambda tries: dump([*map(_try_values, tries)]), lambda text: tuple(map(_try_from, load(text))), "()")
 
 DELIVERY_MOVING = (
     Column("state"),
@@ -268,7 +270,7 @@ DELIVERY_MOVING = (
     Column("finished_at", TIME_OR_NONE),
     Column("last_status"),
     Column("last_error"),
-    Column("tries", TRIES),
+    Column("tries", several(Try, TRY, dump, load)),
 )
 DELIVERY = (Column("id"), Column("notice", Codec(dump_notice, load_notice)), *DELIVERY_MOVING)
 DELIVERY_COLUMNS = ", ".join(names(DELIVERY))

@@ -67,7 +67,8 @@ def test_every_text_has_both_languages() -> None:
     assert english.keys() == chinese.keys()
     for key in english:
         assert english[key].strip() and chinese[key].strip(), key
-        assert re.findall(r"{\w+}", english[key].rpartition("|")[2]) == re.findall(r"{\w+}", chinese[key]), key
+        if not key.startswith("said."):  # of which a translation may leave out what it has no use for
+            assert re.findall(r"{\w+}", english[key].rpartition("|")[2]) == re.findall(r"{\w+}", chinese[key]), key
 
 
 def test_what_to_do_about_a_condition_is_said_in_both_languages() -> None:
@@ -90,7 +91,9 @@ def test_every_text_that_is_asked_for_is_there_and_none_is_left_over() -> None:
     listed = set(re.findall(r'"([a-z]+(?:\.\w+)+)"', sources))
     assert whole - keys == set()
     assert {begin for begin in begun if not any(key.startswith(begin) for key in keys)} == set()
-    assert {key for key in keys - whole - listed if not key.startswith(tuple(begun))} == set()
+    assert {
+        key for key in keys - whole - listed if not key.startswith("said.") and not key.startswith(tuple(begun))
+    } == set()
 
 
 @pytest.mark.parametrize(

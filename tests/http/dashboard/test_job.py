@@ -74,6 +74,36 @@ async def test_a_timeline_has_every_wait_and_its_reason(visit: Any) -> None:
     assert [one.text for one in told if one.text] == ["the daemon restarts", "no moov atom", "the quota is used up"]
 
 
+async def test_a_timeline_has_the_phases_of_ended_runs_and_of_the_one_that_goes_on(visit: Any) -> None:
+    browser = await visit()
+    harness = browser.harness
+    job_id = await harness.submit("idle")
+
+    async def run(*phases: str) -> Any:
+        lease = await harness.start(job_id)
+        for name in phases:
+            now = harness.clock.now()
+            await harness.store.change(
+                job_id, lambda job, name=name, now=now: state.progress(job, 0.2, None, name, now)
+            )
+            await harness.clock.advance(7)
+        return lease
+
+    await run("probe", "encode")
+    await harness.settle(job_id, BROKEN)
+    await harness.clock.advance(20)
+    await run("probe")
+    assert [one for one in entries(await harness.store.get(job_id)) if one[0] in ("phase", "run")] == [
+        ("run", "failed", 14), ("phase", "probe", 7), ("phase", "encode", 7), ("phase", "probe", None),
+    ]  # fmt: skip
+    page = await browser.open(f"/jobs/{job_id}")
+    assert page.says("Phase encode") and page.says("7.0 s")
+    twin = await harness.call("GET", f"/api/jobs/{job_id}")
+    [attempt] = twin["attempts"]
+    assert [(one["name"], one["duration"]) for one in attempt["phases"]] == [("probe", 7000), ("encode", 7000)]
+    assert [(one["name"], one["duration"]) for one in twin["phases"]] == [("probe", None)]
+
+
 async def test_a_timeline_says_that_its_beginning_is_forgotten(visit: Any) -> None:
     harness = (await visit()).harness
     job_id = await harness.submit("idle")

@@ -7,6 +7,7 @@ import pytest
 
 from secondunit.daemon.monitoring.conditions import Condition
 from secondunit.daemon.monitoring.health_report import HealthReport
+from secondunit.queue.sentences import say
 
 KEY = "the-key-of-the-settings"
 
@@ -19,23 +20,25 @@ async def test_it_tells_versions_disks_backup_and_sandbox(visit: Any) -> None:
     assert page.says("secondunit system") and page.all("a", href="/api/system")
 
 
-@pytest.mark.parametrize(("language", "title", "remedy"), [
-    ("en", "The disk is low", "free some space"),
-    ("zh-TW", "磁碟空間不足", "騰出空間"),
+@pytest.mark.parametrize(("language", "title", "sentence", "remedy"), [
+    ("en", "The disk is low", "3 MiB are free on the disk of DATA_DIR", "free some space"),
+    ("zh-TW", "磁碟空間不足", "DATA_DIR 所在的磁碟剩餘 3 MiB", "騰出空間"),
 ])  # fmt: skip
 async def test_what_is_wrong_has_a_title_and_a_remedy_in_the_readers_language(
-    visit: Any, language: str, title: str, remedy: str
+    visit: Any, language: str, title: str, sentence: str, remedy: str
 ) -> None:
     browser = await visit(language)
     since = browser.harness.clock.now() - timedelta(hours=1)
+    told = say("{n} MiB are free on the disk of {disk}", n=3, disk="DATA_DIR")
     browser.harness.health = HealthReport(
-        "degraded", conditions=[Condition("disk_low", "3 MiB are free", since, "free some space")]
+        "degraded",
+        conditions=[Condition("disk_low", told, since, "free some space"), Condition("new", "a new one", since, "do")],
     )
     for path in ("/system", "/"):
         page = await browser.open(path)
         assert page.says(title) and page.says(remedy)
-        [sentence] = [tag for tag in page.all("p", lang="en") if "3 MiB are free" in tag.text]
-        assert sentence
+        assert page.says(sentence)
+        assert len(page.all("span", lang="en")) == (language != "en"), "what nobody translated is marked as English"
 
 
 async def test_an_admin_has_it_examine_itself(visit: Any) -> None:

@@ -1,8 +1,10 @@
 """The command line: quick, with the exit codes and the output that scripts rely on."""
 
 import json
+import socket
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -64,12 +66,45 @@ def test_config_show_prints_settings_with_their_source_and_no_secret(
 
 @pytest.mark.usefixtures("data_dir")
 def test_config_check_ends_with_78_and_every_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "0")
     assert called("config", "check").exit_code == 0
     monkeypatch.setenv("PORT", "x")
     monkeypatch.setenv("LOG_LEVEL", "x")
     result = called("config", "check")
     assert result.exit_code == 78
     assert "PORT: " in result.output and "LOG_LEVEL: " in result.output
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_config_check_finds_a_port_that_is_taken_unless_by_the_daemon_of_these_settings(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setenv("PORT", str(port))
+        told = called("config", "check")
+        assert (told.exit_code, told.output) == (
+            78,
+            f"PORT: {port} is in use on 127.0.0.1; allowed: a free one, or 0 for any (stop what uses it, perhaps)\n",
+        )
+        with closing(socket.socket(socket.AF_UNIX)) as control:
+            control.bind(str(data_dir / "control.sock"))
+            control.listen()
+            assert called("config", "check").exit_code == 0
+    assert called("config", "check").exit_code == 0, "what is left of a socket is nobody's daemon"
+
+
+@pytest.mark.usefixtures("data_dir")
+def test_config_check_finds_an_account_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "0")
+    file = tmp_path / "config.toml"
+    table = '[deploy.site]\nrepo_url = "https://example.com/site.git"\ndirectory = "{}"\nuser = "{}"\n'
+    monkeypatch.setenv("SECONDUNIT_CONFIG", str(file))
+    file.write_text(table.format(tmp_path / "www", "nobody-of-this-name"))
+    told = called("config", "check")
+    assert told.exit_code == 78 and "deploy.site.user: there is no account 'nobody-of-this-name' here" in told.output
+    file.write_text(table.format(tmp_path / "www", "daemon"))
+    assert called("config", "check").exit_code == 0
 
 
 def test_config_check_and_run_name_misplaced_folders_beside_every_other_fault(

@@ -83,6 +83,7 @@ def test_config_init_writes_every_setting_and_what_config_check_takes(
     text = file.read_text()
     assert text == config_file() == called("config", "init", "-").output and max(map(len, text.splitlines())) <= 120
     monkeypatch.setenv("SECONDUNIT_CONFIG", str(file))
+    monkeypatch.setenv("PORT", "0")
     assert called("config", "check").exit_code == 0
     again = called("config", "init")
     assert again.exit_code == 1 and "stays as it is" in again.output and file.read_text() == text

@@ -249,6 +249,27 @@ def test_a_suspect_that_is_tried_again_for_another_reason_stays_one() -> None:
     assert settle(started, Completed(1), 60).job.suspicion is None
 
 
+def test_the_phases_of_a_run_are_kept_with_it_and_begin_anew_with_the_next() -> None:
+    job = running()
+    for second, name in ((1, "probe"), (2, "probe"), (5, "encode"), (9, None), (10, "publish")):
+        job = state.progress(job, 0.1, None, name, later(second)).job
+    assert [(one.name, one.at) for one in job.phases] == [
+        ("probe", later(1)), ("encode", later(5)), ("publish", later(10)),
+    ]  # fmt: skip
+    assert [one.took for one in job.phases] == [timedelta(seconds=4), timedelta(seconds=4), None]
+    back = state.settle(job, FLAKY, NoJitter(), later(12)).job
+    assert [one.took for one in back.runs[-1].phases] == [timedelta(seconds=n) for n in (4, 4, 2)]
+    assert back.phases == ()
+    assert state.start(back, BOOT, TTL, later(13)).job.phases == ()
+
+
+def test_of_many_phases_the_last_twenty_are_kept() -> None:
+    job = running()
+    for n in range(30):
+        job = state.progress(job, 0.1, None, f"phase {n}", later(n)).job
+    assert [one.name for one in job.phases] == [f"phase {n}" for n in range(10, 30)]
+
+
 def test_a_phase_is_entered_once() -> None:
     job = state.progress(running(), 0.1, None, "one", later(5)).job
     job = state.progress(job, 0.2, None, "one", later(6)).job

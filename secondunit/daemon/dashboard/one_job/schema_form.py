@@ -14,6 +14,7 @@ from secondunit.daemon.http.transport.bodies.json_sizes import DEEPEST
 from secondunit.daemon.http.transport.problems import NotJson
 from secondunit.queue.errors import FieldError
 from secondunit.queue.payloads.redaction import HIDDEN
+from secondunit.queue.sentences import say
 
 DEEPEST_FIELD = 3
 Kind = Literal["text", "number", "loose", "choice", "lines", "loose_lines", "json"]
@@ -75,12 +76,14 @@ def content_of(fields: Sequence[FormField]) -> tuple[dict[str, Any], Sequence[Fi
         if not one.typed:
             continue
         if (one.anew or one.secret) and HIDDEN in one.typed:
-            faults.append(FieldError(one.name, f"type it anew: {HIDDEN} stands for what is not shown"))
+            faults.append(
+                FieldError(one.name, say("type it anew: {hidden} stands for what is not shown", hidden=HIDDEN))
+            )
             continue
         try:
             value = _value(one)
         except NotJson as error:
-            faults.append(FieldError(one.name, f"should be JSON: {error}"))
+            faults.append(FieldError(one.name, say("should be JSON: {error}", error=error)))
             continue
         place = content
         for part in one.path[:-1]:

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from secondunit.queue.model import Job, Run, Status
+from secondunit.queue.phases import Phase
 
-Kind = Literal["submitted", "forgotten", "wait", "run", "running", "ended"]
+Kind = Literal["submitted", "forgotten", "wait", "run", "running", "phase", "ended"]
 SHORTEST = timedelta(milliseconds=50)
 
 
@@ -15,7 +16,7 @@ SHORTEST = timedelta(milliseconds=50)
 class Entry:
     """Something that began `at` and took `span` (None: it goes on).
 
-    `word` is the outcome of a run, the reason of a wait or the status at the end; `text` what the queue said of it.
+    `word` is a run's outcome, a wait's reason, a phase's name or the status at the end; `text` what was said of it.
     """
 
     kind: Kind
@@ -40,10 +41,12 @@ def _whole(job: Job) -> Iterator[Entry]:
         else:
             yield _wait(job, last, run.attempt, run.started_at)
         yield Entry("run", run.started_at, run.took, run.outcome, _said(run), run.attempt)
+        yield from _phases(run.phases)
         last = run
     if job.status is Status.RUNNING and job.started_at:
         yield _wait(job, last, job.attempt, job.started_at)
         yield Entry("running", job.started_at, attempt=job.attempt)
+        yield from _phases(job.phases)
     elif job.status is Status.QUEUED:
         yield _wait(job, last, job.attempt)
     elif job.finished_at:
@@ -55,6 +58,10 @@ def _wait(job: Job, last: Run | None, attempt: int, until: datetime | None = Non
     since = last.finished_at if last else job.created_at
     word, text = _why(last, attempt) if last else ("parents" if job.depends_on else "turn", "")
     return Entry("wait", since, max(until - since, timedelta(0)) if until else None, word, text)
+
+
+def _phases(phases: Sequence[Phase]) -> Iterator[Entry]:
+    return (Entry("phase", one.at, one.took, one.name) for one in phases)
 
 
 def _said(run: Run) -> str:

@@ -162,6 +162,8 @@
   });
   function settle() {
     times(); charts(); chosen();
+    const strip = document.querySelector(".side nav"), current = strip?.querySelector("[aria-current]");
+    if (current && strip.scrollWidth > strip.clientWidth) strip.scrollLeft = current.offsetLeft - (strip.clientWidth - current.offsetWidth) / 2;
     for (const place of all("[data-origin]")) place.textContent = location.origin;
   }
   document.addEventListener("htmx:after:swap", settle);

@@ -25,6 +25,7 @@ from secondunit.daemon.http.transport import problems
 from secondunit.queue.errors import BadPayload, FieldError, KeyReused, TypeBroken, TypeUnavailable, UnknownType
 from secondunit.queue.model import Job
 from secondunit.queue.payloads.redaction import redacted
+from secondunit.queue.sentences import say
 
 KEY = "Idempotency-Key"
 AGAIN_OF = "again_of"
@@ -91,7 +92,7 @@ def _form(visit: Visit, type: str, again: Job | None) -> JobForm:
     around = dict(SubmitAsk.model_json_schema())
     around["properties"] = {
         name: told for name, told in around["properties"].items() if name not in ("type", "payload")
-    } | {KEY: {"type": "string", "description": "the same key again stands for the same job, for 24 hours"}}
+    } | {KEY: {"type": "string", "description": say("the same key again stands for the same job, for 24 hours")}}
     fields = fields_of(payload_schema(spec), spec.secrets, ("payload",))
     return JobForm(type, fields, fields_of(around), again, _anew(visit, again) if again else ())
 

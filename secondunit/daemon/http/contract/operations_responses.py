@@ -1,10 +1,19 @@
-"""Response models of what operators ask (stuck jobs, whether a restart is safe, backups) and of batches."""
+"""Response models of what operators ask (stuck jobs, whether a restart is safe, backups), of deliveries and batches."""
 
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from secondunit.daemon.http.contract.responses import Answer, BatchId, Job, JobId, Percent, StatusName, Time
+from secondunit.daemon.http.contract.responses import (
+    Answer,
+    BatchId,
+    Job,
+    JobId,
+    Milliseconds,
+    Percent,
+    StatusName,
+    Time,
+)
 
 
 class StuckJob(Answer):
@@ -150,3 +159,34 @@ class BatchDetail(Answer):
     finished_at: Time | None
     jobs: list[Job]
     next_cursor: str | None
+
+
+class DeliveryTry(Answer):
+    """One request to the receiver: `status` is the HTTP status of its answer, null without one; `duration` in ms."""
+
+    at: Time
+    duration: Milliseconds
+    status: int | None
+    error: str | None
+
+
+class Delivery(Answer):
+    """News of a job's end on its way to `url`: `id` is its webhook-id; `tries` are the last 20, oldest first."""
+
+    id: str
+    kind: str
+    url: str
+    status: Literal["pending", "delivered", "dead"]
+    attempts: int
+    created_at: Time
+    next_at: Time | None
+    finished_at: Time | None
+    last_status: int | None
+    last_error: str | None
+    tries: list[DeliveryTry]
+
+
+class Deliveries(Answer):
+    """The deliveries of a job, oldest first."""
+
+    deliveries: list[Delivery]

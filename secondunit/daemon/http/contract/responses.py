@@ -69,11 +69,19 @@ class Failure(Answer):
     message: str
 
 
+class RunPhase(Answer):
+    """A phase of a run; `duration` is null while it goes on."""
+
+    name: str
+    started_at: Time
+    duration: Milliseconds | None
+
+
 class Attempt(Answer):
     """One finished run; those that were interrupted share their number with the next.
 
     `lost`: nobody's fault; the lease ran out, or the daemon died and others ran as well. `crashed`: the daemon died
-    under this job alone; the third time ends it as `poison`. `message` says which.
+    under this job alone; the third time ends it as `poison`. `message` says which. `phases` are the last 20, in order.
     """
 
     attempt: int
@@ -83,6 +91,7 @@ class Attempt(Answer):
     outcome: str
     message: str | None
     error: Failure | None
+    phases: list[RunPhase]
 
 
 class Summary(Answer):
@@ -122,7 +131,7 @@ class Summary(Answer):
 class Job(Summary):
     """Everything about a job; secrets of its payload read `***`. `paused`: it waits, for its type is paused.
 
-    It starts once the jobs of `depends_on` have ended; `ref` is its name within the batch that it came in.
+    It starts once the jobs of `depends_on` have ended; `ref` names it in its batch. `phases`: of the run that goes on.
 
     Once programs ran, `stats` holds `resources`: `cpuSeconds maxRssBytes readBytes writtenBytes peakProcesses`.
     `eta_seconds` to its end and `starts_at` come of earlier runs (docs/resources.md); null where they can't be told.
@@ -137,6 +146,7 @@ class Job(Summary):
     batch_id: BatchId | None
     ref: str | None
     attempts: list[Attempt]
+    phases: list[RunPhase]
     paused: bool
     eta_seconds: Seconds | None
     eta_error_seconds: Seconds | None
@@ -172,37 +182,6 @@ class Bulk(Answer):
 
     done: int
     refused: list[Refusal]
-
-
-class DeliveryTry(Answer):
-    """One request to the receiver: `status` is the HTTP status of its answer, null without one; `duration` in ms."""
-
-    at: Time
-    duration: Milliseconds
-    status: int | None
-    error: str | None
-
-
-class Delivery(Answer):
-    """News of a job's end on its way to `url`: `id` is its webhook-id; `tries` are the last 20, oldest first."""
-
-    id: str
-    kind: str
-    url: str
-    status: Literal["pending", "delivered", "dead"]
-    attempts: int
-    created_at: Time
-    next_at: Time | None
-    finished_at: Time | None
-    last_status: int | None
-    last_error: str | None
-    tries: list[DeliveryTry]
-
-
-class Deliveries(Answer):
-    """The deliveries of a job, oldest first."""
-
-    deliveries: list[Delivery]
 
 
 class Artifact(Answer):

@@ -20,6 +20,7 @@ from secondunit.queue.handler import Registry
 from secondunit.queue.model import Counts, Event, Job, Page, Run, Status
 from secondunit.queue.outcome import JobError
 from secondunit.queue.payloads.secret_fields import struck
+from secondunit.queue.phases import Phase
 from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.store import Delivery
 
@@ -80,6 +81,7 @@ def detail(job: Job, registry: Registry, paused: Collection[str] = (), outlook: 
         batch_id=job.batch,
         ref=job.bonds.ref if job.bonds else None,
         attempts=[_attempt(run) for run in job.runs],
+        phases=_phases(job.phases),
         paused=waits(job, paused),
         **expectations.told(outlook),
     )
@@ -148,17 +150,17 @@ def without_recipe(job: Job) -> dict[str, Any]:
 
 def bulk(outcome: Bulk) -> responses.Bulk:
     """How many jobs a move reached, and which it did not."""
-    return responses.Bulk(len(outcome.done), [responses.Refusal(job_id, why) for job_id, why in outcome.refused])
+    return responses.Bulk(len(outcome.done), [responses.Refusal(job_id, str(why)) for job_id, why in outcome.refused])
 
 
-def deliveries(rows: Iterable[Delivery]) -> responses.Deliveries:
+def deliveries(rows: Iterable[Delivery]) -> operations_responses.Deliveries:
     """The deliveries of a job."""
-    return responses.Deliveries([delivery(row) for row in rows])
+    return operations_responses.Deliveries([delivery(row) for row in rows])
 
 
-def delivery(row: Delivery) -> responses.Delivery:
+def delivery(row: Delivery) -> operations_responses.Delivery:
     """A delivery and how it fares."""
-    return responses.Delivery(
+    return operations_responses.Delivery(
         id=row.id,
         kind=row.notice.target.kind,
         url=row.notice.target.address,
@@ -170,7 +172,8 @@ def delivery(row: Delivery) -> responses.Delivery:
         last_status=row.last_status,
         last_error=row.last_error,
         tries=[
-            responses.DeliveryTry(instant(one.at), milliseconds(one.took), one.status, one.error) for one in row.tries
+            operations_responses.DeliveryTry(instant(one.at), milliseconds(one.took), one.status, one.error)
+            for one in row.tries
         ],
     )
 
@@ -235,9 +238,9 @@ def health(report: HealthReport, *, whole: bool) -> dict[str, Any]:
     if not whole:
         return dict(to_builtins(responses.Health(report.status)))
     conditions = [
-        responses.HealthCondition(c.word, c.subject, c.text, instant(c.since), c.remedy) for c in report.conditions
+        responses.HealthCondition(c.word, c.subject, str(c.text), instant(c.since), c.remedy) for c in report.conditions
     ]
-    told = responses.Health(report.status, list(report.reasons), conditions, list(report.notes))
+    told = responses.Health(report.status, list(report.reasons), conditions, [*map(str, report.notes)])
     return {**to_builtins(told), **(report.figures or {})}
 
 
@@ -283,4 +286,9 @@ def _attempt(run: Run) -> responses.Attempt:
         outcome=run.outcome,
         message=run.why,
         error=failure(run.error),
+        phases=_phases(run.phases),
     )
+
+
+def _phases(phases: Iterable[Phase]) -> list[responses.RunPhase]:
+    return [responses.RunPhase(one.name, instant(one.at), milliseconds(one.took)) for one in phases]

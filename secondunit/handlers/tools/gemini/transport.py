@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession, TCPConnector
 
+from secondunit.handlers.tools.network.connection_errors import sentence_of
 from secondunit.handlers.tools.network.responses import bounded_session
 from secondunit.handlers.tools.network.session import retry_after
 from secondunit.queue.clock import Clock
@@ -81,7 +82,9 @@ class GoogleTransport:
         except APIError as error:
             raise self._refused(error) from error
         except ClientConnectorError as error:
-            raise Transient(f"Gemini can't be reached: {error}", type="gemini_unreachable") from error
+            raise Transient(
+                f"Gemini can't be reached: {sentence_of(error, 'it')}", type="gemini_unreachable"
+            ) from error
         except (TimeoutError, ClientError, OSError, UnicodeDecodeError) as error:
             raise Unanswered(
                 f"Gemini was asked, and its answer did not arrive ({_words(error)}); it may have been charged",

@@ -93,6 +93,28 @@ async def test_no_ffmpeg_is_found(box: Any, tmp_path: Path) -> None:
     assert check.state == "bad" and str(tmp_path / "none") in check.found and "apt install ffmpeg" in check.remedy
 
 
+@pytest.mark.parametrize(("types", "asked"), [("webp,locations", False), ("webp,hls", True)])
+async def test_programs_that_no_served_type_calls_are_not_missed(
+    box: Any, tmp_path: Path, types: str, asked: bool
+) -> None:
+    none = str(tmp_path / "none")
+    here = await asyncio.to_thread(box, FFMPEG_PATH=none, FFPROBE_PATH=none, TYPES=types)
+    [ffmpeg], [ytdlp] = await programs.ffmpeg(here), await programs.ytdlp(here)
+    assert (ffmpeg.state == "bad", ffmpeg.found == programs.UNWANTED) == (asked, not asked)
+    assert ytdlp.found == programs.UNWANTED, "locations ask Gemini first, for which there is no key"
+    assert await programs.git(here) == [], "nothing is to be deployed"
+
+
+async def test_a_git_that_deploys_need_is_looked_for(box: Any, tmp_path: Path) -> None:
+    file = tmp_path / "deploys.toml"
+    table = f'[deploy.site]\nrepo_url = "https://example.com/site.git"\ndirectory = "{tmp_path / "www"}"\n'
+    await asyncio.to_thread(file.write_text, table)
+    here = await asyncio.to_thread(box, SECONDUNIT_CONFIG=str(file))
+    assert [check.state for check in await programs.git(here)] == ["ok"]
+    [check] = await programs.git(here, where=str(tmp_path))
+    assert check.state == "bad" and "nothing can be deployed" in check.found and "apt install git" in check.remedy
+
+
 async def test_an_ffmpeg_without_what_jobs_need_is_found(box: Any, tmp_path: Path) -> None:
     poor = tmp_path / "ffmpeg"
     poor.write_text("#!/bin/sh\ncase $* in *muxers*) echo '  E mp4   MP4';; *) echo 'ffmpeg version 5.1 x';; esac\n")

@@ -29,7 +29,7 @@ async def never(ctx: JobContext, payload: Any) -> None:
     raise AssertionError("tests move jobs themselves")
 
 
-FREE = spec("hls", never)
+FREE = spec("hls", never, programs=("ffmpeg",))
 PAID = spec("asks", never, paid=True)
 
 

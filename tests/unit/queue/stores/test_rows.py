@@ -7,6 +7,7 @@ import pytest
 
 from secondunit.queue.model import Bonds, Event, Idempotency, Job, Lease, Notice, Run, Status, Suspicion, Target
 from secondunit.queue.outcome import JobError
+from secondunit.queue.phases import Phase
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.stores.rows import (
     dump_notice,
@@ -70,8 +71,12 @@ FULL = Job(
     sharers=2,
     source="videos",
     labels={"video_id": "x"},
-    runs=(Run(1, 4, NOW, later(1), "failed", ERROR, 9 * MICROS), Run(2, 5, NOW, later(2), "lost", why="it died")),
+    runs=(
+        Run(1, 4, NOW, later(1), "failed", ERROR, 9 * MICROS),
+        Run(2, 5, NOW, later(2), "lost", why="it died", phases=(Phase("probe", NOW, MICROS),)),
+    ),
     entered_at=later(6) + MICROS,
+    phases=(Phase("probe", NOW, 5 * MICROS), Phase("encode", later(6))),
     suspicion=Suspicion("dead", 2, 0.5, 7 * MICROS, later(5) + MICROS),
     submitted_by="the blog",
     owner="abcdefgh",

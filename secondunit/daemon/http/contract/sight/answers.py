@@ -25,7 +25,7 @@ def explained(job: Job, told: Explanation, outlook: Outlook, *, whole: bool) -> 
         job_id=job.id,
         status=job.status.value,
         reason=told.reason,
-        sentence=told.sentence,
+        sentence=str(told.sentence),
         until=instant(told.until),
         ahead=told.ahead,
         blocked_by=list(told.blocked_by) if whole else [],

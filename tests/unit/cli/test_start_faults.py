@@ -1,0 +1,40 @@
+"""What only a start finds is found by `config check`, too."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from secondunit.cli.host.start_faults import faults
+from secondunit.daemon.config.loader import load
+from secondunit.daemon.config.settings import Settings
+from secondunit.handlers.tools.programs.sandbox.measuring import OFF
+
+
+def settings(folder: Path, **environ: str) -> Settings:
+    return load({"DATA_DIR": str(folder), "SECONDUNIT_CONFIG": "/dev/null", "PORT": "0"} | environ).settings
+
+
+async def lacking(*_: Any) -> Any:
+    return OFF
+
+
+def test_a_sandbox_that_is_required_and_not_whole_is_found(tmp_path: Path) -> None:
+    [fault] = faults(settings(tmp_path, SANDBOX="require"), lacking)
+    assert fault.startswith("SANDBOX: it is required, but not whole here (")
+    assert faults(settings(tmp_path, SANDBOX="auto"), lacking) == []
+
+
+def test_a_host_that_is_not_this_machines_is_found(tmp_path: Path) -> None:
+    told = faults(settings(tmp_path, HOST="192.0.2.1", API_KEY="a-key-of-some-length"))
+    assert told == ["HOST: 192.0.2.1 is no address of this machine; allowed: one that is"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_port_that_somebody_listens_at_is_found(tmp_path: Path, host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as server:
+        port = str(server.getsockname()[1])
+        [fault] = faults(settings(tmp_path, HOST=host, PORT=port))
+        assert fault.startswith(f"PORT: {port} is in use on {host}; allowed: ")

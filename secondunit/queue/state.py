@@ -75,28 +75,32 @@ def share(job: Job, now: datetime) -> Change:
 
 
 def start(job: Job, boot: str, ttl: timedelta, now: datetime) -> Change:
-    """Lease a queued job to this boot under a new epoch."""
+    """Lease a queued job to this boot under a new epoch.
+
+    One that waited for others starts no sooner than they ended: a claim asked for before may come after their ends.
+    """
     if job.status is not Status.QUEUED:
         raise NotAllowed(job.id, say("a {status} job can't start", status=say(job.status.value)))
     if job.waiting_for:
         raise NotAllowed(job.id, say("it waits for {n} jobs that it depends on", n=job.waiting_for))
     epoch = job.epoch + 1
+    began = max(now, job.updated_at) if job.depends_on else now
     job = replace(
         job,
         status=Status.RUNNING,
         epoch=epoch,
         lease=Lease(job.id, epoch, boot, now + ttl),
         run_at=None,
-        started_at=now,
-        first_started_at=job.first_started_at or now,
-        updated_at=now,
+        started_at=began,
+        first_started_at=job.first_started_at or began,
+        updated_at=began,
         progress=0.0,
         phase=None,
         message=None,
         entered_at=None,
         phases=(),
     )
-    return Change(job, started(job, now))
+    return Change(job, started(job, began))
 
 
 def started(job: Job, now: datetime) -> Event:

@@ -9,7 +9,7 @@ import pytest
 from secondunit.queue import state
 from secondunit.queue.changes import RUNS_KEPT
 from secondunit.queue.errors import LeaseLost, NotAllowed
-from secondunit.queue.model import Change, Job, Lease, Run, Status, Submission, Suspicion
+from secondunit.queue.model import Bonds, Change, Job, Lease, Run, Status, Submission, Suspicion
 from secondunit.queue.outcome import Completed, Failed, JobError, Outcome, Partial, Postpone, Released, Stopped
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.value import replace
@@ -79,6 +79,17 @@ def test_a_start_gives_a_lease_under_a_new_epoch() -> None:
     assert (job.status, job.epoch, job.run_at, job.message, job.phase) == (Status.RUNNING, 5, None, None, None)
     assert (job.started_at, job.updated_at) == (later(1), later(1))
     assert happened(change) == "started"
+
+
+def test_a_job_that_waited_for_others_starts_no_sooner_than_they_ended() -> None:
+    child = replace(queued(bonds=Bonds(depends_on=("parent",))), updated_at=later(5))
+    change = state.start(child, BOOT, TTL, later(4))
+    assert change.job.started_at == change.job.first_started_at == later(5) and change.event is not None
+    assert change.event.at == later(5)
+    assert state.start(child, BOOT, TTL, later(6)).job.started_at == later(6)
+    assert state.start(replace(queued(), updated_at=later(5)), BOOT, TTL, later(4)).job.started_at == later(4), (
+        "a clock was set"
+    )
 
 
 @pytest.mark.parametrize("job", [running(), ended(), ended(Status.COMPLETED), ended(Status.CANCELLED)])

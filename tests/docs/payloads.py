@@ -10,9 +10,12 @@ HEAD = """\
 # Payloads
 
 What a job of each type may hold. A field that is not listed is refused, with its name. Paths lie below `MEDIA_ROOTS`.
+Any value may be a reference to another job's result instead, `{"$from": "REF_OR_ID", "path": "outputPath"}`
+([batches](../batches.md)).
 What `POST /api/jobs` takes beside `type` and `payload`:
 """
 REF = "#/components/schemas/"
+RESULT = {"$ref": f"{REF}ParentResult"}  # which may stand for any field
 Schemas = Mapping[str, Mapping[str, Any]]
 
 
@@ -39,7 +42,7 @@ def fields(schemas: Schemas, name: str, prefix: str = "") -> Iterator[tuple[str,
     for field, of in schema.get("properties", {}).items():
         yield f"{prefix}{field}", of, field in schema.get("required", ())
         for inner in (of, *of.get("anyOf", ())):
-            if "$ref" in inner and field != "payload":
+            if "$ref" in inner and inner != RESULT and field != "payload":
                 yield from fields(schemas, inner["$ref"].removeprefix(REF), f"{prefix}{field}.")
 
 
@@ -54,7 +57,7 @@ def _table(schemas: Schemas, name: str, but: tuple[str, ...] = ()) -> Iterator[s
 
 def kind(schema: Mapping[str, Any]) -> str:
     """What a value is, in a few words."""
-    found = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    found = [one for one in schema.get("anyOf", ()) if one not in ({"type": "null"}, RESULT)]
     if found:
         return " or ".join(dict.fromkeys(map(kind, found)))
     if "enum" in schema:

@@ -1177,13 +1177,13 @@ export interface components {
          */
         AnalyzePayload: {
             /** @description the video's public address; this or videoPath */
-            videoUrl?: string | null;
+            videoUrl?: string | null | components["schemas"]["ParentResult"];
             /** @description the video: a path below MEDIA_ROOTS, or s3://bucket/key; this or videoUrl */
-            videoPath?: string | null;
+            videoPath?: string | null | components["schemas"]["ParentResult"];
             /** @description of the recipe; default the video's */
-            language?: string | null;
+            language?: string | null | components["schemas"]["ParentResult"];
             /** @description how many pictures the model is shown; default as many as fit the video */
-            frames?: number | null;
+            frames?: number | null | components["schemas"]["ParentResult"];
         };
         /** @description The video that was asked for, or each of several. */
         Analyzed: components["schemas"]["VideoAccepted"] | components["schemas"]["VideosAccepted"];
@@ -1649,15 +1649,15 @@ export interface components {
          */
         DeployPayload: {
             /** @description a project that the settings list as [deploy.ID] */
-            projectId: string;
+            projectId: string | components["schemas"]["ParentResult"];
             /** @description the project's own, if it is given */
-            repoUrl?: string | null;
+            repoUrl?: string | null | components["schemas"]["ParentResult"];
             /** @description one that the project allows; default its first */
-            branch?: string | null;
+            branch?: string | null | components["schemas"]["ParentResult"];
             /** @description the project's own, if it is given */
-            directory?: string | null;
+            directory?: string | null | components["schemas"]["ParentResult"];
             /** @description the project's own, if it is given */
-            buildCommand?: string | null;
+            buildCommand?: string | null | components["schemas"]["ParentResult"];
         };
         /** @description Something that was looked at: how it is, what was found, and what to do where it is not well. */
         DoctorCheck: {
@@ -1692,26 +1692,23 @@ export interface components {
          */
         DownloadPayload: {
             /** @description http or https, without a user name or password in it */
-            url: string;
+            url: string | components["schemas"]["ParentResult"];
             /** @description the file: a path below MEDIA_ROOTS, or s3://bucket/key; its suffix says whether media are expected */
-            outputPath: string;
+            outputPath: string | components["schemas"]["ParentResult"];
             /** @description sent as given, never shown or logged */
             headers?: {
                 [key: string]: string;
-            };
+            } | components["schemas"]["ParentResult"];
             /** @description the value of a Cookie header, never shown or logged */
-            cookies?: string | null;
+            cookies?: string | null | components["schemas"]["ParentResult"];
             /** @description the same as mode browser. Default: false. */
-            usePuppeteer?: boolean;
-            /**
-             * @description the file, the video behind a page, or what a page in a browser downloads; auto: the first two. Default: "auto".
-             * @enum {string}
-             */
-            mode?: "auto" | "http" | "ytdlp" | "browser";
+            usePuppeteer?: boolean | components["schemas"]["ParentResult"];
+            /** @description the file, the video behind a page, or what a page in a browser downloads; auto: the first two. Default: "auto". */
+            mode?: ("auto" | "http" | "ytdlp" | "browser") | components["schemas"]["ParentResult"];
             /** @description no larger; default MAX_DOWNLOAD_MB */
-            maxBytes?: number | null;
+            maxBytes?: number | null | components["schemas"]["ParentResult"];
             /** @description the digest that the file must have */
-            sha256?: string | null;
+            sha256?: string | null | components["schemas"]["ParentResult"];
         };
         /** @description Why a job failed; `type` is a stable word, `message` is for people. */
         EndedBy: {
@@ -1884,21 +1881,15 @@ export interface components {
          */
         HlsPayload: {
             /** @description the film: a path below MEDIA_ROOTS, or s3://bucket/key */
-            inputPath: string;
+            inputPath: string | components["schemas"]["ParentResult"];
             /** @description where the stream goes, a folder of its own: a path below MEDIA_ROOTS, or s3://bucket/key */
-            outputDir: string;
+            outputDir: string | components["schemas"]["ParentResult"];
             /** @description heights of the ladder, such as 720p; nothing is enlarged. Default: ["1080p", "720p", "480p"]. */
-            qualities?: string[];
-            /**
-             * @description what segments are: fragmented MP4, or MPEG-TS. Default: "fmp4".
-             * @enum {string}
-             */
-            segmentType?: "fmp4" | "ts";
-            /**
-             * @description auto: copy what the source already is of the ladder; never: encode all. Default: "auto".
-             * @enum {string}
-             */
-            copy?: "auto" | "never";
+            qualities?: string[] | components["schemas"]["ParentResult"];
+            /** @description what segments are: fragmented MP4, or MPEG-TS. Default: "fmp4". */
+            segmentType?: ("fmp4" | "ts") | components["schemas"]["ParentResult"];
+            /** @description auto: copy what the source already is of the ladder; never: encode all. Default: "auto". */
+            copy?: ("auto" | "never") | components["schemas"]["ParentResult"];
         };
         /**
          * @description Everything about a job; secrets of its payload read `***`. `paused`: it waits, for its type is paused.
@@ -2099,9 +2090,9 @@ export interface components {
          */
         LocationsPayload: {
             /** @description the video's public address */
-            videoUrl: string;
+            videoUrl: string | components["schemas"]["ParentResult"];
             /** @description how to look. Default: {"language": null, "model": null}. */
-            params?: components["schemas"]["LocationsPayload.LocationParams"];
+            params?: components["schemas"]["LocationsPayload.LocationParams"] | components["schemas"]["ParentResult"];
         };
         /** @description How to look: the language of subtitles and answers, and another model than the operator's. */
         "LocationsPayload.LocationParams": {
@@ -2167,6 +2158,19 @@ export interface components {
             stats?: {
                 [key: string]: unknown;
             } | null;
+        };
+        /**
+         * @description May stand in place of any value of a payload, within lists and objects too, and is filled from the `result` of another job when this one starts, which depends on it thereby. Where there is no such result this job fails with `no_such_result`.
+         * @example {
+         *       "$from": "film",
+         *       "path": "outputPath"
+         *     }
+         */
+        ParentResult: {
+            /** @description the other job's id, or within a batch its `ref` */
+            $from: string;
+            /** @description into it by names and numbers, such as `renditions.0.path`; without it all is meant */
+            path?: string;
         };
         /** @description What could be done, and what not. */
         PartialAsk: {
@@ -2661,19 +2665,19 @@ export interface components {
          */
         ThumbnailPayload: {
             /** @description the film: a path below MEDIA_ROOTS, or s3://bucket/key */
-            videoPath: string;
+            videoPath: string | components["schemas"]["ParentResult"];
             /** @description the picture: a path below MEDIA_ROOTS, or s3://bucket/key; its suffix says the format: .webp, .avif, .jpg, .jpeg, .png */
-            outputPath: string;
+            outputPath: string | components["schemas"]["ParentResult"];
             /** @description which moment: HH:MM:SS, seconds, a percentage such as "25%", or "auto". Default: "00:00:01". */
-            timestamp?: string | number;
+            timestamp?: string | number | components["schemas"]["ParentResult"];
             /** @description a picture of each of these moments; {n} in outputPath becomes 1, 2, ... */
-            timestamps?: (string | number)[] | null;
+            timestamps?: (string | number)[] | null | components["schemas"]["ParentResult"];
             /** @description one picture of many moments, and a WebVTT index beside it */
-            sprite?: components["schemas"]["ThumbnailPayload.SpritePayload"] | null;
+            sprite?: components["schemas"]["ThumbnailPayload.SpritePayload"] | null | components["schemas"]["ParentResult"];
             /** @description pixels; never more than the film has. Default: 320. */
-            width?: number;
+            width?: number | components["schemas"]["ParentResult"];
             /** @description of the encoder; default the format's own, PNG has none */
-            quality?: number | null;
+            quality?: number | null | components["schemas"]["ParentResult"];
         };
         /** @description A grid of pictures at even moments; `width` of each, by default the job's own. */
         "ThumbnailPayload.SpritePayload": {
@@ -2831,17 +2835,17 @@ export interface components {
          */
         WebpPayload: {
             /** @description the picture: a path below MEDIA_ROOTS, or s3://bucket/key */
-            inputPath: string;
+            inputPath: string | components["schemas"]["ParentResult"];
             /** @description the WebP: a path below MEDIA_ROOTS, or s3://bucket/key */
-            outputPath: string;
+            outputPath: string | components["schemas"]["ParentResult"];
             /** @description of the encoder; of a lossless picture, its effort. Default: 80. */
-            quality?: number;
+            quality?: number | components["schemas"]["ParentResult"];
             /** @description pixels; default the picture's own */
-            width?: number | null;
+            width?: number | null | components["schemas"]["ParentResult"];
             /** @description whether each pixel stays as it is. Default: false. */
-            lossless?: boolean;
+            lossless?: boolean | components["schemas"]["ParentResult"];
             /** @description drop EXIF and XMP; the colour profile stays. Default: true. */
-            stripMetadata?: boolean;
+            stripMetadata?: boolean | components["schemas"]["ParentResult"];
         };
     };
     responses: {

@@ -12,6 +12,30 @@ from secondunit.queue.handler import HandlerSpec
 
 NO_LETTERS = re.compile(r"[^A-Za-z0-9]+")
 INNER = "#/$defs/"
+SAID = ("description", "title", "examples", "deprecated")
+REFERENCE: Mapping[str, Schema] = {
+    "ParentResult": {
+        "type": "object",
+        "description": (
+            "May stand in place of any value of a payload, within lists and objects too, and is filled from the "
+            "`result` of another job when this one starts, which depends on it thereby. Where there is no such result "
+            "this job fails with `no_such_result`."
+        ),
+        "properties": {
+            "$from": {
+                "type": "string", "minLength": 1,
+                "description": "the other job's id, or within a batch its `ref`",
+            },
+            "path": {
+                "type": "string", "minLength": 1,
+                "description": "into it by names and numbers, such as `renditions.0.path`; without it all is meant",
+            },
+        },
+        "required": ["$from"],
+        "additionalProperties": False,
+        "examples": [{"$from": "film", "path": "outputPath"}],
+    }
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +68,7 @@ def type_schemas(specs: Iterable[HandlerSpec]) -> Sequence[TypeSchema]:
 
 def submits(types: Sequence[TypeSchema], name: str, base: Schema, prefix: str = "Submit") -> Mapping[str, Schema]:
     """The components of what is submitted: `base`, by each type; `base` alone, under its name, where there is none."""
-    found: dict[str, Schema] = {}
+    found: dict[str, Schema] = {**REFERENCE} if types else {}
     for one in types:
         found |= _payload(one.schema, f"{one.word}Payload", _as_said if one.open else _closed)
         own = {"type": {"type": "string", "const": one.type}, "payload": ref(f"{one.word}Payload")}
@@ -83,7 +107,25 @@ def _payload(schema: Schema, name: str, finished: Callable[[Schema], Schema]) ->
     inner = {f"{name}.{inside}": found for inside, found in schema.get("$defs", {}).items()}
     whole = {name: {key: value for key, value in schema.items() if key != "$defs"}, **inner}
     moved = json.loads(json.dumps(whole).replace(INNER, REF.format(model=f"{name}.")))
-    return {name: finished(cleaned(found)) for name, found in moved.items()}
+    whole = {name: finished(cleaned(found)) for name, found in moved.items()}
+    return whole | {name: _referring(whole[name])}
+
+
+def _referring(payload: Schema) -> Schema:
+    """What each field takes, or a reference; what is said of it stays with the field."""
+    if "properties" not in payload:
+        return payload
+    [reference] = REFERENCE
+    fields = dict(payload["properties"])
+    for name, field in fields.items():
+        if not isinstance(field, Mapping):
+            continue  # `true`, which takes anything
+        said = {word: field[word] for word in SAID if word in field}
+        own = {word: value for word, value in field.items() if word not in SAID}
+        fields[name] = said | {
+            "anyOf": [*own["anyOf"], ref(reference)] if own.keys() == {"anyOf"} else [own, ref(reference)]
+        }
+    return payload | {"properties": fields}
 
 
 def _closed(schema: Schema) -> Schema:

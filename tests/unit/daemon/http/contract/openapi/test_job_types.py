@@ -63,6 +63,17 @@ def test_types_of_others_are_submitted_by_their_own_payloads_though_all_have_one
     assert found["CropPayload.Crop"]["properties"]["left"]["description"] == "Default: 0."
 
 
+def test_each_field_of_a_payload_takes_a_reference_and_keeps_what_is_said_of_it() -> None:
+    found = schemas(("crop", Payload))
+    other = {"$ref": "#/components/schemas/ParentResult"}
+    fields = found["CropPayload"]["properties"]
+    assert fields["path"] == {"examples": ["/srv/a.png"], "anyOf": [{"type": "string"}, other]}
+    assert fields["crop"]["anyOf"][-1] == other and len(fields["crop"]["anyOf"]) == 3
+    assert found["CropPayload.Crop"]["properties"]["left"].keys() == {"type", "minimum", "description"}
+    assert found["ParentResult"]["required"] == ["$from"]
+    assert "ParentResult" not in schemas()
+
+
 def test_unknown_fields_are_refused_whatever_the_model_says() -> None:
     found = schemas(("crop", Payload))
     assert found["CropPayload"]["additionalProperties"] is False

@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from rows import fill
 from secondunit.daemon.automation.backend_results import BackendResults
 from secondunit.daemon.monitoring.delivery_log import DeliveryLog
 from secondunit.daemon.monitoring.job_log import JobLog
+from secondunit.daemon.monitoring.machine import MachineGuard, disk_of, meminfo
 from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.monitoring.prometheus.metrics import Metrics
 from secondunit.daemon.process import logs
@@ -31,7 +32,9 @@ from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Sinks
 from secondunit.queue.model import Event, Submission
+from secondunit.queue.running.admission import Admission
 from secondunit.queue.running.execution import Runtime
+from secondunit.queue.running.experience import Experience
 from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
@@ -147,15 +150,28 @@ async def claim(bench: Bench, n: int) -> list[float]:
     return sorted(times)
 
 
+GUARDED, RESERVING = "drain, guards on", "drain, each reserves space"
+
 WORK: dict[str, Any] = {
     "enqueue by 1 caller": one_caller,
     "enqueue by 64 callers": many_callers,
     "batches of 100": batches,
     "drain": drain,
+    GUARDED: drain,
+    RESERVING: drain,
     "end to end": end_to_end,
     "pickup": pickup,
     "claim": claim,
 }
+
+
+def guarded(bare: Runtime, registry: Registry, folder: Path) -> Runtime:
+    """The same with what holds jobs up for want of room and learns of their runs, as the daemon has it."""
+    types = [type for type, spec in registry.items() if spec.reserve]
+    admission = Admission(bare.store, bare.hub, bare.clock, types, 1 << 20, disk_of(folder))
+    experience = Experience(bare.store, registry, bare.clock, bare.emit, admission.reserved)
+    short = MachineGuard(bare.clock, None, 1 << 20, meminfo)
+    return replace(bare, reserved=experience.measured, short=short, over=experience.over)
 
 
 async def measure(what: str, n: int, synchronous: str, folder: Path, ended: int) -> dict[str, float]:
@@ -167,13 +183,16 @@ async def measure(what: str, n: int, synchronous: str, folder: Path, ended: int)
     emit = Sinks(JobLog(clock), DeliveryLog(), Metrics(clock), PoisonedJobs(clock), BackendResults())
     hub = Hub(emit)
     store = await open_store(path, synchronous=synchronous)
-    registry = Registry([HandlerSpec("noop", Payload, noop, concurrency=10)])
+    reserve = (lambda _: 1 << 20) if what == RESERVING else None
+    registry = Registry([HandlerSpec("noop", Payload, noop, concurrency=10, reserve=reserve)])
     runtime = Runtime(store, hub, clock, random, WorkFolders(folder), emit)
+    if what in (GUARDED, RESERVING):
+        runtime = guarded(runtime, registry, folder)
     worker = Worker(runtime, registry, boot="bench", ttl=TTL, most=10)
     bench = Bench(store, Queue(store, registry, hub, clock, random, coming=worker.look), worker, {})
     store.listen(hub.publish)
     hub.tap(bench.hear)
-    if what == "drain":
+    if WORK[what] is drain:
         await batches(bench, n)
     await store.engine.ping()
     cpu, wall = time.process_time(), time.perf_counter()

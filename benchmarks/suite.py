@@ -77,6 +77,8 @@ def _queue(size: Size, crowd: str) -> Iterator[Measurement]:
             # A quick run has no time to make so many rows, a whole one none to do everything twice.
             twice = not size.quick and (what == "end to end" or (mode == FULL and what != "enqueue by 1 caller"))
             yield from _both(ours, crowd) if twice else [ours]
+        if mode == FULL:
+            yield from (_ours(f"drain, {how}", size.jobs(4096), mode) for how in ("guards on", "each reserves space"))
         yield Measurement("bare sqlite3 loop", mode, partial(beside.bare_sqlite, n=jobs, synchronous=MODES[mode]))
         yield Measurement("huey", mode, partial(beside.huey, n=jobs // 2, synchronous=MODES[mode]))
         yield Measurement("plainjob", mode, partial(beside.plainjob, n=jobs, synchronous=MODES[mode]))

@@ -92,6 +92,8 @@ def _queue() -> Iterator[Target]:
     yield Target("64 callers FULL, jobs/s", Key("enqueue by 64 callers", FULL, "jobs/s"), "at least", 25_000)
     yield Target("drain FULL, of plainjob's NORMAL", drain, "at least", 1, Key("plainjob", NORMAL, "drain/s"))
     yield Target("end to end FULL, of huey's FULL", both, "at least", 3, Key("huey", FULL, "end to end/s"))
+    guarded = Key("drain, guards on", FULL, "jobs/s")
+    yield Target("drain FULL with guards on, of all off", guarded, "at least", LOST, drain)
     bull = Key("BullMQ", ALWAYS, "end to end/s")
     yield Target("end to end FULL, of BullMQ's fsync always", both, "at least", 1, bull)
     yield Target("pickup in process, p50 ms", Key("pickup in process", FULL, "p50 ms"), "at most", 2)

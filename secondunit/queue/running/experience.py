@@ -17,7 +17,7 @@ from secondunit.queue.handler import HandlerSpec, Registry
 from secondunit.queue.instrumentation import RunEstimated, Sink
 from secondunit.queue.model import Job, JobId, Status
 from secondunit.queue.ports.usage import cpu_of
-from secondunit.queue.sight.estimates import KEPT, Estimate, Sample, Sizes, Span, estimated, left
+from secondunit.queue.sight.estimates import KEPT, Estimate, Rates, Sample, Sizes, Span, left
 from secondunit.queue.store import Store
 from secondunit.queue.value import Value
 
@@ -45,6 +45,7 @@ class Experience:
         self._emit = emit
         self._within = within
         self._samples: dict[str, deque[Sample]] = {}  # of the types that are served, so many of each
+        self._rates: dict[str, Rates] = {}
         self._unwritten: set[str] = set()
         self._begun: dict[JobId, Begun] = {}
 
@@ -73,6 +74,7 @@ class Experience:
         sizes = {**told, BYTES: float(begun.size)} if begun.size else told
         sample = Sample(round(last.took.total_seconds(), 4), cpu_of(after.stats), sizes)
         self._samples.setdefault(after.type, deque(maxlen=KEPT)).append(sample)
+        self._rates.pop(after.type, None)
         self._unwritten.add(after.type)
 
     def begun(self, job_id: JobId) -> bool:
@@ -108,6 +110,7 @@ class Experience:
         """Take up what was kept, as older than what was seen since."""
         for type, samples in (await self._store.sight.samples()).items():
             self._samples[type] = deque([*samples, *self._samples.get(type, ())], KEPT)
+            self._rates.pop(type, None)
 
     async def note(self) -> None:
         """Write what is new; while the disk is full it waits."""
@@ -120,11 +123,14 @@ class Experience:
             self._unwritten |= types
 
     def _estimate(self, type: str, sizes: Sizes) -> Estimate | None:
-        return estimated(tuple(self._samples.get(type, ())), sizes)
+        rates = self._rates.get(type)
+        if rates is None:
+            rates = self._rates[type] = Rates(tuple(self._samples.get(type, ())))
+        return rates.estimated(sizes)
 
     def _is_worth_telling(self, type: str) -> bool:
         samples = self._samples.get(type)
-        return samples is not None and samples[-1].took >= WORTH_TELLING  # there is none without one
+        return samples is not None and len(samples) > 0 and samples[-1].took >= WORTH_TELLING
 
     def _told(self, job: Job) -> dict[str, float]:
         """The sizes that the handler told of the work, in the order of its type."""

@@ -63,24 +63,36 @@ class _Rate(Value, frozen=True):
     runs: int
 
 
-def estimated(samples: Sequence[Sample], sizes: Sizes) -> Estimate | None:
-    """How long a run on an input of these sizes takes; None without earlier runs.
+class Rates:
+    """What the last runs of a type tell, worked out once for each size."""
 
-    Of several sizes the first counts, and any before none, unless another predicts the earlier runs clearly better.
-    """
-    sizes = {name: size for name, size in sizes.items() if size > 0}
-    rates = [rate for name in (*sizes, RUNS) if (rate := _rate(samples, name))]
-    if not rates:
-        return None
-    best = rates[0]
-    for rate in rates[1:]:
-        if rate.share < CLEARLY * best.share:
-            best = rate
-    size = sizes.get(best.basis, 1.0)
-    seconds = best.seconds * size
-    if not seconds < LONGEST:
-        return None
-    return Estimate(Span(seconds, best.share * seconds), best.cpu * size or None, best.basis, best.runs)
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples = samples
+        self._known: dict[str, _Rate | None] = {}
+
+    def estimated(self, sizes: Sizes) -> Estimate | None:
+        """How long a run on an input of these sizes takes; None without earlier runs.
+
+        Of several sizes the first counts, and any before none, unless another predicts the earlier runs clearly better.
+        """
+        sizes = {name: size for name, size in sizes.items() if size > 0}
+        rates = [rate for name in (*sizes, RUNS) if (rate := self._rate(name))]
+        if not rates:
+            return None
+        best = rates[0]
+        for rate in rates[1:]:
+            if rate.share < CLEARLY * best.share:
+                best = rate
+        size = sizes.get(best.basis, 1.0)
+        seconds = best.seconds * size
+        if not seconds < LONGEST:
+            return None
+        return Estimate(Span(seconds, best.share * seconds), best.cpu * size or None, best.basis, best.runs)
+
+    def _rate(self, basis: str) -> _Rate | None:
+        if basis not in self._known:
+            self._known[basis] = _rate(self._samples, basis)
+        return self._known[basis]
 
 
 def left(estimate: Estimate | None, elapsed: float, progress: float) -> Span | None:

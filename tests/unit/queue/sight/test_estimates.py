@@ -1,10 +1,15 @@
 """Estimates: how long a run takes by earlier ones, and how long one that goes on still takes."""
 
+from collections.abc import Sequence
 from math import inf, nan
 
 import pytest
 
-from secondunit.queue.sight.estimates import KEPT, LONGEST, Estimate, Sample, Span, estimated, left
+from secondunit.queue.sight.estimates import KEPT, LONGEST, Estimate, Rates, Sample, Sizes, Span, left
+
+
+def estimated(samples: Sequence[Sample], sizes: Sizes) -> Estimate | None:
+    return Rates(samples).estimated(sizes)
 
 
 def sample(took: float, cpu: float = 0.0, **sizes: float) -> Sample:

@@ -177,6 +177,7 @@ def _evidence(cast: Cast, lease: float) -> Evidence:
         outputs=scene.outputs(folder / "outputs"),
         exits=victim.exits,
         clock_moves=victim.clock_moves,
+        parents=clients.parents,
         **database,
     )
 
@@ -190,7 +191,8 @@ def _report(cast: Cast) -> None:
         f"after an end its last child was gone within {victim.slowest_burial:.2f} s"
     )
     print(
-        f"{len({ack.job for ack in clients.acks})} jobs acknowledged, {len(clients.cancelled)} cancelled, "
+        f"{len({ack.job for ack in clients.acks})} jobs acknowledged, {len(clients.parents)} of them behind others, "
+        f"{len(clients.cancelled)} cancelled, "
         f"{sum(clients.retried.values())} retried; answers: {dict(sorted(clients.answered.items()))}"
     )
     print(

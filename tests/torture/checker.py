@@ -32,6 +32,7 @@ def violations(evidence: Evidence) -> list[str]:
         acknowledged_jobs_are_there,
         jobs_have_ended,
         histories_are_possible,
+        children_wait_for_their_parents,
         endings_have_their_deliveries,
         attempts_are_bounded,
         lost_runs_lie_over_a_kill,
@@ -81,6 +82,8 @@ def histories_are_possible(e: Evidence) -> Found:
     for job, events in _by_job(e):
         names = [event["name"] for event in events]
         for before, after in pairwise(["", *names]):
+            if before == after == "queued" and job["id"] in e.parents:
+                continue  # its parents have ended
             if after not in FOLLOWS.get(before, set()):
                 yield f"{_broken_rule(before, after)}: {job['id']}: {after} after {before or 'nothing'} in {names}"
         if names and job["status"] in ENDS and names[-1] != job["status"]:
@@ -92,6 +95,19 @@ def histories_are_possible(e: Evidence) -> Found:
         least, most = e.retried.get(job["id"], 0), e.maybe_retried.get(job["id"], 0)
         if not least <= again <= most:
             yield f"I6: {job['id']} was queued again {again} times after an end; retries: {least} answered, {most} sent"
+
+
+def children_wait_for_their_parents(e: Evidence) -> Found:
+    """I2: a job that depends on others starts once each of them has ended."""
+    begun: dict[str, int] = {}
+    ended: dict[str, int] = {}
+    for event in e.events:
+        first = begun if event["name"] == "started" else ended if event["name"] in ENDS else {}
+        first.setdefault(event["job_id"], event["seq"])
+    for child, parents in e.parents.items():
+        for parent in parents:
+            if child in begun and not ended.get(parent, begun[child]) < begun[child]:
+                yield f"I2: {child} started before {parent} had ended, which it depends on"
 
 
 def endings_have_their_deliveries(e: Evidence) -> Found:

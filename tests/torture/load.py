@@ -14,6 +14,7 @@ import aiohttp
 from tests.torture.evidence import Ack
 
 TYPES = ("steps", "steps", "steps", "tree", "file", "flaky", "piecemeal")
+DIAMOND: Mapping[str, list[str]] = {"top": [], "left": ["top"], "right": ["top"], "bottom": ["left", "right"]}
 CRASHES = 300  # one in so many jobs takes the daemon down
 PATIENCE = aiohttp.ClientTimeout(total=15)
 ALIVE_AT_MOST = 60
@@ -28,6 +29,7 @@ class Clients:
         self.acks: list[Ack] = []
         self.unanswered: set[str] = set()
         self.batches: list[list[str]] = []
+        self.parents: dict[str, list[str]] = {}
         self.cancelled: list[str] = []
         self.retried: Counter[str] = Counter()
         self.maybe_retried: Counter[str] = Counter()
@@ -52,8 +54,11 @@ class Clients:
         """One job after the other, each asked for until it is answered; waits while many are alive."""
         while True:
             self._submitted += 1
-            if self._chance.random() < 0.05:
+            fate = self._chance.random()
+            if fate < 0.05:
                 await self._submit_batch(self._submitted)
+            elif fate < 0.08:
+                await self._submit_diamond(self._submitted)
             else:
                 await self._submit(self._submitted)
             if self._submitted % 10 == 0:
@@ -122,7 +127,17 @@ class Clients:
 
     async def _submit_batch(self, n: int) -> None:
         """Once: a batch has no key, so one whose answer was lost may be there or not, but not in part."""
-        bodies = [self._job(f"{n}-{m}") for m in range(self._chance.randint(2, 5))]
+        await self._submit_together([self._job(f"{n}-{m}") for m in range(self._chance.randint(2, 5))])
+
+    async def _submit_diamond(self, n: int) -> None:
+        """Two jobs behind one, and one behind both; each runs once its parents have ended, however they did."""
+        bodies = [self._job(f"{n}-{ref}") | {"ref": ref} for ref in DIAMOND]
+        bonds = [{"dependsOn": up, "onParentFailure": "run"} if up else {} for up in DIAMOND.values()]
+        jobs = await self._submit_together([body | bond for body, bond in zip(bodies, bonds, strict=True)])
+        ids = dict(zip(DIAMOND, jobs, strict=False))
+        self.parents |= {id: [ids[up] for up in DIAMOND[ref]] for ref, id in ids.items() if DIAMOND[ref]}
+
+    async def _submit_together(self, bodies: list[dict[str, Any]]) -> list[str]:
         status, answer = await self._ask("POST", "/api/jobs/batch", {"jobs": bodies})
         if status == 201:
             jobs = [row["jobId"] for row in answer["jobs"]]
@@ -130,8 +145,10 @@ class Clients:
             self.acks += [
                 Ack(job, "", body["type"], "callback" in body) for job, body in zip(jobs, bodies, strict=True)
             ]
-        elif status not in WAIT:
+            return jobs
+        if status not in WAIT:
             raise AssertionError(f"a batch was answered {status}: {answer}")
+        return []
 
     def _job(self, name: str) -> dict[str, Any]:
         chance = self._chance

@@ -96,6 +96,7 @@ def sound() -> Evidence:
         maybe_retried={"c": 1},
         cancelled=["c"],
         outputs={"f.bin": "right"},
+        parents={"b": ["a"]},
     )  # fmt: skip
 
 
@@ -155,6 +156,9 @@ PLANTED: dict[str, tuple[str, Doctor]] = {
     "a job never ended": ("I1", other("jobs", 0, status="running")),
     "two runs at once": ("I2", other("events", 5, name="started")),
     "an epoch was used again": ("I2", other("jobs", 1, epoch=1)),
+    "a child did not wait for its parent": ("I2", lambda e: replace(e, parents={"a": ["f"]})),
+    "a child ran though its parent never ended": ("I2", lambda e: replace(e, parents={"b": ["nowhere"]})),
+    "a job that waits for nobody was queued twice": ("I6", other("events", 16, name="queued")),
     "two terminal events for one ending": ("I4", event(LAST + 1, "a", "completed")),
     "the last event is not the status": ("I4", other("events", 2, name="failed")),
     "an ended status changed": ("I6", event(LAST + 1, "a", "queued")),

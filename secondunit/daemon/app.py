@@ -32,7 +32,7 @@ from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract.trailtag import items_of
 from secondunit.daemon.http.listeners import http_settings, listening
 from secondunit.daemon.http.partial_data import PartialData
-from secondunit.daemon.leasing.work import here, remote_work
+from secondunit.daemon.leasing.work import ArtifactFolder, RemoteWork, here, remote_work
 from secondunit.daemon.monitoring.alerts import Alerts
 from secondunit.daemon.monitoring.bucket_troubles import BucketTroubles
 from secondunit.daemon.monitoring.delivery_log import DeliveryLog
@@ -82,6 +82,7 @@ from secondunit.queue.instrumentation import Sinks
 from secondunit.queue.model import Event
 from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.running import leases
+from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Store
@@ -141,7 +142,7 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
     settings, clock, store, emit, watchers = world.settings, world.clock, world.store, world.emit, world.watchers
     random, registry, hub = StockedRandom(), Registry(found.specs), Hub(emit)
     worker, admission, experience = worker_of(world, here(registry), hub)
-    remote = remote_work(worker.ttl, clock, store, world.keys, world.boot, emit=emit, types=registry, hub=hub)
+    remote = _remote(world, worker, registry, hub)
     disk = DiskGuard(store.engine.reserve or NoReserve(settings.data_dir), clock)
     queue = Queue(
         store, registry, hub, clock, random,
@@ -179,7 +180,9 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
         answers=answers_of(world, found, queue, worker, experience, disk, media, remote=remote, mode=(backend, poller)),
         settings=http_settings(settings, descriptors_allowed()),
         analyses=analyses_of(world, uploads, disk),
-        artifacts=JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets),
+        artifacts=JobArtifacts(
+            world.tools.files, world.work.log_of, found.known, world.tools.buckets, remote.artifacts.paths
+        ),
         locations=locations_of(world),
         remote=remote,
     )
@@ -187,6 +190,14 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
     _tap(store, hub, deliverer, *heard, poller.hear if poller else None)
     rest = (deliverer, disk, media, poller, checkup, uploads, partial_retrier, scheduler, remote)
     return Components(worker, admission, experience, queue, *rest, api)
+
+
+def _remote(world: World, worker: Worker, types: Registry, hub: Hub) -> RemoteWork:
+    files = ArtifactFolder(world.work.root, world.settings.max_upload_mb << 20, world.settings.max_download_mb << 20)
+    return remote_work(
+        worker.ttl, world.clock, world.store, world.keys, world.boot,
+        emit=world.emit, types=types, hub=hub, files=files,
+    )  # fmt: skip
 
 
 def _tap(store: Store, hub: Hub, deliverer: Deliverer, *hears: Callable[[Sequence[Event]], None] | None) -> None:

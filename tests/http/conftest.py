@@ -40,7 +40,7 @@ from secondunit.daemon.http.transport.problems import MEDIA_TYPE
 from secondunit.daemon.http.transport.reaper import Reaper
 from secondunit.daemon.http.transport.route import ApiRoute, OneOf
 from secondunit.daemon.http.transport.short_way import express
-from secondunit.daemon.leasing.work import remote_work
+from secondunit.daemon.leasing.work import ArtifactFolder, remote_work
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
 from secondunit.daemon.sight.answers import Answers
@@ -213,7 +213,15 @@ class ApiHarness:
         self.keys = Keyring(self.store.keys, settings.pop("api_key", None), self.clock, self.rng)
         rule = AddressRule(settings.pop("allowed", ()))
         self.remote = remote_work(
-            TTL, self.clock, self.store, self.keys, "boot", emit=self.metrics.hear, types=registry, hub=self.hub
+            TTL,
+            self.clock,
+            self.store,
+            self.keys,
+            "boot",
+            emit=self.metrics.hear,
+            types=registry,
+            hub=self.hub,
+            files=ArtifactFolder(settings.pop("work", Path("nowhere")), 1000, 2500),
         )
         self.leasing = self.remote.leasing
         self.api = Api(

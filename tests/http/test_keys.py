@@ -31,6 +31,7 @@ REACH = {
     "leases.take": "work",
     "leases.renew": "work",
     "leases.step": "work",
+    "leases.artifact": "work",
     "leases.complete": "work",
     "leases.partial": "work",
     "leases.fail": "work",

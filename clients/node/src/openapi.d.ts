@@ -719,6 +719,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/leases/{token}/artifacts/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Keep a file, which is the body as it is, as an artefact of the job: whole, or not there
+         * @description The same name again replaces it. It is listed and served with the job's artefacts, and goes with the job.
+         *
+         *     Scope: `work`.
+         */
+        put: operations["leases.artifact"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/leases/{token}/complete": {
         parameters: {
             query?: never;
@@ -1196,6 +1218,13 @@ export interface components {
             name: string;
             size: number;
             contentType: string;
+        };
+        /** @description An artefact that is on disk, whole. */
+        ArtifactStored: {
+            jobId: string;
+            name: string;
+            size: number;
+            sha256: string;
         };
         /** @description The files that a job wrote and that are there now, its log first. */
         Artifacts: {
@@ -2943,7 +2972,10 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description - `urn:secondunit:problem:too-large`: The body is too large */
+        /**
+         * @description - `urn:secondunit:problem:artifact-too-large`: The artefact is too large
+         *     - `urn:secondunit:problem:too-large`: The body is too large
+         */
         Problem413: {
             headers: {
                 [name: string]: unknown;
@@ -4472,6 +4504,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StepStored"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            415: components["responses"]["Problem415"];
+            417: components["responses"]["Problem417"];
+            421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+            507: components["responses"]["Problem507"];
+        };
+    };
+    "leases.artifact": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtifactStored"];
                 };
             };
             400: components["responses"]["Problem400"];

@@ -6,7 +6,7 @@ anywhere else.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,11 +52,13 @@ class JobArtifacts:
         log_of: Callable[[str], Path],
         types: Mapping[str, HandlerSpec],
         buckets: Buckets | None = None,
+        sent: Callable[[str], Awaitable[Mapping[str, Path]]] | None = None,
     ) -> None:
         self._files = files
         self._log_of = log_of
         self._types = types
         self._buckets = buckets
+        self._sent = sent
 
     async def of(self, job: Job) -> Sequence[ArtifactFile]:
         """What is there now, the log first; a stream's segments are left out, its playlists lead to them."""
@@ -67,6 +69,9 @@ class JobArtifacts:
                 found.append(ArtifactFile(name, size, self._away(path)))
             except NoSuchArtifact:
                 continue
+        for name in await self._sent_of(job):
+            async with self.opened(job, name) as source:
+                found.append(ArtifactFile(name, source.size))
         return found
 
     async def link(self, job: Job, name: str) -> str | None:
@@ -103,10 +108,17 @@ class JobArtifacts:
     async def _source(self, job: Job, name: str) -> AbstractAsyncContextManager[Source]:
         if name == LOG:
             return open_kept(self._log_of(job.id), LOG)
+        if (sent := (await self._sent_of(job)).get(name)) is not None:
+            return open_kept(sent, name)
         path = self._named(job).get(name) or await self._in_folder(job, name)
         if path is None or path.startswith(SCHEME):
             raise NoSuchArtifact(f"{job.id} wrote nothing named {name!r}")
         return self._files.source(path)
+
+    async def _sent_of(self, job: Job) -> Mapping[str, Path]:
+        """What remote workers sent, by name."""
+        spec = self._types.get(job.type)
+        return await self._sent(job.id) if self._sent and spec and spec.remote else {}
 
     def _named(self, job: Job) -> Mapping[str, str]:
         """The paths that the result tells of, by the names they are served under; a type that is gone had the usual."""

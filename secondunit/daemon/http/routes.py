@@ -262,6 +262,10 @@ LEASES = (
         asks.ResultAsk, limited=False,
     ),
     ApiRoute(
+        "leases.artifact", "PUT", f"{LEASE}/artifacts/{{name}}", leases.artifact, "work", answers.ArtifactStored,
+        (200,), HELD, limited=False,
+    ),
+    ApiRoute(
         "leases.complete", "POST", f"{LEASE}/complete", leases.complete, "work", answers.Settled, (200,), HELD,
         asks.ResultAsk, limited=False,
     ),

@@ -3,9 +3,11 @@
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from secondunit.daemon.access.keyring import Keyring
+from secondunit.daemon.leasing.artifacts import SentArtifacts
 from secondunit.daemon.process.randomness import StockedRandom
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import Registry
@@ -19,6 +21,15 @@ from secondunit.queue.store import Store
 
 
 @dataclass(frozen=True, slots=True)
+class ArtifactFolder:
+    """Where artefacts lie, in the folders of their jobs beneath `work`, and how many bytes of one and of a job."""
+
+    work: Path
+    limit: int
+    in_all: int
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteWork:
     """The parts; `tokens` names leases to their workers."""
 
@@ -26,6 +37,7 @@ class RemoteWork:
     holding: Holding
     keeper: LeaseKeeper
     tokens: LeaseTokens
+    artifacts: SentArtifacts
 
     def loops(self) -> Iterator[Coroutine[Any, Any, None]]:
         """What runs for ever."""
@@ -40,7 +52,16 @@ def here(types: Registry) -> Registry:
 
 
 def remote_work(
-    ttl: timedelta, clock: Clock, store: Store, keys: Keyring, boot: str, *, emit: Sink, types: Registry, hub: Hub
+    ttl: timedelta,
+    clock: Clock,
+    store: Store,
+    keys: Keyring,
+    boot: str,
+    *,
+    emit: Sink,
+    types: Registry,
+    hub: Hub,
+    files: ArtifactFolder,
 ) -> RemoteWork:
     """For the types that the configuration declares as remote."""
     random = StockedRandom()
@@ -49,4 +70,5 @@ def remote_work(
     keys.listen(leasing.shut_out)
     holding = Holding(leasing, store, hub, clock, random, emit)
     keeper = LeaseKeeper(leasing, store, clock, random, boot, emit)
-    return RemoteWork(leasing, holding, keeper, LeaseTokens(store.secret))
+    artifacts = SentArtifacts(files.work, store.steps, holding, files.limit, files.in_all)
+    return RemoteWork(leasing, holding, keeper, LeaseTokens(store.secret), artifacts)

@@ -1,16 +1,21 @@
 """Lease endpoints: remote workers take jobs, renew their leases, store steps, and end their runs."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import requests
 from secondunit.daemon.http.contract.leases import answers, asks
 from secondunit.daemon.http.transport.auth import caller_of
+from secondunit.daemon.http.transport.bodies.encoded_bodies import coding_of
 from secondunit.daemon.http.transport.bodies.json_bodies import read_object
+from secondunit.daemon.http.transport.connections import awaited
+from secondunit.daemon.http.transport.problems import BrokenBody, UnknownEncoding
 from secondunit.daemon.http.transport.replies import ON_GONE, reply
+from secondunit.daemon.leasing.artifacts import ArtifactTooLarge
 from secondunit.daemon.leasing.work import RemoteWork
 from secondunit.queue.errors import BadPayload, FieldError, LeaseLost
 from secondunit.queue.model import Job, JobId
@@ -68,6 +73,23 @@ async def step(api: Api, request: web.Request) -> web.Response:
     return reply(answers.StepStored(job_id, name))
 
 
+async def artifact(api: Api, request: web.Request) -> web.Response:
+    """Keep a file, which is the body as it is, as an artefact of the job: whole, or not there.
+
+    The same name again replaces it. It is listed and served with the job's artefacts, and goes with the job.
+    """
+    job_id, epoch = _held(api, request)
+    name, shelf = request.match_info["name"], _work(api).artifacts
+    if request.content_length is not None and request.content_length > shelf.limit:
+        raise ArtifactTooLarge(f"artefacts of up to {shelf.limit} bytes are taken (MAX_UPLOAD_MB)")
+    if coding_of(request) is not None:
+        raise UnknownEncoding("an artefact is taken as it is, not packed")
+    if api.analyses is not None:
+        api.analyses.admit()
+    sent = await shelf.store(job_id, epoch, name, _chunks(request))
+    return reply(answers.ArtifactStored(job_id, name, sent.size, sent.digest))
+
+
 async def complete(api: Api, request: web.Request) -> web.Response:
     """End the run: all of the work is done."""
     body = await read_object(request, api.settings.max_body)
@@ -99,6 +121,18 @@ async def release(api: Api, request: web.Request) -> web.Response:
 async def _settled(api: Api, request: web.Request, call: str, outcome: Callable[[Job], Outcome]) -> web.Response:
     job_id, epoch = _held(api, request)
     return reply(answers.settled(job_id, await _work(api).holding.settle(job_id, epoch, call, outcome)))
+
+
+async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it comes in; BrokenBody for one that ends too early."""
+    await awaited(request)
+    try:
+        while chunk := await request.content.readany():
+            yield chunk
+    except (web.RequestPayloadError, HttpProcessingError, ConnectionResetError):
+        raise BrokenBody("the body ends too early, or is not framed as its head says; send the file again") from None
+    if request.content.exception() is not None:
+        raise BrokenBody("the body ends too early; send the file again")
 
 
 def _held(api: Api, request: web.Request) -> tuple[JobId, int]:

@@ -10,6 +10,7 @@ from secondunit.daemon.access.callers import WrongType
 from secondunit.daemon.automation.timetable import NoSuchSchedule
 from secondunit.daemon.files.artifacts import NoSuchArtifact, StorageAway
 from secondunit.daemon.http.transport.replies import SAFE_LINES, encoded
+from secondunit.daemon.leasing.artifacts import ArtifactTooLarge
 from secondunit.queue import errors
 from secondunit.queue.errors import FieldError
 
@@ -190,6 +191,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     errors.LeaseLost: ProblemType(409, "lease_lost", "The lease is lost: stop, and write nothing"),
     errors.KeyReused: ProblemType(409, "idempotency-key-reused", "The idempotency key belongs to another request"),
     PreconditionFailed: ProblemType(412, "precondition-failed", "The file is another one"),
+    ArtifactTooLarge: ProblemType(413, "artifact-too-large", "The artefact is too large"),
     TooLarge: ProblemType(413, "too-large", "The body is too large"),
     NotAJsonType: ProblemType(415, "not-a-json-type", "The body must be application/json"),
     UnknownEncoding: ProblemType(415, "unknown-encoding", "The Content-Encoding is not taken"),

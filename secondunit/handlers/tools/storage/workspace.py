@@ -26,6 +26,11 @@ class WorkFolders:
         self._work = data_dir / "work"
         self._used: set[JobId] = set()
 
+    @property
+    def root(self) -> Path:
+        """The folder of jobs' folders."""
+        return self._work
+
     async def open(self, job: Job) -> Workspace:
         """Folders for this lease, each made when it is asked for."""
         return _Folders(self._work, job, self._used)

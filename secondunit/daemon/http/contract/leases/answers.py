@@ -45,6 +45,15 @@ class StepStored(Answer):
     name: str
 
 
+class ArtifactStored(Answer):
+    """An artefact that is on disk, whole."""
+
+    job_id: JobId
+    name: str
+    size: Annotated[int, Meta(ge=0)]
+    sha256: str
+
+
 class Settled(Answer):
     """Where the job stands since its run was ended so."""
 

@@ -1,0 +1,157 @@
+"""Artefacts that remote workers send: streamed to disk, and named by a step of the job, so whole or not there.
+
+The file comes first, synced under a name that nobody else has; the step that names it is written under the lease, in
+one transaction: a stale lease leaves nothing. The files lie in the job's folder and go with it.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.queue.errors import BadPayload, FieldError, StoreFull
+from secondunit.queue.model import JobId
+from secondunit.queue.outcome import DISK_FULL
+from secondunit.queue.remote.holding import Holding
+from secondunit.queue.store import Step, Steps
+from secondunit.queue.value import Value
+
+PREFIX, LOG = "artifact/", "job.log"
+LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+LONGEST_NAME, MOST_OF_JOB = 120, 1000
+FOLDER = "artifacts"
+
+
+class ArtifactTooLarge(Exception):
+    """More bytes came than one artefact, or all of a job, may have."""
+
+
+class SentArtifact(Value, frozen=True):
+    """An artefact that is on disk; `digest` is the SHA-256 of its content, in hex."""
+
+    name: str
+    size: int
+    digest: str
+    file: str
+
+
+class SentArtifacts:
+    """The artefacts beneath one folder of jobs' folders; `limit` bytes each, `in_all` of one job."""
+
+    def __init__(self, work: Path, steps: Steps, holding: Holding, limit: int, in_all: int) -> None:
+        self.limit = limit
+        self._work = work
+        self._steps = steps
+        self._holding = holding
+        self._in_all = in_all
+
+    async def store(self, job_id: JobId, epoch: int, name: str, chunks: AsyncIterator[bytes]) -> SentArtifact:
+        """Keep what comes under this name, in place of what had it; LeaseLost changes nothing, and keeps nothing."""
+        check(name)
+        await self._holding.held(job_id, epoch)
+        before = await self.of(job_id)
+        if name not in before and len(before) >= MOST_OF_JOB:
+            raise ArtifactTooLarge(f"{MOST_OF_JOB} artefacts are kept of a job; put several files into one")
+        others = sum(one.size for one in before.values() if one.name != name)
+        path = self._work / job_id / FOLDER / f"{epoch}-{secrets.token_hex(8)}"
+        kept = False
+        try:
+            size, digest = await self._written(path, chunks, min(self.limit, self._in_all - others))
+            sent = SentArtifact(name, size, digest, path.name)
+            result = {"size": size, "sha256": digest, "file": path.name}
+            await self._holding.step(job_id, epoch, PREFIX + name, result)
+            kept = True
+        finally:
+            if not kept:
+                await in_thread(_unlink, path)
+        if name in before:
+            await in_thread(_unlink, path.with_name(before[name].file))
+        return sent
+
+    async def of(self, job_id: JobId) -> Mapping[str, SentArtifact]:
+        """Those of a job, by their names."""
+        return {one.name: one for step in await self._steps.of_job(job_id) if (one := _sent(step))}
+
+    async def paths(self, job_id: JobId) -> Mapping[str, Path]:
+        """Where they lie."""
+        folder = self._work / job_id / FOLDER
+        return {name: folder / one.file for name, one in (await self.of(job_id)).items()}
+
+    async def _written(self, path: Path, chunks: AsyncIterator[bytes], limit: int) -> tuple[int, str]:
+        digest, size = hashlib.sha256(), 0
+        file: BinaryIO = await in_thread(_told, _create, path)
+        try:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > limit:
+                    told = (
+                        f"{limit} bytes are left: {self.limit} for one (MAX_UPLOAD_MB), {self._in_all} for all of a job"
+                    )
+                    raise ArtifactTooLarge(told)
+                await in_thread(_told, _append, file, digest, chunk)
+            await in_thread(_told, _flush, file, path)
+        finally:
+            await in_thread(_close, file)
+        return size, digest.hexdigest()
+
+
+def check(name: str) -> None:
+    """BadPayload for a name that no artefact may have."""
+    fits = 0 < len(name) <= LONGEST_NAME and LETTERS.issuperset(name) and name[0] not in ".-"
+    if not fits:
+        told = f"should be 1 to {LONGEST_NAME} letters, digits and ._- that begin with none of . and -"
+        raise BadPayload(FieldError("name", told))
+    if name == LOG:
+        raise BadPayload(FieldError("name", f"{LOG} is the job's own log; choose another"))
+
+
+def _sent(step: Step) -> SentArtifact | None:
+    if not step.name.startswith(PREFIX) or not step.done:
+        return None
+    told: Mapping[str, Any] = step.result
+    return SentArtifact(step.name.removeprefix(PREFIX), told["size"], told["sha256"], told["file"])
+
+
+def _told(work: Any, *arguments: Any) -> Any:
+    try:
+        return work(*arguments)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise StoreFull("the disk is full: the artefact was not stored") from None
+        raise
+
+
+def _create(path: Path) -> BinaryIO:
+    for folder in (path.parent.parent.parent, path.parent.parent, path.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb")
+
+
+def _append(file: BinaryIO, digest: "hashlib._Hash", chunk: bytes) -> None:
+    digest.update(chunk)
+    file.write(chunk)
+
+
+def _flush(file: BinaryIO, path: Path) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _close(file: BinaryIO) -> None:
+    with suppress(OSError):  # what is not whole is removed
+        file.close()
+
+
+def _unlink(path: Path) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        path.unlink()

@@ -180,9 +180,7 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
         answers=answers_of(world, found, queue, worker, experience, disk, media, remote=remote, mode=(backend, poller)),
         settings=http_settings(settings, descriptors_allowed()),
         analyses=analyses_of(world, uploads, disk),
-        artifacts=JobArtifacts(
-            world.tools.files, world.work.log_of, found.known, world.tools.buckets, remote.artifacts.paths
-        ),
+        artifacts=_artifacts(world, found, remote),
         locations=locations_of(world),
         remote=remote,
     )
@@ -198,6 +196,10 @@ def _remote(world: World, worker: Worker, types: Registry, hub: Hub) -> RemoteWo
         worker.ttl, world.clock, world.store, world.keys, world.boot,
         emit=world.emit, types=types, hub=hub, files=files,
     )  # fmt: skip
+
+
+def _artifacts(world: World, found: DiscoveredJobTypes, remote: RemoteWork) -> JobArtifacts:
+    return JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets, remote.artifacts.paths)
 
 
 def _tap(store: Store, hub: Hub, deliverer: Deliverer, *hears: Callable[[Sequence[Event]], None] | None) -> None:

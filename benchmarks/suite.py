@@ -55,7 +55,7 @@ def measurements(size: Size, crowd: str, *, alone: bool) -> Sequence[Measurement
     """All of them, or `alone` those done twice; `crowd` is added to the name of the one over many ended rows."""
     if alone:
         return [each for pair in _pairs(size, crowd) for each in pair]
-    return [*_queue(size, crowd), *_http(size, crowd), *_box(size)]
+    return [*_queue(size, crowd), *_http(size, crowd), *_box(size, crowd)]
 
 
 def _pairs(size: Size, crowd: str) -> Iterator[tuple[Measurement, Measurement]]:
@@ -109,8 +109,11 @@ def _http(size: Size, crowd: str) -> Iterator[Measurement]:
     yield Measurement("1,000 readers, 10 events/s", FULL, partial(overhttp.readers, seconds=size.seconds(5, 2)), 3)
 
 
-def _box(size: Size) -> Iterator[Measurement]:
+def _box(size: Size, crowd: str) -> Iterator[Measurement]:
     yield Measurement("start after kill -9, 100k queued", FULL, restart.after_kill, 3)
+    yield Measurement("start", FULL, restart.at_rest, 3)
+    if not size.quick:
+        yield Measurement(f"start{crowd}", FULL, restart.at_rest, 3, crowded=True)
     yield Measurement("idle, all on", FULL, partial(resting.idle, seconds=size.seconds(30, 3)), 1)
     film = size.seconds(30, 4)
     yield Measurement("HLS ladder", "", partial(ladder.ours, seconds=film), 3)

@@ -101,6 +101,7 @@ def _queue() -> Iterator[Target]:
 
 
 def _box() -> Iterator[Target]:
+    yield Target("start, to listening s", Key("start", FULL, "to listening s"), "at most", 1.0)
     yield Target("idle, CPU %", Key("idle, all on", FULL, "CPU %"), "at most", 0.1)
     yield Target("idle, RSS MiB", Key("idle, all on", FULL, "RSS MiB"), "at most", 60)
     for says, ours, bare, most in (
@@ -123,6 +124,8 @@ def _crowded(crowd: str) -> Iterator[Target]:
     ):
         above, below = Key(f"{what}{crowd}", FULL, figure), Key(what, FULL, figure)
         yield Target(f"{what} FULL{crowd}, of that on an empty one", above, "at least", LOST, below)
+    first = Key(f"start{crowd}", FULL, "to the first job's end s")
+    yield Target(f"start{crowd}, to the first job's end s", first, "at most", 1.5)
     seen = f"pages and queries{crowd}"
     yield Target(f"{seen}: the slowest's p95 ms", Key(seen, FULL, "p95 ms of the slowest"), "at most", 200)
     for what in ("pickup in process", "claim beside 100k delayed"):

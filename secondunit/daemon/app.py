@@ -155,7 +155,7 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
     gemini, media = world.tools.gemini, MediaDisks(settings.roots, settings.data_dir, clock)
     scheduler = Scheduler(schedules, queue, store.schedules, store.audit, clock, emit)
     parts = Watched(
-        disk, world.host.log, watchers.poisoned, media, watchers.buckets, scheduler.timetable,
+        store.engine, disk, world.host.log, watchers.poisoned, media, watchers.buckets, scheduler.timetable,
         poller, gemini, world.tools.geocoder,
     )  # fmt: skip
     checkup = Checkup(queue, _box(world, found), parts, clock, emit)

@@ -247,7 +247,7 @@ CASES = {
 
 @pytest.fixture
 def recorder(tmp_path: Path) -> Iterator[Recorder]:
-    connection = connect_writer(tmp_path / "queue.db", "off")
+    connection, _ = connect_writer(tmp_path / "queue.db", "off")
     recorder = Recorder(connection)
     transaction = recorder.transaction
     jobs.add(transaction, [new("ended", target=CALLBACK, idempotency=Idempotency("k", b"1"), dedupe_key="w")])

@@ -281,6 +281,25 @@ def test_a_database_that_can_t_be_used_is_refused_with_instructions_and_kept(
 
 
 @pytest.mark.slow
+def test_damage_in_a_large_database_ends_the_daemon_that_serves_and_the_next_start_at_once(start: Any) -> None:
+    data = _used_once(start)
+    database = data / "queue.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("create table rest (it)")
+        connection.execute("insert into rest values (zeroblob(300000000))")
+    connection.close()
+    with database.open("r+b") as file:
+        file.seek(290_000_000 // 4096 * 4096)
+        file.write(b"\xff" * 4096)
+    serving = start()
+    assert serving.ended() == 74
+    assert "daemon.ready" in serving.log and "restore BACKUP" in serving.log, serving.log
+    refused = start()
+    assert refused.ended() == 74
+    assert "daemon.ready" not in refused.log and "restore BACKUP" in refused.log, refused.log
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 def test_a_read_only_database_is_refused_with_instructions(start: Any) -> None:
     data = _used_once(start)

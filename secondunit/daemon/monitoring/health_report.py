@@ -11,7 +11,7 @@ from secondunit.daemon.monitoring.conditions import Condition
 class HealthReport:
     """How the daemon is: `reasons` say what is wrong, `figures` are for those who may see them.
 
-    `conditions` are the same with since when and what to do; `notes` say what is so by choice, and no fault.
+    `conditions` are the same with since when and what to do; `notes` say what is no fault.
     """
 
     status: Literal["ok", "degraded", "draining", "failing"]

@@ -15,6 +15,13 @@ from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.model import Counts, JobId
 
 
+class Database(Protocol):
+    """The database of the queue; `unchecked` while it is still looked through for damage since the start."""
+
+    @property
+    def unchecked(self) -> bool: ...
+
+
 class Guard(Protocol):
     """The guard of the database's disk."""
 
@@ -107,6 +114,7 @@ class Stores(Protocol):
 class Watched:
     """The parts that are asked how they are; None where there is no such part."""
 
+    database: Database
     disk: Guard
     log: LogLines
     poisoned: Poison

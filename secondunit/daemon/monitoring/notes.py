@@ -7,11 +7,13 @@ from secondunit.queue.sentences import say
 
 
 def notes(seen: Inspection) -> Iterator[str]:
-    """What is left out here."""
+    """What this box does not do by choice, and what its start has not ended."""
     paid = paid_types(seen)
     if paid and not seen.box.gemini:
         several = "{types} are refused: GEMINI_API_KEY is not set"
         yield say(several if len(paid) > 1 else "{types} is refused: GEMINI_API_KEY is not set", types=joined(paid))
+    if seen.parts.database.unchecked:
+        yield say("the database is still looked through for damage since the start; jobs run meanwhile")
 
 
 def paid_types(seen: Inspection) -> Sequence[str]:

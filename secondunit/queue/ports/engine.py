@@ -66,6 +66,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def unchecked(self) -> bool:
+        """Whether it was opened without a look through all of it, which `watch` has not ended yet."""
+        ...
+
+    @property
     def waiting(self) -> int:
         """How many writes wait for their turn."""
         ...
@@ -75,7 +80,7 @@ class Engine(Protocol):
         ...
 
     async def watch(self, clock: Clock) -> None:
-        """Return never; raise StoreBroken once the database failed, or is no longer the one that was opened."""
+        """Return never; raise StoreBroken once the database failed, is damaged, or is no longer the one opened."""
         ...
 
     def owns(self, path: Path) -> bool:

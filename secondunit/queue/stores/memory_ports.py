@@ -172,8 +172,7 @@ class MemoryEngine:
     """Nothing lies beneath: nothing can fail, and nothing can be copied."""
 
     versions: Mapping[str, str] = {}
-    reserve = None
-    waiting = 0
+    reserve, unchecked, waiting = None, False, 0
 
     async def ping(self) -> None:
         """It is there."""

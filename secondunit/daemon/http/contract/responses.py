@@ -216,7 +216,7 @@ class HealthCondition(Answer):
 
 
 class Health(Struct):
-    """How the daemon is; without a key the status alone. `notes` say what is so by choice, and no fault."""
+    """How the daemon is; without a key the status alone. `notes` say what is no fault."""
 
     status: Literal["ok", "degraded", "draining", "failing"]
     reasons: Annotated[list[str], Meta(extra_json_schema={"default": []})] | UnsetType = UNSET

@@ -12,7 +12,7 @@ from secondunit.queue.errors import StoreBroken
 from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.stores.sqlite.backup import back_up
 from secondunit.queue.stores.sqlite.ballast import Ballast
-from secondunit.queue.stores.sqlite.connection import removed
+from secondunit.queue.stores.sqlite.connection import look_through, removed
 from secondunit.queue.stores.sqlite.writer import Writer
 
 WATCH_EVERY = 10.0
@@ -24,6 +24,7 @@ class SqliteEngine:
     def __init__(self, path: Path, writer: Writer, ballast: Ballast) -> None:
         self.path = path
         self.reserve = ballast
+        self.unchecked = not writer.whole
         self._writer = writer
 
     @property
@@ -39,14 +40,28 @@ class SqliteEngine:
 
     async def watch(self, clock: Clock) -> None:
         opened = await asyncio.to_thread(self.path.stat)
-        while True:
-            timer: asyncio.Future[None] = asyncio.ensure_future(clock.sleep(WATCH_EVERY))
-            waits: list[asyncio.Future[Any]] = [timer, self._writer.failure]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            timer.cancel()
-            if self._writer.failure.done():
-                raise self._writer.failure.result()
-            await asyncio.to_thread(_same_file, self.path, opened)
+        checking = asyncio.ensure_future(self._check())
+        try:
+            while True:
+                await self._first_of(clock, checking)
+                await asyncio.to_thread(_same_file, self.path, opened)
+        finally:
+            checking.cancel()
+
+    async def _first_of(self, clock: Clock, checking: asyncio.Future[None]) -> None:
+        timer: asyncio.Future[None] = asyncio.ensure_future(clock.sleep(WATCH_EVERY))
+        waits: list[asyncio.Future[Any]] = [timer, self._writer.failure, *([checking] if self.unchecked else [])]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        timer.cancel()
+        if self._writer.failure.done():
+            raise self._writer.failure.result()
+        if checking.done():
+            checking.result()
+
+    async def _check(self) -> None:
+        if self.unchecked:
+            await asyncio.to_thread(look_through, self.path)
+            self.unchecked = False
 
     def owns(self, path: Path) -> bool:
         return path.parent.resolve() == self.path.parent.resolve() and path.name.startswith(self.path.name)

@@ -51,7 +51,7 @@ class Writer:
 
     A caller learns of its write, and the listeners of its events, only after the commit. A caller that was cancelled is
     still committed. `waiting` counts the writes that were asked for and not answered. `go_on` does the next part of a
-    work that is too long for one transaction, while there is any.
+    work that is too long for one transaction, while there is any. `whole`: the opening has looked through all of it.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Writer:
         self.listeners: list[Listener] = []
         self.failure: asyncio.Future[Exception] = loop.create_future()
         self.waiting = 0
+        self.whole = False
         self._path = path
         self._log = f"{path}-wal"
         self._ballast = ballast
@@ -135,11 +136,12 @@ class Writer:
     def _connected(self) -> sqlite3.Connection:
         """The connection; on a full disk the ballast makes room for what an open database needs."""
         try:
-            return connect_writer(self._path, self._synchronous)
+            connection, self.whole = connect_writer(self._path, self._synchronous)
         except StoreFull:
             if not self._ballast.release():
                 raise
-            return connect_writer(self._path, self._synchronous)
+            connection, self.whole = connect_writer(self._path, self._synchronous)
+        return connection
 
     def _loop_over(self, connection: sqlite3.Connection) -> None:
         dirty = False

@@ -245,6 +245,13 @@ async def test_a_gemini_key_is_missed_only_where_something_needs_it(watch: Watch
     assert not (await free.checkup()).notes
 
 
+async def test_a_database_that_is_still_looked_through_is_no_fault_and_told(watch: Watch) -> None:
+    watch.rig.store.engine.unchecked = True  # type: ignore[misc]  # a test's store says what it is told to
+    report = await watch.checkup()
+    assert report.status == "ok"
+    assert report.notes == ["the database is still looked through for damage since the start; jobs run meanwhile"]
+
+
 async def test_queued_jobs_of_unknown_types_are_named_and_others_are_not(watch: Watch) -> None:
     await submit(watch.rig.store, "job_a", type="gone")
     await submit(watch.rig.store, "job_b")

@@ -123,7 +123,7 @@ class Watch:
         """The health check; what stands in `box` is taken when it is first asked for."""
         if self._checkup is None:
             found = self.poisoned, self.media, self.buckets, self.schedules
-            parts = Watched(self.disk, self.log, *found, self.poller, self.gemini, self.geocoder)
+            parts = Watched(self.rig.store.engine, self.disk, self.log, *found, self.poller, self.gemini, self.geocoder)
             self._checkup = Checkup(self.rig.queue, Box(**self.box), parts, self.clock, self.emit)
         return self._checkup
 

@@ -31,7 +31,7 @@ async def family(path: Path) -> SqliteStore:
 
 def cut_off(path: Path, outcome: Outcome) -> int:
     """End the parent in one transaction of a process that dies right after it; how many children it told."""
-    connection = connect_writer(path, "off")
+    connection, _ = connect_writer(path, "off")
     transaction = Transaction(connection, WriterCache())
     connection.execute("begin immediate")
     lease = held(jobs.get(transaction, "parent"))

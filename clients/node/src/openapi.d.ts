@@ -1870,7 +1870,7 @@ export interface components {
             expiresAt: string;
             steps: Record<string, never>;
         };
-        /** @description How the daemon is; without a key the status alone. `notes` say what is so by choice, and no fault. */
+        /** @description How the daemon is; without a key the status alone. `notes` say what is no fault. */
         Health: {
             /** @enum {unknown} */
             status: "degraded" | "draining" | "failing" | "ok";

@@ -138,7 +138,7 @@ class SightContract:
     async def test_the_line_is_told_as_claims_take_it(self, store: Store) -> None:
         await start(store, "running")
         await submit(store, "first", "second", payload={"inputPath": "/a"})
-        await submit(store, "webp", type="webp", priority=4)
+        await submit(store, "webp", type="webp", priority=4, payload={})
         await submit(store, "unserved", type="other", priority=0)
         await submit(store, "large", payload={"text": "x" * LARGEST_TOLD})
         await submit(store, "later", priority=0, run_at=later(60))

@@ -15,7 +15,7 @@ from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.model import Counts, JobId
 
 
-class Database(Protocol):
+class Opened(Protocol):
     """The database of the queue; `unchecked` while it is still looked through for damage since the start."""
 
     @property
@@ -114,7 +114,7 @@ class Stores(Protocol):
 class Watched:
     """The parts that are asked how they are; None where there is no such part."""
 
-    database: Database
+    database: Opened
     disk: Guard
     log: LogLines
     poisoned: Poison

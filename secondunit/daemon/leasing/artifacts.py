@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.queue.errors import BadPayload, FieldError, StoreFull
+from secondunit.queue.errors import BadPayload, FieldError, LeaseLost, StoreFull
 from secondunit.queue.model import JobId
 from secondunit.queue.outcome import DISK_FULL
 from secondunit.queue.remote.holding import Holding
@@ -58,16 +58,18 @@ class SentArtifacts:
             raise ArtifactTooLarge(f"{MOST_OF_JOB} artefacts are kept of a job; put several files into one")
         others = sum(one.size for one in before.values() if one.name != name)
         path = self._work / job_id / FOLDER / f"{epoch}-{secrets.token_hex(8)}"
-        kept = False
         try:
             size, digest = await self._written(path, chunks, min(self.limit, self._in_all - others))
-            sent = SentArtifact(name, size, digest, path.name)
+        except BaseException:
+            await in_thread(_unlink, path)
+            raise
+        sent = SentArtifact(name, size, digest, path.name)
+        try:
             result = {"size": size, "sha256": digest, "file": path.name}
             await self._holding.step(job_id, epoch, PREFIX + name, result)
-            kept = True
-        finally:
-            if not kept:
-                await in_thread(_unlink, path)
+        except (LeaseLost, StoreFull):  # of any other end it is not known whether the step was written
+            await in_thread(_unlink, path)
+            raise
         if name in before:
             await in_thread(_unlink, path.with_name(before[name].file))
         return sent

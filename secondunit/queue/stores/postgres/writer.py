@@ -143,9 +143,6 @@ class PostgresWriter:
             self._tell(self._settle, batch, events)
         return not last
 
-    def look_again(self) -> None:
-        """There is more to be gone on with."""
-
     def _take(self, rest: float) -> tuple[list[_Entry], bool]:
         batch: list[_Entry] = []
         try:

@@ -10,6 +10,7 @@ from statistics import median, quantiles
 from daemons import KEY, daemon
 
 TIMES = 40
+AN_ENDED_ONE = f"job_{777:026}"
 QUERIES = (
     "", "status:failed", "type:noop status:completed", "777777", "no-such-word", '"fit" status:failed',
     "error:disk_full", "-status:completed", "since:3h", "until:10h", "path:/srv/media/77", "key:none", "by:none",
@@ -19,6 +20,8 @@ PAGES = (
     "/", "/jobs", "/types", "/api/types", "/api/system", "/health", "/metrics",
     "/api/stats?window=1h", "/api/stats?window=24h", "/api/stats?window=7d",
     "/api/errors?window=1h", "/api/errors?window=7d",
+    "/submit", "/batches", "/errors", "/schedules", "/backend", "/keys", "/audit", "/system",
+    f"/jobs/{AN_ENDED_ONE}", f"/api/jobs/{AN_ENDED_ONE}", f"/api/jobs/{AN_ENDED_ONE}/explain",
 )  # fmt: skip
 
 

@@ -44,7 +44,11 @@ def check(problem: dict[str, Any]) -> None:
         assert "status." not in error["field"] or error["field"].endswith(".0"), said
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if route.body], ids=lambda route: route.id)
+# Calls of leases look at the token first, and are tried in test_lease_bodies.py.
+TAKING = [route for route in ROUTES if route.body and "{token}" not in route.path]
+
+
+@pytest.mark.parametrize("route", TAKING, ids=lambda route: route.id)
 async def test_a_wrong_body_is_refused_in_the_callers_words(harness: Any, route: ApiRoute) -> None:
     path, refused = route.path.replace("{id}", "job_x").replace("{type}", "idle"), 0
     for body in bodies(route):

@@ -80,11 +80,11 @@ def test_the_runbooks_do_what_they_say(packages: Mapping[str, Path], tmp_path: P
             for version, folder in (("0.1.0", home), ("0.2.0", home / "new")):
                 shutil.copy(packages[version], folder)
             if password:
-                (home / "restic-password").write_text(password)
+                (disk / "etc/restic-password").write_text(password)
             (disk / "mnt/elsewhere").mkdir(exist_ok=True)
             (shared / "box").write_text(box)
             booted = boot(disk, [f"--bind={elsewhere}:/mnt/elsewhere"], shared, keeps=True)
             if kept := os.environ.get("BOOTED_LOG"):
                 Path(f"{kept}.{box}").write_text(booted.log)
             assert booted.exit == 0, f"{box}:\n{booted.log[-20_000:]}\n{booted.console[-3000:]}"
-            password = (first / "root/restic-password").read_text()
+            password = (first / "etc/restic-password").read_text()

@@ -1,0 +1,47 @@
+"""No committed file names what only some machine has: a home, this checkout, an address that packages come from."""
+
+import re
+from pathlib import Path
+from subprocess import run
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HOMES = re.compile(r"(?<![\w/.-])/(?:root|home/(?!me/)[a-z][\w-]*)/|file://(?:localhost)?/(?:opt|root|home)/")
+REGISTRIES = ("pypi.org", "pythonhosted.org", "npmjs.org", "npmjs.com/package")  # whoever installs has theirs set up
+HERE = Path(__file__).relative_to(ROOT)
+
+
+def places(text: str) -> list[str]:
+    """The places of one machine that a text names."""
+    ours = [str(ROOT)] if len(ROOT.parts) > 2 else []
+    return [*HOMES.findall(text), *(place for place in (*ours, *REGISTRIES) if place in text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "--password-file /root/secret",
+        "PATH=/home/jane/bin:",
+        f"cd {ROOT}/docs",
+        "https://pypi.org/simple",
+        "file:///opt/wheels",
+    ],
+)
+def test_a_place_of_one_machine_is_found(text: str) -> None:
+    assert places(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["/srv/media", "/opt/secondunit", "/etc/secondunit", "DATA_DIR/root/", "/home/me/bin", "tests/home/a/"]
+)
+def test_a_place_of_every_machine_is_none(text: str) -> None:
+    assert not places(text)
+
+
+def test_no_committed_file_names_a_place_of_one_machine() -> None:
+    listed = run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    files = [Path(name) for name in listed.split("\0") if name]
+    assert len(files) > 1000
+    found = {str(file): places((ROOT / file).read_text(errors="ignore")) for file in files if file != HERE}
+    assert {file: named for file, named in found.items() if named} == {}

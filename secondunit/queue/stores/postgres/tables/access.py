@@ -1,52 +1,34 @@
 """Tables of access keys and of the audit trail."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from secondunit.queue.ports.access import AUDIT_KEPT, AccessKey, AuditEntry
-from secondunit.queue.stores.columns import Column, Row, decoder, encoder, names
+from secondunit.queue.stores.port_rows import (
+    ACCESS_KEY,
+    ACCESS_KEY_COLUMNS,
+    AUDIT,
+    AUDIT_COLUMNS,
+    access_key_from,
+    access_key_values,
+    audit_entry_from,
+    audit_values,
+)
 from secondunit.queue.stores.postgres.readers import PostgresReaders
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 from secondunit.queue.stores.postgres.writer import PostgresWriter
-from secondunit.queue.stores.rows import JSON, JSON_OR_NONE, TIME, TIME_OR_NONE, micros
+from secondunit.queue.stores.rows import micros
 
-ACCESS_KEY = (
-    Column("prefix"),
-    Column("digest"),
-    Column("name"),
-    Column("scopes", JSON),
-    Column("types", JSON_OR_NONE),
-    Column("rate"),
-    Column("created_at", TIME),
-    Column("expires_at", TIME_OR_NONE),
-    Column("last_used_at", TIME_OR_NONE),
-    Column("revoked_at", TIME_OR_NONE),
-)
-_key_values: Callable[[AccessKey], Row] = encoder(ACCESS_KEY)
-_key_from: Callable[[Row], AccessKey] = decoder(AccessKey, ACCESS_KEY)
-
-AUDIT = (
-    Column("at", TIME),
-    Column("key"),
-    Column("address"),
-    Column("action"),
-    Column("target"),
-    Column("detail"),
-)
-_entry_values: Callable[[AuditEntry], Row] = encoder(AUDIT)
-_entry_from: Callable[[Row], AuditEntry] = decoder(AuditEntry, (*AUDIT, Column("seq")))
-
-KEY_COLUMNS, AUDIT_COLUMNS = ", ".join(names(ACCESS_KEY)), ", ".join(names(AUDIT))
 INSERT_KEY = f"""
-insert into access_keys ({KEY_COLUMNS}) values ({", ".join(["%s"] * len(ACCESS_KEY))})
+insert into access_keys ({ACCESS_KEY_COLUMNS}) values ({", ".join(["%s"] * len(ACCESS_KEY))})
 on conflict do nothing
 returning 1"""
-ALL_KEYS = f"select {KEY_COLUMNS} from access_keys order by created_at, prefix"
+ALL_KEYS = f"select {ACCESS_KEY_COLUMNS} from access_keys order by created_at, prefix"
 REVOKE = f"""
 update access_keys
 set revoked_at = coalesce(revoked_at, %s)
 where prefix = %s
-returning {KEY_COLUMNS}"""
+returning {ACCESS_KEY_COLUMNS}"""
 USED = """
 update access_keys
 set last_used_at = greatest(coalesce(last_used_at, 0), %s)
@@ -71,14 +53,14 @@ class PostgresAccessKeys:
         self._readers = readers
 
     async def add(self, key: AccessKey) -> bool:
-        return await self._writer.run(lambda tx: bool(tx.write(INSERT_KEY, _key_values(key))))
+        return await self._writer.run(lambda tx: bool(tx.write(INSERT_KEY, access_key_values(key))))
 
     async def all(self) -> Sequence[AccessKey]:
-        return [_key_from(row) for row in await self._readers.fetch(ALL_KEYS, ())]
+        return [access_key_from(row) for row in await self._readers.fetch(ALL_KEYS, ())]
 
     async def revoke(self, prefix: str, at: datetime) -> AccessKey | None:
         rows = await self._writer.run(lambda tx: tx.write(REVOKE, (micros(at), prefix)))
-        return _key_from(rows[0]) if rows else None
+        return access_key_from(rows[0]) if rows else None
 
     async def used(self, times: Mapping[str, datetime]) -> None:
         def work(tx: PostgresTransaction) -> None:
@@ -96,7 +78,7 @@ class PostgresAuditTrail:
         self._readers = readers
 
     async def add(self, entry: AuditEntry) -> int:
-        return await self._writer.run(lambda tx: int(tx.write(INSERT_ENTRY, _entry_values(entry))[0][0]))
+        return await self._writer.run(lambda tx: int(tx.write(INSERT_ENTRY, audit_values(entry))[0][0]))
 
     async def finish(self, seq: int, detail: str) -> None:
         await self._writer.run(lambda tx: tx.send("update audit set detail = %s where seq = %s", (detail, seq)))
@@ -110,7 +92,7 @@ class PostgresAuditTrail:
             rows = await self._readers.fetch(ENTRIES, (before, limit))
         else:
             rows = await self._readers.fetch(ENTRIES_ABOUT, (before, about, limit))
-        return [_entry_from(row) for row in rows]
+        return [audit_entry_from(row) for row in rows]
 
 
 def forget_old(tx: PostgresTransaction, now: datetime, limit: int) -> None:

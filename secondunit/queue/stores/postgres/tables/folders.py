@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from secondunit.queue.payloads.json_text import dump, load
 from secondunit.queue.ports.folders import PublishedFolder, Replaced
+from secondunit.queue.stores.port_rows import folder_from, folder_values, replaced_from, replaced_values
 from secondunit.queue.stores.postgres.readers import PostgresReaders
 from secondunit.queue.stores.postgres.writer import PostgresWriter
-from secondunit.queue.stores.rows import micros, moment
+from secondunit.queue.stores.rows import micros
 
 ADD = """
 insert into folders (path, manifest_at, inode, job_id, epoch, at) values (%s, %s, %s, %s, %s, %s)
@@ -31,9 +31,7 @@ class PostgresFolders:
         self._readers = readers
 
     async def add(self, folder: PublishedFolder) -> None:
-        times = micros(folder.manifest_at), micros(folder.at)
-        values = (folder.path, times[0], folder.inode, folder.job_id, folder.epoch, times[1])
-        await self._writer.run(lambda tx: tx.send(ADD, values))
+        await self._writer.run(lambda tx: tx.send(ADD, folder_values(folder)))
 
     async def settle(self, folder: PublishedFolder) -> None:
         sql, values = (
@@ -44,18 +42,14 @@ class PostgresFolders:
 
     async def known(self, path: str, inode: int) -> Sequence[PublishedFolder]:
         rows = await self._readers.fetch(KNOWN, (path, inode))
-        return [
-            PublishedFolder(path, int(inode), moment(made), job_id, epoch, moment(at))
-            for path, inode, made, job_id, epoch, at in rows
-        ]
+        return [folder_from(row) for row in rows]
 
     async def replace(self, replaced: Replaced) -> None:
-        values = (replaced.path, replaced.part, dump(list(replaced.files)), micros(replaced.at))
-        await self._writer.run(lambda tx: tx.send(REPLACE, values))
+        await self._writer.run(lambda tx: tx.send(REPLACE, replaced_values(replaced)))
 
     async def replaced(self, before: datetime, limit: int) -> Sequence[Replaced]:
         rows = await self._readers.fetch(DUE, (micros(before), limit))
-        return [Replaced(path, part, load(files), moment(at)) for path, part, files, at in rows]
+        return [replaced_from(row) for row in rows]
 
     async def swept(self, replaced: Replaced) -> None:
         sql = "delete from replaced where path = %s and part = %s and at = %s"

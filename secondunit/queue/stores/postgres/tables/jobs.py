@@ -9,10 +9,11 @@ from typing import Any
 
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
-from secondunit.queue.model import Batch, Change, Idempotency, Job, JobId, Lease
+from secondunit.queue.model import Batch, Change, Job, JobId, Lease
 from secondunit.queue.ports.schedules import ScheduleState, with_jobs
 from secondunit.queue.store import Decide
 from secondunit.queue.stores.columns import names
+from secondunit.queue.stores.port_rows import key_values
 from secondunit.queue.stores.postgres.tables import batches, graph, outbox, schedules
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 from secondunit.queue.stores.rows import (
@@ -27,7 +28,6 @@ from secondunit.queue.stores.rows import (
 )
 from secondunit.queue.value import replace
 
-KEY_LIFE = timedelta(hours=24)
 PROMOTE_AT_ONCE = 500
 OF_LEASE = {"boot", "lease_until"}
 IN_JOBS = [name not in OF_LEASE for name in names(MOVING)]
@@ -152,11 +152,7 @@ def _insert(tx: PostgresTransaction, fresh: Sequence[tuple[Job, Change]], keys: 
     tx.numbers().last_job += len(fresh)
     for job in keys.values():
         if job.idempotency:
-            tx.send(INSERT_KEY, _key_values(job, job.idempotency))
-
-
-def _key_values(job: Job, key: Idempotency) -> tuple[Any, ...]:
-    return key.key, job.id, key.digest, micros(job.created_at + KEY_LIFE)
+            tx.send(INSERT_KEY, key_values(job, job.idempotency))
 
 
 def _lease_values(seq: int, lease: Lease) -> tuple[Any, ...]:

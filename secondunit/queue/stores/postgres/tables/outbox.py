@@ -1,13 +1,12 @@
 """Outbox table: deliveries that were written in the transaction of the end they tell of."""
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from secondunit.queue.model import JobId, Notice
 from secondunit.queue.store import Delivery
 from secondunit.queue.stores.columns import names
+from secondunit.queue.stores.port_rows import new_delivery_values
 from secondunit.queue.stores.postgres.readers import PostgresReaders
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 from secondunit.queue.stores.postgres.writer import PostgresWriter
@@ -16,7 +15,6 @@ from secondunit.queue.stores.rows import (
     DELIVERY_MOVING,
     delivery_from,
     delivery_values,
-    dump_notice,
     micros,
     moment_or_none,
 )
@@ -91,11 +89,4 @@ class PostgresOutbox:
 
 def add(tx: PostgresTransaction, seq: int, of: str, notice: Notice) -> None:
     """Store what is due for the job of this number; `of` is the id of what has ended."""
-    at = micros(notice.at)
-    values: tuple[Any, ...] = (seq, notice.target.kind, notice.target.address, dump_notice(notice), at, at)
-    tx.send(INSERT, (_delivery_id(of, notice), *values))
-
-
-def _delivery_id(of: str, notice: Notice) -> str:
-    tail = base64.b32encode(f"{notice.epoch}.{micros(notice.at)}".encode()).decode().rstrip("=").lower()
-    return f"msg_{of.removeprefix('job_')}_{tail}"
+    tx.send(INSERT, new_delivery_values(seq, of, notice))

@@ -1,36 +1,19 @@
 """Table of the schedules' state."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from secondunit.queue.ports.schedules import ScheduleState
-from secondunit.queue.stores.columns import Column, Row, decoder, encoder, names
+from secondunit.queue.stores.columns import names
+from secondunit.queue.stores.port_rows import SCHEDULE, SCHEDULE_COLUMNS, schedule_from, schedule_values
 from secondunit.queue.stores.postgres.readers import PostgresReaders
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 from secondunit.queue.stores.postgres.writer import PostgresWriter
-from secondunit.queue.stores.rows import BOOL, JSON, TIME, TIME_OR_NONE
 
-SCHEDULE = (
-    Column("name"),
-    Column("cron"),
-    Column("timezone"),
-    Column("since", TIME),
-    Column("last_at", TIME_OR_NONE),
-    Column("last_job"),
-    Column("last_status"),
-    Column("paused", BOOL),
-    Column("why"),
-    Column("failures"),
-    Column("open_jobs", JSON),
-)
-_values: Callable[[ScheduleState], Row] = encoder(SCHEDULE)
-_from: Callable[[Row], ScheduleState] = decoder(ScheduleState, SCHEDULE)
-
-COLUMNS = ", ".join(names(SCHEDULE))
 PUT = f"""
-insert into schedules ({COLUMNS}) values ({", ".join(["%s"] * len(SCHEDULE))})
+insert into schedules ({SCHEDULE_COLUMNS}) values ({", ".join(["%s"] * len(SCHEDULE))})
 on conflict (name) do update
 set {", ".join(f"{name} = excluded.{name}" for name in names(SCHEDULE))}"""
-ALL = f"select {COLUMNS} from schedules order by name"
+ALL = f"select {SCHEDULE_COLUMNS} from schedules order by name"
 
 
 class PostgresSchedules:
@@ -41,7 +24,7 @@ class PostgresSchedules:
         self._readers = readers
 
     async def all(self) -> Sequence[ScheduleState]:
-        return [_from(row) for row in await self._readers.fetch(ALL, ())]
+        return [schedule_from(row) for row in await self._readers.fetch(ALL, ())]
 
     async def put(self, states: Sequence[ScheduleState]) -> None:
         await self._writer.run(lambda tx: put(tx, states))
@@ -53,4 +36,4 @@ class PostgresSchedules:
 def put(tx: PostgresTransaction, states: Sequence[ScheduleState]) -> None:
     """Store them."""
     for state in states:
-        tx.send(PUT, _values(state))
+        tx.send(PUT, schedule_values(state))

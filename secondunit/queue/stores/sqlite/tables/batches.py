@@ -1,29 +1,14 @@
 """Batch table: jobs that were submitted together, and the delivery that is written with the end of the last of them."""
 
-from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from secondunit.queue.graph import batch_end
-from secondunit.queue.model import Batch, Job, Status, Target
-from secondunit.queue.stores.columns import Column, Part, Row, decoder, encoder, names
-from secondunit.queue.stores.rows import STATUSES, TIME, TIME_OR_NONE, micros
+from secondunit.queue.model import Batch, Job
+from secondunit.queue.stores.port_rows import BATCH_COLUMNS, batch_from, batch_values, standing
+from secondunit.queue.stores.rows import micros
 from secondunit.queue.stores.sqlite.tables import outbox
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.value import replace
-
-BATCH = (
-    Column("id"),
-    Column("name"),
-    Column("target_kind", of="target?.kind"),
-    Column("target_address", of="target?.address"),
-    Column("owner"),
-    Column("total"),
-    Column("created_at", TIME),
-    Column("finished_at", TIME_OR_NONE),
-)
-BATCH_COLUMNS = ", ".join(names(BATCH))
-batch_values: Callable[[Batch], Row] = encoder(BATCH)
-batch_from: Callable[[Row], Batch] = decoder(Batch, BATCH, [Part("target", Target, "target_kind target_address")])
 
 KNOWN_AT_MOST = 1000
 SELECT = f"select {BATCH_COLUMNS} from batches where id = ?"
@@ -84,11 +69,6 @@ limit ?"""
 def forget(tx: Transaction, before: datetime, limit: int) -> None:
     """Forget batches of which no job is left."""
     tx.execute(FORGET, (micros(before), limit))
-
-
-def standing(rows: list[tuple[str, int]]) -> Mapping[Status, int]:
-    """What STANDING found."""
-    return {STATUSES[status]: n for status, n in rows}
 
 
 def _finish(tx: Transaction, last: Job, batch_id: str, now: datetime) -> None:

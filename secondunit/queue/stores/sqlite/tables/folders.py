@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from secondunit.queue.payloads.json_text import dump, load
 from secondunit.queue.ports.folders import PublishedFolder, Replaced
-from secondunit.queue.stores.rows import micros, moment
+from secondunit.queue.stores.port_rows import folder_from, folder_values, replaced_from, replaced_values
+from secondunit.queue.stores.rows import micros
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.writer import Writer
 
@@ -26,9 +26,7 @@ class SqliteFolders:
         self._readers = readers
 
     async def add(self, folder: PublishedFolder) -> None:
-        times = micros(folder.manifest_at), micros(folder.at)
-        values = (folder.path, times[0], folder.inode, folder.job_id, folder.epoch, times[1])
-        await self._writer.run(lambda tx: tx.execute(ADD, values).rowcount)
+        await self._writer.run(lambda tx: tx.execute(ADD, folder_values(folder)).rowcount)
 
     async def settle(self, folder: PublishedFolder) -> None:
         sql, values = (
@@ -39,19 +37,15 @@ class SqliteFolders:
 
     async def known(self, path: str, inode: int) -> Sequence[PublishedFolder]:
         rows = await self._readers.fetch(KNOWN, (path, inode))
-        return [
-            PublishedFolder(path, inode, moment(made), job_id, epoch, moment(at))
-            for path, inode, made, job_id, epoch, at in rows
-        ]
+        return [folder_from(row) for row in rows]
 
     async def replace(self, replaced: Replaced) -> None:
         sql = "insert or replace into replaced (path, part, files, at) values (?, ?, ?, ?)"
-        values = (replaced.path, replaced.part, dump(list(replaced.files)), micros(replaced.at))
-        await self._writer.run(lambda tx: tx.execute(sql, values).rowcount)
+        await self._writer.run(lambda tx: tx.execute(sql, replaced_values(replaced)).rowcount)
 
     async def replaced(self, before: datetime, limit: int) -> Sequence[Replaced]:
         rows = await self._readers.fetch(DUE, (micros(before), limit))
-        return [Replaced(path, part, load(files), moment(at)) for path, part, files, at in rows]
+        return [replaced_from(row) for row in rows]
 
     async def swept(self, replaced: Replaced) -> None:
         sql = "delete from replaced where path = ? and part = ? and at = ?"

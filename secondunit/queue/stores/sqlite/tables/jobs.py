@@ -6,10 +6,11 @@ from typing import Any
 
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
-from secondunit.queue.model import Batch, Change, Idempotency, Job, JobId, Lease, Status
+from secondunit.queue.model import Batch, Change, Job, JobId, Lease, Status
 from secondunit.queue.ports.schedules import ScheduleState, with_jobs
 from secondunit.queue.store import Decide
 from secondunit.queue.stores.columns import Row, names
+from secondunit.queue.stores.port_rows import key_values
 from secondunit.queue.stores.rows import (
     FIXED,
     JOB_COLUMNS,
@@ -25,7 +26,6 @@ from secondunit.queue.stores.sqlite.tables import batches, graph, outbox, schedu
 from secondunit.queue.stores.sqlite.transaction import NEVER, Transaction
 from secondunit.queue.value import replace
 
-KEY_LIFE = timedelta(hours=24)
 PROMOTE_AT_ONCE = 500
 LONGEST_KEPT = 1000
 MOST_HELD = 512 * 1024  # characters of payloads that wait to be written together
@@ -130,11 +130,7 @@ def _insert(tx: Transaction, fresh: Sequence[tuple[Job, Change]], keys: Mapping[
         _tell(tx, job, change)
     tx.number(len(fresh))
     if keys:
-        tx.executemany(INSERT_KEY, [_key_values(job, job.idempotency) for job in keys.values() if job.idempotency])
-
-
-def _key_values(job: Job, key: Idempotency) -> tuple[Any, ...]:
-    return key.key, job.id, key.digest, micros(job.created_at + KEY_LIFE)
+        tx.executemany(INSERT_KEY, [key_values(job, job.idempotency) for job in keys.values() if job.idempotency])
 
 
 def change(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from secondunit.queue.errors import BatchNotFound
 from secondunit.queue.model import Batch, BatchId, Job, JobId, Status
+from secondunit.queue.stores.port_rows import batch_from, standing
 from secondunit.queue.stores.rows import JOB_COLUMNS, job_from
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.tables import batches
@@ -40,7 +41,7 @@ class SqliteGraph:
         rows = await self._readers.fetch(batches.SELECT, (batch_id,))
         if not rows:
             raise BatchNotFound(batch_id)
-        return batches.batch_from(rows[0])
+        return batch_from(rows[0])
 
     async def batches(self, owner: str | None, after: BatchId | None, limit: int) -> Sequence[Batch]:
         before = await self._readers.fetch(batches.FIRST, (after,)) if after is not None else [(FAR,)]
@@ -48,7 +49,7 @@ class SqliteGraph:
             return []
         of_owner = () if owner is None else (owner,)
         rows = await self._readers.fetch(batches.newest(owned=bool(of_owner)), (*of_owner, before[0][0], limit))
-        return [batches.batch_from(row) for row in rows]
+        return [batch_from(row) for row in rows]
 
     async def standing(self, batch_id: BatchId) -> Mapping[Status, int]:
-        return batches.standing(await self._readers.fetch(batches.STANDING, (batch_id,)))
+        return standing(await self._readers.fetch(batches.STANDING, (batch_id,)))

@@ -1,33 +1,15 @@
 """Table of the schedules' state."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from secondunit.queue.ports.schedules import ScheduleState
-from secondunit.queue.stores.columns import Column, Row, decoder, encoder, names
-from secondunit.queue.stores.rows import BOOL, JSON, TIME, TIME_OR_NONE
+from secondunit.queue.stores.port_rows import SCHEDULE, SCHEDULE_COLUMNS, schedule_from, schedule_values
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 
-SCHEDULE = (
-    Column("name"),
-    Column("cron"),
-    Column("timezone"),
-    Column("since", TIME),
-    Column("last_at", TIME_OR_NONE),
-    Column("last_job"),
-    Column("last_status"),
-    Column("paused", BOOL),
-    Column("why"),
-    Column("failures"),
-    Column("open_jobs", JSON),
-)
-_values: Callable[[ScheduleState], Row] = encoder(SCHEDULE)
-_from: Callable[[Row], ScheduleState] = decoder(ScheduleState, SCHEDULE)
-
-COLUMNS = ", ".join(names(SCHEDULE))
-PUT = f"insert or replace into schedules ({COLUMNS}) values ({', '.join('?' * len(SCHEDULE))})"
-ALL = f"select {COLUMNS} from schedules order by name"
+PUT = f"insert or replace into schedules ({SCHEDULE_COLUMNS}) values ({', '.join('?' * len(SCHEDULE))})"
+ALL = f"select {SCHEDULE_COLUMNS} from schedules order by name"
 
 
 class SqliteSchedules:
@@ -38,7 +20,7 @@ class SqliteSchedules:
         self._readers = readers
 
     async def all(self) -> Sequence[ScheduleState]:
-        return [_from(row) for row in await self._readers.fetch(ALL, ())]
+        return [schedule_from(row) for row in await self._readers.fetch(ALL, ())]
 
     async def put(self, states: Sequence[ScheduleState]) -> None:
         await self._writer.run(lambda tx: put(tx, states))
@@ -50,4 +32,4 @@ class SqliteSchedules:
 
 def put(tx: Transaction, states: Sequence[ScheduleState]) -> None:
     """Store them."""
-    tx.executemany(PUT, [_values(state) for state in states])
+    tx.executemany(PUT, [schedule_values(state) for state in states])

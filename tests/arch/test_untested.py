@@ -26,6 +26,7 @@ THROUGH_OTHERS = {
     "secondunit.queue.stores.memory_graph": "the contract suite, through the store",
     "secondunit.queue.stores.memory_line": "the contract suite, through the store",
     "secondunit.queue.stores.memory_sight": "the contract suite, through the store",
+    "secondunit.queue.stores.series_table": "the contract suite and test_sqlite_series.py, through the stores",
     "secondunit.daemon.http.transport.admission": "tests/http/test_doors.py and test_keys.py, over sockets",
     "secondunit.daemon.http.transport.audit": "tests/http/test_audit.py, over sockets",
     "secondunit.daemon.http.transport.auth": "tests/http/test_doors.py, over sockets",

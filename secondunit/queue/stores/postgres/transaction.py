@@ -97,6 +97,11 @@ class PostgresTransaction:
         self._writes += 1
         self._pending.append((sql, values))
 
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """As `send`, for each row."""
+        for row in rows:
+            self.send(sql, row)
+
     @property
     def wrote(self) -> bool:
         """Whether anything is to be committed."""

@@ -14,10 +14,11 @@ from secondunit.queue.sight.estimates import Sample
 from secondunit.queue.sight.port import LARGEST_TOLD, Failure, Line, Waiting
 from secondunit.queue.sight.series import SeriesRow
 from secondunit.queue.stores.postgres.readers import PostgresReaders
-from secondunit.queue.stores.postgres.time_series import SINCE, series_rows
+from secondunit.queue.stores.postgres.time_series import SINCE
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 from secondunit.queue.stores.postgres.writer import PostgresWriter
 from secondunit.queue.stores.rows import load_error, micros, moment
+from secondunit.queue.stores.series_table import series_rows
 
 PLACE = """
 select rank, seq

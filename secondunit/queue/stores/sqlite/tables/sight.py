@@ -14,8 +14,9 @@ from secondunit.queue.sight.estimates import Sample
 from secondunit.queue.sight.port import LARGEST_TOLD, Failure, Line, Waiting
 from secondunit.queue.sight.series import SeriesRow
 from secondunit.queue.stores.rows import load_error, micros, moment
+from secondunit.queue.stores.series_table import series_rows
 from secondunit.queue.stores.sqlite.readers import Readers
-from secondunit.queue.stores.sqlite.time_series import SINCE, series_rows
+from secondunit.queue.stores.sqlite.time_series import SINCE
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 

@@ -34,7 +34,7 @@ class PostgresEngine:
 
     @property
     def waiting(self) -> int:
-        return self._writer.waiting
+        return self._writer.commits.waiting
 
     async def ping(self) -> None:
         await self._writer.run(lambda tx: tx.execute("select 1"))
@@ -42,11 +42,11 @@ class PostgresEngine:
     async def watch(self, clock: Clock) -> None:
         while True:
             timer: asyncio.Future[None] = asyncio.ensure_future(clock.sleep(WATCH_EVERY))
-            waits: list[asyncio.Future[Any]] = [timer, self._writer.failure]
+            waits: list[asyncio.Future[Any]] = [timer, self._writer.commits.failure]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             timer.cancel()
-            if self._writer.failure.done():
-                raise self._writer.failure.result()
+            if self._writer.commits.failure.done():
+                raise self._writer.commits.failure.result()
             await self.follow_time()
 
     async def follow_time(self) -> None:

@@ -7,13 +7,13 @@ the middle of a commit that number says whether it was done, and is then raised,
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
 
 import psycopg
 
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.model import Event
+from secondunit.queue.stores.group_commit import Entry
 from secondunit.queue.stores.postgres.connection import AGAIN, connect, migrate, translated
 from secondunit.queue.stores.postgres.transaction import EVENTS, Operation, PostgresTransaction
 from secondunit.queue.stores.rows import event_from
@@ -32,15 +32,6 @@ WENT_BACK = (
     "the database has lost what it had acknowledged: it went back to an earlier state, as after a failover to a "
     "standby that was behind, or a restored backup; what this daemon ran is given up (see docs/boxes.md)"
 )
-
-Work = Callable[[PostgresTransaction], Any]
-
-
-class Entry(Protocol):
-    """A write: what is to be done, and what came of it, or the error."""
-
-    work: Work
-    outcome: Any
 
 
 class _Lost(Exception):

@@ -98,7 +98,7 @@ class PostgresStore:
         return self._secret
 
     def listen(self, listener: Listener) -> None:
-        self._writer.listeners.append(listener)
+        self._writer.commits.listeners.append(listener)
 
     async def add(
         self,

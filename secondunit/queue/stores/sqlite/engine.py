@@ -33,7 +33,7 @@ class SqliteEngine:
 
     @property
     def waiting(self) -> int:
-        return self._writer.waiting
+        return self._writer.commits.waiting
 
     async def ping(self) -> None:
         await self._writer.run(lambda tx: None)
@@ -50,11 +50,12 @@ class SqliteEngine:
 
     async def _first_of(self, clock: Clock, checking: asyncio.Future[None]) -> None:
         timer: asyncio.Future[None] = asyncio.ensure_future(clock.sleep(WATCH_EVERY))
-        waits: list[asyncio.Future[Any]] = [timer, self._writer.failure, *([checking] if self.unchecked else [])]
+        failure = self._writer.commits.failure
+        waits: list[asyncio.Future[Any]] = [timer, failure, *([checking] if self.unchecked else [])]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         timer.cancel()
-        if self._writer.failure.done():
-            raise self._writer.failure.result()
+        if failure.done():
+            raise failure.result()
         if checking.done():
             checking.result()
 

@@ -99,7 +99,7 @@ class SqliteStore:
         return self._kept.secret
 
     def listen(self, listener: Listener) -> None:
-        self._writer.listeners.append(listener)
+        self._writer.commits.listeners.append(listener)
 
     async def add(
         self,

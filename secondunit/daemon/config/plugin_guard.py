@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 def guarded(spec: HandlerSpec) -> HandlerSpec:
     """The type with answers that never raise and have the promised shape: in place of a fault stands a cautious one."""
-    names, may_help = spec.uploads, spec.retry_partial
+    names, may_help, size = spec.uploads, spec.retry_partial, spec.size
     trouble = _safe(spec, "trouble", lambda _: _text(spec.trouble()), lambda _: None)
     return replace(
         spec,
@@ -33,6 +33,7 @@ def guarded(spec: HandlerSpec) -> HandlerSpec:
         folder=_safe(spec, "folder", lambda result: _text(spec.folder(result)), no_folder),
         uploads=names and _safe(spec, "uploads", lambda payload: _texts(names(payload)), every_text),
         retry_partial=may_help and _safe(spec, "retry_partial", lambda job: bool(may_help(job)), _no),
+        size=size and _safe(spec, "size", lambda payload: _bytes(size(payload)), lambda _: 0),
         trouble=lambda: trouble(None),
     )
 
@@ -64,6 +65,7 @@ def misshapen(spec: HandlerSpec) -> str | None:
         "check must be a function": values["check"] is None or callable(values["check"]),
         "secrets must be the names of payload fields": _named(values["secrets"]),
         "programs must be the names of programs": _named(values["programs"]),
+        "measures must be the names of figures": _named(values["measures"]),
     }
     return next((rule for rule, holds in rules.items() if not holds), None)
 
@@ -128,6 +130,12 @@ def _longer(value: object) -> bool:
 
 def _no(_: Job) -> bool:
     return False
+
+
+def _bytes(value: object) -> int:
+    if isinstance(value, int) and _whole(value, 0):
+        return value
+    raise TypeError(f"{value!r:.100} is no number of bytes")
 
 
 def _text(value: object) -> str | None:

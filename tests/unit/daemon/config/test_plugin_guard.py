@@ -37,17 +37,19 @@ def test_right_answers_pass_through() -> None:
             uploads=lambda payload: [payload["video"]],
             retry_partial=lambda job: job.id == "job_a",
             trouble=lambda: "it is closed",
+            size=lambda payload: len(payload["video"]),
         )
     )
     assert own.artifacts({"a": "/m/a"}) == {"a.txt": "/m/a"} and own.folder({"home": "/m"}) == "/m"
     assert own.uploads is not None and list(own.uploads({"video": PATH})) == [PATH]
     assert own.retry_partial is not None and own.retry_partial(job())
     assert own.trouble() == "it is closed"
+    assert own.size is not None and own.size({"video": PATH}) == len(PATH)
 
 
 def test_a_type_that_says_nothing_stays_silent() -> None:
     own = guarded(spec("own", never))
-    assert own.uploads is None and own.retry_partial is None and own.trouble() is None
+    assert own.uploads is None and own.retry_partial is None and own.trouble() is None and own.size is None
     assert own.artifacts({"outputPath": "/m/x.png"}) == {"x.png": "/m/x.png"} and own.folder({}) is None
 
 
@@ -58,11 +60,27 @@ def exiting(*_: Any) -> Any:
 @pytest.mark.parametrize("failing", [failing, exiting])
 def test_what_raises_is_answered_with_caution(failing: Callable[..., Any]) -> None:
     own = guarded(
-        spec("own", never, artifacts=failing, folder=failing, uploads=failing, retry_partial=failing, trouble=failing)
+        spec(
+            "own",
+            never,
+            artifacts=failing,
+            folder=failing,
+            uploads=failing,
+            retry_partial=failing,
+            trouble=failing,
+            size=failing,
+        )
     )
     assert own.artifacts({}) == {} and own.folder({}) is None and own.trouble() is None
     assert own.uploads is not None and PATH in own.uploads({"video": PATH}), "what might be needed stays"
     assert own.retry_partial is not None and not own.retry_partial(job())
+    assert own.size is not None and own.size({"video": PATH}) == 0
+
+
+@pytest.mark.parametrize("wrong", [None, "9", 1.5, -1, True, 10**400])
+def test_a_size_of_another_kind_is_none(wrong: Any) -> None:
+    own = guarded(spec("own", never, size=lambda _: wrong))
+    assert own.size is not None and own.size({}) == 0
 
 
 @pytest.mark.parametrize("wrong", [lambda _: ["/m/a"], lambda _: {"a": 1}, lambda _: {1: "/m/a"}, lambda _: None])

@@ -84,7 +84,7 @@ def test_a_source_that_would_end_the_process_is_broken_and_the_others_serve(erro
         *(("payload", value) for value in (dict, Payload(), None)),
         *(("run", value) for value in ("run", None)),
         *(("check", value) for value in ("check", 5)),
-        *(("secrets", value) for value in ("headers", 5, [5])),
+        *((field, value) for field in ("secrets", "programs", "measures") for value in ("headers", 5, None, [5])),
     ],
 )
 def test_a_spec_whose_values_are_not_of_their_kind_is_broken_and_says_which(field: str, value: Any) -> None:

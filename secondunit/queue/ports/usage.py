@@ -1,8 +1,9 @@
 """Resource accounting of a run: what all of its programs took, told by who runs them and kept with the job."""
 
+import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeGuard
 
 from secondunit.queue.value import Value
 
@@ -58,6 +59,11 @@ def cpu_of(stats: Mapping[str, Any] | None) -> float:
     return float(_stored(stats).cpu)
 
 
+def is_figure(value: object) -> TypeGuard[float]:
+    """Whether a handler told a number from 0 up, and one that a float can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
+
+
 def added(one: Usage, other: Usage) -> Usage:
     """What both took, one after the other."""
     return Usage(
@@ -95,7 +101,7 @@ def _stored(stats: Mapping[str, Any] | None) -> Usage:
     kept = (stats or {}).get(KEY)
     kept = kept if isinstance(kept, Mapping) else {}
     figures = [kept.get(name, 0) for name in _told(Usage())]
-    return Usage(*figures) if all(isinstance(figure, int | float) for figure in figures) else Usage()
+    return Usage(*figures) if all(map(is_figure, figures)) else Usage()
 
 
 # The meter of the run that the current task works for, as context hands it down to whatever that starts.

@@ -8,7 +8,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from math import isfinite
 from typing import Any
 
 from secondunit.queue.clock import Clock
@@ -16,7 +15,7 @@ from secondunit.queue.errors import StoreFull
 from secondunit.queue.handler import HandlerSpec, Registry
 from secondunit.queue.instrumentation import RunEstimated, Sink
 from secondunit.queue.model import Job, JobId, Status
-from secondunit.queue.ports.usage import cpu_of
+from secondunit.queue.ports.usage import cpu_of, is_figure
 from secondunit.queue.sight.estimates import KEPT, Estimate, Rates, Sample, Sizes, Span, left
 from secondunit.queue.store import Store
 from secondunit.queue.value import Value
@@ -136,11 +135,8 @@ class Experience:
         """The sizes that the handler told of the work, in the order of its type."""
         stats: Mapping[str, Any] = job.stats or {}
         measures = self._registry[job.type].measures if job.type in self._registry else ()
-        return {name: float(stats[name]) for name in measures if _is_size(stats.get(name))}
-
-
-def _is_size(figure: object) -> bool:
-    return isinstance(figure, int | float) and not isinstance(figure, bool) and isfinite(figure) and figure > 0
+        told = {name: stats.get(name) for name in measures}
+        return {name: float(figure) for name, figure in told.items() if is_figure(figure) and figure > 0}
 
 
 async def _size(spec: HandlerSpec, payload: Any) -> int:

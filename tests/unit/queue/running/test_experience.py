@@ -28,13 +28,14 @@ class Learning(Rig):
 
     def __init__(self, **fields: Any) -> None:
         self.faults: list[Exception] = []
+        self.work: Any = None
 
         async def run(ctx: JobContext, payload: Any) -> None:
             meter().ended(object(), Usage(cpu=payload.n / 2))
             if self.faults:
                 raise self.faults.pop()
             if fields.get("measures") and payload.n > 1:
-                await ctx.stats(work=4 * payload.n)
+                await ctx.stats(work=self.work or 4 * payload.n)
             await self.clock.sleep(payload.n)
 
         subject: HandlerSpec = spec("hls", run, size=lambda payload: 10 * payload["n"], **fields)
@@ -110,6 +111,15 @@ async def test_a_run_that_failed_was_put_back_or_found_work_done_does_not_count(
         job = await rig.ended(4)
         assert [run.outcome for run in job.runs] == ["postponed", "completed"]
         assert rig.experience.usual("hls") is not None, "its whole work was done by one run"
+
+
+@pytest.mark.parametrize("work", ["much", True, -4, 10**400, [4]])
+async def test_work_that_is_told_as_no_size_is_none(work: Any) -> None:
+    rig = Learning(measures=("work",))
+    rig.work = work
+    async with rig.working():
+        assert (await rig.ended(4)).status is Status.COMPLETED
+        assert rig.expected(40) is None
 
 
 async def test_a_running_job_is_estimated_by_the_work_that_it_told_and_said_to_be_so_in_a_fact() -> None:

@@ -3,9 +3,11 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Transient
-from secondunit.queue.ports.usage import Meter, Usage, meter
+from secondunit.queue.ports.usage import Meter, Usage, cpu_of, meter
 from secondunit.testing.rig import Rig, spec
 
 MB = 1 << 20
@@ -42,10 +44,12 @@ def test_a_run_without_programs_has_no_figures() -> None:
     assert Meter().figures(None) is None and Meter().figures({"n": 1}) == {"n": 1}
 
 
-def test_what_a_handler_wrote_under_that_name_spoils_nothing() -> None:
+@pytest.mark.parametrize("mine", ["mine", {"cpuSeconds": "much"}, {"cpuSeconds": 10**400}, {"cpuSeconds": -1}])
+def test_what_a_handler_wrote_under_that_name_spoils_nothing(mine: Any) -> None:
     subject = Meter()
     subject.ended("a", Usage(1.0))
-    assert (subject.figures({"resources": "mine", "n": 1}) or {})["resources"]["cpuSeconds"] == 1.0
+    assert (subject.figures({"resources": mine, "n": 1}) or {})["resources"]["cpuSeconds"] == 1.0
+    assert cpu_of({"resources": mine}) == 0.0
 
 
 async def test_figures_stay_with_the_job_over_its_attempts() -> None:

@@ -142,8 +142,8 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
     settings, clock, store, emit, watchers = world.settings, world.clock, world.store, world.emit, world.watchers
     random, registry, hub = StockedRandom(), Registry(found.specs), Hub(emit)
     worker, admission, experience = worker_of(world, here(registry), hub)
-    remote = _remote(world, worker, registry, hub)
     disk = DiskGuard(store.engine.reserve or NoReserve(settings.data_dir), clock)
+    remote = _remote(world, worker, registry, hub, disk)
     queue = Queue(
         store, registry, hub, clock, random,
         stop=worker.stop_run, lose=worker.lose, coming=worker.look, admit=disk.admit,
@@ -190,8 +190,9 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
     return Components(worker, admission, experience, queue, *rest, api)
 
 
-def _remote(world: World, worker: Worker, types: Registry, hub: Hub) -> RemoteWork:
-    files = ArtifactFolder(world.work.root, world.settings.max_upload_mb << 20, world.settings.max_download_mb << 20)
+def _remote(world: World, worker: Worker, types: Registry, hub: Hub, disk: DiskGuard) -> RemoteWork:
+    limit, in_all = world.settings.max_upload_mb << 20, world.settings.max_download_mb << 20
+    files = ArtifactFolder(world.work.root, limit, in_all, disk.admit)
     return remote_work(
         worker.ttl, world.clock, world.store, world.keys, world.boot,
         emit=world.emit, types=types, hub=hub, files=files,

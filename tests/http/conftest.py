@@ -187,6 +187,7 @@ class ApiHarness:
         self.store.listen(self.hub.publish)
         self.metrics = FakeMetrics()
         self.load: dict[str, Any] = {}
+        self.refusal: Exception | None = None
         self.health = HealthReport("ok", ["all is well"], {"queueDepth": 3})
         self.backend = BackendStatus()
         self.stopped: list[Lease] = []
@@ -221,7 +222,7 @@ class ApiHarness:
             emit=self.metrics.hear,
             types=registry,
             hub=self.hub,
-            files=ArtifactFolder(settings.pop("work", Path("nowhere")), 1000, 2500),
+            files=ArtifactFolder(settings.pop("work", Path("nowhere")), 1000, 2500, self._admit),
         )
         self.leasing = self.remote.leasing
         self.api = Api(
@@ -369,6 +370,10 @@ class ApiHarness:
 
     async def _backup(self) -> Copy:
         return Copy(Path("/backups/one.db"), self.clock.now(), None)
+
+    def _admit(self) -> None:
+        if self.refusal:
+            raise self.refusal
 
     async def _health(self) -> HealthReport:
         return self.health

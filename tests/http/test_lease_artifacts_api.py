@@ -12,7 +12,7 @@ import pytest
 from secondunit.daemon.files.artifacts import JobArtifacts
 from secondunit.daemon.leasing.artifacts import check
 from secondunit.handlers.tools.storage.local import LocalFiles
-from secondunit.queue.errors import BadPayload
+from secondunit.queue.errors import BadPayload, StoreFull
 from tests.http.conftest import TTL, ApiHarness, Build
 from tests.http.test_leases_api import SPECS, lost, one, take
 
@@ -119,6 +119,14 @@ async def test_sizes_are_bounded(harness: ApiHarness, tmp_path: Path) -> None:
     assert [(await send(harness, path, name, b"x" * 1000))[0] for name in "abc"] == [200, 200, 413]
     assert (await send(harness, path, "a", b"y" * 900))[0] == 200  # in place of what it replaces
     assert len(files_in(tmp_path / "work")) == 2
+
+
+async def test_a_disk_that_is_known_to_be_full_takes_no_artefact(harness: ApiHarness, tmp_path: Path) -> None:
+    _, path = await one(harness)
+    harness.refusal = StoreFull("the disk is full")
+    status, problem = await send(harness, path, "a", b"x")
+    assert status == 507 and "disk is full" in problem["detail"]
+    assert not (tmp_path / "work").exists()
 
 
 @pytest.mark.parametrize("name", ["..%2F..%2Fx", "a/b", ".hidden", "-x", "job.log", "a%00b", "n" * 121, "%C3%A9"])

@@ -7,7 +7,7 @@ one transaction: a stale lease leaves nothing. The files lie in the job's folder
 import hashlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,17 +40,24 @@ class SentArtifact(Value, frozen=True):
 
 
 class SentArtifacts:
-    """The artefacts beneath one folder of jobs' folders; `limit` bytes each, `in_all` of one job."""
+    """The artefacts beneath one folder of jobs' folders; `limit` bytes each, `in_all` of one job.
 
-    def __init__(self, work: Path, steps: Steps, holding: Holding, limit: int, in_all: int) -> None:
+    `admit` raises StoreFull while the disk takes nothing.
+    """
+
+    def __init__(
+        self, work: Path, steps: Steps, holding: Holding, limit: int, in_all: int, admit: Callable[[], None]
+    ) -> None:
         self.limit = limit
         self._work = work
         self._steps = steps
         self._holding = holding
         self._in_all = in_all
+        self._admit = admit
 
     async def store(self, job_id: JobId, epoch: int, name: str, chunks: AsyncIterator[bytes]) -> SentArtifact:
         """Keep what comes under this name, in place of what had it; LeaseLost changes nothing, and keeps nothing."""
+        self._admit()
         check(name)
         await self._holding.held(job_id, epoch)
         before = await self.of(job_id)

@@ -1,6 +1,6 @@
 """What serves remote workers: it hands out jobs, keeps what they tell, and looks after the leases that are out."""
 
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,11 +22,15 @@ from secondunit.queue.store import Store
 
 @dataclass(frozen=True, slots=True)
 class ArtifactFolder:
-    """Where artefacts lie, in the folders of their jobs beneath `work`, and how many bytes of one and of a job."""
+    """Where artefacts lie, in the folders of their jobs beneath `work`, and how many bytes of one and of a job.
+
+    `admit` raises StoreFull while its disk takes nothing.
+    """
 
     work: Path
     limit: int
     in_all: int
+    admit: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +74,5 @@ def remote_work(
     keys.listen(leasing.shut_out)
     holding = Holding(leasing, store, hub, clock, random, emit)
     keeper = LeaseKeeper(leasing, store, clock, random, boot, emit)
-    artifacts = SentArtifacts(files.work, store.steps, holding, files.limit, files.in_all)
+    artifacts = SentArtifacts(files.work, store.steps, holding, files.limit, files.in_all, files.admit)
     return RemoteWork(leasing, holding, keeper, LeaseTokens(store.secret), artifacts)

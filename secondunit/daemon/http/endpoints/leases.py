@@ -84,8 +84,6 @@ async def artifact(api: Api, request: web.Request) -> web.Response:
         raise ArtifactTooLarge(f"artefacts of up to {shelf.limit} bytes are taken (MAX_UPLOAD_MB)")
     if coding_of(request) is not None:
         raise UnknownEncoding("an artefact is taken as it is, not packed")
-    if api.analyses is not None:
-        api.analyses.admit()
     sent = await shelf.store(job_id, epoch, name, _chunks(request))
     return reply(answers.ArtifactStored(job_id, name, sent.size, sent.digest))
 

@@ -18,12 +18,19 @@ from tests.http.test_leases_api import SPECS, lost, one, take
 
 
 @pytest.fixture
-async def harness(build: Build, tmp_path: Path) -> AsyncIterator[ApiHarness]:
+def asked() -> list[str]:
+    """Of which jobs it was asked what was sent."""
+    return []
+
+
+@pytest.fixture
+async def harness(build: Build, tmp_path: Path, asked: list[str]) -> AsyncIterator[ApiHarness]:
     (media := tmp_path / "media").mkdir()
     files = LocalFiles([media])
     shelf: list[ApiHarness] = []
 
     async def sent(job_id: str) -> Any:
+        asked.append(job_id)
         return await shelf[0].remote.artifacts.paths(job_id)
 
     types = {spec.type: spec for spec in SPECS}
@@ -64,6 +71,18 @@ async def test_what_a_worker_sent_is_listed_and_served(harness: ApiHarness, tmp_
     assert lease["steps"] == {}  # it is no step of the worker's
     listed = await harness.call("GET", f"/api/jobs/{job_id}/artifacts")
     assert len(listed["artifacts"]) == 1
+
+
+async def test_all_are_listed_at_once_but_one_that_has_gone(
+    harness: ApiHarness, tmp_path: Path, asked: list[str]
+) -> None:
+    job_id, path = await one(harness)
+    assert [(await send(harness, path, name, name.encode()))[0] for name in ("a", "bb", "ccc")] == [200] * 3
+    [gone] = [file for file in (tmp_path / "work").rglob("*") if file.is_file() and file.stat().st_size == 2]
+    gone.unlink()
+    listed = await harness.call("GET", f"/api/jobs/{job_id}/artifacts")
+    assert [file["name"] for file in listed["artifacts"]] == ["a", "ccc"]
+    assert asked == [job_id]
 
 
 async def test_a_stale_lease_keeps_nothing(harness: ApiHarness, tmp_path: Path) -> None:

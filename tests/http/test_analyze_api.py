@@ -14,7 +14,7 @@ from aiohttp import FormData
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from secondunit.daemon.files import uploads
+from secondunit.daemon.files import incoming
 from secondunit.daemon.files.uploads import SWEEP_EVERY, Uploads
 from secondunit.daemon.http.context import Analyses
 from secondunit.daemon.wiring.caches import CachedResults
@@ -590,7 +590,7 @@ async def test_a_full_disk_refuses_and_leaves_nothing(kitchen: Kitchen, monkeypa
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(uploads, "_append", full)
+    monkeypatch.setattr(incoming, "_append", full)
     problem = await kitchen.post(status=507)
     assert "disk is full" in problem["detail"]
     assert kitchen.kept() == [] and kitchen.started == []

@@ -1,25 +1,25 @@
 """Upload store: videos that callers sent, streamed to disk, named by their content, kept while a job may need them."""
 
 import asyncio
-import hashlib
 import os
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from secondunit.daemon.config.plugin_guard import every_text
+from secondunit.daemon.files.incoming import told_when_full, written
 from secondunit.queue.clock import Clock
-from secondunit.queue.errors import JobNotFound, StoreFull
+from secondunit.queue.errors import JobNotFound
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.model import Event, Filter, Job, JobId, Status
-from secondunit.queue.outcome import DISK_FULL
 from secondunit.queue.service import Queue
 
-INCOMING = ".incoming-"
+INCOMING, WHAT = ".incoming-", "the upload"
 NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
 NEEDY = [status for status in Status if status is not Status.COMPLETED]  # such a job can be run, or retried
 SWEEP_EVERY = 600.0
@@ -69,7 +69,7 @@ class Uploads:
         try:
             upload = await self._written(incoming, chunks)
             with self._holding(upload.path):
-                with _told_when_full():
+                with told_when_full(WHAT):
                     async with self._moving:
                         await asyncio.to_thread(_publish, self.folder, incoming.name, upload.path.name)
                 yield upload
@@ -100,21 +100,9 @@ class Uploads:
                 let_go.cancel()
 
     async def _written(self, incoming: Path, chunks: AsyncIterator[bytes]) -> Upload:
-        digest, size = hashlib.sha256(), 0
-        with _told_when_full():
-            file = await asyncio.to_thread(_create, incoming)
-        try:
-            async for chunk in chunks:
-                size += len(chunk)
-                if size > self.limit:
-                    raise UploadTooLarge(f"videos of up to {self.limit >> 20} MiB are taken (MAX_UPLOAD_MB)")
-                with _told_when_full():
-                    await asyncio.to_thread(_append, file, digest, chunk)
-            with _told_when_full():
-                await asyncio.to_thread(_flush, file)
-        finally:
-            await asyncio.to_thread(_close, file)
-        return Upload(self.folder / digest.hexdigest(), digest.hexdigest(), size)
+        too_large = UploadTooLarge(f"videos of up to {self.limit >> 20} MiB are taken (MAX_UPLOAD_MB)")
+        came = await written(partial(_create, incoming), chunks, self.limit, too_large, WHAT)
+        return Upload(self.folder / came.digest, came.digest, came.size)
 
     @contextmanager
     def _holding(self, path: Path) -> Iterator[None]:
@@ -162,31 +150,6 @@ class Uploads:
     def _named_by(self, job: Job) -> set[Path]:
         names = self._names.get(job.type)
         return {plain(path) for path in (names(job.payload) if names else every_text(job.payload))}
-
-
-@contextmanager
-def _told_when_full() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in DISK_FULL:
-            raise StoreFull("the disk is full: the upload was not stored") from None
-        raise
-
-
-def _append(file: BinaryIO, digest: "hashlib._Hash", chunk: bytes) -> None:
-    digest.update(chunk)
-    file.write(chunk)
-
-
-def _flush(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _close(file: BinaryIO) -> None:
-    with _told_when_full():  # closing writes what is still buffered
-        file.close()
 
 
 def _publish(folder: Path, incoming: str, name: str) -> None:

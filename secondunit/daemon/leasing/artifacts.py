@@ -4,23 +4,25 @@ The file comes first, synced under a name that nobody else has; the step that na
 one transaction: a stale lease leaves nothing. The files lie in the job's folder and go with it.
 """
 
-import hashlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from secondunit.daemon.files.artifacts import LOG
+from secondunit.daemon.files.incoming import Arrival, told_when_full, written
 from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.queue.durable_files import sync
 from secondunit.queue.errors import BadPayload, FieldError, LeaseLost, StoreFull
 from secondunit.queue.model import JobId
-from secondunit.queue.outcome import DISK_FULL
 from secondunit.queue.remote.holding import Holding
 from secondunit.queue.store import Step, Steps
 from secondunit.queue.value import Value
 
-PREFIX, LOG = "artifact/", "job.log"
+PREFIX, WHAT = "artifact/", "the artefact"
 LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 LONGEST_NAME, MOST_OF_JOB = 120, 1000
 FOLDER = "artifacts"
@@ -66,13 +68,13 @@ class SentArtifacts:
         others = sum(one.size for one in before.values() if one.name != name)
         path = self._work / job_id / FOLDER / f"{epoch}-{secrets.token_hex(8)}"
         try:
-            size, digest = await self._written(path, chunks, min(self.limit, self._in_all - others))
+            came = await self._written(path, chunks, min(self.limit, self._in_all - others))
         except BaseException:
             await in_thread(_unlink, path)
             raise
-        sent = SentArtifact(name, size, digest, path.name)
+        sent = SentArtifact(name, came.size, came.digest, path.name)
         try:
-            result = {"size": size, "sha256": digest, "file": path.name}
+            result = {"size": came.size, "sha256": came.digest, "file": path.name}
             await self._holding.step(job_id, epoch, PREFIX + name, result)
         except (LeaseLost, StoreFull):  # of any other end it is not known whether the step was written
             await in_thread(_unlink, path)
@@ -90,22 +92,12 @@ class SentArtifacts:
         folder = self._work / job_id / FOLDER
         return {name: folder / one.file for name, one in (await self.of(job_id)).items()}
 
-    async def _written(self, path: Path, chunks: AsyncIterator[bytes], limit: int) -> tuple[int, str]:
-        digest, size = hashlib.sha256(), 0
-        file: BinaryIO = await in_thread(_told, _create, path)
-        try:
-            async for chunk in chunks:
-                size += len(chunk)
-                if size > limit:
-                    told = (
-                        f"{limit} bytes are left: {self.limit} for one (MAX_UPLOAD_MB), {self._in_all} for all of a job"
-                    )
-                    raise ArtifactTooLarge(told)
-                await in_thread(_told, _append, file, digest, chunk)
-            await in_thread(_told, _flush, file, path)
-        finally:
-            await in_thread(_close, file)
-        return size, digest.hexdigest()
+    async def _written(self, path: Path, chunks: AsyncIterator[bytes], limit: int) -> Arrival:
+        told = f"{limit} bytes are left: {self.limit} for one (MAX_UPLOAD_MB), {self._in_all} for all of a job"
+        came = await written(partial(_create, path), chunks, limit, ArtifactTooLarge(told), WHAT)
+        with told_when_full(WHAT):
+            await in_thread(_sync_names, path)
+        return came
 
 
 def check(name: str) -> None:
@@ -125,40 +117,20 @@ def _sent(step: Step) -> SentArtifact | None:
     return SentArtifact(step.name.removeprefix(PREFIX), told["size"], told["sha256"], told["file"])
 
 
-def _told(work: Any, *arguments: Any) -> Any:
-    try:
-        return work(*arguments)
-    except OSError as error:
-        if error.errno in DISK_FULL:
-            raise StoreFull("the disk is full: the artefact was not stored") from None
-        raise
-
-
 def _create(path: Path) -> BinaryIO:
-    for folder in (path.parent.parent.parent, path.parent.parent, path.parent):
+    for folder in reversed(_folders(path)):
         folder.mkdir(mode=0o700, exist_ok=True)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb")
 
 
-def _append(file: BinaryIO, digest: "hashlib._Hash", chunk: bytes) -> None:
-    digest.update(chunk)
-    file.write(chunk)
+def _sync_names(path: Path) -> None:
+    for folder in _folders(path):
+        sync(folder)
 
 
-def _flush(file: BinaryIO, path: Path) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-
-
-def _close(file: BinaryIO) -> None:
-    with suppress(OSError):  # what is not whole is removed
-        file.close()
+def _folders(path: Path) -> Sequence[Path]:
+    """The artefacts', the job's and the jobs' folder."""
+    return path.parents[:3]
 
 
 def _unlink(path: Path) -> None:

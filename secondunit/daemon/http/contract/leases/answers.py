@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from secondunit.daemon.formats import instant
-from secondunit.daemon.http.contract.leases.asks import RESERVED
 from secondunit.daemon.http.contract.responses import Answer, JobId, StatusName, Time
+from secondunit.daemon.leasing.artifacts import PREFIX
 from secondunit.queue.model import Job, Status
 from secondunit.queue.remote.leasing import Granted
 
@@ -64,7 +64,7 @@ class Settled(Answer):
 def granted(token: str, one: Granted) -> GrantedLease:
     """A lease as its worker gets it."""
     job = one.job
-    steps = {name: result for name, result in one.steps.items() if not name.startswith(RESERVED)}
+    steps = {name: result for name, result in one.steps.items() if not name.startswith(PREFIX)}
     until = instant(job.lease.until if job.lease else job.updated_at)
     return GrantedLease(token, job.id, job.type, dict(one.payload), job.attempt, job.epoch, until, steps)
 

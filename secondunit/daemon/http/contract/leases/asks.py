@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from secondunit.daemon.http.contract.requests import Ask, TypeName
+from secondunit.daemon.leasing.artifacts import PREFIX
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.model import Job
 from secondunit.queue.outcome import (
@@ -26,7 +27,6 @@ from secondunit.queue.remote.moves import News
 
 MOST_AT_ONCE, LONGEST_WAIT, MOST_TYPES = 100, 60, 100
 LONGEST_DELAY = 366 * 86400
-RESERVED = "artifact/"
 
 
 def _printable(value: str) -> str:
@@ -115,8 +115,8 @@ def step_name(name: str) -> str:
         name = arguments.name(name, "a step's name")
     except HandlerBroke as error:
         raise BadPayload(FieldError("name", str(error))) from None
-    if name.startswith(RESERVED):
-        raise BadPayload(FieldError("name", f"begins with {RESERVED}, which stands for artefacts; choose another"))
+    if name.startswith(PREFIX):
+        raise BadPayload(FieldError("name", f"begins with {PREFIX}, which stands for artefacts; choose another"))
     return name
 
 

@@ -1,7 +1,5 @@
 """PostgreSQL connections: how they are opened, what their errors mean for the queue, migrations."""
 
-from collections.abc import Iterator
-from importlib import resources
 from typing import Any
 
 import psycopg
@@ -9,7 +7,9 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import StrDumper
 
 from secondunit.queue.errors import StoreBroken, StoreFull
+from secondunit.queue.stores import migrations
 
+STORE = "secondunit.queue.stores.postgres"
 OLDEST_SERVER = 140_000
 CONNECT_TIMEOUT = 5
 # A daemon that is frozen within a transaction holds its locks no longer than this.
@@ -64,25 +64,17 @@ def migrate(connection: psycopg.Connection[Any]) -> None:
         raise StoreBroken(f"PostgreSQL {connection.info.server_version // 10_000} is too old; 14 or newer is needed")
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", (MIGRATING,))
-        known = known_schema(connection)
-        scripts = list(_migrations())
-        if known > scripts[-1][0]:
-            raise StoreBroken(
-                f"the database has schema {known}, this program knows {scripts[-1][0]}: it was written by a newer "
-                "version; install that one again"
+        for number, script in migrations.pending(STORE, known_schema(connection)):
+            connection.execute(script)
+            connection.execute(
+                "insert into meta values ('schema', %s) on conflict (key) do update set value = excluded.value",
+                (str(number),),
             )
-        for number, script in scripts:
-            if number > known:
-                connection.execute(script)
-                connection.execute(
-                    "insert into meta values ('schema', %s) on conflict (key) do update set value = excluded.value",
-                    (str(number),),
-                )
 
 
 def newest_schema() -> int:
     """The schema that this program's migrations lead to."""
-    return max(number for number, _ in _migrations())
+    return migrations.newest(STORE)
 
 
 def known_schema(connection: psycopg.Connection[Any]) -> int:
@@ -96,10 +88,3 @@ def known_schema(connection: psycopg.Connection[Any]) -> int:
     if others:
         raise StoreBroken("the database has a table `jobs` that is not ours; give the queue a database of its own")
     return 0
-
-
-def _migrations() -> Iterator[tuple[int, str]]:
-    folder = resources.files("secondunit.queue.stores.postgres") / "migrations"
-    for script in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if script.name.endswith(".sql"):
-            yield int(script.name.split("_")[0]), script.read_text()

@@ -2,15 +2,15 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
-from importlib import resources
 from pathlib import Path
 
 from secondunit.queue.durable_files import sync
 from secondunit.queue.errors import StoreBroken, StoreFull
+from secondunit.queue.stores import migrations
 from secondunit.queue.stores.sqlite.ballast import free_bytes
 
+STORE = "secondunit.queue.stores.sqlite"
 APPLICATION_ID = 0x5EC0D001
 BUSY_TIMEOUT_MS = 5000
 FULL_CODES = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
@@ -77,22 +77,14 @@ def connect_path_for_reading(path: Path) -> tuple[str, list[str]]:
 
 def newest_schema() -> int:
     """The schema that this program's migrations lead to."""
-    return max(number for number, _ in _migrations())
+    return migrations.newest(STORE)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Apply each migration that the database has not seen, each in a transaction; forward only."""
     [version] = connection.execute("pragma user_version").fetchone()
-    scripts = list(_migrations())
-    newest = scripts[-1][0]
-    if version > newest:
-        raise StoreBroken(
-            f"the database has schema {version}, this program knows {newest}: it was written by a newer version; "
-            "install that one again"
-        )
-    for number, script in scripts:
-        if number > version:
-            connection.executescript(f"begin immediate;\n{script}\npragma user_version = {number};\ncommit;")
+    for number, script in migrations.pending(STORE, version):
+        connection.executescript(f"begin immediate;\n{script}\npragma user_version = {number};\ncommit;")
 
 
 def translated(error: sqlite3.Error, path: Path | None = None) -> Exception:
@@ -190,10 +182,3 @@ def _look_through(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} is damaged ({verdict.splitlines()[-1]}); it stays as it is: "
             "`secondunit restore BACKUP` puts a backup in its place"
         )
-
-
-def _migrations() -> Iterator[tuple[int, str]]:
-    folder = resources.files("secondunit.queue.stores.sqlite") / "migrations"
-    for script in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if script.name.endswith(".sql"):
-            yield int(script.name.split("_")[0]), script.read_text()

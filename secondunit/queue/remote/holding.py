@@ -1,7 +1,7 @@
 """What a remote worker does with a lease that it has: renew it, store steps, end the run. Every write is fenced."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -130,7 +130,11 @@ class Holding:
             raise LeaseLost(lease.job_id, lease.epoch) from None
 
 
-def deadline(job: Job, types: Registry | Mapping[str, Any]) -> datetime:
+def deadline(job: Job, types: Registry) -> datetime:
     """When the attempt that runs has had its time."""
-    limit = job.timeout or (types[job.type].timeout if job.type in types else LONGEST_TIMEOUT)
-    return (job.started_at or job.updated_at) + limit
+    return (job.started_at or job.updated_at) + limit_of(job, types)
+
+
+def limit_of(job: Job, types: Registry) -> timedelta:
+    """How long an attempt may take."""
+    return job.timeout or (types[job.type].timeout if job.type in types else LONGEST_TIMEOUT)

@@ -16,12 +16,14 @@ from secondunit.queue.model import Change, Job, Lease
 from secondunit.queue.payloads.secret_fields import without_secrets
 from secondunit.queue.ports.holders import RemoteHolder, holder_of
 from secondunit.queue.remote import moves
-from secondunit.queue.remote.holding import deadline
+from secondunit.queue.remote.holding import deadline, limit_of
 from secondunit.queue.remote.leasing import LeaseMoved, Leasing
+from secondunit.queue.running.leases import every_expired
+from secondunit.queue.running.verdicts import overran
 from secondunit.queue.store import Store
 
 AHEAD = timedelta(days=400)  # further than any lease goes
-AT_ONCE, SHORTEST, LATE = 500, 0.2, 1.0
+SHORTEST, LATE = 0.2, 1.0
 
 
 class LeaseKeeper:
@@ -69,9 +71,7 @@ class LeaseKeeper:
         return min(max((first - self._clock.now()).total_seconds(), SHORTEST), longest)
 
     async def _leases(self) -> Sequence[Lease]:
-        limit, horizon = AT_ONCE, self._clock.now() + AHEAD
-        while len(found := await self._store.expired(horizon, self._boot, limit)) == limit:
-            limit *= 2
+        found = await every_expired(self._store, self._clock.now() + AHEAD, self._boot)
         return [lease for lease in found if holder_of(lease.boot)]
 
     async def _forgive(self, leases: Sequence[Lease]) -> Sequence[Lease]:
@@ -100,8 +100,8 @@ class LeaseKeeper:
         def free(job: Job) -> Change:
             if job.lease is None or job.lease.until > now:
                 raise LeaseLost(job.id, lease.epoch)  # it was renewed since it was listed
-            if now >= (end := deadline(job, registry)):
-                change = moves.overran(job, (end - (job.started_at or end)).total_seconds(), self._random, now)
+            if now >= deadline(job, registry):
+                change = state.settle(job, overran(limit_of(job, registry)), self._random, now)
             else:
                 change = moves.silent(job, alone, now) if fresh else state.expire(job, now)
             return without_secrets(change, registry.secrets_of(job.type))

@@ -12,7 +12,7 @@ from secondunit.queue.changes import ended, ended_run, requeued
 from secondunit.queue.clock import Random
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.model import Change, Job, Lease, Status
-from secondunit.queue.outcome import Failed, JobError, Outcome
+from secondunit.queue.outcome import JobError, Outcome
 from secondunit.queue.ports.holders import holder_of
 from secondunit.queue.value import Value, replace
 
@@ -76,12 +76,6 @@ def receipt(job: Job, epoch: int) -> Receipt | None:
             call, _, status = run.receipt.partition(" ")
             return Receipt(call, Status(status))
     return None
-
-
-def overran(job: Job, seconds: float, random: Random, now: datetime) -> Change:
-    """The attempt took longer than its limit."""
-    why = f"the attempt took longer than {seconds:g} s"
-    return state.settle(job, Failed(JobError("timeout", "timeout", why)), random, now)
 
 
 def silent(job: Job, alone: bool, now: datetime) -> Change:

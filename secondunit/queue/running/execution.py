@@ -29,7 +29,7 @@ from secondunit.queue.payloads.secret_fields import without_secrets
 from secondunit.queue.ports.usage import Meter, metered_by
 from secondunit.queue.running.context import FLUSH_EVERY, RunContext, with_room
 from secondunit.queue.running.scope import Scope
-from secondunit.queue.running.verdicts import cleaned, finished, overdue, refused
+from secondunit.queue.running.verdicts import cleaned, finished, overdue, overran, refused
 from secondunit.queue.store import Store
 from secondunit.queue.validation import validated
 from secondunit.queue.value import replace
@@ -264,7 +264,7 @@ class Execution:
             if self._verdict is not None:
                 return
             if now - began > limit.total_seconds():
-                self.stop(overdue("timeout", f"the attempt took longer than {limit.total_seconds():g} s"))
+                self.stop(overran(limit))
             elif still := ctx.standstill(spec.stall):
                 self.stop(overdue("stalled", still))
 

@@ -39,7 +39,8 @@ async def reclaim(
     def struck(job: Job) -> Change:
         return without_secrets(state.expire(job, clock.now()), secrets_of(job.type))
 
-    leases = await _all_expired(store, clock.now(), boot)
+    # Remote workers' outlive the daemon, and have a keeper of their own.
+    leases = [lease for lease in await every_expired(store, clock.now(), boot) if holder_of(lease.boot) is None]
     freed = await _free([lease for lease in leases if lease.boot == boot], store, emit, struck)
     for dead in dict.fromkeys(lease.boot for lease in leases if lease.boot != boot):
         left = [lease for lease in leases if lease.boot == dead]
@@ -50,12 +51,12 @@ async def reclaim(
     return freed
 
 
-async def _all_expired(store: Store, now: datetime, boot: str) -> Sequence[Lease]:
-    """All of them, but remote workers': who is charged with a death depends on who ran."""
+async def every_expired(store: Store, now: datetime, boot: str) -> Sequence[Lease]:
+    """All leases that the store lists as over, however many: who is charged with a death depends on who ran."""
     limit = AT_ONCE
     while len(leases := await store.expired(now, boot, limit)) == limit:
         limit *= 2
-    return [lease for lease in leases if holder_of(lease.boot) is None]
+    return leases
 
 
 async def _bury(dead: str, left: Sequence[Lease], store: Store, clock: Clock, emit: Sink, secrets_of: SecretsOf) -> int:

@@ -1,5 +1,6 @@
 """Outcome of a run, from what its handler returned or why it was stopped; texts of strangers are cleaned."""
 
+from datetime import timedelta
 from typing import Any
 
 from secondunit.queue.outcome import Completed, Failed, HandlerBroke, JobError, Outcome, Partial, Postpone
@@ -21,6 +22,11 @@ def cleaned(outcome: Failed | Postpone) -> Outcome:
     if isinstance(outcome, Postpone):
         return replace(outcome, why=clean(outcome.why))
     return replace(outcome, error=replace(outcome.error, message=clean(outcome.error.message)))
+
+
+def overran(limit: timedelta) -> Failed:
+    """Its attempt had its time."""
+    return overdue("timeout", f"the attempt took longer than {limit.total_seconds():g} s")
 
 
 def overdue(type: str, message: str) -> Failed:

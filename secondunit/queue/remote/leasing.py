@@ -31,6 +31,7 @@ from secondunit.queue.payloads.secret_fields import check_whole, without_secrets
 from secondunit.queue.ports.holders import RemoteHolder
 from secondunit.queue.remote.waiting import Waiter, WaitingRoom
 from secondunit.queue.remote.workers import Roster, SeenWorker
+from secondunit.queue.running.nap import nap
 from secondunit.queue.running.verdicts import cleaned, refused
 from secondunit.queue.sight.room import Load
 from secondunit.queue.store import Store
@@ -230,22 +231,14 @@ class Leasing:
         seconds = LONGEST_NAP
         if len(self.room) and (due := await self._next_due()):
             seconds = min(seconds, max(0.0, (due - self._clock.now()).total_seconds()))
-        alarm = asyncio.create_task(self._clock.sleep(seconds))
-        alarm.add_done_callback(self._ring)
-        try:
-            await self._wake.wait()
-        finally:
-            alarm.cancel()
+        if await nap(self._wake, self._clock, seconds):
+            self._look_again(None)
 
     async def _next_due(self) -> datetime | None:
         if not self._due_known:
             self._due_known = True  # before it is asked, so that news on the way are not forgotten
             self._due = await self._store.next_due(list(self.registry))
         return self._due
-
-    def _ring(self, alarm: asyncio.Task[None]) -> None:
-        if not alarm.cancelled():
-            self._look_again(None)
 
     def _hear(self, events: Sequence[Event]) -> None:
         """A tap of the hub: what is queued may be handed out, what ended makes room; no event at all is any news."""

@@ -20,6 +20,7 @@ from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.hub import Hub
 from secondunit.queue.model import Change, Event, Filter, Job, JobId, Run, Status
 from secondunit.queue.outcome import Postponed
+from secondunit.queue.running.nap import nap
 from secondunit.queue.store import Store
 from secondunit.queue.value import Value
 
@@ -149,14 +150,10 @@ class Admission:
         while True:
             self._news.clear()
             await self._wake()
-            alarm = asyncio.create_task(self._clock.sleep(LOOK_EVERY)) if self._waiting else None
-            news = asyncio.create_task(self._news.wait())
-            try:
-                await asyncio.wait([task for task in (alarm, news) if task], return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                news.cancel()
-                if alarm:
-                    alarm.cancel()
+            if self._waiting:
+                await nap(self._news, self._clock, LOOK_EVERY)
+            else:
+                await self._news.wait()
 
     async def _restore(self) -> None:
         """Those that waited when the daemon ended are judged anew; only types that reserve something are looked at."""

@@ -11,6 +11,7 @@ from secondunit.queue.instrumentation import RunEnded, follow_run
 from secondunit.queue.model import Event, Job, JobId, Lease
 from secondunit.queue.outcome import Released, broke
 from secondunit.queue.running.execution import Execution, Runtime
+from secondunit.queue.running.nap import nap
 from secondunit.queue.running.suspects import Suspects
 from secondunit.queue.sight.room import Load
 
@@ -53,7 +54,7 @@ class Worker:
                 self.ticked = self._runtime.clock.monotonic()
                 room = await self._claim(tasks)
                 self._hungry = bool(room)
-                await self._nap(room, tasks)
+                await self._nap(room)
                 self._hungry = False
         self._idle.set()
 
@@ -178,18 +179,14 @@ class Worker:
             if runtime.traced:
                 runtime.emit(RunEnded(execution.job, execution.settled))
 
-    async def _nap(self, room: Collection[str], tasks: asyncio.TaskGroup) -> None:
+    async def _nap(self, room: Collection[str]) -> None:
         """Until there may be something to do: news, an end, or a job of a type with room that comes due."""
         due = await self._next_due(room) if room else None
         seconds = LONGEST_NAP
         if due is not None:
             seconds = min(seconds, max(0.0, (due - self._runtime.clock.now()).total_seconds()))
-        alarm = tasks.create_task(self._runtime.clock.sleep(seconds))
-        alarm.add_done_callback(self._ring)
-        try:
-            await self._wake.wait()
-        finally:
-            alarm.cancel()
+        if await nap(self._wake, self._runtime.clock, seconds):
+            self._due = None
 
     async def _next_due(self, room: Collection[str]) -> datetime | None:
         if self._due is None or self._due[0] != set(room):
@@ -200,11 +197,6 @@ class Worker:
                 self._due = asked[0], due
             return due
         return self._due[1]
-
-    def _ring(self, alarm: asyncio.Task[None]) -> None:
-        if not alarm.cancelled():  # else the nap it was set for is over
-            self._due = None
-            self._wake.set()
 
     def _hear(self, events: Sequence[Event]) -> None:
         news: dict[JobId, Event] = {}

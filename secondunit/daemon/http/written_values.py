@@ -1,4 +1,4 @@
-"""Values as callers write them: an instant, a whole number, one word or several; each in one spelling of its kind."""
+"""Values as callers write them: an instant, a whole number, a name, words; each in one spelling of its kind."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -31,6 +31,13 @@ def words(value: object) -> object:
         raise ValueError(f"should be at most {MOST_WORDS} words")
     # An empty text is no word where words are listed one by one; one between two commas is none at all.
     return [word.strip() for text in texts for word in text.split(",") if word.strip() or (texts is value and not text)]
+
+
+def printable(value: str) -> str:
+    """A name for people, on one line and as it is shown."""
+    if not value.isprintable() or value != value.strip():
+        raise ValueError("should be printable, without blanks at its ends")
+    return value
 
 
 def digits(value: object) -> object:

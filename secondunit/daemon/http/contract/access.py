@@ -12,7 +12,7 @@ from secondunit.daemon.config.value_forms import RATE
 from secondunit.daemon.formats import instant
 from secondunit.daemon.http.contract.requests import Ask, TypeName
 from secondunit.daemon.http.contract.responses import Answer, Time
-from secondunit.daemon.http.written_values import Digits, Instant
+from secondunit.daemon.http.written_values import Digits, Instant, printable
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.ports.access import AccessKey, AuditEntry
 
@@ -21,9 +21,7 @@ MOST = 1000
 
 
 def _name(value: str) -> str:
-    if not value.isprintable() or value != value.strip():
-        raise ValueError("should be printable, without blanks at its ends")
-    if value.split(maxsplit=1)[0] in RESERVED:
+    if printable(value).split(maxsplit=1)[0] in RESERVED:
         raise ValueError(f"is taken: {', '.join(RESERVED)} name who else submits jobs")
     return value
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from secondunit.daemon.http.contract.requests import Ask, TypeName
+from secondunit.daemon.http.written_values import printable
 from secondunit.daemon.leasing.artifacts import PREFIX
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.model import Job
@@ -29,13 +30,7 @@ MOST_AT_ONCE, LONGEST_WAIT, MOST_TYPES = 100, 60, 100
 LONGEST_DELAY = 366 * 86400
 
 
-def _printable(value: str) -> str:
-    if not value.isprintable() or value != value.strip():
-        raise ValueError("should be printable, without blanks at its ends")
-    return value
-
-
-Word = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+Word = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(printable)]
 Text = Annotated[str, Field(max_length=100_000)]
 
 

@@ -1,19 +1,17 @@
 """Lease endpoints: remote workers take jobs, renew their leases, store steps, and end their runs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import requests
 from secondunit.daemon.http.contract.leases import answers, asks
 from secondunit.daemon.http.transport.auth import caller_of
-from secondunit.daemon.http.transport.bodies.encoded_bodies import coding_of
+from secondunit.daemon.http.transport.bodies.encoded_bodies import chunks_of_body, coding_of
 from secondunit.daemon.http.transport.bodies.json_bodies import read_object
-from secondunit.daemon.http.transport.connections import awaited
-from secondunit.daemon.http.transport.problems import BrokenBody, UnknownEncoding
+from secondunit.daemon.http.transport.problems import UnknownEncoding
 from secondunit.daemon.http.transport.replies import ON_GONE, reply
 from secondunit.daemon.leasing.artifacts import ArtifactTooLarge
 from secondunit.daemon.leasing.work import RemoteWork
@@ -84,7 +82,7 @@ async def artifact(api: Api, request: web.Request) -> web.Response:
         raise ArtifactTooLarge(f"artefacts of up to {shelf.limit} bytes are taken (MAX_UPLOAD_MB)")
     if coding_of(request) is not None:
         raise UnknownEncoding("an artefact is taken as it is, not packed")
-    sent = await shelf.store(job_id, epoch, name, _chunks(request))
+    sent = await shelf.store(job_id, epoch, name, chunks_of_body(request))
     return reply(answers.ArtifactStored(job_id, name, sent.size, sent.digest))
 
 
@@ -119,18 +117,6 @@ async def release(api: Api, request: web.Request) -> web.Response:
 async def _settled(api: Api, request: web.Request, call: str, outcome: Callable[[Job], Outcome]) -> web.Response:
     job_id, epoch = _held(api, request)
     return reply(answers.settled(job_id, await _work(api).holding.settle(job_id, epoch, call, outcome)))
-
-
-async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
-    """The body as it comes in; BrokenBody for one that ends too early."""
-    await awaited(request)
-    try:
-        while chunk := await request.content.readany():
-            yield chunk
-    except (web.RequestPayloadError, HttpProcessingError, ConnectionResetError):
-        raise BrokenBody("the body ends too early, or is not framed as its head says; send the file again") from None
-    if request.content.exception() is not None:
-        raise BrokenBody("the body ends too early; send the file again")
 
 
 def _held(api: Api, request: web.Request) -> tuple[JobId, int]:

@@ -3,6 +3,7 @@
 import asyncio
 import zlib
 from codecs import BOM_UTF8
+from collections.abc import AsyncIterator
 
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -18,6 +19,7 @@ from secondunit.daemon.http.transport.problems import (
 
 CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # what zlib calls the format
 UTF_8 = ("utf-8", "utf8", "us-ascii", "ascii")
+BROKEN = (web.RequestPayloadError, HttpProcessingError, ConnectionResetError)
 
 
 async def body_of(request: web.Request, limit: int) -> bytes | bytearray:
@@ -33,6 +35,18 @@ async def body_of(request: web.Request, limit: int) -> bytes | bytearray:
     # Beside the loop: a thousandfold of what came may be in it.
     body = raw if coding is None else await asyncio.to_thread(_unpacked, raw, coding, limit)
     return body.removeprefix(BOM_UTF8)
+
+
+async def chunks_of_body(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it comes in, however long and as it is packed; BrokenBody for one that ends too early."""
+    await awaited(request)
+    try:
+        while chunk := await request.content.readany():
+            yield chunk
+    except BROKEN:
+        raise _broken() from None
+    if request.content.exception() is not None:
+        raise _broken()
 
 
 def coding_of(request: web.Request) -> str | None:
@@ -71,7 +85,7 @@ async def _read(request: web.Request, limit: int, room: bytearray | None = None)
         body: bytes | bytearray = content.read_nowait() if content.is_eof() else b""
         if not content.at_eof():
             body = await _gathered(content, limit, bytearray() if room is None else room, body)
-    except (web.RequestPayloadError, HttpProcessingError, ConnectionResetError):
+    except BROKEN:
         raise _broken() from None
     if content.exception() is not None:  # what came before the fault was taken already
         raise _broken()
@@ -107,7 +121,7 @@ def _unpacked(raw: bytes | bytearray, coding: str, limit: int) -> bytes:
 
 
 def _broken() -> BrokenBody:
-    return BrokenBody("the body ends too early, or is not framed as its head says")
+    return BrokenBody("the body ends too early, or is not framed as its head says; send it again")
 
 
 def _too_large(limit: int) -> TooLarge:

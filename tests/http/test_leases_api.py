@@ -240,6 +240,17 @@ async def test_a_lease_is_renewed_and_tells_of_the_work(harness: ApiHarness) -> 
     assert (job["progress"], job["phase"], job["message"]) == (40, "reading", "page 4")
 
 
+async def test_figures_have_a_bound_all_together_and_the_lease_holds_beyond_it(harness: ApiHarness) -> None:
+    job_id, path = await one(harness)
+    for n in range(4):
+        await harness.call("PUT", path, {"stats": {f"figure {n}": "x" * 1_000_000}})
+    problem = await harness.call("PUT", path, {"progress": 50, "stats": {"more": "x" * 500_000}}, status=422)
+    assert problem["errors"][0]["field"] == "stats" and "all stats together" in problem["errors"][0]["message"]
+    job = await harness.call("GET", f"/api/jobs/{job_id}")
+    assert (job["progress"], len(job["stats"])) == (0, 4)
+    await harness.call("POST", f"{path}/complete", {"result": None})
+
+
 async def test_progress_is_told_twice_a_second_at_most_and_the_last_one_always(harness: ApiHarness) -> None:
     job_id, path = await one(harness)
     async with harness.listen("/api/events", Last_Event_ID="g1-99") as reader:

@@ -10,9 +10,10 @@ from datetime import datetime
 from secondunit.queue import state
 from secondunit.queue.changes import ended, ended_run, requeued
 from secondunit.queue.clock import Random
-from secondunit.queue.errors import LeaseLost
+from secondunit.queue.errors import BadPayload, FieldError, LeaseLost
 from secondunit.queue.model import Change, Job, Lease, Status
-from secondunit.queue.outcome import JobError, Outcome
+from secondunit.queue.outcome import Deterministic, JobError, Outcome
+from secondunit.queue.payloads.arguments import to_json
 from secondunit.queue.ports.holders import holder_of
 from secondunit.queue.value import Value, replace
 
@@ -49,14 +50,14 @@ def held(job: Job, epoch: int, now: datetime) -> Lease:
 
 
 def renewed(job: Job, epoch: int, news: News, until: datetime, now: datetime) -> Change:
-    """The lease is good until then, and what the worker tells stands in its job."""
+    """The lease is good until then, and what the worker tells stands in its job; BadPayload for too many figures."""
     lease = held(job, epoch, now)
     fraction = job.progress if news.progress is None else news.progress
     message = job.message if news.message is None else news.message
     phase = job.phase if news.phase is None else news.phase
     job = state.progress(job, fraction, message, phase, now).job
     if news.stats:
-        job = state.with_stats(job, news.stats, now).job
+        job = _with_stats(job, news.stats, now)
     return Change(replace(job, lease=replace(lease, until=until)))
 
 
@@ -93,6 +94,15 @@ def silent(job: Job, alone: bool, now: datetime) -> Change:
     charged = f", {job.reclaims} of {state.POISON_AFTER} times that this is held against the job" if alone else ""
     why = f"{worker} fell silent and its lease ran out{charged}; the job starts again"
     return requeued(job, "queued", now, ended_run(job, LOST, now, why=why), why)
+
+
+def _with_stats(job: Job, stats: dict[str, object], now: datetime) -> Job:
+    job = state.with_stats(job, stats, now).job
+    try:
+        to_json(job.stats, "all stats together")
+    except Deterministic as error:
+        raise BadPayload(FieldError("stats", str(error))) from None
+    return job
 
 
 def _in_a_row(job: Job) -> int:

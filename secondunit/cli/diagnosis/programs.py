@@ -16,9 +16,10 @@ from secondunit.daemon.config.job_types import programs_of
 from secondunit.daemon.diagnosis.checks import CheckResult, bad, ok, warn
 from secondunit.daemon.diagnosis.sandbox import sandbox_check
 from secondunit.daemon.sight.programs import released
+from secondunit.daemon.wiring.sandbox import measured_in
 from secondunit.handlers.tools.media.ffmpeg import REMEDY, MediaMissing, find_media
 from secondunit.handlers.tools.programs.runner import SEARCH_PATH, ProcessRunner
-from secondunit.handlers.tools.programs.sandbox.measuring import OFF, measured
+from secondunit.handlers.tools.programs.sandbox.measuring import OFF
 
 ENCODERS, FILTERS = ("libx264", "aac", "pcm_s16le", "ppm"), ("scale", "yadif", "signalstats", "aresample")
 UNWANTED = "not asked: no job type that is served here needs it"
@@ -121,5 +122,4 @@ async def sandbox(here: Situation) -> Sequence[CheckResult]:
     folder = here.settings.data_dir
     if not await apart(os.access, folder, os.W_OK):
         return [ok("sandbox", f"not tried: {folder} is not there yet, or not yours")]
-    found = await measured(lambda one: ProcessRunner(sys.executable, sandbox=one), sys.executable, folder)
-    return [sandbox_check(here.settings.sandbox, found)]
+    return [sandbox_check(here.settings.sandbox, await measured_in(folder))]

@@ -1,36 +1,36 @@
-"""Faults that only a start finds: no such build account, a port that is taken, a sandbox that is not whole."""
+"""Faults that only a start finds: no build account by that name, a port that is taken, a sandbox that is not whole."""
 
 import asyncio
 import errno
 import os
-import pwd
 import socket
-import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from secondunit.daemon.config.settings import Settings
-from secondunit.handlers.tools.programs.runner import ProcessRunner
-from secondunit.handlers.tools.programs.sandbox.measuring import Measured, measured
+from secondunit.daemon.config.start_faults import port_in_use
+from secondunit.daemon.wiring.sandbox import measured_in, too_weak
+from secondunit.handlers.tools.deployment.accounts import AccountRefused, entry_of
+from secondunit.handlers.tools.programs.sandbox.measuring import Measured
 
-Measure = Callable[..., Coroutine[Any, Any, Measured]]
+Measure = Callable[[Path], Coroutine[Any, Any, Measured]]
 
 
-def faults(settings: Settings, measure: Measure = measured) -> Sequence[str]:
+def faults(settings: Settings, measure: Measure = measured_in) -> Sequence[str]:
     """What would keep `secondunit run` from starting here and now, each with the setting that it is about."""
     return [*_accounts(settings), *_port(settings), *_sandbox(settings, measure)]
 
 
 def _accounts(settings: Settings) -> Iterator[str]:
+    """Whether they can be built under; whether the daemon may become them is not known of another process."""
     for id, project in settings.deploy.items():
         try:
             if project.user:
-                pwd.getpwnam(project.user)
-        except KeyError:
-            remedy = f"make one (useradd --system {project.user})"
-            yield f"deploy.{id}.user: there is no account {project.user!r} here; {remedy}"
+                entry_of(project.user)
+        except AccountRefused as refusal:
+            yield f"deploy.{id}.user: {refusal}"
 
 
 def _port(settings: Settings) -> Iterator[str]:
@@ -43,9 +43,8 @@ def _port(settings: Settings) -> Iterator[str]:
             try:
                 tried.bind(address)
             except OSError as error:
-                where = f"{settings.port} is in use on {settings.host}; allowed: a free one, or 0 for any"
                 if error.errno == errno.EADDRINUSE:
-                    yield f"PORT: {where} (stop what uses it, perhaps)"
+                    yield port_in_use(settings.host, settings.port)
                 elif error.errno == errno.EADDRNOTAVAIL:
                     yield f"HOST: {settings.host} is no address of this machine; allowed: one that is"
                 return
@@ -75,7 +74,6 @@ def _sandbox(settings: Settings, measure: Measure) -> Iterator[str]:
     folder = settings.data_dir
     if settings.sandbox != "require" or not os.access(folder, os.W_OK):
         return
-    found = asyncio.run(measure(lambda one: ProcessRunner(sys.executable, sandbox=one), sys.executable, folder))
+    found = asyncio.run(measure(folder))
     if not found.whole:
-        lacks = ", ".join(sorted(found.lacks))
-        yield f"SANDBOX: it is required, but not whole here ({lacks}; docs/sandbox.md); allowed: auto, off"
+        yield too_weak(found)

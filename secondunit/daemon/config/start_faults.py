@@ -1,4 +1,4 @@
-"""Faults of folders that keep the daemon from starting, found before anything is made or opened. Blocking."""
+"""Faults that keep the daemon from starting: of folders, found before anything is made; of its port. Blocking."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -25,6 +25,11 @@ def folder_faults(settings: Settings, wrong: Collection[str]) -> Iterator[str]:
     if len(os.fsencode(settings.control)) > LONGEST_SOCKET_PATH:
         allowed = f"{LONGEST_SOCKET_PATH} bytes with it"
         yield f"DATA_DIR: {settings.control} is too long for a socket; allowed: {allowed}"
+
+
+def port_in_use(host: str, port: int) -> str:
+    """What is said where another program listens."""
+    return f"PORT: {port} is in use on {host}; allowed: a free one, or 0 for any (stop what uses it, perhaps)"
 
 
 def _missing(folder: os.PathLike[str]) -> str | None:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from secondunit.daemon.config.loader import BadConfig
 from secondunit.daemon.config.settings import Settings
+from secondunit.daemon.config.start_faults import port_in_use
 from secondunit.daemon.http.connection_limits import control_limits, descriptors_allowed, public_limits
 from secondunit.daemon.http.context import Api, HttpSettings
 from secondunit.daemon.http.server import build_app
@@ -103,5 +104,5 @@ def _unlink(path: Path) -> None:
 
 def _cant_listen(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"PORT: {port} is in use on {host}; allowed: a free one, or 0 for any (stop what uses it, perhaps)"
+        return port_in_use(host, port)
     return f"HOST: can't listen on {host} port {port} ({error.strerror or error}); allowed: an address of this machine"

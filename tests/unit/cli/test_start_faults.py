@@ -31,6 +31,17 @@ def test_a_host_that_is_not_this_machines_is_found(tmp_path: Path) -> None:
     assert told == ["HOST: 192.0.2.1 is no address of this machine; allowed: one that is"]
 
 
+@pytest.mark.parametrize(
+    ("user", "why"), [("nobody-of-this-name", "there is no account"), ("root", "root is the superuser")]
+)
+def test_an_account_that_nothing_can_be_built_under_is_found(tmp_path: Path, user: str, why: str) -> None:
+    file = tmp_path / "config.toml"
+    project = f'repo_url = "https://example.org/site.git"\ndirectory = "{tmp_path}/site"\nuser = "{user}"'
+    file.write_text(f"[deploy.site]\n{project}\n")
+    [fault] = faults(settings(tmp_path, SECONDUNIT_CONFIG=str(file)))
+    assert fault.startswith(f"deploy.site.user: {why}")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_port_that_somebody_listens_at_is_found(tmp_path: Path, host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

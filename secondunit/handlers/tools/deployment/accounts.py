@@ -34,18 +34,26 @@ class Account:
 
 def account_of(name: str) -> Account:
     """The account of this name, for the daemon to build under; AccountRefused says why it can't."""
-    try:
-        found = pwd.getpwnam(name)
-    except KeyError:
-        raise AccountRefused(f"there is no account {name!r} here; make one (useradd --system {name})") from None
-    if found.pw_uid in (0, os.geteuid()):
-        raise AccountRefused(f"{name} is {'the superuser' if found.pw_uid == 0 else 'the daemon itself'}")
+    found = entry_of(name)
+    if found.pw_uid == os.geteuid():
+        raise AccountRefused(f"{name} is the daemon itself")
     if powers() & NEEDED != NEEDED:
         raise AccountRefused(
             f"the daemon is no superuser and can't become {name}; give it the capabilities that docs/deploy.md names,"
             " or say `trusted = true` instead, with which commands may do all that the daemon may"
         )
     return Account(found.pw_uid, found.pw_gid, tuple(os.getgrouplist(name, found.pw_gid)))
+
+
+def entry_of(name: str) -> pwd.struct_passwd:
+    """What this machine knows of it; AccountRefused for one that is no build account, whoever asks."""
+    try:
+        found = pwd.getpwnam(name)
+    except KeyError:
+        raise AccountRefused(f"there is no account {name!r} here; make one (useradd --system {name})") from None
+    if found.pw_uid == 0:
+        raise AccountRefused(f"{name} is the superuser")
+    return found
 
 
 def powers() -> int:

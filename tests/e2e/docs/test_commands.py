@@ -12,14 +12,13 @@ import pytest
 
 from secondunit.daemon.config.loader import load
 from tests.e2e.conftest import CHECKOUT, free_port
-from tests.e2e.docs.pages import DOCS, Block, blocks, outline, settings
+from tests.e2e.docs.pages import DOCS, Block, blocks, settings
 from tests.local_s3 import local_s3
 
 pytestmark = pytest.mark.e2e
 
 PAGES = sorted(page for folder in ("tutorial", "how-to") for page in (DOCS / folder).glob("*.md"))
 RUN = [page for page in PAGES if any(block.shows is not None for block in blocks(page.read_text()))]
-TRANSLATED = sorted((DOCS / "zh-TW").glob("*.md"))
 START = """\
 .venv/bin/secondunit run 2>>log.txt &
 curl -s --retry 30 --retry-all-errors --retry-delay 1 127.0.0.1:8000/health >/dev/null
@@ -91,15 +90,3 @@ def test_the_settings_of_a_page_are_settings(page: Path, tmp_path: Path) -> None
     file.write_text(settings(page.read_text()))
     found = load({"SECONDUNIT_CONFIG": str(file), "GEMINI_API_KEY": "of nobody"})  # BadConfig names what is wrong
     assert str(file) in found.origins.values()
-
-
-@pytest.mark.parametrize("page", TRANSLATED, ids=lambda page: page.stem)
-def test_a_translation_has_the_blocks_and_the_sections_of_its_original(page: Path) -> None:
-    (original,) = [one for one in PAGES if one.name == page.name]
-    assert outline(page.read_text()) == outline(original.read_text())
-    ours, theirs = ([block.text for block in blocks(one.read_text())] for one in (page, original))
-    assert ours == theirs
-
-
-def test_every_page_of_how_to_and_the_tutorial_is_translated() -> None:
-    assert {page.name for page in TRANSLATED} == {page.name for page in PAGES}

@@ -23,6 +23,7 @@ THROUGH_OTHERS = {
     "secondunit.queue.running.verdicts": "tests/unit/queue/running, through an execution",
     "secondunit.queue.stores.postgres.": "the contract suite and test_postgres_traps.py, through the store",
     "secondunit.queue.stores.sqlite.tables.batches": "the contract suite, through the store",
+    "secondunit.queue.stores.sqlite.tables.graph": "the contract suite, through the store",
     "secondunit.queue.stores.memory_graph": "the contract suite, through the store",
     "secondunit.queue.stores.memory_line": "the contract suite, through the store",
     "secondunit.queue.stores.memory_sight": "the contract suite, through the store",

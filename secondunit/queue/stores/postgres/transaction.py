@@ -107,6 +107,10 @@ class PostgresTransaction:
         """Whether anything is to be committed."""
         return self._writes > 0
 
+    def leave(self, something: bool) -> None:
+        """Whether something is left to a later transaction."""
+        self.goes_on = something
+
     def trace(self) -> object:
         """Another one after anything was written, or is to be."""
         return self._writes

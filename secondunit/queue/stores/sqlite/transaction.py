@@ -85,7 +85,7 @@ class Transaction:
 
     New jobs are written together, before any other statement runs: until then they are `fresh`, by their numbers, each
     with its values of FIXED and MOVING. What is told and counted is written by `flush`. `news` are the moved parents
-    (their numbers, the last child told, the time) whose children are being told, of which `told` were.
+    (their numbers, the last child told, the time) whose children are being told, of which `informed` were.
     """
 
     def __init__(self, connection: sqlite3.Connection, known: WriterCache) -> None:
@@ -94,7 +94,7 @@ class Transaction:
         self.events: list[Event] = []
         self.news: deque[tuple[int, int, datetime]] = deque()
         self.telling = False
-        self.told = 0
+        self.informed = 0
         self._connection = connection
         self._untold: list[tuple[int, Event]] = []
         self._counted: Counter[tuple[str, str]] = Counter()
@@ -120,6 +120,10 @@ class Transaction:
         fresh, self.fresh = self.fresh.values(), {}
         rows = ((job.seq, *fixed, *moving, job.priority) for job, fixed, moving in fresh)
         INSERT_JOBS(self._connection.execute, rows)
+
+    def leave(self, something: bool) -> None:
+        """Whether something is left to a later transaction."""
+        self.known.untold = something
 
     def trace(self) -> tuple[int, int, int]:
         """Something that differs once more was written."""

@@ -12,6 +12,7 @@ from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowe
 from secondunit.queue.model import Batch, Change, Job, JobId, Lease
 from secondunit.queue.ports.schedules import ScheduleState, with_jobs
 from secondunit.queue.store import Decide
+from secondunit.queue.stores import dependencies
 from secondunit.queue.stores.columns import names
 from secondunit.queue.stores.port_rows import key_values
 from secondunit.queue.stores.postgres.tables import batches, graph, outbox, schedules
@@ -133,7 +134,7 @@ def add(
             works[job.dedupe_key] = job
     limits.check([job for job, _ in fresh], tx.queued)
     if batch or any(job.bonds for job, _ in fresh):
-        answers = graph.store(tx, answers, fresh, keys, instead, batch, BY_ROWS)
+        answers = dependencies.store(tx, answers, fresh, keys, instead, batch, BY_ROWS)
     else:
         _insert(tx, fresh, keys)
     if schedule is not None:
@@ -182,7 +183,7 @@ def write(tx: PostgresTransaction, before: Job, change: Change) -> Job:
     if before.status.ended and not job.status.ended and _twin(tx, job, {}):
         raise NotAllowed(job.id, "a live job does the same work already")
     if job.bonds and before.status.ended and not job.status.ended:
-        change = replace(change, job=(job := graph.rejoined(tx, job)))
+        change = replace(change, job=(job := dependencies.rejoined(tx, job, BY_ROWS)))
     _update(tx, before, job)
     if job.payload is not before.payload:
         tx.send(UPDATE_PAYLOAD, (fixed_values(job)[PAYLOAD], job.seq))
@@ -204,12 +205,12 @@ def _spread(tx: PostgresTransaction, job: Job) -> None:
     if job.batch:
         batches.moved(tx, job, job.batch)
     if job.followed:
-        graph.moved(tx, job, BY_ROWS)
+        dependencies.moved(tx, job, BY_ROWS)
 
 
 def go_on(tx: PostgresTransaction) -> None:
     """Go on with what an earlier transaction left to be told to jobs that depend on others."""
-    graph.go_on(tx, BY_ROWS)
+    dependencies.go_on(tx, BY_ROWS)
 
 
 def _update(tx: PostgresTransaction, before: Job, job: Job) -> None:
@@ -287,4 +288,4 @@ def _tell(tx: PostgresTransaction, job: Job, change: Change) -> None:
         outbox.add(tx, job.seq, job.id, notice)
 
 
-BY_ROWS = graph.ByRows(get, numbered, _insert, write)
+BY_ROWS = dependencies.ByRows(get, numbered, _insert, write, batches.add, graph.LINKS)

@@ -1,163 +1,23 @@
-"""Dependency table: who waits for whom.
+"""Dependency table: who waits for whom, and whose children are not told yet."""
 
-Children are told in the transaction that ends their parent, so many by each, the rest by the writer's next ones.
-"""
+from secondunit.queue.stores.dependencies import Links
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import NamedTuple
-
-from secondunit.queue.errors import BadDependencies, JobNotFound, Misplaced, NotAllowed
-from secondunit.queue.graph import moves
-from secondunit.queue.model import Batch, Change, Job, JobId, Status
-from secondunit.queue.stores.rows import STATUSES, moment
-from secondunit.queue.stores.sqlite.tables import batches
-from secondunit.queue.stores.sqlite.transaction import Transaction
-from secondunit.queue.value import replace
-
-TOLD_AT_ONCE = 500
-CHILDREN = "select child from parents where parent = ? and child > ? order by child limit ?"
-PARENTS = """
+LINKS = Links(
+    children="select child from parents where parent = ? and child > ? order by child limit ?",
+    parents="""
 select j.id, j.status
 from parents p
 join jobs j on j.seq = p.parent
 where p.child = ?
-order by p.parent"""
-LINK = "insert or ignore into parents (parent, child) values (?, ?)"
-PUT_OFF = "insert or replace into untold (parent, told) values (?, ?)"
-UNTOLD = """
+order by p.parent""",
+    link="insert or ignore into parents (parent, child) values (?, ?)",
+    put_off="insert or replace into untold (parent, told) values (?, ?)",
+    untold="""
 select u.parent, u.told, j.updated_at
 from untold u
 join jobs j on j.seq = u.parent
 order by u.parent
-limit 100"""
-
-Fresh = tuple[Job, Change]
-
-
-class Rows(NamedTuple):
-    """How jobs are got by id and by number, inserted, and written."""
-
-    get: Callable[[Transaction, JobId], Job]
-    numbered: Callable[[Transaction, Sequence[int]], list[Job]]
-    insert: Callable[[Transaction, Sequence[Fresh], Mapping[str, Job]], None]
-    write: Callable[[Transaction, Job, Change], Job]
-
-
-def store(
-    tx: Transaction,
-    answers: Sequence[tuple[Job, bool]],
-    fresh: Sequence[Fresh],
-    keys: Mapping[str, Job],
-    standing: Mapping[JobId, JobId],
-    batch: Batch | None,
-    rows: Rows,
-) -> list[tuple[Job, bool]]:
-    """Insert jobs that depend on others, or are a batch; the answers, with what became of them.
-
-    `standing` has the ids of jobs that stand for others that were asked for.
-    """
-    fresh, parents = _bound(tx, fresh, standing, rows)
-    rows.insert(tx, fresh, keys)
-    if batch and fresh:
-        batches.add(tx, batch, fresh[0][0].seq, len(fresh))
-    if any(job.depends_on for job, _ in fresh):
-        _link(tx, fresh, parents, rows, fresh[0][0].created_at)
-        now = rows.numbered(tx, [job.seq for job, _ in answers])
-        return [(job, new) for job, (_, new) in zip(now, answers, strict=True)]
-    return list(answers)
-
-
-def _bound(
-    tx: Transaction, fresh: Sequence[Fresh], standing: Mapping[JobId, JobId], rows: Rows
-) -> tuple[list[Fresh], Mapping[JobId, Job]]:
-    """New jobs that wait for their parents and know that they are followed, and the parents that were there before."""
-    new = {job.id: job for job, _ in fresh}
-    old: dict[JobId, Job] = {}
-    made: list[Fresh] = []
-    followed = {standing.get(id, id) for job, _ in fresh for id in job.depends_on}
-    for index, (asked, change) in enumerate(fresh):
-        job = asked
-        if job.bonds and job.bonds.depends_on:
-            ids = [standing.get(id, id) for id in job.bonds.depends_on]
-            for id in ids:
-                if id not in new and id not in old:
-                    old[id] = _known(tx, index, id, rows)
-            parents = {id: (new.get(id) or old[id]).status for id in ids}
-            job = moves.bound(replace(job, bonds=replace(job.bonds, depends_on=ids)), parents)
-        made.append((replace(job, followed=True) if job.id in followed else job, change))
-    return made, old
-
-
-def _known(tx: Transaction, index: int, id: JobId, rows: Rows) -> Job:
-    try:
-        return rows.get(tx, id)
-    except JobNotFound as error:
-        raise BadDependencies([Misplaced(index, "dependsOn", str(error))]) from None
-
-
-def _link(tx: Transaction, fresh: Sequence[Fresh], old: Mapping[JobId, Job], rows: Rows, now: datetime) -> None:
-    """Store who waits for whom, and end at once those whose parents failed before."""
-    new = {job.id: job for job, _ in fresh}
-    links = [((new.get(id) or old[id]).seq, job.seq) for job, _ in fresh for id in job.depends_on]
-    tx.executemany(LINK, links)
-    for parent in old.values():
-        if not parent.followed:
-            rows.write(tx, parent, Change(replace(parent, followed=True)))
-    if any(parent.status.ended for parent in old.values()):
-        bad = {parent.id for parent in old.values() if parent.status.ended and parent.status not in moves.SUCCEEDED}
-        tx.telling = True
-        _tell(tx, [job.seq for job, _ in fresh if not bad.isdisjoint(job.depends_on)], rows, now)
-        _spread(tx, rows)
-
-
-def rejoined(tx: Transaction, job: Job) -> Job:
-    """A job that somebody queued again, waiting for its parents; NotAllowed when one of them is failed."""
-    return moves.rejoined(job, _parents(tx, job.seq))
-
-
-def moved(tx: Transaction, job: Job, rows: Rows) -> None:
-    """A job that others follow has ended, or is back: tell them, and those that follow them."""
-    tx.news.append((job.seq, 0, job.updated_at))
-    if not tx.telling:
-        _spread(tx, rows)
-
-
-def go_on(tx: Transaction, rows: Rows) -> None:
-    """Tell those next that an earlier transaction had no room for."""
-    found = tx.execute(UNTOLD).fetchall()
-    tx.executemany("delete from untold where parent = ?", [(parent,) for parent, _, _ in found])
-    tx.news += [(parent, told, moment(at)) for parent, told, at in found]
-    _spread(tx, rows)
-    tx.known.untold = bool(tx.execute("select 1 from untold limit 1").fetchone())
-
-
-def _spread(tx: Transaction, rows: Rows) -> None:
-    tx.telling = True
-    while tx.news and tx.told < TOLD_AT_ONCE:
-        parent, told, now = tx.news.popleft()
-        limit = TOLD_AT_ONCE - tx.told
-        children = [child for (child,) in tx.execute(CHILDREN, (parent, told, limit))]
-        tx.told += len(children)
-        _tell(tx, children, rows, now)
-        if len(children) == limit:
-            tx.news.append((parent, children[-1], now))
-    if tx.news:
-        tx.executemany(PUT_OFF, [(parent, told) for parent, told, _ in tx.news])
-        tx.news.clear()
-        tx.known.untold = True
-    tx.telling = False
-
-
-def _tell(tx: Transaction, children: Sequence[int], rows: Rows, now: datetime) -> None:
-    for child in rows.numbered(tx, children):
-        change = moves.after_parents(child, _parents(tx, child.seq), now)
-        if change.job != child:
-            try:
-                rows.write(tx, child, change)
-            except NotAllowed:  # it can't come back, since another job does its work by now
-                continue
-
-
-def _parents(tx: Transaction, seq: int) -> Mapping[JobId, Status]:
-    return {id: STATUSES[status] for id, status in tx.execute(PARENTS, (seq,))}
+limit 100""",
+    take_up="delete from untold where parent = ?",
+    any_untold="select 1 from untold limit 1",
+)

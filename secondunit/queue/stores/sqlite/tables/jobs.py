@@ -9,6 +9,7 @@ from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowe
 from secondunit.queue.model import Batch, Change, Job, JobId, Lease, Status
 from secondunit.queue.ports.schedules import ScheduleState, with_jobs
 from secondunit.queue.store import Decide
+from secondunit.queue.stores import dependencies
 from secondunit.queue.stores.columns import Row, names
 from secondunit.queue.stores.port_rows import key_values
 from secondunit.queue.stores.rows import (
@@ -106,7 +107,7 @@ def add(
             works[job.dedupe_key] = job
     limits.check([job for job, _ in fresh], tx.queued)
     if batch or any(job.bonds for job, _ in fresh):
-        answers = graph.store(tx, answers, fresh, keys, instead, batch, ROWS)
+        answers = dependencies.store(tx, answers, fresh, keys, instead, batch, BY_ROWS)
     else:
         _insert(tx, fresh, keys)
     if schedule is not None:
@@ -156,7 +157,7 @@ def write(tx: Transaction, before: Job, change: Change) -> Job:
     if before.status.ended and not job.status.ended and _twin(tx, job, {}):
         raise NotAllowed(job.id, "a live job does the same work already")
     if job.bonds and before.status.ended and not job.status.ended:
-        change = replace(change, job=(job := graph.rejoined(tx, job)))
+        change = replace(change, job=(job := dependencies.rejoined(tx, job, BY_ROWS)))
     new = moving_values(job)
     if fresh := tx.fresh.get(before.seq):  # no row of it is written yet
         tx.insert(job, fresh[1] if job.payload is before.payload else fixed_values(job), new)
@@ -180,12 +181,12 @@ def _spread(tx: Transaction, job: Job) -> None:
     if job.batch:
         batches.moved(tx, job, job.batch)
     if job.followed:
-        graph.moved(tx, job, ROWS)
+        dependencies.moved(tx, job, BY_ROWS)
 
 
 def go_on(tx: Transaction) -> None:
     """Go on with what an earlier transaction left to be told to jobs that depend on others."""
-    graph.go_on(tx, ROWS)
+    dependencies.go_on(tx, BY_ROWS)
 
 
 def _update(tx: Transaction, before: Job, job: Job, new: Row) -> None:
@@ -285,4 +286,4 @@ def _tell(tx: Transaction, job: Job, change: Change) -> None:
         outbox.add(tx, job.seq, job.id, notice)
 
 
-ROWS = graph.Rows(get, _numbered, _insert, write)
+BY_ROWS = dependencies.ByRows(get, _numbered, _insert, write, batches.add, graph.LINKS)

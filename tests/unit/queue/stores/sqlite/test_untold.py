@@ -8,10 +8,10 @@ import pytest
 from secondunit.queue import state
 from secondunit.queue.model import Batch, Bonds, Filter, Status
 from secondunit.queue.outcome import Completed, Outcome
+from secondunit.queue.stores.dependencies import TOLD_AT_ONCE
 from secondunit.queue.stores.sqlite.connection import connect_writer
 from secondunit.queue.stores.sqlite.store import SqliteStore, open_store
 from secondunit.queue.stores.sqlite.tables import jobs
-from secondunit.queue.stores.sqlite.tables.graph import TOLD_AT_ONCE
 from secondunit.queue.stores.sqlite.transaction import Transaction, WriterCache
 from secondunit.testing.jobs import BROKEN, CALLBACK, NOW, by, claim, held, later, listened, new, settled
 

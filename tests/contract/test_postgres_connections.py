@@ -25,6 +25,7 @@ from tests.contract.conftest import Open
 from tests.postgres_server import PostgresServer
 
 SOCKET = ".s.PGSQL.5432"
+FENCE = b"update writers set op"
 
 
 class Middleman:
@@ -61,7 +62,9 @@ class Middleman:
     def _ask(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while data := client.recv(65536):
-                if self.cuts and b"commit\0" in data:
+                if self.cuts and FENCE in data:  # held until the commit is here, too, however they were parted
+                    while b"commit\0" not in data:
+                        data += client.recv(65536)
                     self._cut(client, server, data)
                     return
                 server.sendall(data)

@@ -87,22 +87,30 @@ async def test_one_that_is_frozen_within_a_transaction_is_given_up_and_does_it_a
     assert len(asked) == 2
 
 
-async def test_two_that_meet_each_others_locks_are_both_done(opened: Open) -> None:
+async def test_one_that_meets_anothers_locks_again_and_again_is_done_nonetheless(opened: Open) -> None:
     a, b = await opened(), await opened()
     await submit(a, "x", "y")
-    met = threading.Barrier(2)
+    met, tries = threading.Barrier(2), list[str]()
 
-    def crossing(first: str, second: str) -> Callable[[PostgresTransaction], None]:
+    def crossing(first: str, second: str, patient: bool = False) -> Callable[[PostgresTransaction], None]:
         def work(tx: PostgresTransaction) -> None:
+            tries.append(first)
+            if patient:  # so that it is always the other that the server ends
+                tx.execute("select set_config('deadlock_timeout', '20s', true)")
             jobs.change(tx, first, by(state.share, NOW), None)
             with suppress(threading.BrokenBarrierError):
-                met.wait(2)
+                met.wait(3)
             jobs.change(tx, second, by(state.share, NOW), None)
 
         return work
 
-    await asyncio.gather(a._writer.run(crossing("x", "y")), b._writer.run(crossing("y", "x")))
-    assert [(await a.get(id)).sharers for id in "xy"] == [3, 3]
+    async def twice() -> None:
+        for _ in range(2):
+            await b._writer.run(crossing("y", "x", patient=True))
+
+    await asyncio.gather(a._writer.run(crossing("x", "y")), twice())
+    assert [(await a.get(id)).sharers for id in "xy"] == [4, 4]
+    assert tries.count("x") == 3 and tries.count("y") == 2
 
 
 async def test_claims_of_two_daemons_share_no_job_and_leave_none(opened: Open) -> None:

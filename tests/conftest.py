@@ -1,6 +1,7 @@
 """What holds for every test: nothing of ours blocks an event loop."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,12 @@ def _a_blocked_loop_is_an_error() -> Iterator[None]:
         for call in ("os.mkdir", "os.stat"):
             blocking.functions[call].can_block_in("secondunit/handlers/tools/storage/workspace.py", "_made")
         yield
+
+
+def pytest_sessionfinish() -> None:
+    """No server outlives its tests, not even where the process then ends without its exit handlers, as a fork does."""
+    if servers := sys.modules.get("tests.postgres_server"):
+        servers.end_all()
 
 
 @pytest.fixture

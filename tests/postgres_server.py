@@ -29,6 +29,7 @@ deadlock_timeout = 200ms
 log_min_messages = warning
 autovacuum_naptime = 1h
 """
+DIES_WITH_US = ("setpriv", "--pdeathsig", "QUIT")  # also when we are killed
 EMPTIED = "emptied"
 OTHER_TABLES = "select tablename from pg_tables where schemaname = 'public' and tablename not in ('meta', 'numbers')"
 BACK = (
@@ -36,6 +37,7 @@ BACK = (
     "update numbers set last_job = 0, last_event = 0, counted = 0, events_floor = 0",
     "alter sequence if exists audit_seq_seq restart",
 )
+RUNNING: list["PostgresServer"] = []
 
 
 def _programs() -> Path | None:
@@ -57,6 +59,12 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         # PostgreSQL does not start as root.
         self._user = "postgres" if os.geteuid() == 0 else None
+
+    @property
+    def process_id(self) -> int:
+        """Of the server that runs."""
+        assert self._process
+        return self._process.pid
 
     def make(self) -> None:
         """Make its files."""
@@ -83,7 +91,7 @@ class PostgresServer:
         """Start it, and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(self._programs / "postgres"), "-D", str(self.data), *self._options],
+                [*DIES_WITH_US, str(self._programs / "postgres"), "-D", str(self.data), *self._options],
                 user=self._user,
                 group=self._user,
                 extra_groups=[] if self._user else None,
@@ -147,7 +155,7 @@ def started(*options: str) -> PostgresServer:
         pytest.skip("no PostgreSQL: apt-get install postgresql")
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     server = PostgresServer(programs, folder, *options)
-    atexit.register(_end, server)
+    RUNNING.append(server)
     server.make()
     server.start()
     return server
@@ -159,9 +167,13 @@ def shared_server() -> PostgresServer:
     return started()
 
 
-def _end(server: PostgresServer) -> None:
-    server.stop(signal.SIGQUIT)
-    shutil.rmtree(server.folder, ignore_errors=True)
+@atexit.register
+def end_all() -> None:
+    """End all that were started, and remove their files."""
+    while RUNNING:
+        server = RUNNING.pop()
+        server.stop(signal.SIGQUIT)
+        shutil.rmtree(server.folder, ignore_errors=True)
 
 
 def rows(url: str, sql: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:

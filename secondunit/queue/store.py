@@ -8,6 +8,8 @@ from secondunit.queue.durable_files import Marks
 from secondunit.queue.graph.port import Graph
 from secondunit.queue.model import Batch, Change, Counts, Event, Filter, Job, JobId, Lease, Notice, Page
 from secondunit.queue.ports.access import AccessKeys, AuditTrail
+from secondunit.queue.ports.boxes import Boxes
+from secondunit.queue.ports.cache import Cache
 from secondunit.queue.ports.deliveries import Try
 from secondunit.queue.ports.engine import Engine
 from secondunit.queue.ports.folders import Folders
@@ -49,16 +51,6 @@ class Delivery(Value, frozen=True):
     last_status: int | None = None
     last_error: str | None = None
     tries: Sequence[Try] = ()
-
-
-class CacheEntry(Value, frozen=True):
-    """A stored result: `job_id` made it, `expires_at` ends it."""
-
-    key: str
-    value: Any
-    job_id: JobId
-    made_at: datetime
-    expires_at: datetime
 
 
 class Steps(Protocol):
@@ -111,18 +103,6 @@ class Outbox(Protocol):
         ...
 
 
-class Cache(Protocol):
-    """Results by key, each until its time."""
-
-    async def get(self, key: str, now: datetime) -> CacheEntry | None: ...
-
-    async def put(self, entry: CacheEntry) -> None:
-        """Store, or replace what has the key."""
-        ...
-
-    async def drop(self, key: str) -> None: ...
-
-
 class Prune(Value, frozen=True):
     """What has outlived its time: ended before `before` (failed ones before `failed_before`), in slices of `limit`."""
 
@@ -161,6 +141,9 @@ class Store(Protocol):
 
     @property
     def graph(self) -> Graph: ...
+
+    @property
+    def boxes(self) -> Boxes: ...
 
     @property
     def engine(self) -> Engine:
@@ -292,7 +275,7 @@ class Store(Protocol):
         """Forget ended jobs past their time with their steps, deliveries and old events; which jobs.
 
         One with a pending delivery, a live cache entry, a live batch or a live child is kept. Expired keys, cache and
-        audit entries go too.
+        audit entries go too, and boxes not seen since `before` (drained ones `failed_before`).
         """
         ...
 

@@ -24,6 +24,8 @@ THROUGH_OTHERS = {
     "secondunit.queue.stores.postgres.": "the contract suite and test_postgres_traps.py, through the store",
     "secondunit.queue.stores.sqlite.tables.batches": "the contract suite, through the store",
     "secondunit.queue.stores.sqlite.tables.graph": "the contract suite, through the store",
+    "secondunit.queue.stores.sqlite.tables.shared.": "the contract suite, through the store",
+    "secondunit.queue.stores.memory_boxes": "the contract suite, through the store",
     "secondunit.queue.stores.memory_graph": "the contract suite, through the store",
     "secondunit.queue.stores.memory_line": "the contract suite, through the store",
     "secondunit.queue.stores.memory_sight": "the contract suite, through the store",

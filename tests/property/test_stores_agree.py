@@ -19,9 +19,10 @@ from secondunit.queue import state
 from secondunit.queue.errors import QueueError
 from secondunit.queue.model import Batch, Bonds, Event, Filter, Idempotency, Job, Lease, Status, Target
 from secondunit.queue.outcome import Completed, Outcome, Partial, Postpone, Released, Stopped
+from secondunit.queue.ports.cache import CacheEntry
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.sight.query import searched
-from secondunit.queue.store import CacheEntry, Decide, Delivery, Store
+from secondunit.queue.store import Decide, Delivery, Store
 from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.stores.sqlite.store import open_store
 from secondunit.queue.value import Value, replace

@@ -12,7 +12,7 @@ from datetime import timedelta
 from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.access.keyring import Keyring
 from secondunit.queue.clock import Clock, Random
-from secondunit.queue.store import Cache, CacheEntry
+from secondunit.queue.ports.cache import Cache, CacheEntry
 
 LIFE = timedelta(days=7)
 ID_BYTES = 32

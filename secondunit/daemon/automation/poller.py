@@ -17,9 +17,9 @@ from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import JobNotFound, QueueError
 from secondunit.queue.instrumentation import Sink, unheard
 from secondunit.queue.model import Event, Filter, Job, JobId, Status, Submission, Target
+from secondunit.queue.ports.cache import Cache, CacheEntry
 from secondunit.queue.retry import Backoff
 from secondunit.queue.service import Queue
-from secondunit.queue.store import Cache, CacheEntry
 
 TYPE = "analyze"
 LONGEST_BACKOFF = timedelta(minutes=15)

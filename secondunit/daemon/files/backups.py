@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from secondunit.queue.errors import BadPayload, FieldError, StoreFull
+from secondunit.queue.ports.cache import Cache, CacheEntry
 from secondunit.queue.ports.engine import Engine, Snapshot
-from secondunit.queue.store import Cache, CacheEntry, Store
+from secondunit.queue.store import Store
 
 LAST, REMEMBERED, NO_JOB = "backup:last", timedelta(days=3650), ""
 OURS = re.compile(r"secondunit-[0-9]{8}T[0-9]{6}\.[0-9]{3}Z\.db")

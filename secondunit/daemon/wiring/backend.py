@@ -16,8 +16,8 @@ from secondunit.daemon.config.settings import Settings
 from secondunit.handlers.tools.network.responses import BoundedResponse
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.instrumentation import Sink
+from secondunit.queue.ports.cache import Cache
 from secondunit.queue.service import Queue
-from secondunit.queue.store import Cache
 
 
 @asynccontextmanager

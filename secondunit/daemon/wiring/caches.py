@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from secondunit.queue.clock import Clock
-from secondunit.queue.store import Cache, CacheEntry
+from secondunit.queue.ports.cache import Cache, CacheEntry
 
 # A day's figure is of use until that day is over everywhere.
 SPENDING_KEPT = timedelta(days=2)

@@ -10,25 +10,17 @@ from datetime import datetime, timedelta
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, LeaseLost, NotAllowed
 from secondunit.queue.graph.port import Graph
-from secondunit.queue.model import (
-    Batch,
-    Change,
-    Counts,
-    Event,
-    Filter,
-    Job,
-    JobId,
-    Lease,
-    Page,
-    Status,
-)
+from secondunit.queue.model import Batch, Change, Counts, Event, Filter, Job, JobId, Lease, Page, Status
 from secondunit.queue.ports.access import AccessKeys, AuditTrail
+from secondunit.queue.ports.boxes import Boxes
+from secondunit.queue.ports.cache import Cache
 from secondunit.queue.ports.engine import Engine
 from secondunit.queue.ports.folders import Folders
 from secondunit.queue.ports.schedules import Schedules, ScheduleState, with_jobs
 from secondunit.queue.sight.port import Sight
 from secondunit.queue.state import QueueLimits
-from secondunit.queue.store import Cache, Decide, Listener, Outbox, Prune, Steps
+from secondunit.queue.store import Decide, Listener, Outbox, Prune, Steps
+from secondunit.queue.stores.memory_boxes import MemoryBoxes
 from secondunit.queue.stores.memory_graph import MemoryGraph
 from secondunit.queue.stores.memory_line import MemoryLine, MemoryLog, counted
 from secondunit.queue.stores.memory_ports import (
@@ -63,6 +55,7 @@ class MemoryStore:
     engine: Engine
     sight: Sight
     graph: Graph
+    boxes: Boxes
 
     def __init__(self, generation: str = "memory") -> None:
         self._generation = generation
@@ -84,6 +77,7 @@ class MemoryStore:
         self.audit = self._audit = MemoryAuditTrail()
         self.schedules = self._schedules = MemorySchedules()
         self.engine = MemoryEngine()
+        self.boxes = self._boxes = MemoryBoxes(lambda: self._in(Status.RUNNING))
         self.graph = self._graph = MemoryGraph(self._jobs)
         self.sight = self._sight = MemorySight(self._line.at, lambda: self._in(Status.FAILED))
 
@@ -254,6 +248,7 @@ class MemoryStore:
         self._outbox.drop(gone)
         self._graph.drop(min(what.before, what.failed_before))
         self._audit.forget(what.now, what.limit)
+        self._boxes.forget(what)
         self._sight.forget(gone, what.now)
         return gone
 

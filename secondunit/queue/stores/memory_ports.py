@@ -11,10 +11,11 @@ from secondunit.queue.durable_files import Marks
 from secondunit.queue.errors import KeyReused, StoreBroken
 from secondunit.queue.model import Change, Job, JobId, Lease, Notice, Status
 from secondunit.queue.ports.access import AUDIT_KEPT, AccessKey, AuditEntry
+from secondunit.queue.ports.cache import CacheEntry
 from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.ports.folders import PublishedFolder, Replaced
 from secondunit.queue.ports.schedules import ScheduleState
-from secondunit.queue.store import CacheEntry, Decide, Delivery, Prune, Step
+from secondunit.queue.store import Decide, Delivery, Prune, Step
 from secondunit.queue.value import Value, replace
 
 KEY_LIFE = timedelta(hours=24)

@@ -1,4 +1,4 @@
-"""Row mapping of what is kept beside jobs: access keys, audit trail, schedules, batches, folders, a new delivery."""
+"""Row mapping of what is kept beside jobs: keys, audit trail, schedules, batches, boxes, cache, folders, deliveries."""
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
@@ -8,6 +8,8 @@ from typing import Any
 from secondunit.queue.model import Batch, Idempotency, Job, Notice, Status, Target
 from secondunit.queue.payloads.json_text import dump, load
 from secondunit.queue.ports.access import AccessKey, AuditEntry
+from secondunit.queue.ports.boxes import BoxRow
+from secondunit.queue.ports.cache import CacheEntry
 from secondunit.queue.ports.folders import PublishedFolder, Replaced
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.stores.columns import Column, Part, Row, decoder, encoder, names
@@ -15,6 +17,7 @@ from secondunit.queue.stores.rows import (
     BOOL,
     JSON,
     JSON_OR_NONE,
+    SPAN,
     STATUSES,
     TIME,
     TIME_OR_NONE,
@@ -83,6 +86,43 @@ BATCH = (
 BATCH_COLUMNS = ", ".join(names(BATCH))
 batch_values: Callable[[Batch], Row] = encoder(BATCH)
 batch_from: Callable[[Row], Batch] = decoder(Batch, BATCH, [Part("target", Target, "target_kind target_address")])
+
+
+BOX = (
+    Column("name"),
+    Column("boot"),
+    Column("address"),
+    Column("version"),
+    Column("limits", JSON),
+    Column("most"),
+    Column("lease", SPAN),
+    Column("seen_at", TIME),
+    Column("phase"),
+    Column("drained", BOOL),
+)
+BOX_COLUMNS = ", ".join(names(BOX))
+box_values: Callable[[BoxRow], Row] = encoder(BOX)
+box_from: Callable[[Row], BoxRow] = decoder(BoxRow, BOX)
+
+
+CACHE = (
+    Column("key"),
+    Column("value", JSON),
+    Column("job_id"),
+    Column("made_at", TIME),
+    Column("expires_at", TIME),
+)
+CACHE_COLUMNS = ", ".join(names(CACHE))
+cache_values: Callable[[CacheEntry], Row] = encoder(CACHE)
+cache_entry_from: Callable[[Row], CacheEntry] = decoder(CacheEntry, CACHE)
+
+
+def held_from(rows: Iterable[tuple[str, str, int]]) -> Mapping[str, Mapping[str, int]]:
+    """How many jobs of which type each boot has leased."""
+    held: dict[str, dict[str, int]] = {}
+    for boot, type, n in rows:
+        held.setdefault(boot, {})[type] = n
+    return held
 
 
 def standing(rows: Iterable[tuple[str, int]]) -> Mapping[Status, int]:

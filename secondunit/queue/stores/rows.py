@@ -16,7 +16,7 @@ from secondunit.queue.payloads.json_text import dump, load
 from secondunit.queue.phases import Phase
 from secondunit.queue.ports.deliveries import Try
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.store import CacheEntry, Delivery, Step
+from secondunit.queue.store import Delivery, Step
 from secondunit.queue.stores.columns import Codec, Column, Part, Row, decoder, encoder, names, several
 from secondunit.queue.value import replace
 
@@ -287,14 +287,3 @@ STEP = (
 )
 STEP_COLUMNS = ", ".join(names(STEP))
 step_from: Callable[[Row], Step] = decoder(Step, (*STEP, Column("job_id")))  # from a row of STEP, then the job's id
-
-CACHE = (
-    Column("key"),
-    Column("value", JSON),
-    Column("job_id"),
-    Column("made_at", TIME),
-    Column("expires_at", TIME),
-)
-CACHE_COLUMNS = ", ".join(names(CACHE))
-cache_values: Callable[[CacheEntry], Row] = encoder(CACHE)
-cache_entry_from: Callable[[Row], CacheEntry] = decoder(CacheEntry, CACHE)

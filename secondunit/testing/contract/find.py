@@ -9,7 +9,8 @@ from secondunit.queue.errors import JobNotFound
 from secondunit.queue.follow import each
 from secondunit.queue.model import Batch, Filter, Idempotency, Status
 from secondunit.queue.outcome import Completed
-from secondunit.queue.store import PAGE, CacheEntry, Store
+from secondunit.queue.ports.cache import CacheEntry
+from secondunit.queue.store import PAGE, Store
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import (
     ALL,

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from secondunit.queue.model import Bonds, Change, Event, Filter, Job, Lease, Notice, Status
+from secondunit.queue.ports.cache import CacheEntry
 from secondunit.queue.retry import RetryPolicy
-from secondunit.queue.store import CacheEntry, Delivery, Step, Store
+from secondunit.queue.store import Delivery, Step, Store
 from secondunit.queue.value import replace
 from secondunit.testing.full_values import full, left_out
 from secondunit.testing.jobs import NOW, later, start

@@ -8,7 +8,8 @@ from secondunit.queue import state
 from secondunit.queue.durable_files import Marks
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.model import Change, Job, Lease
-from secondunit.queue.store import CacheEntry, Step, Store
+from secondunit.queue.ports.cache import CacheEntry
+from secondunit.queue.store import Step, Store
 from secondunit.testing.jobs import NOW, by, claim_one, end, later, start, start_suspect
 
 

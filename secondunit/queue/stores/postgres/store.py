@@ -24,6 +24,7 @@ from secondunit.queue.stores.postgres.tables.kin import PostgresGraph
 from secondunit.queue.stores.postgres.tables.outbox import PostgresOutbox
 from secondunit.queue.stores.postgres.tables.schedules import PostgresSchedules
 from secondunit.queue.stores.postgres.tables.search import search
+from secondunit.queue.stores.postgres.tables.shared.boxes import PostgresBoxes
 from secondunit.queue.stores.postgres.tables.sight import PostgresSight
 from secondunit.queue.stores.postgres.tables.steps import PostgresSteps
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
@@ -83,6 +84,7 @@ class PostgresStore:
         self.sight = PostgresSight(writer, readers)
         self.schedules = PostgresSchedules(writer, readers)
         self.graph = PostgresGraph(readers)
+        self.boxes = PostgresBoxes(writer, readers)
         self._writer = writer
         self._readers = readers
         self._generation = generation

@@ -27,6 +27,7 @@ from secondunit.queue.stores.sqlite.tables.kin import SqliteGraph
 from secondunit.queue.stores.sqlite.tables.outbox import SqliteOutbox
 from secondunit.queue.stores.sqlite.tables.schedules import SqliteSchedules
 from secondunit.queue.stores.sqlite.tables.search import search
+from secondunit.queue.stores.sqlite.tables.shared.boxes import SqliteBoxes
 from secondunit.queue.stores.sqlite.tables.sight import SqliteSight
 from secondunit.queue.stores.sqlite.tables.steps import SqliteSteps
 from secondunit.queue.stores.sqlite.transaction import Transaction
@@ -85,6 +86,7 @@ class SqliteStore:
         self.sight = SqliteSight(writer, readers)
         self.schedules = SqliteSchedules(writer, readers)
         self.graph = SqliteGraph(readers)
+        self.boxes = SqliteBoxes(writer, readers)
         self._writer = writer
         self._readers = readers
         self._kept = kept

@@ -7,6 +7,7 @@ import pytest
 
 from secondunit.queue.model import Batch, Idempotency, Job, Notice, Status
 from secondunit.queue.ports.access import AccessKey, AuditEntry
+from secondunit.queue.ports.boxes import BoxRow
 from secondunit.queue.ports.folders import PublishedFolder, Replaced
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.stores.port_rows import (
@@ -16,8 +17,11 @@ from secondunit.queue.stores.port_rows import (
     audit_values,
     batch_from,
     batch_values,
+    box_from,
+    box_values,
     folder_from,
     folder_values,
+    held_from,
     key_values,
     new_delivery_values,
     replaced_from,
@@ -50,6 +54,17 @@ def test_a_schedules_state_comes_back_from_its_row() -> None:
     state = full(ScheduleState)
     assert left_out(state) == set()
     assert schedule_from(schedule_values(state)) == state
+
+
+def test_a_box_comes_back_from_its_row() -> None:
+    box = full(BoxRow)
+    assert left_out(box) == set()
+    assert box_from(box_values(box)) == box
+
+
+def test_counts_by_boot_and_type_are_told_by_boot() -> None:
+    rows = [("a/1", "hls", 2), ("b/1", "hls", 1), ("a/1", "webp", 3)]
+    assert held_from(rows) == {"a/1": {"hls": 2, "webp": 3}, "b/1": {"hls": 1}}
 
 
 @pytest.mark.parametrize("batch", [full(Batch), full(Batch, target=None, owner=None, finished_at=None)])

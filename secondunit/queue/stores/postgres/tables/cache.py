@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
-from secondunit.queue.store import CacheEntry
+from secondunit.queue.ports.cache import CacheEntry
 from secondunit.queue.stores.columns import names
+from secondunit.queue.stores.port_rows import CACHE, CACHE_COLUMNS, cache_entry_from, cache_values
 from secondunit.queue.stores.postgres.readers import PostgresReaders
 from secondunit.queue.stores.postgres.writer import PostgresWriter
-from secondunit.queue.stores.rows import CACHE, CACHE_COLUMNS, cache_entry_from, cache_values, micros
+from secondunit.queue.stores.rows import micros
 
 PUT = f"""
 insert into cache ({CACHE_COLUMNS}) values ({", ".join(["%s"] * len(CACHE))})

@@ -6,6 +6,7 @@ from secondunit.queue.model import JobId
 from secondunit.queue.store import Prune
 from secondunit.queue.stores.postgres import time_series
 from secondunit.queue.stores.postgres.tables import access, batches
+from secondunit.queue.stores.postgres.tables.shared import boxes
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 from secondunit.queue.stores.rows import MICROSECOND, STATUSES, micros
 
@@ -64,6 +65,7 @@ def prune(tx: PostgresTransaction, what: Prune) -> list[JobId]:
         key = f"select key from {table} where expires_at <= %s order by expires_at limit %s"
         tx.send(f"delete from {table} where key in ({key})", (micros(what.now), what.limit))
     access.forget_old(tx, what.now, what.limit)
+    boxes.forget(tx, what)
     batches.forget(tx, min(what.before, what.failed_before), what.limit)
     return [id for _, id, _, _ in gone]
 

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from secondunit.queue.store import CacheEntry
-from secondunit.queue.stores.rows import CACHE, CACHE_COLUMNS, cache_entry_from, cache_values, micros
+from secondunit.queue.ports.cache import CacheEntry
+from secondunit.queue.stores.port_rows import CACHE, CACHE_COLUMNS, cache_entry_from, cache_values
+from secondunit.queue.stores.rows import micros
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.writer import Writer
 

@@ -7,6 +7,7 @@ from secondunit.queue.store import Prune
 from secondunit.queue.stores.rows import MICROSECOND, STATUSES, micros
 from secondunit.queue.stores.sqlite import time_series
 from secondunit.queue.stores.sqlite.tables import access, batches
+from secondunit.queue.stores.sqlite.tables.shared import boxes
 from secondunit.queue.stores.sqlite.transaction import Transaction
 
 PAGES_GIVEN_BACK = 2000  # more than a slice of 500 jobs frees, so that the file follows
@@ -61,6 +62,7 @@ def prune(tx: Transaction, what: Prune) -> list[JobId]:
         key = f"select key from {table} where expires_at <= ? order by expires_at limit ?"
         tx.execute(f"delete from {table} where key in ({key})", (micros(what.now), what.limit))
     access.forget_old(tx, what.now, what.limit)
+    boxes.forget(tx, what)
     batches.forget(tx, min(what.before, what.failed_before), what.limit)
     give_back(tx, PAGES_GIVEN_BACK)
     return [id for _, id, _, _ in gone]

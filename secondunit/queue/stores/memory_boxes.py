@@ -1,0 +1,58 @@
+"""In-memory registry of boxes, of the reference store."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from secondunit.queue.model import Job
+from secondunit.queue.ports.boxes import BoxRow, Phase
+from secondunit.queue.store import Prune
+from secondunit.queue.value import replace
+
+
+class MemoryBoxes:
+    """Rows by name; `running` are the jobs that run."""
+
+    def __init__(self, running: Callable[[], Sequence[Job]]) -> None:
+        self._rows: dict[str, BoxRow] = {}
+        self._running = running
+
+    async def all(self) -> Sequence[BoxRow]:
+        return [self._rows[name] for name in sorted(self._rows)]
+
+    async def enter(self, box: BoxRow) -> BoxRow:
+        before = self._rows.get(box.name)
+        self._rows[box.name] = replace(box, drained=before.drained) if before else box
+        return self._rows[box.name]
+
+    async def beat(self, name: str, boot: str, now: datetime) -> BoxRow | None:
+        return self._set(name, boot, seen_at=now)
+
+    async def turn(self, name: str, boot: str, phase: Phase, now: datetime) -> None:
+        self._set(name, boot, phase=phase, seen_at=now)
+
+    async def drain(self, name: str, drained: bool) -> BoxRow | None:
+        row = self._rows.get(name)
+        return self._set(name, row.boot, drained=drained) if row else None
+
+    async def held(self) -> Mapping[str, Mapping[str, int]]:
+        held: dict[str, Counter[str]] = {}
+        for job in self._running():
+            if job.lease:
+                held.setdefault(job.lease.boot, Counter())[job.type] += 1
+        return held
+
+    def forget(self, what: Prune) -> None:
+        """Forget those that were not seen for long."""
+        self._rows = {
+            name: row
+            for name, row in self._rows.items()
+            if row.seen_at >= (what.failed_before if row.drained else what.before)
+        }
+
+    def _set(self, name: str, boot: str, **changes: object) -> BoxRow | None:
+        row = self._rows.get(name)
+        if row is None or row.boot != boot:
+            return None
+        self._rows[name] = replace(row, **changes)  # type: ignore[arg-type]
+        return self._rows[name]

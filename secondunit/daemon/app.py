@@ -192,7 +192,7 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
 
 def _remote(world: World, worker: Worker, types: Registry, hub: Hub, disk: DiskGuard) -> RemoteWork:
     limit, in_all = world.settings.max_upload_mb << 20, world.settings.max_download_mb << 20
-    files = ArtifactFolder(world.work.root, limit, in_all, disk.admit)
+    files = ArtifactFolder(world.work.root, world.settings.box, limit, in_all, disk.admit)
     return remote_work(
         worker.ttl, world.clock, world.store, world.keys, world.boot,
         emit=world.emit, types=types, hub=hub, files=files,
@@ -200,7 +200,7 @@ def _remote(world: World, worker: Worker, types: Registry, hub: Hub, disk: DiskG
 
 
 def _artifacts(world: World, found: DiscoveredJobTypes, remote: RemoteWork) -> JobArtifacts:
-    return JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets, remote.artifacts.paths)
+    return JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets, remote.artifacts.files)
 
 
 def _tap(store: Store, hub: Hub, deliverer: Deliverer, *hears: Callable[[Sequence[Event]], None] | None) -> None:

@@ -222,7 +222,7 @@ class ApiHarness:
             emit=self.metrics.hear,
             types=registry,
             hub=self.hub,
-            files=ArtifactFolder(settings.pop("work", Path("nowhere")), 1000, 2500, self._admit),
+            files=ArtifactFolder(settings.pop("work", Path("nowhere")), "b1", 1000, 2500, self._admit),
         )
         self.leasing = self.remote.leasing
         self.api = Api(

@@ -31,7 +31,7 @@ async def harness(build: Build, tmp_path: Path, asked: list[str]) -> AsyncIterat
 
     async def sent(job_id: str) -> Any:
         asked.append(job_id)
-        return await shelf[0].remote.artifacts.paths(job_id)
+        return await shelf[0].remote.artifacts.files(job_id)
 
     types = {spec.type: spec for spec in SPECS}
     artifacts = JobArtifacts(files, lambda id: tmp_path / id / "log", types, sent=sent)
@@ -161,3 +161,20 @@ def test_usual_names_are_taken() -> None:
         check(name)
     with pytest.raises(BadPayload, match="should be 1 to 120"):
         check("")
+
+
+async def test_what_another_box_took_is_listed_with_it_and_told_of(harness: ApiHarness, tmp_path: Path) -> None:
+    job_id, path = await one(harness)
+    await send(harness, path, "counts.json", b"[1]")
+    harness.remote.artifacts._box = "b2"  # as the daemon of another box, in whose folders it does not lie
+    listed = f"/api/jobs/{job_id}/artifacts"
+    assert (await harness.call("GET", f"{listed}/counts.json")) == [1], "a box may be called otherwise since"
+    (tmp_path / "work").rename(tmp_path / "elsewhere")
+    found = (await harness.call("GET", listed))["artifacts"]
+    assert found == [{"name": "counts.json", "size": 3, "contentType": "application/json", "box": "b1"}]
+    problem = await harness.call("GET", f"{listed}/counts.json", status=404)
+    assert "lies on the box b1" in problem["detail"]
+    [other] = (await send(harness, path, "counts.json", b"[1, 2]"),)
+    assert other[0] == 200
+    [again] = (await harness.call("GET", listed))["artifacts"]
+    assert again == {"name": "counts.json", "size": 6, "contentType": "application/json"}, "here, since it was replaced"

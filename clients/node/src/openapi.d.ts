@@ -1213,11 +1213,12 @@ export interface components {
         AnyJob: components["schemas"]["Job"] | components["schemas"]["VideoJob"];
         /** @description A job after a move, in the words of who asked for it. */
         AnyMoved: components["schemas"]["Moved"] | components["schemas"]["VideoJobMoved"];
-        /** @description A file that a job wrote: `size` in bytes. */
+        /** @description A file that a job wrote: `size` in bytes. `box` is there for one that another box of the queue serves. */
         Artifact: {
             name: string;
             size: number;
             contentType: string;
+            box?: string;
         };
         /** @description An artefact that is on disk, whole. */
         ArtifactStored: {

@@ -36,11 +36,24 @@ class StorageAway(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ArtifactFile:
-    """A file that a job wrote; `size` in bytes, `away` in a bucket, where its bytes come from."""
+    """A file that a job wrote; `size` in bytes, `away` in a bucket, where its bytes come from.
+
+    `box` is that of the daemon that serves it, where that is another one of the same queue.
+    """
 
     name: str
     size: int
     away: bool = False
+    box: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SentFile:
+    """A file that a remote worker sent: where it would lie here, or else on which box it does."""
+
+    path: Path
+    size: int
+    box: str | None = None
 
 
 class JobArtifacts:
@@ -52,7 +65,7 @@ class JobArtifacts:
         log_of: Callable[[str], Path],
         types: Mapping[str, HandlerSpec],
         buckets: Buckets | None = None,
-        sent: Callable[[str], Awaitable[Mapping[str, Path]]] | None = None,
+        sent: Callable[[str], Awaitable[Mapping[str, SentFile]]] | None = None,
     ) -> None:
         self._files = files
         self._log_of = log_of
@@ -70,8 +83,11 @@ class JobArtifacts:
             except NoSuchArtifact:
                 continue
         for name, sent in (await self._sent_of(job)).items():
+            if sent.box:
+                found.append(ArtifactFile(name, sent.size, box=sent.box))
+                continue
             with suppress(OSError):  # in its place came another since
-                async with open_kept(sent, name) as source:
+                async with open_kept(sent.path, name) as source:
                     found.append(ArtifactFile(name, source.size))
         return found
 
@@ -110,13 +126,15 @@ class JobArtifacts:
         if name == LOG:
             return open_kept(self._log_of(job.id), LOG)
         if (sent := (await self._sent_of(job)).get(name)) is not None:
-            return open_kept(sent, name)
+            if sent.box:
+                raise NoSuchArtifact(f"{name} of {job.id} lies on the box {sent.box}; ask the daemon there for it")
+            return open_kept(sent.path, name)
         path = self._named(job).get(name) or await self._in_folder(job, name)
         if path is None or path.startswith(SCHEME):
             raise NoSuchArtifact(f"{job.id} wrote nothing named {name!r}")
         return self._files.source(path)
 
-    async def _sent_of(self, job: Job) -> Mapping[str, Path]:
+    async def _sent_of(self, job: Job) -> Mapping[str, SentFile]:
         """What remote workers sent, by name."""
         spec = self._types.get(job.type)
         return await self._sent(job.id) if self._sent and spec and spec.remote else {}

@@ -1,18 +1,19 @@
 """Artefacts that remote workers send: streamed to disk, and named by a step of the job, so whole or not there.
 
 The file comes first, synced under a name that nobody else has; the step that names it is written under the lease, in
-one transaction: a stale lease leaves nothing. The files lie in the job's folder and go with it.
+one transaction: a stale lease leaves nothing. The files lie in the job's folder and go with it: that of the box whose
+daemon took them, whoever else shares the queue.
 """
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from secondunit.daemon.files.artifacts import LOG
+from secondunit.daemon.files.artifacts import LOG, SentFile
 from secondunit.daemon.files.incoming import Arrival, told_when_full, written
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.queue.durable_files import sync
@@ -39,18 +40,20 @@ class SentArtifact(Value, frozen=True):
     size: int
     digest: str
     file: str
+    box: str | None
 
 
 class SentArtifacts:
-    """The artefacts beneath one folder of jobs' folders; `limit` bytes each, `in_all` of one job.
+    """The artefacts beneath one folder of jobs' folders of this box; `limit` bytes each, `in_all` of one job.
 
     `admit` raises StoreFull while the disk takes nothing.
     """
 
     def __init__(
-        self, work: Path, steps: Steps, holding: Holding, limit: int, in_all: int, admit: Callable[[], None]
+        self, work: Path, box: str, steps: Steps, holding: Holding, limit: int, in_all: int, admit: Callable[[], None]
     ) -> None:
         self.limit = limit
+        self._box = box
         self._work = work
         self._steps = steps
         self._holding = holding
@@ -72,9 +75,9 @@ class SentArtifacts:
         except BaseException:
             await in_thread(_unlink, path)
             raise
-        sent = SentArtifact(name, came.size, came.digest, path.name)
+        sent = SentArtifact(name, came.size, came.digest, path.name, self._box)
         try:
-            result = {"size": came.size, "sha256": came.digest, "file": path.name}
+            result = {"size": came.size, "sha256": came.digest, "file": path.name, "box": self._box}
             await self._holding.step(job_id, epoch, PREFIX + name, result)
         except (LeaseLost, StoreFull):  # of any other end it is not known whether the step was written
             await in_thread(_unlink, path)
@@ -87,10 +90,17 @@ class SentArtifacts:
         """Those of a job, by their names."""
         return {one.name: one for step in await self._steps.of_job(job_id) if (one := _sent(step))}
 
-    async def paths(self, job_id: JobId) -> Mapping[str, Path]:
-        """Where they lie."""
-        folder = self._work / job_id / FOLDER
-        return {name: folder / one.file for name, one in (await self.of(job_id)).items()}
+    async def files(self, job_id: JobId) -> Mapping[str, SentFile]:
+        """Where they lie; one that is here is, whatever the box was called when it came."""
+        sent = await self.of(job_id)
+        return await in_thread(self._found, self._work / job_id / FOLDER, sent.values())
+
+    def _found(self, folder: Path, sent: Iterable[SentArtifact]) -> Mapping[str, SentFile]:
+        return {
+            one.name: SentFile(path, one.size, None if one.box in (None, self._box) or path.exists() else one.box)
+            for one in sent
+            for path in (folder / one.file,)
+        }
 
     async def _written(self, path: Path, chunks: AsyncIterator[bytes], limit: int) -> Arrival:
         told = f"{limit} bytes are left: {self.limit} for one (MAX_UPLOAD_MB), {self._in_all} for all of a job"
@@ -114,7 +124,8 @@ def _sent(step: Step) -> SentArtifact | None:
     if not step.name.startswith(PREFIX) or not step.done:
         return None
     told: Mapping[str, Any] = step.result
-    return SentArtifact(step.name.removeprefix(PREFIX), told["size"], told["sha256"], told["file"])
+    name = step.name.removeprefix(PREFIX)
+    return SentArtifact(name, told["size"], told["sha256"], told["file"], told.get("box"))
 
 
 def _create(path: Path) -> BinaryIO:

@@ -22,12 +22,13 @@ from secondunit.queue.store import Store
 
 @dataclass(frozen=True, slots=True)
 class ArtifactFolder:
-    """Where artefacts lie, in the folders of their jobs beneath `work`, and how many bytes of one and of a job.
+    """Where artefacts lie, in the folders of their jobs beneath `work` of `box`; how many bytes of one and of a job.
 
     `admit` raises StoreFull while its disk takes nothing.
     """
 
     work: Path
+    box: str
     limit: int
     in_all: int
     admit: Callable[[], None]
@@ -70,9 +71,9 @@ def remote_work(
     """For the types that the configuration declares as remote."""
     random = StockedRandom()
     leased = Registry(spec for spec in types.values() if spec.remote)
-    leasing = Leasing(store, leased, hub, clock, random, ttl, emit)
+    leasing = Leasing(store, leased, hub, clock, random, ttl, boot=boot, emit=emit)
     keys.listen(leasing.shut_out)
     holding = Holding(leasing, store, hub, clock, random, emit)
-    keeper = LeaseKeeper(leasing, store, clock, random, boot, emit)
-    artifacts = SentArtifacts(files.work, store.steps, holding, files.limit, files.in_all, files.admit)
+    keeper = LeaseKeeper(leasing, store, clock, random, emit)
+    artifacts = SentArtifacts(files.work, files.box, store.steps, holding, files.limit, files.in_all, files.admit)
     return RemoteWork(leasing, holding, keeper, LeaseTokens(store.secret), artifacts)

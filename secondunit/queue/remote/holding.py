@@ -1,7 +1,7 @@
 """What a remote worker does with a lease that it has: renew it, store steps, end the run. Every write is fenced."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from secondunit.queue.ports.holders import RemoteHolder, holder_of
 from secondunit.queue.remote import moves
 from secondunit.queue.remote.leasing import LeaseMoved, Leasing
 from secondunit.queue.remote.moves import News
-from secondunit.queue.store import Store
+from secondunit.queue.store import Decide, Store
 
 TELL_EVERY = 0.5
 LONGEST_TIMEOUT = timedelta(days=366)
@@ -43,20 +43,22 @@ class Holding:
     async def held(self, job_id: JobId, epoch: int) -> tuple[Job, Lease]:
         """The job and its lease of this epoch, or LeaseLost."""
         try:
-            job = await self._store.get(job_id)
-        except JobNotFound:
-            raise LeaseLost(job_id, epoch) from None
-        lease = moves.held(job, epoch, self._clock.now())
-        if holder := holder_of(lease.boot):
-            self._leasing.roster.hears(holder, job.type, self._clock.now())
-        return job, lease
+            return await self._judged(job_id, epoch)
+        except LeaseLost:
+            if not self._leasing.rounds.late:
+                raise
+        await self._leasing.rounds.caught_up()  # it could not be renewed meanwhile, and may begin anew
+        return await self._judged(job_id, epoch)
 
     async def renew(self, job_id: JobId, epoch: int, news: News) -> Job:
         """The job under its renewed lease, which never outlasts the attempt's limit."""
-        job, lease = await self.held(job_id, epoch)
-        now = self._clock.now()
-        until = min(now + self._leasing.ttl, deadline(job, self._leasing.registry))
-        job = await self._change(lease, lambda job: moves.renewed(job, epoch, news, until, now))
+
+        def renewed(job: Job) -> Change:
+            now = self._clock.now()
+            until = min(now + self._leasing.ttl, deadline(job, self._leasing.registry))
+            return moves.renewed(job, epoch, news, until, now, self._leasing.boot)
+
+        job, _ = await self._changed(job_id, epoch, renewed)
         self._leasing.fresh.add((job_id, epoch))
         if news.shown:
             self._untold[job_id] = job
@@ -65,23 +67,22 @@ class Holding:
 
     async def step(self, job_id: JobId, epoch: int, name: str, result: Any) -> Job:
         """Store a step's result; a later lease of the job is given it."""
-        _, lease = await self.held(job_id, epoch)
-        now = self._clock.now()
 
         def done(job: Job) -> Change:
+            now = self._clock.now()
             moves.held(job, epoch, now)
             return state.step_done(job, now)
 
-        try:
-            return await self._store.steps.finish(lease, name, result, done, now)
-        except JobNotFound:
-            raise LeaseLost(job_id, epoch) from None
+        steps = self._store.steps
+        job, _ = await self._fenced(
+            job_id, epoch, lambda lease: steps.finish(lease, name, result, done, self._clock.now())
+        )
+        return job
 
     async def settle(self, job_id: JobId, epoch: int, call: str, outcome: Callable[[Job], Outcome]) -> Status:
         """End the run as its worker says; the same call again is answered the same, another one LeaseLost."""
         try:
-            job, lease = await self.held(job_id, epoch)
-            job = await self._change(lease, lambda job: self._settled(job, epoch, call, outcome(job)))
+            job, lease = await self._changed(job_id, epoch, lambda job: self._settled(job, epoch, call, outcome(job)))
         except LeaseLost:
             told = moves.receipt(await self._job(job_id, epoch), epoch)
             if told is None or told.call != call:
@@ -123,11 +124,32 @@ class Holding:
         except JobNotFound:
             raise LeaseLost(job_id, epoch) from None
 
-    async def _change(self, lease: Lease, decide: Callable[[Job], Change]) -> Job:
-        try:
-            return await self._store.change(lease.job_id, decide, lease=lease)
-        except JobNotFound:
-            raise LeaseLost(lease.job_id, lease.epoch) from None
+    async def _judged(self, job_id: JobId, epoch: int) -> tuple[Job, Lease]:
+        job = await self._job(job_id, epoch)
+        lease = moves.held(job, epoch, self._clock.now())
+        if holder := holder_of(lease.boot):
+            self._leasing.roster.hears(holder, job.type, self._clock.now())
+        return job, lease
+
+    async def _changed(self, job_id: JobId, epoch: int, decide: Decide) -> tuple[Job, Lease]:
+        return await self._fenced(job_id, epoch, lambda lease: self._store.change(job_id, decide, lease=lease))
+
+    async def _fenced(self, job_id: JobId, epoch: int, write: Callable[[Lease], Awaitable[Job]]) -> tuple[Job, Lease]:
+        """Write under the lease, and under which.
+
+        Who renews it through another daemon in between puts that one's name in it: then it is read anew.
+        """
+        _, lease = await self.held(job_id, epoch)
+        while True:
+            try:
+                return await write(lease), lease
+            except JobNotFound:
+                raise LeaseLost(job_id, epoch) from None
+            except LeaseLost:
+                _, now = await self.held(job_id, epoch)
+                if now.boot == lease.boot:
+                    raise
+                lease = now
 
 
 def deadline(job: Job, types: Registry) -> datetime:

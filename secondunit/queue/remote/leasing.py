@@ -1,6 +1,7 @@
 """Lease broker: hands jobs to remote workers that wait for them, one claim for each worker, in the order they came.
 
-It wakes when a job is queued or a slot comes free, when one comes due, and when a call's time is up; never else.
+It wakes when a job is queued or a slot comes free, when one comes due, and when a call's time is up. Pauses and limits
+that another daemon of the queue sets are no news to it: it looks for them, every few seconds.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ from secondunit.queue.model import Change, Event, Job, JobId
 from secondunit.queue.outcome import Deterministic, Outcome, Released, classify
 from secondunit.queue.payloads.secret_fields import check_whole, without_secrets
 from secondunit.queue.ports.holders import RemoteHolder
+from secondunit.queue.remote.rounds import Rounds
 from secondunit.queue.remote.waiting import Waiter, WaitingRoom
 from secondunit.queue.remote.workers import Roster, SeenWorker
 from secondunit.queue.running.nap import nap
@@ -38,7 +40,7 @@ from secondunit.queue.store import Store
 from secondunit.queue.validation import validated
 from secondunit.queue.value import Value
 
-LONGEST_NAP = 60.0
+LONGEST_NAP, LOOK_EVERY = 60.0, 5.0
 GONE = Released("the worker had gone before it got the job")
 
 
@@ -59,7 +61,10 @@ class Granted(Value, frozen=True):
 
 
 class Leasing:
-    """Serves workers with jobs of the types of this registry; `ttl` is how long a lease lasts unless it is renewed."""
+    """Serves workers with jobs of the types of this registry; `ttl` is how long a lease lasts unless it is renewed.
+
+    `boot` is the daemon's, which gives these leases.
+    """
 
     def __init__(
         self,
@@ -69,11 +74,15 @@ class Leasing:
         clock: Clock,
         random: Random,
         ttl: timedelta,
+        *,
+        boot: str,
         emit: Sink = unheard,
     ) -> None:
         self.registry = registry
+        self.boot = boot
         self.roster = Roster()
         self.room = WaitingRoom()
+        self.rounds = Rounds(clock, ttl)
         self.ttl = ttl
         self.draining = False
         self.fresh: set[tuple[JobId, int]] = set()
@@ -82,6 +91,8 @@ class Leasing:
         self._random = random
         self._emit = emit
         self._wake = asyncio.Event()
+        self._rules: tuple[Collection[str], Mapping[str, int]] = (), {}
+        self._looks_at = 0.0
         self._due: datetime | None = None
         self._due_known = False
         hub.tap(self._hear)
@@ -169,8 +180,8 @@ class Leasing:
 
     async def _free(self) -> dict[str, int]:
         """How many more of each type may be leased."""
-        load = await self.load()
-        return dict(load.room(await self._store.paused()))
+        self._rules = await self._rules_now()
+        return dict((await self.load()).room(self._rules[0]))
 
     async def _claimed(self, waiter: Waiter, free: dict[str, int]) -> Sequence[Job]:
         """What it gets; of a type that had no more, nobody is offered any in this round."""
@@ -178,7 +189,8 @@ class Leasing:
         if not room:
             return ()
         try:
-            jobs = await self._store.claim(room, waiter.most, waiter.holder.boot, self.ttl, self._clock.now())
+            boot = waiter.holder.heard(self.boot)
+            jobs = await self._store.claim(room, waiter.most, boot, self.ttl, self._clock.now())
         except StoreFull:
             free.clear()  # nothing can start until the disk has room; the next news look again
             return ()
@@ -228,11 +240,22 @@ class Leasing:
 
     async def _nap(self) -> None:
         """Until there may be something to hand out."""
-        seconds = LONGEST_NAP
-        if len(self.room) and (due := await self._next_due()):
+        seconds, due = LONGEST_NAP, None
+        if len(self.room):
+            seconds, due = max(0.0, self._looks_at - self._clock.monotonic()), await self._next_due()
+        if due:
             seconds = min(seconds, max(0.0, (due - self._clock.now()).total_seconds()))
-        if await nap(self._wake, self._clock, seconds):
+        rang = await nap(self._wake, self._clock, seconds)
+        if rang and due and due <= self._clock.now():
             self._look_again(None)
+        if self._clock.monotonic() >= self._looks_at:
+            self._looks_at = self._clock.monotonic() + LOOK_EVERY
+            rules, self._rules = self._rules, await self._rules_now()
+            if rules != self._rules:
+                self._look_again(None)
+
+    async def _rules_now(self) -> tuple[Collection[str], Mapping[str, int]]:
+        return await self._store.paused(), await self._store.limits()
 
     async def _next_due(self) -> datetime | None:
         if not self._due_known:

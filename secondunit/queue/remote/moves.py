@@ -49,16 +49,21 @@ def held(job: Job, epoch: int, now: datetime) -> Lease:
     return lease
 
 
-def renewed(job: Job, epoch: int, news: News, until: datetime, now: datetime) -> Change:
-    """The lease is good until then, and what the worker tells stands in its job; BadPayload for too many figures."""
+def renewed(job: Job, epoch: int, news: News, until: datetime, now: datetime, boot: str) -> Change:
+    """The lease is good until then, as this boot of the daemon heard, and what its worker tells stands in its job.
+
+    BadPayload for too many figures.
+    """
     lease = held(job, epoch, now)
+    holder = holder_of(lease.boot)
     fraction = job.progress if news.progress is None else news.progress
     message = job.message if news.message is None else news.message
     phase = job.phase if news.phase is None else news.phase
     job = state.progress(job, fraction, message, phase, now).job
     if news.stats:
         job = _with_stats(job, news.stats, now)
-    return Change(replace(job, lease=replace(lease, until=until)))
+    boot = holder.heard(boot) if holder else lease.boot
+    return Change(replace(job, lease=replace(lease, until=until, boot=boot)))
 
 
 def settled(job: Job, epoch: int, outcome: Outcome, call: str, random: Random, now: datetime) -> Change:

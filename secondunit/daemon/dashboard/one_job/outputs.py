@@ -84,13 +84,17 @@ async def _listed(artifacts: JobArtifacts, job: Job) -> Listing:
     except StorageAway as error:
         return Listing(away=str(error))
     streams = [file.name for file in files if content_type_of(file.name) == STREAM]
-    return Listing([Output(file.name, file.size, url_of(job, file.name), _look(file, streams[:1])) for file in files])
+    return Listing([Output(_told(file), file.size, url_of(job, file.name), _look(file, streams[:1])) for file in files])
+
+
+def _told(file: ArtifactFile) -> str:
+    return f"{file.name} @ {file.box}" if file.box else file.name
 
 
 def _look(file: ArtifactFile, masters: Sequence[str]) -> Look:
-    """How it can be shown: what lies in a bucket comes from another host, from which our policy loads nothing."""
+    """How it can be shown: what lies elsewhere comes from another host, from which our policy loads nothing."""
     kind = content_type_of(file.name)
-    if file.away:
+    if file.away or file.box:
         return "file"
     if kind == STREAM:
         return "stream" if file.name in masters else "file"

@@ -185,11 +185,12 @@ class Bulk(Answer):
 
 
 class Artifact(Answer):
-    """A file that a job wrote: `size` in bytes."""
+    """A file that a job wrote: `size` in bytes. `box` is there for one that another box of the queue serves."""
 
     name: str
     size: int
     content_type: str
+    box: str | UnsetType = UNSET
 
 
 class Artifacts(Answer):

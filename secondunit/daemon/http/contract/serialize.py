@@ -225,7 +225,9 @@ def _under_way(job: Job, paid: Sequence[str], now: datetime) -> operations_respo
 
 def artifacts(files: Iterable[ArtifactFile]) -> responses.Artifacts:
     """The files that a job wrote."""
-    return responses.Artifacts([responses.Artifact(file.name, file.size, content_type_of(file.name)) for file in files])
+    return responses.Artifacts(
+        [responses.Artifact(file.name, file.size, content_type_of(file.name), file.box or UNSET) for file in files]
+    )
 
 
 def type_state(type: str, *, paused: bool) -> responses.TypeState:

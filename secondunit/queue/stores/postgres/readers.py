@@ -8,24 +8,28 @@ import psycopg
 
 from secondunit.queue.stores.postgres.connection import connect_reader, translated
 
-TRIES, REST = 40, 0.25  # that a server which is restarted is waited for: 10 s
+REST = 0.25  # seconds between two tries to reach a server that is away
 
 
 class PostgresReaders:
-    """Up to `n` connections, opened when needed, and again when they were lost; a query waits for a free one."""
+    """Up to `n` connections, opened when needed, and again when they were lost; a query waits for a free one.
 
-    def __init__(self, url: str, n: int) -> None:
+    A server that is away is waited for, `patience` seconds long: as by the writer, for loops that read must live on.
+    """
+
+    def __init__(self, url: str, n: int, patience: float) -> None:
         self._url = url
         self._free: asyncio.LifoQueue[psycopg.AsyncConnection[Any] | None] = asyncio.LifoQueue()
         for _ in range(n):
             self._free.put_nowait(None)
         self._n = n
+        self._tries = max(1, int(patience / REST))
 
     async def fetch(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Any]:
         """All rows of the query; a connection that is lost meanwhile is replaced, and the query asked again."""
         connection = await self._free.get()
         try:
-            for left in reversed(range(TRIES)):
+            for left in reversed(range(self._tries)):
                 try:
                     connection = connection or await connect_reader(self._url)
                     cursor = await connection.execute(sql, values)

@@ -56,7 +56,7 @@ async def open_store(
     await writer.open()
     generation = await writer.run(lambda tx: _made_once(tx, "generation", 4))
     secret = await writer.run(lambda tx: _made_once(tx, "secret", 32))
-    readers = PostgresReaders(url, READERS)
+    readers = PostgresReaders(url, READERS, patience)
     engine = PostgresEngine(writer, readers, follow)
     await engine.follow_time()
     return PostgresStore(writer, readers, engine, generation, bytes.fromhex(secret), clock)

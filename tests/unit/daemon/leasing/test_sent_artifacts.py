@@ -39,7 +39,7 @@ async def chunks() -> AsyncIterator[bytes]:
 
 
 def shelf(holding: Holding, work: Path) -> SentArtifacts:
-    return SentArtifacts(work, NoSteps(), holding, 1000, 1000, lambda: None)  # type: ignore[arg-type]  # what it asks of them
+    return SentArtifacts(work, "b1", NoSteps(), holding, 1000, 1000, lambda: None)  # type: ignore[arg-type]  # what it asks of them
 
 
 def files(work: Path) -> list[bytes]:

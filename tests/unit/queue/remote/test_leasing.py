@@ -39,11 +39,13 @@ class Remote(Rig):
     def __init__(self) -> None:
         super().__init__(SPEC)
         rng = SteadyRandom()
-        self.leasing = Leasing(self.store, self.registry, self.hub, self.clock, rng, TTL, self.facts.append)
+        self.leasing = Leasing(
+            self.store, self.registry, self.hub, self.clock, rng, TTL, boot=BOOT, emit=self.facts.append
+        )
         self.holding = Holding(self.leasing, self.store, self.hub, self.clock, rng, self.facts.append)
 
     def keeper(self) -> LeaseKeeper:
-        return LeaseKeeper(self.leasing, self.store, self.clock, SteadyRandom(), BOOT, self.facts.append)
+        return LeaseKeeper(self.leasing, self.store, self.clock, SteadyRandom(), self.facts.append)
 
     async def take(self, worker: RemoteHolder = WORKER, wait: float = 0) -> list[JobId]:
         return [one.job.id for one in await self.leasing.lease(worker, ["ocr"], 1, wait)]
@@ -114,7 +116,7 @@ async def test_after_a_start_each_lease_has_its_whole_time(rig: Remote) -> None:
 async def test_a_lease_that_ran_out_while_the_daemon_was_down_is_good_from_the_first_call_on() -> None:
     rig = Remote()
     job_id = await rig.submit("ocr")
-    await rig.store.claim({"ocr": 1}, 1, WORKER.boot, TTL, rig.clock.now())
+    await rig.store.claim({"ocr": 1}, 1, WORKER.heard(BOOT), TTL, rig.clock.now())
     await rig.clock.leap(3 * TTL.total_seconds())
     await rig.keeper().start()
     job = await rig.holding.renew(job_id, 1, News(0.5))
@@ -162,3 +164,13 @@ async def test_an_explanation_tells_who_has_the_job(rig: Remote) -> None:
     assert told.reason == "slot" and "none was seen" in told.sentence
     await rig.take()
     assert "w1 has it" in explain_remote(await rig.job(job_id), seen, rig.leasing.workers("ocr")).sentence
+
+
+async def test_who_calls_first_after_a_standstill_has_its_lease_still(rig: Remote) -> None:
+    job_id = await rig.submit("ocr")
+    await rig.take()
+    await rig.clock.leap(3 * TTL.total_seconds())  # nothing of the daemon ran meanwhile
+    call = asyncio.create_task(rig.holding.renew(job_id, 1, News(0.5)))
+    await rig.clock.settle()
+    job = await call
+    assert job.progress == 0.5 and job.lease and job.lease.until == rig.clock.now() + TTL

@@ -8,7 +8,7 @@ from secondunit.queue import state
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.model import Job, Status
 from secondunit.queue.outcome import Completed
-from secondunit.queue.ports.holders import RemoteHolder, holder_of
+from secondunit.queue.ports.holders import RemoteHolder, heard_by, holder_of
 from secondunit.queue.remote import moves
 from secondunit.queue.remote.moves import News
 from secondunit.queue.value import replace
@@ -17,13 +17,16 @@ from secondunit.testing.jobs import BOOT, NOW, TTL, NoJitter, later, new
 WORKER = RemoteHolder("abcd2345", "gpu 7")
 
 
-def running(boot: str = WORKER.boot, at: datetime = NOW) -> Job:
+def running(boot: str = WORKER.heard(BOOT), at: datetime = NOW) -> Job:
     return state.start(new("job_1", type="ocr").job, boot, TTL, at).job
 
 
 def test_a_lease_names_its_key_and_its_worker() -> None:
-    assert holder_of(WORKER.boot) == WORKER
-    assert holder_of(RemoteHolder("", "w").boot) == RemoteHolder("", "w")
+    assert holder_of(WORKER.heard(BOOT)) == WORKER
+    for boot in (BOOT, "a/0123", "an odd @ box/0123", "日本/0123", ""):
+        assert (holder_of(WORKER.heard(boot)), heard_by(WORKER.heard(boot))) == (WORKER, boot)
+    assert holder_of("remote abcd2345 gpu 7") == WORKER, "as it was written before it told of the daemon"
+    assert holder_of(RemoteHolder("", "w").heard(BOOT)) == RemoteHolder("", "w")
     assert holder_of(BOOT) is None
     assert holder_of("remote ") is None
 
@@ -46,15 +49,17 @@ def test_a_run_of_the_daemon_itself_is_no_remote_lease() -> None:
 
 
 def test_progress_never_falls_and_what_is_not_told_stays() -> None:
-    job = moves.renewed(running(), 1, News(0.5, "reading", "page 1", {"pages": 1}), later(40), later(5)).job
-    job = moves.renewed(job, 1, News(0.2), later(50), later(15)).job
+    job = moves.renewed(running(), 1, News(0.5, "reading", "page 1", {"pages": 1}), later(40), later(5), BOOT).job
+    job = moves.renewed(job, 1, News(0.2), later(50), later(15), "a/2").job
+    assert job.lease is not None
+    assert (holder_of(job.lease.boot), heard_by(job.lease.boot)) == (WORKER, "a/2")
     assert (job.progress, job.phase, job.message, job.stats) == (0.5, "reading", "page 1", {"pages": 1})
-    assert job.lease is not None and job.lease.until == later(50)
+    assert job.lease.until == later(50)
 
 
 def test_the_receipt_of_an_end_outlives_later_runs() -> None:
     job = moves.settled(running(), 1, Completed(7), "call", NoJitter(), later(1)).job
-    again = state.start(state.retry(job, later(2)).job, WORKER.boot, TTL, later(3)).job
+    again = state.start(state.retry(job, later(2)).job, WORKER.heard(BOOT), TTL, later(3)).job
     assert moves.receipt(again, 1) == moves.Receipt("call", Status.COMPLETED)
     assert moves.receipt(again, 2) is None
 
@@ -73,7 +78,7 @@ def test_the_third_charge_is_poison_and_the_tenth_loss_in_a_row_too() -> None:
     for n in range(9):
         job = moves.silent(job, False, later(30)).job
         assert job.status is Status.QUEUED, n
-        job = state.start(job, WORKER.boot, TTL, NOW).job
+        job = state.start(job, WORKER.heard(BOOT), TTL, NOW).job
     assert moves.silent(job, False, later(30)).job.status is Status.FAILED
 
 

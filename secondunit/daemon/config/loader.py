@@ -37,6 +37,7 @@ NOT_YOURS = (
     "SECONDUNIT_CONFIG: you may not read {path}, the settings of the service on this machine; put `sudo` in front,"
     " or set it to /dev/null for a daemon of your own"
 )
+MISPLACED = "above the first [table] of the file, where it is a setting"
 WORDS = {
     "missing": "is missing",
     "int_parsing": "is not a whole number",
@@ -184,7 +185,8 @@ def _type_tables(types: Mapping[str, Any], origin: str, given: _Gathered) -> Non
     for type, table in types.items():
         for key in table if isinstance(table, Mapping) else [""]:
             if key != "retry":
-                given.faults.append(f"types.{type}.{key}: unknown key in {origin}; allowed: retry")
+                allowed = MISPLACED if key in Settings.model_fields else "retry"
+                given.faults.append(f"types.{type}.{key}: unknown key in {origin}; allowed: {allowed}")
         if isinstance(table, Mapping) and "retry" in table:
             given.values.setdefault("retry", {})[type] = table["retry"]
             given.origins["retry"] = origin
@@ -255,6 +257,8 @@ def _fault(detail: Any, given: _Gathered) -> Iterator[str]:
         allowed = REMOTE_KEYS.get(location[-1], allowed)
     if location[0] == "schedule" and len(location) > 1:
         name, allowed = place(location, given.values["schedule"]), KEYS.get(location[-1], allowed)
+    if detail["type"] == "extra_forbidden" and location[-1] in Settings.model_fields:
+        allowed = MISPLACED
     if detail["type"] == "value_error":
         wrong = str(detail["msg"]).removeprefix("Value error, ")
     else:

@@ -1,6 +1,7 @@
 """Pages of the documentation as their tests read them: blocks of commands, settings, and the marks in front of them.
 
-`<!-- run "what it shows" -->` has a block of commands run; `<!-- not run: why -->` says why one is not.
+`<!-- run "what it shows" -->` has a block of commands run; `<!-- not run: why -->` says why one is not;
+`<!-- booted BOX... "what it shows" -->` has one of a runbook run on these boxes. Standard library only: boxes read them, too.
 """
 
 import re
@@ -12,6 +13,8 @@ from pathlib import Path
 DOCS = Path(__file__).parents[3] / "docs"
 BLOCK = re.compile(r"^(?:<!-- (?P<mark>[^\n]*?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 RUN = re.compile(r'run(?: "(?P<shows>[^"]*)")?')
+BOXES = "old|standby|again|mirror|new"
+BOOTED = re.compile(rf'booted (?P<boxes>(?:{BOXES})(?: (?:{BOXES}))*) "(?P<shows>[^"]*)"')
 NOT_RUN = re.compile(r"not run: \w.{9,}")
 HEADING = re.compile(r"^(#+) ", re.MULTILINE)
 OTHERS = ("build-system", "project", "tool")  # a TOML block with one of these is no file of settings
@@ -30,6 +33,12 @@ class Block:
         """What its commands show when they are run; None where they are not."""
         found = RUN.fullmatch(self.mark)
         return (found["shows"] or "") if found else None
+
+    @property
+    def booted(self) -> tuple[Sequence[str], str] | None:
+        """The boxes on which a runbook has its commands run, and what they show there."""
+        found = BOOTED.fullmatch(self.mark)
+        return (found["boxes"].split(), found["shows"]) if found else None
 
     @property
     def said(self) -> bool:

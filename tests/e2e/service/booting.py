@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = "systemd,systemd-sysv,dbus,procps,python3,python3-pip,git,make,ca-certificates"
-FURNITURE = ("ffmpeg", "restic", "lintian", "man-db", "bash-completion")
+FURNITURE = ("ffmpeg", "restic", "rsync", "lintian", "man-db", "bash-completion")
 NSPAWN = ("systemd-nspawn", "--quiet", "--register=no", "--keep-unit")
 NEEDED = ("debootstrap", "systemd-nspawn", "git")
 MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
@@ -59,7 +59,7 @@ def bare_debian(folder: Path) -> Path:
 
 def furnished_debian(folder: Path, bare: Path) -> Path:
     """A bare one with what a package needs and what runbooks use; made once, over the network, and kept."""
-    if not (folder / "usr/bin/restic").exists():
+    if not all((folder / "usr/bin" / program).exists() for program in ("restic", "rsync")):
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run(["cp", "-a", str(bare), str(folder)], check=True, timeout=MADE_WITHIN)
         trusted = (f"--bind-ro={CERTIFICATES}", "--bind-ro=/etc/resolv.conf", "--setenv=DEBIAN_FRONTEND=noninteractive")

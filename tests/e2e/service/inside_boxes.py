@@ -12,25 +12,31 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, "/shared")
+from tests.e2e.docs.pages import DOCS, blocks
 from tests.e2e.service.inside import MEDIA, SHARED, STATE, listed, of_unit, say, serving, sh, until
 
-BLOCK = re.compile(
-    r'^<!-- booted (?P<box>\w+) "(?P<shows>[^"]*)" -->\n```sh\n(?P<commands>.*?)^```$', re.MULTILINE | re.DOTALL
-)
 LEFT = SHARED / "left.json"
+ITEMIZED = re.compile(r"[<>ch.*][fdLDS]|\*deleting")  # as `rsync --itemize-changes` tells what differs
 EPOCHS_APART = 2**32
 
 
-def runbook(page: str, box: str = "old") -> None:
-    """The commands of a page for one box, each block in a shell of its own, as root in /root; what each must show."""
+def runbook(page: str, box: str = "old") -> str:
+    """The commands of a page for one box, each block in a shell of its own, as root in /root, and what each must show.
+
+    What the last one said.
+    """
     say(f"==== docs/runbooks/{page}.md, {box}")
-    blocks = [
-        block for block in BLOCK.finditer((SHARED / "runbooks" / f"{page}.md").read_text()) if block["box"] == box
+    found = [
+        (block.text, block.booted[1])
+        for block in blocks((DOCS / "runbooks" / f"{page}.md").read_text())
+        if block.booted and box in block.booted[0]
     ]
-    assert blocks, f"{page}.md has nothing for {box}"
-    for block in blocks:
-        told = sh(f"cd /root\nset -euo pipefail\nexport DEBIAN_FRONTEND=noninteractive\n{block['commands']}")
-        assert block["shows"] in told, f"{page}.md: it does not show {block['shows']!r}"
+    assert found, f"{page}.md has nothing for {box}"
+    told = ""
+    for commands, shows in found:
+        told = sh(f"cd /root\nset -euo pipefail\nexport DEBIAN_FRONTEND=noninteractive\n{commands}")
+        assert shows in told, f"{page}.md: it does not show {shows!r}"
+    return told
 
 
 def schema() -> int:
@@ -144,7 +150,15 @@ def again() -> None:
     runbook("failback", "again")
     taken_over()
     leave(waiting_job("new"), "new")
+    told = runbook("media-backup", "again")
+    assert not [line for line in told.splitlines() if ITEMIZED.match(line)], "rsync's copy differs"
     runbook("failover", "old")  # its copies, once more, for the box that nothing is left of
+
+
+def mirror() -> None:
+    """Nothing is left but the copy that rsync made elsewhere."""
+    runbook("disaster-recovery", "mirror")
+    taken_over()
 
 
 def new() -> None:
@@ -173,7 +187,7 @@ def new() -> None:
     assert "secondunit" in sh("getent passwd secondunit")
 
 
-BOXES: Mapping[str, Callable[[], None]] = {"old": old, "standby": standby, "again": again, "new": new}
+BOXES: Mapping[str, Callable[[], None]] = {"old": old, "standby": standby, "again": again, "mirror": mirror, "new": new}
 
 
 def main() -> None:

@@ -61,19 +61,21 @@ def test_the_package_depends_on_the_python_it_was_built_with(packages: Mapping[s
 
 def test_the_runbooks_do_what_they_say(packages: Mapping[str, Path], tmp_path: Path) -> None:
     shared, elsewhere = tmp_path / "shared", tmp_path / "elsewhere"
-    (shared / "tests/e2e/service").mkdir(parents=True)
+    for folder in ("service", "docs"):
+        (shared / "tests/e2e" / folder).mkdir(parents=True)
     elsewhere.mkdir()
     here = Path(__file__).parent
     shutil.copy(here / "inside_boxes.py", shared / "inside.py")
     shutil.copy(here / "inside.py", shared / "tests/e2e/service")
     shutil.copy(ROOT / "examples/media/still.jpg", shared)
-    shutil.copytree(ROOT / "docs/runbooks", shared / "runbooks")
+    shutil.copy(ROOT / "tests/e2e/docs/pages.py", shared / "tests/e2e/docs")
+    shutil.copytree(ROOT / "docs/runbooks", shared / "docs/runbooks")
     root = furnished_debian(FURNISHED, bare_debian(DEBIAN))
     password = ""
     with ExitStack() as stack:
         first = stack.enter_context(disk_over(root, tmp_path / "first"))
-        for box in ("old", "standby", "again", "new"):
-            own = box in ("standby", "new")
+        for box in ("old", "standby", "again", "mirror", "new"):
+            own = box in ("standby", "mirror", "new")
             disk = stack.enter_context(disk_over(root, tmp_path / box)) if own else first
             home = disk / "root"
             (home / "new").mkdir(exist_ok=True)

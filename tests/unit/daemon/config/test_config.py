@@ -169,6 +169,12 @@ def test_an_unknown_key_in_the_file_is_refused_with_the_likely_one(tmp_path: Pat
     assert fault.startswith("prot: unknown key") and "port, perhaps" in fault
 
 
+@pytest.mark.parametrize("table", ["[deploy.site]", "[types.hls]", "[types.hls.retry]", "[[schedule]]"])
+def test_a_setting_that_landed_in_a_table_is_sent_above_it(tmp_path: Path, table: str) -> None:
+    [fault] = [one for one in faults(**file(tmp_path, f"{table}\nmedia_roots = []\n")) if "media_roots:" in one]
+    assert "; allowed: above the first [table] of the file" in fault
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [

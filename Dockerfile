@@ -30,6 +30,7 @@ COPY --from=setup /opt/secondunit /opt/secondunit
 # it, the daemon does not start without a key: `api_key` there, or one from `secondunit keys add`.
 ENV PATH=/opt/secondunit/.venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONSAFEPATH=1 \
+    SECONDUNIT_CONTAINER=1 \
     CREDENTIALS_DIRECTORY=/run/secrets \
     DATA_DIR=/var/lib/secondunit \
     MEDIA_ROOTS=/srv/media \

@@ -173,6 +173,6 @@ def sought(
 
 def how_to_start(data_dir: Path) -> str:
     """The command that starts the daemon of this folder."""
-    from secondunit.daemon.config.loader import SERVICE_DATA
+    from secondunit.daemon.config.surroundings import surroundings
 
-    return "`systemctl start secondunit`" if data_dir == SERVICE_DATA else "`secondunit run`"
+    return surroundings(data_dir, os.environ).start

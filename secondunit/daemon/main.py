@@ -13,6 +13,7 @@ from secondunit.daemon.app import serve
 from secondunit.daemon.config.environment import hide
 from secondunit.daemon.config.loader import SERVICE_DATA, BadConfig, Config, load
 from secondunit.daemon.config.settings import Database, secret_names
+from secondunit.daemon.config.surroundings import surroundings
 from secondunit.daemon.process import logs, signals
 from secondunit.daemon.process.bystanders import end_programs, strays
 from secondunit.daemon.process.dead_man_switch import DeadManSwitch, leave
@@ -61,7 +62,7 @@ def _configured(environ: Mapping[str, str], sink: LogSink) -> int:
         return MISCONFIGURED
     hide(name.upper() for name in secret_names())
     settings = config.settings
-    if why := not_for_root(settings.data_dir, os.geteuid()):
+    if why := not_for_root(settings.data_dir, os.geteuid(), surroundings(settings.data_dir, environ).start):
         sink.write(f"{why}\n")
         return MISCONFIGURED
     sink.tell = logs.configure(settings.log_format, settings.log_level, settings.secrets(), sink)
@@ -76,13 +77,11 @@ def _configured(environ: Mapping[str, str], sink: LogSink) -> int:
         return _told(STORE_FAILED, "daemon.failed", f"{settings.data_dir} can't be used: {error}")
 
 
-def not_for_root(data_dir: Path, user: int, service: Path = SERVICE_DATA) -> str | None:
+def not_for_root(data_dir: Path, user: int, start: str, service: Path = SERVICE_DATA) -> str | None:
     """Why root must not be the daemon of this folder: files of root's would keep the service from its own database."""
     if user != 0 or data_dir != service or not data_dir.is_dir() or data_dir.stat().st_uid == 0:
         return None
-    return (
-        f"DATA_DIR: {data_dir} is the service's, not root's; allowed: `systemctl start secondunit`, or another folder"
-    )
+    return f"DATA_DIR: {data_dir} is the service's, not root's; allowed: {start} as its account, or another folder"
 
 
 def _locked(config: Config, host: Host) -> int:

@@ -30,11 +30,12 @@ async def diagnosed(environ: Mapping[str, str], layout: Layout) -> Sequence[Chec
             _blocking("second daemon", partial(process.second_daemon, here)),
             _blocking("unit", partial(unit.unit, here, program)),
             _blocking("privacy", partial(folders.privacy, here)),
-        ]
+        ],
+        here.around.access,
     )
     await apart(act_as_owner, here.settings.data_dir)
     async with operators_session(USER_AGENT) as session:
-        of_account = await examined(_looks(here, session))
+        of_account = await examined(_looks(here, session), here.around.access)
     found = [*of_root, *of_account, *_told(here)]
     return worst_first(without_secrets(check, here.secrets) for check in found)
 

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from secondunit.cli.config import how_to_start
 from secondunit.cli.diagnosis.situation import NOT_READABLE, Situation
 from secondunit.daemon.config.loader import shown
 from secondunit.daemon.config.settings import Settings
@@ -26,13 +25,13 @@ def settings(here: Situation) -> Iterator[CheckResult]:
     """Whose they are, what is wrong with those that a start would use, and what a restart would change."""
     for fault in here.faults:
         if fault.startswith(NOT_READABLE):
-            yield warn("settings", fault, "put `sudo` in front of the command")
+            yield warn("settings", fault, here.around.access)
         else:
             yield bad("settings", fault, "mend it, then look with `secondunit config check`: the next start refuses it")
     for warning in here.config.warnings if here.config else ():
         yield warn("settings", warning, "mend it where it was given, and restart")
     if here.report and here.config and (changed := _changed(here.report["settings"], here.config)):
-        remedy = "restart the daemon if it is to have them (running jobs get DRAIN_SECONDS)"
+        remedy = f"restart the daemon if it is to have them ({here.around.restart}; running jobs get DRAIN_SECONDS)"
         yield warn("settings", f"the running daemon has other values than its files say for {changed}", remedy)
     yield ok("settings", here.told_by)
 
@@ -54,12 +53,12 @@ def daemon(here: Situation) -> Iterator[CheckResult]:
         else:
             yield ok("daemon", told)
     elif here.refused:
-        yield warn("daemon", here.silence, "put `sudo` in front of the command, or be the daemon's account")
+        yield warn("daemon", here.silence, f"{here.around.access}, or be the daemon's account")
     elif here.hangs or holders(here.settings):
-        remedy = "look into its log (`journalctl -u secondunit`), then restart it"
+        remedy = f"look into its log ({here.around.log}), then restart it ({here.around.restart})"
         yield bad("daemon", f"a daemon has the database and does not answer: {here.silence}", remedy)
     else:
-        yield warn("daemon", f"no daemon runs on {folder}", f"start one with {how_to_start(folder)}")
+        yield warn("daemon", f"no daemon runs on {folder}", f"start one with {here.around.start}")
 
 
 def second_daemon(here: Situation) -> Iterator[CheckResult]:
@@ -112,7 +111,7 @@ def holders(settings: Settings) -> set[int]:
 
 def clock(here: Situation) -> Iterator[CheckResult]:
     """Beside what was written here: nothing can have been in the future; and whether the kernel's is kept in step."""
-    found, remedy = list[CheckResult](), "set the clock (`timedatectl set-ntp true`): retries, leases and keys go by it"
+    found, remedy = list[CheckResult](), f"set the clock ({here.around.clock}): retries, leases and keys go by it"
     if here.now < WRITTEN:
         found.append(bad("clock", f"it is {here.now:%Y-%m-%d} here, before this program was written", remedy))
     for path, when in _written(here.settings):

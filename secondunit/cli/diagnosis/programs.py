@@ -76,19 +76,17 @@ async def ytdlp(here: Situation) -> Sequence[CheckResult]:
         return [
             bad("yt-dlp", "it is not installed: `download` of videos fails", "install secondunit with all it needs")
         ]
-    return [judged(found, here.now)]
+    return [judged(found, here.now, here.around.programs)]
 
 
-def judged(found: str, now: datetime) -> CheckResult:
+def judged(found: str, now: datetime, upgrade: str) -> CheckResult:
     """A version of yt-dlp by its date."""
     day = released(found)
     if day is None:
         return warn("yt-dlp", f"version {found} has no date", "use a release of yt-dlp")
     age = now - day
     told = f"version {found} is {age.days} days old"
-    remedy = (
-        "upgrade it (`pip install --upgrade yt-dlp` in secondunit's environment, or a newer secondunit), and restart"
-    )
+    remedy = f"upgrade it ({upgrade}), and restart"
     if age > OLD:
         return bad("yt-dlp", f"{told}: many sites have changed since", remedy)
     return warn("yt-dlp", told, remedy) if age > AGED else ok("yt-dlp", told)

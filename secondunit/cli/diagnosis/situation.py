@@ -14,6 +14,7 @@ from secondunit.cli.diagnosis.threads import apart
 from secondunit.cli.host.units import SERVICE, Layout
 from secondunit.daemon.config.loader import BadConfig, Config, load
 from secondunit.daemon.config.settings import Settings, secret_names
+from secondunit.daemon.config.surroundings import Surroundings, surroundings
 from secondunit.queue.payloads.redaction import HIDDEN
 
 DAEMON_ANSWERS_WITHIN = 60.0  # it asks services that may hang itself
@@ -26,10 +27,11 @@ BY_HAND = "it can't be known what a daemon would be started with: these are the 
 class Situation:
     """`told_by` says whose settings these are; `config` is what files and environment say now, None if `faults` do.
 
-    `report` is the running daemon's, else `silence` says why there is none.
+    `report` is the running daemon's, else `silence` says why there is none. `around` has the words for remedies.
     """
 
     settings: Settings
+    around: Surroundings
     told_by: str
     layout: Layout
     config: Config | None
@@ -45,11 +47,6 @@ class Situation:
         """What must not be printed."""
         return self.settings.secrets() | (self.config.settings.secrets() if self.config else frozenset())
 
-    @property
-    def of_service(self) -> bool:
-        """Whether this is about the service of this machine."""
-        return self.settings.data_dir == self.layout.state
-
 
 async def found(
     environ: Mapping[str, str], layout: Layout, of_unit: Mapping[str, str], within: float = DAEMON_ANSWERS_WITHIN
@@ -61,12 +58,13 @@ async def found(
     told_by = "the running daemon" if report else BY_HAND
     if report:
         settings = in_effect(report["settings"], settings)
-    elif settings.data_dir == layout.state and layout.unit(SERVICE).exists():
+    elif settings.data_dir == layout.state and await apart(layout.unit(SERVICE).exists):
         told_by = f"no daemon answers: as {layout.unit(SERVICE)} and {layout.config} have them"
         if config and of_unit:
             config, faults = await apart(_config, {**of_unit, "STATE_DIRECTORY": str(layout.state)}, layout)
             settings = config.settings if config else settings
-    return Situation(settings, told_by, layout, config, faults, report, silence, hangs, refused)
+    around = await apart(surroundings, settings.data_dir, environ, layout.root)
+    return Situation(settings, around, told_by, layout, config, faults, report, silence, hangs, refused)
 
 
 def in_effect(shown: Mapping[str, Any], local: Settings) -> Settings:

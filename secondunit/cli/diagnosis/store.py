@@ -69,7 +69,7 @@ def _backups(here: Situation, look: DatabaseLook | None) -> Sequence[CheckResult
     if look and look.last_backup:
         places += [look.last_backup, look.last_backup.parent]
     copies = [copy for place in dict.fromkeys(places) if (copy := newest(place))]
-    one = "`systemctl start secondunit-backup.service`" if here.of_service else "`secondunit backup FILE|DIR`"
+    one = here.around.copy
     if not copies:
         return [warn("backup", "no backup is known", f"{one} makes one; a copy on another disk outlives this one")]
     last = max(copies, key=lambda copy: copy.made)
@@ -79,5 +79,5 @@ def _backups(here: Situation, look: DatabaseLook | None) -> Sequence[CheckResult
         remedy = f"`secondunit backup --verify {last.path}`"
         return [bad("backup", f"{told}, and was never verified as it is now", remedy)]
     if age > BACKUP_OLD:
-        return [warn("backup", told, f"see why none was made since (`systemctl status secondunit-backup`), or {one}")]
+        return [warn("backup", told, f"see why none was made since ({here.around.copies}), or {one}")]
     return [ok("backup", f"{told}, verified {last.verified:%Y-%m-%d}")]

@@ -6,12 +6,15 @@ import pwd
 from collections.abc import Sequence
 from pathlib import Path
 
+from secondunit.daemon.config.surroundings import surroundings
+
 SERVICE_ACCOUNT = "secondunit"
 
 
 def not_yours(folder: Path) -> str:
     """What a user is told who may not use this folder."""
-    return f"{folder} belongs to {_owner(folder)}, and you may not use it; put `sudo` in front of the command"
+    access = surroundings(folder, os.environ).access
+    return f"{folder} belongs to {_owner(folder)}, and you may not use it; {access}"
 
 
 def act_as_owner(folder: Path) -> None:

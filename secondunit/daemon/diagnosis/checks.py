@@ -48,9 +48,11 @@ def bad(name: str, found: str, remedy: str) -> CheckResult:
     return CheckResult(name, "bad", found, remedy)
 
 
-async def examined(looks: Iterable[Examination]) -> Sequence[CheckResult]:
-    """All findings, the worst first; a look that fails or hangs is a finding itself."""
-    found = await asyncio.gather(*map(_findings, looks))
+async def examined(
+    looks: Iterable[Examination], access: str = "put `sudo` in front of the command"
+) -> Sequence[CheckResult]:
+    """All findings, the worst first; a look that fails or hangs is one itself; what is not allowed needs `access`."""
+    found = await asyncio.gather(*(_findings(look, access) for look in looks))
     return worst_first(check for checks in found for check in checks)
 
 
@@ -70,7 +72,7 @@ def _cleaned(text: str, secrets: Iterable[str]) -> str:
     return redacted(text)[:LONGEST]
 
 
-async def _findings(look: Examination) -> Sequence[CheckResult]:
+async def _findings(look: Examination, access: str) -> Sequence[CheckResult]:
     try:
         async with asyncio.timeout(look.within):
             return list(await look.work())
@@ -79,6 +81,6 @@ async def _findings(look: Examination) -> Sequence[CheckResult]:
         return [warn(look.name, f"it gave no answer within {look.within:g} s", remedy)]
     except PermissionError as error:
         where = f": {error.filename}" if error.filename else ""
-        return [warn(look.name, f"you may not look at it{where}", "put `sudo` in front of the command")]
+        return [warn(look.name, f"you may not look at it{where}", access)]
     except Exception as error:  # noqa: BLE001  one check that breaks is told in its place, and hides no other
         return [warn(look.name, f"it could not be looked at ({told(error)})", "report this with what doctor printed")]

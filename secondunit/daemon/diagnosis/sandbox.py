@@ -1,9 +1,11 @@
 """Sandbox check: what confines the programs of jobs here, beside what SANDBOX wants."""
 
 from secondunit.daemon.diagnosis.checks import CheckResult, bad, ok, warn
-from secondunit.handlers.tools.programs.sandbox.measuring import Measured
+from secondunit.handlers.tools.programs.sandbox.measuring import ANY_ADDRESS, Measured
 
 NAME = "sandbox"
+KERNEL = "use a kernel with Landlock (5.13 or newer) that lets this account use it and seccomp (docs/sandbox.md)"
+LENT = "let it call pidfd_getfd, for a container by a seccomp profile of yours (docs/sandbox.md)"
 
 
 def sandbox_check(wanted: str, found: Measured) -> CheckResult:
@@ -16,7 +18,12 @@ def sandbox_check(wanted: str, found: Measured) -> CheckResult:
         proxy = ", those that fetch to the proxy alone" if layers["proxyOnly"] else ""
         return ok(NAME, f"programs of jobs are confined: Landlock {layers['landlock']}, seccomp{proxy}")
     lacks = ", ".join(sorted(found.lacks))
-    remedy = "use a kernel with Landlock (5.13 or newer) that lets this account use it and seccomp (docs/sandbox.md)"
+    remedy = KERNEL if _layer_is_missing(found) else LENT
     if found.sandbox is None or wanted == "require":
         return bad(NAME, f"programs of jobs are not confined as they should be: {lacks}", remedy)
     return warn(NAME, f"programs of jobs are not fully confined: {lacks}", remedy)
+
+
+def _layer_is_missing(found: Measured) -> bool:
+    """Whether it is more than sockets that can't be lent."""
+    return [word for word in found.lacks if ANY_ADDRESS not in word] != []

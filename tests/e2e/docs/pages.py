@@ -1,7 +1,9 @@
 """Pages of the documentation as their tests read them: blocks of commands, settings, and the marks in front of them.
 
 `<!-- run "what it shows" -->` has a block of commands run; `<!-- not run: why -->` says why one is not;
-`<!-- booted BOX... "what it shows" -->` has one of a runbook run on these boxes. Standard library only: boxes read them, too.
+`<!-- booted BOX... "what it shows" -->` has one of a runbook run on these boxes.
+
+Standard library only: the boxes read them, too.
 """
 
 import re

@@ -61,8 +61,8 @@ def test_the_package_depends_on_the_python_it_was_built_with(packages: Mapping[s
 
 def test_the_runbooks_do_what_they_say(packages: Mapping[str, Path], tmp_path: Path) -> None:
     shared, elsewhere = tmp_path / "shared", tmp_path / "elsewhere"
-    for folder in ("service", "docs"):
-        (shared / "tests/e2e" / folder).mkdir(parents=True)
+    for part in ("service", "docs"):
+        (shared / "tests/e2e" / part).mkdir(parents=True)
     elsewhere.mkdir()
     here = Path(__file__).parent
     shutil.copy(here / "inside_boxes.py", shared / "inside.py")

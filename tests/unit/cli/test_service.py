@@ -209,10 +209,11 @@ def test_what_root_makes_in_a_folder_of_the_service_belongs_to_the_service() -> 
 
 @needs_root
 def test_root_is_no_daemon_of_the_services_folder(tmp_path: Path) -> None:
-    assert not_for_root(tmp_path, 0, tmp_path) is None, "it is root's own"
+    start = "`systemctl start secondunit`"
+    assert not_for_root(tmp_path, 0, start, tmp_path) is None, "it is root's own"
     os.chown(tmp_path, NOBODY, NOBODY)
-    assert "systemctl start secondunit" in str(not_for_root(tmp_path, 0, tmp_path))
-    assert not_for_root(tmp_path, NOBODY, tmp_path) is None and not_for_root(tmp_path, 0) is None
+    assert "systemctl start secondunit" in str(not_for_root(tmp_path, 0, start, tmp_path))
+    assert not_for_root(tmp_path, NOBODY, start, tmp_path) is None and not_for_root(tmp_path, 0, start) is None
 
 
 @needs_root

@@ -139,8 +139,8 @@ async def test_an_old_ytdlp_is_found(box: Any, tmp_path: Path, monkeypatch: pyte
 def test_ytdlp_ages(box: Box, days: int, state: str) -> None:
     here = box()
     found = f"{here.now - timedelta(days=days):%Y.%m.%d}"
-    assert programs.judged(found, here.now).state == state
-    assert programs.judged("one of mine", here.now).state == "warn"
+    assert programs.judged(found, here.now, here.around.programs).state == state
+    assert programs.judged("one of mine", here.now, here.around.programs).state == "warn"
 
 
 AS_THE_ACCOUNT = """
@@ -203,7 +203,7 @@ def test_a_wrong_clock_is_found(box: Box) -> None:
     later = time.time() + 86400
     os.utime(here.settings.database.path, (later, later))
     check = only(process.clock(here), "clock")
-    assert check.state == "bad" and "queue.db was written at" in check.found and "timedatectl" in check.remedy
+    assert check.state == "bad" and "queue.db was written at" in check.found and "set the clock" in check.remedy
     old = replace(here, now=process.WRITTEN - timedelta(days=1))
     assert "before this program was written" in next(process.clock(old)).found
 

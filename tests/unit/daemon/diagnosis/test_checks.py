@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from secondunit.daemon.diagnosis.checks import CheckResult, Examination, bad, examined, ok, warn, without_secrets
 from secondunit.daemon.diagnosis.sandbox import sandbox_check
-from secondunit.handlers.tools.programs.sandbox.measuring import OFF, Measured
+from secondunit.handlers.tools.programs.sandbox.measuring import ANY_ADDRESS, OFF, Measured
 from secondunit.handlers.tools.programs.sandbox.orders import UNCONFINED
 
 
@@ -59,3 +59,5 @@ def test_a_sandbox_that_is_missing_is_found() -> None:
     assert sandbox_check("auto", Measured(UNCONFINED, ["no seccomp"])).state == "warn"
     assert sandbox_check("require", Measured(UNCONFINED, ["no seccomp"])).state == "bad"
     assert sandbox_check("auto", Measured(UNCONFINED, [])).state == "ok"
+    lent = sandbox_check("auto", Measured(UNCONFINED, [f"open: {ANY_ADDRESS}, to fetching programs"]))
+    assert lent.state == "warn" and "pidfd_getfd" in lent.remedy and "Landlock" not in lent.remedy

@@ -24,6 +24,7 @@ PROBE = Path(__file__).parent / "probe_child.py"
 LANDLOCK_CREATE_RULESET, VERSION_ASKED = 444, 1
 ANSWERS_WITHIN = timedelta(seconds=30)
 FOLDER = "sandbox-probe"
+ANY_ADDRESS = "the proxy's port at any address"  # Landlock knows ports alone: not tried, as it can't be otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Measured:
         return {
             "landlock": (layers.landlock or None) if layers else None,
             "seccomp": bool(layers and layers.machine),
-            "proxyOnly": bool(layers and layers.machine and layers.lends),
+            "proxyOnly": bool(layers and _lent(layers)),
             "lacks": sorted(self.lacks),
         }
 
@@ -86,7 +87,8 @@ async def _lending(
     for attempt in (sandbox, replace(sandbox, lends=False)):
         found = await _tried(programs(attempt), python, stage, "yt-dlp", stage.port)
         if found is not None and "no proxy" not in found:
-            return attempt, [f"{word}, to fetching programs" for word in found]
+            open_to_it = found if _lent(attempt) or "network" in found else {*found, ANY_ADDRESS}
+            return attempt, [f"{word}, to fetching programs" for word in open_to_it]
     return replace(sandbox, lends=False), ["the network, to fetching programs"]
 
 
@@ -137,6 +139,11 @@ async def _tried(programs: Programs, python: str, stage: _Stage, kind: Kind, por
     except (Transient, Deterministic, TimeoutError):
         return None
     return set(json.loads(lines[-1])) if finished.returncode == 0 and lines else None
+
+
+def _lent(sandbox: Sandbox) -> bool:
+    """Whether a fetching program is given its connections, in place of being let connect."""
+    return bool(sandbox.machine and sandbox.lends)
 
 
 def _missing(sandbox: Sandbox) -> Iterator[str]:

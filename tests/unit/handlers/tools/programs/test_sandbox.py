@@ -14,7 +14,7 @@ import pytest
 
 from secondunit.handlers.tools.programs.ports import Profile
 from secondunit.handlers.tools.programs.runner import ProcessRunner
-from secondunit.handlers.tools.programs.sandbox.measuring import available, measured
+from secondunit.handlers.tools.programs.sandbox.measuring import ANY_ADDRESS, available, measured
 from secondunit.handlers.tools.programs.sandbox.orders import Sandbox
 from secondunit.handlers.tools.programs.sandbox.seccomp import Refusals, assembled
 
@@ -209,6 +209,21 @@ def test_where_no_descriptor_may_be_taken_over_the_self_test_does_not_wait_for_i
     done = subprocess.run(argv, capture_output=True, text=True, timeout=25, check=True)
     found = json.loads(done.stdout)
     assert found["landlock"] and found["seccomp"] and not found["proxyOnly"], found
+    assert found["lacks"] == [f"open: {ANY_ADDRESS}, to fetching programs"], "SANDBOX=require must not be content"
+
+
+@pytest.mark.skipif(WHOLE.landlock < 4, reason="Landlock has no say in ports here")
+async def test_without_lent_sockets_a_fetching_program_gets_to_other_addresses_by_the_proxys_port(scene: Scene) -> None:
+    held = replace(scene, runner=ProcessRunner(sys.executable, sandbox=replace(WHOLE, lends=False)))
+    with socket.create_server(("127.0.0.1", 0)) as proxy, socket.create_server(("127.0.0.2", 0)) as other:
+        port, elsewhere = proxy.getsockname()[1], other.getsockname()[1]
+        with socket.create_server(("127.0.0.2", port)):
+            attempts = """
+                socket.create_connection(("127.0.0.2", port))
+                socket.create_connection(("127.0.0.2", elsewhere))
+            """
+            found = await held.tries(Profile("yt-dlp", reach=port), attempts, port=port, elsewhere=elsewhere)
+    assert found == ["done", 13]
 
 
 def test_a_filter_is_no_longer_than_the_kernel_takes() -> None:

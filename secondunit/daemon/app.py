@@ -60,13 +60,13 @@ from secondunit.daemon.process.randomness import StockedRandom
 from secondunit.daemon.sight.loop_lag import LoopLag
 from secondunit.daemon.wiring.analyses import analyses_of, locations_of
 from secondunit.daemon.wiring.backend import backend_of, idle, poller_of
+from secondunit.daemon.wiring.capabilities import Capabilities
 from secondunit.daemon.wiring.components import Components, Watchers, World
 from secondunit.daemon.wiring.database import boot_of, store_of
 from secondunit.daemon.wiring.keys import keyring_of
 from secondunit.daemon.wiring.resources import VERSION, sessions_of, tools_of
 from secondunit.daemon.wiring.running.background import loops
 from secondunit.daemon.wiring.running.worker import worker_of
-from secondunit.daemon.wiring.sandbox import sandbox_of
 from secondunit.daemon.wiring.schedules import schedules_of
 from secondunit.daemon.wiring.sight.answers import answers_of
 from secondunit.daemon.wiring.sight.dashboard import pages_of
@@ -90,7 +90,7 @@ from secondunit.queue.store import Store
 log = structlog.get_logger(__name__)
 
 
-async def serve(config: Config, host: Host) -> None:
+async def serve(config: Config, host: Host, can: Capabilities) -> None:
     """Be the daemon until a signal, and drain; an exception group if a part died that must not."""
     settings = config.settings
     clock, boot, stop = SystemClock(), boot_of(settings.database, settings.box), Stop(host.leave)
@@ -103,8 +103,7 @@ async def serve(config: Config, host: Host) -> None:
         for warning in config.warnings:
             log.warning("config.odd", message=warning)
         store = await stack.enter_async_context(store_of(settings.database, clock))
-        sandbox = await sandbox_of(settings)
-        tools = await stack.enter_async_context(tools_of(settings, clock, store, emit, sandbox.sandbox))
+        tools = await stack.enter_async_context(tools_of(settings, clock, store, emit, can))
         session, operators = await stack.enter_async_context(sessions_of(settings))
         work = WorkFolders(settings.data_dir)
         found = discover(tools, settings)
@@ -121,7 +120,7 @@ async def serve(config: Config, host: Host) -> None:
             boot,
             store,
             keys,
-            sandbox,
+            can.sandbox,
             tools,
             work,
             session,

@@ -4,12 +4,12 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 
 import structlog
 import uvloop
 
-from secondunit.daemon.app import serve
 from secondunit.daemon.config.environment import hide
 from secondunit.daemon.config.loader import SERVICE_DATA, BadConfig, Config, load
 from secondunit.daemon.config.settings import Database, secret_names
@@ -32,7 +32,9 @@ from secondunit.daemon.process.lock import Locked, refuse_forks
 from secondunit.daemon.process.log_sink import LogSink
 from secondunit.daemon.process.logs import Strays
 from secondunit.daemon.process.systemd import Notifier
+from secondunit.daemon.wiring.capabilities import capabilities_of
 from secondunit.daemon.wiring.database import locked, lost
+from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.queue.errors import StoreBroken, StoreFull
 
 OURS_ALONE = 0o077
@@ -95,7 +97,7 @@ def _locked(config: Config, host: Host) -> int:
     with locked(settings.database):
         runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         try:
-            run_through(runner.get_loop(), serve(config, host))
+            run_through(runner.get_loop(), _served(config, host))
             code = DRAINED
         except BaseException as error:  # noqa: BLE001  the process ends here: its exit code says of what
             code = _died(error, settings.database)
@@ -104,6 +106,14 @@ def _locked(config: Config, host: Host) -> int:
         _clear_away()
         runner.close()
     return code
+
+
+async def _served(config: Config, host: Host) -> None:
+    """Be the daemon; what it is made of is imported while the machine is asked what it can: each takes half a start."""
+    async with asyncio.TaskGroup() as group:
+        asked = group.create_task(capabilities_of(config.settings))
+        app = await in_thread(import_module, "secondunit.daemon.app")
+    await app.serve(config, host, asked.result())
 
 
 def _died(error: BaseException, database: Database) -> int:

@@ -1,6 +1,7 @@
 """Database factory: the one place outside the stores that knows which engine it is. Locks, opens, restores it.
 
-What PostgreSQL needs is imported where QUEUE_URL asks for it.
+What an engine needs is imported where it is asked for: PostgreSQL's never if QUEUE_URL names SQLite, and SQLite's
+not before the lock is held.
 """
 
 import asyncio
@@ -9,16 +10,16 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from secondunit.daemon.config.settings import Database
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.lock import box_lock
 from secondunit.queue.errors import StoreBroken
-from secondunit.queue.ports.engine import DatabaseLook, Snapshot
-from secondunit.queue.store import Store
-from secondunit.queue.stores.sqlite import backup, inspection
-from secondunit.queue.stores.sqlite.connection import removed
-from secondunit.queue.stores.sqlite.store import open_store
+
+if TYPE_CHECKING:
+    from secondunit.queue.ports.engine import DatabaseLook, Snapshot
+    from secondunit.queue.store import Store
 
 RESTORED_ELSEWHERE = (
     "the queue is in PostgreSQL, and restored by its means: stop every daemon, `pg_restore` into an empty database, "
@@ -44,7 +45,7 @@ def boot_of(database: Database, box: str) -> str:
 
 
 @asynccontextmanager
-async def store_of(database: Database, clock: SystemClock | None = None) -> AsyncIterator[Store]:
+async def store_of(database: Database, clock: SystemClock | None = None) -> "AsyncIterator[Store]":
     """The queue's store, open; made if there is none. By a clock searches end early that would take long.
 
     A clock follows that of a server: it is the one by which leases end, whichever box looks.
@@ -56,9 +57,11 @@ async def store_of(database: Database, clock: SystemClock | None = None) -> Asyn
         await store.close()
 
 
-async def _opened(database: Database, clock: SystemClock | None) -> Store:
+async def _opened(database: Database, clock: SystemClock | None) -> "Store":
     monotonic = clock.monotonic if clock else None
     if database.server is None:
+        from secondunit.queue.stores.sqlite.store import open_store
+
         return await open_store(database.path, synchronous=database.synchronous, clock=monotonic)
     from secondunit.queue.stores.postgres import store as postgres
 
@@ -74,17 +77,25 @@ async def missing(database: Database) -> str | None:
 
 def lost(database: Database) -> str | None:
     """What to tell if a database that was open is no longer there. Blocks."""
-    return None if database.server or database.path.exists() else removed(database.path)
+    if database.server or database.path.exists():
+        return None
+    from secondunit.queue.stores.sqlite.connection import removed
+
+    return removed(database.path)
 
 
-def check(copy: Path) -> Snapshot:
+def check(copy: Path) -> "Snapshot":
     """What a copy holds; StoreBroken says why it can't be restored. Blocks."""
+    from secondunit.queue.stores.sqlite import backup
+
     return backup.check(copy)
 
 
-def inspect(database: Database, over: Callable[[], bool]) -> DatabaseLook:
+def inspect(database: Database, over: Callable[[], bool]) -> "DatabaseLook":
     """A read-only look until `over` says that the time is up; StoreBroken says what is wrong. Blocks."""
     if database.server is None:
+        from secondunit.queue.stores.sqlite import inspection
+
         return inspection.inspect(database.path, over)
     from secondunit.queue.stores.postgres import inspection as postgres
 
@@ -108,6 +119,8 @@ def restore(copy: Path, database: Database, now: datetime) -> Path | None:
     """
     if database.server:
         raise StoreBroken(RESTORED_ELSEWHERE)
+    from secondunit.queue.stores.sqlite import backup
+
     there = database.path.exists()
     aside = database.path.with_name(f"{database.path.name}.before-restore-{now:%Y%m%dT%H%M%SZ}")
     backup.restore(copy, database.path, aside)

@@ -14,6 +14,7 @@ from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.wiring.backend import operators_session
 from secondunit.daemon.wiring.caches import CachedResults
+from secondunit.daemon.wiring.capabilities import Capabilities
 from secondunit.daemon.wiring.deployments import deployments_of
 from secondunit.daemon.wiring.gemini import gemini_of
 from secondunit.daemon.wiring.geocoder import geocoder_of
@@ -22,12 +23,10 @@ from secondunit.handlers.tools.fetching.download_router import Downloads
 from secondunit.handlers.tools.fetching.http_download import Transfer
 from secondunit.handlers.tools.fetching.video_router import WebSubtitles, WebVideos
 from secondunit.handlers.tools.fetching.ytdlp.client import YtDlp
-from secondunit.handlers.tools.media.ffmpeg import find_media
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.network.proxy import Egress
 from secondunit.handlers.tools.network.session import guarded_session
-from secondunit.handlers.tools.programs.runner import SEARCH_PATH, ProcessRunner
-from secondunit.handlers.tools.programs.sandbox.orders import Sandbox
+from secondunit.handlers.tools.programs.runner import SEARCH_PATH
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.ownership import FolderLog
 from secondunit.handlers.tools.storage.router import Storage
@@ -44,16 +43,14 @@ USER_AGENT = f"secondunit/{VERSION}"
 
 @asynccontextmanager
 async def tools_of(
-    settings: Settings, clock: SystemClock, store: Store, emit: Sink, sandbox: Sandbox | None
+    settings: Settings, clock: SystemClock, store: Store, emit: Sink, can: Capabilities
 ) -> AsyncIterator[Tools]:
     """What job types work with, ready for use."""
-    programs, published = ProcessRunner(sys.executable, sandbox=sandbox), FolderLog(store.folders, clock)
+    programs, media, published = can.programs, can.media, FolderLog(store.folders, clock)
     try:
         files, uploads = LocalFiles(settings.roots, log=published), LocalFiles([settings.uploads])
     except OSError as error:
         raise BadConfig([f"MEDIA_ROOTS: {error.filename}: {error.strerror}; allowed: folders that exist"]) from None
-    ffmpeg, ffprobe = (str(path) if path else None for path in (settings.ffmpeg_path, settings.ffprobe_path))
-    media = await find_media(programs, ffmpeg, ffprobe, SEARCH_PATH, settings.data_dir)
     rule, buckets = AddressRule(settings.allow_private_addresses), _buckets(settings, published, emit)
     try:
         async with (

@@ -9,20 +9,23 @@ import pytest
 from secondunit.daemon.process import garbage_collector as garbage
 
 UNUSED = ("rich", "PIL", "google.genai", "yt_dlp", "geopy", "obstore", "playwright", "swagger_ui_bundle", "limits")
+LATER = ("aiohttp", "prometheus_client", "aiosqlite", "secondunit.queue.service", "secondunit.daemon.app")
 START = f"""
 import sys
 from secondunit.cli import run
 with run._unseen("rich"):
     import secondunit.daemon.main
+    print([name for name in {LATER!r} if name in sys.modules])
+    import secondunit.daemon.app
 print([name for name in {UNUSED!r} if name in sys.modules])
 import rich
 """
 
 
 @pytest.mark.slow
-def test_a_start_imports_nothing_that_only_some_work_needs() -> None:
+def test_a_start_imports_nothing_that_only_some_work_needs_and_asks_the_machine_before_most_of_it() -> None:
     told = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True, check=True, timeout=60)
-    assert told.stdout == "[]\n"
+    assert told.stdout == "[]\n[]\n"
 
 
 def test_what_is_there_at_the_start_is_looked_at_no_more() -> None:

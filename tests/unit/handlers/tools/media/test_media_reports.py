@@ -1,5 +1,6 @@
 """What ffmpeg and ffprobe say, and what it means: streams, failures, progress, timestamps."""
 
+import asyncio
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -162,6 +163,26 @@ class Silent:
 async def test_a_configured_program_that_does_not_run_is_reported_and_not_replaced(tmp_path: Path) -> None:
     found = await find_media(Silent(), "/nowhere/ffmpeg", "/nowhere/ffprobe", "", tmp_path)
     assert isinstance(found, MediaMissing) and "FFMPEG_PATH" in found.remedy and "/nowhere/" in found.remedy
+
+
+class Together:
+    """Answers once all five questions are there."""
+
+    def __init__(self) -> None:
+        self.barrier = asyncio.Barrier(5)
+
+    async def run(self, argv: Any, **given: Any) -> Any:
+        await self.barrier.wait()
+        on_line = given["on_line"]
+        await on_line("ffmpeg version 7.1 Copyright\n")
+        await on_line(f" V..... {argv[-1].strip('-')} what it is\n")
+        return Finished(0, "")
+
+
+async def test_ffmpeg_is_asked_everything_at_once(tmp_path: Path) -> None:
+    async with asyncio.timeout(10):
+        found = await find_media(Together(), "/x/ffmpeg", "/x/ffprobe", "", tmp_path)
+    assert found == Media("/x/ffmpeg", "/x/ffprobe", "7.1", frozenset({"encoders"}), frozenset({"filters"}), False)
 
 
 def test_a_type_without_its_ffmpeg_is_unavailable_and_says_what_to_do() -> None:

@@ -18,6 +18,7 @@ from secondunit.daemon.config.job_types import DiscoveredJobTypes, discover
 from secondunit.daemon.config.loader import Config
 from secondunit.daemon.config.oddities import unserved
 from secondunit.daemon.config.settings import Settings
+from secondunit.daemon.config.sources import load_ahead, ours
 from secondunit.daemon.dashboard.figures import Spending
 from secondunit.daemon.delivery.dispatcher import Deliverer
 from secondunit.daemon.delivery.policy import Sender
@@ -90,8 +91,11 @@ from secondunit.queue.store import Store
 log = structlog.get_logger(__name__)
 
 
-async def serve(config: Config, host: Host, can: Capabilities) -> None:
-    """Be the daemon until a signal, and drain; an exception group if a part died that must not."""
+async def serve(config: Config, host: Host, asked: Awaitable[Capabilities]) -> None:
+    """Be the daemon until a signal, and drain; an exception group if a part died that must not.
+
+    `asked` comes with what the machine can do.
+    """
     settings = config.settings
     clock, boot, stop = SystemClock(), boot_of(settings.database, settings.box), Stop(host.leave)
     watchers = _watchers(settings, clock)
@@ -103,6 +107,8 @@ async def serve(config: Config, host: Host, can: Capabilities) -> None:
         for warning in config.warnings:
             log.warning("config.odd", message=warning)
         store = await stack.enter_async_context(store_of(settings.database, clock))
+        await load_ahead(ours())
+        can = await asked
         tools = await stack.enter_async_context(tools_of(settings, clock, store, emit, can))
         session, operators = await stack.enter_async_context(sessions_of(settings))
         work = WorkFolders(settings.data_dir)
@@ -114,21 +120,9 @@ async def serve(config: Config, host: Host, can: Capabilities) -> None:
         _report(found, settings)
         keys = await keyring_of(settings, store, clock)
         world = World(
-            host,
-            settings,
-            clock,
-            boot,
-            store,
-            keys,
-            can.sandbox,
-            tools,
-            work,
-            session,
-            operators,
-            watchers,
-            telemetry,
+            host, settings, clock, boot, store, keys, can.sandbox, tools, work, session, operators, watchers, telemetry,
             emit,
-        )
+        )  # fmt: skip
         components = _compose(world, found, schedules)
         await components.scheduler.start()
         await components.remote.keeper.start()

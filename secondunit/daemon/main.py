@@ -27,7 +27,7 @@ from secondunit.daemon.process.exit_codes import (
     causes,
 )
 from secondunit.daemon.process.garbage_collector import spare_memory
-from secondunit.daemon.process.lifecycle import LAST_WORDS, Host, Systemd
+from secondunit.daemon.process.lifecycle import LAST_WORDS, Host, Systemd, beat, beside
 from secondunit.daemon.process.lock import Locked, refuse_forks
 from secondunit.daemon.process.log_sink import LogSink
 from secondunit.daemon.process.logs import Strays
@@ -110,10 +110,14 @@ def _locked(config: Config, host: Host) -> int:
 
 async def _served(config: Config, host: Host) -> None:
     """Be the daemon; what it is made of is imported while the machine is asked what it can: each takes half a start."""
-    async with asyncio.TaskGroup() as group:
-        asked = group.create_task(capabilities_of(config.settings))
-        app = await in_thread(import_module, "secondunit.daemon.app")
-    await app.serve(config, host, asked.result())
+    asked = asyncio.create_task(capabilities_of(config.settings))
+    try:
+        async with beside(beat(host.switch)):  # a slow disk may take long to read it all
+            app = await in_thread(import_module, "secondunit.daemon.app")
+        await app.serve(config, host, asked)
+    finally:
+        asked.cancel()
+        await asyncio.wait([asked])
 
 
 def _died(error: BaseException, database: Database) -> int:

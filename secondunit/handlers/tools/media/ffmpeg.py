@@ -106,26 +106,17 @@ async def find_media(
     ffmpeg, ffprobe = await asyncio.to_thread(_locate, configured_ffmpeg, configured_ffprobe, path)
     if ffmpeg is None or ffprobe is None:
         return MediaMissing(f"no {'ffmpeg' if ffmpeg is None else 'ffprobe'} was found")
-    asked = (
-        [ffprobe, "-version"],
-        [ffmpeg, "-version"],
-        [ffmpeg, "-hide_banner", "-encoders"],
-        [ffmpeg, "-hide_banner", "-filters"],
-        [ffmpeg, "-hide_banner", "-h", "filter=scale"],
-    )
-    async with asyncio.TaskGroup() as group:
-        asking = [group.create_task(_answered(programs, argv, scratch)) for argv in asked]
-    answers: list[list[str]] = []
-    for task in asking:
-        answer = task.result()
-        if isinstance(answer, MediaMissing):
-            return answer
-        answers.append(answer)
-    probed, version, encoders, filters, scale = answers
-    match = VERSION.match(version[0]) if version else None
+    try:
+        probed = await _answer(programs, [ffprobe, "-version"], scratch)
+        encoders = await _answer(programs, [ffmpeg, "-encoders"], scratch)  # its banner says the version
+        filters = await _answer(programs, [ffmpeg, "-hide_banner", "-filters"], scratch)
+        scale = "\n".join(await _answer(programs, [ffmpeg, "-hide_banner", "-h", "filter=scale"], scratch))
+    except (Deterministic, TimeoutError) as error:
+        return MediaMissing(str(error))
+    match = next(filter(None, map(VERSION.match, encoders)), None)
     if match is None or not probed:
         return MediaMissing(f"{ffmpeg} and {ffprobe} do not answer like ffmpeg and ffprobe")
-    scale_tonemaps = "out_primaries" in "\n".join(scale) and "-intent" in "\n".join(scale)
+    scale_tonemaps = "out_primaries" in scale and "-intent" in scale
     return Media(ffmpeg, ffprobe, match[1], _names(encoders), _names(filters), scale_tonemaps)
 
 
@@ -149,13 +140,6 @@ def _locate(ffmpeg: str | None, ffprobe: str | None, path: str) -> tuple[str | N
     return found or wheel.ffmpeg, probe or wheel.ffprobe
 
 
-async def _answered(programs: Programs, argv: list[str], scratch: Path) -> list[str] | MediaMissing:
-    try:
-        return await _answer(programs, argv, scratch)
-    except (Deterministic, TimeoutError) as error:
-        return MediaMissing(str(error))
-
-
 async def _answer(programs: Programs, argv: list[str], scratch: Path) -> list[str]:
     lines: list[str] = []
 
@@ -168,7 +152,7 @@ async def _answer(programs: Programs, argv: list[str], scratch: Path) -> list[st
     if finished.returncode != 0:
         said = finished.stderr.strip().splitlines()[-1:] or ["no message"]
         raise Deterministic(f"{argv[0]} does not run here (exit code {finished.returncode}: {said[0]})")
-    return lines
+    return lines + finished.stderr.splitlines()
 
 
 def _names(lines: Iterable[str]) -> frozenset[str]:

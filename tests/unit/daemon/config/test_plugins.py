@@ -1,5 +1,6 @@
 """Finding job types: ours, other people's, broken ones and rivals, and what the settings change of them."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 from secondunit.daemon.config.job_types import discover
 from secondunit.daemon.config.loader import BadConfig, load
 from secondunit.daemon.config.settings import Settings
-from secondunit.daemon.config.sources import JobTypeSource, installed
+from secondunit.daemon.config.sources import JobTypeSource, installed, load_ahead
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext
@@ -147,6 +148,17 @@ def test_a_type_whose_answers_fail_takes_nothing_down() -> None:
 
     [spec] = discover(TOOLS, settings(), [defines("own", artifacts=fails)]).specs
     assert spec.artifacts({}) == {}
+
+
+def test_one_that_is_broken_keeps_no_other_from_being_loaded_ahead_and_is_told_when_it_is_built() -> None:
+    def broken() -> Any:
+        raise SyntaxError("no such word")
+
+    loaded: list[str] = []
+    sources = [JobTypeSource("broken", broken), JobTypeSource("whole", lambda: loaded.append("whole"))]
+    asyncio.run(load_ahead(sources))
+    assert loaded == ["whole"]
+    assert "no such word" in discover(TOOLS, settings(), sources[:1]).broken[0].why
 
 
 def test_every_module_among_the_handlers_is_a_source() -> None:

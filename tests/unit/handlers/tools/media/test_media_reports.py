@@ -1,6 +1,5 @@
 """What ffmpeg and ffprobe say, and what it means: streams, failures, progress, timestamps."""
 
-import asyncio
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -165,24 +164,24 @@ async def test_a_configured_program_that_does_not_run_is_reported_and_not_replac
     assert isinstance(found, MediaMissing) and "FFMPEG_PATH" in found.remedy and "/nowhere/" in found.remedy
 
 
-class Together:
-    """Answers once all five questions are there."""
+class Talkative:
+    """Answers like ffmpeg: a list to stdout, and its banner to stderr unless that is not wanted."""
 
     def __init__(self) -> None:
-        self.barrier = asyncio.Barrier(5)
+        self.asked: list[list[str]] = []
 
     async def run(self, argv: Any, **given: Any) -> Any:
-        await self.barrier.wait()
-        on_line = given["on_line"]
-        await on_line("ffmpeg version 7.1 Copyright\n")
-        await on_line(f" V..... {argv[-1].strip('-')} what it is\n")
-        return Finished(0, "")
+        self.asked.append(argv)
+        await given["on_line"](f" V..... {argv[-1].strip('-')} what it is\n")
+        banner = "ffmpeg version 7.1 Copyright (c) 2000\n  built with gcc 12\n  configuration: --enable-gpl\n"
+        return Finished(0, "" if "-hide_banner" in argv else banner)
 
 
-async def test_ffmpeg_is_asked_everything_at_once(tmp_path: Path) -> None:
-    async with asyncio.timeout(10):
-        found = await find_media(Together(), "/x/ffmpeg", "/x/ffprobe", "", tmp_path)
+async def test_the_version_is_read_from_the_banner_and_costs_no_program_of_its_own(tmp_path: Path) -> None:
+    programs = Talkative()
+    found = await find_media(programs, "/x/ffmpeg", "/x/ffprobe", "", tmp_path)
     assert found == Media("/x/ffmpeg", "/x/ffprobe", "7.1", frozenset({"encoders"}), frozenset({"filters"}), False)
+    assert len(programs.asked) == 4
 
 
 def test_a_type_without_its_ffmpeg_is_unavailable_and_says_what_to_do() -> None:

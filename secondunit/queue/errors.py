@@ -6,6 +6,7 @@ QueueError
 ├── NotAllowed           the job's status forbids the move (ended, shared, not ended)
 │   └── SecretsStruck    a retry needs fields of its payload that were struck out when it ended
 ├── LeaseLost            a fenced write came with an epoch that no longer holds the job
+├── DutyLost             a write came under a duty that another box has had since
 ├── KeyReused            an idempotency key came back with another request
 ├── UnknownType          no handler serves this job type
 ├── TypeUnavailable      the type is known, but lacks something here (a key, a program)
@@ -59,6 +60,15 @@ class LeaseLost(QueueError):
         super().__init__(f"epoch {epoch} no longer holds {job_id}")
         self.job_id = job_id
         self.epoch = epoch
+
+
+class DutyLost(QueueError):
+    """A write came under a duty that another box has had since; nothing was changed."""
+
+    def __init__(self, duty: str, term: int) -> None:
+        super().__init__(f"{duty}: the duty's term {term} is over, another box has it")
+        self.duty = duty
+        self.term = term
 
 
 class KeyReused(QueueError):

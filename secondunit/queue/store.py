@@ -11,6 +11,7 @@ from secondunit.queue.ports.access import AccessKeys, AuditTrail
 from secondunit.queue.ports.boxes import Boxes
 from secondunit.queue.ports.cache import Cache
 from secondunit.queue.ports.deliveries import Try
+from secondunit.queue.ports.duties import Duties, Duty
 from secondunit.queue.ports.engine import Engine
 from secondunit.queue.ports.folders import Folders
 from secondunit.queue.ports.schedules import Schedules, ScheduleState
@@ -94,8 +95,10 @@ class Outbox(Protocol):
         """When the next pending delivery is due."""
         ...
 
-    async def change(self, delivery_id: str, decide: Callable[[Delivery], Delivery]) -> Delivery:
-        """Load, decide, write in one transaction; `decide` sees the delivery as it stands."""
+    async def change(
+        self, delivery_id: str, decide: Callable[[Delivery], Delivery], *, duty: Duty | None = None
+    ) -> Delivery:
+        """Load, decide, write in one transaction; `decide` sees the delivery as it stands. A lost `duty`: DutyLost."""
         ...
 
     async def counts(self) -> Mapping[str, int]:
@@ -140,6 +143,9 @@ class Store(Protocol):
     def schedules(self) -> Schedules: ...
 
     @property
+    def duties(self) -> Duties: ...
+
+    @property
     def graph(self) -> Graph: ...
 
     @property
@@ -170,12 +176,13 @@ class Store(Protocol):
         limits: QueueLimits = QueueLimits(),
         schedule: ScheduleState | None = None,
         batch: Batch | None = None,
+        duty: Duty | None = None,
     ) -> Sequence[tuple[Job, bool]]:
         """Store submitted jobs, all or none; for one whose idempotency or dedupe key is taken, (that job, False).
 
         Raises KeyReused when that key came with another digest, Saturated when the new ones are more than `limits`
         allow, counted in this very transaction, BadDependencies for an unknown parent. Idempotency keys live 24 hours.
-        A `schedule`'s state is stored in the same transaction, with these jobs (`with_jobs`).
+        A `schedule`'s state is stored in the same transaction, with these jobs (`with_jobs`). A lost `duty`: DutyLost.
         """
         ...
 

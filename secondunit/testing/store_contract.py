@@ -25,6 +25,7 @@ from secondunit.testing.contract.leases import LeaseContract, SuspectContract
 from secondunit.testing.contract.outbox import OutboxContract
 from secondunit.testing.contract.ports.access import AccessContract, OwnerContract
 from secondunit.testing.contract.ports.boxes import BoxContract
+from secondunit.testing.contract.ports.duties import DutyContract
 from secondunit.testing.contract.ports.engine import EngineContract
 from secondunit.testing.contract.ports.folders import FolderContract
 from secondunit.testing.contract.ports.schedules import ScheduleContract
@@ -56,6 +57,7 @@ class StoreContract(
     LimitsContract,
     ScheduleContract,
     BoxContract,
+    DutyContract,
 ):
     """Every promise of the ports in `secondunit.queue.store`, as a test each."""
 

@@ -15,9 +15,11 @@ from secondunit.queue import state
 from secondunit.queue.errors import Saturated
 from secondunit.queue.model import Batch, Bonds, Job, Status, Target
 from secondunit.queue.outcome import Completed
+from secondunit.queue.ports.duties import Candidate
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.stores.postgres.store import PostgresStore
 from secondunit.queue.stores.postgres.tables import jobs
+from secondunit.queue.stores.postgres.tables.shared import duties
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 from secondunit.testing.jobs import ALL, NOW, TTL, by, claim, later, listened, new, settled, start, submit
 from tests.contract.conftest import Open
@@ -77,11 +79,11 @@ async def test_one_that_is_frozen_within_a_transaction_is_given_up_and_does_it_a
         asked.append(1)
         locked.set()
         if len(asked) == 1:
-            time.sleep(5)
+            time.sleep(7)
 
     late = asyncio.create_task(b._writer.run(freezes))
     await asyncio.to_thread(locked.wait, 5)
-    await asyncio.wait_for(submit(a, "other"), 4.5)
+    await asyncio.wait_for(submit(a, "other"), 6.5)
     await late
     assert [event.job_id for event in await a.events(0, ALL, 9)] == ["other", "frozen"]
     assert len(asked) == 2
@@ -213,3 +215,66 @@ async def test_a_claim_of_the_highest_is_by_an_index_and_sorts_no_more_than_it_t
 def test_nothing_of_postgresql_is_imported_unless_it_is_asked_for() -> None:
     code = "import sys, secondunit.daemon.wiring.database; sys.exit('psycopg' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_nobody_takes_a_duty_in_the_middle_of_a_write_under_it(opened: Open) -> None:
+    a, b = await opened(), await opened()
+    [duty] = await a.duties.take(["poller"], Candidate("a/1", TTL, NOW))
+    checked, goes_on = threading.Event(), threading.Event()
+
+    def slow(tx: PostgresTransaction) -> None:
+        checked.set()
+        goes_on.wait(4)
+        jobs.add(tx, [new("under a's term")])
+
+    writing = asyncio.create_task(a._writer.run(duties.fenced(duty, slow)))
+    await asyncio.to_thread(checked.wait, 5)
+    taking = asyncio.create_task(b.duties.take(["poller"], Candidate("b/1", TTL, later(999))))
+    await asyncio.sleep(0.3)
+    assert not taking.done()
+    goes_on.set()
+    await writing
+    [taken] = await taking
+    assert (taken.boot, taken.term) == ("b/1", 2)
+
+
+async def test_two_that_find_a_duty_free_do_not_both_have_it(opened: Open) -> None:
+    a, b = await opened(), await opened()
+    await a.duties.take(["poller"], Candidate("a/1", TTL, NOW))
+    await a.duties.give_back(["poller"], "a/1", NOW)
+    took, goes_on = threading.Event(), threading.Event()
+
+    def slow(tx: PostgresTransaction) -> None:
+        duties.take(tx, ["poller"], Candidate("a/1", TTL, NOW))
+        tx.execute("select 1")
+        took.set()
+        goes_on.wait(4)
+
+    first = asyncio.create_task(a._writer.run(slow))
+    await asyncio.to_thread(took.wait, 5)
+    second = asyncio.create_task(b.duties.take(["poller"], Candidate("b/1", TTL, NOW)))
+    await asyncio.sleep(0.3)
+    goes_on.set()
+    await first
+    [told] = await second
+    [duty] = await b.duties.all()
+    assert (told.boot, told.term) == (duty.boot, duty.term) == ("a/1", 2)
+
+
+async def test_who_may_not_have_a_duty_waits_for_nobody_and_writes_nothing(opened: Open, url: str) -> None:
+    a, b = await opened(), await opened()
+    [duty] = await a.duties.take(["poller"], Candidate("a/1", TTL, NOW))
+    checked, goes_on = threading.Event(), threading.Event()
+
+    def slow(_: PostgresTransaction) -> None:
+        checked.set()
+        goes_on.wait(4)
+
+    writing = asyncio.create_task(a._writer.run(duties.fenced(duty, slow)))
+    await asyncio.to_thread(checked.wait, 5)
+    before = rows(url, "select writer, op from writers order by writer")
+    [told] = await b.duties.take(["poller"], Candidate("b/1", TTL, NOW))
+    assert told == duty and not writing.done()
+    goes_on.set()
+    await writing
+    assert rows(url, "select writer, op from writers order by writer") == before

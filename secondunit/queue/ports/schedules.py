@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from secondunit.queue.ports.duties import Duty
 from secondunit.queue.value import Value, replace
 
 
@@ -35,12 +36,12 @@ class Schedules(Protocol):
         """All of them, by name."""
         ...
 
-    async def put(self, states: Sequence[ScheduleState]) -> None:
-        """Store them, or replace what has their names."""
+    async def put(self, states: Sequence[ScheduleState], *, duty: Duty | None = None) -> None:
+        """Store them, or replace what has their names. With a `duty` that is lost: DutyLost."""
         ...
 
-    async def drop(self, names: Sequence[str]) -> None:
-        """Forget these."""
+    async def drop(self, names: Sequence[str], *, duty: Duty | None = None) -> None:
+        """Forget these. With a `duty` that is lost: DutyLost."""
         ...
 
 

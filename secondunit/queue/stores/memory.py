@@ -14,20 +14,20 @@ from secondunit.queue.model import Batch, Change, Counts, Event, Filter, Job, Jo
 from secondunit.queue.ports.access import AccessKeys, AuditTrail
 from secondunit.queue.ports.boxes import Boxes
 from secondunit.queue.ports.cache import Cache
+from secondunit.queue.ports.duties import Duties, Duty
 from secondunit.queue.ports.engine import Engine
 from secondunit.queue.ports.folders import Folders
 from secondunit.queue.ports.schedules import Schedules, ScheduleState, with_jobs
 from secondunit.queue.sight.port import Sight
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Decide, Listener, Outbox, Prune, Steps
-from secondunit.queue.stores.memory_boxes import MemoryBoxes
+from secondunit.queue.stores.memory_access import MemoryAccessKeys, MemoryAuditTrail
+from secondunit.queue.stores.memory_boxes import MemoryBoxes, MemoryDuties
 from secondunit.queue.stores.memory_graph import MemoryGraph
 from secondunit.queue.stores.memory_line import MemoryLine, MemoryLog, counted
 from secondunit.queue.stores.memory_ports import (
     KEY_LIFE,
     KnownKey,
-    MemoryAccessKeys,
-    MemoryAuditTrail,
     MemoryCache,
     MemoryEngine,
     MemoryFolders,
@@ -52,6 +52,7 @@ class MemoryStore:
     keys: AccessKeys
     audit: AuditTrail
     schedules: Schedules
+    duties: Duties
     engine: Engine
     sight: Sight
     graph: Graph
@@ -70,12 +71,13 @@ class MemoryStore:
         self._submitted = 0
         self._stopping: str | None = None
         self.steps = self._steps = MemorySteps(self.change)
-        self.outbox = self._outbox = MemoryOutbox()
+        self.duties = self._duties = MemoryDuties()
+        self.outbox = self._outbox = MemoryOutbox(self._duties.check)
         self.cache = self._cache = MemoryCache()
         self.folders = MemoryFolders()
         self.keys = MemoryAccessKeys()
         self.audit = self._audit = MemoryAuditTrail()
-        self.schedules = self._schedules = MemorySchedules()
+        self.schedules = self._schedules = MemorySchedules(self._duties.check)
         self.engine = MemoryEngine()
         self.boxes = self._boxes = MemoryBoxes(lambda: self._in(Status.RUNNING))
         self.graph = self._graph = MemoryGraph(self._jobs)
@@ -101,7 +103,9 @@ class MemoryStore:
         limits: QueueLimits = QueueLimits(),
         schedule: ScheduleState | None = None,
         batch: Batch | None = None,
+        duty: Duty | None = None,
     ) -> Sequence[tuple[Job, bool]]:
+        self._duties.check(duty)
         keys: MutableMapping[str, KnownKey] = ChainMap({}, self._keys)
         twins: MutableMapping[str, JobId] = ChainMap({}, self._twins)
         fresh: dict[JobId, Change] = {}

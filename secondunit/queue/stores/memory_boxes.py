@@ -1,11 +1,13 @@
-"""In-memory registry of boxes, of the reference store."""
+"""In-memory registry of boxes, and what each does for all, of the reference store."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
+from secondunit.queue.errors import DutyLost
 from secondunit.queue.model import Job
 from secondunit.queue.ports.boxes import BoxRow, Phase
+from secondunit.queue.ports.duties import Candidate, Duty
 from secondunit.queue.store import Prune
 from secondunit.queue.value import replace
 
@@ -56,3 +58,30 @@ class MemoryBoxes:
             return None
         self._rows[name] = replace(row, **changes)  # type: ignore[arg-type]
         return self._rows[name]
+
+
+class MemoryDuties:
+    """Duties by their names."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, Duty] = {}
+
+    async def all(self) -> Sequence[Duty]:
+        return [self._rows[name] for name in sorted(self._rows)]
+
+    async def take(self, names: Collection[str], candidate: Candidate) -> Sequence[Duty]:
+        for name in names:
+            duty = self._rows.get(name, Duty(name, 0, None, candidate.now - candidate.patience))
+            if candidate.takes(duty):
+                self._rows[name] = candidate.taken(duty)
+        return [duty for duty in await self.all() if duty.name in names]
+
+    async def give_back(self, names: Collection[str], boot: str, now: datetime) -> None:
+        for name in self._rows.keys() & {*names}:
+            if self._rows[name].boot == boot:
+                self._rows[name] = replace(self._rows[name], boot=None, until=now)
+
+    def check(self, duty: Duty | None) -> None:
+        """DutyLost if somebody else has had it since."""
+        if duty is not None and duty.fences(self._rows.get(duty.name)):
+            raise DutyLost(duty.name, duty.term)

@@ -10,8 +10,8 @@ from secondunit.queue.clock import Clock
 from secondunit.queue.durable_files import Marks
 from secondunit.queue.errors import KeyReused, StoreBroken
 from secondunit.queue.model import Change, Job, JobId, Lease, Notice, Status
-from secondunit.queue.ports.access import AUDIT_KEPT, AccessKey, AuditEntry
 from secondunit.queue.ports.cache import CacheEntry
+from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.ports.folders import PublishedFolder, Replaced
 from secondunit.queue.ports.schedules import ScheduleState
@@ -68,10 +68,15 @@ class MemorySteps:
         self._rows = {place: step for place, step in self._rows.items() if step.job_id not in job_ids}
 
 
-class MemoryOutbox:
-    """Deliveries by id, in the order they were made."""
+def unchecked(_: Duty | None) -> None:
+    """Where there are no duties, none is lost."""
 
-    def __init__(self) -> None:
+
+class MemoryOutbox:
+    """Deliveries by id, in the order they were made; `check` refuses under a duty that is lost."""
+
+    def __init__(self, check: Callable[[Duty | None], None] = unchecked) -> None:
+        self._check = check
         self._rows: dict[str, Delivery] = {}
 
     async def get(self, delivery_id: str) -> Delivery:
@@ -91,7 +96,10 @@ class MemoryOutbox:
     async def next_due(self) -> datetime | None:
         return min((row.next_at for row in self._rows.values() if row.next_at and row.state == "pending"), default=None)
 
-    async def change(self, delivery_id: str, decide: Callable[[Delivery], Delivery]) -> Delivery:
+    async def change(
+        self, delivery_id: str, decide: Callable[[Delivery], Delivery], *, duty: Duty | None = None
+    ) -> Delivery:
+        self._check(duty)
         self._rows[delivery_id] = row = decide(self._rows[delivery_id])
         return row
 
@@ -189,78 +197,23 @@ class MemoryEngine:
         raise StoreBroken(f"{target}: a store in memory can't be copied")
 
 
-class MemoryAccessKeys:
-    """Access keys by their prefixes."""
-
-    def __init__(self) -> None:
-        self._rows: dict[str, AccessKey] = {}
-
-    async def add(self, key: AccessKey) -> bool:
-        return self._rows.setdefault(key.prefix, key) is key
-
-    async def all(self) -> Sequence[AccessKey]:
-        return sorted(self._rows.values(), key=lambda key: (key.created_at, key.prefix))
-
-    async def revoke(self, prefix: str, at: datetime) -> AccessKey | None:
-        if prefix not in self._rows:
-            return None
-        key = self._rows[prefix]
-        self._rows[prefix] = key if key.revoked_at else replace(key, revoked_at=at)
-        return self._rows[prefix]
-
-    async def used(self, times: Mapping[str, datetime]) -> None:
-        for prefix in times.keys() & self._rows.keys():
-            key, at = self._rows[prefix], times[prefix]
-            if key.last_used_at is None or key.last_used_at < at:
-                self._rows[prefix] = replace(key, last_used_at=at)
-
-
-class MemoryAuditTrail:
-    """Entries in their order."""
-
-    def __init__(self) -> None:
-        self._rows: list[AuditEntry] = []
-        self._last = 0
-
-    async def add(self, entry: AuditEntry) -> int:
-        self._last += 1
-        self._rows.append(replace(entry, seq=self._last))
-        return self._last
-
-    async def finish(self, seq: int, detail: str) -> None:
-        self._rows = [replace(entry, detail=detail) if entry.seq == seq else entry for entry in self._rows]
-
-    async def withdraw(self, seq: int) -> None:
-        self._rows = [entry for entry in self._rows if entry.seq != seq]
-
-    async def find(self, cursor: int | None, limit: int, about: str | None = None) -> Sequence[AuditEntry]:
-        return [
-            entry
-            for entry in reversed(self._rows)
-            if (cursor is None or entry.seq < cursor)
-            and (about is None or about in (entry.key, entry.action, entry.target))
-        ][:limit]
-
-    def forget(self, now: datetime, limit: int) -> None:
-        """Forget so many of the entries that are too old."""
-        old = [entry for entry in self._rows if entry.at < now - AUDIT_KEPT][:limit]
-        self._rows = [entry for entry in self._rows if entry not in old]
-
-
 class MemorySchedules:
-    """States by name."""
+    """States by name; `check` refuses under a duty that is lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, check: Callable[[Duty | None], None] = unchecked) -> None:
+        self._check = check
         self._rows: dict[str, ScheduleState] = {}
 
     async def all(self) -> Sequence[ScheduleState]:
         return [self._rows[name] for name in sorted(self._rows)]
 
-    async def put(self, states: Sequence[ScheduleState]) -> None:
+    async def put(self, states: Sequence[ScheduleState], *, duty: Duty | None = None) -> None:
+        self._check(duty)
         for state in states:
             self.set(state)
 
-    async def drop(self, names: Sequence[str]) -> None:
+    async def drop(self, names: Sequence[str], *, duty: Duty | None = None) -> None:
+        self._check(duty)
         for name in names:
             self._rows.pop(name, None)
 

@@ -10,6 +10,7 @@ from secondunit.queue.payloads.json_text import dump, load
 from secondunit.queue.ports.access import AccessKey, AuditEntry
 from secondunit.queue.ports.boxes import BoxRow
 from secondunit.queue.ports.cache import CacheEntry
+from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.folders import PublishedFolder, Replaced
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.stores.columns import Column, Part, Row, decoder, encoder, names
@@ -86,6 +87,11 @@ BATCH = (
 BATCH_COLUMNS = ", ".join(names(BATCH))
 batch_values: Callable[[Batch], Row] = encoder(BATCH)
 batch_from: Callable[[Row], Batch] = decoder(Batch, BATCH, [Part("target", Target, "target_kind target_address")])
+
+DUTY = (Column("name"), Column("term"), Column("boot"), Column("until", TIME))
+DUTY_COLUMNS = ", ".join(names(DUTY))
+duty_values: Callable[[Duty], Row] = encoder(DUTY)
+duty_from: Callable[[Row], Duty] = decoder(Duty, DUTY)
 
 
 BOX = (

@@ -201,7 +201,7 @@ async def test_repeated_requests_take_no_room() -> None:
 async def test_a_full_disk_refuses_a_submit_and_stores_nothing() -> None:
     rig = Rig(hls())
 
-    async def add(changes: Any, limits: Any = None, schedule: Any = None, batch: Any = None) -> Any:
+    async def add(changes: Any, limits: Any = None, schedule: Any = None, batch: Any = None, duty: Any = None) -> Any:
         raise StoreFull("full")
 
     plain, rig.store.add = rig.store.add, add  # type: ignore[method-assign]

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from secondunit.queue.errors import JobNotFound
 from secondunit.queue.ids import box_of
 from secondunit.queue.model import Batch, Change, Counts, Event, Filter, Job, JobId, Lease, Page
+from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Decide, Listener, Prune
@@ -25,6 +26,7 @@ from secondunit.queue.stores.postgres.tables.outbox import PostgresOutbox
 from secondunit.queue.stores.postgres.tables.schedules import PostgresSchedules
 from secondunit.queue.stores.postgres.tables.search import search
 from secondunit.queue.stores.postgres.tables.shared.boxes import PostgresBoxes
+from secondunit.queue.stores.postgres.tables.shared.duties import PostgresDuties, fenced
 from secondunit.queue.stores.postgres.tables.sight import PostgresSight
 from secondunit.queue.stores.postgres.tables.steps import PostgresSteps
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
@@ -83,6 +85,7 @@ class PostgresStore:
         self.audit = PostgresAuditTrail(writer, readers)
         self.sight = PostgresSight(writer, readers)
         self.schedules = PostgresSchedules(writer, readers)
+        self.duties = PostgresDuties(writer, readers)
         self.graph = PostgresGraph(readers)
         self.boxes = PostgresBoxes(writer, readers)
         self._writer = writer
@@ -108,8 +111,9 @@ class PostgresStore:
         limits: QueueLimits = QueueLimits(),
         schedule: ScheduleState | None = None,
         batch: Batch | None = None,
+        duty: Duty | None = None,
     ) -> Sequence[tuple[Job, bool]]:
-        return await self._writer.run(lambda tx: jobs.add(tx, changes, limits, schedule, batch))
+        return await self._writer.run(fenced(duty, lambda tx: jobs.add(tx, changes, limits, schedule, batch)))
 
     async def known(self, key: str, now: datetime) -> tuple[JobId, bytes] | None:
         rows = await self._readers.fetch(jobs.SELECT_KEY, (key, micros(now)))

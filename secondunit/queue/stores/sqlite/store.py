@@ -11,6 +11,7 @@ from typing import Any
 
 from secondunit.queue.errors import JobNotFound
 from secondunit.queue.model import Batch, Change, Counts, Event, Filter, Job, JobId, Lease, Page
+from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Decide, Listener, Prune
@@ -28,6 +29,7 @@ from secondunit.queue.stores.sqlite.tables.outbox import SqliteOutbox
 from secondunit.queue.stores.sqlite.tables.schedules import SqliteSchedules
 from secondunit.queue.stores.sqlite.tables.search import search
 from secondunit.queue.stores.sqlite.tables.shared.boxes import SqliteBoxes
+from secondunit.queue.stores.sqlite.tables.shared.duties import SqliteDuties, fenced
 from secondunit.queue.stores.sqlite.tables.sight import SqliteSight
 from secondunit.queue.stores.sqlite.tables.steps import SqliteSteps
 from secondunit.queue.stores.sqlite.transaction import Transaction
@@ -85,6 +87,7 @@ class SqliteStore:
         self.audit = SqliteAuditTrail(writer, readers)
         self.sight = SqliteSight(writer, readers)
         self.schedules = SqliteSchedules(writer, readers)
+        self.duties = SqliteDuties(writer, readers)
         self.graph = SqliteGraph(readers)
         self.boxes = SqliteBoxes(writer, readers)
         self._writer = writer
@@ -109,8 +112,10 @@ class SqliteStore:
         limits: QueueLimits = QueueLimits(),
         schedule: ScheduleState | None = None,
         batch: Batch | None = None,
+        duty: Duty | None = None,
     ) -> Sequence[tuple[Job, bool]]:
-        return await self._writer.run(lambda tx: jobs.add(tx, changes, limits, schedule, batch), spends=False)
+        work = fenced(duty, lambda tx: jobs.add(tx, changes, limits, schedule, batch))
+        return await self._writer.run(work, spends=False)
 
     async def known(self, key: str, now: datetime) -> tuple[JobId, bytes] | None:
         rows = await self._readers.fetch(jobs.SELECT_KEY, (key, micros(now)))

@@ -9,7 +9,7 @@ from secondunit.daemon.access.key_text import KEY, digest_of, new_key, prefix_of
 from secondunit.daemon.access.keyring import Keyring, NewKey
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.ports.access import AccessKey
-from secondunit.queue.stores.memory_ports import MemoryAccessKeys
+from secondunit.queue.stores.memory_access import MemoryAccessKeys
 from secondunit.testing.clock import ManualClock
 
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -364,9 +365,9 @@ class CountingOutbox(MemoryOutbox):
         super().__init__()
         self.writes = 0
 
-    async def change(self, delivery_id: str, decide: Callable[[Delivery], Delivery]) -> Delivery:
+    async def change(self, delivery_id: str, decide: Callable[[Delivery], Delivery], **fenced: Any) -> Delivery:
         self.writes += 1
-        return await super().change(delivery_id, decide)
+        return await super().change(delivery_id, decide, **fenced)
 
 
 async def test_a_burst_to_one_host_arrives_soon_each_once_and_with_few_writes() -> None:
@@ -670,10 +671,10 @@ class FullDisk(MemoryOutbox):
         self.looks += 1
         return await super().due(now, limit, except_for=except_for)
 
-    async def change(self, delivery_id: str, decide: Callable[[Delivery], Delivery]) -> Delivery:
+    async def change(self, delivery_id: str, decide: Callable[[Delivery], Delivery], **fenced: Any) -> Delivery:
         if self.full:
             raise StoreFull
-        return await super().change(delivery_id, decide)
+        return await super().change(delivery_id, decide, **fenced)
 
 
 async def test_a_full_disk_does_not_send_a_delivery_again_and_again() -> None:

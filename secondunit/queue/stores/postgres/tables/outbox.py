@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from secondunit.queue.model import JobId, Notice
+from secondunit.queue.ports.duties import Duty
 from secondunit.queue.store import Delivery
 from secondunit.queue.stores.columns import names
 from secondunit.queue.stores.port_rows import new_delivery_values
 from secondunit.queue.stores.postgres.readers import PostgresReaders
+from secondunit.queue.stores.postgres.tables.shared import duties
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 from secondunit.queue.stores.postgres.writer import PostgresWriter
 from secondunit.queue.stores.rows import (
@@ -72,7 +74,9 @@ class PostgresOutbox:
         [[at]] = await self._readers.fetch("select min(next_at) from deliveries where state = 'pending'", ())
         return moment_or_none(at)
 
-    async def change(self, delivery_id: str, decide: Callable[[Delivery], Delivery]) -> Delivery:
+    async def change(
+        self, delivery_id: str, decide: Callable[[Delivery], Delivery], *, duty: Duty | None = None
+    ) -> Delivery:
         def work(tx: PostgresTransaction) -> Delivery:
             rows = tx.execute(f"{SELECT} for update", (delivery_id,))
             if not rows:
@@ -81,7 +85,7 @@ class PostgresOutbox:
             tx.send(UPDATE, (*delivery_values(after), delivery_id))
             return after
 
-        return await self._writer.run(work)
+        return await self._writer.run(duties.fenced(duty, work))
 
     async def counts(self) -> Mapping[str, int]:
         return dict(await self._readers.fetch(COUNTS, ()))

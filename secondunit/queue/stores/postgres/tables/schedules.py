@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.stores.columns import names
 from secondunit.queue.stores.port_rows import SCHEDULE, SCHEDULE_COLUMNS, schedule_from, schedule_values
 from secondunit.queue.stores.postgres.readers import PostgresReaders
+from secondunit.queue.stores.postgres.tables.shared import duties
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 from secondunit.queue.stores.postgres.writer import PostgresWriter
 
@@ -26,11 +28,12 @@ class PostgresSchedules:
     async def all(self) -> Sequence[ScheduleState]:
         return [schedule_from(row) for row in await self._readers.fetch(ALL, ())]
 
-    async def put(self, states: Sequence[ScheduleState]) -> None:
-        await self._writer.run(lambda tx: put(tx, states))
+    async def put(self, states: Sequence[ScheduleState], *, duty: Duty | None = None) -> None:
+        await self._writer.run(duties.fenced(duty, lambda tx: put(tx, states)))
 
-    async def drop(self, names: Sequence[str]) -> None:
-        await self._writer.run(lambda tx: tx.send("delete from schedules where name = any(%s)", (list(names),)))
+    async def drop(self, names: Sequence[str], *, duty: Duty | None = None) -> None:
+        drop, values = "delete from schedules where name = any(%s)", (list(names),)
+        await self._writer.run(duties.fenced(duty, lambda tx: tx.send(drop, values)))
 
 
 def put(tx: PostgresTransaction, states: Sequence[ScheduleState]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from secondunit.queue.model import JobId, Notice
+from secondunit.queue.ports.duties import Duty
 from secondunit.queue.store import Delivery
 from secondunit.queue.stores.columns import names
 from secondunit.queue.stores.port_rows import new_delivery_values
@@ -17,6 +18,7 @@ from secondunit.queue.stores.rows import (
     moment_or_none,
 )
 from secondunit.queue.stores.sqlite.readers import Readers
+from secondunit.queue.stores.sqlite.tables.shared import duties
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 
@@ -73,7 +75,9 @@ class SqliteOutbox:
         [[at]] = await self._readers.fetch("select min(next_at) from deliveries where state = 'pending'", ())
         return moment_or_none(at)
 
-    async def change(self, delivery_id: str, decide: Callable[[Delivery], Delivery]) -> Delivery:
+    async def change(
+        self, delivery_id: str, decide: Callable[[Delivery], Delivery], *, duty: Duty | None = None
+    ) -> Delivery:
         def work(tx: Transaction) -> Delivery:
             row = tx.execute(SELECT, (delivery_id,)).fetchone()
             if row is None:
@@ -82,7 +86,7 @@ class SqliteOutbox:
             tx.execute(UPDATE, (*delivery_values(after), delivery_id))
             return after
 
-        return await self._writer.run(work)
+        return await self._writer.run(duties.fenced(duty, work))
 
     async def counts(self) -> Mapping[str, int]:
         return dict(await self._readers.fetch(COUNTS, ()))

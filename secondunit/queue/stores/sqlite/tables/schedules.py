@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.stores.port_rows import SCHEDULE, SCHEDULE_COLUMNS, schedule_from, schedule_values
 from secondunit.queue.stores.sqlite.readers import Readers
+from secondunit.queue.stores.sqlite.tables.shared import duties
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 
@@ -22,12 +24,13 @@ class SqliteSchedules:
     async def all(self) -> Sequence[ScheduleState]:
         return [schedule_from(row) for row in await self._readers.fetch(ALL, ())]
 
-    async def put(self, states: Sequence[ScheduleState]) -> None:
-        await self._writer.run(lambda tx: put(tx, states))
+    async def put(self, states: Sequence[ScheduleState], *, duty: Duty | None = None) -> None:
+        await self._writer.run(duties.fenced(duty, lambda tx: put(tx, states)))
 
-    async def drop(self, names: Sequence[str]) -> None:
+    async def drop(self, names: Sequence[str], *, duty: Duty | None = None) -> None:
         rows = [(name,) for name in names]
-        await self._writer.run(lambda tx: tx.executemany("delete from schedules where name = ?", rows))
+        drop = "delete from schedules where name = ?"
+        await self._writer.run(duties.fenced(duty, lambda tx: tx.executemany(drop, rows)))
 
 
 def put(tx: Transaction, states: Sequence[ScheduleState]) -> None:

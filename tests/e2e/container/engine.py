@@ -3,16 +3,14 @@
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-MADE_WITHIN = 1500.0
+from tests.e2e.debian import CERTIFICATES, MADE_WITHIN, debootstrapped
+
 BASE = "debian:13-slim"
-MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
-CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 INSIDE = "/opt/certificates.crt"  # whoever checks certificates inside trusts what is trusted outside
 
 
@@ -22,16 +20,19 @@ class NoEngine(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """`run` is the command line that everything is asked by; `build` what building takes beside it."""
+    """`run` is the command line that everything is asked by; `build` and `start` what these take beside it."""
 
     run: list[str]
     build: list[str]
     start: list[str]
+    environ: Mapping[str, str] | None = None
 
     def __call__(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Have it do something; what it said."""
         command = [*self.run, *argv]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=MADE_WITHIN, check=False)
+        done = subprocess.run(
+            command, env=self.environ, capture_output=True, text=True, timeout=MADE_WITHIN, check=False
+        )
         assert done.returncode == 0 or not check, f"{argv}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done
 
@@ -40,7 +41,7 @@ class Engine:
 def engine(folder: Path, cache: Path) -> Iterator[Engine]:
     """The engine of this machine, with the image that ours begins with; NoEngine where there is none."""
     if shutil.which("docker") and _works(["docker", "info"]):
-        yield _with_base(Engine(["docker"], [], []), cache)
+        yield with_base(Engine(["docker"], [], []), cache)
     elif os.geteuid() == 0 and shutil.which("podman") and shutil.which("buildah"):
         stored = ["--root", str(folder / "images"), "--runroot", str(folder / "run")]
         runtime = ["--runtime", "runc"] if shutil.which("runc") else []
@@ -48,7 +49,7 @@ def engine(folder: Path, cache: Path) -> Iterator[Engine]:
         ours = ["--isolation", "chroot", "--format", "docker", "--volume", "/etc/resolv.conf:/etc/resolv.conf:ro"]
         ready = Engine(podman, ours, ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"])
         try:
-            yield _with_base(ready, cache)
+            yield with_base(ready, cache)
         finally:
             for everything in (["rm", "--all", "--force"], ["rmi", "--all", "--force"], ["volume", "prune", "--force"]):
                 ready(*everything, check=False)
@@ -56,7 +57,7 @@ def engine(folder: Path, cache: Path) -> Iterator[Engine]:
         raise NoEngine("no engine: neither a docker that answers, nor, for root, podman and buildah")
 
 
-def _with_base(engine: Engine, cache: Path) -> Engine:
+def with_base(engine: Engine, cache: Path) -> Engine:
     """The same once it has Debian's image: pulled, or made by debootstrap where no registry can be reached."""
     if engine("pull", BASE, check=False).returncode:
         if not shutil.which("debootstrap") or os.geteuid() != 0:
@@ -70,10 +71,7 @@ def _debian(cache: Path) -> Path:
     """A Debian 13 with what Debian's own slim image has, as an archive; made once and kept."""
     archive, root = cache / "debian-13-slim.tar", cache / "debian-13-slim"
     if not archive.exists():
-        shutil.rmtree(root, ignore_errors=True)
-        root.parent.mkdir(parents=True, exist_ok=True)
-        argv = ["debootstrap", "--variant=minbase", "trixie", str(root), MIRROR]
-        subprocess.run(argv, check=True, timeout=MADE_WITHIN, stdout=sys.stderr)
+        debootstrapped(root, "trixie")
         shutil.copy(CERTIFICATES, f"{root}{INSIDE}")
         shutil.rmtree(root / "var/cache/apt/archives")
         whole = archive.with_suffix(".part")

@@ -114,8 +114,9 @@ sbom: .uv/supply.stamp ## Write dist/secondunit.cdx.json: what is installed, by 
 # The interpreter is Debian's, whatever else is on PATH: the package is for the Debian that it is built on.
 DEB_PYTHON ?= /usr/bin/python3
 DEB_LEVEL ?= 6
-deb: setup ## Write dist/secondunit_VERSION_ARCHITECTURE.deb: the service with its locked dependencies, for this Debian
-	$(BIN)/python -P deb/build.py --uv $(UV) --python $(DEB_PYTHON) --level $(DEB_LEVEL)
+EXTRAS = otel postgres sentry
+deb: setup ## Write dist/secondunit_VERSION_ARCHITECTURE.deb, for this Debian (EXTRAS="otel postgres sentry browser")
+	$(BIN)/python -P deb/build.py --uv $(UV) --python $(DEB_PYTHON) --level $(DEB_LEVEL) --extras "$(EXTRAS)"
 
 mutants: dev ## Plant bugs, in the queue and elsewhere, and see each one caught
 	$(BIN)/python tests/mutants/run.py

@@ -10,10 +10,11 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -40,18 +41,22 @@ def main() -> None:
     asked.add_argument("--python", type=Path, default=Path("/usr/bin/python3"), help="Debian's own: it is what runs it")
     asked.add_argument("--out", type=Path, default=ROOT / "dist")
     asked.add_argument("--level", type=int, default=6, help="xz's, 0 to 9")
+    asked.add_argument("--extras", default="", help=f"what else is in it, of {', '.join(optional())}")
     at = asked.parse_args()
+    extras = sorted(set(at.extras.split()))
+    if unknown := [extra for extra in extras if extra not in optional()]:
+        asked.error(f"there is no extra {', '.join(unknown)}; there are {', '.join(optional())}")
     made = changed_at()
     with tempfile.TemporaryDirectory(prefix="secondunit-deb-") as folder:
         tree = Path(folder, "tree")
         tree.mkdir()
-        libraries(tree, at.uv, at.python)
+        libraries(tree, at.uv, at.python, extras)
         documents(tree, made)
         units(tree)
-        control(tree, at.python)
+        control(tree, at.python, extras)
         settled(tree)
         at.out.mkdir(parents=True, exist_ok=True)
-        fields = control_fields(at.python)
+        fields = control_fields(at.python, extras)
         package = at.out / f"secondunit_{fields['version']}_{fields['architecture']}.deb"
         environ = {**os.environ, "SOURCE_DATE_EPOCH": str(int(made.timestamp()))}
         run(
@@ -67,12 +72,14 @@ def main() -> None:
     print(package)
 
 
-def libraries(tree: Path, uv: Path, python: Path) -> None:
+def libraries(tree: Path, uv: Path, python: Path, extras: Sequence[str]) -> None:
     """A venv of Debian's interpreter at its place in the package, and the command that people start."""
     venv = tree / PACKAGE.relative_to("/")
     run(str(uv), "venv", "--quiet", "--no-project", "--python", str(python), str(venv))
     into = [str(uv), "pip", "install", "--quiet", "--link-mode", "copy", "--python", str(venv / "bin/python")]
     run(*into, "--require-hashes", "--requirements", str(ROOT / "requirements.lock"))
+    if wanted := [library for extra in extras for library in optional()[extra]]:
+        run(*into, "--constraints", str(ROOT / "requirements-dev.lock"), *wanted)  # it holds them to its hashes
     constraints = ["--build-constraints", str(ROOT / "requirements-setup.lock")]
     run(*into, "--no-deps", "--reinstall-package", "secondunit", *constraints, str(ROOT))
     programs = venv / "bin"
@@ -130,16 +137,16 @@ def units(tree: Path) -> None:
     assert {path.name for path in (tree / "usr/lib/systemd/system").iterdir()} == set(UNITS)
 
 
-def control(tree: Path, python: Path) -> None:
+def control(tree: Path, python: Path, extras: Sequence[str]) -> None:
     """What dpkg reads."""
     for script in SCRIPTS:
         written(tree / "DEBIAN" / script, (HERE / script).read_text(), 0o755)
     written(tree / "DEBIAN/conffiles", "/etc/secondunit/config.toml\n")
     size = sum(file.lstat().st_size for file in tree.rglob("*") if file.is_file() and not file.is_symlink()) // 1024
-    written(tree / "DEBIAN/control", filled("control", {**control_fields(python), "size": str(size)}))
+    written(tree / "DEBIAN/control", filled("control", {**control_fields(python, extras), "size": str(size)}))
 
 
-def control_fields(python: Path) -> Mapping[str, str]:
+def control_fields(python: Path, extras: Sequence[str]) -> Mapping[str, str]:
     """What the package says of itself: its libraries are compiled for this Python, this processor, this libc."""
     major, _, low = minor(python).partition(".")
     return {
@@ -149,6 +156,7 @@ def control_fields(python: Path) -> Mapping[str, str]:
         "python": f"{major}.{low}",
         "next_python": f"{major}.{int(low) + 1}",
         "libc": platform.libc_ver(str(python.resolve()))[1] or "2.36",
+        "extras": ", ".join(extras) or "none",
     }
 
 
@@ -169,9 +177,15 @@ def is_program(path: Path) -> bool:
     return head.startswith(b"#!") or (head == b"\x7fELF" and ".so" not in path.name)
 
 
-def project() -> Mapping[str, str]:
+def project() -> Mapping[str, Any]:
     """What pyproject.toml says of the project."""
-    found: Mapping[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found: Mapping[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return found
+
+
+def optional() -> Mapping[str, Sequence[str]]:
+    """The extras, each with what it takes."""
+    found: Mapping[str, Sequence[str]] = project()["optional-dependencies"]
     return found
 
 

@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGES = "systemd,systemd-sysv,dbus,procps,python3,python3-pip,git,make,ca-certificates"
+from tests.e2e.debian import CERTIFICATES, MADE_WITHIN, debootstrapped
+
+PACKAGES = "systemd systemd-sysv dbus procps python3 python3-pip git make ca-certificates".split()
 FURNITURE = ("ffmpeg", "restic", "rsync", "lintian", "man-db", "bash-completion")
 NSPAWN = ("systemd-nspawn", "--quiet", "--register=no", "--keep-unit")
 NEEDED = ("debootstrap", "systemd-nspawn", "git")
-MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
-# Whoever checks certificates inside trusts what is trusted outside.
-CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 LANDLOCK = "landlock_create_ruleset landlock_add_rule landlock_restrict_self"  # nspawn's own list has them since 253
-MADE_WITHIN, BOOTED_WITHIN = 1800, 1500
+BOOTED_WITHIN = 1500
 DRIVER = """
 [Unit]
 Description=what is to be tested
@@ -47,13 +46,10 @@ def lacking() -> str | None:
     return f"there is no {' and no '.join(absent)}" if absent else None
 
 
-def bare_debian(folder: Path) -> Path:
-    """A Debian 12 that was never booted; made once, over the network, and kept."""
+def bare_debian(folder: Path, release: str = "bookworm") -> Path:
+    """A Debian that was never booted; made once, over the network, and kept."""
     if not (folder / "usr/bin/make").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        argv = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder), MIRROR]
-        subprocess.run(argv, check=True, timeout=MADE_WITHIN, stdout=sys.stderr)
+        debootstrapped(folder, release, PACKAGES)
     return folder
 
 

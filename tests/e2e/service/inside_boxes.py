@@ -187,7 +187,24 @@ def new() -> None:
     assert "secondunit" in sh("getent passwd secondunit")
 
 
-BOXES: Mapping[str, Callable[[], None]] = {"old": old, "standby": standby, "again": again, "mirror": mirror, "new": new}
+def newer() -> None:
+    """A newer Debian, with the package that was built on it and has every extra."""
+    runbook("install")
+    until("it serves", serving)
+    sh("/usr/lib/secondunit/bin/python -P -c 'import opentelemetry.sdk, playwright, psycopg, sentry_sdk'")
+    sh(f"install -o secondunit -m 0640 /shared/still.jpg {MEDIA}")
+    sh(f"secondunit submit webp --wait -p inputPath={MEDIA}/still.jpg -p outputPath={MEDIA}/first.webp")
+    assert str(MEDIA) in sh("systemctl show --property ReadWritePaths secondunit")
+
+
+BOXES: Mapping[str, Callable[[], None]] = {
+    "old": old,
+    "newer": newer,
+    "standby": standby,
+    "again": again,
+    "mirror": mirror,
+    "new": new,
+}
 
 
 def main() -> None:

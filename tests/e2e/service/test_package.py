@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,6 +44,47 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     return found
 
 
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A Debian 13, and the package that `make deb` with every extra writes on it."""
+    bare = bare_debian(DEBIAN.with_name(f"{DEBIAN.name}-13"), "trixie")
+    checkout = copied(tmp_path_factory.mktemp("newer") / "secondunit")
+    extras = " ".join(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    binds = [f"--bind={checkout}:/opt/secondunit"]
+    run_in(bare, binds, "make", "-C", "/opt/secondunit", "deb", "DEB_LEVEL=0", f"EXTRAS={extras}")
+    [package] = (checkout / "dist").glob("secondunit_*.deb")
+    return furnished_debian(FURNISHED.with_name(f"{FURNISHED.name}-13"), bare), package
+
+
+def test_a_package_for_debian_13_with_every_extra_is_installed_there(newer: tuple[Path, Path], tmp_path: Path) -> None:
+    root, package = newer
+    assert "python3 (>= 3.13), python3 (<< 3.14)" in said_of(package) and "in it: browser, otel" in said_of(package)
+    shared = shared_with(tmp_path / "shared", "newer")
+    with disk_over(root, tmp_path / "newer") as disk:
+        shutil.copy(package, disk / "root")
+        booted = boot(disk, [], shared, keeps=True)
+    assert booted.exit == 0, f"{booted.log[-20_000:]}\n{booted.console[-3000:]}"
+
+
+def said_of(package: Path) -> str:
+    """The fields of a package."""
+    return subprocess.run(["dpkg-deb", "-f", str(package)], capture_output=True, text=True, check=True).stdout
+
+
+def shared_with(shared: Path, box: str) -> Path:
+    """What the script inside a box needs: itself, the runbooks, a picture, and which box it is."""
+    for part in ("service", "docs"):
+        (shared / "tests/e2e" / part).mkdir(parents=True)
+    here = Path(__file__).parent
+    shutil.copy(here / "inside_boxes.py", shared / "inside.py")
+    shutil.copy(here / "inside.py", shared / "tests/e2e/service")
+    shutil.copy(ROOT / "examples/media/still.jpg", shared)
+    shutil.copy(ROOT / "tests/e2e/docs/pages.py", shared / "tests/e2e/docs")
+    shutil.copytree(ROOT / "docs/runbooks", shared / "docs/runbooks")
+    (shared / "box").write_text(box)
+    return shared
+
+
 def test_lintian_finds_nothing(packages: Mapping[str, Path], tmp_path: Path) -> None:
     root = furnished_debian(FURNISHED, bare_debian(DEBIAN))
     package = packages["0.1.0"]
@@ -53,23 +95,15 @@ def test_lintian_finds_nothing(packages: Mapping[str, Path], tmp_path: Path) -> 
 
 
 def test_the_package_depends_on_the_python_it_was_built_with(packages: Mapping[str, Path]) -> None:
-    told = subprocess.run(["dpkg-deb", "-f", str(packages["0.1.0"])], capture_output=True, text=True, check=True).stdout
-    assert "python3 (>= 3.11), python3 (<< 3.12)" in told
+    told = said_of(packages["0.1.0"])
+    assert "python3 (>= 3.11), python3 (<< 3.12)" in told and "Extras in it: otel, postgres, sentry." in told
     content = subprocess.run(["dpkg-deb", "-c", str(packages["0.1.0"])], capture_output=True, text=True, check=True)
     assert "__pycache__" not in content.stdout and "direct_url.json" not in content.stdout
 
 
 def test_the_runbooks_do_what_they_say(packages: Mapping[str, Path], tmp_path: Path) -> None:
-    shared, elsewhere = tmp_path / "shared", tmp_path / "elsewhere"
-    for part in ("service", "docs"):
-        (shared / "tests/e2e" / part).mkdir(parents=True)
+    shared, elsewhere = shared_with(tmp_path / "shared", "old"), tmp_path / "elsewhere"
     elsewhere.mkdir()
-    here = Path(__file__).parent
-    shutil.copy(here / "inside_boxes.py", shared / "inside.py")
-    shutil.copy(here / "inside.py", shared / "tests/e2e/service")
-    shutil.copy(ROOT / "examples/media/still.jpg", shared)
-    shutil.copy(ROOT / "tests/e2e/docs/pages.py", shared / "tests/e2e/docs")
-    shutil.copytree(ROOT / "docs/runbooks", shared / "docs/runbooks")
     root = furnished_debian(FURNISHED, bare_debian(DEBIAN))
     password = ""
     with ExitStack() as stack:

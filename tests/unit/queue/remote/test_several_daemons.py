@@ -116,6 +116,7 @@ async def test_a_write_is_not_refused_for_a_renewal_at_another_daemon_meanwhile(
 async def test_who_renewed_it_last_judges_its_loss(rig: Boxes) -> None:
     job_id = await rig.taken()
     await rig.b.holding.renew(job_id, 1, News())
+    await rig.a.die()
     await rig.clock.advance(LEASE + 1)
     job = await rig.job(job_id)
     assert (job.status, job.reclaims) == (Status.QUEUED, 1), "b is there, so its worker has fallen silent"
@@ -129,6 +130,15 @@ async def test_leases_of_a_daemon_that_died_are_freed_soon_and_held_against_nobo
     await rig.clock.advance(1)
     job = await rig.job(job_id)
     assert (job.status, job.reclaims, job.runs[-1].outcome) == (Status.QUEUED, 0, "lost")
+
+
+async def test_a_daemon_has_its_time_to_free_its_own_leases(rig: Boxes) -> None:
+    job_id = await rig.taken()
+    await rig.a.die()
+    await rig.clock.advance(LEASE + 0.4)
+    assert (await rig.job(job_id)).status is Status.RUNNING, "a may be about to judge it"
+    await rig.clock.advance(0.4)
+    assert (await rig.job(job_id)).status is Status.QUEUED
 
 
 async def test_a_daemon_that_starts_again_gives_its_own_leases_their_whole_time_and_no_others(rig: Boxes) -> None:

@@ -58,6 +58,7 @@ export class Run {
     this.lease = lease;
     this.jobId = lease.jobId;
     this.payload = /** @type {Payload} */ (lease.payload);
+    /** @type {AbortSignal} */
     this.signal = this.#stop.signal;
   }
 

@@ -163,7 +163,7 @@ async def test_an_explanation_tells_who_has_the_job(rig: Remote) -> None:
     told = explain_remote(await rig.job(job_id), seen, ())
     assert told.reason == "slot" and "none was seen" in told.sentence
     await rig.take()
-    assert "w1 has it" in explain_remote(await rig.job(job_id), seen, rig.leasing.workers("ocr")).sentence
+    assert "w1 has it" in explain_remote(await rig.job(job_id), seen, await rig.leasing.workers("ocr")).sentence
 
 
 async def test_who_calls_first_after_a_standstill_has_its_lease_still(rig: Remote) -> None:

@@ -19,7 +19,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 CANCELLED, STOPPED = "cancelled on request", "the worker stops"
 
 
-class Ask(Protocol):
+class AsyncAsk(Protocol):
     """Sends a call; `patience` seconds in all where it is given, else the client's."""
 
     async def __call__(self, call: Call, patience: float | None = None) -> Any: ...
@@ -28,7 +28,7 @@ class Ask(Protocol):
 class AsyncLeases:
     """The calls of a remote worker, as `Leases` has them."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: AsyncAsk) -> None:
         self._ask = ask
 
     async def take(
@@ -189,16 +189,16 @@ class AsyncWorkLoop:
             await asyncio.gather(stopped, *served, return_exceptions=True)
 
     async def _one_after_the_other(self, stop: asyncio.Event, wait: float) -> None:
-        failures = 0
+        misses = 0
         while not stop.is_set():
             try:
                 leased = await self._taken(stop, wait)
-                failures = 0
+                misses = 0
             except (NoAnswer, Refused) as error:
                 if isinstance(error, Refused) and not error.passes:
                     raise
-                pause = max(PAUSES[min(failures, len(PAUSES) - 1)], getattr(error, "retry_after", None) or 0)
-                failures += 1
+                pause = max(PAUSES[min(misses, len(PAUSES) - 1)], getattr(error, "retry_after", None) or 0)
+                misses += 1
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(stop.wait(), pause)
                 continue

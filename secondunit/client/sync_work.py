@@ -191,16 +191,16 @@ class WorkLoop:
             watch.join()
 
     def _one_after_the_other(self, stop: threading.Event, wait: float) -> None:
-        failures = 0
+        misses = 0
         while not stop.is_set():
             try:
                 leased = self._leases.take(self._types, self._worker, wait=wait, patience=0)
-                failures = 0
+                misses = 0
             except (NoAnswer, Refused) as error:
                 if isinstance(error, Refused) and not error.passes:
                     raise
-                pause = PAUSES[min(failures, len(PAUSES) - 1)]
-                failures += 1
+                pause = PAUSES[min(misses, len(PAUSES) - 1)]
+                misses += 1
                 stop.wait(max(pause, getattr(error, "retry_after", None) or 0))
                 continue
             for lease in leased:

@@ -15,7 +15,7 @@ import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -109,7 +109,7 @@ def player(url: str, names: Sequence[str], folder: Path, up: Signal, over: Signa
 
 
 @contextmanager
-def boxes(url: str, number: int, folder: Path):
+def boxes(url: str, number: int, folder: Path) -> Iterator[None]:
     """So many of them, up."""
     context = multiprocessing.get_context("spawn")
     over, players = context.Event(), []
@@ -122,7 +122,8 @@ def boxes(url: str, number: int, folder: Path):
     try:
         for process, up in players:
             while not up.wait(1):
-                assert process.is_alive(), "a player of boxes ended"
+                if not process.is_alive():
+                    raise SystemExit("a player of boxes ended before they were up")
         yield
     finally:
         over.set()
@@ -202,16 +203,15 @@ async def busied(queue: Queue, watched: Watched, number: int, seconds: int, each
     """Jobs that last, as many as keep most slots of all boxes busy."""
     rate = LOADED * number * SLOTS / each
     began = time.monotonic()
-    submitted, before, since = 0, None, 0.0
+    submitted, before, since = 0, watched.look(), 0.0
     while (passed := time.monotonic() - began) < each + seconds:
-        if before is None and passed >= each:  # the slots are filled by now
+        if not since and passed >= each:  # the slots are filled by now
             before, since = watched.look(), time.time()
         due = int(passed * rate) - submitted
         if due > 0:
             await queue.submit_all([Submission("pretend", {"seconds": each})] * due)
             submitted += due
         await asyncio.sleep(0.05)
-    assert before
     return watched.look().since(before) | watched.late(since)
 
 

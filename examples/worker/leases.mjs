@@ -28,7 +28,7 @@ async function work({ token, jobId, payload, steps, expiresAt }) {
   const lost = new AbortController();
   const beat = setInterval(() => call("PUT", lease, {}).then(
     ({ cancelRequested }) => cancelRequested && lost.abort(new Stale("it was cancelled")), (error) => lost.abort(error),
-  ), Math.min(Math.max(200, (Date.parse(expiresAt) - Date.now()) / 3), 10_000)); // the clocks may differ
+  ), Math.max(200, (Date.parse(expiresAt) - Date.now()) / 3));
   try {
     const counts = [];
     for (const [index, page] of payload.pages.entries()) {

@@ -8,22 +8,14 @@ from pathlib import Path
 
 import structlog
 
-from secondunit.daemon.automation.backend import KIND as BACKEND
-from secondunit.daemon.automation.backend import Backend, BackendSender
 from secondunit.daemon.automation.backend_results import BackendResults
-from secondunit.daemon.automation.partial_retry import PartialRetrier
 from secondunit.daemon.automation.schedule_rules import Schedule
-from secondunit.daemon.automation.scheduler import Scheduler
 from secondunit.daemon.config.job_types import DiscoveredJobTypes, discover
 from secondunit.daemon.config.loader import Config
 from secondunit.daemon.config.oddities import unserved
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.config.sources import load_ahead, ours
 from secondunit.daemon.dashboard.figures import Spending
-from secondunit.daemon.delivery.dispatcher import Deliverer
-from secondunit.daemon.delivery.policy import Sender
-from secondunit.daemon.delivery.webhooks import BATCH, CallbackSender, signer
-from secondunit.daemon.delivery.webhooks import KIND as CALLBACK
 from secondunit.daemon.files.artifacts import JobArtifacts
 from secondunit.daemon.files.backups import take
 from secondunit.daemon.files.startup_cleanup import tidy
@@ -60,13 +52,15 @@ from secondunit.daemon.process.lifecycle import (
 from secondunit.daemon.process.randomness import StockedRandom
 from secondunit.daemon.sight.loop_lag import LoopLag
 from secondunit.daemon.wiring.analyses import analyses_of, locations_of
-from secondunit.daemon.wiring.backend import backend_of, idle, poller_of
+from secondunit.daemon.wiring.backend import idle
 from secondunit.daemon.wiring.capabilities import Capabilities
 from secondunit.daemon.wiring.components import Components, Watchers, World
 from secondunit.daemon.wiring.database import boot_of, store_of
 from secondunit.daemon.wiring.keys import keyring_of
 from secondunit.daemon.wiring.resources import VERSION, sessions_of, tools_of
 from secondunit.daemon.wiring.running.background import loops
+from secondunit.daemon.wiring.running.deliveries import lanes_of, retried_by
+from secondunit.daemon.wiring.running.duties import for_all
 from secondunit.daemon.wiring.running.worker import worker_of
 from secondunit.daemon.wiring.schedules import schedules_of
 from secondunit.daemon.wiring.sight.answers import answers_of
@@ -142,44 +136,39 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
         stop=worker.stop_run, lose=worker.lose, coming=worker.look, admit=disk.admit,
         limits=QueueLimits(settings.max_queued_jobs, settings.max_queued_per_key),
     )  # fmt: skip
-    backend = backend_of(settings, world.operators, clock)
-    poller = poller_of(settings, backend, queue, store.cache, clock, random, results=watchers.results, emit=emit)
-    deliverer = Deliverer(store.outbox, _senders(world, backend), clock, random, emit=emit)
+    duties = for_all(world, found, schedules, queue, random)
     gemini, media = world.tools.gemini, MediaDisks(settings.roots, settings.data_dir, clock)
-    scheduler = Scheduler(schedules, queue, store.schedules, store.audit, clock, emit)
     parts = Watched(
-        store.engine, disk, world.host.log, watchers.poisoned, media, watchers.buckets, scheduler.timetable,
-        poller, gemini, world.tools.geocoder,
+        store.engine, disk, world.host.log, watchers.poisoned, media, watchers.buckets, duties.scheduler,
+        duties.poller, gemini, world.tools.geocoder, duties.polled_by,
     )  # fmt: skip
     checkup = Checkup(queue, _box(world, found), parts, clock, emit)
-    partial_retrier = PartialRetrier(clock, found.specs, emit)
     uploads = Uploads(settings.uploads, settings.max_upload_mb << 20, clock, found.known)
     api = Api(
         queue=queue,
         keys=world.keys,
         audit=store.audit,
-        schedules=scheduler,
+        schedules=duties.scheduler,
         rule=AddressRule(settings.allow_private_addresses),
         clock=clock,
-        metrics=exposition_of(world, VERSION, registry, deliverer, disk, parts),
+        metrics=exposition_of(world, VERSION, registry, lanes_of(duties.deliverers), disk, parts),
         emit=emit,
         health=checkup,
         doctor=doctor_of(world, checkup, VERSION),
-        retry_delivery=deliverer.retry,
+        retry_delivery=retried_by(duties.deliverers),
         backup=_backup(world, {type: spec.secrets for type, spec in registry.items() if spec.secrets}),
         stopping=asyncio.Event(),
         version=VERSION,
         partial_data=PartialData(world.boot, items_of),
-        answers=answers_of(world, found, queue, worker, experience, disk, media, remote=remote, mode=(backend, poller)),
+        answers=answers_of(world, found, queue, worker, experience, disk, media, remote=remote, mode=duties.mode),
         settings=http_settings(settings, descriptors_allowed()),
         analyses=analyses_of(world, uploads, disk),
         artifacts=_artifacts(world, found, remote),
         locations=locations_of(world),
         remote=remote,
     )
-    heard = (uploads.hear, api.partial_data.hear, partial_retrier.hear, scheduler.hear)
-    _tap(store, hub, deliverer, *heard, poller.hear if poller else None)
-    rest = (deliverer, disk, media, poller, checkup, uploads, partial_retrier, scheduler, remote)
+    _tap(store, hub, uploads.hear, api.partial_data.hear, duties.hear)
+    rest = (duties.keeper, disk, media, duties.poller, checkup, uploads, duties.scheduler, remote)
     return Components(worker, admission, experience, queue, *rest, api)
 
 
@@ -196,11 +185,10 @@ def _artifacts(world: World, found: DiscoveredJobTypes, remote: RemoteWork) -> J
     return JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets, remote.artifacts.files)
 
 
-def _tap(store: Store, hub: Hub, deliverer: Deliverer, *hears: Callable[[Sequence[Event]], None] | None) -> None:
+def _tap(store: Store, hub: Hub, *hears: Callable[[Sequence[Event]], None]) -> None:
     store.listen(hub.publish)
-    for hear in filter(None, hears):
+    for hear in hears:
         hub.tap(hear)
-    hub.tap(lambda events: deliverer.wake() if any(event.status.ended for event in events) else None)
 
 
 def _watchers(settings: Settings, clock: SystemClock) -> Watchers:
@@ -216,15 +204,6 @@ def _backup(world: World, secrets: Mapping[str, Collection[str]]) -> Callable[[P
         return await take(world.store, target, keep, world.clock.now(), secrets)
 
     return backup
-
-
-def _senders(world: World, backend: Backend | None) -> Mapping[str, Sender]:
-    secret = world.settings.callback_secret
-    signs = signer(secret.get_secret_value() if secret else None)
-    trace = world.telemetry.sent_on
-    callbacks: Sender = CallbackSender(world.session, world.clock, signs, trace=trace)
-    senders = {CALLBACK: callbacks, BATCH: callbacks}
-    return senders if backend is None else senders | {BACKEND: BackendSender(backend, trace=trace)}
 
 
 def _box(world: World, found: DiscoveredJobTypes) -> Box:
@@ -251,7 +230,7 @@ async def _run(group: asyncio.TaskGroup, world: World, components: Components, s
     pages = pages_of(world, components.api)
     async with listening(components.api, settings.host, settings.port, settings.control, pages) as port:
         group.create_task(vital(components.worker.run(), host.leave))
-        deliveries = group.create_task(vital(components.deliverer.run(), host.leave))
+        duties = group.create_task(vital(components.duties.run(), host.leave))
         garbage.settle()
         _announce(settings, port, components)
         systemd.notifier.send(READY=1, STATUS=f"serving http://{settings.host}:{port}")
@@ -259,11 +238,12 @@ async def _run(group: asyncio.TaskGroup, world: World, components: Components, s
         with suppress(StoreFull):
             await world.store.stopping(world.boot)
         components.queue.draining = True
+        components.duties.wake()
         components.remote.leasing.drain()
         await drain(components.worker, stop, systemd.notifier, settings.drain_seconds)
         components.api.stopping.set()
-        components.deliverer.stop()
-        await deliveries
+        components.duties.end()
+        await duties
     for loop in endless:
         loop.cancel()
     with suppress(StoreFull):

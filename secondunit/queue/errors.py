@@ -7,6 +7,7 @@ QueueError
 │   └── SecretsStruck    a retry needs fields of its payload that were struck out when it ended
 ├── LeaseLost            a fenced write came with an epoch that no longer holds the job
 ├── DutyLost             a write came under a duty that another box has had since
+├── ScheduleChanged      a schedule was moved by another box since it was read
 ├── KeyReused            an idempotency key came back with another request
 ├── UnknownType          no handler serves this job type
 ├── TypeUnavailable      the type is known, but lacks something here (a key, a program)
@@ -69,6 +70,14 @@ class DutyLost(QueueError):
         super().__init__(f"{duty}: the duty's term {term} is over, another box has it")
         self.duty = duty
         self.term = term
+
+
+class ScheduleChanged(QueueError):
+    """A schedule's state was to be replaced, and is not the one any more that was read; nothing was changed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the schedule {name} was moved by another box meanwhile")
+        self.name = name
 
 
 class KeyReused(QueueError):

@@ -6,13 +6,7 @@ from datetime import datetime
 
 from secondunit.queue import state
 from secondunit.queue.clock import Clock, Random
-from secondunit.queue.errors import (
-    BadDependencies,
-    Draining,
-    KeyReused,
-    NotAllowed,
-    QueueError,
-)
+from secondunit.queue.errors import BadDependencies, Draining, KeyReused, NotAllowed, QueueError
 from secondunit.queue.follow import Follow, each
 from secondunit.queue.graph import bulk
 from secondunit.queue.graph.binding import Sees, everything, looked_up
@@ -35,6 +29,7 @@ from secondunit.queue.model import (
     Target,
 )
 from secondunit.queue.payloads.secret_fields import check_whole, without_secrets
+from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.store import Delivery, Step, Store
 from secondunit.queue.turns import in_turns
@@ -75,9 +70,11 @@ class Queue:
         self._limits = limits
         self.graph = store.graph
 
-    async def submit(self, submission: Submission, sees: Sees = everything) -> tuple[Job, bool]:
+    async def submit(
+        self, submission: Submission, sees: Sees = everything, duty: Duty | None = None
+    ) -> tuple[Job, bool]:
         """Store a job; False with the job that already stands for this request (same key or same work)."""
-        return (await self.submit_all([submission], sees=sees))[0]
+        return (await self.submit_all([submission], sees=sees, duty=duty))[0]
 
     async def submit_all(
         self,
@@ -85,10 +82,12 @@ class Queue:
         schedule: ScheduleState | None = None,
         batch: Batch | None = None,
         sees: Sees = everything,
+        duty: Duty | None = None,
     ) -> Sequence[tuple[Job, bool]]:
         """Store jobs, all or none: when this returns they are on disk, with the schedule that they are a run of.
 
-        So is their `batch`. What they depend on is named by `ref`, or by id if the caller `sees` it; BadDependencies.
+        So is their `batch`. With a lost `duty`: DutyLost. What they depend on is named by `ref`, or by id if the caller
+        `sees` it; BadDependencies.
         """
         references = [accepted(self.registry[one.type], one.payload) async for one in in_turns(submissions)]
         if refusal := self._refusal():
@@ -103,7 +102,7 @@ class Queue:
             return [await self._known_or(submission, error) for submission in submissions]
         changes = [self._new(one, id, now) async for one, id in in_turns(zip(submissions, ids, strict=True))]
         self._coming()
-        stored = await self._store.add(changes, self._limits, schedule, batch)
+        stored = await self._store.add(changes, self._limits, schedule, batch, duty)
         return [
             await self._shared(job, submission, created)
             for (job, created), submission in zip(stored, submissions, strict=True)

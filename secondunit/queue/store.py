@@ -87,12 +87,17 @@ class Outbox(Protocol):
         """A job's deliveries, oldest first."""
         ...
 
-    async def due(self, now: datetime, limit: int, *, except_for: Sequence[str] = ()) -> Sequence[Delivery]:
-        """Pending deliveries that are due, oldest first, at most one of a job; not those of `except_for`, in flight."""
+    async def due(
+        self, now: datetime, limit: int, *, except_for: Sequence[str] = (), kinds: Sequence[str] | None = None
+    ) -> Sequence[Delivery]:
+        """Pending deliveries that are due, oldest first, at most one of a job; not those of `except_for`, in flight.
+
+        Of these `kinds` of targets only; None: of all.
+        """
         ...
 
-    async def next_due(self) -> datetime | None:
-        """When the next pending delivery is due."""
+    async def next_due(self, kinds: Sequence[str] | None = None) -> datetime | None:
+        """When the next pending delivery is due, of these kinds."""
         ...
 
     async def change(
@@ -182,7 +187,8 @@ class Store(Protocol):
 
         Raises KeyReused when that key came with another digest, Saturated when the new ones are more than `limits`
         allow, counted in this very transaction, BadDependencies for an unknown parent. Idempotency keys live 24 hours.
-        A `schedule`'s state is stored in the same transaction, with these jobs (`with_jobs`). A lost `duty`: DutyLost.
+        A `schedule`'s state is stored in the same transaction, with these jobs (`with_jobs`); ScheduleChanged as there.
+        A lost `duty`: DutyLost.
         """
         ...
 

@@ -56,10 +56,11 @@ class PartialRetrier:
         self._due: dict[JobId, _Due] = {}
         self._heard: set[JobId] = set()
         self._scouts: dict[str, JobId] = {}
+        self._on_duty = False
 
     def hear(self, events: Sequence[Event]) -> None:
-        """A tap of the hub: what ended in part may be due one day."""
-        for event in events:
+        """A tap of the hub: what ended in part may be due one day. What is not heard in time `run` finds."""
+        for event in events if self._on_duty else ():
             if event.job_type in self._may_help and event.status.ended:
                 if event.status is Status.PARTIAL:
                     self._heard.add(event.job_id)
@@ -67,14 +68,18 @@ class PartialRetrier:
                     del self._scouts[event.job_type]
 
     async def run(self, queue: Queue) -> None:
-        """Queue again for ever what is due; first of all find what an earlier life of the daemon left."""
+        """Queue again for ever what is due; first of all find what an earlier life, or another box, left."""
         if not self._may_help:
             return
-        async for job in queue.each(Filter([Status.PARTIAL], list(self._may_help))):
-            self._note(job)
-        while True:
-            await self._round(queue)
-            await self._clock.sleep(EVERY)
+        self._due, self._heard, self._scouts, self._on_duty = {}, set(), {}, True
+        try:
+            async for job in queue.each(Filter([Status.PARTIAL], list(self._may_help))):
+                self._note(job)
+            while True:
+                await self._round(queue)
+                await self._clock.sleep(EVERY)
+        finally:
+            self._on_duty = False
 
     async def _round(self, queue: Queue) -> None:
         heard, self._heard = self._heard, set()

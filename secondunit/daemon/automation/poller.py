@@ -11,46 +11,22 @@ import structlog
 from secondunit.daemon.automation.backend import KIND, Backend, BackendTrouble, FailedAnalysis
 from secondunit.daemon.automation.backend_results import BackendResults
 from secondunit.daemon.automation.polls import KEPT, BackendJobs, Poll, Polled, Polling
+from secondunit.daemon.automation.takeover_terms import Known, Terms
 from secondunit.daemon.formats import instant
 from secondunit.handlers.tools.circuit_breaker import CircuitBreaker
 from secondunit.queue.clock import Clock, Random
-from secondunit.queue.errors import JobNotFound, QueueError
+from secondunit.queue.errors import DutyLost, JobNotFound, QueueError
 from secondunit.queue.instrumentation import Sink, unheard
-from secondunit.queue.model import Event, Filter, Job, JobId, Status, Submission, Target
+from secondunit.queue.model import Event, Filter, JobId, Status, Submission, Target
 from secondunit.queue.ports.cache import Cache, CacheEntry
-from secondunit.queue.retry import Backoff
+from secondunit.queue.ports.duties import ALONE, Tenure
 from secondunit.queue.service import Queue
 
 TYPE = "analyze"
-LONGEST_BACKOFF = timedelta(minutes=15)
+DUTY = "poller"
 UNCLEAR_CLAIMS = 3
-LONGEST_COOLDOWN = timedelta(days=1)
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """The operator's settings for the takeover; `alarming` listed analyses are more than there should be."""
-
-    every: timedelta
-    limit: int
-    cooldown: timedelta
-    alarming: int = 0
-
-    def pause(self, failures: int) -> timedelta:
-        """How long an analysis that failed here so often (and once more) is left alone: doubling, up to a day."""
-        return Backoff(self.cooldown, max(LONGEST_COOLDOWN, self.cooldown)).wait(failures)
-
-    @property
-    def backoff(self) -> Backoff:
-        """How long a backend in trouble is left alone: doubling, up to a quarter of an hour or 256 polls."""
-        return Backoff(self.every, min(max(LONGEST_BACKOFF, self.every), self.every * 256), jitter=0.2)
-
-    @property
-    def memory(self) -> timedelta:
-        """How long it is known what became of an analysis: past the longest pause, and a run after it."""
-        return 2 * max(LONGEST_COOLDOWN, self.cooldown) + timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -68,7 +44,10 @@ class _Live:
 
 
 class Poller:
-    """The poll loop, and what the operator sees of it: `state`. What became of each analysis here is in `memory`."""
+    """The poll loop, and what the operator sees of it: `state`. What became of each analysis here is in `memory`.
+
+    `on_duty`: this box polls; another may do it for all.
+    """
 
     def __init__(
         self,
@@ -85,6 +64,7 @@ class Poller:
         self.state = Polling()
         self.polls: deque[Poll] = deque(maxlen=KEPT)
         self.next_at: datetime | None = None
+        self.on_duty = False
         self._queue = queue
         self._memory = memory
         self._backend = backend
@@ -95,14 +75,23 @@ class Poller:
         self._emit = emit
         self._live = _Live()
         self._breaker = CircuitBreaker(1, terms.backoff)
+        self._tenure = ALONE
 
-    async def run(self) -> None:
-        """Poll for ever, never two at once; trouble makes the next poll later, up to a quarter of an hour."""
-        await self._remember()
-        while True:
-            delay = await self.poll()
-            self.next_at = self._clock.now() + delay
-            await self._clock.sleep(delay.total_seconds())
+    async def run(self, tenure: Tenure = ALONE) -> None:
+        """Poll for ever, never two at once; trouble makes the next poll later, up to a quarter of an hour.
+
+        DutyLost once another box polls; of the backend's trouble nothing is known here from then on.
+        """
+        self._tenure, self._live.ids, self.on_duty = tenure, {}, True
+        try:
+            await self._remember()
+            while True:
+                delay = await self.poll()
+                self.next_at = self._clock.now() + delay
+                await self._clock.sleep(delay.total_seconds())
+        finally:
+            self.on_duty, self.next_at = False, None
+            self.state = Polling(taken=self.state.taken)
 
     async def poll(self) -> timedelta:
         """Poll once, take on what is new, and say how long to wait."""
@@ -208,10 +197,11 @@ class Poller:
         return waiting
 
     def _has_room(self) -> bool:
-        """Whether one more may be claimed: what a box that drains had claimed, no other box could do."""
-        return len(self._live.ids) < self._terms.limit and not self._queue.draining
+        """Whether one more may be claimed: what a box that drains, or was frozen, had claimed, no other could do."""
+        free = len(self._live.ids) < self._terms.limit
+        return free and not self._queue.draining and self._tenure.lasts()
 
-    async def _submit(self, analysis: FailedAnalysis, known: "_Known | None") -> None:
+    async def _submit(self, analysis: FailedAnalysis, known: Known | None) -> None:
         if not await self._may_have(analysis.id):
             return
         now = self._clock.now()
@@ -227,7 +217,9 @@ class Poller:
         early: list[Event] = []
         self._live.early = early
         try:
-            job, created = await self._queue.submit(submission)
+            job, created = await self._queue.submit(submission, duty=self._tenure.duty)
+        except DutyLost:
+            raise
         except QueueError as error:
             message = f"[Active Mode] Job {analysis.id} is not taken on: {error}"
             log.warning("backend.refused", message=message, analysis_id=analysis.id)
@@ -243,7 +235,8 @@ class Poller:
         failures = known.failures + 1 if known and known.job.status is Status.FAILED else 0
         memory = {"job_id": job.id, "failures": failures}
         entry = CacheEntry(self._key(analysis.id), memory, job.id, now, now + self._terms.memory)
-        await self._memory.put(entry)
+        if self._tenure.lasts() or await self._memory.get(entry.key, now) is None:  # else it may be of a later job
+            await self._memory.put(entry)
 
     async def _may_have(self, id: str) -> bool:
         """Whether this box is to do it; where that stays unclear, done twice is better than not at all."""
@@ -256,10 +249,10 @@ class Poller:
             self._live.unclear[id] = unclear
         return answer == "granted" or unclear >= UNCLEAR_CLAIMS
 
-    async def _known(self, id: str) -> "_Known | None":
+    async def _known(self, id: str) -> Known | None:
         """What this box did about the analysis before, if it still knows."""
         if twin := await self._queue.live_twin(self._key(id)):
-            return _Known(twin, 0, delivering=False)
+            return Known(twin, 0, delivering=False)
         entry = await self._memory.get(self._key(id), self._clock.now())
         if entry is None:
             return None
@@ -268,7 +261,7 @@ class Poller:
         except JobNotFound:
             return None
         pending = any(row.state == "pending" for row in await self._queue.deliveries_of(job.id))
-        return _Known(job, entry.value["failures"], delivering=pending)
+        return Known(job, entry.value["failures"], delivering=pending)
 
     async def _remember(self) -> None:
         """Find the backend's jobs that an earlier life of the daemon took on."""
@@ -279,17 +272,3 @@ class Poller:
 
     def _key(self, id: str) -> str:
         return f"backend {self._backend.url} {id}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """An analysis taken on before: its last job, how often it failed here, whether its result is on its way."""
-
-    job: Job
-    failures: int
-    delivering: bool
-
-    def waits(self, now: datetime, terms: Terms) -> bool:
-        """Whether it ended here, but its result is on its way or its growing cool-down is not over."""
-        ended = self.job.finished_at
-        return ended is not None and (self.delivering or now < ended + terms.pause(self.failures))

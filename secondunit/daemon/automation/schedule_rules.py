@@ -8,12 +8,24 @@ from typing import Literal
 
 from secondunit.daemon.cron import Cron, passed, upcoming
 from secondunit.daemon.formats import instant
+from secondunit.queue.errors import (
+    BadPayload,
+    Draining,
+    Saturated,
+    StoreFull,
+    TypeBroken,
+    TypeUnavailable,
+    UnknownType,
+)
 from secondunit.queue.model import Idempotency, Job, JobId, Status, Submission
+from secondunit.queue.outcome import Deterministic, Postponed, Transient
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.value import replace
 
 Missed = Literal["skip", "once", "all"]
 Overlap = Literal["skip", "queue", "cancel"]
+LATER = (StoreFull, Draining, Saturated, Transient, Postponed)
+REFUSED = (BadPayload, UnknownType, TypeUnavailable, TypeBroken, Deterministic)
 SOURCE = "schedule"
 ON_TIME = timedelta(minutes=1)  # no two runs of a schedule are nearer; a restart takes less
 MOST_CAUGHT_UP = 100

@@ -2,38 +2,29 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from secondunit.daemon.automation import schedule_rules as rules
 from secondunit.daemon.automation.schedule_rules import Decision, Schedule
 from secondunit.daemon.automation.timetable import PlannedSchedule, Timetable
 from secondunit.daemon.cron import upcoming
 from secondunit.queue.clock import Clock
-from secondunit.queue.errors import (
-    BadPayload,
-    Draining,
-    JobNotFound,
-    NotAllowed,
-    Saturated,
-    StoreFull,
-    TypeBroken,
-    TypeUnavailable,
-    UnknownType,
-)
+from secondunit.queue.errors import Draining, JobNotFound, NotAllowed, Saturated, ScheduleChanged
 from secondunit.queue.instrumentation import Fact, Sink, unheard
 from secondunit.queue.model import Event, Filter, Job, JobId
-from secondunit.queue.outcome import Deterministic, Postponed, Transient
 from secondunit.queue.ports.access import AuditEntry, AuditTrail
+from secondunit.queue.ports.duties import ALONE, Tenure
 from secondunit.queue.ports.schedules import Schedules, ScheduleState, with_jobs
 from secondunit.queue.service import Queue
 
 LOOK_EVERY = 10.0  # the clock may be set
 TRY_AGAIN = 30.0
-LATER = (StoreFull, Draining, Saturated, Transient, Postponed)
-REFUSED = (BadPayload, UnknownType, TypeUnavailable, TypeBroken, Deterministic)
+TRIES = 10
+DUTY = "schedules"
+T = TypeVar("T")
 
 
 class ScheduleMoved(Fact, frozen=True):
@@ -56,6 +47,8 @@ class Scheduler:
         audit: AuditTrail,
         clock: Clock,
         emit: Sink = unheard,
+        *,
+        shared: bool = False,
     ) -> None:
         self.timetable = Timetable(schedules, clock)
         self._queue = queue
@@ -67,31 +60,67 @@ class Scheduler:
         self._busy: set[str] = set()
         self._not_before: dict[str, float] = {}
         self._woken = asyncio.Event()
+        self._shared = shared
+        self._tenure: Tenure | None = None
+
+    @property
+    def stopped(self) -> Mapping[str, str]:
+        """The schedules that come no more though nobody paused them, while they are run here; each with the reason."""
+        return {} if self._shared and self._tenure is None else self.timetable.stopped
 
     async def start(self) -> None:
-        """Take up what an earlier life of the daemon left; a schedule that is not in the file any more is forgotten."""
-        now = self._clock.now()
+        """Take up what an earlier life of the daemon left, or, where others share it, see how it stands."""
+        if self._shared:
+            await self._look()
+        else:
+            await self._take_up(ALONE)
+
+    async def _take_up(self, tenure: Tenure) -> None:
+        """Be who runs them. A schedule that is not in the file any more is forgotten."""
+        kept = await self._look()
+        if gone := sorted(kept.keys() - self.timetable.schedules.keys()):
+            await self._store.drop(gone, duty=tenure.duty)
+        states = self.timetable.states.values()
+        if fresh := [state for state in states if state != kept.get(state.name)]:
+            await self._store.put(fresh, duty=tenure.duty)
+            for state in fresh:
+                self._set(state.written)
+
+    async def _look(self) -> Mapping[str, ScheduleState]:
+        """See what other boxes made of them: all that are kept."""
+        before = dict(self.timetable.states)
         kept = {state.name: state for state in await self._store.all()}
-        begun = {
-            name: rules.begun(schedule, kept.get(name), now) for name, schedule in self.timetable.schedules.items()
-        }
-        if gone := sorted(kept.keys() - begun.keys()):
-            await self._store.drop(gone)
-        if fresh := [state for name, state in begun.items() if state != kept.get(name)]:
-            await self._store.put(fresh)
-        for state in begun.values():
-            self._set(state)
+        for name, schedule in self.timetable.schedules.items():
+            stands = self.timetable.states.get(name)
+            moved = name in kept and stands is not None and kept[name].revision != stands.revision
+            if (moved or stands is None) and stands is before.get(name):  # else it was moved here while it was read
+                self._set(rules.begun(schedule, kept.get(name), self._clock.now()))
+        return kept
 
     def hear(self, events: Sequence[Event]) -> None:
         """A tap of the hub: a job that ended may be a schedule's."""
         if self.timetable.hear(events):
             self._woken.set()
 
-    async def run(self) -> None:
-        """Look for ever after each schedule that is due, or of which a job ended; one does not wait for another."""
+    async def run(self, tenure: Tenure = ALONE) -> None:
+        """Look for ever after each schedule that is due, or of which a job ended; one does not wait for another.
+
+        DutyLost once another box does.
+        """
+        self._tenure, self._busy = tenure, set()
+        try:
+            if self._shared:
+                await self._take_up(tenure)
+            await self._run()
+        finally:
+            self._tenure = None
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as turns:
             while True:
                 self._woken.clear()
+                if self._shared:
+                    await self._look()
                 now = self._clock.now()
                 for name in self._waiting(now):
                     self._busy.add(name)
@@ -102,6 +131,8 @@ class Scheduler:
 
     async def all(self) -> Sequence[PlannedSchedule]:
         """Each schedule, in the file's order."""
+        if self._shared:
+            await self._look()
         return await self._standings(self.timetable.schedules)
 
     def upcoming(self, name: str, number: int) -> Sequence[datetime]:
@@ -112,13 +143,17 @@ class Scheduler:
     async def run_now(self, name: str) -> Job:
         """Submit a job of the schedule at once, paused or not, whatever else of it runs; NoSuchSchedule, QueueError."""
         schedule = self.timetable.named(name)
-        async with self._locks[name]:
+
+        async def run() -> Job:
             before = self.timetable.states[name]
             if len(before.open_jobs) >= rules.MOST_OPEN:
                 raise Saturated(f"{len(before.open_jobs)} jobs of this schedule are not done; try again later")
             state = rules.run(before, self._clock.now())
             [(job, _)] = await self._queue.submit_all([rules.by_hand(schedule)], state)
-            self._set(with_jobs(state, [job.id]))
+            self._set(with_jobs(state, [job.id]).written)
+            return job
+
+        job = await self._by_hand(name, run)
         self._emit(ScheduleMoved(name, "submitted"))
         return job
 
@@ -134,12 +169,21 @@ class Scheduler:
         self, name: str, move: Callable[[ScheduleState], ScheduleState], what: Literal["paused", "resumed"]
     ) -> PlannedSchedule:
         self.timetable.named(name)
-        async with self._locks[name]:
-            await self._put(move(self.timetable.states[name]))
+        await self._by_hand(name, lambda: self._put(move(self.timetable.states[name]), ALONE))
         self._emit(ScheduleMoved(name, what, why=rules.BY_HAND if what == "paused" else None))
         self._woken.set()
         [standing] = await self._standings([name])
         return standing
+
+    async def _by_hand(self, name: str, move: Callable[[], Awaitable[T]]) -> T:
+        """What somebody asks for here, whichever box runs the schedules; as often as another box gets in between."""
+        for _ in range(TRIES):
+            async with self._locks[name]:
+                if self._shared:
+                    await self._look()
+                with suppress(ScheduleChanged):
+                    return await move()
+        raise Saturated(f"the schedule {name} is moved by another box all the time; try again")
 
     async def _standings(self, names: Iterable[str]) -> Sequence[PlannedSchedule]:
         states = {name: self.timetable.states[name] for name in names}
@@ -148,10 +192,14 @@ class Scheduler:
         statuses = {job.id: job.status.value for job in page.jobs} if page else {}
         return [self.timetable.standing(name, statuses) for name in states]
 
-    async def _put(self, state: ScheduleState) -> None:
+    async def _put(self, state: ScheduleState, tenure: Tenure) -> None:
         if state != self.timetable.states[state.name]:
-            await self._store.put([state])
-            self._set(state)
+            await self._store.put([state], duty=tenure.duty)
+            self._set(state.written)
+
+    @property
+    def _held(self) -> Tenure:
+        return self._tenure or ALONE
 
     def _set(self, state: ScheduleState) -> None:
         self.timetable.set(state)
@@ -178,7 +226,9 @@ class Scheduler:
                 self.timetable.news.discard(name)
                 await self._settle(schedule)
                 await self._come(schedule)
-        except LATER as error:
+        except ScheduleChanged:
+            self.timetable.news.add(name)  # somebody paused or ran it elsewhere: the next look shows that
+        except rules.LATER as error:
             self.timetable.news.add(name)
             if name not in self._not_before:
                 self._emit(ScheduleMoved(name, "put off", why=str(error)))
@@ -199,7 +249,7 @@ class Scheduler:
     async def _judged(self, state: ScheduleState) -> None:
         """Keep a state that may have become a paused one by failures."""
         before = self.timetable.states[state.name]
-        await self._put(state)
+        await self._put(state, self._held)
         if state.paused and not before.paused:
             self._emit(ScheduleMoved(state.name, "paused", why=state.why))
 
@@ -220,7 +270,7 @@ class Scheduler:
         if decision.runs:
             await self._submit(schedule, decision, state)
         else:
-            await self._put(state)
+            await self._put(state, self._held)
             if decision.skipped:
                 self._emit(ScheduleMoved(name, "skipped", why=decision.why))
         if decision.missed:
@@ -233,12 +283,13 @@ class Scheduler:
 
     async def _submit(self, schedule: Schedule, decision: Decision, state: ScheduleState) -> None:
         try:
-            stored = await self._queue.submit_all(rules.submissions(schedule, decision.runs), state)
-        except REFUSED as error:
+            asked = rules.submissions(schedule, decision.runs)
+            stored = await self._queue.submit_all(asked, state, duty=self._held.duty)
+        except rules.REFUSED as error:
             self._emit(ScheduleMoved(schedule.name, "refused", len(decision.runs), str(error)))
             await self._judged(rules.refused(schedule, self.timetable.states[schedule.name], decision, str(error)))
             return
-        self._set(with_jobs(state, [job.id for job, _ in stored]))
+        self._set(with_jobs(state, [job.id for job, _ in stored]).written)
         self._emit(ScheduleMoved(schedule.name, "submitted", len(stored)))
         if self._queue.registry[schedule.submission.type].audited:
             for job, _ in stored:

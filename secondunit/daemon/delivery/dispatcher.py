@@ -1,7 +1,7 @@
 """Outbox dispatcher: each delivery at least once, in order per job, until its receiver has it or it is given up."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from secondunit.daemon.delivery.policy import Sender, Sent, TryLater, expire, re
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.instrumentation import Fact, Sink, unheard
+from secondunit.queue.ports.duties import ALONE, Tenure
 from secondunit.queue.store import Delivery, Outbox
 from secondunit.queue.value import replace
 
@@ -33,7 +34,10 @@ class DeliveryTried(Fact, frozen=True):
 
 
 class Deliverer:
-    """The loop over the outbox. A crash between a send and its record sends it once more, under the same id."""
+    """The loop over the outbox. A crash between a send and its record sends it once more, under the same id.
+
+    Of some `kinds` only, where another loop sends the others. It comes round after `longest_rest` seconds without news.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,8 @@ class Deliverer:
         emit: Sink = unheard,
         grace: timedelta = timedelta(seconds=10),
         limits: HostLimits | None = None,
+        kinds: Sequence[str] | None = None,
+        longest_rest: float = LONGEST_REST,
     ) -> None:
         self._outbox = outbox
         self._senders = senders
@@ -53,6 +59,9 @@ class Deliverer:
         self._emit = emit
         self._grace = grace
         self._limits = limits or HostLimits()
+        self._kinds = kinds
+        self._longest_rest = longest_rest
+        self._tenure = ALONE
         self._woken = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -82,15 +91,23 @@ class Deliverer:
         self.wake()
         return delivery
 
-    async def run(self) -> None:
-        """Send until `stop`; what is cut off when the grace time is over is sent again by the next run."""
-        async with asyncio.TaskGroup() as sends:
-            while not self._stopping:
-                self._woken.clear()
-                looked_at = await self._look(sends)
-                await self._rest(sends, looked_at)
-            await self._look(sends)
-            await self._end(sends)
+    async def run(self, tenure: Tenure = ALONE) -> None:
+        """Send until `stop`; what is cut off when the grace time is over is sent again by the next run.
+
+        DutyLost once another box sends: what came of a send of ours is then not written down any more.
+        """
+        self._tenure, self._news = tenure, True
+        self._limits.begin_anew()
+        try:
+            async with asyncio.TaskGroup() as sends:
+                while not self._stopping:
+                    self._woken.clear()
+                    looked_at = await self._look(sends)
+                    await self._rest(sends, looked_at)
+                await self._look(sends)
+                await self._end(sends)
+        finally:
+            self._stopping = False
 
     async def _look(self, sends: asyncio.TaskGroup) -> datetime:
         """Start what may be sent now; returns the time that "due" was measured by.
@@ -102,7 +119,7 @@ class Deliverer:
         if not self._news and monotonic - self._looked_at < RECHECK:  # one was sent: those that wait are all there is
             return now
         self._news, self._looked_at = False, monotonic
-        page = await self._outbox.due(now, PAGE, except_for=tuple(self._limits.held))
+        page = await self._outbox.due(now, PAGE, except_for=tuple(self._limits.held), kinds=self._kinds)
         taken = await asyncio.gather(*(self._take(sends, delivery, now, monotonic) for delivery in page))
         await asyncio.gather(*(self._record(id, lambda found: expire(found, now)) for id in self._limits.overdue(now)))
         if len(page) == PAGE and any(taken):
@@ -128,7 +145,7 @@ class Deliverer:
     async def _record(self, delivery_id: str, decide: Callable[[Delivery], Delivery]) -> bool:
         """Write down what becomes of one without a try; False when the disk is full."""
         try:
-            after = await self._outbox.change(delivery_id, decide)
+            after = await self._outbox.change(delivery_id, decide, duty=self._tenure.duty)
         except StoreFull:
             return False
         if after.state == "dead":
@@ -170,6 +187,9 @@ class Deliverer:
 
     async def _send(self, host: str, delivery: Delivery) -> None:
         began = self._clock.monotonic()
+        if not self._tenure.lasts():  # this box was frozen for so long that another may be at it
+            self._limits.done(host, delivery.id, alive=None, now=began)
+            return
         sent = await self._try(delivery)
         took = timedelta(seconds=self._clock.monotonic() - began)
         now, lifetime = self._clock.now(), self._lifetime(delivery)
@@ -189,17 +209,17 @@ class Deliverer:
     async def _write(self, delivery_id: str, decide: Callable[[Delivery], Delivery]) -> Delivery:
         while True:
             try:
-                return await self._outbox.change(delivery_id, decide)
+                return await self._outbox.change(delivery_id, decide, duty=self._tenure.duty)
             except StoreFull:
                 # It has been sent: forgetting that would send it again, so it is held until there is room to say so.
                 await self._clock.sleep(DISK_RECHECK)
 
     async def _rest(self, sends: asyncio.TaskGroup, looked_at: datetime) -> None:
-        """Wait for news, for the next delivery that becomes due, or ten minutes."""
-        next_due = await self._outbox.next_due()
-        seconds = LONGEST_REST
+        """Wait for news, for the next delivery that becomes due, or for the longest rest."""
+        next_due = await self._outbox.next_due(self._kinds)
+        seconds = self._longest_rest
         if next_due is not None and next_due > looked_at:
-            seconds = min(max((next_due - self._clock.now()).total_seconds(), 0.0), LONGEST_REST)
+            seconds = min(max((next_due - self._clock.now()).total_seconds(), 0.0), seconds)
         elif next_due is not None:
             seconds = RECHECK  # it is being sent, or waits behind one that is: the next one's time is not known
         opens_in = self._limits.opens_in(self._clock.monotonic())

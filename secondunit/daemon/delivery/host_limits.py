@@ -102,6 +102,13 @@ class HostLimits:
             limit.breaker.failed(now)
         self._forget_idle(now)
 
+    def begin_anew(self) -> None:
+        """Nothing is being sent, and nothing waits here, whatever an earlier loop left; hosts stay as they were."""
+        self._running.clear()
+        for limit in self._limits.values():
+            limit.running = 0
+            limit.waiting.clear()
+
     def put_off(self, host: str, now: float) -> float:
         """For how many seconds the outbox need not show one that has no room here."""
         return max(PUT_OFF, self._limits[host].breaker.left(now))

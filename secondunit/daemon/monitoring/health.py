@@ -105,6 +105,7 @@ class Checkup:
             "types": sorted(self._queue.registry),
             "pausedTypes": sorted(found.paused),
             "stuckJobs": found.stuck,
+            "poller": self._parts.polled_by(),
             "lastPoll": instant(poller.state.polled_at) if poller else None,
             "backend": poller.figures() if poller else None,
             "undeliveredCallbacks": found.deliveries.get("pending", 0),

@@ -1,6 +1,6 @@
 """Inspection: what one look at the daemon shows; what conditions are judged by, and /health has figures of."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -112,7 +112,10 @@ class Stores(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The parts that are asked how they are; None where there is no such part."""
+    """The parts that are asked how they are; None where there is no such part.
+
+    `polled_by` names the box that polls for all of the queue, on boxes that could.
+    """
 
     database: Opened
     disk: Guard
@@ -124,6 +127,7 @@ class Watched:
     poller: Takeover | None = None
     gemini: Metered | None = None
     geocoder: Provider | None = None
+    polled_by: Callable[[], str | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

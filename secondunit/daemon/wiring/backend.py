@@ -10,8 +10,9 @@ from yarl import URL
 
 from secondunit.daemon.automation.backend import Backend
 from secondunit.daemon.automation.backend_results import BackendResults
-from secondunit.daemon.automation.poller import TYPE, Poller, Terms
+from secondunit.daemon.automation.poller import TYPE, Poller
 from secondunit.daemon.automation.polls import BackendStatus
+from secondunit.daemon.automation.takeover_terms import Terms
 from secondunit.daemon.config.settings import Settings
 from secondunit.handlers.tools.network.responses import BoundedResponse
 from secondunit.queue.clock import Clock, Random
@@ -50,9 +51,13 @@ def idle(settings: Settings) -> str | None:
 
 
 def status_of(
-    settings: Settings, backend: Backend | None, poller: Poller | None, results: BackendResults
+    settings: Settings,
+    backend: Backend | None,
+    poller: Poller | None,
+    polled_by: Callable[[], str | None],
+    results: BackendResults,
 ) -> Callable[[], BackendStatus]:
-    """What is told of active mode, whenever it is asked for."""
+    """What is told of active mode, whenever it is asked for; where another box polls, which one."""
     url = None if backend is None else str(URL(backend.url).with_user(None))
     why = idle(settings) if settings.processor_mode == "active" else None
 
@@ -60,6 +65,8 @@ def status_of(
         still = BackendStatus(settings.processor_mode, url, why, delivered=results.delivered)
         if poller is None:
             return still
+        if not poller.on_duty:
+            return replace(still, idle=_standing_by(polled_by()))
         return replace(
             still,
             polling=poller.state,
@@ -71,6 +78,13 @@ def status_of(
         )
 
     return status
+
+
+def _standing_by(holder: str | None) -> str:
+    """Why a box that could poll does not."""
+    if holder is None:
+        return "no box polls at the moment; one that may does within seconds"
+    return f"box {holder} polls for all of this queue; this one takes over when it is gone"
 
 
 def poller_of(

@@ -7,12 +7,11 @@ from aiohttp import ClientSession
 
 from secondunit.daemon.access.keyring import Keyring
 from secondunit.daemon.automation.backend_results import BackendResults
-from secondunit.daemon.automation.partial_retry import PartialRetrier
+from secondunit.daemon.automation.duty_keeper import DutyKeeper
 from secondunit.daemon.automation.poller import Poller
 from secondunit.daemon.automation.scheduler import Scheduler
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.dashboard.figures import Spending
-from secondunit.daemon.delivery.dispatcher import Deliverer
 from secondunit.daemon.files.uploads import Uploads
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.leasing.work import RemoteWork
@@ -86,13 +85,12 @@ class Components:
     admission: Admission
     experience: Experience
     queue: Queue
-    deliverer: Deliverer
+    duties: DutyKeeper
     disk: DiskGuard
     media: MediaDisks
     poller: Poller | None
     checkup: Checkup
     uploads: Uploads
-    partial_retrier: PartialRetrier
     scheduler: Scheduler
     remote: RemoteWork
     api: Api

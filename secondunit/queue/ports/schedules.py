@@ -13,7 +13,7 @@ class ScheduleState(Value, frozen=True):
 
     What was due up to `since` is dealt with, by the `cron` and `timezone` of that time. `last_job` came `last_at`, and
     ended with `last_status` if it has. The end of its `open_jobs` is not counted yet; `failures` in a row are.
-    `why` says why it is paused, or what was odd about its last run.
+    `why` says why it is paused, or what was odd about its last run. Each write of it raises its `revision`.
     """
 
     name: str
@@ -27,17 +27,26 @@ class ScheduleState(Value, frozen=True):
     why: str | None = None
     failures: int = 0
     open_jobs: Sequence[str] = ()
+    revision: int = 0
+
+    @property
+    def written(self) -> "ScheduleState":
+        """As it is kept."""
+        return replace(self, revision=self.revision + 1)
 
 
 class Schedules(Protocol):
-    """The state of each schedule, by its name. A run moves it together with its jobs: `Store.add`."""
+    """The state of each schedule, by its name. A run moves it together with its jobs: `Store.add`.
+
+    What replaces a state is made of it, with its revision: if another stands there by now, ScheduleChanged.
+    """
 
     async def all(self) -> Sequence[ScheduleState]:
         """All of them, by name."""
         ...
 
     async def put(self, states: Sequence[ScheduleState], *, duty: Duty | None = None) -> None:
-        """Store them, or replace what has their names. With a `duty` that is lost: DutyLost."""
+        """Store them, each `written`, all or none. With a `duty` that is lost: DutyLost."""
         ...
 
     async def drop(self, names: Sequence[str], *, duty: Duty | None = None) -> None:

@@ -106,6 +106,7 @@ class MemoryStore:
         duty: Duty | None = None,
     ) -> Sequence[tuple[Job, bool]]:
         self._duties.check(duty)
+        self._schedules.judge(schedule)
         keys: MutableMapping[str, KnownKey] = ChainMap({}, self._keys)
         twins: MutableMapping[str, JobId] = ChainMap({}, self._twins)
         fresh: dict[JobId, Change] = {}

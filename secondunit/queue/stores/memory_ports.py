@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from secondunit.queue.clock import Clock
 from secondunit.queue.durable_files import Marks
-from secondunit.queue.errors import KeyReused, StoreBroken
+from secondunit.queue.errors import KeyReused, ScheduleChanged, StoreBroken
 from secondunit.queue.model import Change, Job, JobId, Lease, Notice, Status
 from secondunit.queue.ports.cache import CacheEntry
 from secondunit.queue.ports.duties import Duty
@@ -85,16 +85,20 @@ class MemoryOutbox:
     async def of_job(self, job_id: JobId) -> Sequence[Delivery]:
         return [row for row in self._rows.values() if row.notice.job_id == job_id]
 
-    async def due(self, now: datetime, limit: int, *, except_for: Sequence[str] = ()) -> Sequence[Delivery]:
+    async def due(
+        self, now: datetime, limit: int, *, except_for: Sequence[str] = (), kinds: Sequence[str] | None = None
+    ) -> Sequence[Delivery]:
         heads: dict[JobId, Delivery] = {}
         for row in self._rows.values():
             if row.state == "pending":
                 heads.setdefault(row.notice.job_id, row)
+        heads = {id: row for id, row in heads.items() if kinds is None or row.notice.target.kind in kinds}
         due = [row for row in heads.values() if row.next_at and row.next_at <= now and row.id not in except_for]
         return sorted(due, key=lambda row: row.next_at or now)[:limit]
 
-    async def next_due(self) -> datetime | None:
-        return min((row.next_at for row in self._rows.values() if row.next_at and row.state == "pending"), default=None)
+    async def next_due(self, kinds: Sequence[str] | None = None) -> datetime | None:
+        rows = [row for row in self._rows.values() if kinds is None or row.notice.target.kind in kinds]
+        return min((row.next_at for row in rows if row.next_at and row.state == "pending"), default=None)
 
     async def change(
         self, delivery_id: str, decide: Callable[[Delivery], Delivery], *, duty: Duty | None = None
@@ -210,6 +214,8 @@ class MemorySchedules:
     async def put(self, states: Sequence[ScheduleState], *, duty: Duty | None = None) -> None:
         self._check(duty)
         for state in states:
+            self.judge(state)
+        for state in states:
             self.set(state)
 
     async def drop(self, names: Sequence[str], *, duty: Duty | None = None) -> None:
@@ -218,8 +224,14 @@ class MemorySchedules:
             self._rows.pop(name, None)
 
     def set(self, state: ScheduleState) -> None:
-        """As `put`, for one, at once."""
-        self._rows[state.name] = state
+        """As `put`, for one that was judged."""
+        self._rows[state.name] = state.written
+
+    def judge(self, state: ScheduleState | None) -> None:
+        """ScheduleChanged if another stands there than the one that this was made of."""
+        stands = self._rows.get(state.name) if state else None
+        if state and stands and stands.revision != state.revision:
+            raise ScheduleChanged(state.name)
 
 
 class KnownKey(Value, frozen=True):

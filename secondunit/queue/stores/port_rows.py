@@ -69,6 +69,7 @@ SCHEDULE = (
     Column("why"),
     Column("failures"),
     Column("open_jobs", JSON),
+    Column("revision"),
 )
 SCHEDULE_COLUMNS = ", ".join(names(SCHEDULE))
 schedule_values: Callable[[ScheduleState], Row] = encoder(SCHEDULE)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from secondunit.queue import state
-from secondunit.queue.model import Status
+from secondunit.queue.model import Status, Target
 from secondunit.queue.outcome import Completed, Outcome, Partial, Postpone, Released
 from secondunit.queue.ports.deliveries import Try
 from secondunit.queue.store import Delivery, Store
@@ -142,6 +142,17 @@ class OutboxContract:
         first, second, third = await store.outbox.due(later(1), 10)
         assert list(await store.outbox.due(later(1), 10, except_for=[first.id, third.id])) == [second]
         assert list(await store.outbox.due(later(1), 1, except_for=[first.id])) == [second]
+
+    async def test_one_of_another_kind_is_not_due(self, store: Store) -> None:
+        await end(store, "a", target=Target("other", "b"))
+        await end(store, "b", at=later(5), target=CALLBACK)
+        [other], [row] = await store.outbox.of_job("a"), await store.outbox.of_job("b")
+        assert list(await store.outbox.due(later(9), 10, kinds=[CALLBACK.kind])) == [row]
+        assert list(await store.outbox.due(later(9), 10, kinds=["third", "other"], except_for=[row.id])) == [other]
+        assert list(await store.outbox.due(later(9), 10, kinds=[])) == []
+        assert await store.outbox.next_due([CALLBACK.kind]) == later(5)
+        assert await store.outbox.next_due([CALLBACK.kind, "other"]) == NOW
+        assert await store.outbox.next_due(["third"]) is None
 
     async def test_one_that_backed_off_is_due_at_its_time(self, store: Store) -> None:
         await end(store, "a", target=CALLBACK)

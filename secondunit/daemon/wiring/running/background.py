@@ -1,4 +1,4 @@
-"""Background tasks that never end, beside worker, dispatcher and sockets; one that dies takes the daemon with it."""
+"""Background tasks that never end, beside worker, duties and sockets; one that dies takes the daemon with it."""
 
 from collections.abc import Coroutine, Iterator
 from datetime import timedelta
@@ -9,7 +9,6 @@ from secondunit.daemon.monitoring.alerts import AlertHook
 from secondunit.daemon.process.lifecycle import Systemd, watch
 from secondunit.daemon.wiring.components import Components, World
 from secondunit.queue import retention
-from secondunit.queue.ids import box_of
 from secondunit.queue.running import leases
 
 WORKER_COMES_ROUND = 20.0  # it does so every 5 s even when there is nothing to do
@@ -29,8 +28,6 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
     yield leases.keep(
         components.worker, store, clock, clock_was_set=clock.was_set, emit=world.emit, secrets_of=secrets_of
     )
-    if box_of(world.boot):  # others share the queue
-        yield leases.take_over(store, clock, world.boot, world.emit, secrets_of)
     yield retention.forget(store, clock, kept, failed_kept, world.work.forget)
     yield retention.strike(store, clock, components.queue.registry)
     yield retention.age(store, clock)
@@ -42,12 +39,8 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
     yield components.media.run()
     yield components.uploads.run(components.queue)
     yield forget_replaced(store.folders, world.tools.files, clock)
-    yield components.partial_retrier.run(components.queue)
-    yield components.scheduler.run()
     yield watch(alive, world.emit, systemd)
     yield from components.remote.loops()
-    if components.poller:
-        yield components.poller.run()
     yield components.checkup.run()
     if world.watchers.alerts and settings.alert_url:
         yield world.watchers.alerts.run(AlertHook(world.operators, settings.alert_url.get_secret_value()))

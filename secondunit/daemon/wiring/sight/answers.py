@@ -1,5 +1,7 @@
 """What the endpoints that explain the queue answer from."""
 
+from collections.abc import Callable
+
 from secondunit.daemon.automation.backend import Backend
 from secondunit.daemon.automation.poller import Poller
 from secondunit.daemon.config.job_types import DiscoveredJobTypes
@@ -30,7 +32,7 @@ def answers_of(
     media: Roots,
     *,
     remote: RemoteWork,
-    mode: tuple[Backend | None, Poller | None],
+    mode: tuple[Backend | None, Poller | None, Callable[[], str | None]],
 ) -> Answers:
     """Why jobs wait, what is served, what failed, what happened, on what it all runs, and how active mode stands."""
     store = world.store

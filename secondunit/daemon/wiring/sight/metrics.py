@@ -1,10 +1,9 @@
 """Factory of the page that is scraped: whom it asks for figures, and what stays the same while the daemon runs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from secondunit.daemon.config.settings import Settings
-from secondunit.daemon.delivery.dispatcher import Deliverer
 from secondunit.daemon.files import backups
 from secondunit.daemon.files.backups import Copy
 from secondunit.daemon.monitoring.disk_guard import DiskGuard
@@ -18,7 +17,12 @@ DATA = "data"
 
 
 def exposition_of(
-    world: World, version: str, registry: Registry, deliverer: Deliverer, disk: DiskGuard, parts: Watched
+    world: World,
+    version: str,
+    registry: Registry,
+    lanes: Callable[[], Mapping[str, int]],
+    disk: DiskGuard,
+    parts: Watched,
 ) -> Exposition:
     """The page, and the types that are named on it from now on."""
     store, clock, gemini = world.store, world.clock, world.tools.gemini
@@ -36,7 +40,7 @@ def exposition_of(
         sandbox=_layers(world.sandbox),
         budget=gemini.budget if gemini else None,
         disks=lambda: _free(disk, parts.media),
-        lanes=deliverer.lanes,
+        lanes=lanes,
         polled=polled if parts.poller else None,
         backup=backup,
     )

@@ -155,7 +155,7 @@ class DutyContract:
         await store.schedules.put([NIGHTLY])
         stale = await held(store, "a/1")
         fresh = await held(store, "b/1", later(7))
-        moved = replace(NIGHTLY, since=later(60))
+        moved = replace(NIGHTLY.written, since=later(60))
         with pytest.raises(DutyLost):
             await store.schedules.put([moved], duty=stale)
         with pytest.raises(DutyLost):

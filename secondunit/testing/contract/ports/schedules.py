@@ -2,7 +2,7 @@
 
 import pytest
 
-from secondunit.queue.errors import JobNotFound, KeyReused, Saturated
+from secondunit.queue.errors import JobNotFound, KeyReused, Saturated, ScheduleChanged
 from secondunit.queue.model import Idempotency
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.state import QueueLimits
@@ -12,7 +12,7 @@ from secondunit.testing.full_values import full, left_out
 from secondunit.testing.jobs import NOW, later, new
 
 NIGHTLY = ScheduleState("nightly", "0 3 * * *", "UTC", NOW)
-RUN = replace(NIGHTLY, since=later(60), last_at=later(60))
+RUN = replace(NIGHTLY.written, since=later(60), last_at=later(60))
 
 
 class ScheduleContract:
@@ -23,12 +23,12 @@ class ScheduleContract:
         assert left_out(whole) == set()
         await store.schedules.put([whole, NIGHTLY])
         found = {state.name: state for state in await store.schedules.all()}
-        assert found["name"] == whole
-        assert replace(found["nightly"], open_jobs=()) == NIGHTLY
+        assert found["name"] == whole.written
+        assert replace(found["nightly"], open_jobs=()) == NIGHTLY.written
 
     async def test_schedules_are_found_by_name_replaced_and_dropped(self, store: Store) -> None:
         await store.schedules.put([replace(NIGHTLY, name=name) for name in ("b", "每晚", "a")])
-        await store.schedules.put([replace(NIGHTLY, name="b", paused=True)])
+        await store.schedules.put([replace(NIGHTLY, name="b", paused=True, revision=1)])
         assert [(state.name, state.paused) for state in await store.schedules.all()] == [
             ("a", False),
             ("b", True),
@@ -47,7 +47,7 @@ class ScheduleContract:
     async def test_a_run_that_was_submitted_before_is_its_job(self, store: Store) -> None:
         key = Idempotency("nightly 3", b"1")
         await store.add([new("a", idempotency=key)], schedule=RUN)
-        [(job, created)] = await store.add([new("b", idempotency=key)], schedule=replace(RUN, open_jobs=["a"]))
+        [(job, created)] = await store.add([new("b", idempotency=key)], schedule=replace(RUN.written, open_jobs=["a"]))
         assert (job.id, created) == ("a", False)
         [nightly] = await store.schedules.all()
         assert (nightly.last_job, list(nightly.open_jobs)) == ("a", ["a"])
@@ -63,3 +63,20 @@ class ScheduleContract:
         assert (nightly.since, nightly.last_job) == (NOW, None)
         with pytest.raises(JobNotFound):
             await store.get("b")
+
+    async def test_who_has_not_seen_how_a_schedule_stands_does_not_replace_it(self, store: Store) -> None:
+        await store.schedules.put([NIGHTLY])
+        paused = replace(NIGHTLY.written, paused=True)
+        await store.schedules.put([paused])
+        stale = replace(NIGHTLY.written, since=later(60))
+        with pytest.raises(ScheduleChanged):
+            await store.schedules.put([replace(NIGHTLY, name="other"), stale])
+        with pytest.raises(ScheduleChanged):
+            await store.add([new("a")], schedule=stale)
+        with pytest.raises(JobNotFound):
+            await store.get("a")
+        [nightly] = await store.schedules.all()
+        assert (nightly.paused, nightly.since, nightly.revision) == (True, NOW, 2)
+        await store.add([new("b")], schedule=replace(paused.written, since=later(60)))
+        [nightly] = await store.schedules.all()
+        assert (nightly.paused, nightly.since, nightly.last_job) == (True, later(60), "b")

@@ -17,8 +17,9 @@ from structlog.testing import capture_logs
 
 from secondunit.daemon.automation.backend import KIND, REFUSED_PAUSE, Backend, BackendSender
 from secondunit.daemon.automation.backend_results import BackendResults
-from secondunit.daemon.automation.poller import LONGEST_BACKOFF, Poller, Terms
+from secondunit.daemon.automation.poller import Poller
 from secondunit.daemon.automation.polls import KEPT, BackendJobs, Polled
+from secondunit.daemon.automation.takeover_terms import LONGEST_BACKOFF, Terms
 from secondunit.daemon.delivery.dispatcher import DeliveryTried
 from secondunit.daemon.delivery.policy import Delivered, Gone, TryLater
 from secondunit.daemon.wiring.backend import operators_session
@@ -225,8 +226,8 @@ async def test_a_job_that_starts_and_ends_while_it_is_submitted_is_told_of_all_t
 ) -> None:
     submit = box.queue.submit
 
-    async def at_once(submission: Any) -> Any:
-        made = await submit(submission)
+    async def at_once(submission: Any, **fence: Any) -> Any:
+        made = await submit(submission, **fence)
         await box.end()
         return made
 

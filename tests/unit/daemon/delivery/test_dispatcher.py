@@ -667,9 +667,9 @@ class FullDisk(MemoryOutbox):
         self.full = True
         self.looks = 0
 
-    async def due(self, now: datetime, limit: int, *, except_for: Sequence[str] = ()) -> Sequence[Delivery]:
+    async def due(self, now: datetime, limit: int, **which: Any) -> Sequence[Delivery]:
         self.looks += 1
-        return await super().due(now, limit, except_for=except_for)
+        return await super().due(now, limit, **which)
 
     async def change(self, delivery_id: str, decide: Callable[[Delivery], Delivery], **fenced: Any) -> Delivery:
         if self.full:

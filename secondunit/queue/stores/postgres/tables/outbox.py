@@ -30,17 +30,19 @@ select {DELIVERY_COLUMNS}
 from deliveries
 where job = (select seq from jobs where id = %s)
 order by seq"""
-DUE = f"""
-select {DELIVERY_COLUMNS}
+DUE = """
+select {columns}
 from deliveries d
 where state = 'pending' and next_at <= %s
   and not exists (
     select 1
     from deliveries earlier
     where earlier.job = d.job and earlier.seq < d.seq and earlier.state = 'pending')
-  and id <> all(%s)
+  and id <> all(%s){of}
 order by next_at
 limit %s"""
+NEXT_DUE = "select min(next_at) from deliveries where state = 'pending'"
+OF_KINDS = " and kind = any(%s)"
 COUNTS = """
 select 'pending', count(*) from deliveries where state = 'pending'
 union all
@@ -66,12 +68,17 @@ class PostgresOutbox:
     async def of_job(self, job_id: JobId) -> Sequence[Delivery]:
         return [delivery_from(row) for row in await self._readers.fetch(OF_JOB, (job_id,))]
 
-    async def due(self, now: datetime, limit: int, *, except_for: Sequence[str] = ()) -> Sequence[Delivery]:
-        rows = await self._readers.fetch(DUE, (micros(now), list(except_for), limit))
+    async def due(
+        self, now: datetime, limit: int, *, except_for: Sequence[str] = (), kinds: Sequence[str] | None = None
+    ) -> Sequence[Delivery]:
+        of, only = _only(kinds)
+        sql = DUE.format(columns=DELIVERY_COLUMNS, of=of)
+        rows = await self._readers.fetch(sql, (micros(now), list(except_for), *only, limit))
         return [delivery_from(row) for row in rows]
 
-    async def next_due(self) -> datetime | None:
-        [[at]] = await self._readers.fetch("select min(next_at) from deliveries where state = 'pending'", ())
+    async def next_due(self, kinds: Sequence[str] | None = None) -> datetime | None:
+        of, only = _only(kinds)
+        [[at]] = await self._readers.fetch(NEXT_DUE + of, only)
         return moment_or_none(at)
 
     async def change(
@@ -89,6 +96,10 @@ class PostgresOutbox:
 
     async def counts(self) -> Mapping[str, int]:
         return dict(await self._readers.fetch(COUNTS, ()))
+
+
+def _only(kinds: Sequence[str] | None) -> tuple[str, tuple[list[str], ...]]:
+    return ("", ()) if kinds is None else (OF_KINDS, (list(kinds),))
 
 
 def add(tx: PostgresTransaction, seq: int, of: str, notice: Notice) -> None:

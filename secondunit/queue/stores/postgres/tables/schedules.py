@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from secondunit.queue.errors import ScheduleChanged
 from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.stores.columns import names
@@ -14,7 +15,10 @@ from secondunit.queue.stores.postgres.writer import PostgresWriter
 PUT = f"""
 insert into schedules ({SCHEDULE_COLUMNS}) values ({", ".join(["%s"] * len(SCHEDULE))})
 on conflict (name) do update
-set {", ".join(f"{name} = excluded.{name}" for name in names(SCHEDULE))}"""
+set {", ".join(f"{name} = excluded.{name}" for name in names(SCHEDULE))}
+where schedules.revision = excluded.revision - 1
+returning name"""
+REVISION = "select revision from schedules where name = %s for update"
 ALL = f"select {SCHEDULE_COLUMNS} from schedules order by name"
 
 
@@ -39,4 +43,14 @@ class PostgresSchedules:
 def put(tx: PostgresTransaction, states: Sequence[ScheduleState]) -> None:
     """Store them."""
     for state in states:
-        tx.send(PUT, schedule_values(state))
+        judge(tx, state)
+    for state in states:
+        if not tx.write(PUT, schedule_values(state.written)):  # another box was first with a new one
+            raise ScheduleChanged(state.name)
+
+
+def judge(tx: PostgresTransaction, state: ScheduleState | None) -> None:
+    """ScheduleChanged if another stands there than the one that this was made of; it stands until the commit."""
+    rows = tx.execute(REVISION, (state.name,)) if state else []
+    if state and rows and rows[0][0] != state.revision:
+        raise ScheduleChanged(state.name)

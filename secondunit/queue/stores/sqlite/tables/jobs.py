@@ -86,6 +86,7 @@ def add(
     batch: Batch | None = None,
 ) -> list[tuple[Job, bool]]:
     """Insert submitted jobs, but none whose key or work is here already; a refusal comes before the first write."""
+    schedules.judge(tx, schedule)
     answers: list[tuple[Job, bool]] = []
     fresh: list[tuple[Job, Change]] = []
     keys: dict[str, Job] = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from secondunit.queue.errors import ScheduleChanged
 from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.stores.port_rows import SCHEDULE, SCHEDULE_COLUMNS, schedule_from, schedule_values
@@ -11,6 +12,7 @@ from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 
 PUT = f"insert or replace into schedules ({SCHEDULE_COLUMNS}) values ({', '.join('?' * len(SCHEDULE))})"
+REVISION = "select revision from schedules where name = ?"
 ALL = f"select {SCHEDULE_COLUMNS} from schedules order by name"
 
 
@@ -35,4 +37,13 @@ class SqliteSchedules:
 
 def put(tx: Transaction, states: Sequence[ScheduleState]) -> None:
     """Store them."""
-    tx.executemany(PUT, [schedule_values(state) for state in states])
+    for state in states:
+        judge(tx, state)
+    tx.executemany(PUT, [schedule_values(state.written) for state in states])
+
+
+def judge(tx: Transaction, state: ScheduleState | None) -> None:
+    """ScheduleChanged if another stands there than the one that this was made of."""
+    row = tx.execute(REVISION, (state.name,)).fetchone() if state else None
+    if state and row and row[0] != state.revision:
+        raise ScheduleChanged(state.name)

@@ -16,7 +16,10 @@ from secondunit.cli import run
 with run._unseen("rich"):
     import secondunit.daemon.main
     print([name for name in {LATER!r} if name in sys.modules])
-    import secondunit.daemon.app
+import secondunit.daemon.app
+from secondunit.daemon.config.sources import ours
+for source in ours():
+    source.load()
 print([name for name in {UNUSED!r} if name in sys.modules])
 import rich
 """

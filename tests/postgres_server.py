@@ -29,6 +29,7 @@ deadlock_timeout = 200ms
 log_min_messages = warning
 autovacuum_naptime = 1h
 """
+LEAVE = "host all tester 192.0.2.0/30 trust\n"  # a network of a test's own
 DIES_WITH_US = ("setpriv", "--pdeathsig", "QUIT")  # also when we are killed
 EMPTIED = "emptied"
 OTHER_TABLES = "select tablename from pg_tables where schemaname = 'public' and tablename not in ('meta', 'numbers')"
@@ -48,13 +49,14 @@ def _programs() -> Path | None:
 
 
 class PostgresServer:
-    """A server whose files lie in `folder`."""
+    """A server whose files lie in `folder`; `under` a command that takes its own as arguments, as root."""
 
-    def __init__(self, programs: Path, folder: Path, *options: str) -> None:
+    def __init__(self, programs: Path, folder: Path, *options: str, under: Sequence[str] = ()) -> None:
         self.folder = folder
         self.data = folder / "data"
         self._programs = programs
         self._options = options
+        self._under = [*under, "setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if under else []
         self._made = 0
         self._process: subprocess.Popen[bytes] | None = None
         # PostgreSQL does not start as root.
@@ -73,6 +75,8 @@ class PostgresServer:
         self.run("initdb", "--auth=trust", "--username=tester", "--encoding=UTF8", "--locale=C.UTF-8", str(self.data))
         with (self.data / "postgresql.conf").open("a") as config:
             config.write(CONFIG.format(folder=self.folder))
+        with (self.data / "pg_hba.conf").open("a") as leave:
+            leave.write(LEAVE)
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs to its end."""
@@ -89,12 +93,14 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
+        user = None if self._under else self._user
+        program = [*DIES_WITH_US, str(self._programs / "postgres"), "-D", str(self.data), *self._options]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*DIES_WITH_US, str(self._programs / "postgres"), "-D", str(self.data), *self._options],
-                user=self._user,
-                group=self._user,
-                extra_groups=[] if self._user else None,
+                [*self._under, *program],
+                user=user,
+                group=user,
+                extra_groups=[] if user else None,
                 cwd=self.folder,
                 stdout=log,
                 stderr=log,
@@ -148,13 +154,13 @@ class PostgresServer:
                 connection.execute(statement)
 
 
-def started(*options: str) -> PostgresServer:
+def started(*options: str, under: Sequence[str] = ()) -> PostgresServer:
     """A server for the rest of this process."""
     programs = _programs()
     if programs is None:
         pytest.skip("no PostgreSQL: apt-get install postgresql")
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    server = PostgresServer(programs, folder, *options)
+    server = PostgresServer(programs, folder, *options, under=under)
     RUNNING.append(server)
     server.make()
     server.start()

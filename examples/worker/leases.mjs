@@ -28,7 +28,7 @@ async function work({ token, jobId, payload, steps, expiresAt }) {
   const lost = new AbortController();
   const beat = setInterval(() => call("PUT", lease, {}).then(
     ({ cancelRequested }) => cancelRequested && lost.abort(new Stale("it was cancelled")), (error) => lost.abort(error),
-  ), Math.max(200, (Date.parse(expiresAt) - Date.now()) / 3));
+  ), Math.min(Math.max(200, (Date.parse(expiresAt) - Date.now()) / 3), 10_000)); // the clocks may differ
   try {
     const counts = [];
     for (const [index, page] of payload.pages.entries()) {

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from secondunit.client import calls, conversation
-from secondunit.client.calls import Call, Progress, Upload
+from secondunit.client.aio_work import AsyncLeases, AsyncRun, AsyncWorkLoop
+from secondunit.client.calls import Call, Progress, RawFile, Upload
 from secondunit.client.conversation import Answer, Done, Json, Now, Open, Receive, Send, Sleep, Steps, Tell, Waiting
 from secondunit.client.errors import NoAnswer
 from secondunit.client.event_stream import Message
@@ -111,8 +113,28 @@ class AsyncClient:
         what = Upload(source, on_progress) if isinstance(source, Path) else source
         return await self._ask(calls.analyze(what))
 
-    async def _ask(self, call: Call) -> Json:
-        return await self._finish(conversation.ask(call, self._patience))
+    @property
+    def leases(self) -> AsyncLeases:
+        """The single calls of a remote worker."""
+        return AsyncLeases(self._ask)
+
+    async def work(
+        self,
+        types: Sequence[str],
+        handler: Callable[[AsyncRun], Awaitable[Any]],
+        *,
+        worker: str | None = None,
+        concurrency: int = 1,
+        stop: asyncio.Event | None = None,
+        wait: float = 20.0,
+        grace: float = 10.0,
+    ) -> None:
+        """Be a remote worker, as `Client.work`; a handler that is to stop is cancelled."""
+        loop = AsyncWorkLoop(self.leases, types, handler, worker or socket.gethostname())
+        await loop.serve(concurrency, stop or asyncio.Event(), wait, grace)
+
+    async def _ask(self, call: Call, patience: float | None = None) -> Json:
+        return await self._finish(conversation.ask(call, self._patience if patience is None else patience))
 
     async def _finish(self, steps: Steps[T], tell: Callable[[Message], None] = lambda _: None) -> T:
         async for step in self._told(steps):
@@ -167,7 +189,12 @@ class _Wire:
         return NoAnswer("no stream is open")
 
     async def _send(self, call: Call) -> Answer:
-        async with self._session.request(call.method, self._url + call.path, **self._content(call)) as response:
+        from aiohttp import ClientTimeout
+
+        within = self._timeout + call.waits
+        limit = ClientTimeout(total=None, sock_connect=self._timeout, sock_read=within)
+        asked = self._session.request(call.method, self._url + call.path, timeout=limit, **self._content(call))
+        async with asked as response:
             return Answer(response.status, response.headers, await response.read())
 
     async def _open(self, call: Call) -> Answer:
@@ -183,17 +210,16 @@ class _Wire:
 
     def _content(self, call: Call) -> dict[str, Any]:
         headers, body = dict(call.headers), call.content()
-        if call.upload is None:
-            if body is not None:
-                headers["Content-Type"] = "application/json"
-            return {"headers": headers, "data": body}
         boundary = uuid.uuid4().hex
+        if kind := call.content_type(boundary):
+            headers["Content-Type"] = kind
+        if call.upload is None:
+            return {"headers": headers, "data": body}
         head, tail = call.upload.frame(boundary)
-        headers["Content-Type"] = f"multipart/form-data; boundary={boundary}"
         return {"headers": headers, "data": _chunks(call.upload, head, tail)}
 
 
-async def _chunks(upload: Upload, head: bytes, tail: bytes) -> AsyncIterator[bytes]:
+async def _chunks(upload: Upload | RawFile, head: bytes, tail: bytes) -> AsyncIterator[bytes]:
     yield head
     sent = 0
     file = await asyncio.to_thread(upload.path.open, "rb")

@@ -25,18 +25,41 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
+class RawFile:
+    """A file that is a whole body."""
+
+    path: Path
+    progress: Progress | None = None
+
+    def frame(self, boundary: str) -> tuple[bytes, bytes]:  # noqa: ARG002  as an upload's
+        """Nothing stands around it."""
+        return b"", b""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """One request; sending it twice must do no more than sending it once."""
+    """One request; sending it twice must do no more than sending it once. It may be silent for `waits` seconds more."""
 
     method: str
     path: str
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    upload: Upload | None = None
+    upload: Upload | RawFile | None = None
+    waits: float = 0
 
     def content(self) -> bytes | None:
-        """The JSON of its body."""
+        """Its body, but for an upload's: JSON, or bytes as they are."""
+        if isinstance(self.body, bytes):
+            return self.body
         return None if self.body is None else json.dumps(self.body).encode()
+
+    def content_type(self, boundary: str) -> str | None:
+        """What its body is."""
+        if isinstance(self.upload, Upload):
+            return f"multipart/form-data; boundary={boundary}"
+        if self.upload or isinstance(self.body, bytes):
+            return "application/octet-stream"
+        return None if self.body is None else "application/json"
 
 
 def submit(job: Mapping[str, Any], key: str) -> Call:

@@ -5,6 +5,7 @@ ClientError
   Refused                  a problem document, by its status:
     Invalid                400, 413, 415, 422: the request has to be another
     Unauthorized 401, Forbidden 403, NotFound 404, Conflict 409, TooManyRequests 429
+      LeaseLost            409 of a lease: somebody else has the job, or nobody
     Unavailable            408 and 5xx: may work later
   WaitTimedOut             the job has not ended in time; it goes on
   WebhookRefused           a callback that is not the daemon's, or is too old
@@ -78,6 +79,10 @@ class Conflict(Refused):
     """The job's status forbids this, or the idempotency key belongs to another request."""
 
 
+class LeaseLost(Conflict):
+    """The lease ran out, or its job was ended, retried or taken back: stop, and write nothing."""
+
+
 class TooManyRequests(Refused):
     """Over the rate of this key, for longer than the client was patient."""
 
@@ -107,4 +112,5 @@ def refusal(status: int, body: bytes, retry_after: float | None, sent: int) -> R
     if not isinstance(problem, dict):
         problem = {"detail": body[:200].decode(errors="replace")}
     kind = BY_STATUS.get(status, Unavailable if status >= 500 else Refused)
-    return kind(status, problem, retry_after, sent)
+    error = kind(status, problem, retry_after, sent)
+    return LeaseLost(status, problem, retry_after, sent) if error.kind == "lease_lost" else error

@@ -1,6 +1,8 @@
 """Synchronous client, on the standard library alone; a connection a call, so threads may share one."""
 
 import random
+import socket
+import threading
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -12,10 +14,11 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from secondunit.client import calls, conversation
-from secondunit.client.calls import Call, Progress, Upload
+from secondunit.client.calls import Call, Progress, RawFile, Upload
 from secondunit.client.conversation import Answer, Done, Json, Now, Open, Receive, Send, Sleep, Steps, Tell, Waiting
 from secondunit.client.errors import NoAnswer
 from secondunit.client.event_stream import Message
+from secondunit.client.sync_work import Leases, Run, WorkLoop
 
 T = TypeVar("T")
 CHUNK = 256 * 1024
@@ -97,8 +100,33 @@ class Client:
         what = Upload(source, on_progress) if isinstance(source, Path) else source
         return self._ask(calls.analyze(what))
 
-    def _ask(self, call: Call) -> Json:
-        return self._finish(conversation.ask(call, self._patience))
+    @property
+    def leases(self) -> Leases:
+        """The single calls of a remote worker."""
+        return Leases(self._ask)
+
+    def work(
+        self,
+        types: Sequence[str],
+        handler: Callable[[Run], Any],
+        *,
+        worker: str | None = None,
+        concurrency: int = 1,
+        stop: threading.Event | None = None,
+        wait: float = 10.0,
+        grace: float = 10.0,
+    ) -> None:
+        """Be a remote worker: lease jobs of these types and run `handler(run)` for each, until `stop` is set.
+
+        What it returns completes the job (a `Partial` in part); WorkFailed says how it failed, any other error is tried
+        again; a lease is renewed meanwhile. A worker that is stopped returns once its call that waits (`wait` seconds)
+        is over; what runs has `grace` seconds more, and goes back at no cost.
+        """
+        loop = WorkLoop(self.leases, types, handler, worker or socket.gethostname())
+        loop.serve(concurrency, stop or threading.Event(), wait, grace)
+
+    def _ask(self, call: Call, patience: float | None = None) -> Json:
+        return self._finish(conversation.ask(call, self._patience if patience is None else patience))
 
     def _finish(self, steps: Steps[T], tell: Callable[[Message], None] = lambda _: None) -> T:
         for step in self._told(steps):
@@ -167,11 +195,11 @@ class _Wire:
         return Answer(200, {}, b"") if self._stream.status == 200 else self._stream.whole()
 
     def _sent(self, call: Call) -> "_Stream":
-        host = self._parts.hostname or ""
+        host, within = self._parts.hostname or "", self._timeout + call.waits
         if self._parts.scheme == "https":
-            line: HTTPConnection = HTTPSConnection(host, self._parts.port, timeout=self._timeout, context=self._context)
+            line: HTTPConnection = HTTPSConnection(host, self._parts.port, timeout=within, context=self._context)
         else:
-            line = HTTPConnection(host, self._parts.port, timeout=self._timeout)
+            line = HTTPConnection(host, self._parts.port, timeout=within)
         try:
             self._request(line, call)
             return _Stream(line)
@@ -182,14 +210,14 @@ class _Wire:
     def _request(self, line: HTTPConnection, call: Call) -> None:
         headers, body = {**self._headers, **call.headers}, call.content()
         path = self._parts.path.rstrip("/") + call.path
-        if call.upload is None:
-            kind = {"Content-Type": "application/json"} if body is not None else {}
-            line.request(call.method, path, body, {**headers, **kind})
-            return
         boundary = uuid.uuid4().hex
+        if kind := call.content_type(boundary):
+            headers["Content-Type"] = kind
+        if call.upload is None:
+            line.request(call.method, path, body, headers)
+            return
         head, tail = call.upload.frame(boundary)
         size = call.upload.path.stat().st_size
-        headers["Content-Type"] = f"multipart/form-data; boundary={boundary}"
         headers["Content-Length"] = str(len(head) + size + len(tail))
         try:
             line.request(call.method, path, _chunks(call.upload, head, tail, size), headers)
@@ -222,7 +250,7 @@ class _Stream:
         self._line.close()
 
 
-def _chunks(upload: Upload, head: bytes, tail: bytes, size: int) -> Iterator[bytes]:
+def _chunks(upload: Upload | RawFile, head: bytes, tail: bytes, size: int) -> Iterator[bytes]:
     yield head
     sent = 0
     with upload.path.open("rb") as file:

@@ -84,6 +84,7 @@ CATCHES_EVERYTHING = {
     "daemon/config/plugin_guard.py": "somebody else's code, asked by the daemon's loops: a fault would end them",
     "daemon/diagnosis/checks.py": "doctor: one check that breaks is told in its place, and hides no other",
     "cli/diagnosis/threads.py": "a thread: what it raised is raised again where it is waited for",
+    "client/sync_work.py": "a handler of somebody's: what it raised is how its run ended",
     "daemon/http/server.py": "the HTTP middleware: what a request raised becomes a problem",
     "cli/run.py": "the process ends, with a documented code whatever it could not even import",
     "daemon/main.py": "the process ends: what ended it becomes its exit code",

@@ -79,11 +79,11 @@ async def test_one_that_is_frozen_within_a_transaction_is_given_up_and_does_it_a
         asked.append(1)
         locked.set()
         if len(asked) == 1:
-            time.sleep(7)
+            time.sleep(5)
 
     late = asyncio.create_task(b._writer.run(freezes))
     await asyncio.to_thread(locked.wait, 5)
-    await asyncio.wait_for(submit(a, "other"), 6.5)
+    await asyncio.wait_for(submit(a, "other"), 4.5)
     await late
     assert [event.job_id for event in await a.events(0, ALL, 9)] == ["other", "frozen"]
     assert len(asked) == 2

@@ -214,3 +214,36 @@ def test_a_disk_too_small_for_a_job_postpones_it_says_so_and_runs_it_when_there_
     job = daemon.until(job_id, "completed")
     assert job["attempt"] == 1 and [run["outcome"] for run in job["attempts"]] == ["postponed", "completed"]
     assert job["stats"]["resources"]["cpuSeconds"] > 0
+
+
+def test_an_artefact_of_a_remote_worker_that_has_no_room_leaves_nothing_and_stops_nobody(
+    small_disk: Path, tmp_path: Path, start: Any
+) -> None:
+    schema = '{ type = "object", properties = {} }'
+    (config := tmp_path / "config.toml").write_text(f"[remote_types.ocr]\nschema = {schema}\n")
+    daemon = start(SECONDUNIT_CONFIG=str(config), MAX_UPLOAD_MB="500", MIN_FREE_MB="1").ready()
+    job_id = daemon.call("POST", "/api/jobs", {"type": "ocr", "payload": {}}).body["jobId"]
+    [lease] = daemon.call("POST", "/api/leases", {"types": ["ocr"], "worker": "w"}).body["leases"]
+    path = f"/api/leases/{lease['token']}"
+
+    def sent(size: int, *, said: bool) -> int:
+        """In chunks, or with the size said before."""
+        content: Any = b"x" * size if said else iter([b"x" * (1 << 20)] * (size >> 20))
+        url = f"http://127.0.0.1:{daemon.port}{path}/artifacts/large.bin"
+        request = urllib.request.Request(url, content, {"Content-Type": "application/octet-stream"}, method="PUT")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  our own daemon's address
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+        except urllib.error.URLError:  # refused while it was being sent
+            return 507
+
+    for said in (True, False):
+        assert sent(100 << 20, said=said) == 507
+        until(lambda: not [*(small_disk / "work").rglob("*-*")])
+        assert daemon.call("PUT", path, {"progress": 50}).status == 200
+    assert sent(2 << 20, said=True) == 200
+    assert daemon.call("POST", f"{path}/complete", {"result": 1}).body == {"jobId": job_id, "status": "completed"}
+    assert [one["size"] for one in daemon.call("GET", f"/api/jobs/{job_id}/artifacts").body["artifacts"]] == [2 << 20]

@@ -127,6 +127,40 @@ async def test_a_file_that_is_cut_off_is_not_there(harness: ApiHarness, tmp_path
     assert await harness.store.steps.of_job(job_id) == []
 
 
+async def test_of_two_of_one_name_at_once_the_last_one_stays_and_nothing_of_the_other(
+    harness: ApiHarness, tmp_path: Path
+) -> None:
+    job_id, path = await one(harness)
+    gate = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"slow"
+        await gate.wait()
+        yield b"er"
+
+    sending = asyncio.create_task(harness.raw("PUT", f"{path}/artifacts/a.txt", data=slow()))
+    await harness.until(lambda: files_in(tmp_path / "work"))
+    assert (await send(harness, path, "a.txt", b"quick"))[0] == 200
+    assert b"quick" in files_in(tmp_path / "work") and len(files_in(tmp_path / "work")) == 2, (
+        "the other one comes still"
+    )
+    gate.set()
+    assert (await sending).status == 200
+    assert files_in(tmp_path / "work") == [b"slower"]
+    [listed] = (await harness.call("GET", f"/api/jobs/{job_id}/artifacts"))["artifacts"]
+    assert listed["size"] == len(b"slower")
+
+
+async def test_what_a_daemon_left_that_died_while_a_file_came_goes_with_the_next_one(
+    harness: ApiHarness, tmp_path: Path
+) -> None:
+    job_id, path = await one(harness)
+    await send(harness, path, "a", b"a")
+    (tmp_path / "work" / job_id / "artifacts" / "1-half").write_bytes(b"ha")
+    await send(harness, path, "b", b"b")
+    assert files_in(tmp_path / "work") == [b"a", b"b"]
+
+
 async def test_sizes_are_bounded(harness: ApiHarness, tmp_path: Path) -> None:
     _, path = await one(harness)
 

@@ -1,11 +1,15 @@
 // HTTP client of the daemon's job API: retries under one idempotency key, waiting by events that resume, and by looking.
 import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
 import { Conflict, WaitTimedOut } from "./errors.js";
 import { EventStream } from "./event-stream.js";
+import { Leases } from "./leases.js";
 import { multipart } from "./upload.js";
 import { passing, rested, retryAfterMs, search, Wire } from "./wire.js";
+import { serve } from "./work.js";
 
 /** @import { components, operations } from "./openapi.js" */
+/** @import { Run } from "./work.js" */
 /** @typedef {components["schemas"]} Schemas */
 /** @typedef {Schemas["SubmitAsk"]} Submit A job of one of the types that ship. */
 /** @typedef {Schemas["EventMessage"]} Message */
@@ -30,6 +34,22 @@ export class Client {
   /** @param {string} url @param {{ apiKey?: string | undefined, patienceMs?: number, timeoutMs?: number }} [options] */
   constructor(url, { apiKey, patienceMs = 60_000, timeoutMs = 30_000 } = {}) {
     this.#wire = new Wire(url, apiKey, patienceMs, timeoutMs);
+    /** The single calls of a remote worker. */
+    this.leases = new Leases(this.#wire);
+  }
+
+  /**
+   * Be a remote worker: lease jobs of these types and run `handler(run)` for each, until `signal` aborts.
+   *
+   * What it returns completes the job (a `Partial` in part); WorkFailed says how it failed, any other error is tried
+   * again; a lease is renewed meanwhile. When the worker is stopped, what runs has `graceMs`, and goes back at no cost.
+   * @template [Payload=any]
+   * @param {string[]} types @param {(run: Run<Payload>) => unknown} handler
+   * @param {Abort & { worker?: string, concurrency?: number, waitSeconds?: number, graceMs?: number }} [options]
+   * @returns {Promise<void>}
+   */
+  work(types, handler, { worker = hostname(), concurrency = 1, waitSeconds = 20, graceMs = 10_000, signal } = {}) {
+    return serve(this.leases, types, handler, { worker, concurrency, waitSeconds, graceMs, signal });
   }
 
   /**

@@ -59,6 +59,8 @@ export class Forbidden extends Refused {}
 export class NotFound extends Refused {}
 /** 409: the job's status forbids this, or the idempotency key belongs to another request. */
 export class Conflict extends Refused {}
+/** 409 of a lease: it ran out, or its job was ended, retried or taken back. Stop, and write nothing. */
+export class LeaseLost extends Conflict {}
 /** 429: over the rate of this key, for longer than the client was patient. */
 export class TooManyRequests extends Refused {}
 /** 408 and 5xx: the daemon can't just now; it drains, is full, or its disk is. */
@@ -82,6 +84,7 @@ export async function refusal(response, sent) {
   } catch {}
   if (typeof problem !== "object" || problem === null) problem = { detail: text.slice(0, 200) };
   const seconds = response.headers.get("retry-after") ?? "";
-  const kind = BY_STATUS[response.status] ?? (response.status >= 500 ? Unavailable : Refused);
+  const lost = response.status === 409 && String(problem.type).endsWith("lease_lost");
+  const kind = lost ? LeaseLost : (BY_STATUS[response.status] ?? (response.status >= 500 ? Unavailable : Refused));
   return new kind(response.status, problem, /^\d+$/.test(seconds) ? Number(seconds) * 1000 : undefined, sent);
 }

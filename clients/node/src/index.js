@@ -2,6 +2,7 @@
 export { Client } from "./client.js";
 export * from "./errors.js";
 export { Receiver, verify } from "./webhooks.js";
+export { Partial, Run, WorkFailed, WorkStopped } from "./work.js";
 
 /**
  * @typedef {import("./openapi.js").components["schemas"]} Schemas The document's shapes: `Schemas["Job"]` and so on.
@@ -9,4 +10,5 @@ export { Receiver, verify } from "./webhooks.js";
  * @typedef {import("./client.js").Now} Now
  * @typedef {import("./client.js").Submit} Submit
  * @typedef {import("./webhooks.js").Callback} Callback
+ * @typedef {import("./leases.js").Lease} Lease
  */

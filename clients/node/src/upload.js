@@ -1,4 +1,4 @@
-// Multipart body with one file that is read while it is sent.
+// Bodies with one file that is read while it is sent: multipart, or the file alone.
 import { randomUUID } from "node:crypto";
 import { createReadStream, statSync } from "node:fs";
 import { basename } from "node:path";
@@ -29,6 +29,22 @@ export function multipart(field, file, onProgress) {
     yield Buffer.from(`\r\n--${boundary}--\r\n`);
   }
   return { type: `multipart/form-data; boundary=${boundary}`, body: (onChunk) => web(chunks(onChunk)) };
+}
+
+/**
+ * A file (its path) or bytes that are a whole body.
+ * @param {string | Uint8Array} content @returns {Multipart}
+ */
+export function artifactBody(content) {
+  /** @param {() => void} onChunk */
+  async function* chunks(onChunk) {
+    const parts = typeof content === "string" ? createReadStream(content, { highWaterMark: 256 * 1024 }) : [content];
+    for await (const chunk of parts) {
+      yield chunk;
+      onChunk();
+    }
+  }
+  return { type: "application/octet-stream", body: (onChunk) => web(chunks(onChunk)) };
 }
 
 /** @param {AsyncIterable<Uint8Array>} chunks @returns {any} Node's own ReadableStream, which its types tell from fetch's. */

@@ -4,7 +4,8 @@ import { NoAnswer, refusal, Refused } from "./errors.js";
 
 /** @import { EventStream } from "./event-stream.js" */
 /** @import { Multipart } from "./upload.js" */
-/** @typedef {{ body?: unknown, headers?: Record<string, string>, upload?: () => Multipart, signal?: AbortSignal | undefined }} Rest */
+/** @typedef {{ body?: unknown, headers?: Record<string, string>, upload?: () => Multipart, signal?: AbortSignal | undefined, patienceMs?: number | undefined, waitsMs?: number }} Rest
+ * `patienceMs` in place of the client's; `waitsMs`: so much longer the daemon may be silent. */
 
 const SILENCE_MS = 45_000; // the daemon sends a comment every 15 s: a stream that is still for so long is dead
 const PAUSES_MS = [200, 500, 1000, 2000, 4000, 8000]; // before a call is sent again; the last one from then on
@@ -34,7 +35,7 @@ export class Wire {
         return await this.#once(method, path, rest, sent);
       } catch (error) {
         pause = Math.max(pause, retryAfterMs(error));
-        if (!passing(error) || waited + pause > this.patienceMs) throw error;
+        if (!passing(error) || waited + pause > (rest.patienceMs ?? this.patienceMs)) throw error;
       }
       waited += pause;
       await rested(pause, rest.signal);
@@ -66,8 +67,8 @@ export class Wire {
   }
 
   /** @param {string} method @param {string} path @param {Rest} rest @param {number} sent */
-  async #once(method, path, { body, headers, upload, signal }, sent) {
-    const silence = new Silence(this.#timeoutMs, signal);
+  async #once(method, path, { body, headers, upload, signal, waitsMs = 0 }, sent) {
+    const silence = new Silence(this.#timeoutMs + waitsMs, signal);
     try {
       const form = upload?.();
       const type = form?.type ?? (body === undefined ? undefined : "application/json");

@@ -5,9 +5,10 @@ one transaction: a stale lease leaves nothing. The files lie in the job's folder
 daemon took them, whoever else shares the queue.
 """
 
+import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO
 from secondunit.daemon.files.artifacts import LOG, SentFile
 from secondunit.daemon.files.incoming import Arrival, told_when_full, written
 from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.storage.free_space import free_bytes
 from secondunit.queue.durable_files import sync
 from secondunit.queue.errors import BadPayload, FieldError, LeaseLost, StoreFull
 from secondunit.queue.model import JobId
@@ -27,6 +29,7 @@ PREFIX, WHAT = "artifact/", "the artefact"
 LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 LONGEST_NAME, MOST_OF_JOB = 120, 1000
 FOLDER = "artifacts"
+LOOK_AFTER, SPARED = 1 << 20, 16 << 20  # so often the disk is looked at, and so much of it is left
 
 
 class ArtifactTooLarge(Exception):
@@ -59,19 +62,42 @@ class SentArtifacts:
         self._holding = holding
         self._in_all = in_all
         self._admit = admit
+        self._coming: set[Path] = set()
+        self._tidying = asyncio.Lock()
 
-    async def store(self, job_id: JobId, epoch: int, name: str, chunks: AsyncIterator[bytes]) -> SentArtifact:
-        """Keep what comes under this name, in place of what had it; LeaseLost changes nothing, and keeps nothing."""
-        self._admit()
+    async def store(
+        self, job_id: JobId, epoch: int, name: str, chunks: AsyncIterator[bytes], size: int | None = None
+    ) -> SentArtifact:
+        """Keep what comes under this name, in place of what had it; LeaseLost changes nothing, and keeps nothing.
+
+        StoreFull for more than the disk has room for: at once where its `size` is said before.
+        """
         check(name)
+        await self._check_room(size or 0)
         await self._holding.held(job_id, epoch)
         before = await self.of(job_id)
         if name not in before and len(before) >= MOST_OF_JOB:
             raise ArtifactTooLarge(f"{MOST_OF_JOB} artefacts are kept of a job; put several files into one")
         others = sum(one.size for one in before.values() if one.name != name)
         path = self._work / job_id / FOLDER / f"{epoch}-{secrets.token_hex(8)}"
+        async with self._tidying:  # what comes meanwhile would be taken for a leftover
+            self._coming.add(path)
         try:
-            came = await self._written(path, chunks, min(self.limit, self._in_all - others))
+            limit = min(self.limit, self._in_all - others)
+            sent = await self._kept(path, job_id, epoch, name, self._with_room(chunks), limit)
+        finally:
+            self._coming.discard(path)
+        async with self._tidying:
+            coming = {one.name for one in self._coming}
+            named = {one.file for one in (await self.of(job_id)).values()}
+            await in_thread(_tidy, path.parent, coming | named)
+        return sent
+
+    async def _kept(
+        self, path: Path, job_id: JobId, epoch: int, name: str, chunks: AsyncIterator[bytes], limit: int
+    ) -> SentArtifact:
+        try:
+            came = await self._written(path, chunks, limit)
         except BaseException:
             await in_thread(_unlink, path)
             raise
@@ -82,9 +108,22 @@ class SentArtifacts:
         except (LeaseLost, StoreFull):  # of any other end it is not known whether the step was written
             await in_thread(_unlink, path)
             raise
-        if name in before:
-            await in_thread(_unlink, path.with_name(before[name].file))
         return sent
+
+    async def _with_room(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same, until the disk has no room for more."""
+        since = 0
+        async for chunk in chunks:
+            since += len(chunk)
+            if since >= LOOK_AFTER:
+                await self._check_room(since)
+                since = 0
+            yield chunk
+
+    async def _check_room(self, size: int) -> None:
+        self._admit()
+        if size >= LOOK_AFTER and (free := await in_thread(_free, self._work)) - size < SPARED:
+            raise StoreFull(f"{free >> 20} MiB are free on the disk, too few for {WHAT}: it was not stored")
 
     async def of(self, job_id: JobId) -> Mapping[str, SentArtifact]:
         """Those of a job, by their names."""
@@ -142,6 +181,19 @@ def _sync_names(path: Path) -> None:
 def _folders(path: Path) -> Sequence[Path]:
     """The artefacts', the job's and the jobs' folder."""
     return path.parents[:3]
+
+
+def _tidy(folder: Path, kept: Collection[str]) -> None:
+    """Remove what was replaced, and what a daemon left that died while it came."""
+    for file in folder.iterdir():
+        if file.name not in kept:
+            _unlink(file)
+
+
+def _free(folder: Path) -> int:
+    """What the disk has room for that a folder is on, or will be."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return free_bytes(os.statvfs(there))
 
 
 def _unlink(path: Path) -> None:

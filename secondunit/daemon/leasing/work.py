@@ -49,6 +49,8 @@ class RemoteWork:
         yield self.leasing.run()
         yield self.holding.run()
         yield self.keeper.run()
+        if self.leasing.sightings.shared:
+            yield self.leasing.sightings.run()
 
 
 def here(types: Registry) -> Registry:

@@ -95,7 +95,7 @@ class Explainer:
             line=await store.sight.line(job.id, [type], now, MOST_NAMED) if queued else Line(),
             parents=await store.graph.parents(job.id) if job.waiting_for else (),
         )
-        return explain_remote(job, seen, leasing.workers(type))
+        return explain_remote(job, seen, await leasing.workers(type))
 
     async def held(self, type: str) -> str | None:
         """Why jobs of this type would be put back at once."""

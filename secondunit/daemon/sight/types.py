@@ -1,7 +1,7 @@
 """Job types as they are served: their limits, what runs and waits of them, and where they come from."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from secondunit.queue.handler import HandlerSpec
@@ -9,10 +9,10 @@ from secondunit.queue.remote.workers import SeenWorker
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Store
 
-Workers = Callable[[str], Sequence[SeenWorker]]
+Workers = Callable[[str], Awaitable[Sequence[SeenWorker]]]
 
 
-def none(_: str) -> Sequence[SeenWorker]:
+async def none(_: str) -> Sequence[SeenWorker]:
     """Nobody was seen."""
     return ()
 
@@ -51,7 +51,7 @@ class ServedTypes:
                 counts.queued.get(type, 0),
                 type in paused,
                 self._sources.get(type, "unknown"),
-                self._workers(type),
+                await self._workers(type),
             )
             for type, spec in sorted(queue.registry.items())
         ]

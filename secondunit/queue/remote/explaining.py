@@ -29,7 +29,7 @@ def explain_remote(job: Job, seen: Seen, workers: Sequence[SeenWorker]) -> Expla
 
 def _last(type: str, workers: Sequence[SeenWorker], now: datetime) -> str:
     if not workers:
-        return f"none was seen since the daemon started (POST /api/leases with {type} among its types)"
+        return f"none was seen (POST /api/leases with {type} among its types)"
     named = ", ".join(f"{one.holder.worker} {_when(one, now)}" for one in workers[:MOST_TOLD])
     more = f" and {len(workers) - MOST_TOLD} more" if len(workers) > MOST_TOLD else ""
     return f"workers last seen: {named}{more}"

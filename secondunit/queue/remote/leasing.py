@@ -31,6 +31,7 @@ from secondunit.queue.outcome import Deterministic, Outcome, Released, classify
 from secondunit.queue.payloads.secret_fields import check_whole, without_secrets
 from secondunit.queue.ports.holders import RemoteHolder
 from secondunit.queue.remote.rounds import Rounds
+from secondunit.queue.remote.sightings import Sightings
 from secondunit.queue.remote.waiting import Waiter, WaitingRoom
 from secondunit.queue.remote.workers import Roster, SeenWorker
 from secondunit.queue.running.nap import nap
@@ -81,6 +82,7 @@ class Leasing:
         self.registry = registry
         self.boot = boot
         self.roster = Roster()
+        self.sightings = Sightings(self.roster, store, clock, boot)
         self.room = WaitingRoom()
         self.rounds = Rounds(clock, ttl)
         self.ttl = ttl
@@ -139,9 +141,9 @@ class Leasing:
         most = {type: limits.get(type, spec.concurrency) for type, spec in self.registry.items()}
         return Load(most, {type: counts.running.get(type, 0) for type in most}, 0, sys.maxsize, draining=self.draining)
 
-    def workers(self, type: str) -> Sequence[SeenWorker]:
-        """Those that take jobs of this type, the latest first."""
-        return self.roster.of(type, self._clock.now())
+    async def workers(self, type: str) -> Sequence[SeenWorker]:
+        """Those that take jobs of this type, whichever daemon saw them, the latest first."""
+        return await self.sightings.of(type) if type in self.registry else ()
 
     def drain(self) -> None:
         """Hand out nothing more, and answer who waits; leases that are out stay good."""

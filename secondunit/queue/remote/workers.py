@@ -18,6 +18,12 @@ class SeenWorker(Value, frozen=True):
     waiting: bool = False
 
 
+def latest(one: SeenWorker, other: SeenWorker) -> SeenWorker:
+    """One worker that was seen at two places."""
+    newer = max(one, other, key=lambda seen: seen.seen_at)
+    return replace(newer, types=one.types | other.types, waiting=one.waiting or other.waiting)
+
+
 class Roster:
     """The workers that were heard of in the last 24 hours, at most the 1,000 latest."""
 
@@ -53,6 +59,11 @@ class Roster:
             if type in one.types and now - one.seen_at <= KEPT
         ]
         return sorted(found, key=lambda one: (one.waiting, one.seen_at), reverse=True)
+
+    def newest(self, most: int, now: datetime) -> Sequence[SeenWorker]:
+        """So many at most, those of all types, the latest last."""
+        kept = [one for one in self._seen.values() if now - one.seen_at <= KEPT][-most:]
+        return [replace(one, waiting=one.holder in self._waiting) for one in kept]
 
     def _note(self, worker: SeenWorker) -> None:
         self._seen.pop(worker.holder, None)  # the latest stand last

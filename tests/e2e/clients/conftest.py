@@ -2,12 +2,13 @@
 
 import asyncio
 import http.client
+import inspect
 import json
 import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
@@ -88,7 +89,7 @@ class Passing(BaseHTTPRequestHandler):
         finally:
             line.close()
 
-    do_POST = do_DELETE = do_GET  # noqa: N815
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
@@ -188,7 +189,23 @@ def _called(client: Any, verb: str, args: Any, said: Said) -> Any:
         return client.list(**args[0])
     if verb == "submit":
         return client.submit(args[0], idempotency_key=args[1] if args[1:] else None)
+    if verb.startswith("leases_"):
+        return _leased(getattr(client.leases, verb.removeprefix("leases_")), verb, args)
     return getattr(client, verb)(*args)
+
+
+def _leased(call: Callable[..., Any], verb: str, args: Any) -> Any:
+    """A call of a remote worker; what it leases as JSON has it."""
+    if verb == "leases_take":
+        taken = call(*args)
+        return _awaited(taken) if inspect.isawaitable(taken) else [*map(asdict, taken)]
+    if verb == "leases_renew":
+        return call(args[0], **args[1])
+    return call(*args[:-1], Path(args[-1])) if verb == "leases_artifact" else call(*args)
+
+
+async def _awaited(taken: Any) -> Any:
+    return [*map(asdict, await taken)]
 
 
 def _said(done: Callable[[Said], Any]) -> Said:

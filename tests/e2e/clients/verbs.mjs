@@ -12,11 +12,18 @@ for await (const line of createInterface({ input: process.stdin })) {
     analyze: (file) => client.analyzeFile(file, { onProgress: (sent, size) => said.progress.push([sent, size]) }),
     wait: (jobId, timeout = 30) =>
       client.wait(jobId, { pollMs: poll * 1000, timeoutMs: timeout * 1000, onEvent: (event) => said.events.push(event) }),
+    leases_take: async (types, worker) => (await client.leases.take(types, worker)).map(({ jobId, ...lease }) => ({ job_id: jobId, ...lease })),
+    leases_fail: (token, kind, type, message) => client.leases.fail(token, { class: kind, type, message }),
   };
   try {
-    said.value = await (verbs[verb] ?? client[verb].bind(client))(...args);
+    said.value = await (verbs[verb] ?? called(client, verb))(...args);
   } catch (error) {
     Object.assign(said, { error: error.name, status: error.status ?? 0, kind: error.kind ?? "", faults: error.errors ?? [] });
   }
   console.log(JSON.stringify(said));
+}
+
+function called(client, verb) {
+  const name = verb.replace("leases_", "");
+  return name === verb ? client[verb].bind(client) : client.leases[name].bind(client.leases);
 }

@@ -82,7 +82,7 @@ async def artifact(api: Api, request: web.Request) -> web.Response:
         raise ArtifactTooLarge(f"artefacts of up to {shelf.limit} bytes are taken (MAX_UPLOAD_MB)")
     if coding_of(request) is not None:
         raise UnknownEncoding("an artefact is taken as it is, not packed")
-    sent = await shelf.store(job_id, epoch, name, chunks_of_body(request))
+    sent = await shelf.store(job_id, epoch, name, chunks_of_body(request), request.content_length)
     return reply(answers.ArtifactStored(job_id, name, sent.size, sent.digest))
 
 

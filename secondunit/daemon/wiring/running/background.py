@@ -9,6 +9,7 @@ from secondunit.daemon.monitoring.alerts import AlertHook
 from secondunit.daemon.process.lifecycle import Systemd, watch
 from secondunit.daemon.wiring.components import Components, World
 from secondunit.queue import retention
+from secondunit.queue.ids import box_of
 from secondunit.queue.running import leases
 
 WORKER_COMES_ROUND = 20.0  # it does so every 5 s even when there is nothing to do
@@ -28,6 +29,8 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
     yield leases.keep(
         components.worker, store, clock, clock_was_set=clock.was_set, emit=world.emit, secrets_of=secrets_of
     )
+    if box_of(world.boot):  # others share the queue
+        yield leases.take_over(store, clock, world.boot, world.emit, secrets_of)
     yield retention.forget(store, clock, kept, failed_kept, world.work.forget)
     yield retention.strike(store, clock, components.queue.registry)
     yield retention.age(store, clock)

@@ -65,3 +65,13 @@ async def test_a_file_goes_only_where_its_step_was_surely_not_written(
     with pytest.raises(type(end)):
         await shelf(holding, tmp_path).store("job_a", 1, "a.txt", chunks())
     assert len(files(tmp_path)) == left
+
+
+async def test_what_the_disk_has_no_room_for_is_refused_before_any_of_it_is_taken(tmp_path: Path) -> None:
+    async def untouched() -> AsyncIterator[bytes]:
+        raise AssertionError("it is not to be read")
+        yield b""
+
+    with pytest.raises(StoreFull, match="MiB are free"):
+        await shelf(Holding(), tmp_path).store("job_a", 1, "a.txt", untouched(), 1 << 60)
+    assert files(tmp_path) == []

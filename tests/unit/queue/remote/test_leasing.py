@@ -163,14 +163,15 @@ async def test_an_explanation_tells_who_has_the_job(rig: Remote) -> None:
     told = explain_remote(await rig.job(job_id), seen, ())
     assert told.reason == "slot" and "none was seen" in told.sentence
     await rig.take()
-    assert "w1 has it" in explain_remote(await rig.job(job_id), seen, rig.leasing.workers("ocr")).sentence
+    assert "w1 has it" in explain_remote(await rig.job(job_id), seen, await rig.leasing.workers("ocr")).sentence
 
 
 async def test_who_calls_first_after_a_standstill_has_its_lease_still(rig: Remote) -> None:
     job_id = await rig.submit("ocr")
     await rig.take()
-    await rig.clock.leap(3 * TTL.total_seconds())  # nothing of the daemon ran meanwhile
+    rig.clock._move(rig.clock._elapsed + 3 * TTL)  # nothing of the daemon ran meanwhile
     call = asyncio.create_task(rig.holding.renew(job_id, 1, News(0.5)))
     await rig.clock.settle()
+    await rig.clock.advance(0)  # now the keeper of leases wakes
     job = await call
     assert job.progress == 0.5 and job.lease and job.lease.until == rig.clock.now() + TTL

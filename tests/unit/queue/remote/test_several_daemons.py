@@ -13,11 +13,14 @@ from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.hub import Hub
 from secondunit.queue.model import Change, Job, JobId, Status
 from secondunit.queue.outcome import Completed
+from secondunit.queue.ports.boxes import BoxRow
+from secondunit.queue.ports.cache import CacheEntry
 from secondunit.queue.ports.holders import RemoteHolder, heard_by
 from secondunit.queue.remote.holding import Holding
 from secondunit.queue.remote.keeping import LeaseKeeper
 from secondunit.queue.remote.leasing import Leasing
 from secondunit.queue.remote.moves import News
+from secondunit.queue.remote.sightings import LOOK_EVERY
 from secondunit.testing.jobs import TTL
 from secondunit.testing.rig import Numbered, Rig, SteadyRandom
 
@@ -116,6 +119,7 @@ async def test_a_write_is_not_refused_for_a_renewal_at_another_daemon_meanwhile(
 async def test_who_renewed_it_last_judges_its_loss(rig: Boxes) -> None:
     job_id = await rig.taken()
     await rig.b.holding.renew(job_id, 1, News())
+    await rig.a.die()
     await rig.clock.advance(LEASE + 1)
     job = await rig.job(job_id)
     assert (job.status, job.reclaims) == (Status.QUEUED, 1), "b is there, so its worker has fallen silent"
@@ -129,6 +133,15 @@ async def test_leases_of_a_daemon_that_died_are_freed_soon_and_held_against_nobo
     await rig.clock.advance(1)
     job = await rig.job(job_id)
     assert (job.status, job.reclaims, job.runs[-1].outcome) == (Status.QUEUED, 0, "lost")
+
+
+async def test_a_daemon_has_its_time_to_free_its_own_leases(rig: Boxes) -> None:
+    job_id = await rig.taken()
+    await rig.a.die()
+    await rig.clock.advance(LEASE + 0.4)
+    assert (await rig.job(job_id)).status is Status.RUNNING, "a may be about to judge it"
+    await rig.clock.advance(0.4)
+    assert (await rig.job(job_id)).status is Status.QUEUED
 
 
 async def test_a_daemon_that_starts_again_gives_its_own_leases_their_whole_time_and_no_others(rig: Boxes) -> None:
@@ -181,3 +194,52 @@ async def test_a_move_of_anothers_job_is_refused_under_the_old_epoch(rig: Boxes)
         return Change(job)
 
     assert (await rig.store.change(job_id, unchanged)).epoch == 2
+
+
+def box(name: str, rig: Rig) -> BoxRow:
+    """A box as it enters the queue's registry."""
+    return BoxRow(name, f"{name}/1", "", "1", {}, 1, TTL, rig.clock.now())
+
+
+async def test_workers_are_told_of_wherever_they_were_seen(rig: Boxes) -> None:
+    for name in "ab":
+        await rig.store.boxes.enter(box(name, rig))
+    telling = asyncio.create_task(rig.a.leasing.sightings.run())
+    waiting = asyncio.create_task(rig.a.take(wait=60))
+    await rig.clock.advance(LOOK_EVERY)
+    [seen] = await rig.b.leasing.workers("ocr")
+    assert (seen.holder, seen.waiting) == (WORKER, True)
+    assert await rig.b.leasing.workers("asr") == ()
+    await rig.clock.advance(40)
+    assert (await rig.b.leasing.workers("ocr"))[0].waiting, "it waits still, and is told again now and then"
+    telling.cancel()
+    waiting.cancel()
+    await rig.a.die()
+    await rig.clock.advance(31)
+    [seen] = await rig.b.leasing.workers("ocr")
+    assert not seen.waiting, "a daemon that tells nothing more is gone, and its calls with it"
+    told = await rig.b.take()
+    assert told == []
+    [seen] = await rig.b.leasing.workers("ocr")
+    assert seen.seen_at == rig.clock.now(), "the same worker, seen at both"
+    await rig.clock.advance(timedelta(hours=25).total_seconds())
+    assert await rig.b.leasing.workers("ocr") == []
+
+
+async def test_what_is_seen_is_written_when_it_changes_and_no_more_often(rig: Boxes) -> None:
+    await rig.store.boxes.enter(box("a", rig))
+    puts: list[CacheEntry] = []
+    put = rig.store.cache.put
+
+    async def counted(entry: CacheEntry) -> None:
+        puts.append(entry)
+        await put(entry)
+
+    rig.store.cache.put = counted  # type: ignore[method-assign]
+    telling = asyncio.create_task(rig.a.leasing.sightings.run())
+    await rig.clock.advance(60)
+    assert puts == [], "nobody was seen"
+    await rig.a.take()
+    await rig.clock.advance(60)
+    assert len(puts) == 1
+    telling.cancel()

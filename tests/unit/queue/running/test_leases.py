@@ -13,7 +13,7 @@ from secondunit.queue.errors import StoreBroken
 from secondunit.queue.handler import JobContext
 from secondunit.queue.instrumentation import BeatLate, RunReclaimed
 from secondunit.queue.model import ENDED, Change, Filter, Job, JobId, Status
-from secondunit.queue.running.leases import AT_ONCE, keep, reclaim
+from secondunit.queue.running.leases import AT_ONCE, LOOK_EVERY, keep, reclaim, take_over
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import BOOT, TTL, by, claim, end, held, later, names, start, submit
 from secondunit.testing.rig import Rig, spec
@@ -264,3 +264,32 @@ async def test_ended_jobs_have_no_lease_to_free() -> None:
     await rig.clock.advance(3600)
     assert await reclaim(rig.store, rig.clock, BOOT) == 0
     assert (await rig.queue.find(Filter(statuses=ENDED))).total == 1
+
+
+async def test_what_another_box_left_is_taken_over_as_soon_as_its_lease_is_over() -> None:
+    rig = Rig()
+    others = await start(rig.store, "others", boot="a/1")
+    mine = await start(rig.store, "mine", boot="b/1")
+    taking = asyncio.create_task(take_over(rig.store, rig.clock, "b/1", rig.facts.append))
+    await rig.clock.settle()
+    await rig.clock.advance((others.until - rig.clock.now()).total_seconds())
+    assert rig.heard(RunReclaimed) == []
+    for _ in range(2):
+        await rig.clock.advance(LOOK_EVERY)
+    assert [fact.job.id for fact in rig.heard(RunReclaimed)] == ["others"]
+    assert (await rig.job("others")).status is Status.QUEUED
+    assert (await rig.job("mine")).lease == mine, "ran out, too: that is for its own beats to judge"
+    taking.cancel()
+
+
+async def test_a_takeover_waits_for_room_on_the_disk() -> None:
+    rig = Rig()
+    await start(rig.store, "others", boot="a/1")
+    taking = asyncio.create_task(take_over(rig.store, rig.clock, "b/1"))
+    rig.store.full = True
+    await rig.clock.advance(2 * TTL.total_seconds())
+    assert not taking.done() and (await rig.job("others")).status is Status.RUNNING
+    rig.store.full = False
+    await rig.clock.advance(LOOK_EVERY)
+    assert (await rig.job("others")).status is Status.QUEUED
+    taking.cancel()

@@ -1,0 +1,226 @@
+"""Worker loop of the asynchronous client: takes jobs, runs a handler for each, renews meanwhile, says how it ended."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from secondunit.client import leases as calls
+from secondunit.client.calls import Call
+from secondunit.client.conversation import Json
+from secondunit.client.errors import ClientError, LeaseLost, NoAnswer, Refused
+from secondunit.client.leases import Lease, WorkStopped, lease_of
+
+T = TypeVar("T")
+TELL_EVERY = 1.0
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+CANCELLED, STOPPED = "cancelled on request", "the worker stops"
+
+
+class AsyncAsk(Protocol):
+    """Sends a call; `patience` seconds in all where it is given, else the client's."""
+
+    async def __call__(self, call: Call, patience: float | None = None) -> Any: ...
+
+
+class AsyncLeases:
+    """The calls of a remote worker, as `Leases` has them."""
+
+    def __init__(self, ask: AsyncAsk) -> None:
+        self._ask = ask
+
+    async def take(
+        self, types: Sequence[str], worker: str, *, max: int = 1, wait: float = 0, patience: float | None = None
+    ) -> Sequence[Lease]:
+        """At most so many jobs of these types, once there is one; none after `wait` (at most 60) seconds."""
+        told = await self._ask(calls.take(types, worker, max, wait), patience)
+        return [lease_of(one) for one in told["leases"]]
+
+    async def renew(self, token: str, **news: Any) -> Json:
+        """`{expiresAt, cancelRequested}`; tells `progress` (0 to 100), `phase`, `message` and `stats`."""
+        return dict(await self._ask(calls.renew(token, news)))
+
+    async def step(self, token: str, name: str, result: Any) -> Json:
+        """Stored at once, and given to a later lease of the job."""
+        return dict(await self._ask(calls.step(token, name, result)))
+
+    async def artifact(self, token: str, name: str, content: Path | bytes) -> Json:
+        """A file, or bytes, as an artefact of the job: whole, or not there."""
+        return dict(await self._ask(calls.artifact(token, name, content)))
+
+    async def complete(self, token: str, result: Any) -> Json:
+        """`{jobId, status}`; the same call again is answered the same, as with all that end a run."""
+        return dict(await self._ask(calls.complete(token, result)))
+
+    async def partial(self, token: str, result: Any, missing: Sequence[Any]) -> Json:
+        """A part is done, `missing` is not."""
+        return dict(await self._ask(calls.partial(token, result, missing)))
+
+    async def fail(
+        self, token: str, kind: calls.Kind, type: str, message: str, *, retry_after: float | None = None
+    ) -> Json:
+        """It failed; `transient` and `timeout` are tried again, no sooner than `retry_after` seconds."""
+        return dict(await self._ask(calls.fail(token, kind, type, message, retry_after)))
+
+    async def release(self, token: str, reason: str) -> Json:
+        """It goes back, at no cost."""
+        return dict(await self._ask(calls.release(token, reason)))
+
+    async def end(self, lease: Lease, call: Call) -> None:
+        """Say how a run ended; what can't be stored of it is a failure of its handler."""
+        try:
+            await self._ask(call)
+        except LeaseLost:
+            return
+        except Refused as refused:
+            if refused.status not in (400, 413, 422):
+                raise
+            await self._ask(calls.fail(lease.token, "deterministic", "bad_result", str(refused)))
+
+
+class AsyncRun:
+    """A job in its handler's hands; the handler is cancelled when it is to stop, and `why` says for what."""
+
+    def __init__(self, leases: AsyncLeases, lease: Lease) -> None:
+        self.lease = lease
+        self.payload: Mapping[str, Any] = lease.payload
+        self._leases = leases
+        self._steps = dict(lease.steps)
+        self._news: dict[str, Any] = {}
+        self.why: ClientError | None = None
+        self._wake = asyncio.Event()
+        self._work: asyncio.Future[Any] | None = None
+
+    async def step(self, name: str, do: Callable[[], Awaitable[T]]) -> T:
+        """What `do` returns, stored at once; what an earlier lease of the job stored is not done again."""
+        if name not in self._steps:
+            result = await do()
+            await self._leases.step(self.lease.token, name, result)
+            self._steps[name] = result
+        stored: T = self._steps[name]
+        return stored
+
+    def progress(
+        self, percent: float, message: str | None = None, *, phase: str | None = None, stats: Json | None = None
+    ) -> None:
+        """How far it is, told once a second at most."""
+        told = {"progress": percent, "message": message, "phase": phase, "stats": stats}
+        self._news |= {name: value for name, value in told.items() if value is not None}
+        self._wake.set()
+
+    async def artifact(self, name: str, content: Path | bytes) -> Json:
+        """Send a file, or bytes, as an artefact of the job."""
+        return await self._leases.artifact(self.lease.token, name, content)
+
+    def stop(self, why: ClientError) -> None:
+        """The handler is to stop."""
+        self.why = self.why or why
+        if self._work is not None:
+            self._work.cancel()
+
+    async def finish(self, handler: Callable[["AsyncRun"], Awaitable[Any]]) -> None:
+        """Run the handler, renewing all the while, and say how it ended."""
+        beats = asyncio.create_task(self._beat())
+        self._work = asyncio.ensure_future(handler(self))
+        try:
+            await asyncio.wait([self._work])
+            if call := self._call(self._work):
+                await self._leases.end(self.lease, call)
+        finally:
+            for task in (self._work, beats):
+                task.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await task
+        if isinstance(self.why, Refused) and not isinstance(self.why, LeaseLost):
+            raise self.why
+
+    def _call(self, work: asyncio.Future[Any]) -> Call | None:
+        error = (self.why or WorkStopped(STOPPED)) if work.cancelled() else work.exception()
+        return calls.ending(self.lease, work.result()) if error is None else calls.failing(self.lease, error)
+
+    async def _beat(self) -> None:
+        every = calls.beat_every(self.lease, datetime.now(UTC))
+        while True:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), every)
+            self._wake.clear()
+            news, self._news = self._news, {}
+            try:
+                if (await self._leases.renew(self.lease.token, **news))["cancelRequested"]:
+                    self.stop(WorkStopped(CANCELLED))
+            except Refused as refused:
+                if not refused.passes:
+                    self.stop(refused)
+                    return
+            except NoAnswer:
+                pass  # the lease may be good still once the daemon is back
+            await asyncio.sleep(TELL_EVERY)
+
+
+class AsyncWorkLoop:
+    """Serves these types with `handler`, so many jobs at once, until `stop` is set."""
+
+    def __init__(
+        self, leases: AsyncLeases, types: Sequence[str], handler: Callable[[AsyncRun], Awaitable[Any]], worker: str
+    ) -> None:
+        self._leases = leases
+        self._types = types
+        self._handler = handler
+        self._worker = worker
+        self._running: set[AsyncRun] = set()
+
+    async def serve(self, concurrency: int, stop: asyncio.Event, wait: float, grace: float) -> None:
+        """Return once it is stopped: what runs then has `grace` seconds, and is released if it takes longer."""
+        served = [asyncio.create_task(self._one_after_the_other(stop, wait)) for _ in range(concurrency)]
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait([stopped, *served], return_when=asyncio.FIRST_COMPLETED)
+            stop.set()
+            if not [task for task in done if task is not stopped]:
+                await asyncio.wait(served, timeout=grace)
+            for run in tuple(self._running):
+                run.stop(WorkStopped(STOPPED))
+            await asyncio.gather(*served)
+        finally:
+            for task in (stopped, *served):
+                task.cancel()
+            await asyncio.gather(stopped, *served, return_exceptions=True)
+
+    async def _one_after_the_other(self, stop: asyncio.Event, wait: float) -> None:
+        misses = 0
+        while not stop.is_set():
+            try:
+                leased = await self._taken(stop, wait)
+                misses = 0
+            except (NoAnswer, Refused) as error:
+                if isinstance(error, Refused) and not error.passes:
+                    raise
+                pause = max(PAUSES[min(misses, len(PAUSES) - 1)], getattr(error, "retry_after", None) or 0)
+                misses += 1
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(stop.wait(), pause)
+                continue
+            for lease in leased:
+                run = AsyncRun(self._leases, lease)
+                if stop.is_set():  # it came as we were told to stop
+                    await self._leases.end(lease, calls.release(lease.token, STOPPED))
+                    continue
+                self._running.add(run)
+                try:
+                    await run.finish(self._handler)
+                finally:
+                    self._running.discard(run)
+
+    async def _taken(self, stop: asyncio.Event, wait: float) -> Sequence[Lease]:
+        """What is leased; a call that waits is given up when the worker stops: the daemon takes back what it gave."""
+        taking = asyncio.ensure_future(self._leases.take(self._types, self._worker, wait=wait, patience=0))
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait([taking, stopping], return_when=asyncio.FIRST_COMPLETED)
+            return taking.result() if taking.done() else ()
+        finally:
+            taking.cancel()
+            stopping.cancel()
+            await asyncio.gather(taking, stopping, return_exceptions=True)

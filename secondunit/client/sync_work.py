@@ -1,0 +1,221 @@
+"""Worker loop of the synchronous client: takes jobs, runs a handler for each, renews meanwhile, says how it ended."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from secondunit.client import leases as calls
+from secondunit.client.calls import Call
+from secondunit.client.conversation import Json
+from secondunit.client.errors import ClientError, LeaseLost, NoAnswer, Refused
+from secondunit.client.leases import Lease, WorkStopped, lease_of
+
+T = TypeVar("T")
+TELL_EVERY = 1.0
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+CANCELLED, STOPPED = "cancelled on request", "the worker stops"
+
+
+class Ask(Protocol):
+    """Sends a call; `patience` seconds in all where it is given, else the client's."""
+
+    def __call__(self, call: Call, patience: float | None = None) -> Any: ...
+
+
+class Leases:
+    """The calls of a remote worker; those about a lease that is lost raise LeaseLost."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
+    def take(
+        self, types: Sequence[str], worker: str, *, max: int = 1, wait: float = 0, patience: float | None = None
+    ) -> Sequence[Lease]:
+        """At most so many jobs of these types, once there is one; none after `wait` (at most 60) seconds."""
+        told = self._ask(calls.take(types, worker, max, wait), patience)
+        return [lease_of(one) for one in told["leases"]]
+
+    def renew(self, token: str, **news: Any) -> Json:
+        """`{expiresAt, cancelRequested}`; tells `progress` (0 to 100), `phase`, `message` and `stats`."""
+        return dict(self._ask(calls.renew(token, news)))
+
+    def step(self, token: str, name: str, result: Any) -> Json:
+        """Stored at once, and given to a later lease of the job."""
+        return dict(self._ask(calls.step(token, name, result)))
+
+    def artifact(self, token: str, name: str, content: Path | bytes) -> Json:
+        """A file, or bytes, as an artefact of the job: whole, or not there."""
+        return dict(self._ask(calls.artifact(token, name, content)))
+
+    def complete(self, token: str, result: Any) -> Json:
+        """`{jobId, status}`; the same call again is answered the same, as with all that end a run."""
+        return dict(self._ask(calls.complete(token, result)))
+
+    def partial(self, token: str, result: Any, missing: Sequence[Any]) -> Json:
+        """A part is done, `missing` is not."""
+        return dict(self._ask(calls.partial(token, result, missing)))
+
+    def fail(self, token: str, kind: calls.Kind, type: str, message: str, *, retry_after: float | None = None) -> Json:
+        """It failed; `transient` and `timeout` are tried again, no sooner than `retry_after` seconds."""
+        return dict(self._ask(calls.fail(token, kind, type, message, retry_after)))
+
+    def release(self, token: str, reason: str) -> Json:
+        """It goes back, at no cost."""
+        return dict(self._ask(calls.release(token, reason)))
+
+    def end(self, lease: Lease, call: Call) -> None:
+        """Say how a run ended; what can't be stored of it is a failure of its handler."""
+        try:
+            self._ask(call)
+        except LeaseLost:
+            return
+        except Refused as refused:
+            if refused.status not in (400, 413, 422):
+                raise
+            self._ask(calls.fail(lease.token, "deterministic", "bad_result", str(refused)))
+
+
+class Run:
+    """A job in its handler's hands. Its calls raise WorkStopped or LeaseLost once the handler is to stop."""
+
+    def __init__(self, leases: Leases, lease: Lease) -> None:
+        self.lease = lease
+        self.payload: Mapping[str, Any] = lease.payload
+        self._leases = leases
+        self._steps = dict(lease.steps)
+        self._news: dict[str, Any] = {}
+        self._why: ClientError | None = None
+        self._wake = threading.Event()
+        self._over = threading.Event()
+
+    def check(self) -> None:
+        """Raise if the handler is to stop; long work asks now and then."""
+        if self._why:
+            raise self._why
+
+    def step(self, name: str, do: Callable[[], T]) -> T:
+        """What `do` returns, stored at once; what an earlier lease of the job stored is not done again."""
+        self.check()
+        if name not in self._steps:
+            result = do()
+            self.check()
+            self._leases.step(self.lease.token, name, result)
+            self._steps[name] = result
+        stored: T = self._steps[name]
+        return stored
+
+    def progress(
+        self, percent: float, message: str | None = None, *, phase: str | None = None, stats: Json | None = None
+    ) -> None:
+        """How far it is, told once a second at most."""
+        self.check()
+        told = {"progress": percent, "message": message, "phase": phase, "stats": stats}
+        self._news |= {name: value for name, value in told.items() if value is not None}
+        self._wake.set()
+
+    def artifact(self, name: str, content: Path | bytes) -> Json:
+        """Send a file, or bytes, as an artefact of the job."""
+        self.check()
+        return self._leases.artifact(self.lease.token, name, content)
+
+    def stop(self, why: str) -> None:
+        """The handler is to stop."""
+        self._why = self._why or WorkStopped(why)
+
+    def finish(self, handler: Callable[["Run"], Any]) -> None:
+        """Run the handler, renewing all the while, and say how it ended."""
+        beats = threading.Thread(target=self._beat, daemon=True)
+        beats.start()
+        try:
+            try:
+                call: Call | None = calls.ending(self.lease, handler(self))
+            except Exception as error:  # noqa: BLE001  whatever it raises is how it ended
+                call = calls.failing(self.lease, error)
+            if call and not isinstance(self._why, LeaseLost):
+                self._leases.end(self.lease, call)
+        finally:
+            self._over.set()
+            self._wake.set()
+            beats.join()
+        if isinstance(self._why, Refused) and not isinstance(self._why, LeaseLost):
+            raise self._why
+
+    def _beat(self) -> None:
+        every = calls.beat_every(self.lease, datetime.now(UTC))
+        while True:
+            self._wake.wait(every)
+            self._wake.clear()
+            if self._over.is_set():
+                return
+            news, self._news = self._news, {}
+            try:
+                if self._leases.renew(self.lease.token, **news)["cancelRequested"]:
+                    self.stop(CANCELLED)
+            except Refused as refused:
+                if not refused.passes:
+                    self._why = refused
+                    return
+            except NoAnswer:
+                pass  # the lease may be good still once the daemon is back
+            self._over.wait(TELL_EVERY)
+
+
+class WorkLoop:
+    """Serves these types with `handler`, so many jobs at once, until `stop` is set."""
+
+    def __init__(self, leases: Leases, types: Sequence[str], handler: Callable[[Run], Any], worker: str) -> None:
+        self._leases = leases
+        self._types = types
+        self._handler = handler
+        self._worker = worker
+        self._running: set[Run] = set()
+
+    def serve(self, concurrency: int, stop: threading.Event, wait: float, grace: float) -> None:
+        """Return once it is stopped: what runs then has `grace` seconds, and is released if it takes longer."""
+        over = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(stop, over, grace), daemon=True)
+        watch.start()
+        try:
+            with ThreadPoolExecutor(concurrency) as pool:
+                serving = [pool.submit(self._one_after_the_other, stop, wait) for _ in range(concurrency)]
+                for served in serving:
+                    served.add_done_callback(lambda _: stop.set())
+                for served in serving:
+                    served.result()
+        finally:
+            stop.set()
+            over.set()
+            watch.join()
+
+    def _one_after_the_other(self, stop: threading.Event, wait: float) -> None:
+        misses = 0
+        while not stop.is_set():
+            try:
+                leased = self._leases.take(self._types, self._worker, wait=wait, patience=0)
+                misses = 0
+            except (NoAnswer, Refused) as error:
+                if isinstance(error, Refused) and not error.passes:
+                    raise
+                pause = PAUSES[min(misses, len(PAUSES) - 1)]
+                misses += 1
+                stop.wait(max(pause, getattr(error, "retry_after", None) or 0))
+                continue
+            for lease in leased:
+                run = Run(self._leases, lease)
+                if stop.is_set():  # it came as we were told to stop
+                    self._leases.end(lease, calls.release(lease.token, STOPPED))
+                    continue
+                self._running.add(run)
+                try:
+                    run.finish(self._handler)
+                finally:
+                    self._running.discard(run)
+
+    def _watch(self, stop: threading.Event, over: threading.Event, grace: float) -> None:
+        stop.wait()
+        over.wait(grace)
+        for run in tuple(self._running):
+            run.stop(STOPPED)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from secondunit.daemon.files.replaced_files import forget_replaced
+from secondunit.daemon.files.startup_cleanup import forget_pruned_elsewhere
 from secondunit.daemon.monitoring.alerts import AlertHook
 from secondunit.daemon.process.lifecycle import Systemd, watch
 from secondunit.daemon.wiring.components import Components, World
@@ -31,6 +32,7 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
     )
     if box_of(world.boot):  # others share the queue
         yield leases.take_over(store, clock, world.boot, world.emit, secrets_of)
+        yield forget_pruned_elsewhere(store, world.work, clock)
     yield retention.forget(store, clock, kept, failed_kept, world.work.forget)
     yield retention.strike(store, clock, components.queue.registry)
     yield retention.age(store, clock)

@@ -97,6 +97,7 @@ async def test_one_that_meets_anothers_locks_again_and_again_is_done_nonetheless
     def crossing(first: str, second: str, patient: bool = False) -> Callable[[PostgresTransaction], None]:
         def work(tx: PostgresTransaction) -> None:
             tries.append(first)
+            tx.execute("select set_config('idle_in_transaction_session_timeout', '20s', true)")
             if patient:  # so that it is always the other that the server ends
                 tx.execute("select set_config('deadlock_timeout', '20s', true)")
             jobs.change(tx, first, by(state.share, NOW), None)

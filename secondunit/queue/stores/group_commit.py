@@ -37,12 +37,20 @@ class Entry:
             self.future.set_result(self.outcome)
 
 
+class WriterDied(RuntimeError):
+    """A fault of ours ended the writer's thread; what it had begun was not committed, as far as is known."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(f"the queue's writer died of {cause!r}, which nobody foresaw: nothing more is stored")
+
+
 class GroupCommit:
     """What the event loop and a writer's thread have in common: what is asked for, and what came of it.
 
     `serve` runs on the thread: once it is `ready` it takes and answers until `take` says that nothing comes any more,
-    and says that it has `ended` whenever it does. Callers learn of their writes, and listeners of events, by `answer`;
-    who was cancelled has asked nonetheless. `waiting` counts the writes that were asked for and not answered.
+    and says that it has `ended` whenever it does; if it raises instead, the store has failed.
+    Callers learn of their writes, and listeners of events, by `answer`; who was cancelled has asked nonetheless.
+    `waiting` counts the writes that were asked for and not answered.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, serve: Callable[[], None]) -> None:
@@ -52,10 +60,12 @@ class GroupCommit:
         self._loop = loop
         self._queue: SimpleQueue[list[Entry] | None] = SimpleQueue()
         self._asked: list[Entry] = []
+        self._taken: list[Entry] = []
         self._opened: asyncio.Future[None] = loop.create_future()
         self._closed: asyncio.Future[None] = loop.create_future()
         self._closing = False
-        self._thread = threading.Thread(target=serve, name="queue-writer", daemon=True)
+        self._serve = serve
+        self._thread = threading.Thread(target=self._run, name="queue-writer", daemon=True)
 
     async def open(self) -> None:
         """Start the thread; return once it is ready, or raise why it is not."""
@@ -90,7 +100,7 @@ class GroupCommit:
 
     def take(self, rest: float | None) -> tuple[list[Entry], bool]:
         """On the thread: what waits, else what comes within so many seconds; and whether nothing comes after it."""
-        batch: list[Entry] = []
+        self._taken = batch = []
         try:
             asked = self._queue.get(timeout=rest)
             while asked is not None:
@@ -104,6 +114,7 @@ class GroupCommit:
 
     def answer(self, batch: list[Entry], events: list[Event]) -> None:
         """On the thread: tell the listeners of the events, then the callers."""
+        self._taken = []
         self._tell(self._settle, batch, events)
 
     def fail(self, error: Exception) -> None:
@@ -113,6 +124,14 @@ class GroupCommit:
     def ended(self, error: Exception | None) -> None:
         """On the thread: it ends now, since nothing comes any more, or of this error."""
         self._tell(self._end, error)
+
+    def _run(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:  # noqa: BLE001  whatever it was: callers wait for this thread
+            died = WriterDied(error)
+            died.__cause__ = error
+            self.ended(died)
 
     def _hand_over(self) -> None:
         """Wake the thread once for all that was asked in this turn of the loop."""
@@ -132,7 +151,8 @@ class GroupCommit:
             self.failure.set_result(error)
 
     def _end(self, error: Exception | None) -> None:
-        self._closed.set_result(None)
+        if not self._closed.done():
+            self._closed.set_result(None)
         if error is not None and not self._opened.done():
             self._opened.set_exception(error)
         elif error is not None:
@@ -141,7 +161,7 @@ class GroupCommit:
 
     def _refuse(self, error: Exception) -> None:
         """Nobody will write what still waits."""
-        waiting, self._asked = self._asked, []
+        waiting, self._taken, self._asked = [*self._taken, *self._asked], [], []
         with contextlib.suppress(Empty):
             while True:
                 waiting += self._queue.get_nowait() or []

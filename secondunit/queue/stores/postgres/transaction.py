@@ -198,9 +198,12 @@ class PostgresTransaction:
     def _run(self, statements: Sequence[Statement]) -> list[Any]:
         waiting, self._pending = [*self._pending, *statements], []
         self._began = True
-        if len(waiting) == 1:
-            cursor = self._connection.execute(*waiting[0])
-        else:
-            with self._connection.pipeline():
-                cursor = [self._connection.execute(*statement) for statement in waiting][-1]
+        try:
+            if len(waiting) == 1:
+                cursor = self._connection.execute(*waiting[0])
+            else:
+                with self._connection.pipeline():
+                    cursor = [self._connection.execute(*statement) for statement in waiting][-1]
+        except (TypeError, ValueError) as error:  # the values of one that waited, maybe of another write: none was done
+            raise psycopg.ProgrammingError(f"a statement can't be sent: {error}") from error
         return cursor.fetchall() if cursor.description else []

@@ -70,7 +70,7 @@ class PostgresWriter:
             failure = _refusal(error)
         finally:
             session.close()
-            self.commits.ended(failure)
+        self.commits.ended(failure)
 
     def _turn(self, session: Session) -> bool:
         """Write what waits, or look for what others wrote; whether there is to be another turn."""

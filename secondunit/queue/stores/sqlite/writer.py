@@ -75,7 +75,7 @@ class Writer:
             failure = translated(error, self._path)
         finally:
             connection.close()
-            self.commits.ended(failure)
+        self.commits.ended(failure)
 
     def _connected(self) -> sqlite3.Connection:
         """The connection; on a full disk the ballast makes room for what an open database needs."""

@@ -87,7 +87,7 @@ def _wait_for(path: Path, server: "subprocess.Popen[bytes]") -> None:
 def _huey() -> None:
     if not (PYTHON_PEERS / "huey").exists():
         uv = HERE.parent / ".uv" / "bin" / "uv"
-        _install([uv, "pip", "install", "--quiet", "--target", PYTHON_PEERS, HUEY], {})
+        install([uv, "pip", "install", "--quiet", "--target", PYTHON_PEERS, HUEY], {})
 
 
 def _modules() -> None:
@@ -96,7 +96,7 @@ def _modules() -> None:
         raise LeftOut("there is no node and npm on PATH")
     if not (MODULES / "bullmq").exists():
         # `npm ci` refuses the lock file where the registry has not every platform's build of an optional package.
-        _install(["npm", "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], {})
+        install(["npm", "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], {})
 
 
 def _compiled() -> None:
@@ -105,7 +105,7 @@ def _compiled() -> None:
     # One that was compiled for another Node is there and can't be loaded.
     opens = ["node", "-e", "new (require('better-sqlite3'))(':memory:')"]
     if subprocess.run(opens, cwd=MODULES.parent, capture_output=True, check=False).returncode:
-        _install(["npm", "rebuild", "better-sqlite3", "--loglevel=error"], _headers())
+        install(["npm", "rebuild", "better-sqlite3", "--loglevel=error"], _headers())
 
 
 NEEDS: Mapping[str, Callable[[], None]] = {"huey": _huey, "plainjob": _compiled, "BullMQ": _modules}
@@ -119,7 +119,8 @@ def _headers() -> Mapping[str, str]:
     return {"npm_config_nodedir": str(home), "npm_config_build_from_source": "true"}
 
 
-def _install(command: Sequence[object], env: Mapping[str, str]) -> None:
+def install(command: Sequence[object], env: Mapping[str, str]) -> None:
+    """Run what installs a peer; LeftOut says why it can't be had."""
     argv = [str(word) for word in command]
     print(f"installing: {' '.join(argv)}", file=sys.stderr, flush=True)
     env = os.environ | env

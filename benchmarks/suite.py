@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import beside
+import boxes
 import ladder
 import moments
 import overhttp
@@ -55,7 +56,7 @@ def measurements(size: Size, crowd: str, *, alone: bool) -> Sequence[Measurement
     """All of them, or `alone` those done twice; `crowd` is added to the name of the one over many ended rows."""
     if alone:
         return [each for pair in _pairs(size, crowd) for each in pair]
-    return [*_queue(size, crowd), *_http(size, crowd), *_box(size, crowd)]
+    return [*_queue(size, crowd), *_boxes(size), *_http(size, crowd), *_box(size, crowd)]
 
 
 def _pairs(size: Size, crowd: str) -> Iterator[tuple[Measurement, Measurement]]:
@@ -86,6 +87,13 @@ def _queue(size: Size, crowd: str) -> Iterator[Measurement]:
         yield Measurement("BullMQ", durability, partial(beside.bullmq, n=jobs, appendfsync=appendfsync))
     for each in (_pickup(size), _claim(size)):
         yield from [each] if size.quick else _both(each, crowd)
+
+
+def _boxes(size: Size) -> Iterator[Measurement]:
+    n = size.jobs(3072) // 3 * 3
+    yield Measurement("3 boxes, end to end", FULL, partial(boxes.ours, n=n), 3)
+    yield Measurement("PgQueuer, 3 boxes", FULL, partial(boxes.pgqueuer, n=n), 3)
+    yield Measurement("Procrastinate, 3 boxes", FULL, partial(boxes.procrastinate, n=n), 3)
 
 
 def _http(size: Size, crowd: str) -> Iterator[Measurement]:

@@ -66,7 +66,7 @@ def lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
 
 def targets(crowd: str) -> Sequence[Target]:
     """All of them; `crowd` is what measurements over many ended rows have behind their name."""
-    return [*_http(), *_queue(), *_box(), *_crowded(crowd)]
+    return [*_http(), *_queue(), *_boxes(), *_box(), *_crowded(crowd)]
 
 
 def _http() -> Iterator[Target]:
@@ -99,6 +99,13 @@ def _queue() -> Iterator[Target]:
     yield Target("drain FULL with guards on, of all off", guarded, "at least", LOST, drain)
     yield Target("pickup in process, p50 ms", Key("pickup in process", FULL, "p50 ms"), "at most", 2)
     yield Target("claim beside 100k delayed, p50 ms", Key("claim beside 100k delayed", FULL, "p50 ms"), "at most", 0.1)
+
+
+def _boxes() -> Iterator[Target]:
+    ours = Key("3 boxes, end to end", FULL, "jobs/s")
+    for peer in ("PgQueuer", "Procrastinate"):
+        theirs = Key(f"{peer}, 3 boxes", FULL, "jobs/s")
+        yield Target(f"3 boxes on PostgreSQL, end to end, of {peer}'s", ours, "at least", 2, theirs)
 
 
 def _box() -> Iterator[Target]:

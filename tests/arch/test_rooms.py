@@ -89,7 +89,7 @@ CATCHES_EVERYTHING = {
     "cli/run.py": "the process ends, with a documented code whatever it could not even import",
     "daemon/main.py": "the process ends: what ended it becomes its exit code",
     "queue/instrumentation.py": "a sink: what watches a run, a request or a loop must not be able to end it",
-    "queue/stores/group_commit.py": "a writer's thread: whatever ended it, who waits for it is told, and the daemon ends",
+    "queue/stores/group_commit.py": "a writer's thread: whatever ended it, who waits is told, and the daemon ends",
     "queue/stores/postgres/session.py": "its thread: what a decision raised is raised again in its caller's task",
     "queue/stores/sqlite/writer.py": "the writer's thread: what a decision raised is raised again in its caller's task",
 }

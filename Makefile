@@ -87,8 +87,9 @@ fuzz: dev ## Send a daemon requests of every kind: is each answer one of docs/op
 
 MINUTES ?= 2
 SEED = $(shell date +%s)
-torture: dev ## Kill the daemon again and again, then check that nothing was lost (MINUTES=60 SEED=1)
-	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m tests.torture --minutes $(MINUTES) --seed $(SEED)
+STORES = sqlite postgres
+torture: dev ## Kill the daemon and its database again and again, then check that nothing was lost (MINUTES=60 SEED=1 STORES=postgres)
+	for store in $(STORES); do PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m tests.torture --minutes $(MINUTES) --seed $(SEED) --store $$store || exit 1; done
 
 openapi: dev $(JUDGES) ## Write docs/openapi.json anew after a change of the API, and the Node client's types of it
 	WRITE_OPENAPI=1 $(BIN)/python -m pytest -q tests/openapi/test_committed.py

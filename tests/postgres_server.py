@@ -105,6 +105,10 @@ class PostgresServer:
                 stdout=log,
                 stderr=log,
             )
+        self.wait()
+
+    def wait(self) -> None:
+        """Return once it answers."""
         for _ in range(600):
             try:
                 psycopg.connect(self.url("postgres")).close()

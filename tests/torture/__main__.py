@@ -2,9 +2,10 @@
 
 A daemon works while clients submit (one by one and in batches), cancel, retry, recover and pause, readers follow the
 events, a receiver of callbacks fails at random, some jobs take the daemon down with them, and every few seconds the
-daemon is killed, stopped or drained, its disk fills up, or its clock is set. Then all of it is let come to rest, and
-the checker judges the evidence. Ends with 1 if anything contradicts an invariant. The seed decides who does what and
-how long they wait, not how the machine schedules it.
+daemon is killed, stopped or drained, its disk fills up, or its clock is set; with `--store postgres` the server is
+killed and restarted, too, or loses its sessions. Then all of it is let come to rest, and the checker judges the
+evidence. Ends with 1 if anything contradicts an invariant. The seed decides who does what and how long they wait, not
+how the machine schedules it.
 """
 
 import argparse
@@ -21,9 +22,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from tests.e2e.conftest import environment_of, free_port
+from tests.postgres_server import started
 from tests.torture import scene
 from tests.torture.checker import violations
+from tests.torture.database_server import KINDS, TorturedServer
 from tests.torture.evidence import Evidence
 from tests.torture.load import Clients
 from tests.torture.reader import Reader
@@ -45,12 +50,13 @@ class Cast:
     clients: Clients
     receiver: Receiver
     readers: list[Reader]
+    server: TorturedServer | None
     torn: set[str]
     done: Counter[str]
 
 
-async def torture(folder: Path, seconds: float, seed: int) -> Evidence:
-    """All of it, in `folder`; what it left behind."""
+async def torture(folder: Path, seconds: float, seed: int, server: TorturedServer | None) -> Evidence:
+    """All of it, in `folder`, the queue on this server if there is one; what it left behind."""
     receiver = Receiver(Random(f"receiver {seed}"))
     runner, callback = await receiver.start()
     port = free_port()
@@ -66,18 +72,20 @@ async def torture(folder: Path, seconds: float, seed: int) -> Evidence:
         "MAX_CONCURRENT_JOBS": "10",
         "MEDIA_ROOTS": str(folder / "outputs"),
         "ALLOW_PRIVATE_ADDRESSES": "127.0.0.0/8",
+        **({"QUEUE_URL": server.url, "BOX": "tortured"} if server else {}),
     }
     cast = Cast(
         folder,
-        Victim(folder, environment, url, lease),
+        Victim(folder, environment, url, lease, own_clock=server is None),
         Clients(url, callback, folder, Random(f"clients {seed}")),
         receiver,
         [Reader("of all", url), Reader("of steps", url, "steps")],
+        server,
         set(),
         Counter(),
     )
     try:
-        if not cast.victim.small_disk(folder / "data"):
+        if server is None and not cast.victim.small_disk(folder / "data"):
             print("NOT DONE: full disks; only root can mount a small one")
         await cast.victim.start()
         await cast.clients.open()
@@ -105,9 +113,12 @@ async def _play(cast: Cast, seconds: float, fate: Random) -> None:
             while time.monotonic() < pause:
                 await _or_fail(asyncio.sleep(0.05), tasks)
                 await cast.victim.revive()
-            kind = fate.choice(cast.victim.kinds)
+            kind = fate.choice([*cast.victim.kinds, *(KINDS if cast.server else ())])
             cast.done[kind] += 1
-            await cast.victim.torment(kind, fate)
+            if cast.server and kind in KINDS:
+                await cast.server.torment(kind, fate)
+            else:
+                await cast.victim.torment(kind, fate)
     finally:
         for task in tasks:
             task.cancel()
@@ -160,14 +171,15 @@ async def _watch_outputs(cast: Cast) -> None:
 
 def _evidence(cast: Cast, lease: float) -> Evidence:
     clients, victim, folder = cast.clients, cast.victim, cast.folder
-    database = scene.database(folder / "data" / "queue.db")
+    server = cast.server
+    database = server.holds() if server else scene.database(folder / "data" / "queue.db")
     return Evidence(
         acks=clients.acks,
         unanswered=frozenset(clients.unanswered),
         diary=scene.diary(folder / "diary.jsonl"),
         arrivals=cast.receiver.arrivals,
         readings=[reader.reading for reader in cast.readers],
-        spans=[*victim.spans, *scene.lags(folder / "daemon.log", lease)],
+        spans=[*victim.spans, *(server.spans if server else ()), *scene.lags(folder / "daemon.log", lease)],
         retried=dict(clients.retried),
         maybe_retried=dict(clients.maybe_retried),
         cancelled=clients.cancelled,
@@ -201,15 +213,27 @@ def _report(cast: Cast) -> None:
     )
 
 
+def _server() -> TorturedServer | None:
+    try:
+        return TorturedServer(started())
+    except pytest.skip.Exception:
+        return None
+
+
 def main() -> int:
     """Run as asked; 0 when nothing was found, else 1 and the evidence is kept."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=2)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--store", choices=("sqlite", "postgres"), default="sqlite")
     arguments = parser.parse_args()
+    server = _server() if arguments.store == "postgres" else None
+    if arguments.store == "postgres" and server is None:
+        print("NOT DONE: PostgreSQL; apt-get install postgresql")
+        return 0
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
-    print(f"torture for {arguments.minutes:g} minutes, seed {arguments.seed}", flush=True)
-    evidence = asyncio.run(torture(folder, arguments.minutes * 60, arguments.seed))
+    print(f"torture of {arguments.store} for {arguments.minutes:g} minutes, seed {arguments.seed}", flush=True)
+    evidence = asyncio.run(torture(folder, arguments.minutes * 60, arguments.seed, server))
     found = violations(evidence)
     outcomes = Counter(run["outcome"] for job in evidence.jobs for run in job["runs"])
     print(f"{len(evidence.jobs)} jobs ended, runs: {dict(sorted(outcomes.items()))}")

@@ -21,7 +21,7 @@ def database(path: Path) -> dict[str, Any]:
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
         db.row_factory = sqlite3.Row
         return {
-            "jobs": [_job(row) for row in _rows(db, "select * from jobs order by seq")],
+            "jobs": [job_of(row) for row in _rows(db, "select * from jobs order by seq")],
             "events": _rows(db, "select e.*, j.id as job_id from events e join jobs j on j.seq = e.job order by e.seq"),
             "steps": _rows(db, "select s.*, j.id as job_id from steps s join jobs j on j.seq = s.job"),
             "deliveries": _rows(
@@ -71,10 +71,11 @@ def stray(folder: Path, work: Path, known: Sequence[Row]) -> Sequence[str]:
 
 
 def _rows(db: sqlite3.Connection, sql: str) -> list[Row]:
-    return [_read(dict(row)) for row in db.execute(sql)]
+    return [read(dict(row)) for row in db.execute(sql)]
 
 
-def _read(row: Row) -> Row:
+def read(row: Row) -> Row:
+    """A row whose JSON is read and whose times are seconds."""
     for name in JSON_COLUMNS:
         if isinstance(row.get(name), str):
             row[name] = json.loads(row[name])
@@ -84,7 +85,8 @@ def _read(row: Row) -> Row:
     return row
 
 
-def _job(row: Row) -> Row:
+def job_of(row: Row) -> Row:
+    """A row of `jobs`, read, whose error and runs are named."""
     error, runs = row["error"], row["runs"] or []
     row["error"] = dict(zip(("kind", "type", "message"), error, strict=True)) if error else None
     row["runs"] = [

@@ -25,6 +25,7 @@ COMMANDS = {
     "schedule": "List schedules; run, pause and resume them.",
     "backup": "Copy the database while it is in use.",
     "restore": "Put a backup in the place of the database.",
+    "move": "Move the queue to another database, SQLite or PostgreSQL.",
     "config": "Show, check or write the settings.",
     "service": "Install, remove or show the systemd service.",
     "completion": "Print a script that completes commands in a shell.",
@@ -32,7 +33,7 @@ COMMANDS = {
     "demo": "Start a daemon on a fresh folder and run three jobs on a small clip.",
 }
 ROOMS = {  # of the commands that are in a folder of their own
-    **dict.fromkeys(("recover", "check", "backup", "restore"), "database"),
+    **dict.fromkeys(("recover", "check", "backup", "restore", "move"), "database"),
     **dict.fromkeys(("backend", "errors", "health", "stats", "system", "types"), "sight"),
     "doctor": "diagnosis",
     **dict.fromkeys(("completion", "manual"), "reference"),

@@ -18,6 +18,7 @@ QueueError
 ├── Saturated            the queue holds as many jobs as it may
 ├── Draining             the daemon takes no new work
 ├── StoreFull            the disk has no room; what was asked for is not on it
+├── NotMoved             a queue was not moved to another database; both are as they were
 └── StoreBroken          the database can't be trusted or reached; nothing was acknowledged
 """
 
@@ -174,6 +175,10 @@ class Draining(QueueError):
 
 class StoreFull(QueueError):
     """The disk is full: nothing of the request was stored."""
+
+
+class NotMoved(QueueError):
+    """A queue was not moved: the source is as it was, and of the target nothing is there that was not before."""
 
 
 class StoreBroken(QueueError):

@@ -15,7 +15,11 @@ from secondunit.queue import state
 from secondunit.queue.errors import Saturated
 from secondunit.queue.model import Batch, Bonds, Job, Status, Target
 from secondunit.queue.outcome import Completed
+<<<<<<< HEAD
 from secondunit.queue.ports.duties import Candidate
+=======
+from secondunit.queue.ports.holders import RemoteHolder
+>>>>>>> 42a7952 (secondunit move takes a whole queue from one database to another, SQLite or PostgreSQL, whole or not at all)
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.stores.postgres.store import PostgresStore
 from secondunit.queue.stores.postgres.tables import jobs
@@ -177,6 +181,14 @@ async def test_a_boot_that_names_its_box_frees_that_boxs_leases_alone(opened: Op
     await a.stopping("a/1")
     await b.stopping("b/1")
     assert await a.was_stopping("a/1") and await a.was_stopping("b/1")
+
+
+async def test_leases_of_a_queue_that_was_moved_here_from_a_file_are_freed_by_any_box(opened: Open) -> None:
+    store = await opened()
+    moved = await start(store, "x", boot="1")
+    await start(store, "y", boot=RemoteHolder("", "elsewhere").boot)
+    for box in "ab":
+        assert list(await store.expired(later(1), f"{box}/2", 9)) == [moved], "but a remote worker's goes on"
 
 
 async def test_heartbeats_write_a_narrow_table_in_place(opened: Open, url: str) -> None:

@@ -11,12 +11,13 @@ import pytest
 
 from secondunit.queue import state
 from secondunit.queue.errors import StoreBroken, StoreFull
+from secondunit.queue.model import Batch
 from secondunit.queue.outcome import Completed
 from secondunit.queue.ports.folders import PublishedFolder
 from secondunit.queue.store import Prune, Store
 from secondunit.queue.stores.sqlite import connection
 from secondunit.queue.stores.sqlite.store import open_store
-from secondunit.testing.jobs import by, later, new, settled, start, submit
+from secondunit.testing.jobs import NOW, by, later, new, settled, start, submit
 
 BATCH, SLICE = 2_000, 500
 
@@ -148,6 +149,19 @@ async def test_streams_that_earlier_versions_published_are_adopted_once(tmp_path
     adopted = await store.folders.known("/media/film", 0)
     await store.close()
     assert list(adopted) == [PublishedFolder("/media/film", 0, later(9), "told", 1, later(9))]
+
+
+async def test_a_batch_keeps_the_numbers_of_its_jobs_though_they_are_forgotten(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "queue.db")
+    await store.add([new("a", batch="b"), new("b", batch="b")], batch=Batch("b", NOW))
+    for job_id in "ab":
+        await store.change(job_id, by(state.cancel, later(1)))
+    assert len(await store.prune(Prune(later(9), later(9), later(0), SLICE))) == 2
+    await store.close()
+    store = await open_store(tmp_path / "queue.db")
+    [(job, _)] = await store.add([new("c")])
+    await store.close()
+    assert job.seq == 3, "it is none of the batch's"
 
 
 async def test_a_database_has_a_secret_of_its_own_for_as_long_as_it_lives(tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ async def reclaim(
     """Free every lease that ran out or that another boot held; how many there were.
 
     A lease of this boot that ran out is nobody's fault. A boot that left leases died, unless it was asked to stop; of
-    another box's that is not known, which may be cut off: its own next boot judges what it finds left.
+    another box's that is not known, which may be cut off: its own next boot judges what it finds left. A boot without a
+    box was here before the queue moved to where there are several; it is nobody's now, and judged by who comes first.
     """
 
     def struck(job: Job) -> Change:
@@ -45,7 +46,7 @@ async def reclaim(
     freed = await _free([lease for lease in leases if lease.boot == boot], store, emit, struck)
     for dead in dict.fromkeys(lease.boot for lease in leases if lease.boot != boot):
         left = [lease for lease in leases if lease.boot == dead]
-        if box_of(dead) != box_of(boot) or await store.was_stopping(dead):
+        if box_of(dead) not in ("", box_of(boot)) or await store.was_stopping(dead):
             freed += await _free(left, store, emit, struck)
         else:
             freed += await _bury(dead, left, store, clock, emit, secrets_of)

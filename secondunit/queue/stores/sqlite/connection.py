@@ -48,7 +48,9 @@ def connect_writer(path: Path, synchronous: str) -> tuple[sqlite3.Connection, bo
         )
     try:
         if fresh:
-            _create(path)
+            with closing(making(path)):
+                pass
+            put(path)
         connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
         _check_identity(connection, path)
         whole = _checked_first(connection, path)
@@ -97,19 +99,32 @@ def translated(error: sqlite3.Error, path: Path | None = None) -> Exception:
     return StoreBroken(f"{where}{error} ({name or type(error).__name__}){remedy and '; '}{remedy}")
 
 
-def _create(path: Path) -> None:
-    """Make the database beside its place and put it there when it is whole: a kill leaves one, or none."""
-    making = path.with_name(path.name + MAKING)
-    for leftover in (making, *(making.with_name(making.name + suffix) for suffix in ("-journal", "-wal", "-shm"))):
-        leftover.unlink(missing_ok=True)
-    with closing(sqlite3.connect(making, isolation_level=None)) as connection:
-        connection.execute(f"pragma auto_vacuum = {INCREMENTAL}")  # before the first page, or it does nothing
-        connection.execute("pragma synchronous = extra")
-        connection.execute(f"pragma application_id = {APPLICATION_ID}")
-        migrate(connection)
-    sync(making)
-    making.rename(path)
+def making(path: Path) -> sqlite3.Connection:
+    """An empty database beside its place, where nobody looks for it; what a killed one left there is removed."""
+    unmake(path)
+    connection = sqlite3.connect(_beside(path), isolation_level=None)
+    connection.execute(f"pragma auto_vacuum = {INCREMENTAL}")  # before the first page, or it does nothing
+    connection.execute("pragma synchronous = extra")
+    connection.execute(f"pragma application_id = {APPLICATION_ID}")
+    migrate(connection)
+    return connection
+
+
+def put(path: Path) -> None:
+    """Put the database there that was made beside it, closed and whole: a kill leaves one, or none."""
+    sync(_beside(path))
+    _beside(path).rename(path)
     sync(path.parent)
+
+
+def unmake(path: Path) -> None:
+    """Remove a database that was being made."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        Path(f"{_beside(path)}{suffix}").unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + MAKING)
 
 
 def _shrinkable(connection: sqlite3.Connection, path: Path) -> None:

@@ -17,8 +17,10 @@ LAST_EVENT = """
 max(
   (select cast(value as integer) from meta where key = 'events_floor'),
   coalesce((select max(seq) from events), 0))"""
+# A batch outlives its jobs, and their numbers stay its own.
+LAST_JOB = "max(coalesce((select max(seq) from jobs), 0), coalesce((select max(last) from batches), 0))"
 LAST_NUMBERS = f"""
-select coalesce((select max(seq) from jobs), 0), {LAST_EVENT},
+select {LAST_JOB}, {LAST_EVENT},
   (select cast(value as integer) from meta where key = 'series_counted')"""
 INSERT_JOBS = Insert("jobs", ["seq", *names(FIXED), *names(MOVING), "rank"])
 INSERT_EVENTS = Insert("events", ["job", *names(EVENT)])

@@ -237,6 +237,15 @@ async def test_a_job_under_which_the_daemon_keeps_dying_is_poison() -> None:
     assert (job.status, job.error.kind, job.error.type, job.attempt) == (Status.FAILED, "deterministic", "poison", 1)
 
 
+@pytest.mark.parametrize(("dead", "charged"), [("a/1", 1), ("b/1", 0), ("1", 1)])
+async def test_a_death_is_charged_to_a_job_where_it_is_known_to_be_one(dead: str, charged: int) -> None:
+    rig = Rig()
+    await submit(rig.store, "a")
+    await claim(rig.store, 1, boot=dead)
+    assert await reclaim(rig.store, rig.clock, "a/2") == 1
+    assert (await rig.job("a")).reclaims == charged, "another box may be cut off; a boot without a box was moved here"
+
+
 async def test_a_finished_step_between_two_deaths_clears_the_count() -> None:
     rig = Rig()
     await submit(rig.store, "a")

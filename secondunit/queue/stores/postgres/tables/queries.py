@@ -6,6 +6,7 @@ from typing import Any
 
 from secondunit.queue.ids import box_of
 from secondunit.queue.model import Counts, Event, Filter, Job, Lease, Page, Status
+from secondunit.queue.ports.holders import REMOTE
 from secondunit.queue.stores.postgres.readers import PostgresReaders
 from secondunit.queue.stores.postgres.tables.jobs import ROWS
 from secondunit.queue.stores.postgres.transaction import EVENTS
@@ -21,11 +22,14 @@ join jobs on jobs.id = held.id
 where leases.job = jobs.seq and lease_epoch = held.epoch and leases.boot = held.boot and lease_until >= %s
 returning leases.job"""
 # A boot that names its box before a `/` is told of that box's other boots alone: others' leases end by their time.
-EXPIRED = """
+# A boot that names no box was one of a queue in a file, which was moved here: nobody can be it.
+EXPIRED = f"""
 select jobs.id, lease_epoch, boot, lease_until
 from leases
 join jobs on jobs.seq = leases.job
-where lease_until < %(now)s or (boot <> %(boot)s and starts_with(boot, %(box)s))
+where lease_until < %(now)s
+  or (boot <> %(boot)s and starts_with(boot, %(box)s))
+  or (strpos(boot, '/') = 0 and not starts_with(boot, '{REMOTE} ') and boot <> %(boot)s)
 order by leases.job
 limit %(limit)s"""
 NEWEST = f"{ROWS} where seq < %s order by seq desc limit %s"

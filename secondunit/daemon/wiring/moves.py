@@ -1,0 +1,129 @@
+"""Move of a queue from one database to another, of either engine: who may, under which locks, and what is told of it.
+
+What PostgreSQL needs is imported where a URL asks for it.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
+from urllib.parse import unquote, unquote_plus, urlsplit
+
+from secondunit.daemon.config.settings import Database
+from secondunit.daemon.process.lock import Locked
+from secondunit.daemon.wiring.database import locked
+from secondunit.queue.errors import NotMoved
+from secondunit.queue.stores.moving.ports import Limits, Source, Target, Told
+from secondunit.queue.stores.moving.survey import Survey
+from secondunit.queue.stores.moving.transfer import NulReplaced, copied, looked_through
+from secondunit.queue.stores.sqlite import moving as sqlite
+from secondunit.queue.stores.sqlite.ballast import free_bytes
+
+SECRET_OPTIONS = ("password", "sslpassword")
+STRUCK = "***"
+
+
+class Moved(NamedTuple):
+    """What was found at the source, whose size is in bytes, and what is at the target: nothing after a dry run."""
+
+    size: int
+    found: Survey
+    there: Survey | None
+
+
+def move(source: Database, target: Database, told: Told, *, dry: bool = False, replace_nul: bool = False) -> Moved:
+    """Move all that is in one database to another, which has nothing in it. Blocks.
+
+    The source is read only. The target is there as a whole, or as it was: NotMoved, StoreBroken, StoreFull say why.
+    """
+    _refuse_same(source, target)
+    with _reading(source) as opened:
+        came: Source = NulReplaced(opened) if replace_nul else opened
+        if target.server is None:
+            return _to_file(came, target, told, dry=dry)
+        from secondunit.queue.stores.postgres import moving as postgres
+
+        with postgres.writing(target.server, str(target), dry=dry) as made:
+            return _moved(came, made, made.limits, told, dry=dry)
+
+
+def struck(text: str, *urls: str) -> str:
+    """The text without the passwords of these URLs."""
+    for url in urls:
+        for secret in sorted(_secrets(url), key=len, reverse=True):
+            text = text.replace(secret, STRUCK)
+    return text
+
+
+def _secrets(url: str) -> set[str]:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that don't match: whatever stands there may be a secret
+        return {url}
+    options = (option.partition("=") for option in parts.query.split("&"))
+    found = {value for name, _, value in options if name in SECRET_OPTIONS}
+    if ":" in (user := parts.netloc.rpartition("@")[0]):
+        found |= {user.partition(":")[2]}
+    return {form for secret in found for form in (secret, unquote(secret), unquote_plus(secret)) if form}
+
+
+def _to_file(source: Source, target: Database, told: Told, *, dry: bool) -> Moved:
+    with ExitStack() as stack:
+        if dry:
+            sqlite.refuse_unless_empty(target.path)
+            return _moved(source, None, sqlite.LIMITS, told, dry=True)
+        stack.enter_context(_alone(target))
+        made = stack.enter_context(sqlite.writing(target.path))
+        return _moved(source, made, made.limits, told, dry=False)
+
+
+def _moved(source: Source, target: Target | None, limits: Limits, told: Told, *, dry: bool) -> Moved:
+    found = looked_through(source, limits, told)
+    there = None if dry or target is None else copied(source, target, found, told)
+    return Moved(source.size, found, there)
+
+
+@contextmanager
+def _reading(database: Database) -> Iterator[Source]:
+    if database.server is None:
+        if not database.path.is_file():
+            raise NotMoved(f"there is no queue at {database.path}")
+        with _alone(database), sqlite.reading(database.path) as source:
+            yield source
+        return
+    from secondunit.queue.stores.postgres import moving as postgres
+
+    with postgres.reading(database.server, str(database)) as queue:
+        yield queue
+
+
+@contextmanager
+def _alone(database: Database) -> Iterator[None]:
+    """Under the lock of a file; NotMoved says which daemon has it."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(database))
+        except Locked as error:
+            raise NotMoved(
+                f"{database} is in use by {error.holder or 'another process'}: stop that daemon first"
+                " (`systemctl stop secondunit`)"
+            ) from None
+        yield
+
+
+def _refuse_same(source: Database, target: Database) -> None:
+    if source.server and target.server:
+        from secondunit.queue.stores.postgres import moving as postgres
+
+        same = postgres.same(source.server, target.server)
+    else:
+        same = not source.server and not target.server and source.path.resolve() == target.path.resolve()
+    if same:
+        raise NotMoved(f"{source} can't be moved to itself")
+
+
+def room_for(database: Database) -> int | None:
+    """The bytes that are free where a file would be made; None for a server's disk."""
+    if database.server is not None:
+        return None
+    folder = next(folder for folder in database.path.absolute().parents if folder.is_dir())
+    return free_bytes(folder)

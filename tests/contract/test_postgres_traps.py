@@ -186,7 +186,7 @@ async def test_a_boot_that_names_its_box_frees_that_boxs_leases_alone(opened: Op
 async def test_leases_of_a_queue_that_was_moved_here_from_a_file_are_freed_by_any_box(opened: Open) -> None:
     store = await opened()
     moved = await start(store, "x", boot="1")
-    await start(store, "y", boot=RemoteHolder("", "elsewhere").boot)
+    await start(store, "y", boot=RemoteHolder("", "elsewhere").heard("a/1"))
     for box in "ab":
         assert list(await store.expired(later(1), f"{box}/2", 9)) == [moved], "but a remote worker's goes on"
 

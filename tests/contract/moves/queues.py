@@ -14,10 +14,11 @@ from secondunit.queue import state
 from secondunit.queue.model import Batch, Bonds, Idempotency, Target
 from secondunit.queue.outcome import Completed, Outcome
 from secondunit.queue.ports.access import AccessKey, AuditEntry
+from secondunit.queue.ports.cache import CacheEntry
 from secondunit.queue.ports.folders import PublishedFolder, Replaced
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.sight.estimates import Sample
-from secondunit.queue.store import CacheEntry, Store
+from secondunit.queue.store import Store
 from secondunit.queue.stores.postgres.store import open_store as open_postgres
 from secondunit.queue.stores.sqlite.store import open_store as open_sqlite
 from secondunit.queue.value import replace

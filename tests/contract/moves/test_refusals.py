@@ -12,12 +12,16 @@ from secondunit.daemon.config.settings import Database
 from secondunit.daemon.process.lock import box_lock
 from secondunit.daemon.wiring.moves import move, struck
 from secondunit.queue.errors import NotMoved, StoreBroken
+from secondunit.queue.ports.boxes import BoxRow
 from secondunit.queue.ports.holders import RemoteHolder
 from secondunit.queue.store import Store
 from secondunit.queue.stores.moving.ports import LARGEST_ROW, Limits
 from secondunit.queue.stores.moving.survey import faults_of
 from secondunit.queue.stores.moving.tables import BY_NAME
 from secondunit.queue.stores.sqlite.connection import newest_schema
+from secondunit.queue.value import replace
+from secondunit.testing.full_values import full
+from secondunit.testing.jobs import TTL
 from tests.contract.moves.queues import filled, moved, opened, place, put, tables
 from tests.postgres_server import PostgresServer
 
@@ -81,9 +85,23 @@ async def test_a_box_that_may_be_cut_off_is_waited_for_and_a_remote_worker_is_no
 ) -> None:
     source = await filled(place("postgresql", tmp_path, server), "far/1")
     assert "box far has leases until 00:00:30 UTC" in await refused(source, Database(tmp_path / "to.db"))
-    assert RemoteHolder("key", "a/b").boot == "remote key a/b"
-    put(source, "update leases set boot = 'remote key a/b'")
+    assert RemoteHolder("key", "a/b").heard("far/1") == "remote key@far/1 a/b"
+    put(source, "update leases set boot = 'remote key@far/1 a/b'")
     assert (await moved(source, Database(tmp_path / "to.db"))).there
+
+
+async def test_a_box_that_was_seen_a_moment_ago_is_named_though_it_is_not_connected(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    source = await filled(place("postgresql", tmp_path, server))
+    put(source, "update leases set lease_until = 5")
+    store = await opened(source)
+    await store.boxes.enter(replace(full(BoxRow), name="far", phase="up", lease=TTL))
+    await store.close()
+    assert "box far (address) was seen at" in await refused(source, Database(tmp_path / "to.db"))
+    put(source, "update boxes set phase = 'ended'")
+    went = await moved(source, Database(tmp_path / "to.db"))
+    assert went.there and "boxes" not in went.found.tables
 
 
 async def test_a_daemon_that_starts_meanwhile_waits_until_the_target_is_whole(

@@ -8,8 +8,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from secondunit.queue.stores.columns import Column, names
-from secondunit.queue.stores.port_rows import ACCESS_KEY, AUDIT, BATCH, SCHEDULE
-from secondunit.queue.stores.rows import CACHE, DELIVERY, EVENT, FIXED, MOVING, STEP
+from secondunit.queue.stores.port_rows import ACCESS_KEY, AUDIT, BATCH, CACHE, SCHEDULE
+from secondunit.queue.stores.rows import DELIVERY, EVENT, FIXED, MOVING, STEP
 from secondunit.queue.stores.series_table import TALLY
 
 

@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.adapt import Loader
 
 from secondunit.queue.errors import NotMoved
+from secondunit.queue.ports.boxes import LONGEST_SILENCE
 from secondunit.queue.ports.holders import holder_of
 from secondunit.queue.stores.moving.ports import Limits, Row
 from secondunit.queue.stores.moving.tables import MOVED, OF_EVERY_QUEUE, MovedTable
@@ -22,7 +23,7 @@ from secondunit.queue.stores.postgres.connection import (
     options,
     translated,
 )
-from secondunit.queue.stores.rows import moment
+from secondunit.queue.stores.rows import MICROSECOND, moment
 
 APPLICATION = "secondunit move"
 # Columns of text that stand in an index, an entry of which has a third of a page (and some bytes beside the text).
@@ -62,6 +63,13 @@ LEASED = """
 select split_part(boot, '/', 1), max(lease_until), (extract(epoch from clock_timestamp()) * 1000000)::bigint, min(boot)
 from leases
 group by 1"""
+# As `BoxRow.state` says it: one that says nothing for so long is gone.
+UP = f"""
+select name, address, seen_at
+from boxes
+where phase <> 'ended'
+  and seen_at >= extract(epoch from clock_timestamp()) * 1000000 - least(lease, {LONGEST_SILENCE // MICROSECOND})
+order by name"""
 FROM = {"jobs": "jobs left join leases on leases.job = jobs.seq"}
 WHERE = {"meta": " where key <> 'schema'"}
 TYPES = """
@@ -266,6 +274,9 @@ def _refuse_live(connection: psycopg.Connection[Any], name: str) -> None:
     """NotMoved, with who it is, while a daemon lives on it, or may: one that is cut off is not connected."""
     found = [f"{application} is connected from {address} since {at:%Y-%m-%d %H:%M:%S %Z}"
              for application, address, at in connection.execute(CONNECTED).fetchall()]  # fmt: skip
+    if connection.execute("select to_regclass('boxes')").fetchone() != (None,):
+        found += [f"box {box} ({address}) was seen at {_shown(moment(seen))}"
+                  for box, address, seen in connection.execute(UP.encode()).fetchall()]  # fmt: skip
     for box, until, now, boot in connection.execute(LEASED).fetchall():
         # A lease without a box came here by a move, and one of a remote worker outlives every daemon.
         if until >= now and "/" in boot and holder_of(boot) is None:

@@ -15,11 +15,8 @@ from secondunit.queue import state
 from secondunit.queue.errors import Saturated
 from secondunit.queue.model import Batch, Bonds, Job, Status, Target
 from secondunit.queue.outcome import Completed
-<<<<<<< HEAD
 from secondunit.queue.ports.duties import Candidate
-=======
 from secondunit.queue.ports.holders import RemoteHolder
->>>>>>> 42a7952 (secondunit move takes a whole queue from one database to another, SQLite or PostgreSQL, whole or not at all)
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.stores.postgres.store import PostgresStore
 from secondunit.queue.stores.postgres.tables import jobs

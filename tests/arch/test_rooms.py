@@ -132,7 +132,8 @@ def test_handlers_see_only_the_ports_and_values_of_the_queue() -> None:
 
 def test_one_place_knows_which_database_keeps_the_queue() -> None:
     naming = {f for f, tree in TREES.items() if imported_below("secondunit.queue.stores.sqlite", tree)}
-    assert {file for file in naming if not file.startswith("queue/stores/sqlite/")} == {"daemon/wiring/database.py"}
+    knowing = {"daemon/wiring/database.py", "daemon/moving.py"}  # who opens it, and who moves it
+    assert {file for file in naming if not file.startswith("queue/stores/sqlite/")} == knowing
     rest = {file for file, tree in TREES.items() if imported_below("secondunit.queue.stores", tree)} - naming
     assert {file for file in rest if not file.startswith(("queue/stores/", "testing/"))} == set()
 

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis.stateful import precondition, rule
 
 from secondunit.daemon.config.settings import Database
-from secondunit.daemon.wiring.moves import move
+from secondunit.daemon.moving import move
 from secondunit.queue.stores.postgres.store import open_store as open_postgres
 from secondunit.queue.stores.sqlite.store import open_store
 from tests.postgres_server import shared_server

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from secondunit.daemon.config.settings import Database
-    from secondunit.daemon.wiring.moves import Moved
+    from secondunit.daemon.moving import MovedQueue
 
 TOLD_EVERY_SECONDS = 2
 # What copying and comparing take, as a multiple of what reading once took: measured with 1,000,000 ended jobs.
@@ -27,7 +27,7 @@ TIMES_READING = {"sqlite": 3, "postgresql": 6}
 def _database(_ctx: click.Context, _option: click.Parameter, url: str) -> Database:
     """What a URL means, by the rules of QUEUE_URL."""
     from secondunit.daemon.config.settings import database_of
-    from secondunit.daemon.wiring.moves import struck
+    from secondunit.daemon.moving import struck
 
     try:
         return database_of(url)
@@ -64,9 +64,9 @@ def move(source: Database, target: Database, dry_run: bool, replace_nul: bool, a
         _show(moved, source, target, seconds)
 
 
-def _moved(source: Database, target: Database, dry_run: bool, replace_nul: bool) -> Moved:
-    from secondunit.daemon.wiring.moves import move as go
-    from secondunit.daemon.wiring.moves import struck
+def _moved(source: Database, target: Database, dry_run: bool, replace_nul: bool) -> MovedQueue:
+    from secondunit.daemon.moving import move as go
+    from secondunit.daemon.moving import struck
     from secondunit.queue.errors import QueueError
 
     os.umask(0o077)
@@ -103,7 +103,7 @@ def _progress() -> Callable[[str, str, int], None]:
     return told
 
 
-def _told(moved: Moved, source: Database, target: Database, seconds: float) -> dict[str, Any]:
+def _told(moved: MovedQueue, source: Database, target: Database, seconds: float) -> dict[str, Any]:
     tables = []
     for name, tally in moved.found.tables.items():
         there = moved.there.tables[name] if moved.there else None
@@ -125,7 +125,7 @@ def _told(moved: Moved, source: Database, target: Database, seconds: float) -> d
     }
 
 
-def _show(moved: Moved, source: Database, target: Database, seconds: float) -> None:
+def _show(moved: MovedQueue, source: Database, target: Database, seconds: float) -> None:
     rows = [("TABLE", "ROWS", "BYTES", "DIGEST")]
     found = moved.found.tables.items()
     rows += [(name, f"{one.rows:,}", f"{one.size:,}", one.digest) for name, one in found if one.rows]
@@ -144,7 +144,7 @@ def _estimate(target: Database, seconds: float) -> float:
 
 
 def _free(target: Database) -> str:
-    from secondunit.daemon.wiring.moves import room_for
+    from secondunit.daemon.moving import room_for
 
     free = room_for(target)
     return "" if free is None else f"; {free:,} bytes are free there"

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 
 from secondunit.daemon.config.settings import Database
-from secondunit.daemon.wiring.moves import Moved, move
+from secondunit.daemon.moving import MovedQueue, move
 from secondunit.queue import state
 from secondunit.queue.model import Batch, Bonds, Idempotency, Target
 from secondunit.queue.outcome import Completed, Outcome
@@ -50,11 +50,11 @@ async def filled(database: Database, boot: str | None = None) -> Database:
     return database
 
 
-async def moved(source: Database, target: Database, *, dry: bool = False, replace_nul: bool = False) -> Moved:
+async def moved(source: Database, target: Database, *, dry: bool = False, replace_nul: bool = False) -> MovedQueue:
     return await asyncio.to_thread(move, source, target, lambda *_: None, dry=dry, replace_nul=replace_nul)
 
 
-def digests(moved: Moved) -> dict[str, str]:
+def digests(moved: MovedQueue) -> dict[str, str]:
     return {name: tally.digest for name, tally in moved.found.tables.items()}
 
 

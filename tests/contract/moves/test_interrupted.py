@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from secondunit.daemon.config.settings import Database
-from secondunit.daemon.wiring.moves import Moved, move
+from secondunit.daemon.moving import MovedQueue, move
 from secondunit.queue.errors import NotMoved, StoreFull
 from secondunit.queue.stores.moving.tables import BY_NAME
 from secondunit.queue.stores.sqlite import moving
@@ -24,7 +24,7 @@ STANDS = """
 import sys, time
 from pathlib import Path
 from secondunit.daemon.config.settings import database_of
-from secondunit.daemon.wiring.moves import move
+from secondunit.daemon.moving import move
 
 at = sys.argv[3]
 
@@ -66,11 +66,11 @@ def test_a_kill_leaves_nothing_and_the_next_move_does_it_all(
     assert not [*tmp_path.glob("to.db.making*")]
 
 
-def go(source: Database, target: Database) -> Moved:
+def go(source: Database, target: Database) -> MovedQueue:
     return move(source, target, lambda *_: None)
 
 
-def go_unless_held(source: Database, target: Database) -> Moved | None:
+def go_unless_held(source: Database, target: Database) -> MovedQueue | None:
     """None until the server has noticed who is gone."""
     try:
         return go(source, target)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from secondunit.daemon.config.settings import Database
+from secondunit.daemon.moving import move, struck
 from secondunit.daemon.process.lock import box_lock
-from secondunit.daemon.wiring.moves import move, struck
 from secondunit.queue.errors import NotMoved, StoreBroken
 from secondunit.queue.ports.boxes import BoxRow
 from secondunit.queue.ports.holders import RemoteHolder

@@ -41,13 +41,13 @@ class Readable(Protocol):
         ...
 
 
-class Source(Readable, Protocol):
+class MoveSource(Readable, Protocol):
     """A queue that stays as it is; `size` in bytes."""
 
     size: int
 
 
-class Target(Readable, Protocol):
+class MoveTarget(Readable, Protocol):
     """A queue in the making: nothing of it is there for anybody before it is committed."""
 
     limits: Limits

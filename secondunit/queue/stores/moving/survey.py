@@ -16,7 +16,7 @@ NUL, NUL_IN_JSON, MINUS_ZERO = "\0", rb"\u0000", b"-0.0"
 _encode = Encoder().encode
 
 
-class Tally(NamedTuple):
+class TableCount(NamedTuple):
     """A table: how many rows, of how many bytes as JSON, and a digest that no order of theirs changes."""
 
     rows: int
@@ -40,7 +40,7 @@ class Fault(NamedTuple):
 class Survey(NamedTuple):
     """What there is; the first `faults` only."""
 
-    tables: Mapping[str, Tally]
+    tables: Mapping[str, TableCount]
     counters: Mapping[str, int]
     faults: Sequence[Fault]
 
@@ -84,7 +84,7 @@ def faults_of(table: MovedTable, row: Row, limits: Limits) -> Iterator[Fault]:
 
 def _tally(
     table: MovedTable, rows: Iterator[Row], told: Told, doing: str, limits: Limits | None, faults: list[Fault]
-) -> Tally:
+) -> TableCount:
     n = size = total = 0
     for row in watched(rows, told, doing, table.name):
         try:
@@ -97,7 +97,7 @@ def _tally(
         total += int.from_bytes(blake2b(text, digest_size=DIGEST_BYTES).digest())
         if limits and len(faults) < FAULTS_NAMED and _suspect(table, text, limits):
             faults += faults_of(table, row, limits)
-    return Tally(n, size, f"{total % 256**DIGEST_BYTES:0{2 * DIGEST_BYTES}x}")
+    return TableCount(n, size, f"{total % 256**DIGEST_BYTES:0{2 * DIGEST_BYTES}x}")
 
 
 def _suspect(table: MovedTable, text: bytes, limits: Limits) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from secondunit.queue.errors import NotMoved
-from secondunit.queue.stores.moving.ports import Limits, Row, Source, Target, Told
+from secondunit.queue.stores.moving.ports import Limits, MoveSource, MoveTarget, Row, Told
 from secondunit.queue.stores.moving.survey import FAULTS_NAMED, NUL, Survey, survey, watched
 from secondunit.queue.stores.moving.tables import MOVED, MovedTable
 
@@ -23,7 +23,7 @@ class Difference(NamedTuple):
 class NulReplaced:
     """A source in whose text U+FFFD stands for each NUL."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: MoveSource) -> None:
         self.size = source.size
         self._source = source
 
@@ -39,7 +39,7 @@ class NulReplaced:
         return self._source.counters()
 
 
-def looked_through(source: Source, limits: Limits, told: Told) -> Survey:
+def looked_through(source: MoveSource, limits: Limits, told: Told) -> Survey:
     """What there is to move; NotMoved names the values that can't be held under the target's limits."""
     found = survey(source, told, "reading", limits)
     if found.faults:
@@ -47,7 +47,7 @@ def looked_through(source: Source, limits: Limits, told: Told) -> Survey:
     return found
 
 
-def copied(source: Source, target: Target, found: Survey, told: Told) -> Survey:
+def copied(source: MoveSource, target: MoveTarget, found: Survey, told: Told) -> Survey:
     """Copy what was found, and read it again from the target; NotMoved if anything is not the same there."""
     for table in MOVED:
         target.fill(table, watched(source.rows(table), told, "writing", table.name))

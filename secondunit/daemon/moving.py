@@ -9,10 +9,9 @@ from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 from secondunit.daemon.config.settings import Database
-from secondunit.daemon.process.lock import Locked
-from secondunit.daemon.wiring.database import locked
+from secondunit.daemon.process.lock import Locked, box_lock
 from secondunit.queue.errors import NotMoved
-from secondunit.queue.stores.moving.ports import Limits, Source, Target, Told
+from secondunit.queue.stores.moving.ports import Limits, MoveSource, MoveTarget, Told
 from secondunit.queue.stores.moving.survey import Survey
 from secondunit.queue.stores.moving.transfer import NulReplaced, copied, looked_through
 from secondunit.queue.stores.sqlite import moving as sqlite
@@ -22,7 +21,7 @@ SECRET_OPTIONS = ("password", "sslpassword")
 STRUCK = "***"
 
 
-class Moved(NamedTuple):
+class MovedQueue(NamedTuple):
     """What was found at the source, whose size is in bytes, and what is at the target: nothing after a dry run."""
 
     size: int
@@ -30,14 +29,14 @@ class Moved(NamedTuple):
     there: Survey | None
 
 
-def move(source: Database, target: Database, told: Told, *, dry: bool = False, replace_nul: bool = False) -> Moved:
+def move(source: Database, target: Database, told: Told, *, dry: bool = False, replace_nul: bool = False) -> MovedQueue:
     """Move all that is in one database to another, which has nothing in it. Blocks.
 
     The source is read only. The target is there as a whole, or as it was: NotMoved, StoreBroken, StoreFull say why.
     """
     _refuse_same(source, target)
     with _reading(source) as opened:
-        came: Source = NulReplaced(opened) if replace_nul else opened
+        came: MoveSource = NulReplaced(opened) if replace_nul else opened
         if target.server is None:
             return _to_file(came, target, told, dry=dry)
         from secondunit.queue.stores.postgres import moving as postgres
@@ -66,7 +65,7 @@ def _secrets(url: str) -> set[str]:
     return {form for secret in found for form in (secret, unquote(secret), unquote_plus(secret)) if form}
 
 
-def _to_file(source: Source, target: Database, told: Told, *, dry: bool) -> Moved:
+def _to_file(source: MoveSource, target: Database, told: Told, *, dry: bool) -> MovedQueue:
     with ExitStack() as stack:
         if dry:
             sqlite.refuse_unless_empty(target.path)
@@ -76,14 +75,14 @@ def _to_file(source: Source, target: Database, told: Told, *, dry: bool) -> Move
         return _moved(source, made, made.limits, told, dry=False)
 
 
-def _moved(source: Source, target: Target | None, limits: Limits, told: Told, *, dry: bool) -> Moved:
+def _moved(source: MoveSource, target: MoveTarget | None, limits: Limits, told: Told, *, dry: bool) -> MovedQueue:
     found = looked_through(source, limits, told)
     there = None if dry or target is None else copied(source, target, found, told)
-    return Moved(source.size, found, there)
+    return MovedQueue(source.size, found, there)
 
 
 @contextmanager
-def _reading(database: Database) -> Iterator[Source]:
+def _reading(database: Database) -> Iterator[MoveSource]:
     if database.server is None:
         if not database.path.is_file():
             raise NotMoved(f"there is no queue at {database.path}")
@@ -101,7 +100,8 @@ def _alone(database: Database) -> Iterator[None]:
     """Under the lock of a file; NotMoved says which daemon has it."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(database))
+            database.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            stack.enter_context(box_lock(database.path))
         except Locked as error:
             raise NotMoved(
                 f"{database} is in use by {error.holder or 'another process'}: stop that daemon first"

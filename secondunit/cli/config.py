@@ -31,13 +31,14 @@ def show(as_json: bool) -> None:
     """Print every setting with its value, where that comes from, and what it means; secrets as ***."""
     from secondunit.cli.reference.meanings import meanings
     from secondunit.daemon.config.loader import shown
+    from secondunit.daemon.diagnosis.report import origin_of
 
     found = loaded()
     values, known = shown(found.settings), meanings()
     rows = {
         name: {
             "value": value,
-            "origin": _origin(found, name.lower()),
+            "origin": origin_of(name.lower(), found.origins),
             "meaning": known[name.lower()].text,
             "allowed": known[name.lower()].allowed,
             "default": known[name.lower()].default,
@@ -53,12 +54,6 @@ def show(as_json: bool) -> None:
         text = value if isinstance(value, str) else json.dumps(value)
         click.echo(f"{name:{width}}  {visible(text)}  " + click.style(f"({row['origin']})", dim=True))
         click.echo(click.style(f"{'':{width}}  {row['meaning']}", dim=True))
-
-
-def _origin(found: Config, name: str) -> str:
-    """Where the value comes from; of a setting by job type, where each of its types has it from."""
-    by_type = [f"{type} {of}" for type, of in found.origins.items() if type.startswith(f"{name}_")]
-    return found.origins.get(name) or (", ".join(by_type) if name in ("concurrency", "timeout") else "") or "default"
 
 
 @config.command()

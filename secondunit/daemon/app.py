@@ -115,7 +115,7 @@ async def serve(config: Config, host: Host, asked: Awaitable[Capabilities]) -> N
         keys = await keyring_of(settings, store, clock)
         world = World(
             host, settings, clock, boot, store, keys, can.sandbox, tools, work, session, operators, watchers, telemetry,
-            emit,
+            emit, config.origins,
         )  # fmt: skip
         components = _compose(world, found, schedules)
         await components.scheduler.start()

@@ -358,7 +358,12 @@ class ApiHarness:
 
     async def _doctor(self) -> DaemonReport:
         return DaemonReport(
-            "1.2.3", 7, keys=True, settings={"PORT": 8000}, checks=[bad("backend", "it is down", "see to it")]
+            "1.2.3",
+            7,
+            keys=True,
+            settings={"PORT": 8000},
+            origins={"PORT": "default"},
+            checks=[bad("backend", "it is down", "see to it")],
         )
 
     def _front(self) -> Dashboard:

@@ -51,6 +51,7 @@ async def test_doctor_is_told_what_the_daemon_sees_of_itself(harness: Any) -> No
         "pid": 7,
         "keys": True,
         "settings": {"PORT": 8000},
+        "origins": {"PORT": "default"},
         "checks": [{"name": "backend", "state": "bad", "found": "it is down", "remedy": "see to it"}],
     }
 

@@ -1700,13 +1700,17 @@ export interface components {
         /**
          * @description What the daemon alone can see of itself; `settings` in effect by their variables' names, secrets as `***`.
          *
-         *     `keys`: whether callers need one. `secondunit doctor` adds what is seen from outside.
+         *     `origins`: where each of them came from (`default`, `environment`, or a file). `keys`: whether callers need one.
+         *     `secondunit doctor` adds what is seen from outside.
          */
         DoctorReport: {
             version: string;
             pid: number;
             keys: boolean;
             settings: Record<string, never>;
+            origins: {
+                [key: string]: string;
+            };
             checks: components["schemas"]["DoctorCheck"][];
         };
         /** @description An OpenAPI 3.1 document. */

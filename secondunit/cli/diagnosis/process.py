@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -30,17 +30,22 @@ def settings(here: Situation) -> Iterator[CheckResult]:
             yield bad("settings", fault, "mend it, then look with `secondunit config check`: the next start refuses it")
     for warning in here.config.warnings if here.config else ():
         yield warn("settings", warning, "mend it where it was given, and restart")
-    if here.report and here.config and (changed := _changed(here.report["settings"], here.config)):
+    if here.report and here.config and (changed := _changed(here.report, here.config)):
         remedy = f"restart the daemon if it is to have them ({here.around.restart}; running jobs get DRAIN_SECONDS)"
         yield warn("settings", f"the running daemon has other values than its files say for {changed}", remedy)
     yield ok("settings", here.told_by)
 
 
-def _changed(running: Any, config: Any) -> str:
-    """The settings of files that are not in effect; those of this shell's environment need not be the daemon's."""
+def _changed(report: Mapping[str, Any], config: Any) -> str:
+    """The settings of files that are not in effect, and where the daemon has them from.
+
+    Those of this shell's environment need not be the daemon's.
+    """
+    running, origins = report["settings"], report.get("origins", {})
     of_files = [name.upper() for name, origin in config.origins.items() if Path(origin).is_file()]
     now = shown(config.settings)
-    return ", ".join(name for name in of_files if name in now and now[name] != running.get(name))
+    other = [name for name in of_files if name in now and now[name] != running.get(name)]
+    return ", ".join(f"{name} (it has it from: {origins[name]})" if name in origins else name for name in other)
 
 
 def daemon(here: Situation) -> Iterator[CheckResult]:

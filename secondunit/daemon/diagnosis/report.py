@@ -4,15 +4,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from secondunit.daemon.config.settings import PER_TYPE
 from secondunit.daemon.diagnosis.checks import CheckResult
 
 
 @dataclass(frozen=True, slots=True)
 class DaemonReport:
-    """`keys`: whether callers need one; `settings` by their variables' names, secrets as `***`; nothing is secret."""
+    """`keys`: whether callers need one; `settings` by their variables' names, secrets as `***`; nothing is secret.
+
+    `origins` says of each setting where its value came from.
+    """
 
     version: str
     pid: int
     keys: bool
     settings: Mapping[str, Any]
+    origins: Mapping[str, str]
     checks: Sequence[CheckResult]
+
+
+def origin_of(name: str, origins: Mapping[str, str]) -> str:
+    """Where a value comes from: default, environment, or a file; of one by job type, where each type has it from."""
+    by_type = [f"{type} {of}" for type, of in origins.items() if type.startswith(f"{name}_")]
+    return origins.get(name) or (", ".join(by_type) if name in PER_TYPE else "") or "default"

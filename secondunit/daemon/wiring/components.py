@@ -1,6 +1,6 @@
 """Containers of the composition: the resources that are there before anything runs, and the components that run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import ClientSession
@@ -58,7 +58,8 @@ class Watchers:
 class World:
     """What is there before anything runs; `boot` names this life of the daemon, `emit` is how it is announced.
 
-    `session` goes to addresses that callers choose, `operators` to those that the operator chose.
+    `session` goes to addresses that callers choose, `operators` to those that the operator chose. `origins` says where
+    settings came from.
     """
 
     host: Host
@@ -75,6 +76,7 @@ class World:
     watchers: Watchers
     telemetry: Telemetry
     emit: Sink
+    origins: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

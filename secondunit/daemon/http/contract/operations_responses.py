@@ -78,13 +78,15 @@ class DoctorCheck(Answer):
 class DoctorReport(Answer):
     """What the daemon alone can see of itself; `settings` in effect by their variables' names, secrets as `***`.
 
-    `keys`: whether callers need one. `secondunit doctor` adds what is seen from outside.
+    `origins`: where each of them came from (`default`, `environment`, or a file). `keys`: whether callers need one.
+    `secondunit doctor` adds what is seen from outside.
     """
 
     version: str
     pid: int
     keys: bool
     settings: dict[str, Any]
+    origins: dict[str, str]
     checks: list[DoctorCheck]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from secondunit.daemon.config.loader import shown
 from secondunit.daemon.diagnosis.checks import CheckResult, Examination, bad, examined, ok, warn, without_secrets
 from secondunit.daemon.diagnosis.providers import provider_looks
-from secondunit.daemon.diagnosis.report import DaemonReport
+from secondunit.daemon.diagnosis.report import DaemonReport, origin_of
 from secondunit.daemon.diagnosis.sandbox import sandbox_check
 from secondunit.daemon.formats import instant
 from secondunit.daemon.monitoring.health import Checkup
@@ -28,7 +28,9 @@ def doctor_of(world: World, checkup: Checkup, version: str) -> Callable[[], Awai
         ]
         hidden = settings.secrets()
         found = [without_secrets(check, hidden) for check in await examined(looks)]
-        return DaemonReport(version, os.getpid(), world.keys.exist, shown(settings), found)
+        values = shown(settings)
+        origins = {name: origin_of(name.lower(), world.origins) for name in values}
+        return DaemonReport(version, os.getpid(), world.keys.exist, values, origins, found)
 
     return report
 

@@ -15,6 +15,7 @@ from secondunit.cli.diagnosis.situation import NOT_READABLE, Situation
 from secondunit.cli.host.units import Layout
 from secondunit.daemon.config.surroundings import BOOTED, CONTAINER, IN_CONTAINER, PROCESS, SERVICE, surroundings
 from secondunit.daemon.diagnosis.checks import CheckResult, Examination, examined
+from secondunit.daemon.diagnosis.report import origin_of
 
 OF_SYSTEMD = ("systemctl", "journalctl", "timedatectl")
 
@@ -64,6 +65,24 @@ def test_under_systemd_remedies_are_its_commands(tmp_path: Path) -> None:
     (tmp_path / BOOTED).mkdir(parents=True)
     remedies = " ".join(check.remedy for check in everything_wrong(box(tmp_path)))
     assert all(word in remedies for word in OF_SYSTEMD)
+
+
+def test_a_setting_that_is_not_in_effect_is_told_with_where_the_daemon_has_it_from(tmp_path: Path) -> None:
+    (file := tmp_path / "config.toml").write_text("port = 8001\nmax_concurrent_jobs = 9\n")
+    here = box(tmp_path, SECONDUNIT_CONFIG=str(file))
+    running = {"PORT": 9000, "MAX_CONCURRENT_JOBS": 9}
+    told = replace(here, report={"settings": running, "origins": {"PORT": "environment", "MAX_CONCURRENT_JOBS": "x"}})
+    [check] = [check for check in process.settings(told) if "other values" in check.found]
+    assert check.found.endswith("for PORT (it has it from: environment)")
+    [check] = [one for one in process.settings(replace(told, report={"settings": running})) if "other" in one.found]
+    assert check.found.endswith("for PORT"), "a daemon of an older version says nothing of that"
+
+
+def test_a_value_is_a_files_the_environments_or_a_default() -> None:
+    given = {"port": "/etc/secondunit/config.toml", "host": "environment", "concurrency_hls": "environment"}
+    names = ("port", "host", "concurrency", "timeout", "data_dir")
+    found = [origin_of(name, given) for name in names]
+    assert found == ["/etc/secondunit/config.toml", "environment", "concurrency_hls environment", "default", "default"]
 
 
 def test_a_daemon_of_a_folder_of_ones_own_is_no_service_and_one_in_the_image_always_in_a_container(

@@ -117,7 +117,7 @@ def test_callbacks_go_out_once_and_another_box_follows_a_dead_one_in_seconds(
     first, term = eventually(lambda: holder(queue, "callbacks"))
     other = "b" if first == "a" else "a"
     ids = [submit(boxes[box], receiver.url) for box in ("a", "b") for _ in range(5)]
-    eventually(lambda: all(receiver.of(id) for id in ids))
+    eventually(lambda: rows(queue, "select count(*) from deliveries where state = 'delivered'") == [(len(ids),)])
     boxes[first].process.kill()
     boxes[first].process.wait()
     killed = time.monotonic()

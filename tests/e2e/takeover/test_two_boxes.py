@@ -23,7 +23,13 @@ async def test_of_two_boxes_one_polls_and_the_other_follows_when_it_is_killed(
     world: Any, gemini: str, server: PostgresServer, tmp_path: Path, until: Any
 ) -> None:
     queue = server.database()
-    shared = {"QUEUE_URL": queue, "LEASE_SECONDS": "5", "POLL_LIMIT": "3", "CONCURRENCY_ANALYZE": "1"}
+    shared = {
+        "QUEUE_URL": queue,
+        "LEASE_SECONDS": "5",
+        "TYPES": "analyze",
+        "POLL_LIMIT": "3",
+        "CONCURRENCY_ANALYZE": "1",
+    }
     boxes = {box: await world.activate(gemini, BOX=box, DATA_DIR=str(tmp_path / box), **shared) for box in ("a", "b")}
 
     def told(box: Any, path: str) -> Any:

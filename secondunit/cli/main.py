@@ -13,6 +13,7 @@ COMMANDS = {
     "batches": "List, show, cancel and retry what was submitted together.",
     "jobs": "List, show, cancel, retry and follow jobs; pause types.",
     "types": "List the job types and their limits.",
+    "boxes": "List the daemons that share the queue; drain and resume one.",
     "stats": "Show what happened in a window: how much, how long.",
     "system": "Show what the daemon runs on: versions, disks, database, memory.",
     "backend": "Show what active mode polled, took on and delivered.",
@@ -34,7 +35,7 @@ COMMANDS = {
 }
 ROOMS = {  # of the commands that are in a folder of their own
     **dict.fromkeys(("recover", "check", "backup", "restore", "move"), "database"),
-    **dict.fromkeys(("backend", "errors", "health", "stats", "system", "types"), "sight"),
+    **dict.fromkeys(("backend", "boxes", "errors", "health", "stats", "system", "types"), "sight"),
     "doctor": "diagnosis",
     **dict.fromkeys(("completion", "manual"), "reference"),
 }

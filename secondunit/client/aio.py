@@ -87,6 +87,10 @@ class AsyncClient:
         """Why it is where it is: `{reason, sentence, until, ahead, ...}`."""
         return await self._ask(calls.explain(job_id))
 
+    async def boxes(self) -> Json:
+        """The daemons that share the queue, by name: `{boxes: [{name, state, running, capacity, ...}]}`."""
+        return await self._ask(calls.boxes())
+
     async def wait(
         self,
         job_id: str,

@@ -97,6 +97,11 @@ def explain(job_id: str) -> Call:
     return Call("GET", _job(job_id) + "/explain")
 
 
+def boxes() -> Call:
+    """The daemons that share the queue."""
+    return Call("GET", "/api/boxes")
+
+
 def events(query: Mapping[str, Any], last_id: str) -> Call:
     """The stream of events, after the one with this id."""
     return Call("GET", "/api/events" + _query(query), headers={"Last-Event-ID": last_id} if last_id else {})

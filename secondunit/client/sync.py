@@ -74,6 +74,10 @@ class Client:
         """Why it is where it is: `{reason, sentence, until, ahead, ...}`."""
         return self._ask(calls.explain(job_id))
 
+    def boxes(self) -> Json:
+        """The daemons that share the queue, by name: `{boxes: [{name, state, running, capacity, ...}]}`."""
+        return self._ask(calls.boxes())
+
     def wait(
         self,
         job_id: str,

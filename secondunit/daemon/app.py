@@ -12,7 +12,6 @@ from secondunit.daemon.automation.backend_results import BackendResults
 from secondunit.daemon.automation.schedule_rules import Schedule
 from secondunit.daemon.config.job_types import DiscoveredJobTypes, discover
 from secondunit.daemon.config.loader import Config
-from secondunit.daemon.config.oddities import unserved
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.config.sources import load_ahead, ours
 from secondunit.daemon.dashboard.figures import Spending
@@ -32,7 +31,7 @@ from secondunit.daemon.monitoring.delivery_log import DeliveryLog
 from secondunit.daemon.monitoring.disk_guard import DiskGuard, MediaDisks, NoReserve
 from secondunit.daemon.monitoring.health import Checkup
 from secondunit.daemon.monitoring.inspection import Box, Watched
-from secondunit.daemon.monitoring.job_log import JobLog, mode_lines
+from secondunit.daemon.monitoring.job_log import JobLog
 from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.monitoring.prometheus.metrics import Metrics
 from secondunit.daemon.process import garbage_collector as garbage
@@ -50,9 +49,9 @@ from secondunit.daemon.process.lifecycle import (
     vital,
 )
 from secondunit.daemon.process.randomness import StockedRandom
+from secondunit.daemon.sight.boxes import KnownBoxes
 from secondunit.daemon.sight.loop_lag import LoopLag
 from secondunit.daemon.wiring.analyses import analyses_of, locations_of
-from secondunit.daemon.wiring.backend import idle
 from secondunit.daemon.wiring.capabilities import Capabilities
 from secondunit.daemon.wiring.components import Components, Watchers, World
 from secondunit.daemon.wiring.database import boot_of, store_of
@@ -60,9 +59,11 @@ from secondunit.daemon.wiring.keys import keyring_of
 from secondunit.daemon.wiring.resources import VERSION, sessions_of, tools_of
 from secondunit.daemon.wiring.running.background import loops
 from secondunit.daemon.wiring.running.deliveries import lanes_of, retried_by
-from secondunit.daemon.wiring.running.duties import for_all
+from secondunit.daemon.wiring.running.duties import ForAll, for_all
+from secondunit.daemon.wiring.running.presence import address_of, entered, presence_of
 from secondunit.daemon.wiring.running.worker import worker_of
 from secondunit.daemon.wiring.schedules import schedules_of
+from secondunit.daemon.wiring.sight import announcing
 from secondunit.daemon.wiring.sight.answers import answers_of
 from secondunit.daemon.wiring.sight.dashboard import pages_of
 from secondunit.daemon.wiring.sight.doctor import doctor_of
@@ -75,6 +76,7 @@ from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Sinks
 from secondunit.queue.model import Event
+from secondunit.queue.ports.boxes import BoxRow
 from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.running import leases
 from secondunit.queue.running.worker import Worker
@@ -108,16 +110,18 @@ async def serve(config: Config, host: Host, asked: Awaitable[Capabilities]) -> N
         work = WorkFolders(settings.data_dir)
         found = discover(tools, settings)
         schedules = schedules_of(settings, found)
-        freed = await leases.reclaim(store, clock, boot, emit, Registry(found.specs).secrets_of)
+        registry = Registry(found.specs)
+        box = await entered(settings, store, clock, boot, here(registry), VERSION)
+        freed = await leases.reclaim(store, clock, boot, emit, registry.secrets_of)
         log.info("daemon.starting", message=f"starting as boot {boot}; {freed} jobs of an earlier one run again")
         await tidy(store, work, settings.roots)
-        _report(found, settings)
+        announcing.report(found, settings)
         keys = await keyring_of(settings, store, clock)
         world = World(
             host, settings, clock, boot, store, keys, can.sandbox, tools, work, session, operators, watchers, telemetry,
             emit, config.origins,
         )  # fmt: skip
-        components = _compose(world, found, schedules)
+        components = _compose(world, found, schedules, box)
         await components.scheduler.start()
         await components.remote.keeper.start()
         async with asyncio.TaskGroup() as group:
@@ -125,10 +129,11 @@ async def serve(config: Config, host: Host, asked: Awaitable[Capabilities]) -> N
         host.leave(LAST_WORDS, DRAINED)
 
 
-def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedule]) -> Components:
-    settings, clock, store, emit, watchers = world.settings, world.clock, world.store, world.emit, world.watchers
+def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedule], box: BoxRow) -> Components:
+    settings, clock, store, emit = world.settings, world.clock, world.store, world.emit
     random, registry, hub = StockedRandom(), Registry(found.specs), Hub(emit)
     worker, admission, experience = worker_of(world, here(registry), hub)
+    presence, boxes = presence_of(world, box, worker.hold)
     disk = DiskGuard(store.engine.reserve or NoReserve(settings.data_dir), clock)
     remote = _remote(world, worker, registry, hub, disk)
     queue = Queue(
@@ -137,11 +142,8 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
         limits=QueueLimits(settings.max_queued_jobs, settings.max_queued_per_key),
     )  # fmt: skip
     duties = for_all(world, found, schedules, queue, random)
-    gemini, media = world.tools.gemini, MediaDisks(settings.roots, settings.data_dir, clock)
-    parts = Watched(
-        store.engine, disk, world.host.log, watchers.poisoned, media, watchers.buckets, duties.scheduler,
-        duties.poller, gemini, world.tools.geocoder, duties.polled_by,
-    )  # fmt: skip
+    media = MediaDisks(settings.roots, settings.data_dir, clock)
+    parts = _watched(world, disk, media, duties, boxes)
     checkup = Checkup(queue, _box(world, found), parts, clock, emit)
     uploads = Uploads(settings.uploads, settings.max_upload_mb << 20, clock, found.known)
     api = Api(
@@ -160,7 +162,9 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
         stopping=asyncio.Event(),
         version=VERSION,
         partial_data=PartialData(world.boot, items_of),
-        answers=answers_of(world, found, queue, worker, experience, disk, media, remote=remote, mode=duties.mode),
+        answers=answers_of(
+            world, found, queue, worker, experience, disk, media, remote=remote, boxes=boxes, mode=duties.mode
+        ),
         settings=http_settings(settings, descriptors_allowed()),
         analyses=analyses_of(world, uploads, disk),
         artifacts=_artifacts(world, found, remote),
@@ -169,7 +173,15 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
     )
     _tap(store, hub, uploads.hear, api.partial_data.hear, duties.hear)
     rest = (duties.keeper, disk, media, duties.poller, checkup, uploads, duties.scheduler, remote)
-    return Components(worker, admission, experience, queue, *rest, api)
+    return Components(worker, admission, experience, presence, queue, *rest, api)
+
+
+def _watched(world: World, disk: DiskGuard, media: MediaDisks, duties: ForAll, boxes: KnownBoxes) -> Watched:
+    watchers, gemini, geocoder = world.watchers, world.tools.gemini, world.tools.geocoder
+    return Watched(
+        world.store.engine, disk, world.host.log, watchers.poisoned, media, watchers.buckets, duties.scheduler,
+        duties.poller, gemini, geocoder, duties.polled_by, boxes,
+    )  # fmt: skip
 
 
 def _remote(world: World, worker: Worker, types: Registry, hub: Hub, disk: DiskGuard) -> RemoteWork:
@@ -232,11 +244,13 @@ async def _run(group: asyncio.TaskGroup, world: World, components: Components, s
         group.create_task(vital(components.worker.run(), host.leave))
         duties = group.create_task(vital(components.duties.run(), host.leave))
         garbage.settle()
-        _announce(settings, port, components)
+        await components.presence.serves_at(address_of(settings, port))
+        announcing.announce(settings, port, components)
         systemd.notifier.send(READY=1, STATUS=f"serving http://{settings.host}:{port}")
         await stop.asked.wait()
         with suppress(StoreFull):
             await world.store.stopping(world.boot)
+        await components.presence.turn("stopping")
         components.queue.draining = True
         components.duties.wake()
         components.remote.leasing.drain()
@@ -249,23 +263,5 @@ async def _run(group: asyncio.TaskGroup, world: World, components: Components, s
     with suppress(StoreFull):
         await world.keys.note()
     await components.experience.note()
+    await components.presence.turn("ended")
     log.info("daemon.stopped", message="drained; nothing runs any more")
-
-
-def _report(found: DiscoveredJobTypes, settings: Settings) -> None:
-    for broken in found.broken:
-        log.error("plugin.broken", message=f"{broken.source} can't be used: {broken.why}")
-    for warning in unserved(settings, [spec.type for spec in found.specs]):
-        log.warning("config.odd", message=warning)
-
-
-def _announce(settings: Settings, port: int, components: Components) -> None:
-    for line in mode_lines(settings, polls=components.poller is not None):
-        log.info("daemon.mode", message=line)
-    if settings.processor_mode == "active" and (why := idle(settings)):
-        log.warning("backend.idle", message=f"[Active Mode] Nothing is polled: {why}")
-    if components.poller:
-        once = "a second active box does each analysis again, unless the backend grants claims (docs/active-mode.md)"
-        log.info("backend.claims", message=f"[Active Mode] Note: {once}")
-    types = ", ".join(sorted(components.queue.registry)) or "no job type"
-    log.info("daemon.ready", message=f"serving {types} on http://{settings.host}:{port}", port=port)

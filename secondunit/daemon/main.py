@@ -35,7 +35,7 @@ from secondunit.daemon.process.systemd import Notifier
 from secondunit.daemon.wiring.capabilities import capabilities_of
 from secondunit.daemon.wiring.database import locked, lost
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.queue.errors import StoreBroken, StoreFull
+from secondunit.queue.errors import BoxTaken, StoreBroken, StoreFull
 
 OURS_ALONE = 0o077
 LAST_LINES = 1.0  # so long a slow reader of the log may take for them
@@ -124,6 +124,9 @@ def _died(error: BaseException, database: Database) -> int:
     ended = list(causes(error))
     faults = [fault for cause in ended if isinstance(cause, BadConfig) for fault in cause.faults]
     broken = [cause for cause in ended if isinstance(cause, StoreBroken | StoreFull)]
+    taken = [cause for cause in ended if isinstance(cause, BoxTaken)]
+    if taken:
+        return _told(ANOTHER_HAS_IT, "box.taken", *map(str, taken))
     if faults:
         return _told(MISCONFIGURED, "config.fault", *faults)
     if broken:

@@ -3,6 +3,8 @@
 QueueError
 ├── JobNotFound          no job has that id
 ├── BatchNotFound        no batch has that id
+├── BoxNotFound          no box has that name
+├── BoxTaken             another daemon of this queue lives under the name of this box
 ├── NotAllowed           the job's status forbids the move (ended, shared, not ended)
 │   └── SecretsStruck    a retry needs fields of its payload that were struck out when it ended
 ├── LeaseLost            a fenced write came with an epoch that no longer holds the job
@@ -44,6 +46,27 @@ class BatchNotFound(QueueError):
     def __init__(self, batch_id: str) -> None:
         super().__init__(f"no batch has the id {batch_id}")
         self.batch_id = batch_id
+
+
+class BoxNotFound(QueueError):
+    """No box has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no box is called {name!r}; GET /api/boxes lists them all")
+        self.name = name
+
+
+class BoxTaken(QueueError):
+    """Another daemon of the queue, of this boot, lives under the name of this box."""
+
+    def __init__(self, name: str, boot: str, address: str) -> None:
+        super().__init__(
+            f"BOX: {name} is the name of another daemon on this queue (boot {boot}, at {address}), and each would free"
+            " what the other runs; stop that one, or give this one a BOX of its own"
+        )
+        self.name = name
+        self.boot = boot
+        self.address = address
 
 
 class NotAllowed(QueueError):

@@ -44,6 +44,7 @@ from secondunit.daemon.leasing.work import ArtifactFolder, remote_work
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.daemon.monitoring.http_requests import RequestAnswered
 from secondunit.daemon.sight.answers import Answers
+from secondunit.daemon.sight.boxes import KnownBoxes
 from secondunit.daemon.sight.errors import ErrorGroups
 from secondunit.daemon.sight.explainer import Explainer
 from secondunit.daemon.sight.forecast import Forecast
@@ -61,9 +62,11 @@ from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Fact
 from secondunit.queue.model import Event, Job, Lease
 from secondunit.queue.outcome import Completed, Outcome
+from secondunit.queue.ports.boxes import BoxRow
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.running.execution import nothing_reserved
 from secondunit.queue.running.experience import Experience
+from secondunit.queue.running.presence import Presence
 from secondunit.queue.service import Queue
 from secondunit.queue.sight.room import Load
 from secondunit.queue.state import QueueLimits
@@ -225,6 +228,10 @@ class ApiHarness:
             files=ArtifactFolder(settings.pop("work", Path("nowhere")), "b1", 1000, 2500, self._admit),
         )
         self.leasing = self.remote.leasing
+        self.held_back: list[bool] = []
+        row = BoxRow("here", "boot", "http://127.0.0.1:8000", "1.2.3", {"clip": 1, "idle": 3}, 5, TTL, self.clock.now())
+        self.presence = Presence(self.store, self.clock, row, self.held_back.append, emit=self.metrics.hear)
+        self.boxes = KnownBoxes(self.store, self.presence, self.clock, shared=True)
         self.api = Api(
             queue=self.queue,
             keys=self.keys,
@@ -242,7 +249,9 @@ class ApiHarness:
             version="1.2.3",
             partial_data=PartialData("b1", items_of),
             answers=Answers(
-                explain := Explainer(self.store, registry, self.clock, self._load, leasing=self.leasing),
+                explain := Explainer(
+                    self.store, registry, self.clock, self._load, leasing=self.leasing, boxes=self.boxes
+                ),
                 Forecast(self.store, registry, self.clock, self._load, self.experience, explain.held),
                 ServedTypes(self.queue, self.store, dict.fromkeys(registry, "tests"), self.leasing.workers),
                 ErrorGroups(self.store, self.clock),
@@ -250,6 +259,7 @@ class ApiHarness:
                 SystemReport(
                     self._programs, lambda: [DiskState("data", 9)], None, self._backup, LoopLag(), {"landlock": 5}
                 ),
+                self.boxes,
                 lambda: self.backend,
             ),
             settings=HttpSettings(**settings),

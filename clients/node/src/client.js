@@ -115,6 +115,11 @@ export class Client {
     return this.#wire.ask("GET", `${path(jobId)}/explain`, { signal });
   }
 
+  /** The daemons that share the queue, by name. @param {Abort} [options] @returns {Promise<Schemas["QueueBoxes"]>} */
+  boxes({ signal } = {}) {
+    return this.#wire.ask("GET", "/api/boxes", { signal });
+  }
+
   /**
    * An analysis of what is at an address: with its recipe if that is known, else the job to `wait` for.
    * @param {string} videoUrl @param {Abort} [options] @returns {Promise<Schemas["Analysis"]>}

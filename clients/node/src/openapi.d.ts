@@ -657,6 +657,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/boxes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The daemons that share this queue: what each serves, runs and could run, and when it was last seen
+         * @description Scope: `read`.
+         */
+        get: operations["boxes.find"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/boxes/{name}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have a box start no more jobs, over restarts too, until it is resumed
+         * @description What runs there goes on to its end, and its API serves. It is asked of any box, and heard within two seconds.
+         *
+         *     Scope: `admin`.
+         */
+        post: operations["boxes.drain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/boxes/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have a box that was drained start jobs again
+         * @description Scope: `admin`.
+         */
+        post: operations["boxes.resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/leases": {
         parameters: {
             query?: never;
@@ -2257,6 +2319,38 @@ export interface components {
             /** Format: date-time */
             until: string;
         };
+        /**
+         * @description A daemon that shares the queue, by the name of its box.
+         *
+         *     `address` is where its API listens, as far as its own machine knows. `running` counts the jobs under its leases and
+         *     `capacity` how many it runs at once at most; both also by type. `state` is `draining` while it starts nothing new,
+         *     and `gone` once it has ended, or was not seen for its LEASE_SECONDS (a minute at most). `poller` is true of the one
+         *     that asks the backend for work.
+         */
+        QueueBox: {
+            name: string;
+            boot: string;
+            address: string;
+            version: string;
+            types: string[];
+            running: number;
+            runningByType: {
+                [key: string]: number;
+            };
+            capacity: number;
+            capacityByType: {
+                [key: string]: number;
+            };
+            /** Format: date-time */
+            lastSeenAt: string;
+            /** @enum {unknown} */
+            state: "draining" | "gone" | "up";
+            poller: boolean;
+        };
+        /** @description The boxes of the queue, by name. One that is gone for RETENTION_HOURS is forgotten. */
+        QueueBoxes: {
+            boxes: components["schemas"]["QueueBox"][];
+        };
         /** @description The recipe of a video, and how it was made; both as the `analyze` job's result has them. */
         Recipe: {
             jobId: string;
@@ -2936,6 +3030,7 @@ export interface components {
          *     - `urn:secondunit:problem:job-not-found`: No such job
          *     - `urn:secondunit:problem:key-not-found`: No such key
          *     - `urn:secondunit:problem:locations-not-found`: No places of this video are stored
+         *     - `urn:secondunit:problem:no-such-box`: No such box
          *     - `urn:secondunit:problem:schedule-not-found`: No such schedule
          */
         Problem404: {
@@ -4394,6 +4489,101 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["KnownSchedule"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            417: components["responses"]["Problem417"];
+            421: components["responses"]["Problem421"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+            507: components["responses"]["Problem507"];
+        };
+    };
+    "boxes.find": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueBoxes"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            417: components["responses"]["Problem417"];
+            421: components["responses"]["Problem421"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    "boxes.drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueBox"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            408: components["responses"]["Problem408"];
+            417: components["responses"]["Problem417"];
+            421: components["responses"]["Problem421"];
+            429: components["responses"]["Problem429"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+            507: components["responses"]["Problem507"];
+        };
+    };
+    "boxes.resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueBox"];
                 };
             };
             400: components["responses"]["Problem400"];

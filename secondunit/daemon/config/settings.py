@@ -68,6 +68,11 @@ class Database:
         return f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @property
+    def shared(self) -> bool:
+        """Whether other daemons may have it as well."""
+        return self.server is not None
+
+    @property
     def url(self) -> str:
         """The QUEUE_URL that means it."""
         return self.server or f"sqlite:///{self.path}"

@@ -30,6 +30,7 @@ from secondunit.daemon.dashboard.page import Action, Page
 from secondunit.daemon.dashboard.views import (
     backend,
     batches,
+    boxes,
     errors,
     job,
     jobs,
@@ -55,6 +56,7 @@ def dashboard_of(api: Api, sessions: Sessions, figures: Figures) -> Dashboard:
         Page("/jobs/{id}", one.show, own=True, nav="jobs"),
         Page("/submit", submit.show, scope="submit", nav="jobs"),
         Page("/types", types.show, nav="types"),
+        Page("/boxes", boxes.show, nav="boxes"),
         Page("/batches", batches.show, own=True, nav="batches"),
         Page("/batches/{batch}", batches.one, own=True, nav="batches"),
         Page("/errors", errors.show, nav="errors"),
@@ -72,6 +74,7 @@ def dashboard_of(api: Api, sessions: Sessions, figures: Figures) -> Dashboard:
         Action("/submit", submit.submit, scope="submit"),
         Action("/submit/upload", submit.upload, scope="submit"),
         Action("/types/{type}", types.change, audited="type"),
+        Action("/boxes/act", boxes.change, audited="box"),
         Action("/batches/{batch}", batches.change, scope="submit", audited="batch"),
         Action("/schedules/act", schedules.change, audited="schedule"),
         Action("/keys/act", keys.change, audited="keys"),

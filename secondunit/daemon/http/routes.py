@@ -10,6 +10,7 @@ from secondunit.daemon.http.contract import (
 )
 from secondunit.daemon.http.contract.batches import BatchesQuery
 from secondunit.daemon.http.contract.leases import answers, asks
+from secondunit.daemon.http.contract.sight import boxes as box_responses
 from secondunit.daemon.http.contract.sight import requests as sight_requests
 from secondunit.daemon.http.contract.sight import responses as sight_responses
 from secondunit.daemon.http.endpoints import (
@@ -246,6 +247,17 @@ SCHEDULES = (
     ),
 )  # fmt: skip
 
+BOXES = (
+    ApiRoute("boxes.find", "GET", "/api/boxes", sight.boxes, "read", box_responses.QueueBoxes, problems=(503,)),
+    *(
+        ApiRoute(
+            f"boxes.{verb}", "POST", f"/api/boxes/{{name}}/{verb}", call, "admin", box_responses.QueueBox,
+            problems=(404, *STORE), audited=f"box {verb}",
+        )
+        for verb, call in (("drain", sight.drain), ("resume", sight.resume))
+    ),
+)  # fmt: skip
+
 LEASE = "/api/leases/{token}"
 HELD = (*BODY, 409, *STORE)
 LEASES = (
@@ -283,4 +295,4 @@ LEASES = (
     ),
 )  # fmt: skip
 
-ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *BATCHES, *VIDEOS, *EVENTS, *SIGHT, *SCHEDULES, *LEASES, *OPERATING)
+ROUTES = (*SUBMITTING, *ANALYSES, *JOBS, *BATCHES, *VIDEOS, *EVENTS, *SIGHT, *SCHEDULES, *BOXES, *LEASES, *OPERATING)

@@ -3,43 +3,15 @@
 A new one is an entry in KINDS and the function that finds it.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
 
 from secondunit.daemon.formats import instant
-from secondunit.daemon.monitoring.inspection import Inspection, Provider
+from secondunit.daemon.monitoring.inspection import Finding, Inspection, Kind, Provider
 from secondunit.daemon.monitoring.notes import joined, paid_types
 from secondunit.handlers.tools.media.ffmpeg import REMEDY, MediaMissing
 from secondunit.queue.sentences import say
 
 SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What is wrong, and with which of several things; `since` where that is known.
-
-    `passing`: it may well be over by itself, so that nobody is called before it has lasted a while.
-    """
-
-    text: str
-    subject: str = ""
-    since: datetime | None = None
-    passing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of condition: its stable word, what to do about it, what is true once it is over, how it is found.
-
-    `over` may name the `{subject}`.
-    """
-
-    word: str
-    remedy: str
-    over: str
-    find: Callable[[Inspection], Iterator[Finding]]
 
 
 def _store(seen: Inspection) -> Iterator[Finding]:
@@ -74,9 +46,30 @@ def _gemini_key(seen: Inspection) -> Iterator[Finding]:
 
 def _unknown_types(seen: Inspection) -> Iterator[Finding]:
     queued = seen.queue.counts.queued if seen.queue else {}
-    unknown = sorted(type for type, number in queued.items() if number and type not in seen.types)
+    elsewhere = {type for box in seen.boxes for type in box.limits}
+    unknown = sorted(type for type, number in queued.items() if number and type not in {*seen.types, *elsewhere})
     if unknown:
         yield Finding(say("queued jobs of types that nothing here serves: {types}", types=unknown))
+
+
+def _box_gone(seen: Inspection) -> Iterator[Finding]:
+    queued = seen.queue.counts.queued if seen.queue else {}
+    served = {*seen.types, *(type for box in seen.boxes if box.state != "gone" for type in box.limits)}
+    for box in seen.boxes:
+        if box.state != "gone":
+            continue
+        at, n, since = instant(box.row.seen_at), sum(box.running.values()), box.row.seen_at
+        if n:
+            told = say("the box {box} was last seen at {at}; jobs run under its leases: {n}", box=box.name, at=at, n=n)
+            yield Finding(told, box.name, since, passing=True)
+        elif waiting := sorted(type for type in box.limits if queued.get(type) and type not in served):
+            told = say(
+                "the box {box} was last seen at {at}, and no other serves queued jobs of {types}",
+                box=box.name,
+                at=at,
+                types=waiting,
+            )
+            yield Finding(told, box.name, since)
 
 
 def _stuck_jobs(seen: Inspection) -> Iterator[Finding]:
@@ -202,6 +195,12 @@ KINDS = (
         "install what serves them, or cancel them with `secondunit jobs cancel`",
         "no queued job is of a type that nothing here serves",
         _unknown_types,
+    ),
+    Kind(
+        "box_gone",
+        "see to that box, or start a daemon under its BOX; `secondunit boxes` lists all",
+        "nothing waits for the box {subject} any more",
+        _box_gone,
     ),
     Kind(
         "stuck_jobs",

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from secondunit.daemon.monitoring.condition_kinds import KINDS, Finding, Kind
-from secondunit.daemon.monitoring.inspection import Inspection
+from secondunit.daemon.monitoring.condition_kinds import KINDS
+from secondunit.daemon.monitoring.inspection import Finding, Inspection, Kind
 from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Fact, Sink
 

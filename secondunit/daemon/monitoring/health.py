@@ -15,6 +15,7 @@ from secondunit.queue.clock import Clock
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.instrumentation import Sink
 from secondunit.queue.model import Filter, Job, Status
+from secondunit.queue.ports.boxes import STATES
 from secondunit.queue.service import Queue
 
 LOOK_EVERY = timedelta(seconds=30)
@@ -68,7 +69,8 @@ class Checkup:
         )
         used_up = await self._parts.gemini.used_up() if self._parts.gemini else None
         stuck = [job.id for job in running.jobs if self._stuck(job)]
-        return QueueInspection(counts, stuck, deliveries, used_up, await self._queue.paused())
+        boxes = await self._parts.boxes() if self._parts.boxes else ()
+        return QueueInspection(counts, stuck, deliveries, used_up, await self._queue.paused(), boxes)
 
     def _stuck(self, job: Job) -> bool:
         now = self._clock.now()
@@ -104,6 +106,7 @@ class Checkup:
             "oldestQueuedSeconds": None if waited is None else round(max(waited, 0.0), 1),
             "types": sorted(self._queue.registry),
             "pausedTypes": sorted(found.paused),
+            "boxes": {state: sum(box.state == state for box in found.boxes) for state in STATES},
             "stuckJobs": found.stuck,
             "poller": self._parts.polled_by(),
             "lastPoll": instant(poller.state.polled_at) if poller else None,

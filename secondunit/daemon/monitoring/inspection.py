@@ -1,8 +1,8 @@
-"""Inspection: what one look at the daemon shows; what conditions are judged by, and /health has figures of."""
+"""Inspection: what one look at the daemon shows, of which /health has figures; and what conditions are made of."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from secondunit.daemon.monitoring.disk_guard import MediaDisk
 from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.model import Counts, JobId
+from secondunit.queue.sight.boxes import SeenBox
 
 
 class Opened(Protocol):
@@ -128,6 +129,7 @@ class Watched:
     gemini: Metered | None = None
     geocoder: Provider | None = None
     polled_by: Callable[[], str | None] = lambda: None
+    boxes: Callable[[], Awaitable[Sequence[SeenBox]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ class QueueInspection:
     deliveries: Mapping[str, int]
     used_up: str | None = None
     paused: Collection[str] = ()
+    boxes: Sequence[SeenBox] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +154,34 @@ class Inspection:
     free: int
     queue: QueueInspection | None
     fault: str | None = None
+
+    @property
+    def boxes(self) -> Sequence[SeenBox]:
+        """The daemons that share the queue, this one among them."""
+        return self.queue.boxes if self.queue else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong, and with which of several things; `since` where that is known.
+
+    `passing`: it may well be over by itself, so that nobody is called before it has lasted a while.
+    """
+
+    text: str
+    subject: str = ""
+    since: datetime | None = None
+    passing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of condition: its stable word, what to do about it, what is true once it is over, how it is found.
+
+    `over` may name the `{subject}`.
+    """
+
+    word: str
+    remedy: str
+    over: str
+    find: Callable[[Inspection], Iterator[Finding]]

@@ -26,6 +26,7 @@ from secondunit.queue.instrumentation import (
 from secondunit.queue.model import Event, JobId
 from secondunit.queue.outcome import name_of, told, unexpected
 from secondunit.queue.remote.leasing import LeaseMoved
+from secondunit.queue.running.presence import BoxDrained
 
 LEVELS = {"progress": logging.DEBUG, "failed": logging.ERROR, "retrying": logging.WARNING}
 SETTLED = ("completed", "partial", "failed", "cancelled")
@@ -49,6 +50,7 @@ class JobLog:
             HandlerRaised: self._raised,
             LeftBehind: self._left_behind,
             LeaseMoved: self._lease_moved,
+            BoxDrained: self._drained,
             SinkBroke: self._sink_broke,
         }
 
@@ -74,6 +76,12 @@ class JobLog:
             key=fact.holder.key or None,
             what=fact.what,
         )
+
+    def _drained(self, fact: BoxDrained) -> None:
+        told = "starts jobs again"
+        if fact.drained:
+            told = f"is drained and starts nothing; `secondunit boxes resume {fact.box}` has it start jobs again"
+        self._log.info("box.drained" if fact.drained else "box.resumed", message=f"box {fact.box} {told}")
 
     def _reclaimed(self, fact: RunReclaimed) -> None:
         job = fact.job

@@ -12,6 +12,9 @@ def notes(seen: Inspection) -> Iterator[str]:
     if paid and not seen.box.gemini:
         several = "{types} are refused: GEMINI_API_KEY is not set"
         yield say(several if len(paid) > 1 else "{types} is refused: GEMINI_API_KEY is not set", types=joined(paid))
+    if any(box.name == seen.box.name and box.row.drained for box in seen.boxes):
+        again = f"secondunit boxes resume {seen.box.name}"
+        yield say("this box is drained: it starts nothing until `{command}`", command=again)
     if seen.parts.database.unchecked:
         yield say("the database is still looked through for damage since the start; jobs run meanwhile")
 

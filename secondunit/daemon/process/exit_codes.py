@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 
-from secondunit.queue.errors import StoreBroken, StoreFull
+from secondunit.queue.errors import BoxTaken, StoreBroken, StoreFull
 
 DRAINED, LOOP_DIED, STORE_FAILED, ANOTHER_HAS_IT, MISCONFIGURED = 0, 70, 74, 75, 78
 
 
 def exit_code(error: BaseException) -> int:
-    """What a part that must not end has ended with: the database or its disk, or anything else."""
+    """What a part that must not end has ended with: another has its name, the database or its disk, anything else."""
+    if any(isinstance(cause, BoxTaken) for cause in causes(error)):
+        return ANOTHER_HAS_IT
     return STORE_FAILED if any(isinstance(cause, StoreBroken | StoreFull) for cause in causes(error)) else LOOP_DIED
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from secondunit.daemon.automation.polls import BackendStatus
+from secondunit.daemon.sight.boxes import KnownBoxes
 from secondunit.daemon.sight.errors import ErrorGroups
 from secondunit.daemon.sight.explainer import Explainer
 from secondunit.daemon.sight.forecast import Forecast
@@ -22,4 +23,5 @@ class Answers:
     errors: ErrorGroups
     stats: QueueStatistics
     system: SystemReport
+    boxes: KnownBoxes
     backend: Callable[[], BackendStatus]

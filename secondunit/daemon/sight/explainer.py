@@ -1,7 +1,7 @@
 """Explainer: gathers what the next claim looks at, and has a job's place explained by it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from secondunit.queue.model import Filter, Job, JobId, Status
 from secondunit.queue.remote.explaining import explain_remote
 from secondunit.queue.remote.leasing import Leasing
 from secondunit.queue.sentences import say
+from secondunit.queue.sight.boxes import SeenBox, elsewhere
 from secondunit.queue.sight.explain import MOST_NAMED, Explanation, Seen, explain
 from secondunit.queue.sight.port import Line
 from secondunit.queue.sight.room import Load
@@ -42,6 +43,8 @@ class Explainer:
         disk: DiskGuard | None = None,
         paid: Budget | None = None,
         leasing: Leasing | None = None,
+        *,
+        boxes: Callable[[], Awaitable[Sequence[SeenBox]]] | None = None,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -50,6 +53,7 @@ class Explainer:
         self._disk = disk
         self._paid = paid
         self._leasing = leasing
+        self._boxes = boxes
 
     async def __call__(self, job_id: JobId) -> tuple[Job, Explanation]:
         """The job with its explanation, or JobNotFound."""
@@ -80,7 +84,14 @@ class Explainer:
             parents=await store.graph.parents(job_id) if job.waiting_for else (),
             disk=say("{n} MiB are free", n=self._disk.free >> 20) if self._disk else "",
         )
-        return job, explain(job, seen)
+        return job, await self._elsewhere(job, seen.load, explain(job, seen))
+
+    async def _elsewhere(self, job: Job, load: Load, told: Explanation) -> Explanation:
+        """Other boxes count for a job that this one won't start."""
+        if self._boxes is None or told.reason not in ("unknown_type", "draining"):
+            return told
+        other = elsewhere(job, await self._boxes())
+        return told if other is None or (load.draining and other.reason == "draining") else other
 
     async def _of_workers(self, job: Job, leasing: Leasing, now: datetime) -> Explanation:
         """Of a job that remote workers lease: neither what runs here nor this machine holds it back."""

@@ -31,6 +31,7 @@ from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.instrumentation import Sink
 from secondunit.queue.running.admission import Admission
 from secondunit.queue.running.experience import Experience
+from secondunit.queue.running.presence import Presence
 from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Store
@@ -86,6 +87,7 @@ class Components:
     worker: Worker
     admission: Admission
     experience: Experience
+    presence: Presence
     queue: Queue
     duties: DutyKeeper
     disk: DiskGuard

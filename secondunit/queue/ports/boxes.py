@@ -15,6 +15,7 @@ LONGEST_SILENCE = timedelta(minutes=1)
 
 Phase = Literal["up", "stopping", "ended"]
 State = Literal["up", "draining", "gone"]
+STATES: Sequence[State] = ("up", "draining", "gone")
 
 
 class BoxRow(Value, frozen=True):

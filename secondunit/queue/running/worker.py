@@ -35,6 +35,7 @@ class Worker:
         self._suspects = Suspects(runtime.store)
         self._left: list[Execution] = []
         self._draining = False
+        self._drained = False
         self._stopped: Released | None = None
         self._early: dict[tuple[JobId, int], Callable[[Execution], None]] = {}
         self._due: tuple[Collection[str], datetime | None] | None = None
@@ -80,6 +81,11 @@ class Worker:
             execution.stop(self._stopped)
         self._wake.set()
 
+    def hold(self, drained: bool) -> None:
+        """Start nothing more for as long as this is wanted; what runs goes on to its end."""
+        self._drained = drained
+        self._wake.set()
+
     def stop_run(self, lease: Lease) -> None:
         """The job of this lease is to be cancelled: stop the run, if it runs here."""
         self._reach(lease, _stop)
@@ -120,6 +126,7 @@ class Worker:
             draining=self._draining,
             full=self._full,
             short=self._short,
+            drained=self._drained,
         )
 
     async def _claim(self, tasks: asyncio.TaskGroup) -> Collection[str]:
@@ -128,7 +135,7 @@ class Worker:
         self._limits = await runtime.store.limits()
         load = self.load()
         room = load.room(paused)
-        if load.draining or not room:
+        if load.draining or load.drained or not room:
             return ()
         self._short = await runtime.short()
         if self._short:

@@ -133,6 +133,10 @@ def _held(job: Job, seen: Seen) -> Explanation | None:
         going = say("1 job still runs" if seen.load.total == 1 else "{n} jobs still run", n=seen.load.total)
         told = say("the daemon is shutting down and starts nothing; {going}, this one starts after", going=going)
         return Explanation("draining", told)
+    if seen.load.drained:
+        return Explanation(
+            "draining", say("this box is drained and starts nothing; `secondunit boxes` shows which run")
+        )
     return None
 
 

@@ -11,7 +11,8 @@ class Load(Value, frozen=True):
 
     `limits` are the types that it serves, with how many may run at once, `busy` how many do; `total` of `most` over all
     types. `doubtful` are the runs that are not past the point where the daemon died, with their types. `full`: the disk
-    had no room for the last claim; `short` says what the machine had too little of.
+    had no room for the last claim; `short` says what the machine had too little of. `drained`: an operator wants this
+    box to start nothing.
     """
 
     limits: Mapping[str, int]
@@ -22,6 +23,7 @@ class Load(Value, frozen=True):
     draining: bool = False
     full: bool = False
     short: str | None = None
+    drained: bool = False
 
     def room(self, paused: Collection[str]) -> Mapping[str, int]:
         """So many more of each type, leaving out those of which none may start."""

@@ -6,38 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Daemon, starting
-from tests.postgres_server import PostgresServer, rows, started
+from tests.e2e.conftest import Daemon
+from tests.postgres_server import PostgresServer, rows
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def server() -> PostgresServer:
-    return started()
-
-
-@pytest.fixture
-def queue(server: PostgresServer) -> str:
-    return server.database()
-
-
-@pytest.fixture
-def start(tmp_path: Path, queue: str) -> Iterator[Any]:
-    """Starts the daemon of a box, in a folder of the box's own."""
-    with starting(tmp_path) as start:
-
-        def of(box: str, **environ: str) -> Daemon:
-            settings = {"BOX": box, "DATA_DIR": str(tmp_path / box), "QUEUE_URL": queue, "LEASE_SECONDS": "5"}
-            return start(**settings | environ)
-
-        yield of
 
 
 def marked(marks: Path, n: int, daemon: Daemon, within: float = 30) -> list[str]:

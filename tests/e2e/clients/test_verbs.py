@@ -42,6 +42,11 @@ def test_a_job_is_cancelled_and_retried(proxy: Proxy, by: Driver) -> None:
     assert by(proxy.url, "cancel", done).error == "Conflict"
 
 
+def test_the_boxes_of_the_queue_are_listed(proxy: Proxy, by: Driver) -> None:
+    [box] = by(proxy.url, "boxes").value["boxes"]
+    assert box["state"] == "up" and box["running"] <= box["capacity"] and "sleep" in box["types"]
+
+
 def test_a_batch_is_accepted_as_a_whole(proxy: Proxy, by: Driver) -> None:
     batch = {"jobs": [{**JOB, "ref": "first"}, {**JOB, "ref": "second", "dependsOn": ["first"]}], "name": "two"}
     proxy.faults = [("POST /api/jobs/batch", "lose")]

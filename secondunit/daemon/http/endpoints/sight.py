@@ -1,10 +1,11 @@
-"""Endpoints of sight: why a job waits, the job types and their limits."""
+"""Endpoints of sight: why a job waits, the job types and their limits, the boxes and their drain."""
 
 from aiohttp import web
 
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import requests
 from secondunit.daemon.http.contract.sight import answers as sight
+from secondunit.daemon.http.contract.sight import boxes as box_answers
 from secondunit.daemon.http.contract.sight import requests as sight_requests
 from secondunit.daemon.http.transport.audit import note
 from secondunit.daemon.http.transport.auth import caller_of, job_of
@@ -35,6 +36,28 @@ async def limit(api: Api, request: web.Request) -> web.Response:
     await api.queue.limit(type, ask.concurrency)
     note(request, type, "default" if ask.concurrency is None else str(ask.concurrency))
     return reply(sight.one_type(type, await api.answers.types()))
+
+
+async def boxes(api: Api, _: web.Request) -> web.Response:
+    """The daemons that share this queue: what each serves, runs and could run, and when it was last seen."""
+    return reply(box_answers.boxes(await api.answers.boxes()))
+
+
+async def drain(api: Api, request: web.Request) -> web.Response:
+    """Have a box start no more jobs, over restarts too, until it is resumed.
+
+    What runs there goes on to its end, and its API serves. It is asked of any box, and heard within two seconds.
+    """
+    seen = await api.answers.boxes.drain(request.match_info["name"])
+    note(request, seen.row.name)
+    return reply(box_answers.box(seen))
+
+
+async def resume(api: Api, request: web.Request) -> web.Response:
+    """Have a box that was drained start jobs again."""
+    seen = await api.answers.boxes.resume(request.match_info["name"])
+    note(request, seen.row.name)
+    return reply(box_answers.box(seen))
 
 
 async def errors(api: Api, request: web.Request) -> web.Response:

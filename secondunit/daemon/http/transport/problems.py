@@ -182,6 +182,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     ForeignOrigin: ProblemType(403, "foreign-origin", "This origin may not change anything here"),
     errors.JobNotFound: ProblemType(404, "job-not-found", "No such job"),
     errors.BatchNotFound: ProblemType(404, "batch-not-found", "No such batch"),
+    errors.BoxNotFound: ProblemType(404, "no-such-box", "No such box"),
     NoSuchArtifact: ProblemType(404, "artifact-not-found", "No such artefact"),
     NoSuchDelivery: ProblemType(404, "delivery-not-found", "No such delivery"),
     NoSuchSchedule: ProblemType(404, "schedule-not-found", "No such schedule"),

@@ -1,7 +1,8 @@
 """Prometheus exposition: what was counted, and what stands in and around the queue at the moment of the scrape."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +17,8 @@ from secondunit.daemon.monitoring.prometheus.metrics import Metrics
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.model import Counts
+from secondunit.queue.ports.boxes import STATES
+from secondunit.queue.sight.boxes import SeenBox
 from secondunit.queue.store import Store
 
 UNDELIVERED = ("pending", "dead")
@@ -27,7 +30,8 @@ class Standing:
 
     `slots` is how many jobs of a type may run at once where no operator said otherwise, `budget` gives today's tokens,
     those used and those allowed, `disks` the bytes free by name, `lanes` how many receivers of deliveries are in each
-    state, `polled` when the backend last gave its list (None inside: never yet). `sandbox` says which layers hold.
+    state, `polled` when the backend last gave its list (None inside: never yet). `sandbox` says which layers hold,
+    `boxes` how those are that share the queue.
     """
 
     slots: Mapping[str, int] = field(default_factory=dict)
@@ -38,6 +42,7 @@ class Standing:
     lanes: Callable[[], Mapping[str, int]] = dict
     polled: Callable[[], datetime | None] | None = None
     backup: Callable[[], Awaitable[Copy | None]] | None = None
+    boxes: Callable[[], Awaitable[Sequence[SeenBox]]] | None = None
 
 
 class Exposition:
@@ -68,6 +73,7 @@ class Exposition:
         self._writes = gauge("writer_queue_length", "Writes that wait for the database's one writer.")
         self._outbox = gauge("deliveries_undelivered", "Deliveries that are pending, and those given up.", "state")
         self._lanes = gauge("delivery_lanes", "Receivers with something to get, by how they answer.", "state")
+        self._boxes = gauge("boxes", "Daemons that share the queue, this one among them, by how they are.", "state")
         self._tokens = gauge("llm_budget_tokens", "Today's tokens (UTC): used, and the limit.", "state")
 
     def _describe_box(self, metrics: Metrics) -> None:
@@ -112,6 +118,9 @@ class Exposition:
         _set(self._paused, {type: type in paused for type in self._known.types})
         deliveries = await self._store.outbox.counts()
         _set(self._outbox, {state: deliveries.get(state, 0) for state in UNDELIVERED})
+        if self._standing.boxes:
+            states = Counter(box.state for box in await self._standing.boxes())
+            _set(self._boxes, {state: states[state] for state in STATES})
         if self._standing.budget and (budget := await self._standing.budget()):
             _set(self._tokens, dict(zip(("used", "limit"), budget, strict=True)))
         if self._standing.backup:

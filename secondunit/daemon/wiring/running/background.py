@@ -33,6 +33,7 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
     if box_of(world.boot):  # others share the queue
         yield leases.take_over(store, clock, world.boot, world.emit, secrets_of)
         yield forget_pruned_elsewhere(store, world.work, clock)
+    yield components.presence.run()
     yield retention.forget(store, clock, kept, failed_kept, world.work.forget)
     yield retention.strike(store, clock, components.queue.registry)
     yield retention.age(store, clock)

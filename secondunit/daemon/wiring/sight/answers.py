@@ -9,6 +9,7 @@ from secondunit.daemon.leasing.work import RemoteWork
 from secondunit.daemon.monitoring.disk_guard import DiskGuard
 from secondunit.daemon.monitoring.inspection import Roots
 from secondunit.daemon.sight.answers import Answers
+from secondunit.daemon.sight.boxes import KnownBoxes
 from secondunit.daemon.sight.errors import ErrorGroups
 from secondunit.daemon.sight.explainer import Explainer
 from secondunit.daemon.sight.forecast import Forecast
@@ -32,14 +33,16 @@ def answers_of(
     media: Roots,
     *,
     remote: RemoteWork,
+    boxes: KnownBoxes,
     mode: tuple[Backend | None, Poller | None, Callable[[], str | None]],
 ) -> Answers:
     """Why jobs wait, what is served, what failed, what happened, on what it all runs, and how active mode stands."""
     store = world.store
-    explain = Explainer(store, queue.registry, world.clock, worker.load, disk, world.tools.gemini, remote.leasing)
+    paid = world.tools.gemini
+    explain = Explainer(store, queue.registry, world.clock, worker.load, disk, paid, remote.leasing, boxes=boxes)
     forecast = Forecast(store, queue.registry, world.clock, worker.load, experience, explain.held)
     errors, stats = ErrorGroups(store, world.clock), QueueStatistics(store, world.clock)
     types = ServedTypes(queue, store, found.sources, remote.leasing.workers)
     system = system_of(world, disk, media)
     status = status_of(world.settings, *mode, world.watchers.results)
-    return Answers(explain, forecast, types, errors, stats, system, status)
+    return Answers(explain, forecast, types, errors, stats, system, boxes, status)

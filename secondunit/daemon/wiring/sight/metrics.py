@@ -43,6 +43,7 @@ def exposition_of(
         lanes=lanes,
         polled=polled if parts.poller else None,
         backup=backup,
+        boxes=parts.boxes,
     )
     return Exposition(world.watchers.metrics, store, clock, standing)
 

@@ -21,9 +21,11 @@ from secondunit.handlers.tools.storage.s3.client import BucketAsked
 from secondunit.queue.instrumentation import JobsMoved
 from secondunit.queue.model import Event, Status
 from secondunit.queue.outcome import JobError
+from secondunit.queue.ports.boxes import BoxRow
+from secondunit.queue.sight.boxes import SeenBox
 from secondunit.queue.value import replace
 from secondunit.testing.clock import START
-from secondunit.testing.jobs import CALLBACK, end, start, submit
+from secondunit.testing.jobs import CALLBACK, TTL, end, start, submit
 from tests.unit.daemon.monitoring.watched import AFTER, FREE, Watch
 
 DOCS = Path(__file__).parents[4] / "docs" / "conditions.md"
@@ -40,6 +42,16 @@ async def boxed(watch: Watch, **changed: Any) -> None:
 
 async def unknown_type(watch: Watch) -> None:
     await submit(watch.rig.store, "job_a", type="gone")
+
+
+def box(watch: Watch, name: str, state: Any = "gone", running: int = 0, **limits: int) -> SeenBox:
+    row = BoxRow(name, f"{name}/1", "http://127.0.0.1:8000", "1", limits, 5, TTL, watch.clock.now())
+    return SeenBox(row, state, limits, {"hls": running} if running else {})
+
+
+async def box_gone(watch: Watch) -> None:
+    watch.boxes = [box(watch, "far", thumbnail=1)]
+    await submit(watch.rig.store, "job_a", type="thumbnail")
 
 
 async def stuck_jobs(watch: Watch) -> None:
@@ -102,6 +114,7 @@ BREAKS: dict[str, Break] = {
     "ffmpeg_missing": partial(boxed, media=MediaMissing("no ffmpeg was found")),
     "gemini_key_missing": partial(boxed, gemini=False),
     "unknown_type": unknown_type,
+    "box_gone": box_gone,
     "stuck_jobs": stuck_jobs,
     "poison_jobs": poison_jobs,
     "dead_deliveries": dead_deliveries,
@@ -250,6 +263,31 @@ async def test_a_database_that_is_still_looked_through_is_no_fault_and_told(watc
     report = await watch.checkup()
     assert report.status == "ok"
     assert report.notes == ["the database is still looked through for damage since the start; jobs run meanwhile"]
+
+
+async def test_a_box_that_is_gone_is_told_of_while_something_waits_for_it(watch: Watch) -> None:
+    await submit(watch.rig.store, "job_a", type="thumbnail")
+    gone = box(watch, "far", running=2, thumbnail=1)
+    for boxes, sentence in (
+        ([box(watch, "far", "up", thumbnail=1)], None),
+        ([gone], "jobs run under its leases: 2"),
+        ([replace(gone, running={})], "no other serves queued jobs of thumbnail"),
+        ([replace(gone, running={}), box(watch, "near", "draining", thumbnail=1)], None),
+        ([replace(gone, running={}, limits={"webp": 1}), box(watch, "near", "up", thumbnail=1)], None),
+    ):
+        watch.boxes = boxes
+        reasons = (await watch.checkup()).reasons
+        assert [reason.partition(":")[0] for reason in reasons] == (["box_gone"] if sentence else [])
+        assert sentence is None or sentence in reasons[0]
+
+
+async def test_a_drained_box_is_well_and_says_so(watch: Watch) -> None:
+    own = box(watch, "box-1", "draining", hls=1)
+    watch.boxes = [replace(own, row=replace(own.row, drained=True)), box(watch, "far")]
+    report = await watch.checkup()
+    assert report.status == "ok" and report.figures is not None
+    assert report.figures["boxes"] == {"up": 0, "draining": 1, "gone": 1}
+    assert [note for note in report.notes if "secondunit boxes resume box-1" in note]
 
 
 async def test_queued_jobs_of_unknown_types_are_named_and_others_are_not(watch: Watch) -> None:

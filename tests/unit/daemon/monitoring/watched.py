@@ -19,6 +19,7 @@ from secondunit.daemon.monitoring.prometheus.metrics import Metrics
 from secondunit.handlers.tools.media.ffmpeg import Media
 from secondunit.queue.handler import HandlerSpec, JobContext
 from secondunit.queue.instrumentation import Fact, Sinks
+from secondunit.queue.sight.boxes import SeenBox
 from secondunit.testing.rig import Rig, spec
 
 FFMPEG = Media("/bin/ffmpeg", "/bin/ffprobe", "9", frozenset(), frozenset(), scale_tonemaps=True)
@@ -112,6 +113,7 @@ class Watch:
         self.metrics = Metrics(self.clock)
         self.alerts = Alerts(AFTER, self.clock, "box-1")
         self.facts: list[Fact] = []
+        self.boxes: list[SeenBox] = []
         self.emit = Sinks(self.metrics, self.alerts, self.poisoned, self.buckets, self.facts.append)
         self.taken: list[Mapping[str, str]] = []
         self.takes = True
@@ -123,9 +125,13 @@ class Watch:
         """The health check; what stands in `box` is taken when it is first asked for."""
         if self._checkup is None:
             found = self.poisoned, self.media, self.buckets, self.schedules
-            parts = Watched(self.rig.store.engine, self.disk, self.log, *found, self.poller, self.gemini, self.geocoder)
+            services = self.poller, self.gemini, self.geocoder
+            parts = Watched(self.rig.store.engine, self.disk, self.log, *found, *services, boxes=self._listed)
             self._checkup = Checkup(self.rig.queue, Box(**self.box), parts, self.clock, self.emit)
         return self._checkup
+
+    async def _listed(self) -> Sequence[SeenBox]:
+        return self.boxes
 
     async def send(self, message: Mapping[str, str]) -> bool:
         """The receiver of alerts."""

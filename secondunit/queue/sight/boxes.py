@@ -1,0 +1,76 @@
+"""Boxes as they are told of: how each is, what it runs and could run; and why a job waits that this one can't start.
+
+Pure: from rows, counts of leases and limits that were read at nearly the same time.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from secondunit.queue.model import Job
+from secondunit.queue.ports.boxes import BoxRow, State
+from secondunit.queue.sentences import say
+from secondunit.queue.sight.explain import Explanation
+from secondunit.queue.value import Value
+
+MOST_TOLD = 3
+
+
+class SeenBox(Value, frozen=True):
+    """One box: `limits` is how many jobs of each of its types it runs at once, `running` what runs under its leases."""
+
+    row: BoxRow
+    state: State
+    limits: Mapping[str, int]
+    running: Mapping[str, int]
+    poller: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.row.name
+
+    @property
+    def capacity(self) -> int:
+        """How many jobs it runs at once at most."""
+        return min(self.row.most, sum(self.limits.values()))
+
+
+def seen(row: BoxRow, now: datetime, held: Mapping[str, Mapping[str, int]], overrides: Mapping[str, int]) -> SeenBox:
+    """A box by its row, by what each boot has leased, and by the limits that an operator set."""
+    running: dict[str, int] = {}
+    for boot, numbers in held.items():
+        if row.has(boot):
+            running |= {type: running.get(type, 0) + n for type, n in numbers.items()}
+    limits = {type: overrides.get(type, n) for type, n in row.limits.items()}
+    return SeenBox(row, row.state(now), limits, running)
+
+
+def elsewhere(job: Job, boxes: Sequence[SeenBox]) -> Explanation | None:
+    """Why a job waits that the box which is asked won't start; None where no box serves its type."""
+    serving = [box for box in boxes if job.type in box.limits]
+    free = [box for box in serving if box.state == "up"]
+    drained = [box for box in serving if box.state == "draining"]
+    if free:
+        busy, of = (sum(figures.get(job.type, 0) for figures in all) for all in _figures(free))
+        template = "{boxes} runs {type} jobs; {n} of {of} slots there is busy"
+        if len(free) > 1 or busy != 1:
+            template = "{boxes} run {type} jobs; {n} of {of} slots there are busy"
+        return Explanation("slot", say(template, boxes=_named(free), type=job.type, n=busy, of=of))
+    if drained:
+        template = "every box that runs {type} jobs is drained or shuts down: {boxes}; `secondunit boxes` lists them"
+        return Explanation("draining", say(template, type=job.type, boxes=_named(drained)))
+    if serving:
+        template = "every box that runs {type} jobs is gone: {boxes}; `secondunit boxes` says since when"
+        return Explanation("unknown_type", say(template, type=job.type, boxes=_named(serving)))
+    return None
+
+
+def _figures(boxes: Sequence[SeenBox]) -> tuple[list[Mapping[str, int]], list[Mapping[str, int]]]:
+    return [box.running for box in boxes], [box.limits for box in boxes]
+
+
+def _named(boxes: Sequence[SeenBox]) -> object:
+    names = [box.name for box in boxes]
+    if len(names) > MOST_TOLD:
+        return say("{jobs} and {n} more", jobs=names[:MOST_TOLD], n=len(names) - MOST_TOLD)
+    return names

@@ -61,7 +61,7 @@ from secondunit.daemon.wiring.running.background import loops
 from secondunit.daemon.wiring.running.deliveries import lanes_of, retried_by
 from secondunit.daemon.wiring.running.duties import ForAll, for_all
 from secondunit.daemon.wiring.running.presence import address_of, entered, presence_of
-from secondunit.daemon.wiring.running.worker import worker_of
+from secondunit.daemon.wiring.running.worker import locality_of, worker_of
 from secondunit.daemon.wiring.schedules import schedules_of
 from secondunit.daemon.wiring.sight import announcing
 from secondunit.daemon.wiring.sight.answers import answers_of
@@ -140,6 +140,7 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
         store, registry, hub, clock, random,
         stop=worker.stop_run, lose=worker.lose, coming=worker.look, admit=disk.admit,
         limits=QueueLimits(settings.max_queued_jobs, settings.max_queued_per_key),
+        locality=locality_of(settings, registry),
     )  # fmt: skip
     duties = for_all(world, found, schedules, queue, random)
     media = MediaDisks(settings.roots, settings.data_dir, clock)

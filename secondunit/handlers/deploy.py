@@ -19,7 +19,7 @@ from secondunit.handlers.tools.payload import payload_like
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.handlers.tools.waiting import on_disk
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
-from secondunit.queue.handler import HandlerSpec, JobContext
+from secondunit.queue.handler import HandlerSpec, JobContext, no_inputs
 from secondunit.queue.outcome import Deterministic
 
 OFF = "list what it may deploy in the configuration file, each project as a table [deploy.ID]"
@@ -61,6 +61,7 @@ def build(tools: Tools) -> HandlerSpec:
         payload=DeployPayload,
         run=run,
         check=check,
+        inputs=no_inputs,
         timeout=timeout,
         audited=True,
         programs=("git",),

@@ -15,7 +15,7 @@ from secondunit.handlers.tools.payload import FILE, payload_like
 from secondunit.handlers.tools.storage.ports import StagedFile
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
-from secondunit.queue.handler import HandlerSpec, JobContext
+from secondunit.queue.handler import HandlerSpec, JobContext, no_inputs
 from secondunit.queue.outcome import Deterministic, Transient
 from secondunit.queue.payloads.redaction import redacted
 
@@ -80,6 +80,7 @@ def build(tools: Tools) -> HandlerSpec:
         payload=DownloadPayload,
         run=run,
         check=check,
+        inputs=no_inputs,
         concurrency=5,
         reserve=lambda payload: payload.max_bytes or UNKNOWN_SIZE,
         secrets=SECRETS,

@@ -108,6 +108,26 @@ def output_place(payload: Any) -> str | None:
     return getattr(payload, "output_dir", None) or getattr(payload, "output_path", None)
 
 
+def input_paths(payload: Mapping[str, Any]) -> Collection[str]:
+    """What most types read: every absolute path in a payload, however deep, but in fields named `output...`."""
+    found: list[str] = []
+    left: list[Any] = [payload]
+    while left:
+        match left.pop():
+            case str() as text if text.startswith("/"):
+                found.append(text)
+            case Mapping() as fields:
+                left += [value for name, value in fields.items() if not str(name).startswith("output")]
+            case list() as values:
+                left += values
+    return found
+
+
+def no_inputs(_: Mapping[str, Any]) -> Collection[str]:
+    """It reads no file that a payload names."""
+    return ()
+
+
 def no_folder(_: Any) -> str | None:
     """The result tells of no folder."""
     return None
@@ -149,6 +169,8 @@ class HandlerSpec:
       under its path from the folder.
     - `remote`: remote workers lease its jobs over HTTP, and `run` is never called.
     - `audited`: each submit goes into the audit trail, since a run changes something beyond files.
+    - `inputs(payload)`: the files that a run reads. Where several boxes share the queue, a job with one outside of
+      SHARED_ROOTS runs on the box that took it; what is no absolute path (a URL) can be read on any.
     - `uploads(payload)`: the paths of uploads that the payload names; they stay until the job has completed.
     - `retry_partial(job)`: whether what this partial job missed may be found when it is run again: it is then queued
       again by itself, after 15 minutes, 1, 4 and 12 hours. `trouble()` says why no such run can succeed just now, if
@@ -173,6 +195,7 @@ class HandlerSpec:
     programs: Collection[str] = ()
     artifacts: Callable[[Any], Mapping[str, str]] = output_file
     folder: Callable[[Any], str | None] = no_folder
+    inputs: Callable[[Mapping[str, Any]], Collection[str]] = input_paths
     uploads: Callable[[Mapping[str, Any]], Collection[str]] | None = None
     retry_partial: Callable[[Job], bool] | None = None
     trouble: Callable[[], str | None] = no_trouble

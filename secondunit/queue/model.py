@@ -66,7 +66,8 @@ class Submission(Value, frozen=True):
 
     `dedupe_key` lets one live job stand for all who ask for the same work; `source` says who asked ("api", "backend").
     `labels` are the asker's own facts about the job (a video's id), kept and given back, never read here.
-    `submitted_by` names the asker for people, `owner` is the prefix of the access key that it came with.
+    `submitted_by` names the asker for people, `owner` is the prefix of the access key that it came with. A `box` is the
+    only one that may run it, since its input lies there.
     """
 
     type: str
@@ -84,6 +85,7 @@ class Submission(Value, frozen=True):
     owner: str | None = None
     bonds: Bonds | None = None
     batch: BatchId | None = None
+    box: str | None = None
 
 
 class Lease(Value, frozen=True):

@@ -10,7 +10,8 @@ from secondunit.queue.follow import each
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Filter, JobId, Status
 from secondunit.queue.payloads import secret_fields
-from secondunit.queue.store import Prune, Store
+from secondunit.queue.ports.pruning import Prune
+from secondunit.queue.store import Store
 
 EVERY = 300.0
 SLICE = 500

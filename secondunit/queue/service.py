@@ -28,6 +28,7 @@ from secondunit.queue.model import (
     Submission,
     Target,
 )
+from secondunit.queue.payloads.locality import ANYWHERE, Locality
 from secondunit.queue.payloads.secret_fields import check_whole, without_secrets
 from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.schedules import ScheduleState
@@ -56,6 +57,7 @@ class Queue:
         coming: Callable[[], None] = lambda: None,
         admit: Callable[[], None] = lambda: None,
         limits: state.QueueLimits = state.QueueLimits(),
+        locality: Locality = ANYWHERE,
     ) -> None:
         self.registry = registry
         self.hub = hub
@@ -63,11 +65,11 @@ class Queue:
         self._store = store
         self._clock = clock
         self._random = random
-        self._stop = stop
-        self._lose = lose
+        self._stop, self._lose = stop, lose
         self._coming = coming
         self._admit = admit
         self._limits = limits
+        self.locality = locality
         self.graph = store.graph
 
     async def submit(
@@ -255,22 +257,21 @@ class Queue:
 
     def _new(self, submission: Submission, job_id: JobId, now: datetime) -> Change:
         spec = self.registry[submission.type]
+        submission = self.locality.placed(submission, spec.inputs(submission.payload))
         return state.submit(submission, job_id, now, spec.priority, spec.retry)
 
     async def _shared(self, job: Job, submission: Submission, created: bool) -> tuple[Job, bool]:
         twin = submission.dedupe_key is not None and job.dedupe_key == submission.dedupe_key and not job.status.ended
         if created or not twin or (submission.idempotency and job.idempotency == submission.idempotency):
             return job, created
-        shared = await self._store.change(job.id, self._share)
+        now = self._clock.now()
+        shared = await self._store.change(job.id, lambda job: state.share(job, now))
         if shared.status is Status.CANCELLED:  # since it was found; who comes now did not ask for that
             return await self.submit(submission)
         return shared, False
 
     def _cancelled(self, job: Job) -> Change:
         return without_secrets(state.cancel(job, self._clock.now()), self.registry.secrets_of(job.type))
-
-    def _share(self, job: Job) -> Change:
-        return Change(job) if job.status.ended else state.share(job, self._clock.now())
 
     async def _known_or(self, submission: Submission, refusal: QueueError) -> tuple[Job, bool]:
         if submission.idempotency is None:

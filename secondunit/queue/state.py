@@ -10,7 +10,7 @@ What a job's parents do to it stands in `graph/moves.py`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
@@ -34,10 +34,11 @@ _as_asked = attrgetter(*(name for name in Submission.__struct_fields__ if name n
 
 
 class QueueLimits(Value, frozen=True):
-    """How many jobs may be queued, in all and of one owner."""
+    """How many jobs may be queued, in all and of one owner; how many of a type may be `running`, whoever runs them."""
 
     in_all: int = 1_000_000
     of_one: int = 100_000
+    running: Mapping[str, int] = {}
 
     def check(self, coming: Sequence[Job], queued_of: Callable[[str | None], int]) -> None:
         """Refuse, as Saturated, jobs that are too many beside those that are queued, of an owner or (None) in all."""
@@ -47,6 +48,18 @@ class QueueLimits(Value, frozen=True):
             queued = queued_of(owner)
             if queued + more > self.of_one:
                 raise Saturated(OVER_SHARE.format(queued, self.of_one))
+
+    def check_start(self, before: Job, job: Job, running: Callable[[str], int]) -> None:
+        """Refuse, as NotAllowed, a start that is one too many beside so many of its type that run."""
+        most = self.running.get(job.type)
+        starts = before.status is Status.QUEUED and job.status is Status.RUNNING
+        if starts and most is not None and running(job.type) >= most:
+            raise NotAllowed(job.id, say("as many {type} jobs run as may over all boxes", type=job.type))
+
+
+def within(room: Mapping[str, int], overall: Mapping[str, int], running: Callable[[str], int]) -> Mapping[str, int]:
+    """The room that is left where no more than `overall` may run of a type and so many do; others keep theirs."""
+    return {type: min(n, overall[type] - running(type)) if type in overall else n for type, n in room.items()}
 
 
 def submit(
@@ -70,8 +83,8 @@ def submit(
 
 
 def share(job: Job, now: datetime) -> Change:
-    """One more caller waits for this live job."""
-    return Change(replace(job, sharers=job.sharers + 1, updated_at=now))
+    """One more caller waits for this job, if it is live."""
+    return Change(job if job.status.ended else replace(job, sharers=job.sharers + 1, updated_at=now))
 
 
 def start(job: Job, boot: str, ttl: timedelta, now: datetime) -> Change:

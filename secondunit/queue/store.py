@@ -14,6 +14,7 @@ from secondunit.queue.ports.deliveries import Try
 from secondunit.queue.ports.duties import Duties, Duty
 from secondunit.queue.ports.engine import Engine
 from secondunit.queue.ports.folders import Folders
+from secondunit.queue.ports.pruning import Prune
 from secondunit.queue.ports.schedules import Schedules, ScheduleState
 from secondunit.queue.sight.port import Sight
 from secondunit.queue.state import QueueLimits
@@ -111,15 +112,6 @@ class Outbox(Protocol):
         ...
 
 
-class Prune(Value, frozen=True):
-    """What has outlived its time: ended before `before` (failed ones before `failed_before`), in slices of `limit`."""
-
-    now: datetime
-    before: datetime
-    failed_before: datetime
-    limit: int = 500
-
-
 class Store(Protocol):
     """Jobs and their events. Every write is one transaction: all of it, or nothing and an error."""
 
@@ -214,11 +206,21 @@ class Store(Protocol):
     async def counts(self) -> Counts: ...
 
     async def claim(
-        self, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime
+        self,
+        room: Mapping[str, int],
+        limit: int,
+        boot: str,
+        ttl: timedelta,
+        now: datetime,
+        *,
+        box: str | None = None,
+        overall: Mapping[str, int] = {},
     ) -> Sequence[Job]:
         """Lease the next jobs, by (priority, submission): at most `room[type]` of each type and `limit` in all.
 
-        Those that are due, no suspects, waiting for no other job; each is changed exactly as `state.start` says.
+        Those that are due, no suspects, waiting for no other job; each is changed exactly as `state.start` says. For a
+        `box`, of those that are bound to one its own alone; None: any. No more than `overall[type]` then run of a type,
+        whoever runs them, however many claim at once.
         """
         ...
 
@@ -232,7 +234,8 @@ class Store(Protocol):
         """Load the job, decide, write job, event and delivery. With a `lease` that no longer holds: LeaseLost.
 
         A lease that ran out still holds until somebody expires it. An error that `decide` raises changes nothing.
-        An ended job that is queued again counts against `limits` as one that is added.
+        An ended job that is queued again counts against `limits` as one that is added, one that starts against those
+        of what runs: NotAllowed.
         """
         ...
 

@@ -44,10 +44,10 @@ class FaultyStore(MemoryStore):
             await self.answer.wait()
         return job
 
-    async def claim(self, *arguments: Any) -> Any:
+    async def claim(self, *arguments: Any, **named: Any) -> Any:
         self.claims += 1
         self._judge()
-        jobs = await super().claim(*arguments)
+        jobs = await super().claim(*arguments, **named)
         self.on_the_way.set()
         await self.arrive.wait()
         return jobs

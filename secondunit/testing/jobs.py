@@ -8,7 +8,8 @@ from typing import Any
 from secondunit.queue import state
 from secondunit.queue.model import Change, Event, Filter, Job, JobId, Lease, Submission, Target
 from secondunit.queue.outcome import Completed, Failed, JobError, Outcome
-from secondunit.queue.store import Decide, Prune, Store
+from secondunit.queue.ports.pruning import Prune
+from secondunit.queue.store import Decide, Store
 from secondunit.testing.clock import START
 
 NOW = START

@@ -12,6 +12,7 @@ from secondunit.queue.handler import HandlerSpec, JobContext, Registry, Workspac
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Fact, HandlerRaised
 from secondunit.queue.model import Change, Filter, Job, JobId, Submission
+from secondunit.queue.payloads.locality import ANYWHERE, Locality
 from secondunit.queue.running.execution import Runtime
 from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
@@ -82,6 +83,7 @@ class Rig:
         limits: QueueLimits = QueueLimits(),
         alive: Callable[[], Collection[str]] = tuple,
         traced: bool = False,
+        locality: Locality = ANYWHERE,
     ) -> None:
         self.clock = ManualClock()
         self.store = FaultyStore()
@@ -101,7 +103,7 @@ class Rig:
             alive,
             traced,
         )
-        self.worker = Worker(self.runtime, self.registry, boot=BOOT, ttl=TTL, most=most)
+        self.worker = Worker(self.runtime, self.registry, boot=BOOT, ttl=TTL, most=most, locality=locality)
         self.queue = Queue(
             self.store,
             self.registry,
@@ -112,6 +114,7 @@ class Rig:
             lose=self.worker.lose,
             coming=self.worker.look,
             limits=limits,
+            locality=locality,
         )
 
     @property

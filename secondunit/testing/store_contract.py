@@ -16,6 +16,7 @@ Times are passed in, from `secondunit.testing.jobs.NOW` on; a store that needs a
 import pytest
 
 from secondunit.testing.contract.add import AddContract, LimitsContract
+from secondunit.testing.contract.bound import BoundContract
 from secondunit.testing.contract.change import ChangeContract
 from secondunit.testing.contract.claim import ClaimContract
 from secondunit.testing.contract.events import EventContract
@@ -58,6 +59,7 @@ class StoreContract(
     ScheduleContract,
     BoxContract,
     DutyContract,
+    BoundContract,
 ):
     """Every promise of the ports in `secondunit.queue.store`, as a test each."""
 

@@ -1,6 +1,7 @@
 """What several daemons on one PostgreSQL database could do to each other."""
 
 import asyncio
+import re
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from secondunit.queue.outcome import Completed
 from secondunit.queue.ports.duties import Candidate
 from secondunit.queue.ports.holders import RemoteHolder
 from secondunit.queue.state import QueueLimits
+from secondunit.queue.stores.postgres import claims
 from secondunit.queue.stores.postgres.store import PostgresStore
 from secondunit.queue.stores.postgres.tables import jobs
 from secondunit.queue.stores.postgres.tables.shared import duties
@@ -214,12 +216,35 @@ async def test_heartbeats_write_a_narrow_table_in_place(opened: Open, url: str) 
 async def test_a_claim_of_the_highest_is_by_an_index_and_sorts_no_more_than_it_takes(opened: Open, url: str) -> None:
     store = await opened()
     await submit(store, *(f"j{n}" for n in range(3000)))
+    await submit(store, *(f"gone{n}" for n in range(3000)), box="gone", priority=0)
+    await submit(store, *(f"mine{n}" for n in range(50)), box="here", priority=3)
     with psycopg.connect(url, autocommit=True) as other:
         other.execute("analyze jobs")
-        plan = other.execute(f"explain {jobs.READY}", (["hls"], [2], 2)).fetchall()
+        values = (["hls"], [2], "here", 2)
+        plan = other.execute(f"explain (analyze, timing off, costs off) {claims.READY_HERE}", values).fetchall()
     told = "\n".join(line for (line,) in plan)
-    assert "jobs_ready" in told and "Seq Scan on jobs" not in told, told
-    assert [job.id for job in await store.claim({"hls": 2}, 2, "b", TTL, NOW)] == ["j0", "j1"]
+    assert "using jobs_ready on jobs" in told and "using jobs_ready_here on jobs" in told, told
+    assert "Seq Scan on jobs" not in told and "Removed by Filter" not in told, told
+    assert max(map(int, re.findall(r"rows=(\d+)", told))) <= 4, told
+    assert [job.id for job in await store.claim({"hls": 2}, 2, "b", TTL, NOW, box="here")] == ["j0", "j1"]
+
+
+async def test_claims_of_many_daemons_at_once_never_start_more_than_may_run_over_all(opened: Open) -> None:
+    stores = [await opened() for _ in range(4)]
+    await submit(stores[0], *(f"j{n}" for n in range(200)))
+    limits, most = QueueLimits(running={"hls": 3}), list[int]()
+
+    async def work(store: PostgresStore, box: str) -> None:
+        for n in range(25):
+            boot = f"{box}/{n}"
+            jobs = await store.claim({"hls": 2}, 2, boot, TTL, NOW, box=box, overall=limits.running)
+            most.append((await store.counts()).running.get("hls", 0))
+            for job in jobs:
+                await store.change(job.id, settled(Completed(1)), lease=job.lease)
+
+    await asyncio.gather(*(work(store, f"box{n}") for n, store in enumerate(stores)))
+    assert max(most) <= 3 and sum(n > 0 for n in most), most
+    assert (await stores[0].counts()).completed["hls"] > 25, "and they did start"
 
 
 def test_nothing_of_postgresql_is_imported_unless_it_is_asked_for() -> None:

@@ -13,6 +13,7 @@ import pytest
 from secondunit.queue.model import Filter, Idempotency, Job, Status
 from secondunit.queue.outcome import Completed
 from secondunit.queue.sight.query import searched
+from secondunit.queue.stores.sqlite import claims
 from secondunit.queue.stores.sqlite.connection import connect_writer
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.tables import jobs, pruning
@@ -104,11 +105,11 @@ CASES = {
     ),
     "get": Case(lambda r: jobs.get(r.transaction, "running"), ["sqlite_autoindex_jobs_1 (id=?)"]),
     "claim": Case(
-        lambda r: jobs.claim(r.transaction, {"hls": 2, "webp": 1}, 3, BOOT, TTL, later(60)),
+        lambda r: claims.claim(r.transaction, {"hls": 2, "webp": 1}, 3, BOOT, TTL, later(60)),
         ["jobs_delayed (ready_at<?)", "jobs_ready (type=?)"],
         sorts="of at most as many rows as there is room",
     ),
-    "promotion": Case(lambda r: jobs.promote(r.transaction, later(60)), ["jobs_delayed (ready_at<?)"]),
+    "promotion": Case(lambda r: claims.promote(r.transaction, later(60)), ["jobs_delayed (ready_at<?)"]),
     "heartbeat": Case(
         lambda r: r.execute(lists.EXTEND, (1, "running", 1, BOOT, 1)).fetchall(), ["sqlite_autoindex_jobs_1 (id=?)"]
     ),
@@ -251,11 +252,11 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
     recorder = Recorder(connection)
     transaction = recorder.transaction
     jobs.add(transaction, [new("ended", target=CALLBACK, idempotency=Idempotency("k", b"1"), dedupe_key="w")])
-    [job] = jobs.claim(transaction, {"hls": 1}, 1, BOOT, TTL, NOW)
+    [job] = claims.claim(transaction, {"hls": 1}, 1, BOOT, TTL, NOW)
     jobs.change(transaction, "ended", settled(Completed(1)), job.lease)
     connection.execute("update deliveries set state = 'delivered', next_at = null")
     jobs.add(transaction, [new("running")])
-    jobs.claim(transaction, {"hls": 1}, 1, BOOT, TTL, NOW)
+    claims.claim(transaction, {"hls": 1}, 1, BOOT, TTL, NOW)
     jobs.add(transaction, [new("ready")])
     jobs.add(transaction, [new("delayed", run_at=later(30))])
     transaction.flush()

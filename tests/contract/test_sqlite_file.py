@@ -14,7 +14,8 @@ from secondunit.queue.errors import StoreBroken, StoreFull
 from secondunit.queue.model import Batch
 from secondunit.queue.outcome import Completed
 from secondunit.queue.ports.folders import PublishedFolder
-from secondunit.queue.store import Prune, Store
+from secondunit.queue.ports.pruning import Prune
+from secondunit.queue.store import Store
 from secondunit.queue.stores.sqlite import connection
 from secondunit.queue.stores.sqlite.store import open_store
 from secondunit.testing.jobs import NOW, by, later, new, settled, start, submit

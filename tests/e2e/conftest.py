@@ -37,6 +37,11 @@ from secondunit.queue.handler import HandlerSpec
 class Payload(BaseModel):
     seconds: float = 0.0
     marks: str = ""
+    source: str = ""
+
+
+def inputs(payload):
+    return [payload["source"]] if payload.get("source") else []
 
 
 def build(tools):
@@ -47,7 +52,7 @@ def build(tools):
         await asyncio.sleep(payload.seconds)
         return {"slept": payload.seconds}
 
-    return HandlerSpec(type="sleep", payload=Payload, run=run, concurrency=50, stall=timedelta(hours=1))
+    return HandlerSpec(type="sleep", payload=Payload, run=run, inputs=inputs, concurrency=50, stall=timedelta(hours=1))
 """
 
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from secondunit.queue import state
 from secondunit.queue.handler import JobContext
 from secondunit.queue.model import Filter, Job, Status, Submission
-from secondunit.queue.sight.explain import MOST_NAMED, Explanation, Seen, explain
+from secondunit.queue.sight.explain import MOST_NAMED, Explanation, explain
+from secondunit.queue.sight.seen import Seen
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import TTL, by
 from secondunit.testing.rig import Rig, spec

@@ -17,7 +17,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from secondunit.queue import state
 from secondunit.queue.errors import QueueError
-from secondunit.queue.model import Batch, Bonds, Event, Filter, Idempotency, Job, Lease, Status, Target
+from secondunit.queue.model import Batch, Bonds, Change, Event, Filter, Idempotency, Job, Lease, Status, Target
 from secondunit.queue.outcome import Completed, Outcome, Partial, Postpone, Released, Stopped
 from secondunit.queue.ports.cache import CacheEntry
 from secondunit.queue.retry import RetryPolicy
@@ -40,6 +40,7 @@ OUTCOMES: list[Outcome] = [
     Stopped(),
 ]
 types = st.sampled_from(TYPES)
+boxes = st.sampled_from([None, "one", "two"])
 room = st.dictionaries(types, st.integers(0, 3))
 keys = st.none() | st.builds(Idempotency, st.sampled_from("kl"), st.sampled_from([b"1", b"2"]))
 fields = st.fixed_dictionaries(
@@ -53,6 +54,7 @@ fields = st.fixed_dictionaries(
         "retry": st.builds(RetryPolicy, st.integers(0, 2)),
         "parents": st.sets(st.integers(1, 6), max_size=2),
         "rule": st.sampled_from(["fail", "cancel", "run"]),
+        "box": st.sampled_from([None, None, "one", "two"]),
     }
 )
 
@@ -108,9 +110,16 @@ class Stores(RuleBasedStateMachine):
         self.both(lambda store: store.add(changes, batch=whole))
         return changes[-1].job.id
 
-    @rule(target=leases, room=room, limit=st.integers(0, 4), boot=st.sampled_from(["b1", "b1", "b2"]))
-    def claim(self, room: dict[str, int], limit: int, boot: str) -> Any:
-        jobs = self.both(lambda store: store.claim(room, limit, boot, TTL, self.now))
+    @rule(
+        target=leases,
+        room=room,
+        limit=st.integers(0, 4),
+        boot=st.sampled_from(["b1", "b1", "b2"]),
+        box=boxes,
+        overall=st.dictionaries(types, st.integers(1, 3), max_size=1),
+    )
+    def claim(self, room: dict[str, int], limit: int, boot: str, box: str | None, overall: dict[str, int]) -> Any:
+        jobs = self.both(lambda store: store.claim(room, limit, boot, TTL, self.now, box=box, overall=overall))
         return next((job.lease for job in jobs), Lease("nobody", 1, boot, self.now))
 
     @rule(held=st.lists(leases, max_size=4))
@@ -153,9 +162,14 @@ class Stores(RuleBasedStateMachine):
     def series(self) -> None:
         self.both(lambda store: store.sight.series(NOW, []))
 
-    @rule(job_id=ids)
-    def line(self, job_id: str) -> None:
-        self.both(lambda store: store.sight.line(job_id, TYPES, self.now, 3))
+    @rule(job_id=ids, box=boxes)
+    def line(self, job_id: str, box: str | None) -> None:
+        self.both(lambda store: store.sight.line(job_id, TYPES, self.now, 3, box))
+        self.both(lambda store: store.sight.waiting(TYPES, self.now, 2, box))
+
+    @rule(job_id=ids, box=boxes)
+    def give(self, job_id: str, box: str | None) -> None:
+        self.change(job_id, lambda job: Change(replace(job, box=box)))
 
     @rule(job_id=ids, nth=st.integers(0, 2), way=st.sampled_from(["delivered", "dead", "pending"]))
     def deliver(self, job_id: str, nth: int, way: Any) -> None:

@@ -2021,6 +2021,7 @@ export interface components {
             source: string;
             sourceId: string | null;
             submittedBy: string | null;
+            box: string | null;
             payload: Record<string, never>;
             result: unknown;
             missing: unknown[] | null;
@@ -2731,7 +2732,8 @@ export interface components {
          *     is never set; where the daemon did not live to see a run's end, by the wall's, and never below 0.
          *
          *     `source` is who had it done ("api", "backend"), `source_id` what it is called there. `submitted_by` is the name of
-         *     the key that it came with, null without keys, or `backend`.
+         *     the key that it came with, null without keys, or `backend`. `box` is the only one that may run it, since its input
+         *     is a file there; null where any box may.
          */
         Summary: {
             jobId: string;
@@ -2758,6 +2760,7 @@ export interface components {
             source: string;
             sourceId: string | null;
             submittedBy: string | null;
+            box: string | null;
         };
         /** @description A disk: `data` is DATA_DIR's, the others are of MEDIA_ROOTS, as they were last seen. */
         SystemDisk: {
@@ -2899,6 +2902,7 @@ export interface components {
             source: string;
             sourceId: string | null;
             submittedBy: string | null;
+            box: string | null;
             payload: Record<string, never>;
             result: unknown;
             missing: unknown[] | null;

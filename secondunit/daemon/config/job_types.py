@@ -16,7 +16,7 @@ from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.config.sources import JobTypeSource, installed
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import TypeUnavailable
-from secondunit.queue.handler import HandlerSpec, JobContext, no_folder
+from secondunit.queue.handler import HandlerSpec, JobContext, no_folder, no_inputs
 from secondunit.queue.outcome import HandlerBroke, told
 
 REMOTE = "remote workers"
@@ -108,6 +108,7 @@ def _remote(name: str, table: RemoteTypeTable, settings: Settings) -> HandlerSpe
         place=no_folder,
         secrets=table.payload_schema.secrets,
         artifacts=lambda _: {},
+        inputs=no_inputs,  # what a worker reads lies where it runs
         remote=True,
     )
     set_up = configured(spec, settings)

@@ -284,6 +284,7 @@ def _suggestion(word: str, known: Sequence[str]) -> str:
 def _relative(settings: Settings) -> Iterator[str]:
     """The settings that name a folder by where the daemon is started, and which folder."""
     named = [("DATA_DIR", settings.data_dir), *(("MEDIA_ROOTS", root) for root in settings.media_roots)]
+    named += [("SHARED_ROOTS", folder) for folder in settings.shared_roots]
     named += [("QUEUE_URL", settings.database.path)] if settings.queue_url and not settings.database.server else []
     yield from (f"{name}: {path}" for name, path in named if not path.is_absolute())
 
@@ -293,5 +294,6 @@ def _absolute(settings: Settings) -> Settings:
         update={
             "data_dir": settings.data_dir.absolute(),
             "media_roots": tuple(root.absolute() for root in settings.media_roots),
+            "shared_roots": tuple(folder.absolute() for folder in settings.shared_roots),
         }
     )

@@ -19,6 +19,7 @@ from secondunit.daemon.config.signing_keys import SAFE, signing_key
 from secondunit.daemon.config.sources import installed
 
 NEAR, SUSPECT = 0.84, 0.7
+FIRST_WORDS = [name.partition("_")[0] for name in PER_TYPE]
 SHORT_KEY = 20
 PROTOCOL, HTTP = "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"
 LARGEST_DOTENV, SHOWN = 65536, 5
@@ -117,7 +118,7 @@ def _near_misses(environ: Mapping[str, str]) -> Iterator[str]:
 
 def _per_type_names(variable: str) -> Sequence[str]:
     """The settings of each type there is, for a variable that might mean one: to look for types takes 20 ms."""
-    if not difflib.get_close_matches(variable.partition("_")[0].lower(), PER_TYPE, 1, SUSPECT):
+    if not difflib.get_close_matches(variable.partition("_")[0].lower(), FIRST_WORDS, 1, SUSPECT):
         return ()
     return [_variable(setting, source.type) for setting in PER_TYPE for source in installed()]
 

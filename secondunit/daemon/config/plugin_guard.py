@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from secondunit.queue.handler import HandlerSpec, no_folder
+from secondunit.queue.handler import HandlerSpec, input_paths, no_folder
 from secondunit.queue.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, Job
 from secondunit.queue.retry import RetryPolicy
 
@@ -31,6 +31,7 @@ def guarded(spec: HandlerSpec) -> HandlerSpec:
         spec,
         artifacts=_safe(spec, "artifacts", lambda result: _paths(spec.artifacts(result)), lambda _: {}),
         folder=_safe(spec, "folder", lambda result: _text(spec.folder(result)), no_folder),
+        inputs=_safe(spec, "inputs", lambda payload: _texts(spec.inputs(payload)), input_paths),
         uploads=names and _safe(spec, "uploads", lambda payload: _texts(names(payload)), every_text),
         retry_partial=may_help and _safe(spec, "retry_partial", lambda job: bool(may_help(job)), _no),
         size=size and _safe(spec, "size", lambda payload: _bytes(size(payload)), lambda _: 0),

@@ -41,7 +41,7 @@ def _queue_url(value: str) -> str:
 
 
 M = TypeVar("M")
-PER_TYPE = ("concurrency", "timeout")
+PER_TYPE = ("concurrency", "timeout", "global_concurrency")
 
 
 def is_loopback(host: str) -> bool:
@@ -118,6 +118,9 @@ class Settings(BaseModel):
         None, description="sqlite:///PATH, perhaps with ?synchronous=full or normal; postgresql://USER@HOST/DATABASE"
     )
     media_roots: Annotated[tuple[Path, ...], separated(":")] = Field((), description="folders, colon-separated")
+    shared_roots: Annotated[tuple[Path, ...], separated(":")] = Field(
+        (), description="folders of MEDIA_ROOTS, or in them, colon-separated"
+    )
     media_buckets: Annotated[tuple[Bucket, ...], separated(",")] = Field(
         (), description="bucket/prefix, comma-separated"
     )
@@ -140,6 +143,7 @@ class Settings(BaseModel):
     max_load: float | None = Field(None, gt=0, le=1000, description="load per core, above 0 to 1000")
     min_free_memory_mb: int = _count(256, 0, 10**9, "MiB")
     concurrency: Mapping[TypeName, Annotated[int, _count(None, 1, 1000)]] = Field({}, description="1 to 1000")
+    global_concurrency: Mapping[TypeName, Annotated[int, _count(None, 1, 10_000)]] = Field({}, description="1 to 10000")
     timeout: Mapping[TypeName, Annotated[int, _count(None, 1, 604_800)]] = Field({}, description="seconds, 1 to 604800")
     stall_seconds: int = _count(300, 1, 86_400, "seconds")
     retry: Mapping[TypeName, RetryTable] = Field({}, description="a table [types.T.retry]")
@@ -247,8 +251,10 @@ class Settings(BaseModel):
 
 def type_of(name: str) -> tuple[str, str]:
     """The setting and the job type that a name like `concurrency_hls` means; no type, if it is none of a type."""
-    setting, _, type = name.partition("_")
-    return (setting, type) if setting in PER_TYPE else (name, "")
+    for setting in PER_TYPE:
+        if name.startswith(f"{setting}_"):
+            return setting, name.removeprefix(f"{setting}_")
+    return name, ""
 
 
 def marked(kind: type[M]) -> Mapping[str, M]:

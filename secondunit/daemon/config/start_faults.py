@@ -16,6 +16,8 @@ def folder_faults(settings: Settings, wrong: Collection[str]) -> Iterator[str]:
         for root in settings.media_roots:
             if why := _missing(root):
                 yield f"MEDIA_ROOTS: {root}: {why}; allowed: folders that exist"
+    if not {"media_roots", "shared_roots", "data_dir"} & {*wrong}:
+        yield from _shared_faults(settings)
     if "data_dir" in wrong:
         return
     if not {"media_roots", "queue_url"} & {*wrong}:
@@ -25,6 +27,16 @@ def folder_faults(settings: Settings, wrong: Collection[str]) -> Iterator[str]:
     if len(os.fsencode(settings.control)) > LONGEST_SOCKET_PATH:
         allowed = f"{LONGEST_SOCKET_PATH} bytes with it"
         yield f"DATA_DIR: {settings.control} is too long for a socket; allowed: {allowed}"
+
+
+def _shared_faults(settings: Settings) -> Iterator[str]:
+    """By their names, as paths of payloads are judged: a link may lead elsewhere on each box."""
+    for folder in settings.shared_roots:
+        if not any(folder.is_relative_to(root) for root in settings.roots):
+            roots = ", ".join(map(str, settings.roots))
+            yield f"SHARED_ROOTS: {folder} is not beneath MEDIA_ROOTS; allowed: {roots}, or folders in them"
+        elif why := _missing(folder):
+            yield f"SHARED_ROOTS: {folder}: {why}; allowed: folders that exist (is it mounted?)"
 
 
 def port_in_use(host: str, port: int) -> str:

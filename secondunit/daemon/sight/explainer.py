@@ -9,13 +9,16 @@ from secondunit.daemon.monitoring.disk_guard import DiskGuard
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Filter, Job, JobId, Status
+from secondunit.queue.payloads.locality import ANYWHERE, Locality
+from secondunit.queue.ports.boxes import BoxRow
 from secondunit.queue.remote.explaining import explain_remote
 from secondunit.queue.remote.leasing import Leasing
 from secondunit.queue.sentences import say
 from secondunit.queue.sight.boxes import SeenBox, elsewhere
-from secondunit.queue.sight.explain import MOST_NAMED, Explanation, Seen, explain
+from secondunit.queue.sight.explain import MOST_NAMED, Explanation, explain
 from secondunit.queue.sight.port import Line
 from secondunit.queue.sight.room import Load
+from secondunit.queue.sight.seen import Seen
 from secondunit.queue.store import Store
 
 RUNNING = Filter([Status.RUNNING])
@@ -45,6 +48,7 @@ class Explainer:
         leasing: Leasing | None = None,
         *,
         boxes: Callable[[], Awaitable[Sequence[SeenBox]]] | None = None,
+        locality: Locality = ANYWHERE,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -54,6 +58,7 @@ class Explainer:
         self._paid = paid
         self._leasing = leasing
         self._boxes = boxes
+        self._locality = locality
 
     async def __call__(self, job_id: JobId) -> tuple[Job, Explanation]:
         """The job with its explanation, or JobNotFound."""
@@ -63,9 +68,9 @@ class Explainer:
             return job, await self._of_workers(job, self._leasing, now)
         if job.status is not Status.QUEUED:
             return job, explain(job, Seen(now, self._load()))
-        paused = await store.paused()
+        paused, here = await store.paused(), self._locality
         line, running, suspects, counts = await asyncio.gather(
-            store.sight.line(job_id, self._registry.keys() - paused, now, MOST_NAMED),
+            store.sight.line(job_id, self._registry.keys() - paused, now, MOST_NAMED, here.claims_for),
             store.find(RUNNING, None, MOST_RUNNING),
             store.suspects(),
             store.counts(),
@@ -75,8 +80,12 @@ class Explainer:
             now=now,
             load=self._load(),
             paused=frozenset(paused),
-            running=running.jobs,
-            suspects=suspects,
+            running=[one for one in running.jobs if here.holds(one)],
+            beyond=[one for one in running.jobs if not here.holds(one)],
+            overall=here.overall,
+            elsewhere=here.elsewhere(job.box),
+            home=await self._home(job),
+            suspects=[one for one in suspects if not here.elsewhere(one.box)],
             proven=frozenset(counts.completed),
             line=line,
             trouble=trouble,
@@ -88,10 +97,17 @@ class Explainer:
 
     async def _elsewhere(self, job: Job, load: Load, told: Explanation) -> Explanation:
         """Other boxes count for a job that this one won't start."""
-        if self._boxes is None or told.reason not in ("unknown_type", "draining"):
+        bound = job.box is not None and not self._locality.alone
+        if self._boxes is None or bound or told.reason not in ("unknown_type", "draining"):
             return told
         other = elsewhere(job, await self._boxes())
         return told if other is None or (load.draining and other.reason == "draining") else other
+
+    async def _home(self, job: Job) -> BoxRow | None:
+        """The box whose file the input of the job is, if that is another one and was ever seen."""
+        if not self._locality.elsewhere(job.box):
+            return None
+        return next((box for box in await self._store.boxes.all() if box.name == job.box), None)
 
     async def _of_workers(self, job: Job, leasing: Leasing, now: datetime) -> Explanation:
         """Of a job that remote workers lease: neither what runs here nor this machine holds it back."""
@@ -103,6 +119,7 @@ class Explainer:
             load=await leasing.load(),
             paused=frozenset(await store.paused()),
             running=running.jobs,
+            overall=self._locality.overall,
             line=await store.sight.line(job.id, [type], now, MOST_NAMED) if queued else Line(),
             parents=await store.graph.parents(job.id) if job.waiting_for else (),
         )

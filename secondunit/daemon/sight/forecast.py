@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Filter, Job, JobId, Status
+from secondunit.queue.payloads.locality import ANYWHERE, Locality
 from secondunit.queue.running.experience import Experience
 from secondunit.queue.sight.estimates import LONGEST, Estimate, Span
 from secondunit.queue.sight.lanes import Turn, behind, starts
@@ -73,6 +74,7 @@ class Forecast:
         load: Callable[[], Load],
         experience: Experience,
         held: Held,
+        locality: Locality = ANYWHERE,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -80,6 +82,7 @@ class Forecast:
         self._load = load
         self._experience = experience
         self._held = held
+        self._locality = locality
         self._lanes: _Lanes | None = None
         self._looking = asyncio.Lock()
 
@@ -117,6 +120,8 @@ class Forecast:
     async def _stands_in_no_line(self, job: Job) -> bool:
         """Whether it waits for something else than a slot, of which it can't be told when it comes."""
         load, later = self._load(), job.run_at is not None and job.run_at > self._clock.now()
+        if self._locality.elsewhere(job.box):
+            return True
         if job.waiting_for or job.suspicion or later or load.draining or load.full or load.short:
             return True
         if job.type not in load.limits or job.type in await self._store.paused():
@@ -134,7 +139,7 @@ class Forecast:
         load = self._load()  # of what runs here: when a worker elsewhere comes for a job, nobody knows
         types = load.limits.keys() - await self._store.paused()
         line, running = await asyncio.gather(
-            self._store.sight.waiting(types, self._clock.now(), LOOKED_AT),
+            self._store.sight.waiting(types, self._clock.now(), LOOKED_AT, self._locality.claims_for),
             self._store.find(RUNNING, None, MOST_RUNNING),
         )
         known = before.sizes if before else {}
@@ -143,7 +148,8 @@ class Forecast:
         usual = self._experience.usual
         whole = {one.job_id: usual(one.type, sizes[one.job_id]) for one in line}
         turns = [Turn(one.job_id, one.type, _span(whole[one.job_id])) for one in line]
-        going_on = [(job.type, self._experience.left(job)) for job in running.jobs if job.type in load.limits]
+        here = [job for job in running.jobs if job.type in load.limits and self._locality.holds(job)]
+        going_on = [(job.type, self._experience.left(job)) for job in here]
         found = starts(load, going_on, turns)
         counts, last = Counter(one.type for one in line), {one.type: found.get(one.job_id) for one in line}
         return _Lanes(self._clock.monotonic(), found, whole, sizes, counts, last)
@@ -156,7 +162,8 @@ class Forecast:
         last = lanes.last.get(job.type)
         if last is None:
             return None  # nobody knows when those before it start, or it started meanwhile
-        line = await self._store.sight.line(job.id, self._load().limits.keys(), self._clock.now(), 0)
+        types, now = self._load().limits.keys(), self._clock.now()
+        line = await self._store.sight.line(job.id, types, now, 0, self._locality.claims_for)
         rest = {type: max(n - lanes.counts.get(type, 0), 0) for type, n in line.ahead.items()}
         usually = {type: _span(self._experience.usual(type)) for type in {job.type, *rest}}
         start = behind(self._load(), job.type, last, rest, usually)

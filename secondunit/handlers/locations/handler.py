@@ -53,7 +53,7 @@ from secondunit.handlers.tools.subtitles.timecodes import mm_ss
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.handlers.tools.waiting import waiting
 from secondunit.queue.errors import TypeUnavailable
-from secondunit.queue.handler import HandlerSpec, JobContext
+from secondunit.queue.handler import HandlerSpec, JobContext, no_inputs
 from secondunit.queue.outcome import Partial
 
 MODEL = r"(models/)?[A-Za-z0-9]([._-]?[A-Za-z0-9]){0,80}"
@@ -108,6 +108,7 @@ def build(tools: Tools) -> HandlerSpec:
         payload=LocationsPayload,
         run=run,
         check=check,
+        inputs=no_inputs,
         concurrency=2,
         paid=True,
         retry_partial=made.passing,

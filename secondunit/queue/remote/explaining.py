@@ -6,7 +6,8 @@ from datetime import datetime
 from secondunit.queue.model import Job, Status
 from secondunit.queue.ports.holders import holder_of
 from secondunit.queue.remote.workers import SeenWorker
-from secondunit.queue.sight.explain import Explanation, Seen, explain
+from secondunit.queue.sight.explain import Explanation, explain
+from secondunit.queue.sight.seen import Seen
 from secondunit.queue.value import replace
 
 MOST_TOLD = 3

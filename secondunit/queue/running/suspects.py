@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from secondunit.queue import state
 from secondunit.queue.errors import JobNotFound, NotAllowed
 from secondunit.queue.model import Change, Job
+from secondunit.queue.payloads.locality import ANYWHERE, Locality
 from secondunit.queue.running.execution import Execution
+from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Store
 from secondunit.queue.suspicion import probation
 
@@ -14,17 +16,22 @@ Room = Mapping[str, int]
 
 
 class Suspects:
-    """The suspects that a store holds. New ones come of a daemon's death only: once there are none, there are none."""
+    """The suspects that a store holds. New ones come of a daemon's death only: once there are none, there are none.
 
-    def __init__(self, store: Store) -> None:
+    Those that are bound to another box are that one's affair.
+    """
+
+    def __init__(self, store: Store, locality: Locality = ANYWHERE) -> None:
         self._store = store
+        self._locality = locality
         self._none = False
 
     async def admit(
         self, room: Room, running: Sequence[Execution], boot: str, ttl: timedelta, now: datetime
     ) -> tuple[Room, Sequence[Job]]:
         """The room that is left for ordinary jobs, and the suspect that was started if it was time for one."""
-        suspects = () if self._none else await self._store.suspects()
+        found = () if self._none else await self._store.suspects()
+        suspects = [job for job in found if not self._locality.elsewhere(job.box)]
         self._none = not suspects
         if not suspects:
             return room, ()
@@ -38,9 +45,10 @@ class Suspects:
                 raise NotAllowed(job.id, "it has moved")
             return state.start(job, boot, ttl, now)
 
+        limits = QueueLimits(running=self._locality.overall)
         for job in ready:
             try:
-                return [await self._store.change(job.id, start)]
+                return [await self._store.change(job.id, start, limits=limits)]
             except (NotAllowed, JobNotFound):
                 continue  # since it was listed
         return ()

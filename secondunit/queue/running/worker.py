@@ -10,6 +10,7 @@ from secondunit.queue.handler import Registry
 from secondunit.queue.instrumentation import RunEnded, follow_run
 from secondunit.queue.model import Event, Job, JobId, Lease
 from secondunit.queue.outcome import Released, broke
+from secondunit.queue.payloads.locality import ANYWHERE, Locality
 from secondunit.queue.running.execution import Execution, Runtime
 from secondunit.queue.running.nap import nap
 from secondunit.queue.running.suspects import Suspects
@@ -24,7 +25,16 @@ STILL_THERE = broke("an earlier run of this job goes on and can't be stopped; re
 class Worker:
     """Runs jobs under leases of this `boot`: of a type as many as the store's limit or its spec says, `most` in all."""
 
-    def __init__(self, runtime: Runtime, registry: Registry, *, boot: str, ttl: timedelta, most: int) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        registry: Registry,
+        *,
+        boot: str,
+        ttl: timedelta,
+        most: int,
+        locality: Locality = ANYWHERE,
+    ) -> None:
         self.boot = boot
         self.ttl = ttl
         self.ticked = runtime.clock.monotonic()
@@ -32,7 +42,8 @@ class Worker:
         self._registry = registry
         self._most = most
         self._running: list[Execution] = []
-        self._suspects = Suspects(runtime.store)
+        self._locality = locality
+        self._suspects = Suspects(runtime.store, locality)
         self._left: list[Execution] = []
         self._draining = False
         self._drained = False
@@ -147,7 +158,10 @@ class Worker:
             room, jobs = await self._suspects.admit(room, self._running, self.boot, self.ttl, now)
             self._begin(jobs, began, tasks)
             if room and limit > len(jobs):
-                jobs = await runtime.store.claim(room, limit - len(jobs), self.boot, self.ttl, now)
+                limit, here = limit - len(jobs), self._locality
+                jobs = await runtime.store.claim(
+                    room, limit, self.boot, self.ttl, now, box=here.claims_for, overall=here.overall
+                )
                 self._begin(jobs, began, tasks)
             self._full = False
         except StoreFull:
@@ -212,6 +226,8 @@ class Worker:
                 news[event.job_id] = event
             elif event.name == "started":  # in the very transaction that queued it
                 news.pop(event.job_id, None)
+            elif event.status.ended and event.job_type in self._locality.overall:
+                news[event.job_id] = event  # a slot over all boxes came free, on whichever box
         if not events or any(map(self._matters, news.values())):
             self._due = None
             self._wake.set()

@@ -1,18 +1,18 @@
 """Explanation of a job: why it runs, waits or is over, as the next claim will judge it; one sentence with its figures.
 
-Pure: from a snapshot of the job and of all that a claim looks at. The word of a later reason (box) stands here
-already; nothing holds a job back for it yet.
+Pure: from a snapshot of the job and of all that a claim looks at.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from secondunit.queue.model import Job, JobId, Run, Status
+from secondunit.queue.model import Job, JobId, Status
 from secondunit.queue.sentences import Sentence, say
-from secondunit.queue.sight.port import Line
-from secondunit.queue.sight.room import Load
-from secondunit.queue.sight.wording import are_before, jobs, percent, slots
+from secondunit.queue.sight.homes import home_of
+from secondunit.queue.sight.postponements import cause, still
+from secondunit.queue.sight.seen import Seen
+from secondunit.queue.sight.wording import are_before, jobs, percent, slots, slots_of_all
 from secondunit.queue.suspicion import in_turn, probation
 from secondunit.queue.value import Value
 
@@ -27,29 +27,6 @@ ENDED = {
 }
 MOST_NAMED = 20
 MOST_TOLD = 3
-BUDGETS = frozenset({"budget_used_up", "quota_exhausted"})
-DISKS = frozenset({"disk_full", "no_room"})
-PROVIDERS = ("_down", "_limited", "_paused")
-
-
-class Seen(Value, frozen=True):
-    """What a claim looks at, at `now`: `running` jobs, and the `line` before the job that is explained.
-
-    `proven` are the types of which a job has completed. `trouble` says why what the type asks outside can't be used
-    now, `used_up` that its budget is. `disk` tells how the database's disk stands. `parents` are those of the job.
-    """
-
-    now: datetime
-    load: Load
-    paused: frozenset[str] = frozenset()
-    running: Sequence[Job] = ()
-    suspects: Sequence[Job] = ()
-    proven: frozenset[str] = frozenset()
-    line: Line = Line()
-    trouble: str | None = None
-    used_up: str | None = None
-    disk: str = ""
-    parents: Sequence[Job] = ()
 
 
 class Explanation(Value, frozen=True):
@@ -72,7 +49,7 @@ def explain(job: Job, seen: Seen) -> Explanation:
         return Explanation("ended", _ended(job))
     if job.status is Status.RUNNING:
         return Explanation("running", _running(job))
-    held = _bound(job, seen) or _held(job, seen) or _dated(job, seen) or _starved(seen)
+    held = _bound(job, seen) or _away(job, seen) or _held(job, seen) or _dated(job, seen) or _starved(seen)
     return held or _tried(job, seen) or _placed(job, seen)
 
 
@@ -114,6 +91,13 @@ def _bound(job: Job, seen: Seen) -> Explanation | None:
     return Explanation("dependency", sentence, None, None, [one.id for one in waits[:MOST_NAMED]])
 
 
+def _away(job: Job, seen: Seen) -> Explanation | None:
+    """By its input, which is a file of another box."""
+    if not seen.elsewhere:
+        return None
+    return Explanation("box", home_of(job.box, seen.home, seen.now))
+
+
 def _standing(parent: Job) -> Sentence:
     if parent.status is Status.RUNNING:
         return say("{id} runs ({percent} done)", id=parent.id, percent=percent(parent))
@@ -147,33 +131,15 @@ def _dated(job: Job, seen: Seen) -> Explanation | None:
     when = say("it may start at {at}, in {span}", at=_at(job.run_at), span=_span(job.run_at, seen.now))
     last = job.runs[-1] if job.runs else None
     if last and last.outcome == "postponed":
-        reason = _cause(last)
+        reason = cause(last)
         why = _line(last.why) if last.why else say("it was postponed")
-        return Explanation(reason, say(_still(reason, seen), why=why, when=when), job.run_at)
+        return Explanation(reason, say(still(reason, seen.trouble, seen.used_up), why=why, when=when), job.run_at)
     if last and last.outcome == "failed" and job.attempt > 1:
         why = say("attempt {n} of {most} failed", n=job.attempt - 1, most=job.retry.max_retries + 1)
         if job.error:
             why = say("{failed} ({error})", failed=why, error=_line(job.error.message))
         return Explanation("backoff", say("{why}; {when}", why=why, when=when), job.run_at)
     return Explanation("scheduled", say("it was submitted for later: {when}", when=when), job.run_at)
-
-
-def _cause(run: Run) -> Reason:
-    word = (run.why or "").partition(":")[0]
-    if word in BUDGETS:
-        return "budget"
-    if word in DISKS:
-        return "disk"
-    return "provider" if word.endswith(PROVIDERS) else "backoff"
-
-
-def _still(reason: Reason, seen: Seen) -> str:
-    """The template that says whether what it was postponed for holds now."""
-    if reason == "provider" and seen.trouble is None:
-        return "{why}; the way is free again, but it waits for its time; {when}"
-    if reason == "budget" and seen.used_up is None:
-        return "{why}; the budget has room again, but it waits for its time; {when}"
-    return "{why}; {when}"
 
 
 def _starved(seen: Seen) -> Explanation | None:
@@ -188,7 +154,7 @@ def _starved(seen: Seen) -> Explanation | None:
 
 def _tried(job: Job, seen: Seen) -> Explanation | None:
     """By the daemon's death: suspects start one at a time, and beside them only types that are known to be good."""
-    room = seen.load.room(seen.paused)
+    room = seen.room()
     beside, ready = _probation(seen, room)
     if job.suspicion:
         return _suspected(job, seen, room, ready)
@@ -217,7 +183,7 @@ def _suspected(job: Job, seen: Seen, room: Mapping[str, int], ready: Sequence[Jo
         told = say("{told}; one of them runs now and {ahead}", told=told, ahead=are_before(len(ahead)))
         return _behind(told, ahead, trial)
     if job.type not in room:
-        told = say("{told}; {slots}", told=told, slots=slots(job.type, seen.load, seen.running))
+        told = say("{told}; {slots}", told=told, slots=_slots(job.type, seen))
         return _behind(told, ahead, _holders(job.type, seen))
     if not ready:
         doubtful = [id for id, _ in seen.load.doubtful]
@@ -233,7 +199,7 @@ def _behind(sentence: Sentence, ahead: Sequence[JobId], holders: Sequence[JobId]
 
 def _placed(job: Job, seen: Seen) -> Explanation:
     """By its place in the line, and the slots."""
-    room, started = seen.load.room(seen.paused), 0
+    room, started = seen.room(), 0
     beside, ready = _probation(seen, room)
     if ready:
         started = 1  # a suspect, which is no other's slot but one of all
@@ -247,7 +213,7 @@ def _placed(job: Job, seen: Seen) -> Explanation:
         told = say("a slot is free and {first}: it starts in a moment", first=first)
         return Explanation("slot", _then(told, seen), None, ahead, starts=True)
     blocked = [*_holders(job.type, seen), *seen.line.first][:MOST_NAMED]
-    busy = slots(job.type, seen.load, seen.running)
+    busy = _slots(job.type, seen)
     line = say(
         "{jobs} is ahead" if ahead == 1 else "{jobs} are ahead", jobs=jobs(ahead, job.type if not others else "")
     )
@@ -275,7 +241,16 @@ def _holders(type: str, seen: Seen) -> Sequence[JobId]:
     """The running jobs whose end makes room for one of this type."""
     if seen.load.total >= seen.load.most:
         return [job.id for job in seen.running]
+    if seen.full(type) is not None:
+        return [job.id for job in seen.everywhere(type)]
     return [job.id for job in seen.running if job.type == type]
+
+
+def _slots(type: str, seen: Seen) -> Sentence:
+    most = seen.full(type)
+    if most is None or seen.load.total >= seen.load.most or seen.load.busy.get(type, 0) >= seen.load.limits[type]:
+        return slots(type, seen.load, seen.running)
+    return slots_of_all(seen.everywhere(type), most)
 
 
 def _at(moment: datetime) -> str:

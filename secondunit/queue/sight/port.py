@@ -45,15 +45,19 @@ class Failure(Value, frozen=True):
 class Sight(Protocol):
     """Questions about the queue that no run asks."""
 
-    async def line(self, job_id: JobId, types: Collection[str], now: datetime, limit: int) -> Line:
-        """Who of these types stands before a queued job at `now`, at most `limit` of them by name.
+    async def line(
+        self, job_id: JobId, types: Collection[str], now: datetime, limit: int, box: str | None = None
+    ) -> Line:
+        """Who of these types stands before a queued job at `now`, at most `limit` of them by name, as `box` claims.
 
         Before a job that stands in no line, as suspects and those do whose time has not come, there is nobody.
         """
         ...
 
-    async def waiting(self, types: Collection[str], now: datetime, limit: int) -> Sequence[Waiting]:
-        """The line as claims take it from `now` on: the first `limit` jobs of each of these types."""
+    async def waiting(
+        self, types: Collection[str], now: datetime, limit: int, box: str | None = None
+    ) -> Sequence[Waiting]:
+        """The line as claims of `box` take it from `now` on: the first `limit` jobs of each of these types."""
         ...
 
     async def samples(self) -> Mapping[str, Sequence[Sample]]:

@@ -33,7 +33,17 @@ def slots(type: str, load: Load, running: Sequence[Job]) -> Sentence:
     else:
         n, of, mine = busy, load.limits[type], [job for job in running if job.type == type]
         template = "{n} of {of} slots is busy" if n == 1 else "{n} of {of} slots are busy"
-    told = say(template, n=n, of=of)
+    return _busy(say(template, n=n, of=of), mine)
+
+
+def slots_of_all(running: Sequence[Job], most: int) -> Sentence:
+    """That so many run over all boxes as may, and how far the furthest is."""
+    n = len(running)
+    template = "{n} of {of} slots over all boxes is busy" if n == 1 else "{n} of {of} slots over all boxes are busy"
+    return _busy(say(template, n=n, of=most), running)
+
+
+def _busy(told: Sentence, mine: Sequence[Job]) -> Sentence:
     if not mine:
         return told
     if len(mine) == 1:

@@ -3,7 +3,7 @@
 No method suspends, so each is atomic for everyone on the loop; what can be refused is refused before the first write.
 """
 
-from collections import ChainMap, Counter, deque
+from collections import ChainMap, deque
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
 
@@ -17,14 +17,15 @@ from secondunit.queue.ports.cache import Cache
 from secondunit.queue.ports.duties import Duties, Duty
 from secondunit.queue.ports.engine import Engine
 from secondunit.queue.ports.folders import Folders
+from secondunit.queue.ports.pruning import Prune
 from secondunit.queue.ports.schedules import Schedules, ScheduleState, with_jobs
 from secondunit.queue.sight.port import Sight
-from secondunit.queue.state import QueueLimits
-from secondunit.queue.store import Decide, Listener, Outbox, Prune, Steps
+from secondunit.queue.state import QueueLimits, within
+from secondunit.queue.store import Decide, Listener, Outbox, Steps
 from secondunit.queue.stores.memory_access import MemoryAccessKeys, MemoryAuditTrail
 from secondunit.queue.stores.memory_boxes import MemoryBoxes, MemoryDuties
 from secondunit.queue.stores.memory_graph import MemoryGraph
-from secondunit.queue.stores.memory_line import MemoryLine, MemoryLog, counted
+from secondunit.queue.stores.memory_line import MemoryLine, MemoryLog, counted, horizon
 from secondunit.queue.stores.memory_ports import (
     KEY_LIFE,
     KnownKey,
@@ -35,7 +36,7 @@ from secondunit.queue.stores.memory_ports import (
     MemorySchedules,
     MemorySteps,
     holds,
-    horizon,
+    still_known,
     with_key,
 )
 from secondunit.queue.stores.memory_sight import MemorySight, matches
@@ -156,15 +157,18 @@ class MemoryStore:
         return counted(self._jobs.values(), self._line.oldest())
 
     async def claim(
-        self, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime
+        self,
+        room: Mapping[str, int],
+        limit: int,
+        boot: str,
+        ttl: timedelta,
+        now: datetime,
+        *,
+        box: str | None = None,
+        overall: Mapping[str, int] = {},
     ) -> Sequence[Job]:
-        self._line.promote(now)
-        left = Counter(room)
-        changes: list[Change] = []
-        for job in self._line.at(now):
-            if left[job.type] > 0 and len(changes) < limit:
-                left[job.type] -= 1
-                changes.append(state.start(job, boot, ttl, now))
+        jobs = self._line.taken(within(room, overall, self._line.running), limit, now, box)
+        changes = [state.start(job, boot, ttl, now) for job in jobs]
         self._write(changes)
         return [change.job for change in changes]
 
@@ -189,6 +193,7 @@ class MemoryStore:
             raise NotAllowed(job_id, f"{twin} does the same work already")
         if job.status.ended and not change.job.status.ended:
             self._check(limits, [change.job])
+        limits.check_start(job, change.job, self._line.running)
         self._write([self._graph.rejoined(job, change)])
         return self._jobs[job_id]
 
@@ -243,11 +248,7 @@ class MemoryStore:
         gone = [job.id for job in old if job.id not in kept][: what.limit]
         for id in gone:
             del self._jobs[id]
-        self._keys = {
-            key: known
-            for key, known in self._keys.items()
-            if known.job_id in self._jobs and what.now < known.made_at + KEY_LIFE
-        }
+        self._keys = still_known(self._keys, self._jobs, what.now)
         self._log.keep(self._jobs)
         self._steps.drop(gone)
         self._outbox.drop(gone)

@@ -8,7 +8,7 @@ from secondunit.queue.errors import DutyLost
 from secondunit.queue.model import Job
 from secondunit.queue.ports.boxes import BoxRow, Phase
 from secondunit.queue.ports.duties import Candidate, Duty
-from secondunit.queue.store import Prune
+from secondunit.queue.ports.pruning import Prune
 from secondunit.queue.value import replace
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from secondunit.queue.model import HIGHEST_PRIORITY, Counts, Event, Filter, Job, JobId, Status
+from secondunit.queue.ports.pruning import Prune
 from secondunit.queue.value import Value, replace
 
 
@@ -37,11 +38,27 @@ class MemoryLine:
             if wait.since <= now:
                 self._waits[id] = replace(wait, ready=True)
 
-    def at(self, now: datetime) -> Sequence[Job]:
-        """The line as a claim takes it."""
+    def at(self, now: datetime, box: str | None = None) -> Sequence[Job]:
+        """The line as a claim takes it, for a box or for any."""
         waits = self._waits
         ready = [self._jobs[id] for id, wait in waits.items() if wait.ready or wait.since <= now]
-        return sorted((job for job in ready if not job.suspicion), key=lambda job: (self._rank(job), job.seq))
+        mine = [job for job in ready if not job.suspicion and (box is None or job.box in (None, box))]
+        return sorted(mine, key=lambda job: (self._rank(job), job.seq))
+
+    def taken(self, room: Mapping[str, int], limit: int, now: datetime, box: str | None) -> Sequence[Job]:
+        """Those that a claim takes."""
+        self.promote(now)
+        left = Counter(room)
+        jobs: list[Job] = []
+        for job in self.at(now, box):
+            if left[job.type] > 0 and len(jobs) < limit:
+                left[job.type] -= 1
+                jobs.append(job)
+        return jobs
+
+    def running(self, type: str) -> int:
+        """How many of a type run."""
+        return sum(job.type == type and job.status is Status.RUNNING for job in self._jobs.values())
 
     def oldest(self) -> datetime | None:
         """Since when the first of those waits that are ready."""
@@ -119,3 +136,8 @@ def counted(jobs: Collection[Job], oldest: datetime | None) -> Counts:
     each = {type: {str(one): n for one, counts in by_status.items() if (n := counts[type])} for type in types}
     completed = by_status[Status.COMPLETED]
     return Counts(by_status[Status.QUEUED], by_status[Status.RUNNING], ended, oldest, completed, each)
+
+
+def horizon(what: Prune, job: Job) -> datetime:
+    """Before when an ended job has outlived its time."""
+    return what.failed_before if job.status is Status.FAILED else what.before

@@ -9,13 +9,13 @@ from typing import Any, Protocol
 from secondunit.queue.clock import Clock
 from secondunit.queue.durable_files import Marks
 from secondunit.queue.errors import KeyReused, ScheduleChanged, StoreBroken
-from secondunit.queue.model import Change, Job, JobId, Lease, Notice, Status
+from secondunit.queue.model import Change, Job, JobId, Lease, Notice
 from secondunit.queue.ports.cache import CacheEntry
 from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.ports.folders import PublishedFolder, Replaced
 from secondunit.queue.ports.schedules import ScheduleState
-from secondunit.queue.store import Decide, Delivery, Prune, Step
+from secondunit.queue.store import Decide, Delivery, Step
 from secondunit.queue.value import Value, replace
 
 KEY_LIFE = timedelta(hours=24)
@@ -242,6 +242,11 @@ class KnownKey(Value, frozen=True):
     made_at: datetime
 
 
+def still_known(keys: Mapping[str, KnownKey], jobs: Collection[JobId], now: datetime) -> dict[str, KnownKey]:
+    """The keys that stand for something still."""
+    return {key: known for key, known in keys.items() if known.job_id in jobs and now < known.made_at + KEY_LIFE}
+
+
 def with_key(keys: Mapping[str, KnownKey], job: Job) -> JobId | None:
     """The job that has this one's idempotency key, or KeyReused."""
     if job.idempotency is None:
@@ -257,8 +262,3 @@ def with_key(keys: Mapping[str, KnownKey], job: Job) -> JobId | None:
 def holds(lease: Lease, job: Job) -> bool:
     """Whether this lease is the one that runs the job."""
     return job.lease is not None and (job.lease.epoch, job.lease.boot) == (lease.epoch, lease.boot)
-
-
-def horizon(what: Prune, job: Job) -> datetime:
-    """Before when an ended job has outlived its time."""
-    return what.failed_before if job.status is Status.FAILED else what.before

@@ -24,7 +24,9 @@ from secondunit.queue.sight.series import (
 class MemorySight:
     """The Sight port; `line` gives the jobs that are ready at a time, as a claim takes them; `failed` all that are."""
 
-    def __init__(self, line: Callable[[datetime], Sequence[Job]], failed: Callable[[], Sequence[Job]]) -> None:
+    def __init__(
+        self, line: Callable[[datetime, str | None], Sequence[Job]], failed: Callable[[], Sequence[Job]]
+    ) -> None:
         self._line = line
         self._failed = failed
         self._tallies: dict[tuple[datetime, str], Tally] = {}
@@ -63,12 +65,16 @@ class MemorySight:
     def _minutes(self) -> Sequence[SeriesRow]:
         return [SeriesRow(*key, tally.row()) for key, tally in sorted(self._tallies.items(), key=lambda pair: pair[0])]
 
-    async def line(self, job_id: JobId, types: Collection[str], now: datetime, limit: int) -> Line:
-        return before(job_id, types, self._line(now), limit)
+    async def line(
+        self, job_id: JobId, types: Collection[str], now: datetime, limit: int, box: str | None = None
+    ) -> Line:
+        return before(job_id, types, self._line(now, box), limit)
 
-    async def waiting(self, types: Collection[str], now: datetime, limit: int) -> Sequence[Waiting]:
+    async def waiting(
+        self, types: Collection[str], now: datetime, limit: int, box: str | None = None
+    ) -> Sequence[Waiting]:
         seen = Counter[str]()
-        first = [job for job in self._line(now) if job.type in types and _nth(seen, job.type) <= limit]
+        first = [job for job in self._line(now, box) if job.type in types and _nth(seen, job.type) <= limit]
         small = [len(dump(job.payload)) <= LARGEST_TOLD for job in first]
         return [Waiting(job.id, job.type, job.payload if told else {}) for job, told in zip(first, small, strict=True)]
 

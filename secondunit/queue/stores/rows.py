@@ -190,6 +190,7 @@ MOVING = (
     Column("waiting_for", Codec(absent="0")),
     Column("followed", Codec(int, bool, "False")),
     Column("phases", PHASES_TEXT),
+    Column("box"),
     *PLACE,
 )
 JOB = (Column("seq"), *FIXED, *MOVING)

@@ -102,7 +102,8 @@ class Summary(Answer):
     is never set; where the daemon did not live to see a run's end, by the wall's, and never below 0.
 
     `source` is who had it done ("api", "backend"), `source_id` what it is called there. `submitted_by` is the name of
-    the key that it came with, null without keys, or `backend`.
+    the key that it came with, null without keys, or `backend`. `box` is the only one that may run it, since its input
+    is a file there; null where any box may.
     """
 
     job_id: JobId
@@ -126,6 +127,7 @@ class Summary(Answer):
     source: str
     source_id: str | None
     submitted_by: str | None
+    box: str | None
 
 
 class Job(Summary):

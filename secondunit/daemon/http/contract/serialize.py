@@ -64,6 +64,7 @@ def summary(job: Job) -> responses.Summary:
         source=job.source,
         source_id=job.labels.get("analysis_id"),  # the poller's label
         submitted_by=job.submitted_by,
+        box=job.box,
     )
 
 

@@ -38,9 +38,9 @@ def answers_of(
 ) -> Answers:
     """Why jobs wait, what is served, what failed, what happened, on what it all runs, and how active mode stands."""
     store = world.store
-    paid = world.tools.gemini
-    explain = Explainer(store, queue.registry, world.clock, worker.load, disk, paid, remote.leasing, boxes=boxes)
-    forecast = Forecast(store, queue.registry, world.clock, worker.load, experience, explain.held)
+    here, registry, clock, paid = queue.locality, queue.registry, world.clock, world.tools.gemini
+    explain = Explainer(store, registry, clock, worker.load, disk, paid, remote.leasing, boxes=boxes, locality=here)
+    forecast = Forecast(store, registry, clock, worker.load, experience, explain.held, here)
     errors, stats = ErrorGroups(store, world.clock), QueueStatistics(store, world.clock)
     types = ServedTypes(queue, store, found.sources, remote.leasing.workers)
     system = system_of(world, disk, media)

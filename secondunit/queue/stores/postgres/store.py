@@ -10,9 +10,11 @@ from secondunit.queue.errors import JobNotFound
 from secondunit.queue.ids import box_of
 from secondunit.queue.model import Batch, Change, Counts, Event, Filter, Job, JobId, Lease, Page
 from secondunit.queue.ports.duties import Duty
+from secondunit.queue.ports.pruning import Prune
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.state import QueueLimits
-from secondunit.queue.store import Decide, Listener, Prune
+from secondunit.queue.store import Decide, Listener
+from secondunit.queue.stores.postgres import claims
 from secondunit.queue.stores.postgres.engine import Follow, PostgresEngine
 from secondunit.queue.stores.postgres.readers import PostgresReaders
 from secondunit.queue.stores.postgres.session import PATIENCE
@@ -139,9 +141,19 @@ class PostgresStore:
         return await lists.counts(self._readers)
 
     async def claim(
-        self, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime
+        self,
+        room: Mapping[str, int],
+        limit: int,
+        boot: str,
+        ttl: timedelta,
+        now: datetime,
+        *,
+        box: str | None = None,
+        overall: Mapping[str, int] = {},
     ) -> Sequence[Job]:
-        return await self._writer.run(lambda tx: jobs.claim(tx, room, limit, boot, ttl, now))
+        return await self._writer.run(
+            lambda tx: claims.claim(tx, room, limit, boot, ttl, now, box=box, overall=overall)
+        )
 
     async def extend(self, leases: Sequence[Lease], until: datetime, now: datetime) -> Mapping[JobId, Job]:
         held = [lease.job_id for lease in leases], [lease.epoch for lease in leases], [lease.boot for lease in leases]

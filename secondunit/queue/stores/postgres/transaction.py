@@ -1,7 +1,7 @@
 """Transaction of the writer: statements, deferred where nobody waits for their rows, and numbers given at its end."""
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from events e
 join jobs j on j.seq = e.job
 where e.seq > %s"""
 QUEUED = "select coalesce(sum(n), 0)::bigint from counts where status = 'queued'"
+RUNNING = "select type, n from counts where type = any(%s) and status = 'running'"
 QUEUED_OF = "select count(*) from jobs where owner = %s and status = 'queued'"
 # Fails by a division by zero unless this writer's last operation is the one that it thinks: see `PostgresWriter`.
 FENCE = """
@@ -136,6 +137,13 @@ class PostgresTransaction:
             return int(n)
         [[n]] = self.execute(QUEUED)
         return int(n) + sum(n for (_, status), n in self._counted.items() if status == Status.QUEUED)
+
+    def running(self, types: Sequence[str]) -> Mapping[str, int]:
+        """How many jobs of these types run; nobody else starts any until the end."""
+        self.numbers()
+        found = Counter(dict(self.execute(RUNNING, (list(types),))))
+        found.update({type: n for (type, status), n in self._counted.items() if status == Status.RUNNING})
+        return found
 
     def tell(self, job: Job, event: Event) -> None:
         """Store the event under the next number, and tell it to the listeners after the commit."""

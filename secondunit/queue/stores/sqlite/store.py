@@ -12,10 +12,12 @@ from typing import Any
 from secondunit.queue.errors import JobNotFound
 from secondunit.queue.model import Batch, Change, Counts, Event, Filter, Job, JobId, Lease, Page
 from secondunit.queue.ports.duties import Duty
+from secondunit.queue.ports.pruning import Prune
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.state import QueueLimits
-from secondunit.queue.store import Decide, Listener, Prune
+from secondunit.queue.store import Decide, Listener
 from secondunit.queue.stores.rows import job_from, micros, moment_or_none, moving_values
+from secondunit.queue.stores.sqlite import claims
 from secondunit.queue.stores.sqlite.ballast import Ballast
 from secondunit.queue.stores.sqlite.engine import SqliteEngine
 from secondunit.queue.stores.sqlite.readers import Readers
@@ -141,9 +143,20 @@ class SqliteStore:
         return await lists.counts(self._readers)
 
     async def claim(
-        self, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime
+        self,
+        room: Mapping[str, int],
+        limit: int,
+        boot: str,
+        ttl: timedelta,
+        now: datetime,
+        *,
+        box: str | None = None,
+        overall: Mapping[str, int] = {},
     ) -> Sequence[Job]:
-        return await self._writer.run(lambda tx: jobs.claim(tx, room, limit, boot, ttl, now), spends=False)
+        def taken(tx: Transaction) -> Sequence[Job]:
+            return claims.claim(tx, room, limit, boot, ttl, now, box=box, overall=overall)
+
+        return await self._writer.run(taken, spends=False)
 
     async def extend(self, leases: Sequence[Lease], until: datetime, now: datetime) -> Mapping[JobId, Job]:
         def work(tx: Transaction) -> dict[JobId, Job]:

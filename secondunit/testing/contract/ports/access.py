@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from secondunit.queue.model import Filter, Status
 from secondunit.queue.ports.access import AUDIT_KEPT, AccessKey, AuditEntry
-from secondunit.queue.store import Prune, Store
+from secondunit.queue.ports.pruning import Prune
+from secondunit.queue.store import Store
 from secondunit.queue.value import replace
 from secondunit.testing.full_values import full, left_out
 from secondunit.testing.jobs import NOW, end, later, submit

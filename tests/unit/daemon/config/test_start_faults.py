@@ -35,6 +35,21 @@ def test_what_is_wrong_already_is_not_looked_at(tmp_path: Path) -> None:
     assert len(faults(tmp_path / "data", *roots, wrong=frozenset({"queue_url"}))) == 1
 
 
+def test_shared_roots_lie_beneath_media_roots_and_are_there(tmp_path: Path) -> None:
+    (tmp_path / "media" / "shared").mkdir(parents=True)
+    (tmp_path / "else").mkdir()
+
+    def found(*shared: Path) -> list[str]:
+        values = {"data_dir": tmp_path / "data", "media_roots": [tmp_path / "media"], "shared_roots": shared}
+        return list(folder_faults(Settings.model_validate(values), ()))
+
+    assert found(tmp_path / "media", tmp_path / "media" / "shared") == []
+    assert found(tmp_path / "else", tmp_path / "media" / "none") == [
+        f"SHARED_ROOTS: {tmp_path}/else is not beneath MEDIA_ROOTS; allowed: {tmp_path}/media, or folders in them",
+        f"SHARED_ROOTS: {tmp_path}/media/none: No such file or directory; allowed: folders that exist (is it mounted?)",
+    ]
+
+
 def test_a_folder_whose_name_is_too_long_for_the_control_socket_is_told(tmp_path: Path) -> None:
     long = Path("/" + "x" * (LONGEST_SOCKET_PATH - len("/control.sock")))
     [fault] = faults(long)

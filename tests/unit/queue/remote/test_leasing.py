@@ -19,7 +19,7 @@ from secondunit.queue.remote.keeping import LeaseKeeper
 from secondunit.queue.remote.leasing import LeaseMoved, Leasing
 from secondunit.queue.remote.moves import News
 from secondunit.queue.running import leases
-from secondunit.queue.sight.explain import Seen
+from secondunit.queue.sight.seen import Seen
 from secondunit.testing.jobs import BOOT, TTL
 from secondunit.testing.rig import Numbered, Rig, SteadyRandom
 

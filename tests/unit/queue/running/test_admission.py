@@ -11,7 +11,8 @@ from secondunit.queue.model import Job, Status
 from secondunit.queue.running.admission import PATIENCE, Admission, Disk, Wish, refusal
 from secondunit.queue.running.execution import Runtime
 from secondunit.queue.running.worker import Worker
-from secondunit.queue.sight.explain import Seen, explain
+from secondunit.queue.sight.explain import explain
+from secondunit.queue.sight.seen import Seen
 from secondunit.testing.clock import START, ManualClock
 from secondunit.testing.jobs import BOOT, TTL
 from secondunit.testing.rig import Rig, spec

@@ -8,9 +8,11 @@ import pytest
 from secondunit.queue import state
 from secondunit.queue.model import Job, Status, Suspicion
 from secondunit.queue.outcome import Completed, Outcome, Partial, Postpone
-from secondunit.queue.sight.explain import MOST_NAMED, Explanation, Seen, explain
+from secondunit.queue.ports.boxes import BoxRow
+from secondunit.queue.sight.explain import MOST_NAMED, Explanation, explain
 from secondunit.queue.sight.port import Line
 from secondunit.queue.sight.room import Load
+from secondunit.queue.sight.seen import Seen
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import BOOT, BROKEN, FLAKY, NOW, TTL, later, new, settled
 
@@ -76,6 +78,49 @@ def test_a_busy_slot_is_told_with_those_ahead_and_how_far_the_one_that_runs_is()
     first = told(queued(), BUSY, running=[running()])
     assert first.sentence == "it is the next hls job and 1 of 1 slots is busy; the one that runs is 43 % done"
     assert first.ahead == 0 and not first.starts
+
+
+HOME = BoxRow("b2", "b2/1", "http://10.0.0.2:8000", "1.0", {}, 5, timedelta(seconds=30), NOW)
+REMEDY = "start its daemon again (BOX=b2), or cancel the job and submit it where its input is"
+ITS_INPUT = "its input is a local file of the box b2, so it runs only there; "
+
+
+@pytest.mark.parametrize(
+    ("home", "at", "sentence"),
+    [
+        (HOME, 1, "that box is up, and http://10.0.0.2:8000 tells its place in the line"),
+        (replace(HOME, drained=True), 1, "that box starts nothing more for now"),
+        (
+            HOME,
+            99,
+            f"that box is gone, last seen at 2030-01-01T00:00:00Z: {REMEDY}",
+        ),
+        (
+            None,
+            1,
+            f"that box was not seen yet: {REMEDY}",
+        ),
+    ],
+)
+def test_a_job_whose_input_lies_on_another_box_waits_for_it(home: BoxRow | None, at: float, sentence: str) -> None:
+    found = told(queued(box="b2"), now=later(at), elsewhere=True, home=home)
+    assert found == Explanation("box", ITS_INPUT + sentence)
+
+
+def test_a_limit_over_all_boxes_is_told_where_it_is_what_is_full() -> None:
+    other = running("o", 0.8)
+    load = Load({"hls": 2}, {"hls": 1}, 1, 5)
+    found = told(queued(), load, running=[running()], beyond=[other], overall={"hls": 2})
+    assert found == Explanation(
+        "slot",
+        "it is the next hls job and 2 of 2 slots over all boxes are busy; the furthest of the 2 that run is 80 % done",
+        None,
+        0,
+        ["r", "o"],
+    )
+    assert told(queued(), load, running=[running()], beyond=[other], overall={"hls": 3}).starts
+    busy = told(queued(), BUSY, running=[running()], beyond=[other], overall={"hls": 2})
+    assert "1 of 1 slots is busy" in busy.sentence, "here's own limit is full, too"
 
 
 def test_of_several_that_run_the_furthest_is_told() -> None:

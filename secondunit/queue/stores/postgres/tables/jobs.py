@@ -1,7 +1,6 @@
 """Job table, with leases, events and deliveries: the statements that every change goes through."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import compress
 from operator import ne
@@ -29,7 +28,6 @@ from secondunit.queue.stores.rows import (
 )
 from secondunit.queue.value import replace
 
-PROMOTE_AT_ONCE = 500
 OF_LEASE = {"boot", "lease_until"}
 IN_JOBS = [name not in OF_LEASE for name in names(MOVING)]
 MOVING_COLUMNS = [*compress(names(MOVING), IN_JOBS)]
@@ -61,31 +59,6 @@ insert into leases (job, lease_epoch, boot, lease_until) values (%s, %s, %s, %s)
 on conflict (job) do update
 set lease_epoch = excluded.lease_epoch, boot = excluded.boot, lease_until = excluded.lease_until"""
 FREE = "delete from leases where job = %s"
-PROMOTE = f"""
-update jobs
-set delayed = 0
-where seq in (
-  select seq
-  from jobs
-  where status = 'queued' and delayed = 1 and waiting_for is null and ready_at <= %s
-  order by ready_at
-  limit {PROMOTE_AT_ONCE}
-  for update skip locked)
-returning 1"""
-WITHOUT_LEASE = ", ".join(f"null as {name}" if name in OF_LEASE else name for name in JOB_COLUMNS.split(", "))
-# Of each type as many as it has room for, past those that another daemon is about to take.
-READY = f"""
-select line.*
-from unnest(%s::text[], %s::bigint[]) as room (of_type, free)
-cross join lateral (
-  select {WITHOUT_LEASE}, rank
-  from jobs
-  where status = 'queued' and delayed = 0 and suspicion is null and waiting_for is null and type = room.of_type
-  order by rank, seq
-  limit room.free
-  for update skip locked) line
-order by line.rank, line.seq
-limit %s"""
 
 
 def get(tx: PostgresTransaction, job_id: JobId) -> Job:
@@ -175,6 +148,8 @@ def change(
     change = decide(job)
     if job.status.ended and not change.job.status.ended:
         limits.check([change.job], tx.queued)
+    if limits.running:
+        limits.check_start(job, change.job, lambda type: tx.running([type])[type])
     return write(tx, job, change)
 
 
@@ -235,26 +210,6 @@ def _update_text(changed: Sequence[bool], anew: bool) -> str:
 def holds(lease: Lease, job: Job) -> bool:
     """Whether this lease is the one that runs the job."""
     return job.lease is not None and (job.lease.epoch, job.lease.boot) == (lease.epoch, lease.boot)
-
-
-def claim(
-    tx: PostgresTransaction, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime
-) -> list[Job]:
-    """Lease the next jobs."""
-    promote(tx, now)
-    free = {type: min(n, limit) for type, n in room.items() if n > 0}
-    if limit < 1 or not free:
-        return []
-    rows = tx.execute(READY, (list(free), list(free.values()), limit))
-    return [write(tx, job, state.start(job, boot, ttl, now)) for job in (job_from(row[:-1]) for row in rows)]
-
-
-def promote(tx: PostgresTransaction, now: datetime) -> None:
-    """Make waiting jobs ready whose time has come."""
-    while promoted := tx.execute(PROMOTE, (micros(now),)):
-        tx.wrote_something()
-        if len(promoted) < PROMOTE_AT_ONCE:
-            break
 
 
 def _by_key(tx: PostgresTransaction, job: Job, fresh: Mapping[str, Job]) -> Job | None:

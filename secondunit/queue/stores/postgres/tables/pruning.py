@@ -1,9 +1,10 @@
 """Pruning statements: forgetting what outlived its time, aging what waits, following a clock that was set."""
 
 from datetime import datetime, timedelta
+from itertools import product
 
 from secondunit.queue.model import JobId
-from secondunit.queue.store import Prune
+from secondunit.queue.ports.pruning import Prune
 from secondunit.queue.stores.postgres import time_series
 from secondunit.queue.stores.postgres.tables import access, batches
 from secondunit.queue.stores.postgres.tables.shared import boxes
@@ -38,12 +39,14 @@ where seq in (
   select seq from (
     select seq, priority, rank, ready_at
     from jobs
-    where status = 'queued' and delayed = 0 and suspicion is null and waiting_for is null and type = %s and rank = %s
+    where status = 'queued' and delayed = 0 and suspicion is null and waiting_for is null and {}
+      and type = %s and rank = %s
     order by seq
     limit %s
     for update skip locked) longest
   where ready_at <= %s::bigint - (priority - rank + 1) * %s::bigint)
 returning 1"""
+AGES = AGE.format("box is null"), AGE.format("box is not null")
 
 
 def prune(tx: PostgresTransaction, what: Prune) -> list[JobId]:
@@ -74,8 +77,8 @@ def age(tx: PostgresTransaction, now: datetime, step: timedelta, limit: int) -> 
     """Raise the rank of the longest waiting jobs of each type and rank, at most `limit` in all."""
     raised = 0
     for (type,) in tx.execute("select type from counts where status = 'queued' and n > 0"):
-        for rank in range(1, 5):
-            raised += len(tx.write(AGE, (type, rank, limit - raised, micros(now), step // MICROSECOND)))
+        for rank, text in product(range(1, 5), AGES):
+            raised += len(tx.write(text, (type, rank, limit - raised, micros(now), step // MICROSECOND)))
     return raised
 
 

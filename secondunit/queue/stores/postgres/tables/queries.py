@@ -53,12 +53,21 @@ select min(head.ready_at)
 from (select type from counts where status = 'queued' and n > 0) queued
 cross join generate_series(0, 4) as of_rank
 cross join lateral (
-  select ready_at
-  from jobs
-  where status = 'queued' and delayed = 0 and suspicion is null and waiting_for is null
-    and type = queued.type and rank = of_rank
-  order by seq
-  limit 1) head"""
+  select * from (
+    select ready_at
+    from jobs
+    where status = 'queued' and delayed = 0 and suspicion is null and waiting_for is null and box is null
+      and type = queued.type and rank = of_rank
+    order by seq
+    limit 1) anywhere
+  union all
+  select * from (
+    select ready_at
+    from jobs
+    where status = 'queued' and delayed = 0 and suspicion is null and waiting_for is null and box is not null
+      and type = queued.type and rank = of_rank
+    order by seq
+    limit 1) bound) head"""
 NEXT_DUE = """
 select ready_at
 from jobs

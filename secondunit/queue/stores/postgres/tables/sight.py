@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from typing import NamedTuple
 
 from msgspec.structs import astuple
 
@@ -20,34 +21,39 @@ from secondunit.queue.stores.postgres.writer import PostgresWriter
 from secondunit.queue.stores.rows import load_error, micros, moment
 from secondunit.queue.stores.series_table import series_rows
 
-PLACE = """
-select rank, seq
-from jobs
-where id = %s and status = 'queued' and suspicion is null and waiting_for is null and (delayed = 0 or ready_at <= %s)"""
 WAITS = "status = 'queued' and suspicion is null and waiting_for is null"
-READY = f"from jobs where {WAITS} and delayed = 0 and type = %(type)s"
-COME = f"""
-from jobs
-where {WAITS} and delayed = 1 and ready_at <= %(now)s and type = %(type)s"""
-FIRST_OF = f"""
-select * from (
-  select * from (select rank, seq {READY} and rank < %(rank)s order by rank, seq limit %(limit)s) lower
-  union all
-  select * from (select rank, seq {READY} and rank = %(rank)s and seq < %(seq)s order by seq limit %(limit)s) same
-  union all
-  select rank, seq {COME} and (rank < %(rank)s or (rank = %(rank)s and seq < %(seq)s))
-) heads
-order by rank, seq
-limit %(limit)s"""
+ANYWHERE = "box is null"
 COUNTS = "count(*) as n, count(*) filter (where seq > %(seq)s) as later"
-AHEAD = f"""
-select sum(n)::bigint, sum(later)::bigint from (
-  select {COUNTS} {READY} and rank < %(rank)s
-  union all
-  select {COUNTS} {READY} and rank = %(rank)s and seq < %(seq)s
-  union all
-  select {COUNTS} {COME} and (rank < %(rank)s or (rank = %(rank)s and seq < %(seq)s))
-) ahead"""
+
+
+class Lines(NamedTuple):
+    """Statements about the line of some jobs: a job's place there, the first before a place, how many are before it."""
+
+    place: str
+    first: str
+    ahead: str
+
+
+def _lines(bound: str, either: str) -> Lines:
+    """Of the jobs that are bound to no box, or so; `either` says both at once, of those whose time has come."""
+    lanes = [f"from jobs where {WAITS} and {lane} and delayed = 0 and type = %(type)s" for lane in (ANYWHERE, bound)]
+    come = f"from jobs where {WAITS} and {either} and delayed = 1 and ready_at <= %(now)s and type = %(type)s"
+    come = f"{come} and (rank < %(rank)s or (rank = %(rank)s and seq < %(seq)s))"
+    parts = [
+        f"{lane} and {where}" for lane in lanes for where in ("rank < %(rank)s", "rank = %(rank)s and seq < %(seq)s")
+    ]
+    heads = [f"select * from (select rank, seq {one} order by rank, seq limit %(limit)s) part" for one in parts]
+    first = " union all ".join([*heads, f"select rank, seq {come}"])
+    ahead = " union all ".join(f"select {COUNTS} {one}" for one in (*parts, come))
+    waits = f"{WAITS} and {either} and (delayed = 0 or ready_at <= %(now)s)"
+    return Lines(
+        f"select rank, seq from jobs where id = %(id)s and {waits}",
+        f"select * from ({first}) heads order by rank, seq limit %(limit)s",
+        f"select sum(n)::bigint, sum(later)::bigint from ({ahead}) ahead",
+    )
+
+
+OF_ALL, OF_BOX = _lines("box is not null", "true"), _lines("box = %(box)s", "(box is null or box = %(box)s)")
 FAILURES = """
 select id, type, error, finished_at
 from jobs
@@ -72,30 +78,35 @@ class PostgresSight:
         self._writer = writer
         self._readers = readers
 
-    async def line(self, job_id: JobId, types: Collection[str], now: datetime, limit: int) -> Line:
-        fetch = self._readers.fetch
-        place = await fetch(PLACE, (job_id, micros(now)))
+    async def line(
+        self, job_id: JobId, types: Collection[str], now: datetime, limit: int, box: str | None = None
+    ) -> Line:
+        fetch, texts = self._readers.fetch, OF_BOX if box else OF_ALL
+        asked = {"now": micros(now), "limit": limit, "box": box}
+        place = await fetch(texts.place, asked | {"id": job_id})
         if not place:
             return Line()
         [(rank, seq)] = place
         ahead: dict[str, int] = {}
         overtook, heads = 0, list[tuple[int, int]]()
         for type in sorted(types):
-            values = {"type": type, "rank": rank, "seq": seq, "now": micros(now), "limit": limit}
-            [(n, later)] = await fetch(AHEAD, values)
+            values = asked | {"type": type, "rank": rank, "seq": seq}
+            [(n, later)] = await fetch(texts.ahead, values)
             if n:
                 ahead[type] = n
                 overtook += later
-                heads += await fetch(FIRST_OF, values)
+                heads += await fetch(texts.first, values)
         first = [seq for _, seq in sorted(heads)[:limit]]
         rows = await fetch(NAMES, (first,)) if first else []
         return Line(ahead, overtook, tuple(id for (id,) in rows))
 
-    async def waiting(self, types: Collection[str], now: datetime, limit: int) -> Sequence[Waiting]:
-        first = list[int]()
+    async def waiting(
+        self, types: Collection[str], now: datetime, limit: int, box: str | None = None
+    ) -> Sequence[Waiting]:
+        first, text = list[int](), (OF_BOX if box else OF_ALL).first
         for type in sorted(types):
-            values = {"type": type, "rank": BEHIND_ALL, "seq": 0, "now": micros(now), "limit": limit}
-            first += [seq for _, seq in await self._readers.fetch(FIRST_OF, values)]
+            values = {"type": type, "rank": BEHIND_ALL, "seq": 0, "now": micros(now), "limit": limit, "box": box}
+            first += [seq for _, seq in await self._readers.fetch(text, values)]
         rows = await self._readers.fetch(TOLD, (first,)) if first else []
         return [Waiting(id, type, load(payload)) for id, type, payload in rows]
 

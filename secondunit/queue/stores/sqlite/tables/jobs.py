@@ -1,7 +1,6 @@
 """Job table, with events and deliveries: the statements that every change goes through."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 from secondunit.queue import state
@@ -24,10 +23,9 @@ from secondunit.queue.stores.rows import (
 )
 from secondunit.queue.stores.sqlite.sparse_statements import Update
 from secondunit.queue.stores.sqlite.tables import batches, graph, outbox, schedules
-from secondunit.queue.stores.sqlite.transaction import NEVER, Transaction
+from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.value import replace
 
-PROMOTE_AT_ONCE = 500
 LONGEST_KEPT = 1000
 MOST_HELD = 512 * 1024  # characters of payloads that wait to be written together
 PAYLOAD = names(FIXED).index("payload")
@@ -50,22 +48,6 @@ INSERT_KEY = "insert or replace into idempotency values (?, ?, ?, ?)"
 UPDATE = Update("jobs", MOVING_COLUMNS, "rank = priority where seq = ? and status = ? and epoch = ?")
 UPDATE_WAITING = Update("jobs", MOVING_COLUMNS[:STAYS], "rank = rank where seq = ?")
 UPDATE_PAYLOAD = "update jobs set payload = ? where seq = ?"
-PROMOTE = f"""
-update jobs
-set delayed = 0
-where seq in (
-  select seq
-  from jobs
-  where status = 'queued' and delayed = 1 and waiting_for is null and ready_at <= ?
-  order by ready_at
-  limit {PROMOTE_AT_ONCE})"""
-FIRST_DELAYED = "select min(ready_at) from jobs where status = 'queued' and delayed = 1 and waiting_for is null"
-READY = """
-select rank, seq
-from jobs
-where status = 'queued' and delayed = 0 and suspicion is null and waiting_for is null and type = ?
-order by rank, seq
-limit ?"""
 
 
 def get(tx: Transaction, job_id: JobId) -> Job:
@@ -149,6 +131,8 @@ def change(
     change = decide(job)
     if job.status.ended and not change.job.status.ended:
         limits.check([change.job], tx.queued)
+    if limits.running:
+        limits.check_start(job, change.job, lambda type: tx.stand(type, Status.RUNNING))
     return write(tx, job, change)
 
 
@@ -211,29 +195,7 @@ def holds(lease: Lease, job: Job) -> bool:
     return job.lease is not None and (job.lease.epoch, job.lease.boot) == (lease.epoch, lease.boot)
 
 
-def claim(tx: Transaction, room: Mapping[str, int], limit: int, boot: str, ttl: timedelta, now: datetime) -> list[Job]:
-    """Lease the next jobs."""
-    promote(tx, now)
-    if limit < 1:
-        return []
-    heads: list[tuple[int, int]] = []
-    for type, n in room.items():
-        if n > 0 and (waiting := tx.stand(type, Status.QUEUED)):
-            heads += _first(tx, type, min(n, limit), waiting)
-    heads.sort()
-    jobs = _numbered(tx, [seq for _, seq in heads[:limit]])
-    return [write(tx, job, state.start(job, boot, ttl, now)) for job in jobs]
-
-
-def _first(tx: Transaction, type: str, n: int, waiting: int) -> Sequence[tuple[int, int]]:
-    """Rank and number of the next jobs of a type; of those that came in this transaction alone, without a look."""
-    fresh = [job for job, _, _ in tx.fresh.values() if job.type == type and job.status is Status.QUEUED]
-    if len(fresh) == waiting:
-        return sorted((job.priority, job.seq) for job in fresh if job.run_at is None)[:n]
-    return tx.execute(READY, (type, n)).fetchall()
-
-
-def _numbered(tx: Transaction, seqs: Sequence[int]) -> list[Job]:
+def numbered(tx: Transaction, seqs: Sequence[int]) -> list[Job]:
     """The jobs with these numbers, in their order."""
     jobs = {seq: held[0] for seq in seqs if (held := tx.fresh.get(seq) or tx.known.rows.get(seq))}
     missing = [seq for seq in seqs if seq not in jobs]
@@ -242,17 +204,6 @@ def _numbered(tx: Transaction, seqs: Sequence[int]) -> list[Job]:
             job = job_from(row)
             jobs[job.seq] = job
     return [jobs[seq] for seq in seqs]
-
-
-def promote(tx: Transaction, now: datetime) -> None:
-    """Make waiting jobs ready whose time has come."""
-    at = micros(now)
-    if at < tx.known.due:
-        return
-    while tx.execute(PROMOTE, (at,)).rowcount == PROMOTE_AT_ONCE:
-        pass
-    [first] = tx.execute(FIRST_DELAYED).fetchone()
-    tx.known.due = NEVER if first is None else first
 
 
 def _by_key(tx: Transaction, job: Job, fresh: Mapping[str, Job]) -> Job | None:
@@ -287,4 +238,4 @@ def _tell(tx: Transaction, job: Job, change: Change) -> None:
         outbox.add(tx, job.seq, job.id, notice)
 
 
-BY_ROWS = dependencies.ByRows(get, _numbered, _insert, write, batches.add, graph.LINKS)
+BY_ROWS = dependencies.ByRows(get, numbered, _insert, write, batches.add, graph.LINKS)

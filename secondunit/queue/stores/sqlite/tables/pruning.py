@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from secondunit.queue.model import JobId
-from secondunit.queue.store import Prune
+from secondunit.queue.ports.pruning import Prune
 from secondunit.queue.stores.rows import MICROSECOND, STATUSES, micros
 from secondunit.queue.stores.sqlite import time_series
 from secondunit.queue.stores.sqlite.tables import access, batches

@@ -20,11 +20,8 @@ from secondunit.queue.stores.sqlite.time_series import SINCE
 from secondunit.queue.stores.sqlite.transaction import Transaction
 from secondunit.queue.stores.sqlite.writer import Writer
 
-PLACE = """
-select rank, seq
-from jobs
-where id = ? and status = 'queued' and suspicion is null and waiting_for is null and (delayed = 0 or ready_at <= ?)"""
 WAITS = "status = 'queued' and suspicion is null and waiting_for is null"
+PLACE = f"select rank, seq from jobs where id = :id and {WAITS} and (delayed = 0 or ready_at <= :now)"
 READY = f"from jobs where {WAITS} and delayed = 0 and type = :type"
 COME = f"""
 from jobs
@@ -63,6 +60,11 @@ SAMPLES = "select type, samples from run_samples"
 KEEP_SAMPLES = "insert or replace into run_samples values (?, ?)"
 
 
+OF_ALL = PLACE, FIRST_OF, AHEAD
+# Of what a box claims: on SQLite, with its one daemon, nobody asks so; the rows are looked at, not the index alone.
+OF_BOX = tuple(text.replace(WAITS, f"{WAITS} and (box is null or box = :box)") for text in OF_ALL)
+
+
 class SqliteSight:
     """The Sight port."""
 
@@ -70,30 +72,35 @@ class SqliteSight:
         self._writer = writer
         self._readers = readers
 
-    async def line(self, job_id: JobId, types: Collection[str], now: datetime, limit: int) -> Line:
-        fetch = self._readers.fetch
-        place = await fetch(PLACE, (job_id, micros(now)))
+    async def line(
+        self, job_id: JobId, types: Collection[str], now: datetime, limit: int, box: str | None = None
+    ) -> Line:
+        fetch, (standing, before, counted) = self._readers.fetch, OF_BOX if box else OF_ALL
+        asked = {"now": micros(now), "limit": limit, "box": box}
+        place = await fetch(standing, asked | {"id": job_id})
         if not place:
             return Line()
         [(rank, seq)] = place
         ahead: dict[str, int] = {}
         overtook, heads = 0, list[tuple[int, int]]()
         for type in sorted(types):
-            values = {"type": type, "rank": rank, "seq": seq, "now": micros(now), "limit": limit}
-            [(n, later)] = await fetch(AHEAD, values)
+            values = asked | {"type": type, "rank": rank, "seq": seq}
+            [(n, later)] = await fetch(counted, values)
             if n:
                 ahead[type] = n
                 overtook += later
-                heads += await fetch(FIRST_OF, values)
+                heads += await fetch(before, values)
         first = [seq for _, seq in sorted(heads)[:limit]]
         rows = await fetch(NAMES.format(", ".join("?" * len(first))), first) if first else []
         return Line(ahead, overtook, tuple(id for (id,) in rows))
 
-    async def waiting(self, types: Collection[str], now: datetime, limit: int) -> Sequence[Waiting]:
-        heads = list[tuple[int, int]]()
+    async def waiting(
+        self, types: Collection[str], now: datetime, limit: int, box: str | None = None
+    ) -> Sequence[Waiting]:
+        heads, (_, before, _) = list[tuple[int, int]](), OF_BOX if box else OF_ALL
         for type in sorted(types):
-            values = {"type": type, "rank": BEHIND_ALL, "seq": 0, "now": micros(now), "limit": limit}
-            heads += await self._readers.fetch(FIRST_OF, values)
+            values = {"type": type, "rank": BEHIND_ALL, "seq": 0, "now": micros(now), "limit": limit, "box": box}
+            heads += await self._readers.fetch(before, values)
         first = [seq for _, seq in heads]
         rows = await self._readers.fetch(TOLD.format(", ".join("?" * len(first))), first) if first else []
         return [Waiting(id, type, load(payload)) for id, type, payload in rows]

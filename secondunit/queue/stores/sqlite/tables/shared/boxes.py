@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from secondunit.queue.ports.boxes import BoxRow, Phase
-from secondunit.queue.store import Prune
+from secondunit.queue.ports.pruning import Prune
 from secondunit.queue.stores.columns import names
 from secondunit.queue.stores.port_rows import BOX, BOX_COLUMNS, box_from, box_values, held_from
 from secondunit.queue.stores.rows import micros

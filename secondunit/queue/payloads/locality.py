@@ -1,0 +1,49 @@
+"""Data locality: which box a job is bound to, by where its inputs lie; and what of the queue a box claims. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from secondunit.queue.ids import box_of
+from secondunit.queue.model import Job, Submission
+from secondunit.queue.value import Value, replace
+
+
+class Locality(Value, frozen=True):
+    """This `box`, the `shared` folders that are the same on every box, and the limits of types `overall` boxes.
+
+    Where no other daemon may have the queue it is `alone`: it runs every job, whatever name the box has, or had.
+    """
+
+    box: str
+    shared: Sequence[str] = ()
+    overall: Mapping[str, int] = {}
+    alone: bool = True
+
+    @property
+    def claims_for(self) -> str | None:
+        """The box whose jobs a claim takes beside those of any; None: all."""
+        return None if self.alone else self.box
+
+    def placed(self, submission: Submission, inputs: Collection[str]) -> Submission:
+        """A submission that is taken here, bound to this box if one of its inputs is a file of it alone."""
+        return replace(submission, box=self.box) if any(map(self.is_local, inputs)) else submission
+
+    def is_local(self, path: str) -> bool:
+        """Whether it is a file of this box alone, judged by its name; URLs are no files."""
+        names = _names(path)
+        return path.startswith("/") and not any(names[: len(top)] == top for top in map(_names, self.shared))
+
+    def elsewhere(self, box: str | None) -> bool:
+        """Whether a job that is bound so does not run here."""
+        return not self.alone and box not in (None, self.box)
+
+    def holds(self, job: Job) -> bool:
+        """Whether a running job has its lease of this box, or of a worker to whom boxes are nothing."""
+        place = box_of(job.lease.boot) if job.lease else ""
+        return self.alone or place in ("", f"{self.box}/")
+
+
+ANYWHERE = Locality("")
+
+
+def _names(path: str) -> Sequence[str]:
+    return [name for name in path.split("/") if name not in ("", ".")]

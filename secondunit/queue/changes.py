@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from secondunit.queue.ids import ran_on
 from secondunit.queue.model import Change, Event, EventName, Job, Notice, Run, Status
 from secondunit.queue.outcome import JobError
 from secondunit.queue.phases import left
@@ -71,7 +72,8 @@ def ended_run(
     """The run as history keeps it; one that nobody measured took what the wall's clock says, and at least nothing."""
     started = job.started_at or now
     took = max(now - started if took is None else took, timedelta(0))
-    return Run(job.attempt, job.epoch, started, now, outcome, error, took, why, phases=left(job.phases, now))
+    box, phases = ran_on(job.lease.boot) if job.lease else None, left(job.phases, now)
+    return Run(job.attempt, job.epoch, started, now, outcome, error, took, why, phases=phases, box=box)
 
 
 def _history(job: Job, run: Run | None) -> dict[str, Any]:

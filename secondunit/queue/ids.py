@@ -33,6 +33,11 @@ def box_of(boot: str) -> str:
     return box + slash
 
 
+def ran_on(boot: str) -> str | None:
+    """The box whose daemon ran what is leased so; None where there is but one, and for what a remote worker ran."""
+    return None if boot.startswith("remote ") else box_of(boot).removesuffix("/") or None
+
+
 @lru_cache(maxsize=1)
 def _head(milliseconds: int) -> str:
     bits = milliseconds << 2 | 0x7 >> 2

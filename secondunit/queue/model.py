@@ -66,8 +66,7 @@ class Submission(Value, frozen=True):
 
     `dedupe_key` lets one live job stand for all who ask for the same work; `source` says who asked ("api", "backend").
     `labels` are the asker's own facts about the job (a video's id), kept and given back, never read here.
-    `submitted_by` names the asker for people, `owner` is the prefix of the access key that it came with. A `box` is the
-    only one that may run it, since its input lies there.
+    `submitted_by` names the asker for people, `owner` is its access key's prefix; only `box` has what the job reads.
     """
 
     type: str
@@ -101,7 +100,7 @@ class Run(Value, frozen=True):
     """One finished run of a job, for its history; `outcome` is a word such as "failed" or "interrupted".
 
     `took` is how long it ran by a clock that is never set; by the wall's where the daemon did not live to see its end.
-    `why` says in words what the outcome does not, `receipt` which call of a remote worker ended it.
+    `why` says in words what the outcome does not, `receipt` a remote worker's call that ended it, `box` where it ran.
     """
 
     attempt: int
@@ -114,6 +113,7 @@ class Run(Value, frozen=True):
     why: str | None = None
     receipt: str | None = None
     phases: Sequence[Phase] = ()
+    box: str | None = None
 
 
 class Suspicion(Value, frozen=True):

@@ -108,11 +108,18 @@ class Released(Value, frozen=True):
     why: str
 
 
+class Moved(Value, frozen=True):
+    """The run's input turned out to be a file of another box: the job goes there, at no cost."""
+
+    box: str
+    why: str
+
+
 class Stopped(Value, frozen=True):
     """The run was stopped because its job was to be cancelled."""
 
 
-Outcome = Completed | Partial | Failed | Postpone | Released | Stopped
+Outcome = Completed | Partial | Failed | Postpone | Released | Moved | Stopped
 
 
 def wait_of(delay: timedelta | float) -> timedelta:

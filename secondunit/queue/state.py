@@ -19,7 +19,7 @@ from secondunit.queue.changes import ended, ended_run, requeued, told
 from secondunit.queue.clock import Random
 from secondunit.queue.errors import LeaseLost, NotAllowed, Saturated
 from secondunit.queue.model import DEFAULT_PRIORITY, Change, Event, Job, JobId, Lease, Status, Submission
-from secondunit.queue.outcome import Completed, Failed, JobError, Outcome, Partial, Postpone, Released, Stopped
+from secondunit.queue.outcome import Completed, Failed, JobError, Moved, Outcome, Partial, Postpone, Released, Stopped
 from secondunit.queue.phases import entered
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.sentences import say
@@ -164,8 +164,9 @@ def settle(job: Job, outcome: Outcome, random: Random, now: datetime, took: time
         case Postpone(delay, why):
             waits = replace(job, interruptions=job.interruptions + 1)
             return requeued(waits, "queued", now, ended_run(job, "postponed", now, took, why=why), why, now + delay)
-        case Released(why):
-            back = replace(job, interruptions=job.interruptions + 1)
+        case Released(why) | Moved(why=why):
+            box = outcome.box if isinstance(outcome, Moved) else job.box
+            back = replace(job, interruptions=job.interruptions + 1, box=box)
             return requeued(back, "queued", now, ended_run(job, "interrupted", now, took, why=why), why)
 
 
@@ -261,6 +262,11 @@ def retry(job: Job, now: datetime) -> Change:
         updated_at=now,
     )
     return Change(job, told(job, "queued", now))
+
+
+def bind(job: Job, box: str, now: datetime) -> Change:
+    """The run's input is a file of this box: later runs stay here."""
+    return Change(replace(job, box=box, updated_at=now))
 
 
 def step_done(job: Job, now: datetime) -> Change:

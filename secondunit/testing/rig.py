@@ -102,6 +102,7 @@ class Rig:
             self.facts.append,
             alive,
             traced,
+            locality=locality,
         )
         self.worker = Worker(self.runtime, self.registry, boot=BOOT, ttl=TTL, most=most, locality=locality)
         self.queue = Queue(

@@ -1,8 +1,9 @@
 """Data locality: which box a job is bound to, by where its inputs lie; and what of the queue a box claims. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from secondunit.queue.ids import box_of
+from secondunit.queue.ids import ran_on
 from secondunit.queue.model import Job, Submission
 from secondunit.queue.value import Value, replace
 
@@ -32,17 +33,41 @@ class Locality(Value, frozen=True):
         names = _names(path)
         return path.startswith("/") and not any(names[: len(top)] == top for top in map(_names, self.shared))
 
+    def home(self, job: Job, inputs: Collection[str], parents: Sequence[Job]) -> str | None:
+        """The box where a job's inputs lie, once they are known; None where any box has them.
+
+        What a parent's result names, or the folder of, lies where that parent ran last.
+        """
+        for path in filter(self.is_local, inputs):
+            for parent in parents:
+                if parent.runs and parent.runs[-1].box and _told_of(parent.result, path):
+                    return parent.runs[-1].box
+        return job.box
+
     def elsewhere(self, box: str | None) -> bool:
         """Whether a job that is bound so does not run here."""
         return not self.alone and box not in (None, self.box)
 
     def holds(self, job: Job) -> bool:
         """Whether a running job has its lease of this box, or of a worker to whom boxes are nothing."""
-        place = box_of(job.lease.boot) if job.lease else ""
-        return self.alone or place in ("", f"{self.box}/")
+        return self.alone or job.lease is None or ran_on(job.lease.boot) in (None, self.box)
 
 
 ANYWHERE = Locality("")
+
+
+def _told_of(result: Any, path: str) -> bool:
+    """Whether a result names the path, or a folder that it lies in."""
+    names, left = _names(path), [result]
+    while left:
+        match left.pop():
+            case str() as text if text.startswith("/") and (part := _names(text)) and names[: len(part)] == part:
+                return True
+            case Mapping() as fields:
+                left += fields.values()
+            case list() | tuple() as values:
+                left += values
+    return False
 
 
 def _names(path: str) -> Sequence[str]:

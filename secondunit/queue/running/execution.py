@@ -25,9 +25,11 @@ from secondunit.queue.instrumentation import HandlerRaised, LeftBehind, Sink, un
 from secondunit.queue.model import Change, Job, JobId, Lease
 from secondunit.queue.outcome import Failed, HandlerBroke, Outcome, Postpone, Released, broke, classify, name_of
 from secondunit.queue.payloads.arguments import begun, clean
+from secondunit.queue.payloads.locality import ANYWHERE, Locality
 from secondunit.queue.payloads.secret_fields import without_secrets
 from secondunit.queue.ports.usage import Meter, metered_by
 from secondunit.queue.running.context import FLUSH_EVERY, RunContext, with_room
+from secondunit.queue.running.placement import misplaced
 from secondunit.queue.running.scope import Scope
 from secondunit.queue.running.verdicts import cleaned, finished, overdue, overran, refused
 from secondunit.queue.store import Store
@@ -69,6 +71,7 @@ class Runtime:
     reserved: Callable[[Job, HandlerSpec, Any], AbstractAsyncContextManager[None]] = nothing_reserved
     short: Callable[[], Awaitable[str | None]] = nothing_short  # why the machine has no room for more
     over: Callable[[JobId, Job | None], None] = nothing_learned  # what a run left its job as, None: its lease was lost
+    locality: Locality = ANYWHERE
 
 
 class Execution:
@@ -223,7 +226,11 @@ class Execution:
         self._scope.enter()
         metered_by(self._meter)
         try:
-            payload = validated(self._spec, await ctx.filled(self._spec.secrets))
+            given, now = await ctx.filled(self._spec.secrets), self._runtime.clock.now()
+            here, store = self._runtime.locality, self._runtime.store
+            if moved := await misplaced(self.job, self.lease, self._spec, given, store, here, now):
+                return moved
+            payload = validated(self._spec, given)
             async with self._runtime.reserved(self.job, self._spec, payload):
                 return finished(await begun(self._spec.run, f"`run` of {self.type}", ctx, payload))
         except (LeaseLost, StoreBroken, JobNotFound) as error:

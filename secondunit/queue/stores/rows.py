@@ -85,6 +85,7 @@ RUN = (
     Column("why"),
     Column("receipt"),
     Column("phases", PHASES),
+    Column("box"),
 )
 TOOK = 6
 SUSPICION_PARTS = (

@@ -23,12 +23,12 @@ def worker_of(world: World, registry: Registry, hub: Hub) -> tuple[Worker, Admis
     reserving = [type for type, spec in registry.items() if spec.reserve]
     admission = Admission(store, hub, clock, reserving, settings.min_free_mb << 20, disk_of(settings.data_dir))
     experience = Experience(store, registry, clock, world.emit, admission.reserved)
+    here = locality_of(settings, registry)
     runtime = Runtime(
         store, hub, clock, SystemRandom(), world.work, world.emit, strays, world.telemetry.traced,
-        experience.measured, guard_of(settings, clock), experience.over,
+        experience.measured, guard_of(settings, clock), experience.over, here,
     )  # fmt: skip
     ttl, most = timedelta(seconds=settings.lease_seconds), settings.max_concurrent_jobs
-    here = locality_of(settings, registry)
     worker = Worker(runtime, registry, boot=world.boot, ttl=ttl, most=most, locality=here)
     return worker, admission, experience
 

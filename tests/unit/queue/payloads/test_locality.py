@@ -7,9 +7,10 @@ from pydantic import BaseModel
 
 from secondunit.queue import state
 from secondunit.queue.handler import HandlerSpec, JobContext, input_paths
-from secondunit.queue.model import Status, Submission
+from secondunit.queue.model import Bonds, Job, Status, Submission
 from secondunit.queue.outcome import Completed
 from secondunit.queue.payloads.locality import Locality
+from secondunit.queue.ports.holders import RemoteHolder
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import NOW, TTL, by, new, settled, start
 from secondunit.testing.rig import Rig
@@ -124,3 +125,50 @@ def test_what_runs_is_of_this_box_by_its_lease() -> None:
     running = [state.start(new("a").job, boot, TTL, NOW).job for boot in ("one/1", "two/1", "remote - w", "x")]
     assert [HERE.holds(job) for job in running] == [True, False, True, True]
     assert all(Locality("one").holds(job) for job in running)
+
+
+async def a_child(one: Rig, result: dict[str, str], parent_boot: str, payload: dict[str, Any], box: str | None) -> Job:
+    """A job whose parent completed so, under this boot, once the worker of `one` has looked at it."""
+    lease = await start(one.store, "parent", type="other", boot=parent_boot)
+    await one.store.change("parent", settled(Completed(result)), lease=lease)
+    await one.store.add([new("child", payload=payload, bonds=Bonds(["parent"]), box=box)])
+    async with one.working():
+        await one.clock.settle()
+    return await one.job("child")
+
+
+FROM_PARENT = {"input_path": {"$from": "parent", "path": "outputPath"}}
+
+
+async def test_an_input_that_a_parent_made_lies_on_the_box_that_ran_the_parent() -> None:
+    job = await a_child(rig(), {"outputPath": "/srv/media/a"}, "two/1", FROM_PARENT, None)
+    assert (job.status, job.box, job.attempt, job.interruptions) == (Status.QUEUED, "two", 1, 1)
+    [run] = job.runs
+    assert (run.outcome, run.why) == (
+        "interrupted", "its input is a local file of the box two, so it runs there",
+    )  # fmt: skip
+
+
+async def test_an_input_that_a_parent_made_here_keeps_the_job_here() -> None:
+    job = await a_child(rig(), {"outputPath": "/srv/media/a"}, "one/0", FROM_PARENT, None)
+    assert (job.status, job.box) == (Status.COMPLETED, "one")
+
+
+async def test_a_path_that_was_given_lies_where_the_parent_wrote_it_or_the_folder_around_it() -> None:
+    given = {"input_path": "/srv/media/a/film.m3u8"}
+    job = await a_child(rig(), {"outputDir": "/srv/media/a"}, "two/1", given, "one")
+    assert (job.status, job.box) == (Status.QUEUED, "two")
+    job = await a_child(rig(), {"outputDir": "/srv/media/b"}, "two/1", given, "one")
+    assert (job.status, job.box) == (Status.COMPLETED, "one"), "it is no work of the parent's"
+
+
+@pytest.mark.parametrize("path", ["/srv/media/shared/a", "s3://bucket/a"])
+async def test_an_input_that_every_box_has_is_read_on_any_whoever_made_it(path: str) -> None:
+    job = await a_child(rig(), {"outputPath": path}, "two/1", FROM_PARENT, None)
+    assert (job.status, job.box) == (Status.COMPLETED, None)
+
+
+async def test_what_a_remote_worker_made_binds_nothing() -> None:
+    boot = RemoteHolder("", "w").heard("two/1")
+    job = await a_child(rig(), {"outputPath": "/srv/media/a"}, boot, FROM_PARENT, None)
+    assert (job.status, job.box) == (Status.COMPLETED, None)

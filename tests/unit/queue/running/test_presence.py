@@ -11,8 +11,8 @@ from secondunit.queue.errors import BoxTaken
 from secondunit.queue.handler import JobContext
 from secondunit.queue.model import Status
 from secondunit.queue.ports.boxes import BoxRow
+from secondunit.queue.ports.pruning import Prune
 from secondunit.queue.running.presence import SILENT, BoxDrained, Presence, enter
-from secondunit.queue.store import Prune
 from secondunit.queue.value import replace
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.faulty_store import FaultyStore

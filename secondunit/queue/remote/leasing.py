@@ -190,9 +190,11 @@ class Leasing:
         room = {type: free[type] for type in waiter.types if free.get(type, 0) > 0}
         if not room:
             return ()
+        # Other daemons of the queue lease, too: what was free when it was counted need not be any more.
+        overall = {type: self._rules[1].get(type, self.registry[type].concurrency) for type in room}
+        boot, now = waiter.holder.heard(self.boot), self._clock.now()
         try:
-            boot = waiter.holder.heard(self.boot)
-            jobs = await self._store.claim(room, waiter.most, boot, self.ttl, self._clock.now())
+            jobs = await self._store.claim(room, waiter.most, boot, self.ttl, now, overall=overall)
         except StoreFull:
             free.clear()  # nothing can start until the disk has room; the next news look again
             return ()

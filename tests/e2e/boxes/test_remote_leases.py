@@ -5,6 +5,8 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +154,18 @@ def test_a_box_that_stops_leaves_its_leases_to_the_others(boxes: tuple[Daemon, D
     assert a.ended() == 0, "a lease of a worker elsewhere holds up no stop"
     assert b.call("PUT", path, {}).status == 200
     assert b.call("POST", f"{path}/complete", {"result": 1}).body == {"jobId": job_id, "status": "completed"}
+
+
+def test_a_type_has_its_limit_over_all_boxes(boxes: tuple[Daemon, Daemon]) -> None:
+    a, b = boxes
+    for page in range(1, 7):
+        submit(a, page)
+    for _ in range(8):
+        with ThreadPoolExecutor() as both:
+            taken = [lease for leases in both.map(partial(take, most=5), boxes) for lease in leases]
+        assert len(taken) == 2, "of two that may be leased"
+        for each, lease in zip((b, a), taken, strict=True):
+            each.call("POST", f"/api/leases/{lease['token']}/release", {"reason": "only looked"})
 
 
 def test_the_queue_s_server_may_be_away_for_a_while(boxes: tuple[Daemon, Daemon], server: PostgresServer) -> None:

@@ -68,8 +68,8 @@ async def test_a_key_that_is_revoked_as_a_job_is_claimed_gets_none() -> None:
     job_id = await rig.submit("ocr")
     claim = rig.store.claim
 
-    async def revoked_meanwhile(*given: Any) -> Any:
-        jobs = await claim(*given)
+    async def revoked_meanwhile(*given: Any, **named: Any) -> Any:
+        jobs = await claim(*given, **named)
         rig.leasing.shut_out("key")
         return jobs
 

@@ -11,7 +11,7 @@ import pytest
 from secondunit.queue.errors import LeaseLost
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.hub import Hub
-from secondunit.queue.model import Change, Job, JobId, Status
+from secondunit.queue.model import Change, Counts, Job, JobId, Status
 from secondunit.queue.outcome import Completed
 from secondunit.queue.ports.boxes import BoxRow
 from secondunit.queue.ports.cache import CacheEntry
@@ -21,6 +21,7 @@ from secondunit.queue.remote.keeping import LeaseKeeper
 from secondunit.queue.remote.leasing import Leasing
 from secondunit.queue.remote.moves import News
 from secondunit.queue.remote.sightings import LOOK_EVERY
+from secondunit.queue.value import replace
 from secondunit.testing.jobs import TTL
 from secondunit.testing.rig import Numbered, Rig, SteadyRandom
 
@@ -243,3 +244,16 @@ async def test_what_is_seen_is_written_when_it_changes_and_no_more_often(rig: Bo
     await rig.clock.advance(60)
     assert len(puts) == 1
     telling.cancel()
+
+
+async def test_a_type_has_its_limit_over_all_daemons_however_many_lease_at_once(rig: Boxes) -> None:
+    for _ in range(6):
+        await rig.submit("ocr")
+    counts = rig.store.counts
+
+    async def counted_before() -> Counts:
+        return replace(await counts(), running={})  # as both did before either had leased
+
+    rig.store.counts = counted_before  # type: ignore[method-assign]
+    leased = [await box.leasing.lease(WORKER, ["ocr"], 5, 0) for box in (rig.a, rig.b)]
+    assert [len(granted) for granted in leased] == [3, 0]

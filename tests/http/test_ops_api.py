@@ -250,6 +250,7 @@ async def test_the_page_loads_nothing_from_anywhere_else(harness: Any) -> None:
 def test_every_error_of_the_queue_that_reaches_a_caller_has_its_row() -> None:
     inside = {errors.QueueError, errors.LeaseLost, errors.BadDependencies}  # the last is told as BadPayload
     inside |= {errors.DutyLost, errors.ScheduleChanged}  # the holder's own, and tried again
+    inside |= {errors.BoxTaken, errors.NotMoved}  # end the daemon, or the command: no call raises them
     raised = {
         value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, errors.QueueError)
     }

@@ -142,7 +142,7 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
         limits=QueueLimits(settings.max_queued_jobs, settings.max_queued_per_key),
         locality=locality_of(settings, registry),
     )  # fmt: skip
-    duties = for_all(world, found, schedules, queue, random)
+    duties = for_all(world, found, schedules, queue, random, lambda: presence.box.drained)
     media = MediaDisks(settings.roots, settings.data_dir, clock)
     parts = _watched(world, disk, media, duties, boxes)
     checkup = Checkup(queue, _box(world, found), parts, clock, emit)

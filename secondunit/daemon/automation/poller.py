@@ -242,7 +242,9 @@ class Poller:
         """Whether this box is to do it; where that stays unclear, done twice is better than not at all."""
         knew, answer = self._backend.claims, await self._backend.claim(id)
         if knew is None and self._backend.claims is False:
-            message = "[Active Mode] The backend grants no claims: with a second active box each is done and paid twice"
+            message = (
+                "[Active Mode] The backend grants no claims: an active box with another queue does and pays each again"
+            )
             log.warning("backend.no_claims", message=message)
         unclear = self._live.unclear.pop(id, 0) + 1 if answer == "unclear" else 0
         if 0 < unclear < UNCLEAR_CLAIMS:

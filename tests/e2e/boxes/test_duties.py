@@ -175,15 +175,22 @@ def test_a_frozen_holder_sends_the_same_at_most_and_records_nothing_that_is_stal
     assert boxes[first].process.poll() is None
 
 
-def test_a_retry_that_is_asked_for_elsewhere_goes_out(start: Any, queue: str, receiver: Receiver) -> None:
+def test_what_is_asked_for_at_another_box_is_done_a_retry_and_a_drain(
+    start: Any, queue: str, receiver: Receiver
+) -> None:
     boxes = {"a": start("a"), "b": start("b")}
-    first, _ = eventually(lambda: holder(queue, "callbacks"))
+    first, term = eventually(lambda: holder(queue, "callbacks"))
     other = boxes["b" if first == "a" else "a"]
     job_id = submit(other, receiver.url)
     [id] = eventually(lambda: receiver.of(job_id))
     eventually(lambda: rows(queue, "select 1 from deliveries where state = 'delivered'"))
     assert other.call("POST", f"/api/deliveries/{id}/retry").status == 200
     eventually(lambda: receiver.of(job_id) == [id, id], within=8)
+    assert other.call("POST", f"/api/boxes/{first}/drain").status == 200
+    moved = eventually(lambda: (now := holder(queue, "callbacks")) and now[0] != first and now, within=12)
+    assert moved[1] == term + 1, "a box that drains leaves it to others"
+    last = submit(other, receiver.url)
+    eventually(lambda: receiver.of(last))
 
 
 @pytest.mark.long

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.media, pytest.mark.slow]
-SHARED = "a second active box does each analysis again, unless the backend grants claims"
-UNCLAIMED = "The backend grants no claims: with a second active box each is done and paid twice"
+SHARED = "an active box with another queue does each again, unless the backend grants claims"
+UNCLAIMED = "The backend grants no claims: an active box with another queue does and pays each again"
 
 
 async def test_a_good_row_behind_ten_dead_ones_is_done_and_nothing_is_told_of_those(

@@ -10,7 +10,7 @@ import pytest
 from tests.postgres_server import PostgresServer, rows, started
 
 pytestmark = [pytest.mark.e2e, pytest.mark.media, pytest.mark.slow, pytest.mark.timeout(150)]
-IDS = [f"a-{n}" for n in range(6)]
+IDS = [f"a-{n}" for n in range(3)]
 POLLER = "select split_part(boot, '/', 1), term from duties where name = 'poller'"
 
 
@@ -27,8 +27,7 @@ async def test_of_two_boxes_one_polls_and_the_other_follows_when_it_is_killed(
         "QUEUE_URL": queue,
         "LEASE_SECONDS": "5",
         "TYPES": "analyze",
-        "POLL_LIMIT": "3",
-        "CONCURRENCY_ANALYZE": "1",
+        "CONCURRENCY_ANALYZE": "2",
     }
     boxes = {box: await world.activate(gemini, BOX=box, DATA_DIR=str(tmp_path / box), **shared) for box in ("a", "b")}
 
@@ -52,12 +51,12 @@ async def test_of_two_boxes_one_polls_and_the_other_follows_when_it_is_killed(
     state = await told_of(boxes[other], "/api/backend")
     assert not state["polled"] and f"box {first} polls" in state["idle"]
 
-    for id in IDS[:4]:
+    for id in IDS[:2]:
         await world.backend.add(id, world.site.url(f"/clip.mp4?v={id}"))
-    await until(lambda: world.gemini.asked)  # in the middle of the first ones
+    await until(lambda: world.gemini.asked)  # in the middle of them
     boxes[first].signal(signal.SIGKILL)
     await asyncio.to_thread(boxes[first].ended)
-    for id in IDS[4:]:
+    for id in IDS[2:]:
         await world.backend.add(id, world.site.url(f"/clip.mp4?v={id}"))
     await polls(other)
     world.box = boxes[other]

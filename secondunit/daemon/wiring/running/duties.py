@@ -64,8 +64,12 @@ def for_all(
     schedules: Sequence[Schedule],
     queue: Queue,
     random: Random,
+    drained: Callable[[], bool],
 ) -> ForAll:
-    """All of it. Retries of partial jobs are a duty for each type: not every box serves each."""
+    """All of it. Retries of partial jobs are a duty for each type: not every box serves each.
+
+    `drained`: an operator wants this box to begin nothing more.
+    """
     settings, clock, store, emit = world.settings, world.clock, world.store, world.emit
     shared = settings.database.server is not None
     backend, results = backend_of(settings, world.operators, clock), world.watchers.results
@@ -84,7 +88,10 @@ def for_all(
         for type, retrier in retriers.items():
             yield Shift(f"retries of partial {type}", _retrying(retrier, queue))
 
-    keeper = DutyKeeper(store.duties, world.boot, clock, list(shifts()), shared=shared, draining=lambda: queue.draining)
+    def draining() -> bool:
+        return queue.draining or drained()
+
+    keeper = DutyKeeper(store.duties, world.boot, clock, list(shifts()), shared=shared, draining=draining)
     return ForAll(keeper, deliverers, scheduler, poller, retriers, backend, settings.box)
 
 

@@ -27,7 +27,9 @@ def announce(settings: Settings, port: int, components: Components) -> None:
     if settings.processor_mode == "active" and (why := idle(settings)):
         log.warning("backend.idle", message=f"[Active Mode] Nothing is polled: {why}")
     if components.poller:
-        once = "a second active box does each analysis again, unless the backend grants claims (docs/active-mode.md)"
+        once = (
+            "an active box with another queue does each again, unless the backend grants claims (docs/active-mode.md)"
+        )
         log.info("backend.claims", message=f"[Active Mode] Note: {once}")
     if components.presence.box.drained:
         again = f"`secondunit boxes resume {settings.box}` has it start jobs again"

@@ -515,7 +515,7 @@ async def test_what_two_boxes_do_depends_on_the_claims_that_the_backend_grants(o
         ids = [id for box in boxes for id in await box.jobs()]
     assert sorted(ids) == sorted(["a", "b", "c"] * done)
     told = [line["message"] for line in lines if line["event"] == "backend.no_claims"]
-    assert len(told) == (2 if offers == "none" else 0) and all("done and paid twice" in text for text in told)
+    assert len(told) == (2 if offers == "none" else 0) and all("does and pays each again" in text for text in told)
 
 
 async def test_a_claim_without_an_answer_is_asked_for_again_before_it_is_done_without(box: Box) -> None:

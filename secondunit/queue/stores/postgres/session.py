@@ -7,7 +7,7 @@ the middle of a commit that number says whether it was done, and is then raised,
 import contextlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import psycopg
 
@@ -34,6 +34,9 @@ WENT_BACK = (
 )
 
 
+Foresee = Callable[[PostgresTransaction, Sequence[str]], None]
+
+
 class _Lost(Exception):
     """The connection was lost; `commits`, after the commit of that number had been sent."""
 
@@ -48,11 +51,12 @@ class Session:
     `told` is the last event that its listeners know; `more` says that a part of somebody's work was left for later.
     """
 
-    def __init__(self, url: str, patience: float = PATIENCE) -> None:
+    def __init__(self, url: str, foresee: Foresee, patience: float = PATIENCE) -> None:
         self.told = 0
         self.more = True
         self.version = ""
         self._url = url
+        self._foresee = foresee
         self._patience = patience
         self._name = secrets.token_hex(8)
         self._op = 0
@@ -127,11 +131,16 @@ class Session:
     def _try(self, transaction: PostgresTransaction, batch: Sequence[Entry]) -> bool:
         commits = None
         try:
+            moves = [id for entry in batch for id in entry.moves or ()]
+            if len(moves) > 1:
+                self._foresee(transaction, moves)
             for entry in batch:
                 before = transaction.trace()
                 if not _worked(transaction, entry) and transaction.trace() != before:
                     transaction.roll_back()
                     return False
+                if entry.moves is None:
+                    transaction.known.clear()
             operation = Operation(self._name, self._op, self._op + 1)
             transaction.finish(operation)
             commits = operation.number if transaction.wrote else None

@@ -56,7 +56,7 @@ async def open_store(
 
     Raises StoreBroken when the database can't be used.
     """
-    writer = PostgresWriter(url, asyncio.get_running_loop(), go_on=jobs.go_on, patience=patience)
+    writer = PostgresWriter(url, asyncio.get_running_loop(), go_on=jobs.go_on, foresee=jobs.foresee, patience=patience)
     await writer.open()
     generation = await writer.run(lambda tx: _made_once(tx, "generation", 4))
     secret = await writer.run(lambda tx: _made_once(tx, "secret", 32))
@@ -115,7 +115,9 @@ class PostgresStore:
         batch: Batch | None = None,
         duty: Duty | None = None,
     ) -> Sequence[tuple[Job, bool]]:
-        return await self._writer.run(fenced(duty, lambda tx: jobs.add(tx, changes, limits, schedule, batch)))
+        alone = not (duty or batch or schedule or any(change.job.bonds for change in changes))
+        work = fenced(duty, lambda tx: jobs.add(tx, changes, limits, schedule, batch))
+        return await self._writer.run(work, () if alone else None)
 
     async def known(self, key: str, now: datetime) -> tuple[JobId, bytes] | None:
         rows = await self._readers.fetch(jobs.SELECT_KEY, (key, micros(now)))
@@ -152,7 +154,7 @@ class PostgresStore:
         overall: Mapping[str, int] = {},
     ) -> Sequence[Job]:
         return await self._writer.run(
-            lambda tx: claims.claim(tx, room, limit, boot, ttl, now, box=box, overall=overall)
+            lambda tx: claims.claim(tx, room, limit, boot, ttl, now, box=box, overall=overall), ()
         )
 
     async def extend(self, leases: Sequence[Lease], until: datetime, now: datetime) -> Mapping[JobId, Job]:
@@ -168,7 +170,7 @@ class PostgresStore:
     async def change(
         self, job_id: JobId, decide: Decide, *, lease: Lease | None = None, limits: QueueLimits = QueueLimits()
     ) -> Job:
-        return await self._writer.run(lambda tx: jobs.change(tx, job_id, decide, lease, limits))
+        return await self._writer.run(lambda tx: jobs.change(tx, job_id, decide, lease, limits), (job_id,))
 
     async def expired(self, now: datetime, boot: str, limit: int) -> Sequence[Lease]:
         return await lists.expired(self._readers, now, boot, limit)

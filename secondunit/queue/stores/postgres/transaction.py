@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from secondunit.queue.model import Event, Job, Status
+from secondunit.queue.model import Event, Job, JobId, Status
 from secondunit.queue.stores.columns import names
 from secondunit.queue.stores.postgres import time_series
 from secondunit.queue.stores.postgres.connection import BEGIN
+from secondunit.queue.stores.postgres.grouped import Groups, Row, Statement, inserted
 from secondunit.queue.stores.rows import EVENT, event_from, event_values
 from secondunit.queue.value import replace
 
@@ -20,7 +21,7 @@ SET_NUMBERS = "update numbers set last_job = %s, last_event = %s, counted = %s"
 COUNT = """
 insert into counts values (%s, %s, greatest(%s, 0))
 on conflict (type, status) do update set n = counts.n + %s"""
-INSERT_EVENT = f"insert into events (job, {', '.join(names(EVENT))}) values (%s, {', '.join(['%s'] * len(EVENT))})"
+EVENT_COLUMNS = ("job", *names(EVENT))
 EVENTS = f"""
 select {", ".join("e." + column for column in names(EVENT))}, j.id, j.type, j.owner
 from events e
@@ -34,8 +35,6 @@ FENCE = """
 with moved as (
   update writers set op = %s where writer = %s and op = %s returning 1)
 select 1 / count(*) from moved"""
-
-Statement = tuple[str, Sequence[Any]]
 
 
 class Operation(NamedTuple):
@@ -59,6 +58,7 @@ class PostgresTransaction:
     `told` is the last event that this store's listeners know; `events` are those that they are to know after the
     commit, other daemons' too. `goes_on` says that a part of the work is left to a later transaction. `news` are the
     moved parents (their numbers, the last child told, the time) whose children are being told; `informed` were.
+    `known` are jobs whose rows are locked and read already.
     """
 
     def __init__(self, connection: psycopg.Connection[Any], told: int) -> None:
@@ -67,6 +67,8 @@ class PostgresTransaction:
         self.telling = False
         self.informed = 0
         self.goes_on = False
+        self.known: dict[JobId, Job] = {}
+        self._groups = Groups()
         self._connection = connection
         self._told = told
         self._pending: list[Statement] = [(text, ()) for text in BEGIN]
@@ -96,7 +98,22 @@ class PostgresTransaction:
     def send(self, sql: str, values: Sequence[Any] = ()) -> None:
         """Have a statement run that writes, before any later one."""
         self._writes += 1
-        self._pending.append((sql, values))
+        self._pending += [*self._groups.taken(), (sql, values)]
+
+    def insert(self, seq: int, row: Row) -> None:
+        """Have a new job written, before any later statement runs."""
+        self._writes += 1
+        self._groups.insert(seq, row)
+
+    def move(self, seq: int, columns: Row) -> None:
+        """Have these columns of a job written, likewise."""
+        self._writes += 1
+        self._groups.move(seq, columns)
+
+    def lease(self, seq: int, values: tuple[Any, ...] | None) -> None:
+        """Have a job's lease written (number, epoch, boot, end), or that it has none, likewise."""
+        self._writes += 1
+        self._groups.lease(seq, values)
 
     def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """As `send`, for each row."""
@@ -180,11 +197,14 @@ class PostgresTransaction:
 
     def _number(self) -> None:
         numbers = self.numbers()
+        rows = []
         for job, event in self._untold:
             numbers.last_event += 1
             numbered = replace(event, seq=numbers.last_event)
             self.events.append(numbered)
-            self.send(INSERT_EVENT, (job, *event_values(numbered)))
+            rows.append(dict(zip(EVENT_COLUMNS, (job, *event_values(numbered)), strict=True)))
+        if rows:
+            self.send(*inserted("events", rows))
         self._untold = []
         for (type, status), n in sorted(self._counted.items()):
             if n:
@@ -204,7 +224,7 @@ class PostgresTransaction:
             self.events.extend(event_from(row) for row in rows)
 
     def _run(self, statements: Sequence[Statement]) -> list[Any]:
-        waiting, self._pending = [*self._pending, *statements], []
+        waiting, self._pending = [*self._pending, *self._groups.taken(), *statements], []
         self._began = True
         try:
             if len(waiting) == 1:

@@ -1,7 +1,7 @@
 """Single writer thread of a daemon, with group commit: whole transactions as functions, over one session."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import psycopg
@@ -9,7 +9,7 @@ import psycopg
 from secondunit.queue.errors import QueueError
 from secondunit.queue.stores.group_commit import Entry, GroupCommit, Work
 from secondunit.queue.stores.postgres.connection import translated
-from secondunit.queue.stores.postgres.session import PATIENCE, Session
+from secondunit.queue.stores.postgres.session import PATIENCE, Foresee, Session
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ class PostgresWriter:
 
     A caller learns of its write, and the listeners of its events, only after the commit. A caller that was cancelled is
     still committed. A function may be asked again. `go_on` does the next part of a work that is too long for one
-    transaction, while there is any.
+    transaction, while there is any; `foresee` reads what several works are about to ask for.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class PostgresWriter:
         loop: asyncio.AbstractEventLoop,
         *,
         go_on: Work,
+        foresee: Foresee,
         patience: float = PATIENCE,
         look_every: float = LOOK_EVERY,
     ) -> None:
@@ -39,14 +40,18 @@ class PostgresWriter:
         self._patience = patience
         self._look_every = look_every
         self._go_on = go_on
+        self._foresee = foresee
 
     async def open(self) -> None:
         """Connect and bring the schema up to date, or raise why that can't be."""
         await self.commits.open()
 
-    async def run(self, work: Callable[[PostgresTransaction], T]) -> T:
-        """Run `work` within a transaction and return its result once that is committed."""
-        outcome: asyncio.Future[T] = self.commits.ask(work, spends=False)
+    async def run(self, work: Callable[[PostgresTransaction], T], moves: Sequence[str] | None = None) -> T:
+        """Run `work` within a transaction and return its result once that is committed.
+
+        `moves` are the only jobs that it reads or writes, where they are known: those of many works are read at once.
+        """
+        outcome: asyncio.Future[T] = self.commits.ask(work, spends=False, moves=moves)
         return await outcome
 
     async def close(self) -> None:
@@ -55,7 +60,7 @@ class PostgresWriter:
 
     def _serve(self) -> None:
         try:
-            session = Session(self._url, self._patience)
+            session = Session(self._url, self._foresee, self._patience)
             session.open()
         except (QueueError, psycopg.Error) as error:
             self.commits.ended(_refusal(error))

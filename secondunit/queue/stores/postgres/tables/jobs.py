@@ -1,7 +1,6 @@
 """Job table, with leases, events and deliveries: the statements that every change goes through."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from itertools import compress
 from operator import ne
 from typing import Any
@@ -37,6 +36,7 @@ INSERTED = ["seq", *names(FIXED), *MOVING_COLUMNS, "rank"]
 
 ROWS = f"select {JOB_COLUMNS} from jobs left join leases on leases.job = jobs.seq"
 SELECT = f"{ROWS} where id = %s"
+SELECT_IDS = f"{ROWS} where id = any(%s)"
 SELECT_NUMBERS = f"{ROWS} where seq = any(%s)"
 # Two statements: one that waits for a lock sees that row as it is then, but what is joined to it as it was before.
 LOCK = "select 1 from jobs where id = %s for update"
@@ -49,24 +49,26 @@ select key.job_id, key.digest
 from idempotency key
 join jobs on jobs.id = key.job_id
 where key.key = %s and key.expires_at > %s"""
-INSERT = f"insert into jobs ({', '.join(INSERTED)}) values ({', '.join(['%s'] * len(INSERTED))})"
 INSERT_KEY = """
 insert into idempotency values (%s, %s, %s, %s)
 on conflict (key) do update set job_id = excluded.job_id, digest = excluded.digest, expires_at = excluded.expires_at"""
 UPDATE_PAYLOAD = "update jobs set payload = %s where seq = %s"
-LEASE = """
-insert into leases (job, lease_epoch, boot, lease_until) values (%s, %s, %s, %s)
-on conflict (job) do update
-set lease_epoch = excluded.lease_epoch, boot = excluded.boot, lease_until = excluded.lease_until"""
-FREE = "delete from leases where job = %s"
 
 
 def get(tx: PostgresTransaction, job_id: JobId) -> Job:
     """The job, or JobNotFound; nobody else moves it before the end of this transaction."""
+    if job := tx.known.get(job_id):
+        return job
     rows = tx.execute_both((LOCK, (job_id,)), (SELECT, (job_id,)))
     if not rows:
         raise JobNotFound(job_id)
     return job_from(rows[0])
+
+
+def foresee(tx: PostgresTransaction, ids: Sequence[JobId]) -> None:
+    """Lock and read at once what will be asked for one by one: each time is a way to the server and back."""
+    rows = tx.execute_both((LOCK_PARENTS, (list(ids),)), (SELECT_IDS, (list(ids),)))
+    tx.known = {job.id: job for job in map(job_from, rows)}
 
 
 def numbered(tx: PostgresTransaction, seqs: Sequence[int]) -> list[Job]:
@@ -118,10 +120,10 @@ def add(
 
 def _insert(tx: PostgresTransaction, fresh: Sequence[tuple[Job, Change]], keys: Mapping[str, Job]) -> None:
     for job, change in fresh:
-        moving = compress(moving_values(job), IN_JOBS)
-        tx.send(INSERT, (job.seq, *fixed_values(job), *moving, job.priority))
+        values = (job.seq, *fixed_values(job), *compress(moving_values(job), IN_JOBS), job.priority)
+        tx.insert(job.seq, dict(zip(INSERTED, values, strict=True)))
         if job.lease:
-            tx.send(LEASE, _lease_values(job.seq, job.lease))
+            tx.lease(job.seq, _lease_values(job.seq, job.lease))
         tx.count(job.type, job.status, 1)
         _tell(tx, job, change)
     tx.numbers().last_job += len(fresh)
@@ -164,13 +166,15 @@ def write(tx: PostgresTransaction, before: Job, change: Change) -> Job:
     if job.payload is not before.payload:
         tx.send(UPDATE_PAYLOAD, (fixed_values(job)[PAYLOAD], job.seq))
     if job.lease and job.lease != before.lease:
-        tx.send(LEASE, _lease_values(job.seq, job.lease))
+        tx.lease(job.seq, _lease_values(job.seq, job.lease))
     elif before.lease and not job.lease:
-        tx.send(FREE, (job.seq,))
+        tx.lease(job.seq, None)
     if before.status is not job.status:
         tx.count(job.type, before.status, -1)
         tx.count(job.type, job.status, 1)
     _tell(tx, job, change)
+    if job.id in tx.known:
+        tx.known[job.id] = job
     if (job.batch or job.followed) and before.status.ended is not job.status.ended:
         _spread(tx, job)
     return job
@@ -178,6 +182,7 @@ def write(tx: PostgresTransaction, before: Job, change: Change) -> Job:
 
 def _spread(tx: PostgresTransaction, job: Job) -> None:
     """The job has ended, or is back: that concerns its batch and those that depend on it."""
+    tx.known.clear()  # others' rows are written, too
     if job.batch:
         batches.moved(tx, job, job.batch)
     if job.followed:
@@ -198,13 +203,8 @@ def _update(tx: PostgresTransaction, before: Job, job: Job) -> None:
     # the place of any other was is not known: a claim may have promoted it.
     changed[STAYS:] = [not stays] * len(PLACE)
     if any(changed):
-        tx.send(_update_text(tuple(changed), not stays), (*compress(new, changed), job.seq))
-
-
-@lru_cache(maxsize=128)
-def _update_text(changed: Sequence[bool], anew: bool) -> str:
-    sets = [f"{name} = %s" for name in compress(MOVING_COLUMNS, changed)]
-    return f"update jobs set {', '.join([*sets, *(['rank = priority'] if anew else [])])} where seq = %s"
+        columns = dict(zip(compress(MOVING_COLUMNS, changed), compress(new, changed), strict=True))
+        tx.move(job.seq, columns if stays else columns | {"rank": job.priority})
 
 
 def holds(lease: Lease, job: Job) -> bool:

@@ -96,7 +96,7 @@ SUSPICION_PARTS = (
     Column("entered_at", TIME),
 )
 _run_values = encoder(RUN)
-_run_from = lru_cache(maxsize=4)(
+_run_from = lru_cache(maxsize=8)(
     lambda length: decoder(Run, RUN[:length])
 )  # of older runs the last columns are not there
 

@@ -84,6 +84,7 @@ FULL = Job(
     batch="batch_a",
     waiting_for=3,
     followed=True,
+    box="nas",
 )
 
 

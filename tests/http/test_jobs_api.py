@@ -19,7 +19,7 @@ BROKEN = Failed(JobError("deterministic", "broken", "it is broken"))
 FIELDS = """jobId type status priority progress phase message attempt maxAttempts payload result missing error stats
 createdAt updatedAt startedAt finishedAt duration firstStartedAt totalDuration runAt dependsOn attempts source
 sourceId submittedBy paused batchId ref phases
-etaSeconds etaErrorSeconds startsAt startsAtErrorSeconds estimate""".split()
+box etaSeconds etaErrorSeconds startsAt startsAtErrorSeconds estimate""".split()
 NOWHERE = "job_" + "a" * 26
 
 
@@ -29,7 +29,7 @@ async def test_a_fresh_job_has_every_field_and_null_where_nothing_is_known(harne
     unknown = [name for name, value in job.items() if value is None]
     assert unknown == [
         "phase", "message", "error", "startedAt", "finishedAt", "duration", "firstStartedAt", "totalDuration", "runAt",
-        "sourceId", "submittedBy", "result", "missing", "stats", "batchId", "ref",
+        "sourceId", "submittedBy", "box", "result", "missing", "stats", "batchId", "ref",
         "etaSeconds", "etaErrorSeconds", "estimate",
     ]  # fmt: skip
     assert (job["progress"], job["attempt"], job["maxAttempts"], job["attempts"]) == (0, 1, 6, [])

@@ -28,7 +28,7 @@ from secondunit.queue.stores.rows import MICROSECOND, moment
 APPLICATION = "secondunit move"
 # Columns of text that stand in an index, an entry of which has a third of a page (and some bytes beside the text).
 INDEXED = {
-    "jobs": ("id", "type", "dedupe_key", "owner"),
+    "jobs": ("id", "type", "dedupe_key", "owner", "box"),
     "steps": ("name",),
     "deliveries": ("id",),
     "batches": ("id", "owner"),

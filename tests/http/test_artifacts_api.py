@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from secondunit.daemon.files.artifacts import JobArtifacts
+from secondunit.daemon.files.artifacts import JobArtifacts, NoSuchArtifact
 from secondunit.daemon.http.transport.problems import MEDIA_TYPE
 from secondunit.handlers.hls import outputs
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Completed
+from secondunit.queue.value import replace
 from secondunit.testing.folder_log import folder_log
 from secondunit.testing.handler_kit import FakeContext
 from secondunit.testing.rig import spec
@@ -40,6 +41,10 @@ class Shelf:
 
     def __init__(self, harness: Any, folder: Path, work: WorkFolders, files: LocalFiles) -> None:
         self.harness, self.root, self.work, self.files = harness, folder / "media", work, files
+
+    def artifacts(self, box: str | None) -> JobArtifacts:
+        """As this box has them."""
+        return JobArtifacts(self.files, self.work.log_of, {"film": FILM}, box=box)
 
     def write(self, name: str, content: bytes) -> Path:
         path = self.root / name
@@ -105,6 +110,22 @@ async def test_a_job_that_wrote_nothing_lists_nothing(shelf: Shelf) -> None:
     assert await shelf.harness.call("GET", f"/api/jobs/{job_id}/artifacts") == {"artifacts": []}
     assert (await shelf.get(job_id, "gone.mp4")).status == 404
     await shelf.harness.call("GET", f"/api/jobs/{job_id}/artifacts/job.log", status=404)
+
+
+async def test_what_another_box_wrote_is_told_to_lie_there(shelf: Shelf) -> None:
+    job_id = await shelf.job({"outputPath": str(shelf.root / "thumb.webp")})
+    store, artifacts = shelf.harness.store, shelf.artifacts
+    [run] = (job := await store.get(job_id)).runs
+    job = replace(job, runs=[replace(run, box="a")])
+    for box, said in (
+        ("b", "not on this box: a ran the job"),
+        ("a", "not there any more"),
+        (None, "not there any more"),
+    ):
+        for name in ("thumb.webp", "job.log"):
+            with pytest.raises(NoSuchArtifact, match=said):
+                async with artifacts(box).opened(job, name):
+                    pass
 
 
 async def test_a_job_that_is_not_there_has_no_artefacts(shelf: Shelf) -> None:

@@ -18,6 +18,7 @@ from secondunit.handlers.tools.storage.s3.folder import GENERATION
 from secondunit.handlers.tools.storage.s3.urls import SCHEME
 from secondunit.handlers.tools.storage.workspace import open_kept
 from secondunit.queue.handler import HandlerSpec, no_folder, output_file
+from secondunit.queue.ids import ran_on
 from secondunit.queue.model import Job
 from secondunit.queue.outcome import Deterministic, Transient
 
@@ -57,7 +58,7 @@ class SentFile:
 
 
 class JobArtifacts:
-    """The files of jobs of these types; `log_of` says where a job's log lies."""
+    """The files of jobs of these types; `log_of` says where a job's log lies, `box` which one this is of several."""
 
     def __init__(
         self,
@@ -66,12 +67,14 @@ class JobArtifacts:
         types: Mapping[str, HandlerSpec],
         buckets: Buckets | None = None,
         sent: Callable[[str], Awaitable[Mapping[str, SentFile]]] | None = None,
+        box: str | None = None,
     ) -> None:
         self._files = files
         self._log_of = log_of
         self._types = types
         self._buckets = buckets
         self._sent = sent
+        self._box = box
 
     async def of(self, job: Job) -> Sequence[ArtifactFile]:
         """What is there now, the log first; a stream's segments are left out, its playlists lead to them."""
@@ -106,7 +109,7 @@ class JobArtifacts:
             try:
                 source = await held.enter_async_context(await self._source(job, name))
             except (Deterministic, OSError) as error:
-                raise NoSuchArtifact(f"{name} of {job.id} is not there any more") from error
+                raise self._missing(job, name, f"{name} of {job.id} is not there any more") from error
             yield source
 
     async def _size(self, job: Job, name: str, path: str) -> int:
@@ -131,8 +134,17 @@ class JobArtifacts:
             return open_kept(sent.path, name)
         path = self._named(job).get(name) or await self._in_folder(job, name)
         if path is None or path.startswith(SCHEME):
-            raise NoSuchArtifact(f"{job.id} wrote nothing named {name!r}")
+            raise self._missing(job, name, f"{job.id} wrote nothing named {name!r}")
         return self._files.source(path)
+
+    def _missing(self, job: Job, name: str, why: str) -> NoSuchArtifact:
+        """It is not here, for this reason; or it lies on another box, which ran the job."""
+        ran = ran_on(job.lease.boot) if job.lease else job.runs[-1].box if job.runs else None
+        if self._box and ran and ran != self._box:
+            return NoSuchArtifact(
+                f"{name} of {job.id} is not on this box: {ran} ran the job; ask the daemon there for it"
+            )
+        return NoSuchArtifact(why)
 
     async def _sent_of(self, job: Job) -> Mapping[str, SentFile]:
         """What remote workers sent, by name."""

@@ -77,6 +77,7 @@ tests: dev $(JUDGES) $(PROMTOOL) ## Run every test but those that take minutes
 
 check-all: check mutants $(PROXIES) ## check, every planted bug, and the tests that take minutes: before a release
 	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST) -m long
+	$(MAKE) torture MINUTES=2 STORES=postgres
 
 media-report: dev $(JUDGES) ## Play and measure what we make of films, and write the tables of docs/media.md
 	MEDIA_REPORT=1 PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest -q -m long tests/media

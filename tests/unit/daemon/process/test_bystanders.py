@@ -1,12 +1,13 @@
 """Threads and programs that nobody looks after."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from subprocess import PIPE, Popen
+from subprocess import PIPE, Popen, run
 
-from secondunit.daemon.process.bystanders import end_programs, programs, strays
+from secondunit.daemon.process.bystanders import programs, strays
 
 
 @contextmanager
@@ -51,9 +52,16 @@ def test_an_ended_program_that_nobody_asked_for_is_no_stray() -> None:
 
 
 def test_programs_that_are_left_are_killed_at_the_end() -> None:
-    with Popen(["sleep", "100"]) as stray:
-        try:
-            assert f"process {stray.pid} (sleep)" in end_programs()
-            assert stray.wait(10) == -9
-        finally:
-            stray.kill()
+    script = """
+from subprocess import Popen
+from secondunit.daemon.process.bystanders import end_programs
+stray = Popen(["sleep", "100"])
+try:
+    print(stray.pid, *end_programs(), stray.wait(10), sep="\\n")
+finally:
+    stray.kill()
+"""
+    # In a process of its own: among our programs may be the servers that other tests share.
+    ended = run([sys.executable, "-c", script], stdout=PIPE, text=True, check=True, timeout=60)
+    pid, *left, how = ended.stdout.splitlines()
+    assert (left, how) == ([f"process {pid} (sleep)"], "-9")

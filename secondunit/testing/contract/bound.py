@@ -12,7 +12,7 @@ from secondunit.queue.outcome import Released
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Store
 from secondunit.queue.value import replace
-from secondunit.testing.jobs import BOOT, NOW, TTL, by, claim, held, later, settled, start_suspect, submit
+from secondunit.testing.jobs import BOOT, NOW, TTL, by, claim, held, later, new, settled, start_suspect, submit
 
 
 async def claimed(store: Store, box: str | None, n: int = 9, **overall: int) -> list[str]:
@@ -105,6 +105,10 @@ class BoundContract:
         await submit(store, *(f"j{n}" for n in range(20)))
         taken = await asyncio.gather(*(claimed(store, f"box{n}", 2, hls=7) for n in range(10)))
         assert sum(map(len, taken)) == 7
+
+    async def test_a_claim_within_what_may_run_over_all_takes_what_came_together_with_it(self, store: Store) -> None:
+        _, taken = await asyncio.gather(store.add([new("a"), new("b")]), claimed(store, "one", 9, hls=1))
+        assert taken == ["a"]
 
     async def test_a_suspect_counts_against_what_may_run_over_all(self, store: Store) -> None:
         await submit(store, "a", "b")

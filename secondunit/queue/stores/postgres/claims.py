@@ -46,7 +46,6 @@ cross join lateral (
 order by line.rank, line.seq
 limit %s"""
 READY_HERE, READY_OF_ANY = READY.format("box = %s"), READY.format("box is not null")
-STANDING = "select type, status, n from counts where type = any(%s) and status in ('queued', 'running')"
 
 
 def claim(
@@ -77,9 +76,7 @@ def _within(tx: PostgresTransaction, room: Mapping[str, int], overall: Mapping[s
     Whoever starts a job holds the numbers up to the commit, so nobody's start is missed who counts after having them.
     """
     limited = [type for type in overall if room.get(type, 0) > 0]
-    rows = tx.execute(STANDING, (limited,)) if limited else []
-    waiting = {type for type, status, n in rows if status == "queued" and n > 0}
-    if not waiting:
+    if not limited or not tx.some_wait(limited):
         return {type: n for type, n in room.items() if type not in limited}
     running = tx.running(limited)
     return state.within(room, overall, lambda type: running.get(type, 0))

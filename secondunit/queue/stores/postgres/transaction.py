@@ -28,7 +28,7 @@ from events e
 join jobs j on j.seq = e.job
 where e.seq > %s"""
 QUEUED = "select coalesce(sum(n), 0)::bigint from counts where status = 'queued'"
-RUNNING = "select type, n from counts where type = any(%s) and status = 'running'"
+STANDING = "select type, n from counts where type = any(%s) and status = %s"
 QUEUED_OF = "select count(*) from jobs where owner = %s and status = 'queued'"
 # Fails by a division by zero unless this writer's last operation is the one that it thinks: see `PostgresWriter`.
 FENCE = """
@@ -158,9 +158,11 @@ class PostgresTransaction:
     def running(self, types: Sequence[str]) -> Mapping[str, int]:
         """How many jobs of these types run; nobody else starts any until the end."""
         self.numbers()
-        found = Counter(dict(self.execute(RUNNING, (list(types),))))
-        found.update({type: n for (type, status), n in self._counted.items() if status == Status.RUNNING})
-        return found
+        return self._standing(types, Status.RUNNING)
+
+    def some_wait(self, types: Sequence[str]) -> Sequence[str]:
+        """Those of these types of which jobs are queued; others may add or start some."""
+        return [type for type, n in self._standing(types, Status.QUEUED).items() if n > 0]
 
     def tell(self, job: Job, event: Event) -> None:
         """Store the event under the next number, and tell it to the listeners after the commit."""
@@ -194,6 +196,11 @@ class PostgresTransaction:
         self._number()
         if numbers.counted < numbers.last_event:
             self._count_moves(numbers)
+
+    def _standing(self, types: Sequence[str], status: Status) -> Counter[str]:
+        found = Counter(dict(self.execute(STANDING, (list(types), status.value))))
+        found.update({type: n for (type, of), n in self._counted.items() if of == status and type in types})
+        return found
 
     def _number(self) -> None:
         numbers = self.numbers()

@@ -11,12 +11,9 @@ from secondunit.client import leases as calls
 from secondunit.client.calls import Call
 from secondunit.client.conversation import Json
 from secondunit.client.errors import ClientError, LeaseLost, NoAnswer, Refused
-from secondunit.client.leases import Lease, WorkStopped, lease_of
+from secondunit.client.leases import CANCELLED, STOPPED, TELL_EVERY, Lease, WorkStopped, lease_of
 
 T = TypeVar("T")
-TELL_EVERY = 1.0
-PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
-CANCELLED, STOPPED = "cancelled on request", "the worker stops"
 
 
 class AsyncAsk(Protocol):
@@ -75,9 +72,7 @@ class AsyncLeases:
         except LeaseLost:
             return
         except Refused as refused:
-            if refused.status not in (400, 413, 422):
-                raise
-            await self._ask(calls.fail(lease.token, "deterministic", "bad_result", str(refused)))
+            await self._ask(calls.unstorable(lease, refused))
 
 
 class AsyncRun:
@@ -106,8 +101,7 @@ class AsyncRun:
         self, percent: float, message: str | None = None, *, phase: str | None = None, stats: Json | None = None
     ) -> None:
         """How far it is, told once a second at most."""
-        told = {"progress": percent, "message": message, "phase": phase, "stats": stats}
-        self._news |= {name: value for name, value in told.items() if value is not None}
+        self._news = {**self._news, **calls.news(percent, message, phase, stats)}
         self._wake.set()
 
     async def artifact(self, name: str, content: Path | bytes) -> Json:
@@ -122,8 +116,8 @@ class AsyncRun:
 
     async def finish(self, handler: Callable[["AsyncRun"], Awaitable[Any]]) -> None:
         """Run the handler, renewing all the while, and say how it ended."""
-        beats = asyncio.create_task(self._beat())
         self._work = asyncio.ensure_future(handler(self))
+        beats = asyncio.create_task(self._beat())
         try:
             await asyncio.wait([self._work])
             if call := self._call(self._work):
@@ -137,8 +131,8 @@ class AsyncRun:
             raise self.why
 
     def _call(self, work: asyncio.Future[Any]) -> Call | None:
-        error = (self.why or WorkStopped(STOPPED)) if work.cancelled() else work.exception()
-        return calls.ending(self.lease, work.result()) if error is None else calls.failing(self.lease, error)
+        error = asyncio.CancelledError() if work.cancelled() else work.exception()
+        return calls.ending(self.lease, work.result()) if error is None else calls.failing(self.lease, error, self.why)
 
     async def _beat(self) -> None:
         every = calls.beat_every(self.lease, datetime.now(UTC))
@@ -180,13 +174,21 @@ class AsyncWorkLoop:
             stop.set()
             if not [task for task in done if task is not stopped]:
                 await asyncio.wait(served, timeout=grace)
-            for run in tuple(self._running):
-                run.stop(WorkStopped(STOPPED))
+            self._stop_all()
             await asyncio.gather(*served)
+        except asyncio.CancelledError:  # whoever cancels us does not wait for handlers, but what they had goes back
+            stop.set()
+            self._stop_all()
+            await asyncio.wait(served, timeout=grace)
+            raise
         finally:
             for task in (stopped, *served):
                 task.cancel()
             await asyncio.gather(stopped, *served, return_exceptions=True)
+
+    def _stop_all(self) -> None:
+        for run in tuple(self._running):
+            run.stop(WorkStopped(STOPPED))
 
     async def _one_after_the_other(self, stop: asyncio.Event, wait: float) -> None:
         misses = 0
@@ -195,9 +197,7 @@ class AsyncWorkLoop:
                 leased = await self._taken(stop, wait)
                 misses = 0
             except (NoAnswer, Refused) as error:
-                if isinstance(error, Refused) and not error.passes:
-                    raise
-                pause = max(PAUSES[min(misses, len(PAUSES) - 1)], getattr(error, "retry_after", None) or 0)
+                pause = calls.pause_after(error, misses)
                 misses += 1
                 with suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(stop.wait(), pause)

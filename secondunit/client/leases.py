@@ -8,12 +8,14 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from secondunit.client.calls import Call, RawFile
-from secondunit.client.errors import ClientError, LeaseLost
+from secondunit.client.errors import ClientError, LeaseLost, NoAnswer, Refused
 
 Kind = Literal["transient", "deterministic", "timeout", "cancelled"]
-NEWS = ("progress", "phase", "message", "stats")
 LONGEST_TOLD = 10_000
 SOONEST, RAREST = 0.2, 10.0
+TELL_EVERY = 1.0
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)  # before a daemon that is away is asked for jobs again
+CANCELLED, STOPPED = "cancelled on request", "the worker stops"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +124,43 @@ def ending(lease: Lease, result: Any) -> Call:
     return complete(lease.token, result)
 
 
-def failing(lease: Lease, error: BaseException) -> Call | None:
-    """The call that ends a run whose handler raised this; none where the lease is lost."""
-    match error:
-        case LeaseLost():
+def failing(lease: Lease, error: BaseException, why: ClientError | None) -> Call | None:
+    """The call that ends a run whose handler raised this, told to stop for `why`; none where the lease is lost."""
+    match error, why:
+        case (LeaseLost(), _) | (_, LeaseLost()):
             return None
-        case WorkFailed():
+        case WorkFailed(), _:
             return fail(lease.token, error.kind, error.type, str(error), error.retry_after)
-        case WorkStopped():
-            return release(lease.token, str(error))
+        case (WorkStopped() as stopped, _) | (
+            _,
+            WorkStopped() as stopped,
+        ):  # one that is cut short raises what it likes
+            return release(lease.token, str(stopped))
         case _:
             return fail(lease.token, "transient", type(error).__name__, str(error) or type(error).__name__)
+
+
+def unstorable(lease: Lease, refused: Refused) -> Call:
+    """The call that ends a run whose end can't be stored: a failure of its handler. Any other refusal is raised."""
+    if refused.status not in (400, 413, 422):
+        raise refused
+    return fail(lease.token, "deterministic", "bad_result", str(refused))
+
+
+def news(percent: float, message: str | None, phase: str | None, stats: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What a handler told of its progress."""
+    told = {"progress": percent, "message": message, "phase": phase, "stats": stats}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def pause_after(error: NoAnswer | Refused, misses: int) -> float:
+    """Seconds before jobs are asked for again, after so many misses before this one. What does not pass is raised."""
+    pause = PAUSES[min(misses, len(PAUSES) - 1)]
+    if isinstance(error, NoAnswer):
+        return pause
+    if not error.passes:
+        raise error
+    return max(pause, error.retry_after or 0)
 
 
 def beat_every(lease: Lease, now: datetime) -> float:

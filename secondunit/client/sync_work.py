@@ -11,12 +11,9 @@ from secondunit.client import leases as calls
 from secondunit.client.calls import Call
 from secondunit.client.conversation import Json
 from secondunit.client.errors import ClientError, LeaseLost, NoAnswer, Refused
-from secondunit.client.leases import Lease, WorkStopped, lease_of
+from secondunit.client.leases import CANCELLED, STOPPED, TELL_EVERY, Lease, WorkStopped, lease_of
 
 T = TypeVar("T")
-TELL_EVERY = 1.0
-PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
-CANCELLED, STOPPED = "cancelled on request", "the worker stops"
 
 
 class Ask(Protocol):
@@ -73,9 +70,7 @@ class Leases:
         except LeaseLost:
             return
         except Refused as refused:
-            if refused.status not in (400, 413, 422):
-                raise
-            self._ask(calls.fail(lease.token, "deterministic", "bad_result", str(refused)))
+            self._ask(calls.unstorable(lease, refused))
 
 
 class Run:
@@ -112,8 +107,7 @@ class Run:
     ) -> None:
         """How far it is, told once a second at most."""
         self.check()
-        told = {"progress": percent, "message": message, "phase": phase, "stats": stats}
-        self._news |= {name: value for name, value in told.items() if value is not None}
+        self._news = {**self._news, **calls.news(percent, message, phase, stats)}
         self._wake.set()
 
     def artifact(self, name: str, content: Path | bytes) -> Json:
@@ -133,7 +127,7 @@ class Run:
             try:
                 call: Call | None = calls.ending(self.lease, handler(self))
             except Exception as error:  # noqa: BLE001  whatever it raises is how it ended
-                call = calls.failing(self.lease, error)
+                call = calls.failing(self.lease, error, self._why)
             if call and not isinstance(self._why, LeaseLost):
                 self._leases.end(self.lease, call)
         finally:
@@ -175,18 +169,18 @@ class WorkLoop:
 
     def serve(self, concurrency: int, stop: threading.Event, wait: float, grace: float) -> None:
         """Return once it is stopped: what runs then has `grace` seconds, and is released if it takes longer."""
-        over = threading.Event()
+        pool, over = ThreadPoolExecutor(concurrency), threading.Event()
         watch = threading.Thread(target=self._watch, args=(stop, over, grace), daemon=True)
         watch.start()
         try:
-            with ThreadPoolExecutor(concurrency) as pool:
-                serving = [pool.submit(self._one_after_the_other, stop, wait) for _ in range(concurrency)]
-                for served in serving:
-                    served.add_done_callback(lambda _: stop.set())
-                for served in serving:
-                    served.result()
+            serving = [pool.submit(self._one_after_the_other, stop, wait) for _ in range(concurrency)]
+            for served in serving:
+                served.add_done_callback(lambda _: stop.set())
+            for served in serving:
+                served.result()
         finally:
-            stop.set()
+            stop.set()  # a Ctrl-C, too, stops those that the pool then waits for
+            pool.shutdown()
             over.set()
             watch.join()
 
@@ -197,11 +191,8 @@ class WorkLoop:
                 leased = self._leases.take(self._types, self._worker, wait=wait, patience=0)
                 misses = 0
             except (NoAnswer, Refused) as error:
-                if isinstance(error, Refused) and not error.passes:
-                    raise
-                pause = PAUSES[min(misses, len(PAUSES) - 1)]
+                stop.wait(calls.pause_after(error, misses))
                 misses += 1
-                stop.wait(max(pause, getattr(error, "retry_after", None) or 0))
                 continue
             for lease in leased:
                 run = Run(self._leases, lease)

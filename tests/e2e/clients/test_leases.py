@@ -1,6 +1,7 @@
 """Remote workers by every client: the single calls, and the loop that serves a type until it is stopped."""
 
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -162,6 +163,20 @@ def test_a_worker_that_is_stopped_gives_back_what_it_can_not_finish(
         1,
         ["interrupted"],
     )
+    assert leasing.call("DELETE", f"/api/jobs/{job_id}", X_API_Key=KEY).status == 200
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_worker_that_is_interrupted_ends_and_gives_back_what_it_runs(
+    kind: str, begin: Begin, leasing: Daemon, tmp_path: Path
+) -> None:
+    worker = begin(kind, "w1", grace=0.2 if kind == "sync" else 10)
+    job_id = submit(leasing, "sleep", n=60)
+    ended(leasing, job_id, "running")
+    worker.send_signal(signal.SIGINT)
+    assert worker.wait(30) != 0 and "KeyboardInterrupt" in (tmp_path / "w1").read_text()
+    job = job_of(leasing, job_id)
+    assert (job["status"], [run["outcome"] for run in job["attempts"]]) == ("queued", ["interrupted"])
     assert leasing.call("DELETE", f"/api/jobs/{job_id}", X_API_Key=KEY).status == 200
 
 

@@ -16,6 +16,7 @@ from secondunit.client.sync import Client
 from secondunit.client.sync_work import Run
 
 KIND, URL, KEY, NAME, GRACE = sys.argv[1:]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has jobs in its background ignore it
 
 
 def other(do: str) -> Any:

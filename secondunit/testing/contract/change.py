@@ -8,7 +8,7 @@ import pytest
 
 from secondunit.queue import state
 from secondunit.queue.errors import LeaseLost, NotAllowed
-from secondunit.queue.model import Change, Job, Lease, Status, Suspicion
+from secondunit.queue.model import Bonds, Change, Job, Lease, Status, Suspicion
 from secondunit.queue.outcome import Completed, JobError, Partial, Postpone, Released
 from secondunit.queue.retry import RetryPolicy
 from secondunit.queue.store import Store
@@ -26,6 +26,7 @@ from secondunit.testing.jobs import (
     claim,
     claim_one,
     end,
+    held,
     later,
     listened,
     names,
@@ -246,6 +247,20 @@ class ChangeContract:
         assert told == await store.get("b")
         await store.change("a", by(state.retry, later(2)))
         assert (await claim(store, at=later(3)))[0].payload == {"n": "***"}
+
+    async def test_moves_that_come_together_see_what_came_between_them(self, store: Store) -> None:
+        lease = await start(store, "a")
+        await submit(store, "b", bonds=Bonds(["a"]))
+        share, renewal = by(state.share, NOW), store.extend([lease], later(45), later(15))
+        moves = store.change("b", share), store.change("a", share), renewal, store.change("a", share)
+        seen = (await asyncio.gather(*moves))[-1]
+        assert (seen.sharers, held(seen).until) == (3, later(45))
+        finish = store.steps.finish(lease, "s", 1, by(state.step_done, later(1)), NOW)
+        seen = (await asyncio.gather(store.change("a", share), finish))[-1]
+        assert (seen.sharers, seen.entered_at) == (4, later(1))
+        ended = store.change("a", settled(Completed(1)), lease=lease)
+        child = (await asyncio.gather(store.change("b", share), ended, store.change("b", share)))[-1]
+        assert (child.sharers, child.waiting_for) == (4, 0)
 
     async def test_a_caller_that_goes_away_leaves_no_half_write(self, store: Store) -> None:
         lease = await start(store, "a", target=CALLBACK)

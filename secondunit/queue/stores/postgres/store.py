@@ -201,10 +201,7 @@ class PostgresStore:
         return await lists.event_bounds(self._readers)
 
     async def pause(self, type: str, paused: bool) -> None:
-        sql = (
-            "insert into paused values (%s) on conflict do nothing" if paused else "delete from paused where type = %s"
-        )
-        await self._writer.run(lambda tx: tx.send(sql, (type,)))
+        await self._writer.run(lambda tx: tx.send(PAUSE if paused else RESUME, (type,)))
 
     async def paused(self) -> frozenset[str]:
         return frozenset(type for (type,) in await self._readers.fetch("select type from paused"))

@@ -58,7 +58,7 @@ class PostgresTransaction:
     `told` is the last event that this store's listeners know; `events` are those that they are to know after the
     commit, other daemons' too. `goes_on` says that a part of the work is left to a later transaction. `news` are the
     moved parents (their numbers, the last child told, the time) whose children are being told; `informed` were.
-    `known` are jobs whose rows are locked and read already.
+    `known` are jobs whose rows are locked and read already; what is written by `jobs.write` is known as it is then.
     """
 
     def __init__(self, connection: psycopg.Connection[Any], told: int) -> None:

@@ -182,7 +182,6 @@ def write(tx: PostgresTransaction, before: Job, change: Change) -> Job:
 
 def _spread(tx: PostgresTransaction, job: Job) -> None:
     """The job has ended, or is back: that concerns its batch and those that depend on it."""
-    tx.known.clear()  # others' rows are written, too
     if job.batch:
         batches.moved(tx, job, job.batch)
     if job.followed:

@@ -47,7 +47,7 @@ returning {STEP_COLUMNS}"""
         def work(tx: PostgresTransaction) -> Any:
             return tx.write(sql, (_held(tx, lease).seq, name, micros(now)))[0]
 
-        return step_from((*await self._writer.run(work), lease.job_id))
+        return step_from((*await self._writer.run(work, (lease.job_id,)), lease.job_id))
 
     async def finish(
         self, lease: Lease, name: str, result: Any, decide: Decide, now: datetime, *, files: Marks | None = None
@@ -63,11 +63,11 @@ set done = 1, result = excluded.result, at = excluded.at, files = excluded.files
             tx.send(sql, (job.seq, name, dump_or_none(result), micros(now), dump_or_none(files)))
             return jobs.write(tx, job, decide(job))
 
-        return await self._writer.run(work)
+        return await self._writer.run(work, (lease.job_id,))
 
     async def forget(self, lease: Lease, name: str) -> None:
         sql = "update steps set sends = sends - 1 where job = %s and name = %s and done = 0 and sends > 0"
-        await self._writer.run(lambda tx: tx.send(sql, (_held(tx, lease).seq, name)))
+        await self._writer.run(lambda tx: tx.send(sql, (_held(tx, lease).seq, name)), (lease.job_id,))
 
 
 def _held(tx: PostgresTransaction, lease: Lease) -> Job:

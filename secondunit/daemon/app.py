@@ -60,8 +60,9 @@ from secondunit.daemon.wiring.resources import VERSION, sessions_of, tools_of
 from secondunit.daemon.wiring.running.background import loops
 from secondunit.daemon.wiring.running.deliveries import lanes_of, retried_by
 from secondunit.daemon.wiring.running.duties import ForAll, for_all
+from secondunit.daemon.wiring.running.locality import locality_of
 from secondunit.daemon.wiring.running.presence import address_of, entered, presence_of
-from secondunit.daemon.wiring.running.worker import locality_of, worker_of
+from secondunit.daemon.wiring.running.worker import worker_of
 from secondunit.daemon.wiring.schedules import schedules_of
 from secondunit.daemon.wiring.sight import announcing
 from secondunit.daemon.wiring.sight.answers import answers_of

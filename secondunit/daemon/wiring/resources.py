@@ -18,6 +18,7 @@ from secondunit.daemon.wiring.capabilities import Capabilities
 from secondunit.daemon.wiring.deployments import deployments_of
 from secondunit.daemon.wiring.gemini import gemini_of
 from secondunit.daemon.wiring.geocoder import geocoder_of
+from secondunit.daemon.wiring.running.locality import folders_of
 from secondunit.handlers.tools.fetching.browser.client import find_browser
 from secondunit.handlers.tools.fetching.download_router import Downloads
 from secondunit.handlers.tools.fetching.http_download import Transfer
@@ -46,7 +47,7 @@ async def tools_of(
     settings: Settings, clock: SystemClock, store: Store, emit: Sink, can: Capabilities
 ) -> AsyncIterator[Tools]:
     """What job types work with, ready for use."""
-    programs, media, published = can.programs, can.media, FolderLog(store.folders, clock)
+    programs, media, published = can.programs, can.media, FolderLog(folders_of(settings, store), clock)
     try:
         files, uploads = LocalFiles(settings.roots, log=published), LocalFiles([settings.uploads])
     except OSError as error:

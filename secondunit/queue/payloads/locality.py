@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote, unquote
 
 from secondunit.queue.ids import ran_on
 from secondunit.queue.model import Job, Submission
@@ -32,6 +33,17 @@ class Locality(Value, frozen=True):
         """Whether it is a file of this box alone, judged by its name; URLs are no files."""
         names = _names(path)
         return path.startswith("/") and not any(names[: len(top)] == top for top in map(_names, self.shared))
+
+    def recorded(self, path: str) -> str:
+        """A path in records that all boxes share: with the box, if it is a file of this one alone."""
+        return path if self.alone or not self.is_local(path) else f"{quote(self.box, safe='')}:{path}"
+
+    def own(self, recorded: str) -> str | None:
+        """The path that was recorded so, here or without a box; None if another box recorded it."""
+        box, colon, path = recorded.partition(":")
+        if recorded.startswith("/") or path.startswith("//") or not colon:
+            return recorded
+        return path if self.alone or unquote(box) == self.box else None
 
     def home(self, job: Job, inputs: Collection[str], parents: Sequence[Job]) -> str | None:
         """The box where a job's inputs lie, once they are known; None where any box has them.

@@ -9,6 +9,7 @@ from secondunit.daemon.files.startup_cleanup import forget_pruned_elsewhere
 from secondunit.daemon.monitoring.alerts import AlertHook
 from secondunit.daemon.process.lifecycle import Systemd, watch
 from secondunit.daemon.wiring.components import Components, World
+from secondunit.daemon.wiring.running.locality import folders_of
 from secondunit.queue import retention
 from secondunit.queue.ids import box_of
 from secondunit.queue.running import leases
@@ -44,7 +45,7 @@ def loops(world: World, components: Components, systemd: Systemd) -> Iterator[Co
     yield components.disk.run()
     yield components.media.run()
     yield components.uploads.run(components.queue)
-    yield forget_replaced(store.folders, world.tools.files, clock)
+    yield forget_replaced(folders_of(settings, store), world.tools.files, clock)
     yield watch(alive, world.emit, systemd)
     yield from components.remote.loops()
     yield components.checkup.run()

@@ -172,3 +172,15 @@ async def test_what_a_remote_worker_made_binds_nothing() -> None:
     boot = RemoteHolder("", "w").heard("two/1")
     job = await a_child(rig(), {"outputPath": "/srv/media/a"}, boot, FROM_PARENT, None)
     assert (job.status, job.box) == (Status.COMPLETED, None)
+
+
+@pytest.mark.parametrize("box", ["one", "a/b:c", "s3", "/one"])
+@pytest.mark.parametrize(
+    ("path", "own"), [("/srv/media/film", True), ("/srv/media/shared/film", False), ("s3://bucket/film", False)]
+)
+def test_a_path_in_shared_records_tells_whose_it_is(box: str, path: str, own: bool) -> None:
+    here, other = (Locality(name, HERE.shared, alone=False) for name in (box, "other"))
+    assert here.own(here.recorded(path)) == path
+    assert other.own(here.recorded(path)) == (None if own else path)
+    assert Locality("renamed").own(here.recorded(path)) == path, "where there is one box all is its own"
+    assert Locality(box).recorded(path) == path

@@ -6,8 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
 
 import psycopg
 import pytest
@@ -95,28 +93,44 @@ async def test_one_that_is_frozen_within_a_transaction_is_given_up_and_does_it_a
 async def test_one_that_meets_anothers_locks_again_and_again_is_done_nonetheless(opened: Open) -> None:
     a, b = await opened(), await opened()
     await submit(a, "x", "y")
-    met, tries = threading.Barrier(2), list[str]()
+    met, through, tries = threading.Barrier(2, timeout=20), threading.Semaphore(0), list[str]()
 
-    def crossing(first: str, second: str, patient: bool = False) -> Callable[[PostgresTransaction], None]:
-        def work(tx: PostgresTransaction) -> None:
-            tries.append(first)
-            tx.execute("select set_config('idle_in_transaction_session_timeout', '20s', true)")
-            if patient:  # so that it is always the other that the server ends
-                tx.execute("select set_config('deadlock_timeout', '20s', true)")
-            jobs.change(tx, first, by(state.share, NOW), None)
-            with suppress(threading.BrokenBarrierError):
-                met.wait(3)
-            jobs.change(tx, second, by(state.share, NOW), None)
+    def is_ended(tx: PostgresTransaction) -> None:
+        """Closes the circle: the server looks for one once, when a session has waited for a while, and ends that."""
+        tries.append("x")
+        if tries.count("x") > 1:  # x is free for a moment, and whoever comes first would have it
+            assert through.acquire(timeout=20)
+        tx.execute("select set_config('idle_in_transaction_session_timeout', '60s', true)")
+        jobs.change(tx, "x", by(state.share, NOW), None)
+        if tries.count("x") <= 2:
+            met.wait()
+            _until_one_waits(tx)
+        jobs.change(tx, "y", by(state.share, NOW), None)
 
-        return work
+    def goes_on(tx: PostgresTransaction) -> None:
+        tries.append("y")
+        tx.execute("select set_config('idle_in_transaction_session_timeout', '60s', true)")
+        tx.execute("select set_config('deadlock_timeout', '60s', true)")
+        jobs.change(tx, "y", by(state.share, NOW), None)
+        met.wait()
+        jobs.change(tx, "x", by(state.share, NOW), None)
 
     async def twice() -> None:
         for _ in range(2):
-            await b._writer.run(crossing("y", "x", patient=True))
+            await b._writer.run(goes_on)
+            through.release()
 
-    await asyncio.gather(a._writer.run(crossing("x", "y")), twice())
+    await asyncio.gather(a._writer.run(is_ended), twice())
     assert [(await a.get(id)).sharers for id in "xy"] == [4, 4]
     assert tries.count("x") == 3 and tries.count("y") == 2
+
+
+def _until_one_waits(tx: PostgresTransaction) -> None:
+    """Return once somebody waits for what this transaction holds."""
+    deadline = time.monotonic() + 20
+    while not tx.execute("select 1 from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid))"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 async def test_claims_of_two_daemons_share_no_job_and_leave_none(opened: Open) -> None:

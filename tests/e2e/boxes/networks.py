@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from tests.postgres_server import DIES_WITH_US
+
 CLONE_NEWNET = 0x40000000
 SERVER, BOX = "192.0.2.1", "192.0.2.2"  # TEST-NET-1: nobody's
 
@@ -76,7 +78,7 @@ class Wire:
 @contextmanager
 def wired() -> Iterator[Wire]:
     """A wire between two networks, for as long as this is open."""
-    holders = [subprocess.Popen(["unshare", "--net", "sleep", "infinity"]) for _ in range(2)]
+    holders = [subprocess.Popen([*DIES_WITH_US, "unshare", "--net", "sleep", "infinity"]) for _ in range(2)]
     try:
         for holder in holders:
             while Path(f"/proc/{holder.pid}/comm").read_text() != "sleep\n":

@@ -12,6 +12,7 @@ PROGRAM = """
 import ctypes, os, sys
 libc, exchange = ctypes.CDLL(None), 2
 one, other = map(os.fsencode, sys.argv[1:])
+libc.prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL: it would go on for ever where the tests are killed
 print("swapping", flush=True)
 while True:
     libc.renameat2(-100, one, -100, other, exchange)

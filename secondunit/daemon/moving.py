@@ -6,19 +6,17 @@ What PostgreSQL needs is imported where a URL asks for it.
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
-from urllib.parse import unquote, unquote_plus, urlsplit
 
 from secondunit.daemon.config.settings import Database
+from secondunit.daemon.config.url_passwords import passwords_in
 from secondunit.daemon.process.lock import Locked, box_lock
 from secondunit.queue.errors import NotMoved
+from secondunit.queue.payloads.redaction import without
 from secondunit.queue.stores.moving.ports import Limits, MoveSource, MoveTarget, Told
 from secondunit.queue.stores.moving.survey import Survey
 from secondunit.queue.stores.moving.transfer import NulReplaced, copied, looked_through
 from secondunit.queue.stores.sqlite import moving as sqlite
 from secondunit.queue.stores.sqlite.ballast import free_bytes
-
-SECRET_OPTIONS = ("password", "sslpassword")
-STRUCK = "***"
 
 
 class MovedQueue(NamedTuple):
@@ -47,22 +45,7 @@ def move(source: Database, target: Database, told: Told, *, dry: bool = False, r
 
 def struck(text: str, *urls: str) -> str:
     """The text without the passwords of these URLs."""
-    for url in urls:
-        for secret in sorted(_secrets(url), key=len, reverse=True):
-            text = text.replace(secret, STRUCK)
-    return text
-
-
-def _secrets(url: str) -> set[str]:
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # brackets that don't match: whatever stands there may be a secret
-        return {url}
-    options = (option.partition("=") for option in parts.query.split("&"))
-    found = {value for name, _, value in options if name in SECRET_OPTIONS}
-    if ":" in (user := parts.netloc.rpartition("@")[0]):
-        found |= {user.partition(":")[2]}
-    return {form for secret in found for form in (secret, unquote(secret), unquote_plus(secret)) if form}
+    return without(text, {secret for url in urls for secret in passwords_in(url)})
 
 
 def _to_file(source: MoveSource, target: Database, told: Told, *, dry: bool) -> MovedQueue:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,7 @@ from secondunit.daemon.config import signing_keys
 from secondunit.daemon.config.remote.retry_tables import RetryTable
 from secondunit.daemon.config.remote.tables import TABLE, RemoteTypeTable
 from secondunit.daemon.config.schedules import KEYS, ScheduleTable
+from secondunit.daemon.config.url_passwords import passwords_in
 from secondunit.daemon.config.value_forms import (
     Bucket,
     HttpUrl,
@@ -244,9 +245,7 @@ class Settings(BaseModel):
         values = (getattr(self, name) for name in type(self).model_fields)
         found = [v.get_secret_value() for v in values if isinstance(v, SecretStr)]
         found += [secret for project in self.deploy.values() for secret in project.secrets()]
-        if password := urlsplit(self.database.server or "").password:
-            found += [password, unquote(password)]
-        return frozenset(found)
+        return frozenset(found) | passwords_in(self.queue_url or "")
 
 
 def type_of(name: str) -> tuple[str, str]:

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from secondunit.daemon.config.surroundings import SERVICE
 from secondunit.queue.outcome import told
-from secondunit.queue.payloads.redaction import redacted
+from secondunit.queue.payloads.redaction import redacted, without
 
 State = Literal["ok", "warn", "bad"]
 WORST_FIRST: Sequence[State] = ("bad", "warn", "ok")
@@ -48,9 +49,7 @@ def bad(name: str, found: str, remedy: str) -> CheckResult:
     return CheckResult(name, "bad", found, remedy)
 
 
-async def examined(
-    looks: Iterable[Examination], access: str = "put `sudo` in front of the command"
-) -> Sequence[CheckResult]:
+async def examined(looks: Iterable[Examination], access: str = SERVICE.access) -> Sequence[CheckResult]:
     """All findings, the worst first; a look that fails or hangs is one itself; what is not allowed needs `access`."""
     found = await asyncio.gather(*(_findings(look, access) for look in looks))
     return worst_first(check for checks in found for check in checks)
@@ -67,9 +66,7 @@ def without_secrets(check: CheckResult, secrets: Iterable[str]) -> CheckResult:
 
 
 def _cleaned(text: str, secrets: Iterable[str]) -> str:
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return redacted(text)[:LONGEST]
+    return redacted(without(text, secrets))[:LONGEST]
 
 
 async def _findings(look: Examination, access: str) -> Sequence[CheckResult]:

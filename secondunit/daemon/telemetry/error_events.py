@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from secondunit.queue.outcome import name_of, told
-from secondunit.queue.payloads.redaction import HIDDEN, redacted
+from secondunit.queue.payloads.redaction import HIDDEN, redacted, without
 
 WORD = re.compile(r"[^\s\"'`(),;=\[\]{}<>]{4,}")
 LONGEST_MESSAGE = 1000
@@ -26,10 +26,9 @@ def event_of(
 def masked(text: str, secrets: Collection[str], payload: Any = None) -> str:
     """The text without these secrets, without what URLs hide, and without any word that the payload holds."""
     texts = [one for one in _texts(payload) if len(one) >= SHORTEST]
-    for hidden in sorted({*secrets, *texts}, key=len, reverse=True):
-        text = text.replace(hidden, HIDDEN) if hidden else text
     held = "\n".join(texts)
-    return redacted(WORD.sub(lambda word: HIDDEN if word[0] in held else word[0], text))
+    known = without(text, {*secrets, *texts})
+    return redacted(WORD.sub(lambda word: HIDDEN if word[0] in held else word[0], known))
 
 
 def _described(error: BaseException, secrets: Collection[str], payload: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Redaction of URLs in text: no password, no signature and no token of a query gets into what is told."""
 
 import re
+from collections.abc import Iterable
 
 HIDDEN = "***"
 # Bounded, and no letter can be taken by two of its parts: its time is linear in the text.
@@ -12,6 +13,13 @@ TRAILING = ".,:;!)]}"
 def redacted(text: str) -> str:
     """The text, each URL in it without userinfo, fragment and the values of its query (but for YouTube's ids)."""
     return URL.sub(_shown, text) if "://" in text else text
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """The text, each of these secrets struck out of it: first the one that holds another."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
 
 
 def _shown(found: re.Match[str]) -> str:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from secondunit.queue.payloads.redaction import redacted
+from secondunit.queue.payloads.redaction import redacted, without
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,7 @@ def test_a_url_is_told_without_its_secrets(text: str, told: str) -> None:
 def test_json_stays_json() -> None:
     event = {"message": 'a "https://u:p@h/x?a=b\nc" \\https://h?d', "url": "https://h/?k=v"}
     assert json.loads(redacted(json.dumps(event)))["url"] == "https://h/?k=***"
+
+
+def test_a_secret_is_struck_out_whole_though_it_holds_another() -> None:
+    assert without("open sesame, sesame; nothing else", ["", "sesame", "open sesame"]) == "***, ***; nothing else"

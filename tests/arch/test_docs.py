@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import click
 import pytest
 
 from secondunit.cli.main import secondunit
+from tests.arch.test_rooms import HANDLERS_MAY_SEE
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -24,6 +25,7 @@ DOCUMENTS = [
         "systemd/README.md",
     )
 ]
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 TEXT = "\n".join(document.read_text() for document in DOCUMENTS)
 
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
@@ -90,6 +92,36 @@ def test_every_invariant_is_held_by_a_test() -> None:
 
 def test_the_plan_of_the_house_fits_on_three_pages() -> None:
     assert len((ROOT / "ARCHITECTURE.md").read_text().splitlines()) <= 150
+
+
+@pytest.mark.parametrize("room", ["daemon", "daemon.http", "handlers.tools"])
+def test_a_room_is_drawn_as_its_contract_layers_it(room: str) -> None:
+    assert layers_drawn(room.rpartition(".")[2]) == layers_held(f"secondunit.{room}")
+
+
+def test_the_drawing_of_the_queue_leaves_no_module_out() -> None:
+    [drawing] = re.findall(r"inside the queue.*?\n\n(.*?)\n\n", ARCHITECTURE, re.DOTALL)
+    drawn = re.findall(r"\w+", drawing)
+    assert [name for layer in layers_held("secondunit.queue") for name in layer if name not in drawn] == []
+
+
+def test_what_handlers_see_of_the_queue_is_told_in_full() -> None:
+    [told] = re.findall(r"Handlers see of the queue only (.*?)\. ", ARCHITECTURE, re.DOTALL)
+    assert set(re.findall(r"`(.*?)`", told)) == HANDLERS_MAY_SEE
+
+
+def layers_drawn(folder: str) -> Sequence[Set[str]]:
+    """The layers of a folder in the drawing of rooms, the topmost first."""
+    [line] = re.findall(rf"^ +{folder}/ +(.*)$", ARCHITECTURE, re.MULTILINE)
+    layers = re.sub(r" \(.*?\)", "", line.rpartition(": ")[2]).split(" > ")
+    return [set(layer.split(" | ")) for layer in layers]
+
+
+def layers_held(room: str) -> Sequence[Set[str]]:
+    """The same by the contract that import-linter holds."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [held] = [contract["layers"] for contract in contracts if contract.get("containers") == [room]]
+    return [set(layer.split(" | ")) for layer in held]
 
 
 def test_committed_media_stays_small() -> None:

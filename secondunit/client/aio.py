@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from secondunit.client import calls, conversation
-from secondunit.client.aio_work import AsyncLeases, AsyncRun, AsyncWorkLoop
+from secondunit.client.aio_work import AsyncLeases, AsyncRun, AsyncWorkLoop, awaited_leases
 from secondunit.client.calls import Call, Progress, RawFile, Upload
 from secondunit.client.conversation import Answer, Done, Json, Now, Open, Receive, Send, Sleep, Steps, Tell, Waiting
 from secondunit.client.errors import NoAnswer
@@ -120,7 +120,7 @@ class AsyncClient:
     @property
     def leases(self) -> AsyncLeases:
         """The single calls of a remote worker."""
-        return AsyncLeases(self._ask)
+        return AsyncLeases(self._ask, awaited_leases)
 
     async def work(
         self,

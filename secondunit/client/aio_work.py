@@ -5,74 +5,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from secondunit.client import leases as calls
 from secondunit.client.calls import Call
 from secondunit.client.conversation import Json
 from secondunit.client.errors import ClientError, LeaseLost, NoAnswer, Refused
-from secondunit.client.leases import CANCELLED, STOPPED, TELL_EVERY, Lease, WorkStopped, lease_of
+from secondunit.client.lease_calls import LeaseCalls
+from secondunit.client.leases import CANCELLED, STOPPED, TELL_EVERY, Lease, WorkStopped, leases_of
 
 T = TypeVar("T")
 
 
-class AsyncAsk(Protocol):
-    """Sends a call; `patience` seconds in all where it is given, else the client's."""
-
-    async def __call__(self, call: Call, patience: float | None = None) -> Any: ...
-
-
-class AsyncLeases:
-    """The calls of a remote worker, as `Leases` has them."""
-
-    def __init__(self, ask: AsyncAsk) -> None:
-        self._ask = ask
-
-    async def take(
-        self, types: Sequence[str], worker: str, *, max: int = 1, wait: float = 0, patience: float | None = None
-    ) -> Sequence[Lease]:
-        """At most so many jobs of these types, once there is one; none after `wait` (at most 60) seconds."""
-        told = await self._ask(calls.take(types, worker, max, wait), patience)
-        return [lease_of(one) for one in told["leases"]]
-
-    async def renew(self, token: str, **news: Any) -> Json:
-        """`{expiresAt, cancelRequested}`; tells `progress` (0 to 100), `phase`, `message` and `stats`."""
-        return dict(await self._ask(calls.renew(token, news)))
-
-    async def step(self, token: str, name: str, result: Any) -> Json:
-        """Stored at once, and given to a later lease of the job."""
-        return dict(await self._ask(calls.step(token, name, result)))
-
-    async def artifact(self, token: str, name: str, content: Path | bytes) -> Json:
-        """A file, or bytes, as an artefact of the job: whole, or not there."""
-        return dict(await self._ask(calls.artifact(token, name, content)))
-
-    async def complete(self, token: str, result: Any) -> Json:
-        """`{jobId, status}`; the same call again is answered the same, as with all that end a run."""
-        return dict(await self._ask(calls.complete(token, result)))
-
-    async def partial(self, token: str, result: Any, missing: Sequence[Any]) -> Json:
-        """A part is done, `missing` is not."""
-        return dict(await self._ask(calls.partial(token, result, missing)))
-
-    async def fail(
-        self, token: str, kind: calls.Kind, type: str, message: str, *, retry_after: float | None = None
-    ) -> Json:
-        """It failed; `transient` and `timeout` are tried again, no sooner than `retry_after` seconds."""
-        return dict(await self._ask(calls.fail(token, kind, type, message, retry_after)))
-
-    async def release(self, token: str, reason: str) -> Json:
-        """It goes back, at no cost."""
-        return dict(await self._ask(calls.release(token, reason)))
-
-    async def end(self, lease: Lease, call: Call) -> None:
-        """Say how a run ended; what can't be stored of it is a failure of its handler."""
-        try:
-            await self._ask(call)
-        except LeaseLost:
-            return
-        except Refused as refused:
-            await self._ask(calls.unstorable(lease, refused))
+AsyncLeases = LeaseCalls[Awaitable[Json], Awaitable[Sequence[Lease]]]
 
 
 class AsyncRun:
@@ -121,7 +66,7 @@ class AsyncRun:
         try:
             await asyncio.wait([self._work])
             if call := self._call(self._work):
-                await self._leases.end(self.lease, call)
+                await _end(self._leases, self.lease, call)
         finally:
             for task in (self._work, beats):
                 task.cancel()
@@ -205,7 +150,7 @@ class AsyncWorkLoop:
             for lease in leased:
                 run = AsyncRun(self._leases, lease)
                 if stop.is_set():  # it came as we were told to stop
-                    await self._leases.end(lease, calls.release(lease.token, STOPPED))
+                    await _end(self._leases, lease, calls.release(lease.token, STOPPED))
                     continue
                 self._running.add(run)
                 try:
@@ -224,3 +169,18 @@ class AsyncWorkLoop:
             taking.cancel()
             stopping.cancel()
             await asyncio.gather(taking, stopping, return_exceptions=True)
+
+
+async def _end(leases: AsyncLeases, lease: Lease, call: Call) -> None:
+    """Say how a run ended; what can't be stored of it is a failure of its handler."""
+    try:
+        await leases.tell(call)
+    except LeaseLost:
+        return
+    except Refused as refused:
+        await leases.tell(calls.unstorable(lease, refused))
+
+
+async def awaited_leases(told: Awaitable[Json]) -> Sequence[Lease]:
+    """Those that an answer lists, once it is there."""
+    return leases_of(await told)

@@ -56,8 +56,13 @@ class WorkStopped(ClientError):
     """The handler is to stop: its job is to be cancelled, or the worker ends. Raised within handlers."""
 
 
+def leases_of(told: Mapping[str, Any]) -> Sequence[Lease]:
+    """Those that an answer lists."""
+    return [lease_of(one) for one in told["leases"]]
+
+
 def lease_of(told: Mapping[str, Any]) -> Lease:
-    """One of those that an answer lists."""
+    """One of them."""
     until = datetime.fromisoformat(told["expiresAt"]).astimezone(UTC)
     return Lease(
         told["token"],

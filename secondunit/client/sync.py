@@ -18,6 +18,7 @@ from secondunit.client.calls import Call, Progress, RawFile, Upload
 from secondunit.client.conversation import Answer, Done, Json, Now, Open, Receive, Send, Sleep, Steps, Tell, Waiting
 from secondunit.client.errors import NoAnswer
 from secondunit.client.event_stream import Message
+from secondunit.client.leases import leases_of
 from secondunit.client.sync_work import Leases, Run, WorkLoop
 
 T = TypeVar("T")
@@ -107,7 +108,7 @@ class Client:
     @property
     def leases(self) -> Leases:
         """The single calls of a remote worker."""
-        return Leases(self._ask)
+        return Leases(self._ask, leases_of)
 
     def work(
         self,

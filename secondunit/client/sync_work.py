@@ -5,72 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from secondunit.client import leases as calls
 from secondunit.client.calls import Call
 from secondunit.client.conversation import Json
 from secondunit.client.errors import ClientError, LeaseLost, NoAnswer, Refused
-from secondunit.client.leases import CANCELLED, STOPPED, TELL_EVERY, Lease, WorkStopped, lease_of
+from secondunit.client.lease_calls import LeaseCalls
+from secondunit.client.leases import CANCELLED, STOPPED, TELL_EVERY, Lease, WorkStopped
 
 T = TypeVar("T")
 
 
-class Ask(Protocol):
-    """Sends a call; `patience` seconds in all where it is given, else the client's."""
-
-    def __call__(self, call: Call, patience: float | None = None) -> Any: ...
-
-
-class Leases:
-    """The calls of a remote worker; those about a lease that is lost raise LeaseLost."""
-
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-
-    def take(
-        self, types: Sequence[str], worker: str, *, max: int = 1, wait: float = 0, patience: float | None = None
-    ) -> Sequence[Lease]:
-        """At most so many jobs of these types, once there is one; none after `wait` (at most 60) seconds."""
-        told = self._ask(calls.take(types, worker, max, wait), patience)
-        return [lease_of(one) for one in told["leases"]]
-
-    def renew(self, token: str, **news: Any) -> Json:
-        """`{expiresAt, cancelRequested}`; tells `progress` (0 to 100), `phase`, `message` and `stats`."""
-        return dict(self._ask(calls.renew(token, news)))
-
-    def step(self, token: str, name: str, result: Any) -> Json:
-        """Stored at once, and given to a later lease of the job."""
-        return dict(self._ask(calls.step(token, name, result)))
-
-    def artifact(self, token: str, name: str, content: Path | bytes) -> Json:
-        """A file, or bytes, as an artefact of the job: whole, or not there."""
-        return dict(self._ask(calls.artifact(token, name, content)))
-
-    def complete(self, token: str, result: Any) -> Json:
-        """`{jobId, status}`; the same call again is answered the same, as with all that end a run."""
-        return dict(self._ask(calls.complete(token, result)))
-
-    def partial(self, token: str, result: Any, missing: Sequence[Any]) -> Json:
-        """A part is done, `missing` is not."""
-        return dict(self._ask(calls.partial(token, result, missing)))
-
-    def fail(self, token: str, kind: calls.Kind, type: str, message: str, *, retry_after: float | None = None) -> Json:
-        """It failed; `transient` and `timeout` are tried again, no sooner than `retry_after` seconds."""
-        return dict(self._ask(calls.fail(token, kind, type, message, retry_after)))
-
-    def release(self, token: str, reason: str) -> Json:
-        """It goes back, at no cost."""
-        return dict(self._ask(calls.release(token, reason)))
-
-    def end(self, lease: Lease, call: Call) -> None:
-        """Say how a run ended; what can't be stored of it is a failure of its handler."""
-        try:
-            self._ask(call)
-        except LeaseLost:
-            return
-        except Refused as refused:
-            self._ask(calls.unstorable(lease, refused))
+Leases = LeaseCalls[Json, Sequence[Lease]]
 
 
 class Run:
@@ -129,7 +76,7 @@ class Run:
             except Exception as error:  # noqa: BLE001  whatever it raises is how it ended
                 call = calls.failing(self.lease, error, self._why)
             if call and not isinstance(self._why, LeaseLost):
-                self._leases.end(self.lease, call)
+                _end(self._leases, self.lease, call)
         finally:
             self._over.set()
             self._wake.set()
@@ -197,7 +144,7 @@ class WorkLoop:
             for lease in leased:
                 run = Run(self._leases, lease)
                 if stop.is_set():  # it came as we were told to stop
-                    self._leases.end(lease, calls.release(lease.token, STOPPED))
+                    _end(self._leases, lease, calls.release(lease.token, STOPPED))
                     continue
                 self._running.add(run)
                 try:
@@ -210,3 +157,13 @@ class WorkLoop:
         over.wait(grace)
         for run in tuple(self._running):
             run.stop(STOPPED)
+
+
+def _end(leases: Leases, lease: Lease, call: Call) -> None:
+    """Say how a run ended; what can't be stored of it is a failure of its handler."""
+    try:
+        leases.tell(call)
+    except LeaseLost:
+        return
+    except Refused as refused:
+        leases.tell(calls.unstorable(lease, refused))

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from secondunit.client.aio_work import AsyncLeases, AsyncRun
+from secondunit.client.aio_work import AsyncLeases, AsyncRun, awaited_leases
 from secondunit.client.calls import Call
 from secondunit.client.leases import lease_of
 
@@ -23,7 +23,7 @@ async def test_a_handler_that_is_cancelled_by_others_than_its_worker_has_failed(
     async def cut_off(_: AsyncRun) -> None:
         raise asyncio.CancelledError
 
-    await AsyncRun(AsyncLeases(ask), LEASE).finish(cut_off)
+    await AsyncRun(AsyncLeases(ask, awaited_leases), LEASE).finish(cut_off)
     [end] = [call for call in calls if call.method == "POST"]
     assert end.path.endswith("/fail"), "a release would cost nothing, and come again for ever"
     assert end.body["error"] == {"class": "transient", "type": "CancelledError", "message": "CancelledError"}

@@ -14,9 +14,12 @@ REGISTRIES = tuple(
 )
 
 
-def places(text: str) -> list[str]:
+DOCUMENTED = Path("/opt/secondunit")  # where the documents put a clone: a person who does as they say has it there
+
+
+def places(text: str, checkout: Path = ROOT) -> list[str]:
     """The places of one machine that a text names."""
-    ours = [str(ROOT)] if len(ROOT.parts) > 2 else []
+    ours = [str(checkout)] if len(checkout.parts) > 2 and checkout != DOCUMENTED else []
     return [*HOMES.findall(text), *(place for place in (*ours, *REGISTRIES) if place in text)]
 
 
@@ -25,7 +28,6 @@ def places(text: str) -> list[str]:
     [
         f"--password-file {Path('/', 'root', 'secret')}",
         f"PATH={Path('/', 'home', 'jane', 'bin')}:",
-        f"cd {ROOT}/docs",
         f"https://{REGISTRIES[0]}/simple",
         f"file://{Path('/', 'opt', 'wheels')}",
     ],
@@ -39,6 +41,11 @@ def test_a_place_of_one_machine_is_found(text: str) -> None:
 )
 def test_a_place_of_every_machine_is_none(text: str) -> None:
     assert not places(text)
+
+
+def test_the_place_of_this_checkout_is_found_unless_the_documents_have_theirs_there() -> None:
+    assert places("cd /srv/clone/docs", Path("/srv/clone")) == ["/srv/clone"]
+    assert places(f"cd {DOCUMENTED}/docs", DOCUMENTED) == []
 
 
 def test_no_committed_file_names_a_place_of_one_machine() -> None:

@@ -97,7 +97,7 @@ def _refuse_same(source: Database, target: Database) -> None:
     if source.server and target.server:
         from secondunit.queue.stores.postgres import moving as postgres
 
-        same = postgres.same(source.server, target.server)
+        same = postgres.same(source.server, target.server, (str(source), str(target)))
     else:
         same = not source.server and not target.server and source.path.resolve() == target.path.resolve()
     if same:

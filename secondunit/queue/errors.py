@@ -22,6 +22,7 @@ QueueError
 ├── StoreFull            the disk has no room; what was asked for is not on it
 ├── NotMoved             a queue was not moved to another database; both are as they were
 └── StoreBroken          the database can't be trusted or reached; nothing was acknowledged
+    └── StoreAway        its server can't be reached, or does not let us in
 """
 
 from collections.abc import Sequence
@@ -52,7 +53,7 @@ class BoxNotFound(QueueError):
     """No box has this name."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"no box is called {name!r}; GET /api/boxes lists them all")
+        super().__init__(f"no box is called {name!r}; `secondunit boxes` and GET /api/boxes list them all")
         self.name = name
 
 
@@ -206,3 +207,9 @@ class NotMoved(QueueError):
 
 class StoreBroken(QueueError):
     """The database or its disk failed: nothing of the request was acknowledged, and the process must end."""
+
+
+class StoreAway(StoreBroken):
+    """The database's server can't be reached, or does not let us in; `remedy` says what to look at."""
+
+    remedy = "see that the server runs, has this database and lets this account in (password, pg_hba.conf)"

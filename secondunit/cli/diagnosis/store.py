@@ -9,12 +9,12 @@ from secondunit.cli.diagnosis.situation import Situation
 from secondunit.daemon.diagnosis.checks import CheckResult, bad, ok, warn
 from secondunit.daemon.files.backups import newest
 from secondunit.daemon.wiring.database import inspect, reserve_of, wal_of
-from secondunit.queue.errors import StoreBroken
+from secondunit.queue.errors import StoreAway, StoreBroken
 from secondunit.queue.ports.engine import DatabaseLook
 
 READ_WITHIN = 8.0
 WAL_LARGE, WAL_HUGE = 128 << 20, 256 << 20
-SERVER = "see that the server of QUEUE_URL runs, lets this account in, and has room on its disk"
+OTHER_DATABASE = "name another database in QUEUE_URL, or run the program that this one is of"
 BACKUP_OLD = timedelta(days=3)
 
 
@@ -27,9 +27,13 @@ def store(here: Situation) -> Iterator[CheckResult]:
     except FileNotFoundError:
         yield ok("database", f"there is none yet at {database}; the first start makes it")
         return
+    except StoreAway as error:
+        yield bad("database", f"QUEUE_URL: {error}", error.remedy)
+        yield from _backups(here, None)
+        return
     except StoreBroken as error:
-        remedy = SERVER if database.server else "keep the file; `secondunit restore BACKUP` puts a backup in its place"
-        yield bad("database", str(error), remedy)
+        kept = "keep the file; `secondunit restore BACKUP` puts a backup in its place"
+        yield bad("database", str(error), OTHER_DATABASE if database.server else kept)
         yield from _backups(here, None)
         return
     if database.server:

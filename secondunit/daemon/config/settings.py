@@ -277,6 +277,8 @@ def database_of(url: str) -> Database:
     if parts.scheme in ("postgresql", "postgres"):
         if len(parts.path) < 2 or "/" in parts.path[1:]:
             raise ValueError("it does not name a database: postgresql://USER@HOST/DATABASE")
+        if _odd_port(parts.netloc):
+            raise ValueError("its port is no number; in a password, write / : @ # ? as %2F %3A %40 %23 %3F")
         return Database(Path("queue"), server=url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     synchronous = options.pop("synchronous", "full")
@@ -285,3 +287,9 @@ def database_of(url: str) -> Database:
     if options or synchronous not in ("full", "normal"):
         raise ValueError(f"?{parts.query} is not an option of it")
     return Database(Path(parts.path[1:]), "normal" if synchronous == "normal" else "full")
+
+
+def _odd_port(netloc: str) -> bool:
+    hosts = netloc.rpartition("@")[2].split(",")
+    ports = (host.rpartition("]")[2].partition(":")[2] for host in hosts)
+    return any(port and not port.isdecimal() for port in ports)

@@ -6,7 +6,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import StrDumper
 
-from secondunit.queue.errors import StoreBroken, StoreFull
+from secondunit.queue.errors import QueueError, StoreAway, StoreBroken, StoreFull
 from secondunit.queue.stores import migrations
 
 STORE = "secondunit.queue.stores.postgres"
@@ -18,6 +18,7 @@ MIGRATING = 0x5EC0D001
 # Serialization, deadlock, lock timeout; a key that somebody else took meanwhile.
 AGAIN = ("40001", "40P01", "55P03", "23505")
 FULL_CODES = ("53100",)
+AWAY_CLASSES = ("08", "28", "3D", "57P")  # no connection, not let in, no such database, shut down
 SETTINGS = {"connect_timeout": CONNECT_TIMEOUT, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
             "tcp_user_timeout": 20_000, "application_name": "secondunit"}  # fmt: skip
 
@@ -49,19 +50,38 @@ async def connect_reader(url: str) -> psycopg.AsyncConnection[Any]:
     return connection
 
 
-def translated(error: psycopg.Error) -> Exception:
-    """The queue's error for PostgreSQL's: a full disk, or a store that can't be trusted or reached."""
+def translated(error: psycopg.Error, server: str = "PostgreSQL") -> QueueError:
+    """The queue's error for that of a server: a full disk, or a store that can't be trusted or reached."""
     words = str(error).strip().splitlines()
     said = words[0] if words else type(error).__name__
     if error.sqlstate in FULL_CODES:
-        return StoreFull(f"PostgreSQL: {said}; free some space on its disk, nothing was stored")
-    return StoreBroken(f"PostgreSQL: {said} ({error.sqlstate or type(error).__name__})")
+        return StoreFull(f"{server}: {said}; free some space on its disk, nothing was stored")
+    told = f"{server}: {said} ({error.sqlstate or type(error).__name__})"
+    return StoreAway(told) if _away(error) else StoreBroken(told)
+
+
+def _away(error: psycopg.Error) -> bool:
+    code = error.sqlstate or ""
+    return code.startswith(AWAY_CLASSES) if code else isinstance(error, psycopg.OperationalError)
+
+
+def unfit(connection: psycopg.Connection[Any]) -> str | None:
+    """Why no queue can be in this database."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding == "UTF8":
+        return None
+    return (
+        f"has the encoding {encoding}, which can't hold every text: make one with UTF8"
+        " (`createdb --encoding=UTF8 --template=template0`)"
+    )
 
 
 def migrate(connection: psycopg.Connection[Any]) -> None:
     """Apply each migration that the database has not seen, one daemon at a time; forward only."""
     if connection.info.server_version < OLDEST_SERVER:
         raise StoreBroken(f"PostgreSQL {connection.info.server_version // 10_000} is too old; 14 or newer is needed")
+    if why := unfit(connection):
+        raise StoreBroken(f"the database {why}")
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", (MIGRATING,))
         for number, script in migrations.pending(STORE, known_schema(connection)):

@@ -22,6 +22,7 @@ from secondunit.queue.stores.postgres.connection import (
     newest_schema,
     options,
     translated,
+    unfit,
 )
 from secondunit.queue.stores.rows import MICROSECOND, moment
 
@@ -54,10 +55,11 @@ READ = ("begin isolation level repeatable read", "set local statement_timeout = 
 WRITE = ("begin", "set local statement_timeout = 0", "set local idle_in_transaction_session_timeout = 0",
          "set local lock_timeout = '5s'")  # fmt: skip
 CONNECTED = """
-select application_name, coalesce(host(client_addr), 'this machine'), backend_start
+select application_name, coalesce(host(client_addr), 'this machine') as host, count(*), min(backend_start) as since
 from pg_stat_activity
 where datname = current_database() and pid <> pg_backend_pid() and application_name like 'secondunit%'
-order by backend_start
+group by application_name, host
+order by since
 limit 10"""
 LEASED = """
 select split_part(boot, '/', 1), max(lease_until), (extract(epoch from clock_timestamp()) * 1000000)::bigint, min(boot)
@@ -166,7 +168,7 @@ def reading(url: str, name: str) -> Iterator[PostgresQueue]:
     NotMoved, StoreBroken say why it can't be read; `name` is what it is called.
     """
     try:
-        with _connected(url) as connection:
+        with _connected(url, name) as connection:
             schema = known_schema(connection)
             if schema != newest_schema():
                 raise NotMoved(_other_schema(name, schema))
@@ -177,7 +179,7 @@ def reading(url: str, name: str) -> Iterator[PostgresQueue]:
             yield queue
             connection.execute("rollback")
     except psycopg.Error as error:
-        raise translated(error) from error
+        raise translated(error, name) from error
 
 
 @contextmanager
@@ -187,7 +189,7 @@ def writing(url: str, name: str, *, dry: bool = False) -> Iterator[PostgresQueue
     NotMoved says what is there already. A dry one writes nothing, and makes no tables.
     """
     try:
-        with _connected(url) as connection:
+        with _connected(url, name) as connection:
             _fit(connection, name)
             _begin(connection, ("begin read only",) if dry else WRITE, name)
             [free] = connection.execute("select pg_try_advisory_xact_lock(%s)", (MIGRATING,)).fetchone() or (False,)
@@ -203,28 +205,28 @@ def writing(url: str, name: str, *, dry: bool = False) -> Iterator[PostgresQueue
             yield PostgresQueue(connection, name)
             connection.execute("rollback" if dry else "commit")
     except psycopg.Error as error:
-        raise translated(error) from error
+        raise translated(error, name) from error
 
 
-def same(one: str, other: str) -> bool:
-    """Whether two URLs lead to one database. Blocks."""
+def same(one: str, other: str, names: tuple[str, str]) -> bool:
+    """Whether two URLs, by what they are called, lead to one database. Blocks."""
     asked = (
         "select current_database(), coalesce(host(inet_server_addr()), ''), coalesce(inet_server_port(), 0), "
         "pg_postmaster_start_time()"
     )
-    try:
-        with _connected(one) as first, _connected(other) as second:
-            found, there = first.execute(asked).fetchone(), second.execute(asked).fetchone()
-            return bool(found and there and (found[0], found[3]) == (there[0], there[3]))
-    except psycopg.Error as error:
-        raise translated(error) from error
+    with _connected(one, names[0]) as first, _connected(other, names[1]) as second:
+        found, there = first.execute(asked).fetchone(), second.execute(asked).fetchone()
+        return bool(found and there and (found[0], found[3]) == (there[0], there[3]))
 
 
 @contextmanager
-def _connected(url: str) -> Iterator[psycopg.Connection[Any]]:
+def _connected(url: str, name: str) -> Iterator[psycopg.Connection[Any]]:
     """A connection, closed at the end: what was not committed by then is undone."""
-    named = {**options(url), "application_name": APPLICATION}
-    connection = psycopg.Connection.connect(**named, autocommit=True, prepare_threshold=None)
+    try:
+        named = {**options(url), "application_name": APPLICATION}
+        connection = psycopg.Connection.connect(**named, autocommit=True, prepare_threshold=None)
+    except psycopg.Error as error:
+        raise translated(error, name) from error
     try:
         yield connection
     finally:
@@ -240,9 +242,8 @@ def _begin(connection: psycopg.Connection[Any], statements: Sequence[str], name:
 
 
 def _fit(connection: psycopg.Connection[Any], name: str) -> None:
-    encoding = connection.info.parameter_status("server_encoding")
-    if encoding != "UTF8":
-        raise NotMoved(f"{name} has the encoding {encoding}, which can't hold every text: make one with UTF8")
+    if why := unfit(connection):
+        raise NotMoved(f"{name} {why}")
 
 
 def _refuse_rows(connection: psycopg.Connection[Any], name: str, schema: int) -> None:
@@ -252,9 +253,9 @@ def _refuse_rows(connection: psycopg.Connection[Any], name: str, schema: int) ->
         [there] = connection.execute(present, (table.name,)).fetchone() or (False,)
         if there and table.name not in OF_EVERY_QUEUE:
             [n] = connection.execute(sql.SQL(f"select count(*) from {table.name}")).fetchone() or (0,)
-            found += [f"{n:,} rows in {table.name}"] if n else []
+            found += [f"{table.name} {n:,}"] if n else []
     if found:
-        raise NotMoved(f"{name} is not empty ({', '.join(found)}): name a database that has nothing in it yet")
+        raise NotMoved(f"{name} is not empty (rows: {', '.join(found)}): name a database that has nothing in it yet")
     if schema > newest_schema():
         raise NotMoved(_other_schema(name, schema))
 
@@ -272,8 +273,8 @@ def _other_schema(name: str, schema: int) -> str:
 
 def _refuse_live(connection: psycopg.Connection[Any], name: str) -> None:
     """NotMoved, with who it is, while a daemon lives on it, or may: one that is cut off is not connected."""
-    found = [f"{application} is connected from {address} since {at:%Y-%m-%d %H:%M:%S %Z}"
-             for application, address, at in connection.execute(CONNECTED).fetchall()]  # fmt: skip
+    found = [f"{application} is connected from {address} since {at:%Y-%m-%d %H:%M:%S %Z}, {n} in all"
+             for application, address, n, at in connection.execute(CONNECTED).fetchall()]  # fmt: skip
     if connection.execute("select to_regclass('boxes')").fetchone() != (None,):
         found += [f"box {box} ({address}) was seen at {_shown(moment(seen))}"
                   for box, address, seen in connection.execute(UP.encode()).fetchall()]  # fmt: skip

@@ -64,7 +64,11 @@ class Session:
 
     def open(self) -> None:
         """Bring the schema up to date, and be known as a writer."""
-        migrate(self._connection)
+        try:
+            migrate(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
         self.version = self._connection.info.parameter_status("server_version") or ""
         self._connection.execute(FORGET, ("",))
         self._connection.execute(NOTE, (self._name,))

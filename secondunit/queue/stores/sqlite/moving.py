@@ -151,8 +151,8 @@ def refuse_unless_empty(path: Path) -> None:
                        for table in MOVED if table.name in there and table.name not in OF_EVERY_QUEUE]  # fmt: skip
     except sqlite3.Error as error:
         raise translated(error, path) from error
-    if found := [f"{n:,} rows in {name}" for name, n in counted if n]:
-        raise NotMoved(f"{path} is not empty ({', '.join(found)}): name a file that is not there yet")
+    if found := [f"{name} {n:,}" for name, n in counted if n]:
+        raise NotMoved(f"{path} is not empty (rows: {', '.join(found)}): name a file that is not there yet")
 
 
 @contextmanager

@@ -239,6 +239,20 @@ def test_other_queue_urls_are_refused(url: str) -> None:
     assert fault.startswith("QUEUE_URL:")
 
 
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:ge/heim@h/db", "postgresql://u:ge#heim@h/db", "postgresql://u@h:five/db"]
+)
+def test_a_password_that_breaks_its_url_is_told_of_and_not_told(url: str) -> None:
+    [fault] = faults(QUEUE_URL=url)
+    assert fault.startswith("QUEUE_URL:") and "heim" not in fault and "ge/" not in fault
+
+
+@pytest.mark.parametrize("hosts", ["", "h", "h:5432", "[::1]:5432", "a:1,b:2", "u:p:w@a,b", "%2Frun%2Fpg"])
+def test_hosts_of_a_server_are_taken_as_libpq_writes_them(hosts: str) -> None:
+    url = f"postgresql://{hosts}/db"
+    assert loaded(QUEUE_URL=url).settings.database.server == url
+
+
 @pytest.mark.parametrize("name", ["UVICORN_WORKERS", "QUEUE_TYPE", "REDIS_URL"])
 def test_a_variable_of_older_deployments_is_answered_by_what_serves_instead(name: str) -> None:
     [warning] = loaded(**{name: "redis"}).warnings

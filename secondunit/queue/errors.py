@@ -22,7 +22,6 @@ QueueError
 ├── StoreFull            the disk has no room; what was asked for is not on it
 ├── NotMoved             a queue was not moved to another database; both are as they were
 └── StoreBroken          the database can't be trusted or reached; nothing was acknowledged
-    └── StoreAway        its server can't be reached, or does not let us in
 """
 
 from collections.abc import Sequence
@@ -206,10 +205,11 @@ class NotMoved(QueueError):
 
 
 class StoreBroken(QueueError):
-    """The database or its disk failed: nothing of the request was acknowledged, and the process must end."""
+    """The database or its disk failed: nothing of the request was acknowledged, and the process must end.
 
+    `remedy`, where there is one, says what to look at.
+    """
 
-class StoreAway(StoreBroken):
-    """The database's server can't be reached, or does not let us in; `remedy` says what to look at."""
-
-    remedy = "see that the server runs, has this database and lets this account in (password, pg_hba.conf)"
+    def __init__(self, why: str, remedy: str = "") -> None:
+        super().__init__(why)
+        self.remedy = remedy

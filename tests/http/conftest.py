@@ -28,6 +28,7 @@ from secondunit.daemon.dashboard.front import Dashboard
 from secondunit.daemon.dashboard.pages import dashboard_of
 from secondunit.daemon.diagnosis.checks import bad
 from secondunit.daemon.diagnosis.report import DaemonReport
+from secondunit.daemon.diagnosis.sandbox import sandbox_check
 from secondunit.daemon.files.backups import Copy
 from secondunit.daemon.http.context import Analyses, Api, HttpSettings, Locations
 from secondunit.daemon.http.contract import responses
@@ -55,6 +56,7 @@ from secondunit.daemon.sight.system import DiskState, SystemReport
 from secondunit.daemon.sight.types import ServedTypes
 from secondunit.daemon.wiring.caches import CachedResults
 from secondunit.handlers.tools.network.addresses import AddressRule
+from secondunit.handlers.tools.programs.sandbox.measuring import OFF
 from secondunit.queue import state, value
 from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
@@ -373,7 +375,7 @@ class ApiHarness:
             keys=True,
             settings={"PORT": 8000},
             origins={"PORT": "default"},
-            checks=[bad("backend", "it is down", "see to it")],
+            checks=[bad("backend", "it is down", "see to it"), sandbox_check("off", OFF)],
         )
 
     def _front(self) -> Dashboard:

@@ -52,7 +52,15 @@ async def test_doctor_is_told_what_the_daemon_sees_of_itself(harness: Any) -> No
         "keys": True,
         "settings": {"PORT": 8000},
         "origins": {"PORT": "default"},
-        "checks": [{"name": "backend", "state": "bad", "found": "it is down", "remedy": "see to it"}],
+        "checks": [
+            {"name": "backend", "state": "bad", "found": "it is down", "remedy": "see to it"},
+            {
+                "name": "sandbox",
+                "state": "bad",
+                "found": "SANDBOX is off: programs of jobs may do what the daemon may",
+                "remedy": "set SANDBOX=auto and restart (docs/sandbox.md)",
+            },
+        ],
     }
 
 

@@ -67,7 +67,7 @@ def move(source: Database, target: Database, dry_run: bool, replace_nul: bool, a
 def _moved(source: Database, target: Database, dry_run: bool, replace_nul: bool) -> MovedQueue:
     from secondunit.daemon.moving import move as go
     from secondunit.daemon.moving import struck
-    from secondunit.queue.errors import QueueError, StoreAway
+    from secondunit.queue.errors import QueueError, StoreBroken
 
     os.umask(0o077)
     files = [database.path for database in (source, target) if database.server is None]
@@ -76,7 +76,7 @@ def _moved(source: Database, target: Database, dry_run: bool, replace_nul: bool)
     try:
         return go(source, target, _progress(), dry=dry_run, replace_nul=replace_nul)
     except QueueError as error:
-        remedy = f"; {error.remedy}" if isinstance(error, StoreAway) else ""
+        remedy = f"; {error.remedy}" if isinstance(error, StoreBroken) and error.remedy else ""
         fail(struck(f"not moved: {error}{remedy}", source.url, target.url))
     except ModuleNotFoundError as error:
         if error.name != "psycopg":

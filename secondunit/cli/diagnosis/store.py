@@ -9,7 +9,7 @@ from secondunit.cli.diagnosis.situation import Situation
 from secondunit.daemon.diagnosis.checks import CheckResult, bad, ok, warn
 from secondunit.daemon.files.backups import newest
 from secondunit.daemon.wiring.database import inspect, reserve_of, wal_of
-from secondunit.queue.errors import StoreAway, StoreBroken
+from secondunit.queue.errors import StoreBroken
 from secondunit.queue.ports.engine import DatabaseLook
 
 READ_WITHIN = 8.0
@@ -27,13 +27,10 @@ def store(here: Situation) -> Iterator[CheckResult]:
     except FileNotFoundError:
         yield ok("database", f"there is none yet at {database}; the first start makes it")
         return
-    except StoreAway as error:
-        yield bad("database", f"QUEUE_URL: {error}", error.remedy)
-        yield from _backups(here, None)
-        return
     except StoreBroken as error:
         kept = "keep the file; `secondunit restore BACKUP` puts a backup in its place"
-        yield bad("database", str(error), OTHER_DATABASE if database.server else kept)
+        remedy = error.remedy or (OTHER_DATABASE if database.server else kept)
+        yield bad("database", f"QUEUE_URL: {error}" if database.server else str(error), remedy)
         yield from _backups(here, None)
         return
     if database.server:

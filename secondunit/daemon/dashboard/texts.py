@@ -57,6 +57,7 @@ def read_catalogue(file: Path = FILE) -> Catalogue:
     tables = tomllib.loads(file.read_text())
     said: Mapping[str, str] = tables.pop(SAID)
     rows = dict(_flat(tables)) | {f"{SAID}.{english}": [english, other] for english, other in said.items()}
+    rows |= {f"{SAID}.{row[0]}": row for row in tables["remedies"].values()}
     return {language: {key: row[place] for key, row in rows.items()} for place, language in enumerate(LANGUAGES)}
 
 

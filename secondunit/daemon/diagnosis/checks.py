@@ -1,13 +1,14 @@
 """Health checks of `doctor`: findings as values, and a run of many checks at once, each within its time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from secondunit.daemon.config.surroundings import SERVICE
 from secondunit.queue.outcome import told
 from secondunit.queue.payloads.redaction import redacted, without
+from secondunit.queue.sentences import Sentence, say
 
 State = Literal["ok", "warn", "bad"]
 WORST_FIRST: Sequence[State] = ("bad", "warn", "ok")
@@ -60,13 +61,21 @@ def worst_first(checks: Iterable[CheckResult]) -> Sequence[CheckResult]:
     return sorted(checks, key=lambda check: WORST_FIRST.index(check.state))
 
 
-def without_secrets(check: CheckResult, secrets: Iterable[str]) -> CheckResult:
-    """The same with no secret's value, and no userinfo or query of a URL, in its words."""
+def without_secrets(check: CheckResult, secrets: Collection[str]) -> CheckResult:
+    """The same with no secret's value, and no userinfo or query of a URL, in its words; our own words stay."""
     return CheckResult(check.name, check.state, _cleaned(check.found, secrets), _cleaned(check.remedy, secrets))
 
 
-def _cleaned(text: str, secrets: Iterable[str]) -> str:
+def _cleaned(text: str, secrets: Collection[str]) -> str:
+    if isinstance(text, Sentence):
+        return say(text.template, **{name: _argument(value, secrets) for name, value in text.arguments.items()})
     return redacted(without(text, secrets))[:LONGEST]
+
+
+def _argument(value: Any, secrets: Collection[str]) -> Any:
+    if isinstance(value, list | tuple):
+        return [_argument(one, secrets) for one in value]
+    return _cleaned(value, secrets) if isinstance(value, str) else value
 
 
 async def _findings(look: Examination, access: str) -> Sequence[CheckResult]:
@@ -74,10 +83,10 @@ async def _findings(look: Examination, access: str) -> Sequence[CheckResult]:
         async with asyncio.timeout(look.within):
             return list(await look.work())
     except TimeoutError:
-        remedy = "see whether the disk, mount or server behind it hangs, and ask again"
-        return [warn(look.name, f"it gave no answer within {look.within:g} s", remedy)]
+        remedy = say("see whether the disk, mount or server behind it hangs, and ask again")
+        return [warn(look.name, say("it gave no answer within {n} s", n=f"{look.within:g}"), remedy)]
     except PermissionError as error:
-        where = f": {error.filename}" if error.filename else ""
-        return [warn(look.name, f"you may not look at it{where}", access)]
+        return [warn(look.name, say("you may not look at it: {where}", where=error.filename or look.name), access)]
     except Exception as error:  # noqa: BLE001  one check that breaks is told in its place, and hides no other
-        return [warn(look.name, f"it could not be looked at ({told(error)})", "report this with what doctor printed")]
+        found = say("it could not be looked at ({why})", why=told(error))
+        return [warn(look.name, found, say("report this with what doctor printed"))]

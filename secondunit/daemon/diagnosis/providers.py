@@ -17,6 +17,7 @@ from secondunit.handlers.tools.gemini.transport import API_VERSION, GeminiHttpEr
 from secondunit.handlers.tools.http_statuses import REFUSES_US, in_trouble
 from secondunit.handlers.tools.network.connection_errors import sentence_of
 from secondunit.queue.clock import Clock
+from secondunit.queue.sentences import say
 
 GOOGLE = "https://generativelanguage.googleapis.com"
 ANSWERS_WITHIN = ClientTimeout(total=20, sock_connect=10)
@@ -35,64 +36,67 @@ def provider_looks(settings: Settings, session: ClientSession, clock: Clock) -> 
 async def _backend(settings: Settings, session: ClientSession, clock: Clock) -> Sequence[CheckResult]:
     """Its list is read as a poll would, but nothing of it is taken on."""
     if settings.processor_mode == "passive":
-        return [ok("backend", "not asked: PROCESSOR_MODE is passive")]
+        return [ok("backend", say("not asked: PROCESSOR_MODE is passive"))]
     key = settings.internal_api_key.get_secret_value() if settings.internal_api_key else None
     backend = Backend(session, settings.backend_api_url, key, clock, box=settings.box, timeout=ANSWERS_WITHIN)
     try:
         listed, unread = await backend.failed(settings.poll_limit)
     except BackendTrouble as trouble:
-        remedy = (
+        found = say("{url}: {why}", url=settings.backend_api_url, why=str(trouble))
+        remedy = say(
             "set INTERNAL_API_KEY to the key that the backend knows, and restart"
             if trouble.refused
             else "see to the backend, or to BACKEND_API_URL; polling goes on by itself"
         )
-        return [bad("backend", f"{settings.backend_api_url}: {trouble}", remedy)]
+        return [bad("backend", found, remedy)]
     if unread:
-        found = f"{len(unread)} of {len(unread) + len(listed)} rows of its list can't be read: {unread[0].why}"
-        return [warn("backend", found, "mend the rows that it lists (docs/active-mode.md)")]
-    return [ok("backend", f"{settings.backend_api_url} gives its list")]
+        n, of = len(unread), len(unread) + len(listed)
+        found = say("{n} of {of} rows of its list can't be read: {why}", n=n, of=of, why=unread[0].why)
+        return [warn("backend", found, say("mend the rows that it lists (docs/active-mode.md)"))]
+    return [ok("backend", say("{url} gives its list", url=settings.backend_api_url))]
 
 
 async def _gemini(settings: Settings, session: ClientSession, now: datetime) -> Sequence[CheckResult]:
     """The model's own page is asked for, which costs nothing."""
     if settings.gemini_api_key is None:
         if settings.processor_mode == "active":
-            found = "GEMINI_API_KEY is not set, so nothing is polled in active mode"
-            return [bad("gemini", found, "set GEMINI_API_KEY and restart, or set PROCESSOR_MODE=passive")]
-        return [ok("gemini", "no key is set: job types that need one are refused, all else works")]
+            found = say("GEMINI_API_KEY is not set, so nothing is polled in active mode")
+            return [bad("gemini", found, say("set GEMINI_API_KEY and restart, or set PROCESSOR_MODE=passive"))]
+        return [ok("gemini", say("no key is set: job types that need one are refused, all else works"))]
     base, model = settings.gemini_base_url or GOOGLE, model_name(settings.gemini_model)
     url = f"{base}/{API_VERSION}/models/{quote(model, safe='')}"
     headers = {"x-goog-api-key": settings.gemini_api_key.get_secret_value()}
     try:
         async with session.get(url, headers=headers, timeout=ANSWERS_WITHIN, allow_redirects=False) as response:
             if response.status == 200:
-                return [ok("gemini", f"the key is taken, and {model} is there")]
+                return [ok("gemini", say("the key is taken, and {model} is there", model=model))]
             refused = GeminiHttpError(response.status, await _details(response))
     except (ClientError, OSError, TimeoutError) as error:
-        found = f"{base}: {sentence_of(error, 'Gemini')}"
-        return [warn("gemini", found, "see to the network, or to GEMINI_BASE_URL; jobs that need it wait")]
+        found = say("{url}: {why}", url=base, why=sentence_of(error, "Gemini"))
+        return [warn("gemini", found, say("see to the network, or to GEMINI_BASE_URL; jobs that need it wait"))]
     verdict = judge(refused, model, now)
     if verdict.trouble is None:
-        return [warn("gemini", str(verdict.error), "wait; jobs that need it go on by themselves")]
+        return [warn("gemini", str(verdict.error), say("wait; jobs that need it go on by themselves"))]
     right = "GEMINI_MODEL" if refused.code == 404 else "GEMINI_API_KEY"
-    return [bad("gemini", verdict.trouble, f"set {right} to one that Gemini takes, and restart")]
+    return [bad("gemini", verdict.trouble, say("set {name} to one that Gemini takes, and restart", name=right))]
 
 
 async def _geocoder(settings: Settings, session: ClientSession) -> Sequence[CheckResult]:
     """Its status page; a server without one shows all the same that it is there."""
     if settings.gemini_api_key is None:
-        return [ok("geocoder", "not asked: without a key for Gemini nothing looks for places")]
-    url, remedy = settings.geocoder_url, "see to the network, or to GEOCODER_URL; jobs that need it wait"
+        return [ok("geocoder", say("not asked: without a key for Gemini nothing looks for places"))]
+    url, remedy = settings.geocoder_url, say("see to the network, or to GEOCODER_URL; jobs that need it wait")
     try:
         async with session.get(f"{url}/status", timeout=ANSWERS_WITHIN, allow_redirects=False) as response:
             status = response.status
     except (ClientError, OSError, TimeoutError) as error:
-        return [warn("geocoder", f"{url}: {sentence_of(error, 'the geocoder')}", remedy)]
+        return [warn("geocoder", say("{url}: {why}", url=url, why=sentence_of(error, "the geocoder")), remedy)]
     if status in REFUSES_US:
-        return [bad("geocoder", f"{url} refuses us ({status})", "set GEOCODER_URL to a server that serves this box")]
+        found = say("{url} refuses us ({status})", url=url, status=status)
+        return [bad("geocoder", found, say("set GEOCODER_URL to a server that serves this box"))]
     if in_trouble(status):
-        return [warn("geocoder", f"{url} answers {status}", remedy)]
-    return [ok("geocoder", f"{url} answers")]
+        return [warn("geocoder", say("{url} answers {status}", url=url, status=status), remedy)]
+    return [ok("geocoder", say("{url} answers", url=url))]
 
 
 async def _details(response: ClientResponse) -> Mapping[str, Any]:

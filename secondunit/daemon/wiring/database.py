@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from secondunit.daemon.config.settings import Database
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.lock import box_lock
-from secondunit.queue.errors import StoreAway, StoreBroken
+from secondunit.queue.errors import StoreBroken, StoreFull
 
 if TYPE_CHECKING:
     from secondunit.queue.ports.engine import DatabaseLook, Snapshot
@@ -75,10 +75,11 @@ async def missing(database: Database) -> str | None:
     return None if await asyncio.to_thread(database.path.exists) else str(database)
 
 
-def failure(error: Exception, database: Database) -> str:
+def failure(error: StoreBroken | StoreFull, database: Database) -> str:
     """What to tell of a store that failed: of a server also by which setting, and what to look at where it is away."""
     named = f"QUEUE_URL: {error}" if database.server else str(error)
-    return f"{named}; {error.remedy}" if isinstance(error, StoreAway) else named
+    remedy = error.remedy if isinstance(error, StoreBroken) else ""
+    return f"{named}; {remedy}" if remedy else named
 
 
 def lost(database: Database) -> str | None:

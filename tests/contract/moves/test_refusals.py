@@ -11,7 +11,7 @@ import pytest
 from secondunit.daemon.config.settings import Database
 from secondunit.daemon.moving import move, struck
 from secondunit.daemon.process.lock import box_lock
-from secondunit.queue.errors import NotMoved, StoreAway, StoreBroken
+from secondunit.queue.errors import NotMoved, StoreBroken
 from secondunit.queue.ports.boxes import BoxRow
 from secondunit.queue.ports.holders import RemoteHolder
 from secondunit.queue.store import Store
@@ -171,7 +171,7 @@ async def test_a_server_that_can_not_hold_every_text_or_is_not_there_is_told(
     with pytest.raises(StoreBroken, match=r"LATIN1.*--encoding=UTF8"):
         await opened(Database(Path("queue"), server=server.url("latin")))
     nowhere = Database(Path("queue"), server=server.url("nowhere"))
-    with pytest.raises(StoreAway, match='"nowhere" does not exist') as away:
+    with pytest.raises(StoreBroken, match='"nowhere" does not exist') as away:
         await moved(file, nowhere)
     assert str(away.value).startswith(str(nowhere)) and "lets this account in" in away.value.remedy
 

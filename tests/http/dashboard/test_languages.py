@@ -11,6 +11,7 @@ from typing import Any
 import secondunit
 from secondunit.daemon.dashboard.texts import SAID, Texts, read_catalogue
 from secondunit.daemon.http.transport.problems import REMEDIES
+from secondunit.daemon.monitoring.condition_kinds import KINDS
 from secondunit.daemon.monitoring.conditions import Condition
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.queue.model import Status
@@ -51,7 +52,7 @@ def test_each_template_that_is_said_is_in_the_catalogue_with_places_that_it_has(
     over = {one for one in said if "{subject}" in one}  # what alerts say, and no page
     assert said - known.keys() - over == set()
     described = tuple(text for text in re.findall(r'"description": "((?:[^"\\]|\\.)+)"', DOCUMENT.read_text()))
-    about = [*REMEDIES.values(), *(text.replace('\\"', '"') for text in described)]
+    about = [*REMEDIES.values(), *(kind.remedy for kind in KINDS), *(text.replace('\\"', '"') for text in described)]
     left = {key for key in known.keys() - said if not any(text.startswith(key) for text in about)}
     assert left - set(Status) == set(), "is said no more"
     for template in said & known.keys():

@@ -48,7 +48,16 @@ async def test_an_admin_has_it_examine_itself(visit: Any) -> None:
     assert page.all("a", href="/system/checks")
     page = await browser.open("/system/checks")
     assert page.says("backend bad") and page.says("it is down") and page.says("see to it")
+    assert page.says("SANDBOX is off") and page.says("set SANDBOX=auto")
     reader = await browser.harness.key("read", name="reader")
     await browser.sign_in(reader["Authorization"].removeprefix("Bearer "))
     assert not (await browser.open("/system")).all("a", href="/system/checks")
     await browser.open("/system/checks", status=403)
+
+
+async def test_what_it_finds_is_told_in_the_readers_language(visit: Any) -> None:
+    browser = await visit("zh-TW", api_key=KEY)
+    await browser.sign_in(KEY)
+    page = await browser.open("/system/checks")
+    assert page.says("SANDBOX 為 off") and page.says("設定 SANDBOX=auto 並重新啟動")
+    assert [span.text for span in page.all("span", lang="en")] == ["it is down", "see to it"]

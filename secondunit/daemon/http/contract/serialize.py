@@ -276,7 +276,7 @@ def backup(snapshot: Snapshot) -> operations_responses.Backup:
 
 def doctor(report: DaemonReport) -> operations_responses.DoctorReport:
     """What the daemon says of itself."""
-    checks = [operations_responses.DoctorCheck(c.name, c.state, c.found, c.remedy) for c in report.checks]
+    checks = [operations_responses.DoctorCheck(c.name, c.state, str(c.found), str(c.remedy)) for c in report.checks]
     return operations_responses.DoctorReport(
         report.version, report.pid, report.keys, dict(report.settings), dict(report.origins), checks
     )

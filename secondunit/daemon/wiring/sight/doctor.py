@@ -9,8 +9,10 @@ from secondunit.daemon.diagnosis.providers import provider_looks
 from secondunit.daemon.diagnosis.report import DaemonReport, origin_of
 from secondunit.daemon.diagnosis.sandbox import sandbox_check
 from secondunit.daemon.formats import instant
+from secondunit.daemon.monitoring.conditions import Condition
 from secondunit.daemon.monitoring.health import Checkup
 from secondunit.daemon.wiring.components import World
+from secondunit.queue.sentences import say
 
 
 def doctor_of(world: World, checkup: Checkup, version: str) -> Callable[[], Awaitable[DaemonReport]]:
@@ -38,7 +40,11 @@ def doctor_of(world: World, checkup: Checkup, version: str) -> Callable[[], Awai
 async def _health(checkup: Checkup) -> Sequence[CheckResult]:
     report = await checkup()
     judged = bad if report.status == "failing" else warn
-    return [
-        judged("health", f"{condition.word} since {instant(condition.since)}: {condition.text}", condition.remedy)
-        for condition in report.conditions
-    ] or [ok("health", f"/health says {report.status}")]
+    return [judged("health", _told(condition), condition.remedy) for condition in report.conditions] or [
+        ok("health", say("/health says {status}", status=report.status))
+    ]
+
+
+def _told(condition: Condition) -> str:
+    since = instant(condition.since)
+    return say("{word} since {at}: {text}", word=condition.word, at=since, text=condition.text)

@@ -6,7 +6,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import StrDumper
 
-from secondunit.queue.errors import QueueError, StoreAway, StoreBroken, StoreFull
+from secondunit.queue.errors import QueueError, StoreBroken, StoreFull
 from secondunit.queue.stores import migrations
 
 STORE = "secondunit.queue.stores.postgres"
@@ -18,6 +18,7 @@ MIGRATING = 0x5EC0D001
 # Serialization, deadlock, lock timeout; a key that somebody else took meanwhile.
 AGAIN = ("40001", "40P01", "55P03", "23505")
 FULL_CODES = ("53100",)
+REACH_IT = "see that the server runs, has this database and lets this account in (password, pg_hba.conf)"
 AWAY_CLASSES = ("08", "28", "3D", "57P")  # no connection, not let in, no such database, shut down
 SETTINGS = {"connect_timeout": CONNECT_TIMEOUT, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
             "tcp_user_timeout": 20_000, "application_name": "secondunit"}  # fmt: skip
@@ -57,7 +58,7 @@ def translated(error: psycopg.Error, server: str = "PostgreSQL") -> QueueError:
     if error.sqlstate in FULL_CODES:
         return StoreFull(f"{server}: {said}; free some space on its disk, nothing was stored")
     told = f"{server}: {said} ({error.sqlstate or type(error).__name__})"
-    return StoreAway(told) if _away(error) else StoreBroken(told)
+    return StoreBroken(told, REACH_IT if _away(error) else "")
 
 
 def _away(error: psycopg.Error) -> bool:

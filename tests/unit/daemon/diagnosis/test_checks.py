@@ -7,6 +7,7 @@ from secondunit.daemon.diagnosis.checks import CheckResult, Examination, bad, ex
 from secondunit.daemon.diagnosis.sandbox import sandbox_check
 from secondunit.handlers.tools.programs.sandbox.measuring import ANY_ADDRESS, OFF, Measured
 from secondunit.handlers.tools.programs.sandbox.orders import UNCONFINED
+from secondunit.queue.sentences import Sentence, say
 
 
 async def fine() -> Sequence[CheckResult]:
@@ -50,6 +51,13 @@ def test_no_secret_is_told() -> None:
     assert without_secrets(check, {"hunter2", ""}) == warn(
         "gemini", "https://***@host/x?key=*** refused ***", "set *** right"
     )
+
+
+def test_our_own_words_are_no_secret_and_still_can_be_said_in_another_language() -> None:
+    told = say("{word} since {at}: {text}", word="w", at="now", text=say("{url} answers", url="http://h/since?k=1"))
+    found = without_secrets(warn("health", told, ""), {"since", "now"}).found
+    assert found == "w since ***: http://h/***?k=*** answers"
+    assert isinstance(found, Sentence) and isinstance(found.arguments["text"], Sentence)
 
 
 def test_a_sandbox_that_is_missing_is_found() -> None:

@@ -10,7 +10,7 @@ import pytest
 from secondunit.daemon.config.settings import Database, database_of
 from secondunit.daemon.process.lock import Locked
 from secondunit.daemon.wiring import database
-from secondunit.queue.errors import StoreAway, StoreBroken
+from secondunit.queue.errors import StoreBroken
 from secondunit.testing.jobs import ALL, NOW, submit
 
 
@@ -77,6 +77,6 @@ def test_a_database_says_the_url_that_means_it(url: str) -> None:
 
 def test_what_is_told_of_a_server_that_is_away_names_the_setting_and_what_to_look_at(queue: Database) -> None:
     server = database_of("postgresql://h/db")
-    told = database.failure(StoreAway("PostgreSQL: refused"), server)
-    assert told.startswith("QUEUE_URL: PostgreSQL: refused; see that the server runs")
+    told = database.failure(StoreBroken("PostgreSQL: refused", "see that the server runs"), server)
+    assert told == "QUEUE_URL: PostgreSQL: refused; see that the server runs"
     assert database.failure(StoreBroken("it is torn"), queue) == "it is torn"

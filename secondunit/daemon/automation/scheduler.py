@@ -18,6 +18,7 @@ from secondunit.queue.model import Event, Filter, Job, JobId
 from secondunit.queue.ports.access import AuditEntry, AuditTrail
 from secondunit.queue.ports.duties import ALONE, Tenure
 from secondunit.queue.ports.schedules import Schedules, ScheduleState, with_jobs
+from secondunit.queue.running.nap import nap
 from secondunit.queue.service import Queue
 
 LOOK_EVERY = 10.0  # the clock may be set
@@ -125,9 +126,7 @@ class Scheduler:
                 for name in self._waiting(now):
                     self._busy.add(name)
                     turns.create_task(self._turn(name))
-                alarm = turns.create_task(self._alarm(self._rest(now)))
-                await self._woken.wait()
-                alarm.cancel()
+                await nap(self._woken, self._clock, self._rest(now))
 
     async def all(self) -> Sequence[PlannedSchedule]:
         """Each schedule, in the file's order."""
@@ -214,10 +213,6 @@ class Scheduler:
         """Seconds until the next of the others is due, if that is soon."""
         at = self.timetable.next_due(now)
         return LOOK_EVERY if at is None else min((at - now).total_seconds(), LOOK_EVERY)
-
-    async def _alarm(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)
-        self._woken.set()
 
     async def _turn(self, name: str) -> None:
         schedule = self.timetable.schedules[name]

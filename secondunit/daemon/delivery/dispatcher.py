@@ -11,6 +11,7 @@ from secondunit.queue.clock import Clock, Random
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.instrumentation import Fact, Sink, unheard
 from secondunit.queue.ports.duties import ALONE, Tenure
+from secondunit.queue.running.nap import nap
 from secondunit.queue.store import Delivery, Outbox
 from secondunit.queue.value import replace
 
@@ -103,7 +104,7 @@ class Deliverer:
                 while not self._stopping:
                     self._woken.clear()
                     looked_at = await self._look(sends)
-                    await self._rest(sends, looked_at)
+                    await self._rest(looked_at)
                 await self._look(sends)
                 await self._end(sends)
         finally:
@@ -214,7 +215,7 @@ class Deliverer:
                 # It has been sent: forgetting that would send it again, so it is held until there is room to say so.
                 await self._clock.sleep(DISK_RECHECK)
 
-    async def _rest(self, sends: asyncio.TaskGroup, looked_at: datetime) -> None:
+    async def _rest(self, looked_at: datetime) -> None:
         """Wait for news, for the next delivery that becomes due, or for the longest rest."""
         next_due = await self._outbox.next_due(self._kinds)
         seconds = self._longest_rest
@@ -225,16 +226,11 @@ class Deliverer:
         opens_in = self._limits.opens_in(self._clock.monotonic())
         if opens_in is not None:
             seconds = min(seconds, opens_in)
-        await self._sleep(sends, seconds)
+        await self._sleep(seconds)
 
-    async def _sleep(self, sends: asyncio.TaskGroup, seconds: float) -> None:
-        alarm = sends.create_task(self._alarm(seconds))
-        await self._woken.wait()
-        alarm.cancel()
-
-    async def _alarm(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)
-        self.wake()
+    async def _sleep(self, seconds: float) -> None:
+        if await nap(self._woken, self._clock, seconds):
+            self.wake()
 
     async def _end(self, sends: asyncio.TaskGroup) -> None:
         """Let what runs or waits go out until the grace time is over."""
@@ -242,7 +238,7 @@ class Deliverer:
         self._start_waiting(sends)
         while self._limits.running and (left := over - self._clock.monotonic()) > 0:
             self._woken.clear()
-            await self._sleep(sends, left)
+            await self._sleep(left)
             self._start_waiting(sends)
         for task in self._running:
             task.cancel()

@@ -1,8 +1,10 @@
 """Retention window of a prune: what has outlived its time."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from secondunit.queue.value import Value
+
+KEY_LIFE = timedelta(hours=24)  # of an idempotency key
 
 
 class Prune(Value, frozen=True):

@@ -17,7 +17,7 @@ from secondunit.queue.ports.cache import Cache
 from secondunit.queue.ports.duties import Duties, Duty
 from secondunit.queue.ports.engine import Engine
 from secondunit.queue.ports.folders import Folders
-from secondunit.queue.ports.pruning import Prune
+from secondunit.queue.ports.pruning import KEY_LIFE, Prune
 from secondunit.queue.ports.schedules import Schedules, ScheduleState, with_jobs
 from secondunit.queue.sight.port import Sight
 from secondunit.queue.state import QueueLimits, within
@@ -27,7 +27,6 @@ from secondunit.queue.stores.memory_boxes import MemoryBoxes, MemoryDuties
 from secondunit.queue.stores.memory_graph import MemoryGraph
 from secondunit.queue.stores.memory_line import MemoryLine, MemoryLog, counted, horizon
 from secondunit.queue.stores.memory_ports import (
-    KEY_LIFE,
     KnownKey,
     MemoryCache,
     MemoryEngine,

@@ -14,11 +14,10 @@ from secondunit.queue.ports.cache import CacheEntry
 from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.ports.folders import PublishedFolder, Replaced
+from secondunit.queue.ports.pruning import KEY_LIFE
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.store import Decide, Delivery, Step
 from secondunit.queue.value import Value, replace
-
-KEY_LIFE = timedelta(hours=24)
 
 
 class FencedChange(Protocol):

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
 from typing import Any
 
 from secondunit.queue.model import Batch, Idempotency, Job, Notice, Status, Target
@@ -12,6 +11,7 @@ from secondunit.queue.ports.boxes import BoxRow
 from secondunit.queue.ports.cache import CacheEntry
 from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.folders import PublishedFolder, Replaced
+from secondunit.queue.ports.pruning import KEY_LIFE
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.stores.columns import Column, Part, Row, decoder, encoder, names
 from secondunit.queue.stores.rows import (
@@ -26,8 +26,6 @@ from secondunit.queue.stores.rows import (
     micros,
     moment,
 )
-
-KEY_LIFE = timedelta(hours=24)
 
 ACCESS_KEY = (
     Column("prefix"),

@@ -140,6 +140,7 @@ async def test_no_other_site_can_have_a_browser_change_anything(visit: Any) -> N
     jar = {"Cookie": f"secondunit_session={browser.cookies['secondunit_session']}"}
     host = f"{browser.harness.client.host}:{browser.harness.client.port}"
     foreign = [{}, CROSS, {"Sec-Fetch-Site": "same-site"}, {"Origin": "http://other.example"}, {"Origin": "null"}]
+    foreign += [{"Origin": f"https://{host}"}, {"Origin": f"http://{host}", "X-Forwarded-Proto": "https"}]
     for headers in foreign:
         for method, path in (("POST", "/types/idle"), ("POST", "/api/types/idle/pause"), ("POST", "/logout")):
             answer = await browser.harness.raw(method, path, data={"do": "pause"}, headers=jar | headers)
@@ -147,6 +148,8 @@ async def test_no_other_site_can_have_a_browser_change_anything(visit: Any) -> N
     assert await browser.harness.queue.paused() == set()
     answer = await browser.harness.raw("POST", "/api/types/idle/pause", headers=jar | {"Origin": f"http://{host}"})
     assert answer.status == 200 and await browser.harness.queue.paused() == {"idle"}
+    by_proxy = jar | {"Origin": f"https://{host}", "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
+    assert (await browser.harness.raw("POST", "/api/types/idle/resume", headers=by_proxy)).status == 200
 
 
 async def test_no_other_site_can_press_a_button_where_no_key_is_needed(visit: Any) -> None:

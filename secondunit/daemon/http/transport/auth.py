@@ -1,7 +1,6 @@
 """API-key authentication: the caller of a request, where it carries its key, and whether our own page sends it."""
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -48,10 +47,12 @@ def same_origin(request: web.Request) -> bool:
     """Whether a page of this daemon sends it, as browsers say it and no page can (Fetch Metadata, else Origin).
 
     Whatever proxy stands in front: Sec-Fetch-Site is about the address that the browser sees. It is not sent to an
-    address without TLS; there the Origin is held against the Host.
+    address without TLS; there the Origin is held against the Host, and its scheme against what a proxy says, as no
+    page can.
     """
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"
-    origin = request.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower() != ""
+    origin, host = request.headers.get("Origin", ""), request.headers.get("Host", "")
+    scheme = request.headers.get("X-Forwarded-Proto", "http").strip()
+    return host != "" and origin.lower() == f"{scheme}://{host}".lower()

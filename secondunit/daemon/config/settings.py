@@ -275,10 +275,10 @@ def database_of(url: str) -> Database:
     """What a QUEUE_URL means; ValueError says what is wrong with it."""
     parts = urlsplit(url)
     if parts.scheme in ("postgresql", "postgres"):
-        if len(parts.path) < 2 or "/" in parts.path[1:]:
-            raise ValueError("it does not name a database: postgresql://USER@HOST/DATABASE")
         if _odd_port(parts.netloc):
             raise ValueError("its port is no number; in a password, write / : @ # ? as %2F %3A %40 %23 %3F")
+        if len(parts.path) < 2 or "/" in parts.path[1:]:
+            raise ValueError("it does not name a database: postgresql://USER@HOST/DATABASE")
         return Database(Path("queue"), server=url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     synchronous = options.pop("synchronous", "full")

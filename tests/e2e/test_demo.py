@@ -62,4 +62,4 @@ def test_the_failover_demo_says_that_it_needs_node(tmp_path: Path) -> None:
     if (Path(sys.executable).parent / "node").exists():
         assert done.returncode == 0, done.stderr
     else:
-        assert done.returncode == 1 and "no node is on PATH" in done.stderr
+        assert done.returncode == 1 and "no node is on PATH" in done.stderr and "apt install nodejs" in done.stderr

@@ -42,7 +42,10 @@ def _node() -> str:
     beside = str(Path(sys.executable).parent)
     node = shutil.which("node") or shutil.which("node", path=beside)
     if node is None:
-        raise DemoFailed("the example backend is a Node program and no node is on PATH; install Node 20 or newer")
+        raise DemoFailed(
+            "the example backend is a Node program, and no node is on PATH; install Node 18 or newer"
+            " (Debian: apt install nodejs)"
+        )
     return node
 
 

@@ -209,7 +209,7 @@ def upload(page: Page, film: Path) -> None:
     expect(page.locator("pre", has_text="videoPath").first).to_be_visible()
 
 
-def types_and_schedules(page: Page) -> None:
+def types_boxes_and_schedules(page: Page) -> None:
     page.goto("/types")
     card = page.locator("#type_sleep")
     for name, told in (("Pause", "sleep is paused"), ("Resume", "sleep is resumed")):
@@ -218,6 +218,10 @@ def types_and_schedules(page: Page) -> None:
     card.get_by_label("At once").fill("2")
     card.get_by_role("button", name="Set").click()
     expect(page.get_by_role("status")).to_contain_text("sleep runs 2 at once")
+    page.goto("/boxes")
+    for name, told in (("Drain", "starts nothing more"), ("Resume", "starts jobs again")):
+        press(page, name)
+        expect(page.get_by_role("status")).to_contain_text(told)
     page.goto("/schedules")
     for name, told in (("Pause", "is paused"), ("Resume", "comes again"), ("Run now", "A job of nightly site")):
         press(page, name)
@@ -282,7 +286,7 @@ def test_every_action_of_every_page_is_pressed(
     jobs(page, daemon)
     one_job(page, daemon, receiver, came)
     upload(page, film)
-    types_and_schedules(page)
+    types_boxes_and_schedules(page)
     batches(page, daemon)
     keys_and_system(page)
     frame(page)

@@ -17,7 +17,7 @@ name = "nightly site"
 cron = "30 3 1 1 *"
 job = {type = "sleep", payload = {seconds = 600}}
 """
-PAGES = ("/errors", "/batches", "/schedules", "/backend", "/keys", "/audit", "/system", "/system/checks")
+PAGES = ("/boxes", "/errors", "/batches", "/schedules", "/backend", "/keys", "/audit", "/system", "/system/checks")
 
 
 def batch(daemon: Daemon, *jobs: dict[str, Any]) -> str:

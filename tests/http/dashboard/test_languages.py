@@ -133,7 +133,19 @@ async def seeded(harness: Any) -> list[str]:
     child = await harness.submit("idle", dependsOn=[waiting])
     named = [f"/jobs/{id}" for id in (failed, waiting, running, done, paused, postponed, child)]
     asked = [f"/jobs/confirm?do=retry&id={failed}&back=/jobs", f"/submit?again={failed}", "/jobs?q=status:failed"]
-    lists = ["/", "/jobs", "/types", "/batches", "/errors", "/schedules", "/backend", "/keys", "/audit", "/system"]
+    lists = [
+        "/",
+        "/jobs",
+        "/types",
+        "/boxes",
+        "/batches",
+        "/errors",
+        "/schedules",
+        "/backend",
+        "/keys",
+        "/audit",
+        "/system",
+    ]
     return [*lists, *named, *asked, "/submit", "/submit?type=clip", "/nowhere"]
 
 

@@ -6,7 +6,6 @@ twice there comes once. Where minute or hour begin with `*` the clock on the wal
 
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice, takewhile
@@ -14,14 +13,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cronsim import CronSim, CronSimError
 
+from secondunit.queue.value import Value
+
 LONGEST = 200
 MINUTE = timedelta(minutes=1)
 MOST_TURNED_BACK = timedelta(hours=3)
 FIELDS = "five fields, minute hour day month weekday, such as `30 3 * * 1-5`"
 
 
-@dataclass(frozen=True, slots=True)
-class Cron:
+class Cron(Value, frozen=True):
     """An expression that was `checked`, and the zone whose clock it is read by."""
 
     expression: str

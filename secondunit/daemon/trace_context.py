@@ -5,9 +5,9 @@ https://www.w3.org/TR/trace-context-2/
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from secondunit.queue.store import Delivery
+from secondunit.queue.value import Value
 
 HEADER = "traceparent"
 FORM = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.{0,200})?")
@@ -16,8 +16,7 @@ SAMPLED = 1
 SentOn = Callable[[Delivery], str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class TraceParent:
+class TraceParent(Value, frozen=True):
     """A caller's trace, its span there, and whether it is recorded."""
 
     trace: int

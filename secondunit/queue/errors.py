@@ -27,6 +27,8 @@ QueueError
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from secondunit.queue.value import Value
+
 
 class QueueError(Exception):
     """Anything the queue refuses."""
@@ -158,8 +160,7 @@ class BadPayload(QueueError):
         self.errors = errors
 
 
-@dataclass(frozen=True, slots=True)
-class Misplaced:
+class Misplaced(Value, frozen=True):
     """What is wrong with a name of a parent: it stands at `place` in the `index`-th of the jobs that were submitted."""
 
     index: int

@@ -20,6 +20,7 @@ HANDLERS_MAY_SEE = {
     "retry",
     "instrumentation",
     "payloads.redaction",
+    "value",
 }
 
 # Who may import which library; where a path ends in "/", everything below it.

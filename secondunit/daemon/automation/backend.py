@@ -21,6 +21,7 @@ from secondunit.handlers.tools.network.session import retry_after
 from secondunit.queue.clock import Clock
 from secondunit.queue.model import Notice, Status
 from secondunit.queue.store import Delivery
+from secondunit.queue.value import Value
 
 KIND = "backend"
 LARGEST_LIST = 1 << 20
@@ -41,8 +42,7 @@ class FailedAnalysis:
     video_url: str
 
 
-@dataclass(frozen=True, slots=True)
-class BadRow:
+class BadRow(Value, frozen=True):
     """A row of the list that can't be read, and why."""
 
     index: int

@@ -17,6 +17,7 @@ from secondunit.queue.errors import DutyLost, StoreFull
 from secondunit.queue.ids import box_of
 from secondunit.queue.ports.duties import AT_ONCE, Candidate, Duties, Duty, Tenure
 from secondunit.queue.running.nap import nap
+from secondunit.queue.value import Value
 
 TTL = timedelta(seconds=6)
 MARGIN = timedelta(seconds=1)  # that a holder stops before others may have it: two clocks, and what it takes to stop
@@ -29,8 +30,7 @@ TO_GIVE_BACK = 2.0
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Shift:
+class Shift(Value, frozen=True):
     """What is done under a duty: `run`, until it is cancelled, or, where there is an `end`, until that asks it to.
 
     `drains`: it goes on while the box drains, unless another box takes it.

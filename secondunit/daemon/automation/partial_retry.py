@@ -1,7 +1,6 @@
 """Scheduler of partial retries: a job that missed something for a passing reason is queued again later, by itself."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from secondunit.queue.clock import Clock
@@ -10,13 +9,13 @@ from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.instrumentation import Fact, Sink
 from secondunit.queue.model import Event, Filter, Job, JobId, Status
 from secondunit.queue.service import Queue
+from secondunit.queue.value import Value
 
 WAITS = tuple(timedelta(minutes=minutes) for minutes in (15, 60, 240, 720))
 EVERY = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class DueRetry:
+class DueRetry(Value, frozen=True):
     """The `number`-th time, from 1, that a job is queued again by itself, and when that is due."""
 
     number: int
@@ -116,8 +115,7 @@ class PartialRetrier:
         self._emit(RetriedByItself(job, due.number))
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
+class _Due(Value, frozen=True):
     type: str
     at: datetime
 

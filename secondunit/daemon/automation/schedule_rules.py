@@ -20,7 +20,7 @@ from secondunit.queue.errors import (
 from secondunit.queue.model import Idempotency, Job, JobId, Status, Submission
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
 from secondunit.queue.ports.schedules import ScheduleState
-from secondunit.queue.value import replace
+from secondunit.queue.value import Value, replace
 
 Missed = Literal["skip", "once", "all"]
 Overlap = Literal["skip", "queue", "cancel"]
@@ -45,8 +45,7 @@ class Schedule:
     pause_after: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Value, frozen=True):
     """What comes of the times up to `since`: `runs` are submitted, after these `cancels`; others were `missed`.
 
     `skipped`, if the run is left out because an earlier one is not done; `why` says what was left out.

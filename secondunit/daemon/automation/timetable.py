@@ -1,7 +1,6 @@
 """Timetable: the schedules of the file, how each stands, and which of them want a turn."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from secondunit.daemon.automation import schedule_rules as rules
@@ -9,6 +8,7 @@ from secondunit.daemon.automation.schedule_rules import Schedule
 from secondunit.queue.clock import Clock
 from secondunit.queue.model import Event, JobId
 from secondunit.queue.ports.schedules import ScheduleState
+from secondunit.queue.value import Value
 
 
 class NoSuchSchedule(Exception):
@@ -18,8 +18,7 @@ class NoSuchSchedule(Exception):
         super().__init__(f"no schedule is called {name[:100]!r}; `secondunit schedule list` names them all")
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedSchedule:
+class PlannedSchedule(Value, frozen=True):
     """A schedule as the file has it, and as it stands: when it comes next, and how its last job does."""
 
     schedule: Schedule

@@ -27,6 +27,7 @@ from secondunit.daemon.config.settings import (
 )
 from secondunit.daemon.config.start_faults import folder_faults
 from secondunit.queue.payloads.redaction import redacted
+from secondunit.queue.value import Value
 
 DEFAULT_FILE = Path("/etc/secondunit/config.toml")
 SERVICE_DATA = Path("/var/lib/secondunit")
@@ -62,8 +63,7 @@ class BadConfig(Exception):
         self.faults = faults
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Value, frozen=True):
     """The settings, what is odd about them, where each that was given came from, and the folders given as relative."""
 
     settings: Settings

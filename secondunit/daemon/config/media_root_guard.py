@@ -7,8 +7,9 @@ and the one's place there is within the other's: so a bind mount shows from both
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from secondunit.queue.value import Value
 
 MOUNTS = Path("/proc/self/mountinfo")
 ESCAPED = re.compile(r"\\([0-7]{3})")
@@ -29,8 +30,7 @@ def misplaced(
             yield f"MEDIA_ROOTS: {root} contains the database of QUEUE_URL ({database}); move one of them"
 
 
-@dataclass(frozen=True, slots=True)
-class _Mount:
+class _Mount(Value, frozen=True):
     """Where part of a file system is mounted: `top` is the part, `at` the mount point."""
 
     device: str

@@ -3,7 +3,6 @@
 import ipaddress
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -34,6 +33,7 @@ from secondunit.daemon.config.value_forms import (
     separated,
 )
 from secondunit.handlers.tools.deployment.projects import Project, Projects
+from secondunit.queue.value import Value
 
 
 def _queue_url(value: str) -> str:
@@ -53,8 +53,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
+class Database(Value, frozen=True):
     """What QUEUE_URL says: a file, or a PostgreSQL `server`, beside which `path` only names this daemon's lock."""
 
     path: Path
@@ -79,15 +78,13 @@ class Database:
         return self.server or f"sqlite:///{self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(Value, frozen=True):
     """Marks a setting that only the file can hold, as tables with these keys; no value of theirs is ever shown."""
 
     keys: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Extra:
+class Extra(Value, frozen=True):
     """Marks a setting that an extra of the distribution reads, by its `module`; without it `so` is what comes of it."""
 
     name: str

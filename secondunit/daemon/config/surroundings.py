@@ -1,17 +1,16 @@
 """Service supervisor of a daemon (systemd, a container's engine, or none), and the words for what one does there."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from secondunit.daemon.config.loader import SERVICE_DATA
+from secondunit.queue.value import Value
 
 IN_CONTAINER = "SECONDUNIT_CONTAINER"  # the Dockerfile sets it; a container that people work in has none
 BOOTED = Path("run/systemd/system")  # sd_booted(3)
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Value, frozen=True):
     """Commands, and what a remedy says: where the log is, what makes a copy, how to get at what is not yours."""
 
     start: str

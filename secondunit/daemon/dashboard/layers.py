@@ -8,6 +8,7 @@ from statistics import fmean
 
 from secondunit.queue.graph.binding import parents_first
 from secondunit.queue.model import Job, JobId
+from secondunit.queue.value import Value
 
 MOST_DRAWN, MOST_ARROWS = 80, 400
 WIDTH, HEIGHT = 164, 44
@@ -25,8 +26,7 @@ class Node:
     top: float
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
+class Drawing(Value, frozen=True):
     """All of it; an arrow is the `d` of an SVG path (SVG 2, 9.3) from a job to one that waits for it."""
 
     width: float

@@ -2,11 +2,11 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from secondunit.queue.sentences import Sentence
+from secondunit.queue.value import Value
 
 FILE = Path(__file__).parent / "texts.toml"
 LANGUAGES = ("en", "zh-Hant")
@@ -15,8 +15,7 @@ SAID = "said"
 Catalogue = Mapping[str, Mapping[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
+class Texts(Value, frozen=True):
     """The catalogue in one language. Before a `|` stands what a text is for one (`n` is 1), after it for all others."""
 
     language: str

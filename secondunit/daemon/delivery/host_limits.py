@@ -8,6 +8,7 @@ from typing import Literal
 
 from secondunit.handlers.tools.circuit_breaker import CircuitBreaker
 from secondunit.queue.retry import Backoff
+from secondunit.queue.value import Value
 
 BREAKS = Backoff(timedelta(seconds=1), timedelta(minutes=5))
 PUT_OFF = 60.0
@@ -15,8 +16,7 @@ MOST_IDLE = 1000
 STATES = ("working", "untried", "down")
 
 
-@dataclass(frozen=True, slots=True)
-class Widths:
+class Widths(Value, frozen=True):
     """Sends at once, in all and to one proven host; ids that wait in memory for one host."""
 
     in_all: int = 64

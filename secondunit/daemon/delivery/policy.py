@@ -1,6 +1,5 @@
 """Delivery policy: what a sender is, how its try may end, back-off and expiry; values and pure rules."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -10,22 +9,20 @@ from secondunit.queue.payloads.redaction import redacted
 from secondunit.queue.ports.deliveries import Try, with_try
 from secondunit.queue.retry import Backoff
 from secondunit.queue.store import Delivery
-from secondunit.queue.value import replace
+from secondunit.queue.value import Value, replace
 
 LONGEST_WAIT = timedelta(hours=1)
 UNTOLD = "there was nothing to tell, so nothing was sent"
 BACKOFF = Backoff(timedelta(seconds=1), LONGEST_WAIT, jitter=0.2)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(Value, frozen=True):
     """The receiver has it."""
 
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class TryLater:
+class TryLater(Value, frozen=True):
     """It did not arrive as far as we know; no answer, no `status`; `delay` is a wait the receiver asked for."""
 
     error: str
@@ -33,8 +30,7 @@ class TryLater:
     delay: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(Value, frozen=True):
     """It can't arrive any more, so there is no point in trying again."""
 
     error: str

@@ -1,15 +1,14 @@
 """Doctor's report of a running daemon: what it alone can see, its settings in effect and its ways out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from secondunit.daemon.config.settings import PER_TYPE
 from secondunit.daemon.diagnosis.checks import CheckResult
+from secondunit.queue.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonReport:
+class DaemonReport(Value, frozen=True):
     """`keys`: whether callers need one; `settings` by their variables' names, secrets as `***`; nothing is secret.
 
     `origins` says of each setting where its value came from.

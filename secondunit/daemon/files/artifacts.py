@@ -8,7 +8,6 @@ anywhere else.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from secondunit.queue.handler import HandlerSpec, no_folder, output_file
 from secondunit.queue.ids import ran_on
 from secondunit.queue.model import Job
 from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.queue.value import Value
 
 LOG = "job.log"
 SIGNED_FOR = timedelta(hours=1)
@@ -35,8 +35,7 @@ class StorageAway(Exception):
     """S3 can't be asked just now."""
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactFile:
+class ArtifactFile(Value, frozen=True):
     """A file that a job wrote; `size` in bytes, `away` in a bucket, where its bytes come from.
 
     `box` is that of the daemon that serves it, where that is another one of the same queue.
@@ -48,8 +47,7 @@ class ArtifactFile:
     box: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SentFile:
+class SentFile(Value, frozen=True):
     """A file that a remote worker sent: where it would lie here, or else on which box it does."""
 
     path: Path

@@ -6,7 +6,6 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +17,7 @@ from secondunit.queue.errors import JobNotFound
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.model import Event, Filter, Job, JobId, Status
 from secondunit.queue.service import Queue
+from secondunit.queue.value import Value
 
 INCOMING, WHAT = ".incoming-", "the upload"
 NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
@@ -34,8 +34,7 @@ class UploadTooLarge(Exception):
     """More bytes came than MAX_UPLOAD_MB allows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(Value, frozen=True):
     """A stored upload: `digest` is the SHA-256 of its content, in hex."""
 
     path: Path

@@ -4,15 +4,15 @@ What else the process's descriptors are needed for is kept: the queue, the jobs 
 """
 
 import resource
-from dataclasses import dataclass
+
+from secondunit.queue.value import Value
 
 KEPT, KEPT_A_JOB = 128, 16  # database, log, who is being turned away; pipes, files and sockets of a run
 CONTROL = 64
 FEWEST = 8
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
+class ConnectionLimits(Value, frozen=True):
     """At most so many connections in all, of one address (of IPv6: a network of 64 bits), of one key; so of streams."""
 
     total: int = 4096

@@ -24,6 +24,7 @@ from secondunit.queue.ports.access import AuditTrail
 from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Delivery
+from secondunit.queue.value import Value
 
 MIB = 1024 * 1024
 
@@ -71,8 +72,7 @@ class Analyses:
     admit: Callable[[], None] = lambda: None
 
 
-@dataclass(frozen=True, slots=True)
-class Locations:
+class Locations(Value, frozen=True):
     """What the endpoints for the places of videos need: earlier results, and the model that is asked by default.
 
     `asked` keeps what was asked of a video, and by which job: where no `results` are kept, those jobs answer for it.

@@ -1,7 +1,6 @@
 """What serves remote workers: it hands out jobs, keeps what they tell, and looks after the leases that are out."""
 
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from secondunit.queue.remote.keeping import LeaseKeeper
 from secondunit.queue.remote.leasing import Leasing
 from secondunit.queue.remote.tokens import LeaseTokens
 from secondunit.queue.store import Store
+from secondunit.queue.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactFolder:
+class ArtifactFolder(Value, frozen=True):
     """Where artefacts lie, in the folders of their jobs beneath `work` of `box`; how many bytes of one and of a job.
 
     `admit` raises StoreFull while its disk takes nothing.
@@ -34,8 +33,7 @@ class ArtifactFolder:
     admit: Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteWork:
+class RemoteWork(Value, frozen=True):
     """The parts; `tokens` names leases to their workers."""
 
     leasing: Leasing

@@ -1,19 +1,18 @@
 """Instrumentation sink: buckets that could not be used, remembered until they can, or nobody has asked for an hour."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from secondunit.handlers.tools.storage.s3.client import BucketAsked
 from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Fact
+from secondunit.queue.value import Value
 
 REMEMBERED = timedelta(hours=1)
 MOST = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class BucketTrouble:
+class BucketTrouble(Value, frozen=True):
     """Why a bucket could not be used the last time it was asked; `passing`: it may be over by itself."""
 
     text: str

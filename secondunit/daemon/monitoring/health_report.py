@@ -1,14 +1,13 @@
 """Health report: what /health tells."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from secondunit.daemon.monitoring.conditions import Condition
+from secondunit.queue.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class HealthReport:
+class HealthReport(Value, frozen=True):
     """How the daemon is: `reasons` say what is wrong, `figures` are for those who may see them.
 
     `conditions` are the same with since when and what to do; `notes` say what is no fault.

@@ -14,6 +14,7 @@ from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.model import Counts, JobId
 from secondunit.queue.sight.boxes import SeenBox
+from secondunit.queue.value import Value
 
 
 class Opened(Protocol):
@@ -111,8 +112,7 @@ class Stores(Protocol):
     def recent(self) -> Mapping[str, BucketTrouble]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(Value, frozen=True):
     """The parts that are asked how they are; None where there is no such part.
 
     `polled_by` names the box that polls for all of the queue, on boxes that could.
@@ -132,8 +132,7 @@ class Watched:
     boxes: Callable[[], Awaitable[Sequence[SeenBox]]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class QueueInspection:
+class QueueInspection(Value, frozen=True):
     """What the queue's store shows; `stuck` are running jobs that don't move, `used_up` says of a budget that it is."""
 
     counts: Counts
@@ -144,8 +143,7 @@ class QueueInspection:
     boxes: Sequence[SeenBox] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+class Inspection(Value, frozen=True):
     """One look: the parts, the types that are served, bytes free on the disk, and the queue or why it can't be read."""
 
     box: Box
@@ -161,8 +159,7 @@ class Inspection:
         return self.queue.boxes if self.queue else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Value, frozen=True):
     """What is wrong, and with which of several things; `since` where that is known.
 
     `passing`: it may well be over by itself, so that nobody is called before it has lasted a while.

@@ -14,6 +14,7 @@ from secondunit.daemon.process.exit_codes import DRAINED, exit_code
 from secondunit.daemon.process.log_sink import LogSink
 from secondunit.daemon.process.systemd import Notifier
 from secondunit.queue.instrumentation import Fact, Sink
+from secondunit.queue.value import Value
 
 EXTEND_EVERY = 5.0
 EXTEND_BY = 20.0
@@ -28,8 +29,7 @@ log = structlog.get_logger(__name__)
 Leave = Callable[[float, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Systemd:
+class Systemd(Value, frozen=True):
     """Who started us, and every how many seconds it is to hear that we live."""
 
     notifier: Notifier

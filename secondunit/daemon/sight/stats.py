@@ -2,19 +2,18 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from secondunit.queue.clock import Clock
 from secondunit.queue.sight.series import HOUR, Point, begins, points
 from secondunit.queue.store import Store
+from secondunit.queue.value import Value
 
 ALWAYS = 10**10  # seconds: one step from 1970 on
 STEPS = ((timedelta(hours=1), 60), (timedelta(hours=6), 300), (timedelta(hours=24), 900))
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
+class Statistics(Value, frozen=True):
     """Points, each of so many seconds, the oldest first; the last one is not over yet. `whole` is all of it in one."""
 
     step: int

@@ -3,19 +3,18 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from secondunit.daemon.files.backups import Copy
 from secondunit.daemon.sight.loop_lag import LoopLag
 from secondunit.daemon.sight.programs import Program
+from secondunit.queue.value import Value
 
 STATUS = Path("/proc/self/status")
 MEMORY = re.compile(r"^Vm(RSS|HWM):\s{0,20}([0-9]{1,15}) kB$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class DiskState:
+class DiskState(Value, frozen=True):
     """A disk as it was last seen: bytes free, or why it can't be looked at."""
 
     name: str
@@ -23,8 +22,7 @@ class DiskState:
     fault: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class System:
+class System(Value, frozen=True):
     """All of it; sizes are bytes, lags seconds, `exposure` 0 to 10. None where it is not known."""
 
     programs: Sequence[Program]

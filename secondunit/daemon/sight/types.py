@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.remote.workers import SeenWorker
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Store
+from secondunit.queue.value import Value
 
 Workers = Callable[[str], Awaitable[Sequence[SeenWorker]]]
 
@@ -17,8 +17,7 @@ async def none(_: str) -> Sequence[SeenWorker]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class ServedType:
+class ServedType(Value, frozen=True):
     """One type. `concurrency` is what counts at the next claim; `workers` are the remote ones that take its jobs."""
 
     spec: HandlerSpec

@@ -1,17 +1,16 @@
 """Capability probe of the machine: its sandbox and its ffmpeg, asked before any of the daemon is there."""
 
 import sys
-from dataclasses import dataclass
 
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.wiring.sandbox import sandbox_of
 from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing, find_media
 from secondunit.handlers.tools.programs.runner import SEARCH_PATH, ProcessRunner
 from secondunit.handlers.tools.programs.sandbox.measuring import Measured
+from secondunit.queue.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(Value, frozen=True):
     """What the machine can do, and the runner of programs that is confined by its sandbox."""
 
     sandbox: Measured

@@ -1,7 +1,6 @@
 """Containers of the composition: the resources that are there before anything runs, and the components that run."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from aiohttp import ClientSession
 
@@ -35,10 +34,10 @@ from secondunit.queue.running.presence import Presence
 from secondunit.queue.running.worker import Worker
 from secondunit.queue.service import Queue
 from secondunit.queue.store import Store
+from secondunit.queue.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Watchers:
+class Watchers(Value, frozen=True):
     """The sinks that somebody asks later for what they heard; no alerts where nobody wants them."""
 
     metrics: Metrics
@@ -55,8 +54,7 @@ class Watchers:
         return [*usual, *([self.alerts] if self.alerts else [])]
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Value, frozen=True):
     """What is there before anything runs; `boot` names this life of the daemon, `emit` is how it is announced.
 
     `session` goes to addresses that callers choose, `operators` to those that the operator chose. `origins` says where
@@ -80,8 +78,7 @@ class World:
     origins: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Components:
+class Components(Value, frozen=True):
     """What runs; no poller where nothing is polled."""
 
     worker: Worker

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from secondunit.daemon.config.loader import BadConfig
@@ -14,6 +13,7 @@ from secondunit.daemon.process.exit_codes import causes
 from secondunit.daemon.trace_context import SentOn, passed_on
 from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Sink
+from secondunit.queue.value import Value
 
 if TYPE_CHECKING:
     from secondunit.daemon.telemetry.sentry import ErrorReports
@@ -23,8 +23,7 @@ TRACES = "/v1/traces"
 EXTRAS = ("opentelemetry", "sentry_sdk")
 
 
-@dataclass(frozen=True, slots=True)
-class Telemetry:
+class Telemetry(Value, frozen=True):
     """The sinks that somebody asked for; whether runs are followed, and the `traceparent` that deliveries carry."""
 
     sinks: Sequence[Sink] = ()

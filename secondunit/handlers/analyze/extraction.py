@@ -15,6 +15,7 @@ from secondunit.handlers.tools.gemini.transport import Question
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
+from secondunit.queue.value import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,7 @@ class FilmExcerpt:
     said: Sequence[tuple[float, str]] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ExtractedRecipe:
+class ExtractedRecipe(Value, frozen=True):
     """The recipe, and what all answers that led to it took; `cost` in US dollars, None when unknown."""
 
     recipe: Mapping[str, Any]

@@ -12,6 +12,7 @@ from secondunit.handlers.tools.media.frames import Camera, Frame, size
 from secondunit.handlers.tools.media.graphs import Shot
 from secondunit.handlers.tools.media.pictures import Picture, PictureWriter
 from secondunit.queue.outcome import Deterministic
+from secondunit.queue.value import Value
 
 MOST, MOST_SEEKS = 120, 30
 FEWEST_BY_ITSELF, SECONDS_A_FRAME = 4, 4.0
@@ -66,8 +67,7 @@ async def take_stills(camera: Camera, writer: PictureWriter, wanted: int | None,
     return telling(await _kept(writer, taken, folder))
 
 
-@dataclass(frozen=True, slots=True)
-class _Film:
+class _Film(Value, frozen=True):
     camera: Camera
     size: tuple[int, int]
 

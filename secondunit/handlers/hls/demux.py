@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from secondunit.handlers.hls.playlists import Unfinished
+from secondunit.queue.value import Value
 
 PACKET, SYNC, CLOCK, TURN = 188, 0x47, 90_000, 1 << 33  # the clock's ticks a second, and when it begins anew
 UNIT_STARTS = re.compile(rb"[\x40-\x5f]")  # the second byte of a packet in which a payload unit starts
@@ -40,8 +41,7 @@ class Sample:
     key: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+class Fragment(Value, frozen=True):
     """A movie fragment: its first byte, how many bytes lie before its samples, and when the first is decoded."""
 
     at: int
@@ -50,8 +50,7 @@ class Fragment:
     samples: Sequence[Sample]
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Value, frozen=True):
     """A PES packet: its first byte, when it is shown by the stream's clock, and whether decoding can begin there."""
 
     at: int

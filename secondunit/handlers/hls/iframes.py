@@ -4,17 +4,16 @@ Of fragmented MP4 a range is a fragment's header and its first picture, of a tra
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
 from secondunit.handlers.hls.demux import CLOCK, TURN, fragments, timescale, units
 from secondunit.handlers.hls.plan import DENSEST, IFRAMES
 from secondunit.handlers.hls.playlists import MediaSegment, Playlist, Unfinished
+from secondunit.queue.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class KeyFrame:
+class KeyFrame(Value, frozen=True):
     """A key frame within a segment: seconds after the segment's first picture, and its byte range."""
 
     after: float

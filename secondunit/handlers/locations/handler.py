@@ -55,6 +55,7 @@ from secondunit.handlers.tools.waiting import waiting
 from secondunit.queue.errors import TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext, no_inputs
 from secondunit.queue.outcome import Partial
+from secondunit.queue.value import Value
 
 MODEL = r"(models/)?[A-Za-z0-9]([._-]?[A-Za-z0-9]){0,80}"
 AT_ONCE = 50  # segments between two reports of progress
@@ -83,8 +84,7 @@ class LocationsPayload(BaseModel):
     params: Annotated[LocationParams, Field(description="how to look")] = LocationParams()
 
 
-@dataclass(frozen=True, slots=True)
-class LocationTools:
+class LocationTools(Value, frozen=True):
     """The tools that this can't do without."""
 
     gemini: Gemini

@@ -1,19 +1,18 @@
 """Bulk moves: one move over many jobs, each by itself; of a batch in the order that its graph asks for."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 from secondunit.queue.errors import JobNotFound, NotAllowed, Saturated
 from secondunit.queue.graph.binding import parents_first
 from secondunit.queue.graph.moves import PARENT_FAILED
 from secondunit.queue.model import Job, JobId, Status
 from secondunit.queue.sentences import say
+from secondunit.queue.value import Value
 
 Move = Callable[[JobId], Awaitable[Job]]
 
 
-@dataclass(frozen=True, slots=True)
-class Bulk:
+class Bulk(Value, frozen=True):
     """What a move over many jobs did: the ids it moved, and the ones it could not, each with the reason."""
 
     done: Sequence[JobId]

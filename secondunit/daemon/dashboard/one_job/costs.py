@@ -1,15 +1,14 @@
 """Costs of a job's steps: tokens and an estimate in US dollars, read from the answers that paid steps keep; pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from secondunit.handlers.tools.gemini.prices import cost
 from secondunit.handlers.tools.gemini.responses import Usage, read
 from secondunit.queue.store import Step
+from secondunit.queue.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class PaidStep:
+class PaidStep(Value, frozen=True):
     """A step, and what it cost: `usage` None of one that asked nobody, `dollars` None where no price is known."""
 
     step: Step

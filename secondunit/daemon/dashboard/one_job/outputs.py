@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from secondunit.daemon.files.artifacts import LOG, ArtifactFile, JobArtifacts, N
 from secondunit.handlers.tools.storage.content_types import content_type_of
 from secondunit.queue.clock import Clock
 from secondunit.queue.model import Job
+from secondunit.queue.value import Value
 
 KEPT, MOST_KEPT = timedelta(seconds=30), 200
 TAIL, LINES = 16 * 1024, 80
@@ -20,8 +20,7 @@ STREAM = "application/vnd.apple.mpegurl"
 Look = Literal["stream", "picture", "film", "sound", "file"]
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Value, frozen=True):
     """A file that a job wrote: `url` serves it, `look` says how it is shown in place."""
 
     name: str
@@ -30,8 +29,7 @@ class Output:
     look: Look
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Value, frozen=True):
     """What is there, the log left out; `away` says why that can't be known just now."""
 
     outputs: Sequence[Output] = ()

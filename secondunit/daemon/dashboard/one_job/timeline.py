@@ -1,19 +1,18 @@
 """Timeline of one job: its runs, and between them each wait with its reason; pure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from secondunit.queue.model import Job, Run, Status
 from secondunit.queue.phases import Phase
+from secondunit.queue.value import Value
 
 Kind = Literal["submitted", "forgotten", "wait", "run", "running", "phase", "ended"]
 SHORTEST = timedelta(milliseconds=50)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Value, frozen=True):
     """Something that began `at` and took `span` (None: it goes on).
 
     `word` is a run's outcome, a wait's reason, a phase's name or the status at the end; `text` what was said of it.

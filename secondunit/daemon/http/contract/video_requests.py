@@ -1,7 +1,6 @@
 """Requests about a video: what is asked for, as payloads of the job types that answer it, and faults back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ from pydantic import ConfigDict, Field
 from secondunit.daemon.http.contract.requests import Ask, some_of
 from secondunit.handlers.tools.fetching.video_urls import url_identity
 from secondunit.queue.errors import BadPayload, FieldError
+from secondunit.queue.value import Value
 
 VIDEO, LANGUAGE = "video", "language"  # the fields of a form with a file
 MOST_VIDEOS = 100
@@ -40,8 +40,7 @@ class VideoAsk(Ask):
     params: VideoParams | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AnalysisRequest:
+class AnalysisRequest(Value, frozen=True):
     """A video to be analysed: `identity` is the same for the same video."""
 
     video: Mapping[str, str]
@@ -90,8 +89,7 @@ def addressed(fields: Mapping[str, Any]) -> AnalysisRequest:
     return AnalysisRequest({"videoUrl": url}, identity, fields.get(LANGUAGE))
 
 
-@dataclass(frozen=True, slots=True)
-class LocationsRequest:
+class LocationsRequest(Value, frozen=True):
     """A video whose places are wanted; `field` is what the caller called its address."""
 
     field: str

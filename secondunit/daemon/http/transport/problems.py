@@ -1,7 +1,6 @@
 """Problem details (RFC 9457): one table from an error to its status, word, title and Retry-After."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from aiohttp import web
@@ -13,6 +12,7 @@ from secondunit.daemon.http.transport.replies import SAFE_LINES, encoded
 from secondunit.daemon.leasing.artifacts import ArtifactTooLarge
 from secondunit.queue import errors
 from secondunit.queue.errors import FieldError
+from secondunit.queue.value import Value
 
 MEDIA_TYPE = "application/problem+json"
 NAMESPACE = "urn:secondunit:problem:"
@@ -155,8 +155,7 @@ class NoSuchLocations(RequestRefused):
         super().__init__(f"no places are stored of video {video}{how}; ask for them at POST /api/videos/analyze")
 
 
-@dataclass(frozen=True, slots=True)
-class ProblemType:
+class ProblemType(Value, frozen=True):
     """How one sort of error is told: `retry_after` in seconds."""
 
     status: int

@@ -3,11 +3,12 @@
 import re
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from math import nan
 from typing import Generic, Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from secondunit.queue.value import Value
 
 PREFIX = "secondunit"
 OTHER = "other"
@@ -17,8 +18,7 @@ PHASE = re.compile(r"[A-Za-z][A-Za-z0-9 _-]{0,39}")
 Series = TypeVar("Series", Counter, Gauge, Histogram)
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(Value, frozen=True):
     """A family as it is scraped and documented."""
 
     name: str

@@ -1,7 +1,6 @@
 """Factory of what one box at a time does for all of a queue, as far as this one can do it, and of who holds that."""
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from secondunit.daemon.automation.backend import Backend
@@ -21,10 +20,10 @@ from secondunit.queue.clock import Random
 from secondunit.queue.model import Event
 from secondunit.queue.ports.duties import Tenure
 from secondunit.queue.service import Queue
+from secondunit.queue.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class ForAll:
+class ForAll(Value, frozen=True):
     """What does it, the deliverers by their duties; no poller where this box could not poll."""
 
     keeper: DutyKeeper

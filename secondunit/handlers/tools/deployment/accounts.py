@@ -4,8 +4,9 @@ import os
 import pwd
 import shutil
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+
+from secondunit.queue.value import Value
 
 PRIVATE, PUBLIC = 0o700, 0o755
 STATUS = Path("/proc/self/status")
@@ -18,8 +19,7 @@ class AccountRefused(Exception):
     """Nothing can be built under this account, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Value, frozen=True):
     """An account by its numbers."""
 
     uid: int

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.queue.handler import JobContext
+from secondunit.queue.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedVideo:
+class FetchedVideo(Value, frozen=True):
     """A video that was downloaded: `path` lies in the job's `kept` folder; `title` is the page's word for it.
 
     `cues` are its subtitles, where it came with any.

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from secondunit.handlers.tools.gemini.transport import GeminiHttpError
 from secondunit.handlers.tools.http_statuses import REFUSES_US, passing
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
+from secondunit.queue.value import Value
 
 UNTOLD_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(days=1)
@@ -19,8 +19,7 @@ ALSO_PASSING = (409, 499)  # ABORTED and CANCELLED
 DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)s")
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorVerdict:
+class ErrorVerdict(Value, frozen=True):
     """What to raise for the job; a Postponed also is the back-off of all. `trouble`: the configuration is wrong."""
 
     error: Transient | Deterministic | Postponed

@@ -3,9 +3,10 @@
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 
 from yarl import URL
+
+from secondunit.queue.value import Value
 
 TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 END = b"\r\n\r\n"
@@ -23,8 +24,7 @@ class BadHead(ValueError):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyRequest:
+class ProxyRequest(Value, frozen=True):
     """A request to the proxy: where to, with which token, and what to send there (`head` is empty for a tunnel)."""
 
     host: str

@@ -13,6 +13,7 @@ from pathlib import Path
 from secondunit.handlers.tools.programs.pipes import Pipe
 from secondunit.handlers.tools.programs.ports import Limits
 from secondunit.queue.ports.usage import Usage
+from secondunit.queue.value import Value
 
 LAUNCHER = Path(__file__).parent / "launching" / "launcher.py"
 KILLED_WITHIN = timedelta(seconds=2)
@@ -35,8 +36,7 @@ class Command:
     orders: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Value, frozen=True):
     """How it went: `errno` and `what` ("program", "cwd" or "sandbox") say why the program could not be started.
 
     `used` is nothing where the launcher was killed and told nothing.

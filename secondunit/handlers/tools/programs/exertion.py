@@ -3,16 +3,16 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from secondunit.queue.value import Value
 
 TICKS, PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
 # A hung ffmpeg goes on printing its progress, at less than a thousandth of a core.
 LEAST_CPU, LEAST_SHARE, LEAST_DISK = 0.05, 0.01, 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Exertion:
+class Exertion(Value, frozen=True):
     """`cpu` seconds and `disk` bytes so far: of a process, those beneath it, and those that they have waited for.
 
     `read` and `written` are what `disk` sums. `memory` is what those that live have in it, and `processes` counts them.

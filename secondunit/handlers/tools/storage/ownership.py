@@ -16,6 +16,7 @@ from typing import Any, Literal
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
 from secondunit.queue.ports.folders import Folders, PublishedFolder, Replaced
+from secondunit.queue.value import Value
 
 OWN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MANIFEST, MADE_BY, US = "manifest.json", "madeBy", "secondunit"
@@ -24,8 +25,7 @@ ROUNDING = timedelta(seconds=2)  # of times on exFAT; who plants a copy by way o
 ADOPTED, ADOPTED_WITHIN = 0, timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Value, frozen=True):
     """What stands somewhere: of a folder its inode, and our kind of manifest with the time when it was written."""
 
     kind: Literal["nothing", "empty", "folder", "other"] = "nothing"

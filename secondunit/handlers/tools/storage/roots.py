@@ -1,8 +1,9 @@
 """Path policy: inside which of MEDIA_ROOTS a path lies by its name alone, or why it may not be used."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from secondunit.queue.value import Value
 
 STAGING = ".secondunit"
 LONGEST_NAME, LONGEST_PATH = 255, 4000
@@ -13,8 +14,7 @@ class PathRefused(ValueError):
     """A path that can't be used, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class RootedPath:
+class RootedPath(Value, frozen=True):
     """Something beneath a root: its path as asked for, the root, and at least one name that leads there."""
 
     path: str

@@ -3,12 +3,12 @@
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from secondunit.daemon.config.plugin_guard import payload_schema
 from secondunit.daemon.http.contract.openapi.schemas import REF, Schema, cleaned, ref
 from secondunit.queue.handler import HandlerSpec
+from secondunit.queue.value import Value
 
 NO_LETTERS = re.compile(r"[^A-Za-z0-9]+")
 INNER = "#/$defs/"
@@ -38,8 +38,7 @@ REFERENCE: Mapping[str, Schema] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class TypeSchema:
+class TypeSchema(Value, frozen=True):
     """A job type: `word` names its components, `schema` is that of its payload.
 
     `open`: it says itself whether it takes fields that it does not name.

@@ -6,7 +6,8 @@ more: 1 files; 2 renames between folders; 3 truncating; 4 TCP ports; 5 ioctls of
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from secondunit.queue.value import Value
 
 EXECUTE, WRITE, READ, LIST = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 REFER, TRUNCATE, IOCTL = 1 << 13, 1 << 14, 1 << 15
@@ -18,8 +19,7 @@ OF_FILES = EXECUTE | WRITE | READ | TRUNCATE | IOCTL  # the rights that a rule f
 SEEN, USED = READ | LIST, READ | LIST | EXECUTE
 
 
-@dataclass(frozen=True, slots=True)
-class RuleSet:
+class RuleSet(Value, frozen=True):
     """`attributes` of the new rule set, `rules` for places, and for descriptors: files read or written, and folders."""
 
     attributes: bytes

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Literal
 
 from secondunit.handlers.tools.programs.sandbox import syscalls as calls
+from secondunit.queue.value import Value
 
 # "lent": who wants to connect gets a connection to the proxy, from the launcher; "internet": all but local sockets.
 Network = Literal["none", "lent", "proxy", "internet", "any"]
@@ -44,8 +45,7 @@ class Refusals:
     shared_memory: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(Value, frozen=True):
     """An instruction; `yes` and `no` are how many of the following ones are skipped."""
 
     code: int

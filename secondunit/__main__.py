@@ -10,6 +10,10 @@ def main() -> None:
     signals.streams_open()
     if sys.argv[1:2] == ["run"]:
         signals.stand()
+    if sys.argv[1:] == ["run"]:  # a daemon holds on to what it imports: nothing that reads command lines
+        from secondunit.cli.foreground import serve
+
+        serve()
     from secondunit.cli.main import main as command
 
     command()

@@ -16,6 +16,7 @@ from secondunit.daemon.config.settings import Database, secret_names
 from secondunit.daemon.config.surroundings import surroundings
 from secondunit.daemon.process import logs, signals
 from secondunit.daemon.process.bystanders import end_programs, strays
+from secondunit.daemon.process.certificates import import_client
 from secondunit.daemon.process.dead_man_switch import DeadManSwitch, leave
 from secondunit.daemon.process.event_loop import let_the_loop_in, run_through
 from secondunit.daemon.process.exit_codes import (
@@ -113,7 +114,8 @@ async def _served(config: Config, host: Host) -> None:
     asked = asyncio.create_task(capabilities_of(config.settings))
     try:
         async with beside(beat(host.switch)):  # a slow disk may take long to read it all
-            app = await in_thread(import_module, "secondunit.daemon.app")
+            trust = await in_thread(import_client)
+            app, _ = await asyncio.gather(in_thread(import_module, "secondunit.daemon.app"), in_thread(trust))
         await app.serve(config, host, asked)
     finally:
         asked.cancel()

@@ -8,12 +8,24 @@ import pytest
 
 from secondunit.daemon.process import garbage_collector as garbage
 
-UNUSED = ("rich", "PIL", "google.genai", "yt_dlp", "geopy", "obstore", "playwright", "swagger_ui_bundle", "limits")
+UNUSED = (
+    "click",
+    "rich",
+    "greenlet",
+    "PIL",
+    "google.genai",
+    "yt_dlp",
+    "geopy",
+    "obstore",
+    "playwright",
+    "swagger_ui_bundle",
+    "limits",
+)
 LATER = ("aiohttp", "prometheus_client", "aiosqlite", "secondunit.queue.service", "secondunit.daemon.app")
 START = f"""
 import sys
-from secondunit.cli import run
-with run._unseen("rich"):
+from secondunit.cli.foreground import UNUSED, unseen
+with unseen(*UNUSED):
     import secondunit.daemon.main
     print([name for name in {LATER!r} if name in sys.modules])
 import secondunit.daemon.app

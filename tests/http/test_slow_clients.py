@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from secondunit.daemon.http.connection_limits import USUAL
 from secondunit.daemon.http.transport.reaper import Phase
 from secondunit.daemon.monitoring.http_requests import ConnectionShed
+from secondunit.queue.value import replace
 
 HOST = b"Host: localhost\r\n"
 HEALTH = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"

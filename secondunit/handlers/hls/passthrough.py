@@ -5,6 +5,7 @@ Whatever is doubtful is encoded; a doubt is a sentence for the job's log.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
@@ -12,7 +13,6 @@ from secondunit.handlers.hls.plan import AUDIO_NAME, SEGMENT_SECONDS, HlsPlan, P
 from secondunit.handlers.tools.media.colours import HD, UNKNOWN
 from secondunit.handlers.tools.media.packets import Closely, Pace, Packets, Units
 from secondunit.handlers.tools.media.probe import Audio, Video
-from secondunit.queue.value import Value
 
 Copy = Literal["auto", "never"]
 UNWISHED, IS_IT = 'copy is "never"', "the source is that already"
@@ -51,7 +51,8 @@ def nothing_copied(why: str) -> Passthrough:
     return Passthrough(doubt=why, sound_doubt=why)
 
 
-class Decision(Value, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Decision:
     """Whether a rendition is copied, and why so: a sentence."""
 
     copied: bool

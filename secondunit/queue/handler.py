@@ -114,9 +114,12 @@ def input_paths(payload: Mapping[str, Any]) -> Collection[str]:
     left: list[Any] = [payload]
     while left:
         match left.pop():
-            case str() as text if text.startswith("/"):
-                found.append(text)
-            case Mapping() as fields:
+            case str() as text:
+                if text.startswith("/"):
+                    found.append(text)
+            case int() | float() | None:
+                pass  # to ask whether it is a Mapping would take longer than all else
+            case dict() | Mapping() as fields:
                 left += [value for name, value in fields.items() if not str(name).startswith("output")]
             case list() as values:
                 left += values

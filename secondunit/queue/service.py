@@ -33,7 +33,7 @@ from secondunit.queue.payloads.secret_fields import check_whole, without_secrets
 from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.store import Delivery, Step, Store
-from secondunit.queue.turns import in_turns
+from secondunit.queue.turns import made_in_turns
 from secondunit.queue.validation import accepted
 
 
@@ -91,7 +91,7 @@ class Queue:
         So is their `batch`. With a lost `duty`: DutyLost. What they depend on is named by `ref`, or by id if the caller
         `sees` it; BadDependencies.
         """
-        references = [accepted(self.registry[one.type], one.payload) async for one in in_turns(submissions)]
+        references = await made_in_turns(lambda one: accepted(self.registry[one.type], one.payload), submissions)
         if refusal := self._refusal():
             if schedule is not None:
                 raise refusal
@@ -102,7 +102,8 @@ class Queue:
             submissions = await looked_up(submissions, references, ids, self._store.find, sees)
         except BadDependencies as error:  # it may be a request of before, whose parents are forgotten
             return [await self._known_or(submission, error) for submission in submissions]
-        changes = [self._new(one, id, now) async for one, id in in_turns(zip(submissions, ids, strict=True))]
+        with_ids = zip(submissions, ids, strict=True)
+        changes = await made_in_turns(lambda one: self._new(*one, now), with_ids)
         self._coming()
         stored = await self._store.add(changes, self._limits, schedule, batch, duty)
         return [

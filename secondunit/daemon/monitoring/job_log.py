@@ -203,13 +203,12 @@ class JobLog:
         )
 
     def _elapsed(self, event: Event) -> timedelta | None:
-        now = self._clock.monotonic()
         if event.name == "started":
-            self._started[event.job_id] = now
+            self._started[event.job_id] = self._clock.monotonic()
             return None
         if event.name == "progress":
             begun = self._started.get(event.job_id)
-            return None if begun is None else timedelta(seconds=now - begun)
+            return None if begun is None else timedelta(seconds=self._clock.monotonic() - begun)
         self._started.pop(event.job_id, None)
         return event.duration
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from operator import attrgetter
 from typing import ParamSpec, TypeVar
 
 from secondunit.queue.errors import BadDependencies, Misplaced
@@ -17,6 +18,7 @@ MOST_PARENTS = 100
 BOUND_ON_LOOP = 2000
 MOST_NAMED = 20
 NAMES_AT_ONCE = 500
+BONDS = attrgetter("bonds")
 Find = Callable[[Filter, int | None, int], Awaitable[Page]]
 Sees = Callable[[Job], bool]
 References = Sequence[Sequence[Reference]]
@@ -31,7 +33,7 @@ async def looked_up(
     asked: Sequence[Submission], references: References, ids: Sequence[JobId], find: Find, sees: Sees
 ) -> Sequence[Submission]:
     """The submissions as `bound` makes them, by those of the jobs they name that are there and may be seen."""
-    if not any(references) and not any(one.bonds for one in asked):
+    if not any(references) and not any(map(BONDS, asked)):
         return asked
     known: dict[JobId, Job] = {}
     edges = sum(len(one.bonds.depends_on) for one in asked if one.bonds) + sum(map(len, references))

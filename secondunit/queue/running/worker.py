@@ -124,10 +124,14 @@ class Worker:
     def load(self) -> Load:
         """What is on its hands, as the next claim will see it."""
         running = [execution for execution in self._running if not execution.settling]
-        busy = Counter(execution.type for execution in running)
-        self._left = [execution for execution in self._left if execution.goes_on]
-        for type, left in Counter(execution.type for execution in self._left).items():
-            busy[type] += max(0, left - LEFT_AT_MOST)  # so that a type that can't be stopped stops itself
+        busy = dict[str, int]()
+        for execution in running:
+            busy[execution.type] = busy.get(execution.type, 0) + 1
+        if self._left:
+            self._left = [execution for execution in self._left if execution.goes_on]
+            for type, left in Counter(execution.type for execution in self._left).items():
+                # So that a type that can't be stopped stops itself.
+                busy[type] = busy.get(type, 0) + max(0, left - LEFT_AT_MOST)
         return Load(
             limits={type: self._limits.get(type, spec.concurrency) for type, spec in self._registry.items()},
             busy=busy,

@@ -25,6 +25,7 @@ MICROSECOND = timedelta(microseconds=1)
 STATUSES = {status.value: status for status in Status}
 
 
+@lru_cache(maxsize=1024)  # of one job's times a few are written again and again
 def micros(at: datetime) -> int:
     """Microseconds since 1970."""
     return (at - EPOCH) // MICROSECOND

@@ -37,6 +37,8 @@ REQUEST = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 WAITING_KEPT = 5_000  # of a type
 END_STATUSES = ("completed", "partial", "failed", "cancelled")
 FAILED = ("failed", "retrying")
+WAITS = ("queued", "retrying")
+NOT_WAITING = ("queued", "retrying", *END_STATUSES)
 F = TypeVar("F", bound=Fact)
 
 
@@ -194,10 +196,10 @@ class Metrics:
             if ready is not None:
                 self._wait.labels(type).observe(max(now - ready, 0.0))
             return
-        if event.name in ("queued", "retrying", *END_STATUSES):
+        if event.name in NOT_WAITING:
             waiting.pop(event.job_id, None)
         # Of a crowd the first ones are measured, which start first; to forget those would measure nobody's wait.
-        if event.name in ("queued", "retrying") and len(waiting) < WAITING_KEPT:
+        if event.name in WAITS and len(waiting) < WAITING_KEPT:
             waiting[event.job_id] = now if event.run_at is None else now + self._until(event.run_at)
 
     def _until(self, at: datetime) -> float:

@@ -1,7 +1,7 @@
 """Transaction of the writer: its connection, what is known of rows unasked (a write-through cache), events it tells."""
 
 import sqlite3
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -99,7 +99,7 @@ class Transaction:
         self.informed = 0
         self._connection = connection
         self._untold: list[tuple[int, Event]] = []
-        self._counted: Counter[tuple[str, str]] = Counter()
+        self._counted: dict[tuple[str, str], int] = {}
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run a statement; it sees everything that was written before."""
@@ -139,15 +139,17 @@ class Transaction:
 
     def count(self, type: str, status: Status, n: int, owner: str | None = None) -> None:
         """So many jobs more of a type, and of an owner, have this status."""
-        self._counted[type, status.value] += n
-        if status is Status.QUEUED:
-            for whose in {None, owner} & self.known.queued.keys():
-                self.known.queued[whose] += n
+        counted, key = self._counted, (type, status.value)
+        counted[key] = counted.get(key, 0) + n
+        if status is Status.QUEUED and (queued := self.known.queued):
+            for whose in (None,) if owner is None else (None, owner):
+                if whose in queued:
+                    queued[whose] += n
 
     def stand(self, type: str, status: Status) -> int:
         """How many jobs of a type have this status."""
         key = type, status.value
-        return self._counts().get(key, 0) + self._counted[key]
+        return self._counts().get(key, 0) + self._counted.get(key, 0)
 
     def queued(self, owner: str | None) -> int:
         """How many jobs are queued, of an owner or (None) in all."""

@@ -44,9 +44,10 @@ class QueueLimits(Value, frozen=True):
         """Refuse, as Saturated, jobs that are too many beside those that are queued, of an owner or (None) in all."""
         if coming and queued_of(None) + len(coming) > self.in_all:
             raise Saturated(FULL)
-        for owner, more in Counter(job.owner for job in coming if job.owner is not None).items():
-            queued = queued_of(owner)
-            if queued + more > self.of_one:
+        shares = {coming[0].owner: 1} if len(coming) == 1 else Counter(job.owner for job in coming)
+        for owner, more in shares.items():
+            queued = 0 if owner is None else queued_of(owner)
+            if owner is not None and queued + more > self.of_one:
                 raise Saturated(OVER_SHARE.format(queued, self.of_one))
 
     def check_start(self, before: Job, job: Job, running: Callable[[str], int]) -> None:

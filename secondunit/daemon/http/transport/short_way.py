@@ -14,7 +14,7 @@ from aiohttp.helpers import rfc822_formatted_time
 
 from secondunit.daemon.http.transport.connections import FAULT
 from secondunit.daemon.http.transport.problems import MALFORMED, problem
-from secondunit.daemon.http.transport.replies import SAFE_LINES, reply_encoded
+from secondunit.daemon.http.transport.replies import SAFE_LINES, SafeRequest, reply_encoded
 
 TRIED_WITH = "3.14.5"
 REASONS = {200: "OK", 201: "Created"}
@@ -39,7 +39,7 @@ def express(runner: web.AppRunner, version: str = aiohttp.__version__) -> None:
         if FAULT in request:
             return _refused(request[FAULT])
         straight = hot.get(request.raw_path) if tried and request.method == "POST" else None
-        if straight is None or not isinstance(request, web.Request):
+        if straight is None or not isinstance(request, SafeRequest):
             return long_way(request)
         request[SHORT] = True
         return straight(request)

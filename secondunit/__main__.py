@@ -11,7 +11,7 @@ def main() -> None:
     if sys.argv[1:2] == ["run"]:
         signals.stand()
     if sys.argv[1:] == ["run"]:  # a daemon holds on to what it imports: nothing that reads command lines
-        from secondunit.cli.foreground import serve
+        from secondunit.daemon.foreground import serve
 
         serve()
     from secondunit.cli.main import main as command

@@ -2,7 +2,7 @@
 
 import click
 
-from secondunit.cli.foreground import serve
+from secondunit.daemon.foreground import serve
 
 
 @click.command()

@@ -16,7 +16,6 @@ from secondunit.daemon.config.settings import Database, secret_names
 from secondunit.daemon.config.surroundings import surroundings
 from secondunit.daemon.process import logs, signals
 from secondunit.daemon.process.bystanders import end_programs, strays
-from secondunit.daemon.process.certificates import import_client
 from secondunit.daemon.process.dead_man_switch import DeadManSwitch, leave
 from secondunit.daemon.process.event_loop import let_the_loop_in, run_through
 from secondunit.daemon.process.exit_codes import (
@@ -36,6 +35,7 @@ from secondunit.daemon.process.systemd import Notifier
 from secondunit.daemon.wiring.capabilities import capabilities_of
 from secondunit.daemon.wiring.database import failure, locked, lost
 from secondunit.handlers.tools.cancellation import in_thread
+from secondunit.handlers.tools.network.certificates import import_client
 from secondunit.queue.errors import BoxTaken, StoreBroken, StoreFull
 
 OURS_ALONE = 0o077

@@ -26,11 +26,8 @@ class Status(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
-    ended: bool
-    """Whether no run follows unless somebody asks for one."""
-
-    # Enum's own is two calls of Python, and a job's way asks for it 15 times.
-    value = property(attrgetter("_value_"))
+    ended: bool  # whether no run follows unless somebody asks for one
+    value = property(attrgetter("_value_"))  # Enum's own is two calls of Python; a job's way asks for it 15 times
 
     def __init__(self, word: str) -> None:
         self.ended = word not in ("queued", "running")
@@ -292,10 +289,7 @@ class Page(Value, frozen=True):
 
 
 class Counts(Value, frozen=True):
-    """How many jobs stand where, per type, and since when the heads of the lines have been ready.
-
-    `by_status` says it of each type and status that there is a job of.
-    """
+    """How many jobs stand where, per type (by status: all there are), and since when the heads of lines are ready."""
 
     queued: Mapping[str, int]
     running: Mapping[str, int]

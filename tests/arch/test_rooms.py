@@ -87,7 +87,7 @@ CATCHES_EVERYTHING = {
     "cli/diagnosis/threads.py": "a thread: what it raised is raised again where it is waited for",
     "client/sync_work.py": "a handler of somebody's: what it raised is how its run ended",
     "daemon/http/server.py": "the HTTP middleware: what a request raised becomes a problem",
-    "cli/foreground.py": "the process ends, with a documented code whatever it could not even import",
+    "daemon/foreground.py": "the process ends, with a documented code whatever it could not even import",
     "daemon/main.py": "the process ends: what ended it becomes its exit code",
     "queue/instrumentation.py": "a sink: what watches a run, a request or a loop must not be able to end it",
     "queue/stores/group_commit.py": "a writer's thread: whatever ended it, who waits is told, and the daemon ends",

@@ -15,7 +15,7 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.enable()  # off since the process began (cli/foreground.py)
+    gc.enable()  # off since the process began (foreground.py)
     gc.set_threshold(YOUNG, MIDDLE, OLD)
 
 

@@ -1,11 +1,13 @@
 """What a daemon's start brings into memory, and what it leaves out."""
 
 import gc
+import importlib
 import subprocess
 import sys
 
 import pytest
 
+from secondunit.daemon.foreground import unseen
 from secondunit.daemon.process import garbage_collector as garbage
 
 UNUSED = (
@@ -24,7 +26,7 @@ UNUSED = (
 LATER = ("aiohttp", "prometheus_client", "aiosqlite", "secondunit.queue.service", "secondunit.daemon.app")
 START = f"""
 import sys
-from secondunit.cli.foreground import UNUSED, unseen
+from secondunit.daemon.foreground import UNUSED, unseen
 with unseen(*UNUSED):
     import secondunit.daemon.main
     print([name for name in {LATER!r} if name in sys.modules])
@@ -56,3 +58,11 @@ def test_what_is_there_at_the_start_is_looked_at_no_more() -> None:
         gc.enable()
         gc.unfreeze()
         gc.set_threshold(*before)
+
+
+def test_what_is_unseen_can_be_imported_afterwards_and_what_is_there_already_stays() -> None:
+    with unseen("wave", "gc"):
+        with pytest.raises(ImportError):
+            importlib.import_module("wave")
+        assert importlib.import_module("gc") is gc
+    assert importlib.import_module("wave") is sys.modules["wave"]

@@ -3,9 +3,11 @@
 import subprocess
 import sys
 
-IMPORTED = """
+from secondunit.handlers.tools.network import certificates
+
+IMPORTED = f"""
 import ssl
-from secondunit.daemon.process.certificates import import_client
+from {certificates.__name__} import import_client
 read = import_client()
 from aiohttp import TCPConnector, connector
 contexts = [each for each in vars(connector).values() if isinstance(each, ssl.SSLContext)]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FAILED = 1
+ANSWERS_WITHIN = 60.0  # and speaks again: a stream without news says so every 15 s
 UNREADABLE = "what answers at the daemon's address is no answer of ours"
 ENDED = ("completed", "partial", "failed", "cancelled")
 
@@ -44,9 +45,17 @@ class Client:
     def __init__(self, session: ClientSession) -> None:
         self._session = session
 
-    async def call(self, method: str, path: str, *, body: Any = None, query: Any = None, also: int = 200) -> Any:
-        """One request; Refused with the daemon's reason if it said no, but for a status that is an answer, too."""
-        async with self._session.request(method, path, json=body, params=query) as response:
+    async def call(
+        self, method: str, path: str, *, body: Any = None, query: Any = None, also: int = 200, long: bool = False
+    ) -> Any:
+        """One request; Refused with the daemon's reason if it said no, but for a status that is an answer, too.
+
+        A `long` one may take any time.
+        """
+        from aiohttp import ClientTimeout
+
+        limit = ClientTimeout(total=None, sock_connect=10) if long else self._session.timeout
+        async with self._session.request(method, path, json=body, params=query, timeout=limit) as response:
             return await _content(response, also)
 
     @asynccontextmanager
@@ -73,14 +82,17 @@ async def connected(control: Path) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def at(url: str, connector: Any = None) -> AsyncIterator[Client]:
-    """A client of the daemon at this address; NoDaemon when nothing listens there."""
-    from aiohttp import ClientConnectionError, ClientError, ClientSession, ClientTimeout
+async def at(url: str, connector: Any = None, within: float = ANSWERS_WITHIN) -> AsyncIterator[Client]:
+    """A client of the daemon at this address; NoDaemon when nothing listens there, DaemonRefused when it is silent."""
+    from aiohttp import ClientConnectionError, ClientError, ClientSession, ClientTimeout, ServerTimeoutError
 
-    limit = ClientTimeout(total=None, sock_connect=10)
+    limit = ClientTimeout(total=None, sock_connect=10, sock_read=within)
     async with ClientSession(url, connector=connector, timeout=limit, read_bufsize=2**20) as session:
         try:
             yield Client(session)
+        except ServerTimeoutError:
+            why = f"a daemon is there and said nothing for {within:g} s: it is stopped (SIGSTOP), or its machine is"
+            raise DaemonRefused(f"{why} overloaded; look at its log, or ask again") from None
         except (ClientConnectionError, FileNotFoundError) as error:
             raise NoDaemon(str(error)) from error
         except ClientError as error:  # it broke off in the middle, or is no HTTP

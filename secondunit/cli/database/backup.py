@@ -44,7 +44,7 @@ def backup(target: Path, keep: int | None, verify: bool, as_json: bool) -> None:
         return await offline.back_up(settings.database, target, keep)
 
     body = {"path": str(target), "keep": keep}
-    made = ask(lambda client: client.call("POST", "/api/admin/backup", body=body), without)
+    made = ask(lambda client: client.call("POST", "/api/admin/backup", body=body, long=True), without)
     if as_json:
         output.printed(made)
     else:

@@ -29,7 +29,7 @@ def boxes(ctx: click.Context, as_json: bool) -> None:
 @as_json
 def drain(name: str, as_json: bool) -> None:
     """Have a box start no more jobs until it is resumed; what runs there ends, and its API serves."""
-    _told(_call(name, "drain"), as_json)
+    _told(_call(name, "drain"), as_json, "once it is back it starts nothing, until it is resumed")
 
 
 @boxes.command()
@@ -37,16 +37,18 @@ def drain(name: str, as_json: bool) -> None:
 @as_json
 def resume(name: str, as_json: bool) -> None:
     """Have a box that was drained start jobs again."""
-    _told(_call(name, "resume"), as_json)
+    _told(_call(name, "resume"), as_json, "once it is back it starts jobs")
 
 
 def _call(name: str, verb: str) -> Any:
     return ask(lambda client: client.call("POST", f"/api/boxes/{quote(name, safe='')}/{verb}"))
 
 
-def _told(box: Mapping[str, Any], as_json: bool) -> None:
+def _told(box: Mapping[str, Any], as_json: bool, later: str) -> None:
     if as_json:
         output.printed(box)
+    elif box["state"] == "gone":
+        output.say(f"{box['name']} is gone; {later}")
     else:
         output.say(f"{box['name']} is {box['state']}; {box['running']} of at most {box['capacity']} jobs run there")
 

@@ -82,6 +82,7 @@ def test_a_drain_stands_over_a_restart_and_an_end_is_told_at_once(start: Any, tm
     b.signal(signal.SIGTERM)
     assert b.ended() == 0
     assert box(a, "b")["state"] == "gone", "it said so at its end"
+    assert said("drain", "b") == "b is gone; once it is back it starts nothing, until it is resumed\n"
     again = start("b").ready()
     assert (box(a, "b")["state"], box(again, "b")["state"]) == ("draining", "draining")
     assert "was drained before this start" in again.log

@@ -1,12 +1,15 @@
 """JSON that the command line can't use: a word and an exit code for it, never a traceback."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import UnixConnector
 from click.testing import CliRunner, Result
 
+from secondunit.cli.client import DaemonRefused, at
 from secondunit.cli.main import secondunit
 
 Answering = Callable[[bytes], None]
@@ -84,3 +87,21 @@ def test_what_is_given_as_json_and_is_none_is_wrong_usage(tmp_path: Path, args: 
     result = called(*(arg.replace("{file}", str(tmp_path / "file")) for arg in args), given=given)
     assert (type(result.exception), result.exit_code) == (SystemExit, 2)
     assert "JSON" in result.output or "list of jobs" in result.output
+
+
+async def test_a_daemon_that_takes_a_call_and_says_nothing_is_waited_for_no_longer_than_it_may(tmp_path: Path) -> None:
+    over = asyncio.Event()
+
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    async with await asyncio.start_unix_server(silent, tmp_path / "s"):
+        with pytest.raises(DaemonRefused, match=r"said nothing for 0\.05 s"):
+            async with at("http://localhost", UnixConnector(str(tmp_path / "s")), within=0.05) as client:
+                await client.call("GET", "/api/boxes")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2), at("http://localhost", UnixConnector(str(tmp_path / "s")), 0.05) as client:
+                await client.call("POST", "/api/admin/backup", long=True)
+        over.set()
+        await asyncio.sleep(0)

@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := .uv/bin/uv
 export UV_PYTHON_DOWNLOADS := never
+unexport PYTHONDONTWRITEBYTECODE # each process of the tests would compile all of them again, and the package, too
 # One package's lines of a lock file, so that it can be installed alone and still be checked by its hash.
 locked = awk '/^[^ ]/ {on = index($$0, "$(1)==") == 1} on' requirements-setup.lock
 INSTALL = $(UV) pip install --quiet --python $(BIN)/python --build-constraints requirements-setup.lock
@@ -13,7 +14,7 @@ JUDGES := tests/node/node_modules/.package-lock.json
 PROMTOOL := .cache/promtool/usr/bin/promtool
 PROXIES := .cache/proxies/.stamp
 
-.PHONY: help setup dev browser otel postgres sentry demo test bench soak fuzz check format lint types imports tests check-all media-report openapi reference docs audit sbom deb mutants torture relock clean
+.PHONY: help setup dev browser otel postgres sentry demo test bench soak fuzz check format lint types imports tests check-all warm media-report openapi reference docs audit sbom deb mutants torture relock clean
 .DELETE_ON_ERROR:
 
 help: ## List these commands
@@ -41,6 +42,8 @@ demo: setup ## Start a daemon on a fresh folder, run three jobs on a small clip,
 # One more at a time than there are processors: a third of the time tests wait, for a daemon to start or a clock to strike.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 PYTEST = $(BIN)/python -m pytest -q --numprocesses $(WORKERS) --dist loadfile
+# Those that start daemons, and what lies beside them: no run has to import what the other one runs.
+E2E = tests/e2e tests/fuzz
 test: dev ## Run the fast tests: no media, no daemon processes, no long random histories
 	$(PYTEST) -m "not slow and not media and not e2e" --ignore tests/property
 
@@ -51,7 +54,9 @@ soak: MINUTES = 60
 soak: dev ## Steady load for so long: does anything grow? (MINUTES=60)
 	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
 
-check: format lint types imports docs tests ## Everything that CI checks
+check: dev ## Everything that CI checks
+	$(MAKE) --jobs $$(nproc) --output-sync=target types warm format lint imports docs $(JUDGES) $(PROMTOOL)
+	$(MAKE) tests
 	$(BIN)/python tests/mutants/run.py rules # of the queue's rules; `make mutants` plants all of them
 
 format: dev ## Is the code formatted? (fix: .venv/bin/ruff format)
@@ -68,12 +73,16 @@ imports: dev ## Check that imports go the way ARCHITECTURE.md says
 
 # What failed beside thousands of others is run once more, by itself, with its first failure left in the log: a fault fails
 # twice; a test that lost a race for the CPU passes, and is to be mended too.
-judged = PATH="$$PWD/$(BIN):$$PATH:$$PWD/$(dir $(PROMTOOL))"; export PATH; $(PYTEST) -m "$(1)" || { test $$? = 1 && \
-  echo "ONCE MORE, what failed:" && $(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none -m "$(1)"; }
+judged = PATH="$$PWD/$(BIN):$$PATH:$$PWD/$(dir $(PROMTOOL))"; export PATH; $(PYTEST) -m "$(1)" $(2) || { test $$? = 1 && \
+  echo "ONCE MORE, what failed:" && $(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none -m "$(1)" $(2); }
 
 tests: dev $(JUDGES) $(PROMTOOL) ## Run every test but those that take minutes
-	$(call judged,not e2e and not long)
-	$(call judged,e2e and not long)
+	$(call judged,not long,$(E2E:%=--ignore %))
+	$(call judged,not long,$(E2E))
+
+warm: dev ## Compile the package and its tests, so that not each of the processes that run them has to
+	@$(BIN)/python -m compileall -q secondunit
+	@$(BIN)/python -m pytest -q --collect-only -qq --no-summary
 
 check-all: check mutants $(PROXIES) ## check, every planted bug, and the tests that take minutes: before a release
 	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST) -m long

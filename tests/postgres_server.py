@@ -72,7 +72,15 @@ class PostgresServer:
         """Make its files."""
         if self._user:
             shutil.chown(self.folder, self._user, self._user)
-        self.run("initdb", "--auth=trust", "--username=tester", "--encoding=UTF8", "--locale=C.UTF-8", str(self.data))
+        self.run(
+            "initdb",
+            "--no-sync",
+            "--auth=trust",
+            "--username=tester",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            str(self.data),
+        )
         with (self.data / "postgresql.conf").open("a") as config:
             config.write(CONFIG.format(folder=self.folder))
         with (self.data / "pg_hba.conf").open("a") as leave:

@@ -15,7 +15,8 @@ import pytest
 
 from secondunit.client.errors import Unauthorized
 from secondunit.client.sync import Client
-from tests.e2e.conftest import CHECKOUT, Daemon, free_port, starting
+from tests.e2e.conftest import CHECKOUT, Daemon, starting
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long]
 SAMPLES = CHECKOUT / "examples" / "proxy"

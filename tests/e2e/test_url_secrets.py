@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Daemon, free_port, served
+from tests.e2e.conftest import Daemon, served
 from tests.e2e.secrets_scan import found, kept, secrets_of, told
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

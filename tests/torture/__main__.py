@@ -24,7 +24,8 @@ from random import Random
 
 import pytest
 
-from tests.e2e.conftest import environment_of, free_port
+from tests.e2e.conftest import environment_of
+from tests.ports import free_port
 from tests.postgres_server import started
 from tests.torture import scene
 from tests.torture.checker import violations

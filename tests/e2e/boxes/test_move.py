@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Daemon, free_port, served, starting
+from tests.e2e.conftest import Daemon, served, starting
+from tests.ports import free_port
 from tests.postgres_server import PostgresServer, rows, started
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from secondunit.daemon.config.loader import load
-from tests.e2e.conftest import CHECKOUT, free_port
+from tests.e2e.conftest import CHECKOUT
 from tests.e2e.docs.pages import DOCS, Block, blocks, settings
 from tests.local_s3 import local_s3
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

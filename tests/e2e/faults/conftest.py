@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -111,9 +112,11 @@ def mischief(tmp_path: Path) -> Callable[[Any, str], str]:
     installed_plugin(tmp_path / "plugins", "mischief", MISCHIEF)
 
     def submit(daemon: Any, how: str) -> str:
-        body = {"type": "mischief", "payload": {"how": how}, "retryPolicy": {"maxRetries": 0}}
+        go = tmp_path / f"go-{time.monotonic_ns()}"
+        body = {"type": "mischief", "payload": {"how": how, "go": str(go)}, "retryPolicy": {"maxRetries": 0}}
         answer = daemon.call("POST", "/api/jobs", body)
         assert answer.status == 201, answer
+        go.touch()
         return str(answer.body["jobId"])
 
     return submit

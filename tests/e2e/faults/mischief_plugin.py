@@ -21,6 +21,7 @@ EVIL = "(a+)+$", "a" * 60 + "b"
 
 class Payload(BaseModel):
     how: str
+    go: str
 
 
 async def pattern():
@@ -139,7 +140,8 @@ async def nothing():
 
 def build(tools):
     async def run(ctx, payload):
-        await asyncio.sleep(0.2)
+        while not os.path.exists(payload.go):  # so that who asked for it has its answer, however slow the machine
+            await asyncio.sleep(0.02)
         await globals()[payload.how]()
 
     return HandlerSpec(type="mischief", payload=Payload, run=run, concurrency=50)

@@ -15,6 +15,9 @@ from tests.e2e.faults.mischief_plugin import STANDS_STILL
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 Mischief = Callable[[Any, str], str]
 Programs = Callable[[], dict[int, str]]
+# One that lets others have the lock of Python and one that keeps it; how else it is kept or let go matters little.
+ALWAYS = ("blocking_call", "extension_that_computes")
+KINDS = [how if how in ALWAYS else pytest.param(how, marks=pytest.mark.long) for how in STANDS_STILL]
 AS_PID_1 = ("unshare", "--pid", "--fork", "--kill-child")
 
 
@@ -34,7 +37,7 @@ def answers(daemon: Any) -> bool:
     return True
 
 
-@pytest.mark.parametrize("how", STANDS_STILL)
+@pytest.mark.parametrize("how", KINDS)
 def test_a_loop_that_stands_still_ends_with_70_and_a_traceback_and_leaves_nobody(
     start: Any, mischief: Mischief, programs: Programs, how: str
 ) -> None:
@@ -48,7 +51,7 @@ def test_a_loop_that_stands_still_ends_with_70_and_a_traceback_and_leaves_nobody
     assert again.job(job_id)["type"] == "mischief"
 
 
-@pytest.mark.parametrize("how", STANDS_STILL)
+@pytest.mark.parametrize("how", KINDS)
 def test_a_second_signal_stops_a_loop_that_stands_still(start: Any, mischief: Mischief, how: str) -> None:
     daemon = start(STUCK_SECONDS="60").ready()
     mischief(daemon, how)

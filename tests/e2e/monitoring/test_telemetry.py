@@ -19,7 +19,8 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.e2e.conftest import CHECKOUT, Daemon, environment_of, free_port, installed_plugin, served, starting
+from tests.e2e.conftest import CHECKOUT, Daemon, environment_of, installed_plugin, served, starting
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"

@@ -4,21 +4,15 @@ import asyncio
 import importlib
 import shlex
 import shutil
-import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.ports import free_port
+
 pytestmark = [pytest.mark.e2e, pytest.mark.media, pytest.mark.slow, pytest.mark.timeout(120)]
 DOUBT = "secondunit_llm_maybe_charged_total"
-
-
-def closed_port() -> int:
-    """A port of loopback where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def programs() -> tuple[str, str]:
@@ -52,7 +46,7 @@ async def test_the_online_service_dies_and_the_box_takes_over(world: Any, gemini
     for id in ("a-1", "a-2"):
         await world.backend.add(id, world.site.url(f"/clip.mp4?v={id}"), status="pending")
     await world.activate(gemini)
-    nobody = f"http://127.0.0.1:{closed_port()}"
+    nobody = f"http://127.0.0.1:{free_port()}"
     code, said = await run_node(
         "worker/worker.mjs", "--once",
         BACKEND_API_URL=world.backend.url, INTERNAL_API_KEY="the backend's key", PROCESSOR_URL=nobody,

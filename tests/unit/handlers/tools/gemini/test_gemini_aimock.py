@@ -24,6 +24,7 @@ from secondunit.queue.stores.memory import MemoryStore
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.handler_kit import FakeContext
 from secondunit.testing.rig import SteadyRandom
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 NODE = Path(__file__).parents[4] / "node"
@@ -41,9 +42,7 @@ def aimock() -> Iterator[str]:
             subprocess.run(argv, cwd=NODE, check=True, timeout=50, capture_output=True, text=True)
         except (OSError, subprocess.SubprocessError) as error:
             pytest.skip(f"NO INDEPENDENT GEMINI: npm ci failed: {getattr(error, 'stderr', None) or error}")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     argv = [shutil.which("node") or "node", str(program), "-p", str(port), "-f", str(FIXTURES), "--log-level", "silent"]
     with subprocess.Popen(argv) as server:
         try:

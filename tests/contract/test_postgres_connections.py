@@ -15,16 +15,20 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from secondunit.daemon.process.clock import SystemClock
 from secondunit.queue import state
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.model import Change, Job, Status
 from secondunit.queue.outcome import Completed
+from secondunit.queue.stores.postgres.connection import BEGIN, connect
+from secondunit.queue.stores.postgres.transaction import LOCK_NUMBERS
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.jobs import ALL, NOW, by, claim, later, listened, new, settled, submit
 from tests.contract.conftest import Open
-from tests.postgres_server import PostgresServer
+from tests.postgres_server import PostgresServer, rows
 
 SOCKET = ".s.PGSQL.5432"
+HOLDS = "select 1 from pg_stat_activity where datname = current_database() and backend_xid is not null"
 FENCE = b"update writers set op"
 
 
@@ -140,6 +144,27 @@ async def test_a_server_that_stays_away_breaks_the_store_after_a_while(
         await submit(store, "x")
     with pytest.raises(StoreBroken):
         await submit(store, "y")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", ["half of a pipeline", "a flush"])
+async def test_one_that_is_frozen_within_a_pipeline_is_ended_by_whoever_waits(
+    opened: Open, url: str, after: str
+) -> None:
+    store = await opened()
+    watching = asyncio.create_task(store.engine.watch(SystemClock()))
+    with closing(connect(url)) as frozen, suppress(psycopg.OperationalError), frozen.pipeline() as pipeline:
+        for statement in (*BEGIN, LOCK_NUMBERS):
+            frozen.execute(statement)
+        if after == "a flush":
+            pipeline.sync()  # the server's own time-out begins
+            frozen.pgconn.send_flush_request()  # and is over
+        frozen.pgconn.flush()
+        while not rows(url, HOLDS):
+            await asyncio.sleep(0.05)
+        await asyncio.wait_for(submit(store, "x"), 8)
+    assert frozen.broken
+    watching.cancel()
 
 
 BOUNCER = """

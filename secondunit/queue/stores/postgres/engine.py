@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.stores.postgres.readers import PostgresReaders
 from secondunit.queue.stores.postgres.writer import PostgresWriter
 
-WATCH_EVERY = 10.0
+WATCH_EVERY, FOLLOW_TIME_EVERY = 1.0, 10  # seconds, watches
+# Sessions of daemons that are frozen or cut off within a transaction, whose locks others may wait for. The server's own
+# time-out sees them only between two whole pipelines, not when the client stood still after half of one.
+END_STUCK = """
+select pg_terminate_backend(pid)
+from pg_stat_activity
+where datname = current_database() and usename = current_user and application_name = current_setting('application_name')
+  and state <> 'idle' and wait_event_type = 'Client' and backend_xid is not null
+  and greatest(query_start, state_change) < now() - interval '3 s'"""
 TIME = "select clock_timestamp()"
 
 Follow = Callable[[datetime], None]
@@ -40,14 +49,17 @@ class PostgresEngine:
         await self._writer.run(lambda tx: tx.execute("select 1"))
 
     async def watch(self, clock: Clock) -> None:
-        while True:
+        for n in count(1):
             timer: asyncio.Future[None] = asyncio.ensure_future(clock.sleep(WATCH_EVERY))
             waits: list[asyncio.Future[Any]] = [timer, self._writer.commits.failure]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             timer.cancel()
             if self._writer.commits.failure.done():
                 raise self._writer.commits.failure.result()
-            await self.follow_time()
+            if self.waiting:
+                await self._readers.fetch(END_STUCK)
+            if n % FOLLOW_TIME_EVERY == 0:
+                await self.follow_time()
 
     async def follow_time(self) -> None:
         """Tell whoever wants to go by the server's clock what it says."""

@@ -73,7 +73,7 @@ where phase <> 'ended'
   and seen_at >= extract(epoch from clock_timestamp()) * 1000000 - least(lease, {LONGEST_SILENCE // MICROSECOND})
 order by name"""
 FROM = {"jobs": "jobs left join leases on leases.job = jobs.seq"}
-WHERE = {"meta": " where key <> 'schema'"}
+WHERE = {"meta": " where key not in ('schema', 'home')"}
 TYPES = """
 select attname, format_type(atttypid, null)
 from pg_attribute

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 
 import psycopg
 
-from secondunit.queue.errors import StoreBroken
 from secondunit.queue.model import Event
 from secondunit.queue.stores.group_commit import Entry
 from secondunit.queue.stores.postgres.connection import AGAIN, connect, migrate, translated
+from secondunit.queue.stores.postgres.lineage import Lineage
 from secondunit.queue.stores.postgres.transaction import EVENTS, Operation, PostgresTransaction
 from secondunit.queue.stores.rows import event_from
 
@@ -22,16 +22,13 @@ TRIES = 8
 PATIENCE, REST = 60.0, 0.5  # seconds that a server is waited for which refuses connections, and between two tries
 EVENTS_AT_ONCE = 1000
 NOTE = "insert into writers (writer, op) values (%s, 0)"
+# `opened_at` is when it last wrote: one that lives beats every few seconds.
 FORGET = "delete from writers where writer = %s or opened_at < now() - interval '30 days'"
 LAST = "select op from writers where writer = %s for update"
-RAISE = "update writers set op = %s where writer = %s"
-LAST_EVENT = "select last_event from numbers"
+RAISE = "update writers set op = %s, opened_at = now() where writer = %s"
 NEWS = "select last_event, exists (select 1 from untold) from numbers"
 READ_ONLY = "25006"
-WENT_BACK = (
-    "the database has lost what it had acknowledged: it went back to an earlier state, as after a failover to a "
-    "standby that was behind, or a restored backup; what this daemon ran is given up (see docs/boxes.md)"
-)
+DIVISION_BY_ZERO = "22012"  # the fence of a transaction
 
 
 Foresee = Callable[[PostgresTransaction, Sequence[str]], None]
@@ -48,15 +45,15 @@ class _Lost(Exception):
 class Session:
     """A writer's connection, renewed when it is lost. Blocks.
 
-    `told` is the last event that its listeners know; `more` says that a part of somebody's work was left for later.
+    `more` says that a part of somebody's work was left for later.
     """
 
-    def __init__(self, url: str, foresee: Foresee, patience: float = PATIENCE) -> None:
-        self.told = 0
+    def __init__(self, url: str, foresee: Foresee, lineage: Lineage, patience: float = PATIENCE) -> None:
         self.more = True
         self.version = ""
         self._url = url
         self._foresee = foresee
+        self._lineage = lineage
         self._patience = patience
         self._name = secrets.token_hex(8)
         self._op = 0
@@ -71,8 +68,8 @@ class Session:
             raise
         self.version = self._connection.info.parameter_status("server_version") or ""
         self._connection.execute(FORGET, ("",))
+        self._lineage.begin(self._connection)
         self._connection.execute(NOTE, (self._name,))
-        [self.told] = self._connection.execute(LAST_EVENT).fetchone() or (0,)
 
     def close(self) -> None:
         """Be forgotten, and disconnect."""
@@ -98,9 +95,9 @@ class Session:
         while True:
             try:
                 last, self.more = self._connection.execute(NEWS).fetchone() or (0, False)
-                if last <= self.told:
+                if last <= self._lineage.told:
                     return []
-                values = (self.told, EVENTS_AT_ONCE)
+                values = (self._lineage.told, EVENTS_AT_ONCE)
                 rows = self._connection.execute(f"{EVENTS} order by e.seq limit %s", values).fetchall()
             except psycopg.OperationalError as error:
                 if not self._connection.closed:
@@ -123,7 +120,7 @@ class Session:
     def _done(self, batch: Sequence[Entry]) -> list[Event] | None:
         """Commit them together; None when one of them was refused halfway, and nothing was done."""
         while True:
-            transaction = PostgresTransaction(self._connection, self.told)
+            transaction = PostgresTransaction(self._connection, self._lineage.told)
             try:
                 whole = self._try(transaction, batch)
             except _Lost as lost:
@@ -154,6 +151,8 @@ class Session:
             if self._connection.closed or error.sqlstate == READ_ONLY:
                 raise _Lost(commits) from error
             transaction.roll_back()
+            if error.sqlstate == DIVISION_BY_ZERO:
+                self._was_done(None)  # unless somebody began anew, it was another division
             raise
         return True
 
@@ -163,7 +162,7 @@ class Session:
 
     def _heard(self, events: list[Event]) -> list[Event]:
         if events:
-            self.told = events[-1].seq
+            self._lineage.heard(events[-1])
         return events
 
     def _connect_again(self, commits: int | None) -> bool:
@@ -182,12 +181,13 @@ class Session:
     def _was_done(self, commits: int | None) -> bool:
         """What became of the last commit; if it was not done yet, it can't be done from now on."""
         with self._connection.transaction():
-            row = self._connection.execute(LAST, (self._name,)).fetchone()
-            if row is None or row[0] < self._op:
-                raise StoreBroken(WENT_BACK)
-            done = bool(row[0] == commits)
-            if not done:
+            [last] = self._connection.execute(LAST, (self._name,)).fetchone() or (-1,)
+            broken = self._lineage.lost(self._connection, known=last >= self._op)
+            done = bool(last == commits)
+            if not done and not broken:
                 self._connection.execute(RAISE, (self._op + 1, self._name))
+        if broken:
+            raise broken
         self._op += 1
         return done
 

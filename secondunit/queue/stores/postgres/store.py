@@ -58,12 +58,11 @@ async def open_store(
     """
     writer = PostgresWriter(url, asyncio.get_running_loop(), go_on=jobs.go_on, foresee=jobs.foresee, patience=patience)
     await writer.open()
-    generation = await writer.run(lambda tx: _made_once(tx, "generation", 4))
     secret = await writer.run(lambda tx: _made_once(tx, "secret", 32))
     readers = PostgresReaders(url, READERS, patience)
     engine = PostgresEngine(writer, readers, follow)
     await engine.follow_time()
-    return PostgresStore(writer, readers, engine, generation, bytes.fromhex(secret), clock)
+    return PostgresStore(writer, readers, engine, bytes.fromhex(secret), clock)
 
 
 class PostgresStore:
@@ -74,7 +73,6 @@ class PostgresStore:
         writer: PostgresWriter,
         readers: PostgresReaders,
         engine: PostgresEngine,
-        generation: str,
         secret: bytes,
         clock: Callable[[], float] | None = None,
     ) -> None:
@@ -92,13 +90,12 @@ class PostgresStore:
         self.boxes = PostgresBoxes(writer, readers)
         self._writer = writer
         self._readers = readers
-        self._generation = generation
         self._secret = secret
         self._clock = clock
 
     @property
     def generation(self) -> str:
-        return self._generation
+        return self._writer.lineage.generation
 
     @property
     def secret(self) -> bytes:

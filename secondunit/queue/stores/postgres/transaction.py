@@ -33,7 +33,7 @@ QUEUED_OF = "select count(*) from jobs where owner = %s and status = 'queued'"
 # Fails by a division by zero unless this writer's last operation is the one that it thinks: see `PostgresWriter`.
 FENCE = """
 with moved as (
-  update writers set op = %s where writer = %s and op = %s returning 1)
+  update writers set op = %s, opened_at = now() where writer = %s and op = %s returning 1)
 select 1 / count(*) from moved"""
 
 

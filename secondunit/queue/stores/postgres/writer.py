@@ -9,6 +9,8 @@ import psycopg
 from secondunit.queue.errors import QueueError
 from secondunit.queue.stores.group_commit import Entry, GroupCommit, Work
 from secondunit.queue.stores.postgres.connection import translated
+from secondunit.queue.stores.postgres.lineage import Lineage
+from secondunit.queue.stores.postgres.sends import PaidSends
 from secondunit.queue.stores.postgres.session import PATIENCE, Foresee, Session
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 
@@ -36,6 +38,8 @@ class PostgresWriter:
     ) -> None:
         self.commits = GroupCommit(loop, self._serve)
         self.version = ""
+        self.sends = PaidSends()
+        self.lineage = Lineage(self.sends)
         self._url = url
         self._patience = patience
         self._look_every = look_every
@@ -60,7 +64,7 @@ class PostgresWriter:
 
     def _serve(self) -> None:
         try:
-            session = Session(self._url, self._foresee, self._patience)
+            session = Session(self._url, self._foresee, self.lineage, self._patience)
             session.open()
         except (QueueError, psycopg.Error) as error:
             self.commits.ended(_refusal(error))

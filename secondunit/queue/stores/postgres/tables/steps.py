@@ -47,7 +47,9 @@ returning {STEP_COLUMNS}"""
         def work(tx: PostgresTransaction) -> Any:
             return tx.write(sql, (_held(tx, lease).seq, name, micros(now)))[0]
 
-        return step_from((*await self._writer.run(work, (lease.job_id,)), lease.job_id))
+        step = step_from((*await self._writer.run(work, (lease.job_id,)), lease.job_id))
+        self._writer.sends.note(step)
+        return step
 
     async def finish(
         self, lease: Lease, name: str, result: Any, decide: Decide, now: datetime, *, files: Marks | None = None
@@ -68,6 +70,7 @@ set done = 1, result = excluded.result, at = excluded.at, files = excluded.files
     async def forget(self, lease: Lease, name: str) -> None:
         sql = "update steps set sends = sends - 1 where job = %s and name = %s and done = 0 and sends > 0"
         await self._writer.run(lambda tx: tx.send(sql, (_held(tx, lease).seq, name)), (lease.job_id,))
+        self._writer.sends.withdraw(lease.job_id, name)
 
 
 def _held(tx: PostgresTransaction, lease: Lease) -> Job:

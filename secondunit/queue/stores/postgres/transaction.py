@@ -77,6 +77,7 @@ class PostgresTransaction:
         self._untold: list[tuple[int, Event]] = []
         self._counted: Counter[tuple[str, str]] = Counter()
         self._numbers: Numbers | None = None
+        self._queued: int | None = None
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """Run a statement; it sees everything that was sent before. Its rows."""
@@ -152,8 +153,9 @@ class PostgresTransaction:
         if owner is not None:
             [[n]] = self.execute(QUEUED_OF, (owner,))
             return int(n)
-        [[n]] = self.execute(QUEUED)
-        return int(n) + sum(n for (_, status), n in self._counted.items() if status == Status.QUEUED)
+        if self._queued is None:  # asked once: each time is a way to the server and back, for which every daemon waits
+            [[self._queued]] = self.execute(QUEUED)
+        return self._queued + sum(n for (_, status), n in self._counted.items() if status == Status.QUEUED)
 
     def running(self, types: Sequence[str]) -> Mapping[str, int]:
         """How many jobs of these types run; nobody else starts any until the end."""
@@ -217,6 +219,7 @@ class PostgresTransaction:
             if n:
                 self.send(COUNT, (type, status, n, n))
         self._counted.clear()
+        self._queued = None
 
     def _count_moves(self, numbers: Numbers) -> None:
         rows = self.execute("select type, status, n from counts")

@@ -1,5 +1,10 @@
-"""Keyring: the access keys that are valid now, held in memory; made, found and revoked."""
+"""Keyring: the access keys that are valid now, held in memory; made, found and revoked.
 
+Where several daemons share a queue, each looks what the others changed before it answers a caller, unless it did so
+just before; and who changes a key is told so only once all of them have to look again.
+"""
+
+import asyncio
 import hmac
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -13,6 +18,7 @@ from secondunit.queue.ports.access import AccessKey, AccessKeys
 from secondunit.queue.value import Value, replace
 
 EVERY = 1.0
+FRESH = 0.25  # seconds for which a look at what other daemons changed is good
 NOTE_EVERY = 60.0
 NO_DIGEST = bytes(32)
 SETTING = "API_KEY"
@@ -39,11 +45,17 @@ class HeldKey(Value, frozen=True):
 class Keyring:
     """The keys of the database, and the one of the API_KEY setting, which has every scope.
 
-    It is the one place of this process that changes keys, so what it holds is what is stored.
+    It is the one place of this process that changes keys; if they are `shared`, other processes do so, too.
     """
 
-    def __init__(self, store: AccessKeys, setting: str | None, clock: Clock, random: Random) -> None:
+    def __init__(
+        self, store: AccessKeys, setting: str | None, clock: Clock, random: Random, *, shared: bool = False
+    ) -> None:
         self._store = store
+        self._shared = shared
+        self._looking = asyncio.Lock()
+        self._looked_at = clock.monotonic()
+        self._moves = 0
         self._setting = None if setting is None else digest_of(setting)
         self._clock = clock
         self._random = random
@@ -63,10 +75,29 @@ class Keyring:
         self._listeners.append(listener)
 
     async def load(self) -> None:
-        """Read what is stored."""
+        """Read what is stored, and tell of what is valid no more."""
+        self._moves = await self._store.moves()
         stored, now = await self._store.all(), self._clock.now()
+        before, none = self._held, not self.exist
         self._any = bool(stored)
         self._held = {key.prefix: _held(key) for key in stored if key.revoked_at is None and not _over(key, now)}
+        if none and self.exist:
+            self._tell("")
+        for prefix in before.keys() - self._held.keys():
+            self._tell(prefix)
+
+    async def catch_up(self) -> None:
+        """Know what other daemons changed, but for the last moment, which they wait for."""
+        if self._shared and self._looked_at <= (since := self._clock.monotonic() - FRESH):
+            await self._look(since)
+
+    async def caller(self, presented: str) -> Caller | None:
+        """Whose key this is, be it made by another daemon just now."""
+        found = self.find(presented)
+        if found is None and self._shared and prefix_of(presented):
+            await self._look(self._clock.monotonic())
+            found = self.find(presented)
+        return found
 
     def find(self, presented: str) -> Caller | None:
         """Whose key this is; the same is done, and takes as long, for every wrong one."""
@@ -103,10 +134,12 @@ class Keyring:
                 expires_at=wanted.expires_at,
             )  # fmt: skip
             if await self._store.add(made):
-                if not self.exist:
-                    self._tell("")
+                first = not self.exist
                 self._any = True
                 self._held[made.prefix] = _held(made)
+                if first:
+                    self._tell("")
+                    await self._told_others()
                 return text, made
 
     async def all(self) -> Sequence[AccessKey]:
@@ -118,16 +151,18 @@ class Keyring:
         ]
 
     async def revoke(self, prefix: str) -> AccessKey | None:
-        """End a key, here and now; None if there is no such key."""
+        """End a key, for every call from now on, to whichever daemon; None if there is no such key."""
         key = await self._store.revoke(prefix, self._clock.now())
         if key is not None:
             self._end(prefix)
+            await self._told_others()
         return key
 
     async def run(self) -> None:
         """End keys whose time is over, and now and then note which were used: for ever."""
         while True:
             await self._clock.sleep(EVERY)
+            await self.catch_up()
             now = self._clock.now()
             for prefix in [prefix for prefix, held in self._held.items() if _over(held, now)]:
                 self._end(prefix)
@@ -143,6 +178,21 @@ class Keyring:
                 await self._store.used(used)
         except StoreFull:
             self._used = used | self._used
+
+    async def _look(self, since: float) -> None:
+        """See what is stored, unless that was looked at after that moment; those who want it together look once."""
+        async with self._looking:
+            if self._looked_at > since:
+                return
+            at = self._clock.monotonic()
+            if await self._store.moves() != self._moves:
+                await self.load()
+            self._looked_at = at
+
+    async def _told_others(self) -> None:
+        """Wait until what every other daemon saw before is too old for it."""
+        if self._shared:
+            await self._clock.sleep(FRESH)
 
     def _end(self, prefix: str) -> None:
         self._held.pop(prefix, None)

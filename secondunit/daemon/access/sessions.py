@@ -30,7 +30,7 @@ class Sessions:
 
     async def begin(self, key: str) -> str | None:
         """The id of a new session under this key, for its browser alone; None if it is no valid key."""
-        caller = self._keys.find(key)
+        caller = await self._keys.caller(key)
         held = self._keys.held(caller.id) if caller else None
         if held is None:
             return None

@@ -50,6 +50,10 @@ class AccessKeys(Protocol):
         """All of them, oldest first."""
         ...
 
+    async def moves(self) -> int:
+        """How often a key was made or revoked: another number than before says that there is something to read."""
+        ...
+
     async def revoke(self, prefix: str, at: datetime) -> AccessKey | None:
         """End a key, and return it; one that was revoked before stays as it is. None: there is no such key."""
         ...

@@ -19,6 +19,9 @@ class MemoryAccessKeys:
     async def all(self) -> Sequence[AccessKey]:
         return sorted(self._rows.values(), key=lambda key: (key.created_at, key.prefix))
 
+    async def moves(self) -> int:
+        return len(self._rows) + sum(key.revoked_at is not None for key in self._rows.values())
+
     async def revoke(self, prefix: str, at: datetime) -> AccessKey | None:
         if prefix not in self._rows:
             return None

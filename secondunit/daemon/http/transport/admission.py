@@ -77,12 +77,15 @@ class Admission:
     async def _judged(self, request: web.Request, route: ApiRoute | None) -> Caller | None:
         if self._trusted:
             return await self._on_control_socket(request)
+        guarded = route is not None and route.scope is not None
+        if guarded:  # what is open to all is told while the database is away, too
+            await self._keys.catch_up()
         if not self._keys.exist:
             self._check_keyless(request)
             return await self._of_our_account(request, route)
         presented = presented_keys(request, in_query=route is not None and route.stream)
-        caller, alone = await self._who(request, presented)
-        failed = caller is None and (bool(presented) or (route is not None and route.scope is not None))
+        caller, alone = await self._who(request, presented, guarded=guarded)
+        failed = caller is None and (bool(presented) or guarded)
         if route is None or route.limited or failed:
             self._spend(request, caller)
         if not alone:
@@ -95,13 +98,15 @@ class Admission:
             raise ScopeTooSmall(f"this call needs a key with the scope {' or '.join(route.scopes)}")
         return caller
 
-    async def _who(self, request: web.Request, presented: Sequence[str]) -> tuple[Caller | None, bool]:
+    async def _who(
+        self, request: web.Request, presented: Sequence[str], *, guarded: bool
+    ) -> tuple[Caller | None, bool]:
         """Who calls, and whether all that the request carries says so; nobody where two keys contradict each other."""
         if not presented:
             return await self._of_session(request), True
         if len(presented) > 1:
             return None, False
-        caller = self._keys.find(presented[0])
+        caller = await self._keys.caller(presented[0]) if guarded else self._keys.find(presented[0])
         if caller is None or self._front is None or "Cookie" not in request.headers:
             return caller, True
         browsing = await self._front.caller(request)

@@ -57,6 +57,16 @@ class AccessContract:
         assert await store.keys.revoke("nobody's", later(1)) is None
         assert [found.revoked_at for found in await store.keys.all()] == [later(1), None]
 
+    async def test_every_move_of_a_key_is_counted_once(self, store: Store) -> None:
+        seen = [await store.keys.moves()]
+        for move in (
+            store.keys.add(key("a")), store.keys.add(key("b")), store.keys.revoke("a", later(1)),
+            store.keys.revoke("a", later(2)), store.keys.add(key("a")), store.keys.used({"b": later(3)}),
+        ):  # fmt: skip
+            await move
+            seen.append(await store.keys.moves())
+        assert seen == [0, 1, 2, 3, 3, 3, 3]
+
     async def test_the_last_use_never_goes_back(self, store: Store) -> None:
         await store.keys.add(key("a"))
         await store.keys.add(key("b"))

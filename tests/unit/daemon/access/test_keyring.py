@@ -2,15 +2,19 @@
 
 import asyncio
 import random
+from collections.abc import Coroutine
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from secondunit.daemon.access.callers import EVERY_SCOPE
 from secondunit.daemon.access.key_text import KEY, digest_of, new_key, prefix_of
-from secondunit.daemon.access.keyring import Keyring, NewKey
+from secondunit.daemon.access.keyring import EVERY, FRESH, Keyring, NewKey
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.ports.access import AccessKey
 from secondunit.queue.stores.memory_access import MemoryAccessKeys
 from secondunit.testing.clock import ManualClock
+
+T = TypeVar("T")
 
 
 class FullKeys(MemoryAccessKeys):
@@ -95,3 +99,100 @@ async def test_uses_that_could_not_be_noted_are_noted_later() -> None:
     await keys.note()
     [listed] = await keys.all()
     assert listed.last_used_at is not None
+
+
+def two_daemons() -> tuple[Keyring, Keyring, ManualClock]:
+    store, clock = MemoryAccessKeys(), ManualClock()
+    a, b = (Keyring(store, None, clock, random.Random(seed), shared=True) for seed in (1, 2))
+    return a, b, clock
+
+
+async def done(changing: Coroutine[Any, Any, T], clock: ManualClock) -> T:
+    """What a change comes to, which waits for the other daemons; not before they have to look."""
+    task = asyncio.ensure_future(changing)
+    while not clock.sleepers and not task.done():
+        await asyncio.sleep(0)
+    assert not task.done()
+    await clock.advance(FRESH)
+    return await task
+
+
+async def test_a_key_of_one_daemon_is_one_at_every_other_at_once() -> None:
+    a, b, clock = two_daemons()
+    await done(a.issue(NewKey("first", ["read"])), clock)
+    await b.catch_up()
+    text, _ = await a.issue(NewKey("a", ["submit"]))
+    await b.catch_up()
+    assert b.find(text) is None, "it has just looked"
+    caller = await b.caller(text)
+    assert caller is not None and caller.name == "a" and b.exist
+
+
+async def test_a_first_key_locks_every_daemon_before_it_is_told() -> None:
+    a, b, clock = two_daemons()
+    told = list[str]()
+    b.listen(told.append)
+    await b.catch_up()
+    await done(a.issue(NewKey("first", ["read"])), clock)
+    assert not b.exist
+    await b.catch_up()
+    assert b.exist and told == [""]
+
+
+async def test_a_key_that_one_daemon_revokes_is_none_at_any_once_that_is_told() -> None:
+    a, b, clock = two_daemons()
+    text, made = await done(a.issue(NewKey("a", ["read"])), clock)
+    told = list[str]()
+    b.listen(told.append)
+    assert await b.caller(text)
+    await clock.advance(FRESH)
+    await b.catch_up()
+    await done(a.revoke(made.prefix), clock)
+    await b.catch_up()
+    assert b.find(text) is None and await b.caller(text) is None
+    assert told == ["", made.prefix], "its streams end there, too"
+
+
+async def test_streams_at_another_daemon_end_though_nobody_calls_it() -> None:
+    a, b, clock = two_daemons()
+    text, made = await done(a.issue(NewKey("a", ["read"])), clock)
+    assert await b.caller(text)
+    told = list[str]()
+    b.listen(told.append)
+    running = asyncio.ensure_future(b.run())
+    await done(a.revoke(made.prefix), clock)
+    await clock.advance(EVERY)
+    assert told == [made.prefix]
+    running.cancel()
+
+
+class CountedKeys(MemoryAccessKeys):
+    """A store that counts how often it is asked."""
+
+    asked = 0
+
+    async def moves(self) -> int:
+        self.asked += 1
+        await asyncio.sleep(0)
+        return await super().moves()
+
+
+async def test_many_callers_look_together_and_what_was_just_looked_at_is_good() -> None:
+    store, clock = CountedKeys(), ManualClock()
+    keys = Keyring(store, None, clock, random.Random(1), shared=True)
+    await clock.advance(FRESH)
+    await asyncio.gather(*(keys.catch_up() for _ in range(100)))
+    await keys.catch_up()
+    assert store.asked <= 2
+    await clock.advance(FRESH)
+    await keys.catch_up()
+    assert store.asked <= 3
+
+
+async def test_where_there_is_one_daemon_nobody_looks() -> None:
+    store, clock = CountedKeys(), ManualClock()
+    keys = Keyring(store, None, clock, random.Random(1))
+    await clock.advance(9)
+    await keys.catch_up()
+    assert await keys.caller(new_key(random.Random(1))) is None
+    assert store.asked == 0

@@ -24,6 +24,7 @@ insert into access_keys ({ACCESS_KEY_COLUMNS}) values ({", ".join(["%s"] * len(A
 on conflict do nothing
 returning 1"""
 ALL_KEYS = f"select {ACCESS_KEY_COLUMNS} from access_keys order by created_at, prefix"
+MOVES = "select count(*) + count(revoked_at) from access_keys"  # no row ever goes
 REVOKE = f"""
 update access_keys
 set revoked_at = coalesce(revoked_at, %s)
@@ -57,6 +58,10 @@ class PostgresAccessKeys:
 
     async def all(self) -> Sequence[AccessKey]:
         return [access_key_from(row) for row in await self._readers.fetch(ALL_KEYS, ())]
+
+    async def moves(self) -> int:
+        [[moves]] = await self._readers.fetch(MOVES, ())
+        return int(moves)
 
     async def revoke(self, prefix: str, at: datetime) -> AccessKey | None:
         rows = await self._writer.run(lambda tx: tx.write(REVOKE, (micros(at), prefix)))

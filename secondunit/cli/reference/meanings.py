@@ -81,7 +81,7 @@ MEANINGS: Mapping[str, str] = {
     "otel_exporter_otlp_endpoint": "where traces are sent, with /v1/traces behind it; needs the extra otel",
     "otel_exporter_otlp_traces_endpoint": "where traces are sent, as a whole URL, in place of the one above",
     "otel_exporter_otlp_headers": "what the collector wants to see, such as a key",
-    "types": "the job types that this box serves, default all; in a file not beside a table [types.T.retry]",
+    "types": "the job types that this box runs, default all; in a file not beside a table [types.T.retry]",
     "sandbox": "what confines jobs' programs: what the machine has, no start with less than all, or nothing",
     "box": "this box's name; default the host's",
     "log_format": "text for people, JSON lines, or by whether stderr is a terminal",

@@ -69,7 +69,8 @@ def discover(tools: Tools, settings: Settings, sources: Iterable[JobTypeSource] 
         specs.append(_remote(name, table, settings))
     if faults:
         raise BadConfig(faults)
-    served = [spec for spec in specs if not settings.types or spec.type in settings.types]
+    # TYPES says what runs here; who leases a job runs it elsewhere.
+    served = [spec for spec in specs if spec.remote or not settings.types or spec.type in settings.types]
     return DiscoveredJobTypes(served, broken, {spec.type: spec for spec in specs}, owners)
 
 

@@ -121,8 +121,9 @@ async def _settled(api: Api, request: web.Request, call: str, outcome: Callable[
 
 def _held(api: Api, request: web.Request) -> tuple[JobId, int]:
     """The job and the epoch that the token in the path stands for, for this caller; LeaseLost for any other token."""
-    found = _work(api).tokens.read(request.match_info["token"], caller_of(request).id)
-    if found is None:
+    token, caller = request.match_info["token"], caller_of(request)
+    found = api.remote.tokens.read(token, caller.id) if api.remote else None
+    if found is None:  # or since a restart nothing is leased here any more
         raise LeaseLost("any job under this key", 0)
     return found
 

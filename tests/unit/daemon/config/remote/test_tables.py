@@ -58,6 +58,12 @@ def test_a_table_declares_a_type_that_workers_lease(tmp_path: Path) -> None:
     assert (spec.type, spec.remote, spec.concurrency, spec.timeout.total_seconds()) == ("ocr", True, 4, 60)
     assert (spec.retry.max_retries, spec.retry.backoff) == (1, "fixed")
     assert shown(config)["REMOTE_TYPES"]["ocr"]["schema"]["required"] == ["page"]
+
+
+def test_what_workers_lease_is_served_by_a_box_whatever_runs_there(tmp_path: Path) -> None:
+    (file := tmp_path / "config.toml").write_text(OCR)
+    config = load({"SECONDUNIT_CONFIG": str(file), "TYPES": "hls"}).settings
+    assert [spec.type for spec in discover(TOOLS, config, []).specs] == ["ocr"]
     assert ", ".join(retry_tables.RetryTable.model_fields) == tables.RETRY
 
 

@@ -59,7 +59,10 @@ def _box_gone(seen: Inspection) -> Iterator[Finding]:
         if box.state != "gone":
             continue
         at, n, since = instant(box.row.seen_at), sum(box.running.values()), box.row.seen_at
-        if n:
+        if box.waiting:
+            template = "the box {box} was last seen at {at}, and jobs wait for it whose inputs are files there: {n}"
+            yield Finding(say(template, box=box.name, at=at, n=box.waiting), box.name, since)
+        elif n:
             told = say("the box {box} was last seen at {at}; jobs run under its leases: {n}", box=box.name, at=at, n=n)
             yield Finding(told, box.name, since, passing=True)
         elif waiting := sorted(type for type in box.limits if queued.get(type) and type not in served):
@@ -198,7 +201,8 @@ KINDS = (
     ),
     Kind(
         "box_gone",
-        "see to that box, or start a daemon under its BOX; `secondunit boxes` lists all",
+        "see to that box, or start a daemon under its BOX; `secondunit boxes` lists all. What waits for its files"
+        " can also be cancelled and submitted where they are",
         "nothing waits for the box {subject} any more",
         _box_gone,
     ),

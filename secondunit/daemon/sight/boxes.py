@@ -1,7 +1,7 @@
 """Boxes of the queue: gathers how each is, and has an operator's word obeyed that one starts nothing more."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from secondunit.daemon.automation.poller import DUTY as POLLER
 from secondunit.queue.clock import Clock
@@ -25,14 +25,21 @@ class KnownBoxes:
     async def __call__(self) -> Sequence[SeenBox]:
         """All of them, by name."""
         boxes, now = self._store.boxes, self._clock.now()
-        rows, held, limits, duties = await asyncio.gather(
-            boxes.all(), boxes.held(), self._store.limits(), self._store.duties.all()
+        rows, held, limits, duties, bound = await asyncio.gather(
+            boxes.all(), boxes.held(), self._store.limits(), self._store.duties.all(), self._bound()
         )
         if not self._shared:  # it is the one that answers
             rows = [replace(row, seen_at=now) if self._own(row) else row for row in rows]
         found = [seen(row, now, held, limits) for row in rows]
         polling = [duty.boot for duty in duties if duty.name == POLLER and duty.until >= now]
-        return [replace(box, poller=box.state != "gone" and box.row.boot in polling) for box in found]
+        return [
+            replace(box, poller=box.state != "gone" and box.row.boot in polling, waiting=bound.get(box.name, 0))
+            for box in found
+        ]
+
+    async def _bound(self) -> Mapping[str, int]:
+        """How many jobs wait for each; none where there is one box, which any name is good for."""
+        return await self._store.boxes.bound() if self._shared else {}
 
     async def drain(self, name: str) -> SeenBox:
         """Have a box start nothing more, until it is resumed; BoxNotFound."""

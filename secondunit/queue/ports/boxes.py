@@ -78,6 +78,10 @@ class Boxes(Protocol):
         """What an operator wants of it; None: there is no such box."""
         ...
 
+    async def bound(self) -> Mapping[str, int]:
+        """How many jobs wait for nothing but a box, for each that is so; it is not forgotten before that is over."""
+        ...
+
     async def held(self) -> Mapping[str, Mapping[str, int]]:
         """How many running jobs of which type each boot has leased, remote workers' too."""
         ...

@@ -16,13 +16,17 @@ MOST_TOLD = 3
 
 
 class SeenBox(Value, frozen=True):
-    """One box: `limits` is how many jobs of each of its types it runs at once, `running` what runs under its leases."""
+    """One box: `limits` is how many jobs of each of its types it runs at once, `running` what runs under its leases.
+
+    `waiting` jobs could start, and only there.
+    """
 
     row: BoxRow
     state: State
     limits: Mapping[str, int]
     running: Mapping[str, int]
     poller: bool = False
+    waiting: int = 0
 
     @property
     def name(self) -> str:

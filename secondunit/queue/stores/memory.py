@@ -79,7 +79,7 @@ class MemoryStore:
         self.audit = self._audit = MemoryAuditTrail()
         self.schedules = self._schedules = MemorySchedules(self._duties.check)
         self.engine = MemoryEngine()
-        self.boxes = self._boxes = MemoryBoxes(lambda: self._in(Status.RUNNING))
+        self.boxes = self._boxes = MemoryBoxes(lambda: self._in(Status.RUNNING), self._line.ready)
         self.graph = self._graph = MemoryGraph(self._jobs)
         self.sight = self._sight = MemorySight(self._line.at, lambda: self._in(Status.FAILED))
 

@@ -13,11 +13,12 @@ from secondunit.queue.value import replace
 
 
 class MemoryBoxes:
-    """Rows by name; `running` are the jobs that run."""
+    """Rows by name; `running` are the jobs that run, `ready` those that could."""
 
-    def __init__(self, running: Callable[[], Sequence[Job]]) -> None:
+    def __init__(self, running: Callable[[], Sequence[Job]], ready: Callable[[], Sequence[Job]]) -> None:
         self._rows: dict[str, BoxRow] = {}
         self._running = running
+        self._ready = ready
 
     async def all(self) -> Sequence[BoxRow]:
         return [self._rows[name] for name in sorted(self._rows)]
@@ -37,6 +38,9 @@ class MemoryBoxes:
         row = self._rows.get(name)
         return self._set(name, row.boot, drained=drained) if row else None
 
+    async def bound(self) -> Mapping[str, int]:
+        return self._bound()
+
     async def held(self) -> Mapping[str, Mapping[str, int]]:
         held: dict[str, Counter[str]] = {}
         for job in self._running():
@@ -49,8 +53,11 @@ class MemoryBoxes:
         self._rows = {
             name: row
             for name, row in self._rows.items()
-            if row.seen_at >= (what.failed_before if row.drained else what.before)
+            if row.seen_at >= (what.failed_before if row.drained else what.before) or name in self._bound()
         }
+
+    def _bound(self) -> Counter[str]:
+        return Counter(job.box for job in self._ready() if job.box is not None)
 
     def _set(self, name: str, boot: str, **changes: object) -> BoxRow | None:
         row = self._rows.get(name)

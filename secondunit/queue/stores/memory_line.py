@@ -62,7 +62,7 @@ class MemoryLine:
 
     def oldest(self) -> datetime | None:
         """Since when the first of those waits that are ready."""
-        return min((self._waits[job.id].since for job in self._ready()), default=None)
+        return min((self._waits[job.id].since for job in self.ready()), default=None)
 
     def next_due(self, types: Collection[str]) -> datetime | None:
         """When the next of these types is ready."""
@@ -73,7 +73,7 @@ class MemoryLine:
         """Raise those that have been ready for another step; how many."""
         due = [
             job.id
-            for job in self._ready()
+            for job in self.ready()
             if self._rank(job) > HIGHEST_PRIORITY
             and self._waits[job.id].since + step * (self._waits[job.id].raised + 1) <= now
         ][:limit]
@@ -89,7 +89,8 @@ class MemoryLine:
                 write(replace(job, run_at=job.run_at + delta))
                 self._waits[id] = replace(wait, since=job.run_at + delta)
 
-    def _ready(self) -> list[Job]:
+    def ready(self) -> list[Job]:
+        """Those whose time had come when that was last looked at, suspects aside."""
         return [self._jobs[id] for id, wait in self._waits.items() if wait.ready and not self._jobs[id].suspicion]
 
     def _rank(self, job: Job) -> int:

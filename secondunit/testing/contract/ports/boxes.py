@@ -80,6 +80,19 @@ class BoxContract:
         await submit(store, "5")
         assert await store.boxes.held() == {"a/1": {"hls": 2, "webp": 1}, "b/1": {"hls": 1}}
 
+    async def test_what_waits_for_a_box_is_counted_and_the_box_not_forgotten_meanwhile(self, store: Store) -> None:
+        seen = (await store.boxes.enter(BOX)).seen_at
+        for job_id in ("1", "2", "3"):
+            await submit(store, job_id, box="a")
+        await submit(store, "4", box="b")
+        await submit(store, "5")
+        await submit(store, "6", box="a", run_at=later(60))
+        assert await store.boxes.bound() == {"a": 3, "b": 1}
+        await store.prune(prune_at(seen + HOUR))
+        assert [box.name for box in await store.boxes.all()] == ["a"]
+        jobs = await store.claim({"hls": 3}, 3, "a/1", TTL, NOW, box="a")
+        assert len(jobs) == 3 and await store.boxes.bound() == {"b": 1}
+
     async def test_what_has_ended_runs_nowhere(self, store: Store) -> None:
         await end(store, "1")
         assert await store.boxes.held() == {}

@@ -271,6 +271,8 @@ async def test_a_box_that_is_gone_is_told_of_while_something_waits_for_it(watch:
     for boxes, sentence in (
         ([box(watch, "far", "up", thumbnail=1)], None),
         ([gone], "jobs run under its leases: 2"),
+        ([replace(gone, waiting=3)], "jobs wait for it whose inputs are files there: 3"),
+        ([box(watch, "far", "up", thumbnail=1), box(watch, "gone", webp=1)], None),
         ([replace(gone, running={})], "no other serves queued jobs of thumbnail"),
         ([replace(gone, running={}), box(watch, "near", "draining", thumbnail=1)], None),
         ([replace(gone, running={}, limits={"webp": 1}), box(watch, "near", "up", thumbnail=1)], None),

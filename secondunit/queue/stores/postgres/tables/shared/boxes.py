@@ -24,7 +24,12 @@ BEAT = f"update boxes set seen_at = {NOW} where name = %s and boot = %s returnin
 TURN = f"update boxes set phase = %s, seen_at = {NOW} where name = %s and boot = %s"
 DRAIN = f"update boxes set drained = %s where name = %s returning {BOX_COLUMNS}"
 HELD = "select boot, type, count(*) from leases join jobs on jobs.seq = leases.job group by boot, type"
-FORGET = "delete from boxes where seen_at < case drained when 1 then %s::bigint else %s::bigint end"
+WAITING = "status = 'queued' and delayed = 0 and suspicion is null and waiting_for is null and box is not null"
+BOUND = f"select box, count(*) from jobs where {WAITING} group by box"
+FORGET = f"""
+delete from boxes
+where seen_at < case drained when 1 then %s::bigint else %s::bigint end
+  and not exists (select 1 from jobs where {WAITING} and box = boxes.name)"""
 
 
 class PostgresBoxes:
@@ -50,6 +55,9 @@ class PostgresBoxes:
 
     async def drain(self, name: str, drained: bool) -> BoxRow | None:
         return await self._writer.run(lambda tx: _changed(tx, DRAIN, (int(drained), name)))
+
+    async def bound(self) -> Mapping[str, int]:
+        return dict(await self._readers.fetch(BOUND))
 
     async def held(self) -> Mapping[str, Mapping[str, int]]:
         return held_from(await self._readers.fetch(HELD))

@@ -22,7 +22,12 @@ BEAT = f"update boxes set seen_at = ? where name = ? and boot = ? returning {BOX
 TURN = "update boxes set phase = ?, seen_at = ? where name = ? and boot = ?"
 DRAIN = f"update boxes set drained = ? where name = ? returning {BOX_COLUMNS}"
 HELD = "select boot, type, count(*) from jobs where status = 'running' group by boot, type"
-FORGET = "delete from boxes where seen_at < case drained when 1 then ? else ? end"
+WAITING = "status = 'queued' and delayed = 0 and suspicion is null and waiting_for is null and box is not null"
+BOUND = f"select box, count(*) from jobs where {WAITING} group by box"
+FORGET = f"""
+delete from boxes
+where seen_at < case drained when 1 then ? else ? end
+  and not exists (select 1 from jobs where {WAITING} and box = boxes.name)"""
 
 
 class SqliteBoxes:
@@ -46,6 +51,9 @@ class SqliteBoxes:
 
     async def drain(self, name: str, drained: bool) -> BoxRow | None:
         return await self._writer.run(lambda tx: _changed(tx, DRAIN, (int(drained), name)))
+
+    async def bound(self) -> Mapping[str, int]:
+        return dict(await self._readers.fetch(BOUND, ()))
 
     async def held(self) -> Mapping[str, Mapping[str, int]]:
         return held_from(await self._readers.fetch(HELD, ()))

@@ -2,11 +2,8 @@
 
 import contextlib
 import os
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +12,8 @@ from pathlib import Path
 from typing import IO, cast
 
 import psycopg
-from beside import LeftOut, install
+from beside import install
+from server import serving
 
 HERE = Path(__file__).parent
 PYTHON_PEERS = HERE.parent / ".cache" / "peers-on-postgres"
@@ -23,16 +21,6 @@ BOXES, CALLERS, WORKERS = 3, 21, 10
 WITHIN = 120
 POLL = 0.02
 PEERS = ("pgqueuer==1.6.0", "procrastinate==3.10.0", "asyncpg==0.32.0", "psycopg[binary]==3.3.9", "uvloop==0.23.0")
-CONFIG = """
-listen_addresses = ''
-unix_socket_directories = '{folder}'
-shared_buffers = 128MB
-max_connections = 300
-fsync = on
-synchronous_commit = on
-full_page_writes = on
-max_wal_size = 4GB
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +49,8 @@ def end_to_end(folder: Path, system: System, n: int) -> Mapping[str, float]:
     """Jobs a second from the first submit to the last end, and the CPU of all boxes for each."""
     if system is not OURS:
         peers()
-    with _server(folder) as url, contextlib.ExitStack() as stack:
+    with serving(folder / "postgres.log") as server, contextlib.ExitStack() as stack:
+        url = server.url
         subprocess.run(_argv(system, "make", url, 0), env=_environment(system), check=True, timeout=WITHIN)
         boxes = [stack.enter_context(_box(system, url, n // BOXES)) for _ in range(BOXES)]
         for box in boxes:
@@ -128,44 +117,3 @@ def _say(box: "subprocess.Popen[str]") -> None:
 def _count(watching: "psycopg.Connection[tuple[int]]", system: System) -> int:
     [n] = watching.execute(system.ended).fetchone() or (0,)  # type: ignore[arg-type]
     return n
-
-
-@contextlib.contextmanager
-def _server(folder: Path) -> Iterator[str]:
-    """A PostgreSQL of its own, whose commits wait for the disk; the URL of a database in it."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parts[-2]))
-    if not found:
-        raise LeftOut("there is no PostgreSQL (Debian: apt install postgresql)")
-    # It does not start as root, and a socket's path may have 107 bytes.
-    user = "postgres" if os.geteuid() == 0 else None
-    with tempfile.TemporaryDirectory() as short, (folder / "postgres.log").open("wb") as log:
-        data = Path(short) / "data"
-        groups = [] if user else None
-        as_user = partial(
-            subprocess.Popen, user=user, group=user, extra_groups=groups, cwd=short, stdout=log, stderr=log
-        )
-        if user:
-            shutil.chown(short, user, user)
-        how = ("--auth=trust", "--username=bench", "--encoding=UTF8", "--locale=C.UTF-8")
-        made = as_user([found[-1] / "initdb", *how, data])
-        if made.wait(60):
-            raise LeftOut("initdb failed")
-        with (data / "postgresql.conf").open("a") as config:
-            config.write(CONFIG.format(folder=short))
-        server = as_user([found[-1] / "postgres", "-D", data])
-        url = f"postgresql://bench@/postgres?host={short}"
-        try:
-            _wait_for(url)
-            yield url
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.wait(30)
-
-
-def _wait_for(url: str) -> None:
-    for _ in range(400):
-        with contextlib.suppress(psycopg.OperationalError):
-            psycopg.connect(url).close()
-            return
-        time.sleep(0.05)
-    raise LeftOut("PostgreSQL did not start")

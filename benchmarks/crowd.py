@@ -25,11 +25,9 @@ from pathlib import Path
 import psutil
 import psycopg
 import uvloop
-from pydantic import BaseModel
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from machine import describe
-from postgres_server import PostgresServer, end_all, started
+from pydantic import BaseModel
+from server import Server, serving
 
 from secondunit.daemon.process import logs
 from secondunit.daemon.process.clock import SystemClock
@@ -47,6 +45,7 @@ from secondunit.queue.stores.postgres.store import open_store
 
 TTL = timedelta(seconds=30)
 SLOTS, PROCESSES, AT_ONCE = 10, 4, 100
+CONNECTIONS = 600  # a hundred boxes take up to five each
 LOADED = 0.8  # of all slots
 FIGURES = """
 select (select xact_commit + xact_rollback from pg_stat_database where datname = current_database()),
@@ -159,20 +158,21 @@ class Look:
 class Watched:
     """A server whose database of this URL is looked at."""
 
-    def __init__(self, server: PostgresServer, url: str) -> None:
+    def __init__(self, server: Server) -> None:
         self._processes: dict[int, float] = {}
         self._parent = psutil.Process(server.process_id)
-        self._connection = psycopg.connect(url, autocommit=True)
+        self._connection = psycopg.connect(server.url, autocommit=True)
 
     def look(self) -> Look:
         """Now."""
         figures = self._connection.execute(FIGURES).fetchone()
         return Look(time.monotonic(), self._cpu(), *map(int, figures or ()))
 
-    def late(self, after: float) -> dict[str, float]:
-        """Milliseconds from the submit to the start of jobs that came since."""
-        [p50, p99] = self._connection.execute(LATE, (int(after * 1e6),)).fetchone() or (0, 0)
-        return {"start_p50_ms": round(p50 or 0), "start_p99_ms": round(p99 or 0)}
+    def late(self, after: float) -> dict[str, float | None]:
+        """Milliseconds from the submit to the start of jobs that came since; None where none of them has started."""
+        found = self._connection.execute(LATE, (int(after * 1e6),)).fetchone() or (None, None)
+        p50, p99 = (None if late is None else round(late) for late in found)
+        return {"start_p50_ms": p50, "start_p99_ms": p99}
 
     def close(self) -> None:
         """No more looks."""
@@ -199,7 +199,7 @@ async def drained(queue: Queue, watched: Watched, jobs: int) -> dict[str, float]
     return now.since(before)
 
 
-async def busied(queue: Queue, watched: Watched, number: int, seconds: int, each: int) -> dict[str, float]:
+async def busied(queue: Queue, watched: Watched, number: int, seconds: int, each: int) -> dict[str, float | None]:
     """Jobs that last, as many as keep most slots of all boxes busy."""
     rate = LOADED * number * SLOTS / each
     began = time.monotonic()
@@ -215,15 +215,14 @@ async def busied(queue: Queue, watched: Watched, number: int, seconds: int, each
     return watched.look().since(before) | watched.late(since)
 
 
-async def size(server: PostgresServer, number: int, args: argparse.Namespace, folder: Path) -> dict[str, object]:
+async def size(server: Server, number: int, args: argparse.Namespace, folder: Path) -> dict[str, object]:
     """All that is measured with so many boxes."""
-    url = server.database()
     clock, random, hub = SystemClock(), StockedRandom(), Hub()
-    store = await open_store(url)
+    store = await open_store(server.url)
     queue = Queue(store, REGISTRY, hub, clock, random)
-    watched = Watched(server, url)
+    watched = Watched(server)
     try:
-        with boxes(url, number, folder):
+        with boxes(server.url, number, folder):
             before = watched.look()
             await asyncio.sleep(args.seconds)
             idle = watched.look().since(before)
@@ -246,12 +245,9 @@ def main() -> None:
     logs.configure("json", "error", (), LogSink(STDERR))
     with tempfile.TemporaryDirectory(prefix="crowd-") as folder:
         print(*describe(Path(folder)), sep="\n", file=sys.stderr)
-        server = started("-c", "max_connections=600")
-        try:
-            for number in args.boxes:
+        for number in args.boxes:
+            with serving(Path(folder) / "postgres.log", CONNECTIONS) as server:
                 print(json.dumps(uvloop.run(size(server, number, args, Path(folder)))), flush=True)
-        finally:
-            end_all()
 
 
 if __name__ == "__main__":

@@ -38,11 +38,7 @@ async def reclaim(
     another box's that is not known, which may be cut off: its own next boot judges what it finds left. A boot without a
     box was here before the queue moved to where there are several; it is nobody's now, and judged by who comes first.
     """
-
-    def struck(job: Job) -> Change:
-        return without_secrets(state.expire(job, clock.now()), secrets_of(job.type))
-
-    leases = await _left_over(store, clock, boot)
+    struck, leases = _expiry(clock, secrets_of), await _left_over(store, clock, boot)
     freed = await _free([lease for lease in leases if lease.boot == boot], store, emit, struck)
     for dead in dict.fromkeys(lease.boot for lease in leases if lease.boot != boot):
         left = [lease for lease in leases if lease.boot == dead]
@@ -74,6 +70,11 @@ async def _bury(dead: str, left: Sequence[Lease], store: Store, clock: Clock, em
         return without_secrets(state.bury(job, beside, job.id == guilty, clock.now()), secrets_of(job.type))
 
     return await _free(sorted(left, key=lambda lease: lease.job_id == guilty), store, emit, bury)
+
+
+def _expiry(clock: Clock, secrets_of: SecretsOf) -> Decide:
+    """The move of a job whose lease is over, by nobody's fault."""
+    return lambda job: without_secrets(state.expire(job, clock.now()), secrets_of(job.type))
 
 
 async def _free(leases: Sequence[Lease], store: Store, emit: Sink, decide: Decide) -> int:
@@ -126,10 +127,7 @@ async def take_over(
     Beats look, too, but at a third of the lease: jobs of a box that is gone would wait so much longer. What is ours is
     left to these, which know why it was not kept.
     """
-
-    def struck(job: Job) -> Change:
-        return without_secrets(state.expire(job, clock.now()), secrets_of(job.type))
-
+    struck = _expiry(clock, secrets_of)
     while True:
         await clock.sleep(LOOK_EVERY)
         now = clock.now()

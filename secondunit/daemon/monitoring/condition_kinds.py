@@ -66,13 +66,8 @@ def _box_gone(seen: Inspection) -> Iterator[Finding]:
             told = say("the box {box} was last seen at {at}; jobs run under its leases: {n}", box=box.name, at=at, n=n)
             yield Finding(told, box.name, since, passing=True)
         elif waiting := sorted(type for type in box.limits if queued.get(type) and type not in served):
-            told = say(
-                "the box {box} was last seen at {at}, and no other serves queued jobs of {types}",
-                box=box.name,
-                at=at,
-                types=waiting,
-            )
-            yield Finding(told, box.name, since)
+            template = "the box {box} was last seen at {at}, and no other serves queued jobs of {types}"
+            yield Finding(say(template, box=box.name, at=at, types=waiting), box.name, since)
 
 
 def _stuck_jobs(seen: Inspection) -> Iterator[Finding]:

@@ -36,6 +36,7 @@ from secondunit.queue.handler import HandlerSpec
 
 class Payload(BaseModel):
     seconds: float = 0.0
+    until: str = ""
     marks: str = ""
     source: str = ""
 
@@ -50,6 +51,8 @@ def build(tools):
             Path(payload.marks, f"{ctx.attempt}-{ctx.epoch}").touch()
         await ctx.progress(0.1, "sleeping")
         await asyncio.sleep(payload.seconds)
+        while payload.until and not Path(payload.until).exists():
+            await asyncio.sleep(0.02)
         return {"slept": payload.seconds}
 
     return HandlerSpec(type="sleep", payload=Payload, run=run, inputs=inputs, concurrency=50, stall=timedelta(hours=1))

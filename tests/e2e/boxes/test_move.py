@@ -132,7 +132,7 @@ def test_jobs_callbacks_and_readers_go_on_where_they_were(
         daemon.until(job_id, "completed")
     reader = Reader(before_all(tmp_path / "data" / "queue.db"))
     reader.read(daemon, 3)
-    ran = daemon.submit(seconds=4)
+    ran = daemon.submit(until=str(tmp_path / "go"))
     waits = [daemon.submit(seconds=0) for _ in range(3)]
     daemon.until(ran, "running")
     refused = said("--from", home, "--to", away)
@@ -143,6 +143,7 @@ def test_jobs_callbacks_and_readers_go_on_where_they_were(
     assert found["jobs"] == {"from": 7, "to": 7} and found["deliveries"] == {"from": 3, "to": 3}
     post.willing = True
     again = start(QUEUE_URL=away, ALLOW_PRIVATE_ADDRESSES="127.0.0.0/8")
+    (tmp_path / "go").touch()
     reader.read(again, 7)
     assert [run["outcome"] for run in again.until(ran, "completed")["attempts"]] == ["crashed", "completed"]
     assert all(again.job(job_id)["status"] == "completed" for job_id in waits)

@@ -86,7 +86,7 @@ def test_after_a_kill_in_the_midst_nothing_is_left_and_the_job_is_done_again(
     assert whole(again, job) and staged(again) == []
 
 
-@pytest.mark.parametrize("at", ["probing", "encoding", "publishing"])
+@pytest.mark.parametrize("at", [pytest.param("probing", marks=pytest.mark.long), "encoding", "publishing"])
 def test_a_drain_lets_the_transcode_end(start: Any, submit: Any, programs: Programs, at: str) -> None:
     daemon = start(DRAIN_SECONDS="60").ready()
     job_id = submit(daemon)

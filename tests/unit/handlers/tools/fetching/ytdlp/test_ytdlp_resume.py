@@ -125,15 +125,19 @@ def stream(site: Site, kind: str, content: bytes, etag: str | None, seconds: int
     return [offer(site, f"/piece{at}.ts", content[at * SIZE : (at + 1) * SIZE], tags[at]) for at in range(PIECES)]
 
 
-@pytest.mark.parametrize("kind", ["hls", "dash"])
 @pytest.mark.parametrize(
-    ("before", "now", "seconds"),
+    ("kind", "before", "now", "seconds"),
     [
-        pytest.param('"a', '"a', 2, id="the_same"),
-        pytest.param('"a', '"b', 2, id="by_the_same_list_but_other_pieces"),
-        pytest.param('"a', '"a', 3, id="by_another_list"),
-        pytest.param(None, None, 2, id="without_etags"),
-        pytest.param('W/"a', 'W/"a', 2, id="with_weak_etags"),
+        pytest.param("hls", '"a', '"a', 2, id="the_same"),
+        pytest.param("hls", '"a', '"b', 2, id="by_the_same_list_but_other_pieces"),
+        pytest.param("hls", '"a', '"a', 3, id="by_another_list", marks=pytest.mark.long),
+        pytest.param("hls", None, None, 2, id="without_etags"),
+        pytest.param("hls", 'W/"a', 'W/"a', 2, id="with_weak_etags", marks=pytest.mark.long),
+        pytest.param("dash", '"a', '"a', 2, id="dash_the_same"),
+        pytest.param("dash", '"a', '"b', 2, id="dash_by_the_same_list_but_other_pieces", marks=pytest.mark.long),
+        pytest.param("dash", '"a', '"a', 3, id="dash_by_another_list"),
+        pytest.param("dash", None, None, 2, id="dash_without_etags", marks=pytest.mark.long),
+        pytest.param("dash", 'W/"a', 'W/"a', 2, id="dash_with_weak_etags", marks=pytest.mark.long),
     ],
 )
 async def test_a_killed_stream_goes_on_after_pieces_of_the_same_version_only(

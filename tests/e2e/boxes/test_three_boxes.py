@@ -128,7 +128,7 @@ class Client:
     def __init__(self, box: str, boxes: Boxes, n: int, payload: object) -> None:
         self.acknowledged: list[str] = []
         self._box, self._boxes, self._n, self._payload = box, boxes, n, payload
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)  # a test that failed ends all the same
 
     def start(self) -> None:
         """Begin."""

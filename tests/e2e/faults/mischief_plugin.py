@@ -140,8 +140,9 @@ async def nothing():
 
 def build(tools):
     async def run(ctx, payload):
-        while not os.path.exists(payload.go):  # so that who asked for it has its answer, however slow the machine
+        while not os.path.exists(payload.go):  # who asked for it has its answer first, however slow the machine
             await asyncio.sleep(0.02)
+        os.unlink(payload.go)  # a daemon that finds the job again is not stopped, too
         await globals()[payload.how]()
 
     return HandlerSpec(type="mischief", payload=Payload, run=run, concurrency=50)

@@ -86,6 +86,20 @@ class PostgresServer:
         with (self.data / "pg_hba.conf").open("a") as leave:
             leave.write(LEAVE)
 
+    def twin(self, folder: Path) -> "PostgresServer":
+        """Another one of the same programs."""
+        return PostgresServer(self._programs, folder)
+
+    def copy(self, primary: "PostgresServer") -> None:
+        """Make its files those of a standby of that one, which is named after its folder."""
+        if self._user:
+            shutil.chown(self.folder, self._user, self._user)
+        how = ("--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast")
+        where = f"host={primary.folder} user=tester application_name={self.folder.name}"
+        self.run("pg_basebackup", f"--pgdata={self.data}", f"--dbname={where}", *how)
+        with (self.data / "postgresql.conf").open("a") as config:
+            config.write(f"unix_socket_directories = '{self.folder}'\n")
+
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs to its end."""
         ended = subprocess.run(
@@ -177,6 +191,16 @@ def started(*options: str, under: Sequence[str] = ()) -> PostgresServer:
     server.make()
     server.start()
     return server
+
+
+def standby_of(primary: PostgresServer) -> PostgresServer:
+    """A server that follows this one, for the rest of this process."""
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    standby = primary.twin(folder)
+    RUNNING.append(standby)
+    standby.copy(primary)
+    standby.start()
+    return standby
 
 
 @cache

@@ -17,8 +17,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -31,6 +32,7 @@ from tests.torture import scene
 from tests.torture.checker import violations
 from tests.torture.database_server import KINDS, TorturedServer
 from tests.torture.evidence import Evidence
+from tests.torture.kinds import dealt, undone
 from tests.torture.load import Clients
 from tests.torture.reader import Reader
 from tests.torture.receiver import Receiver
@@ -54,6 +56,11 @@ class Cast:
     server: TorturedServer | None
     torn: set[str]
     done: Counter[str]
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """What may be done, each as often as it is to come in turn."""
+        return [*self.victim.kinds, *(KINDS if self.server else ())]
 
 
 async def torture(folder: Path, seconds: float, seed: int, server: TorturedServer | None) -> Evidence:
@@ -91,7 +98,8 @@ async def torture(folder: Path, seconds: float, seed: int, server: TorturedServe
         await cast.victim.start()
         await cast.clients.open()
         await _play(cast, seconds, Random(f"fate {seed}"))
-        return _evidence(cast, lease)
+        felt = [*undone(cast.kinds, cast.done), *(server.unfelt(cast.done) if server else ())]
+        return replace(_evidence(cast, lease), undone=felt)
     finally:
         await cast.victim.give_up()
         await cast.clients.close()
@@ -107,6 +115,7 @@ async def _play(cast: Cast, seconds: float, fate: Random) -> None:
     watching = asyncio.create_task(_watch_outputs(cast))
     loads = [cast.clients.submit_for_ever() for _ in range(3)] + [cast.clients.meddle_for_ever() for _ in range(2)]
     tasks = [asyncio.create_task(load) for load in loads]
+    kinds = dealt(cast.kinds, fate)
     try:
         over = time.monotonic() + seconds
         while time.monotonic() < over:
@@ -114,12 +123,12 @@ async def _play(cast: Cast, seconds: float, fate: Random) -> None:
             while time.monotonic() < pause:
                 await _or_fail(asyncio.sleep(0.05), tasks)
                 await cast.victim.revive()
-            kind = fate.choice([*cast.victim.kinds, *(KINDS if cast.server else ())])
-            cast.done[kind] += 1
-            if cast.server and kind in KINDS:
-                await cast.server.torment(kind, fate)
-            else:
+            kind = next(kinds)
+            if not cast.server or kind not in KINDS:
                 await cast.victim.torment(kind, fate)
+            elif not await cast.server.torment(kind, fate):
+                continue
+            cast.done[kind] += 1
     finally:
         for task in tasks:
             task.cancel()

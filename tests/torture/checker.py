@@ -277,6 +277,7 @@ def nothing_is_left(e: Evidence) -> Found:
         if done and e.outputs.get(job["payload"]["output"]) != job["result"]["sha256"]:
             yield f"I10: {job['id']} completed and its file is not what it wrote"
     yield from (f"integrity: {sentence}" for sentence in e.integrity)
+    yield from e.undone
     yield from (f"exit: after {how} the daemon ended with {code}" for how, code in e.exits)
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -18,6 +17,8 @@ from tests.torture.scene import Row, job_of, read
 from tests.torture.victim import living
 
 KINDS = ("server crash", "server kill", "server restart", "backend kill", "sessions ended")
+CRASHES = ("server crash", "server kill", "backend kill")
+RECOVERS = "automatic recovery in progress"
 SESSIONS = "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
 END_SESSIONS = SESSIONS.replace("pid", "pg_terminate_backend(pid)", 1)
 
@@ -30,19 +31,35 @@ class TorturedServer:
         self.url = server.database()
         self._server = server
 
-    async def torment(self, kind: str, chance: Random) -> None:
-        """Do one of KINDS to it, and have it run again."""
+    async def torment(self, kind: str, chance: Random) -> bool:
+        """Do one of KINDS to it, and have it run again; whether there was anything to be done it to."""
         begin, away = time.time(), chance.uniform(0, 1.5)
-        await asyncio.to_thread(self._strike, kind, away, chance)
+        struck = await asyncio.to_thread(self._strike, kind, away, chance)
         self.spans.append(Span(kind, begin, time.time()))
+        return struck
 
-    def _strike(self, kind: str, away: float, chance: Random) -> None:
+    def unfelt(self, done: Mapping[str, int]) -> Iterator[str]:
+        """What was done to it, by this count, and left no trace in its log: each crash is recovered from once."""
+        recovered = self._recoveries()
+        crashes = sum(done[kind] for kind in CRASHES)
+        print(f"PostgreSQL recovered {recovered} times, after {crashes} crashes")
+        if recovered < crashes:
+            yield f"torture: of {crashes} crashes PostgreSQL has felt {recovered}"
+
+    def _strike(self, kind: str, away: float, chance: Random) -> bool:
         match kind:
             case "backend kill":  # the server takes that for a crash, ends all the others and recovers
                 sessions = self._sessions()
-                with suppress(ProcessLookupError):
-                    os.kill(chance.choice(sessions), signal.SIGKILL) if sessions else None
+                before = self._recoveries()
+                try:
+                    os.kill(chance.choice(sessions), signal.SIGKILL)
+                except (IndexError, ProcessLookupError):
+                    return False
+                deadline = time.monotonic() + 10  # one that was about to end anyway is not felt
+                while not (felt := self._recoveries() > before) and time.monotonic() < deadline:
+                    time.sleep(0.02)
                 self._server.wait()
+                return felt
             case "sessions ended":
                 with psycopg.connect(self.url, autocommit=True) as connection:
                     connection.execute(END_SESSIONS)
@@ -53,6 +70,10 @@ class TorturedServer:
                     time.sleep(0.02)
                 time.sleep(away)
                 self._server.start()
+        return True
+
+    def _recoveries(self) -> int:
+        return (self._server.folder / "log").read_text(errors="replace").count(RECOVERS)
 
     def _sessions(self) -> list[int]:
         with psycopg.connect(self.url, autocommit=True) as connection:
@@ -75,6 +96,8 @@ class TorturedServer:
             self._server.run("pg_amcheck", "--install-missing", "--heapallindexed", *where)
         except AssertionError as error:
             yield f"pg_amcheck: {error}"
+        else:
+            print("pg_amcheck has looked through all tables and indexes, and found nothing")
         there = "select type, status, count(*) as n from jobs group by type, status"
         counted = "select type, status, n from counts where n > 0"
         for found in db.execute(f"({counted} except {there}) union all ({there} except {counted})").fetchall():

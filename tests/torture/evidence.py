@@ -54,7 +54,8 @@ class Evidence:
     `diary` holds the lines of the side-effect log in order; `spans` when the daemon was killed or stopped;
     `unanswered` the keys of submits whose answer never came; `retried` how often each job's retry was answered 200, and
     `maybe_retried` how often it was asked; `cancelled` the jobs whose cancellation was answered
-    200; `parents` the jobs that others wait for; by `clock_moves` seconds at most the daemon's clock was off.
+    200; `parents` the jobs that others wait for; by `clock_moves` seconds at most the daemon's clock was off;
+    `undone` says what was to be done to it, and was not.
     """
 
     acks: Sequence[Ack]
@@ -78,3 +79,4 @@ class Evidence:
     exits: Sequence[tuple[str, int]] = ()
     clock_moves: float = 0.0
     parents: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    undone: Sequence[str] = ()

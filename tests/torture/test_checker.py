@@ -216,6 +216,7 @@ PLANTED: dict[str, tuple[str, Doctor]] = {
     "a completed job's file is gone": ("I10", lambda e: replace(e, outputs={})),
     "the database is damaged": ("integrity", more("integrity", "row 3 missing from index")),
     "a drain ended with an error": ("exit", more("exits", ("term", 70))),
+    "a kind never came": ("torture", more("undone", "torture: stop never came in 40 cycles")),
 }
 
 

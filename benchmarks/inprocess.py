@@ -134,14 +134,14 @@ async def pickup(bench: Bench, n: int) -> list[float]:
 
 async def claim(bench: Bench, n: int) -> list[float]:
     """Milliseconds of the thread that claims one job, beside 100,000 delayed ones; the commit is left out."""
-    from secondunit.queue.stores.sqlite.tables import jobs
+    from secondunit.queue.stores.sqlite import claims
 
     await batches(bench, n)
     times = []
 
     def timed(tx: Any) -> None:
         began = time.thread_time()
-        jobs.claim(tx, {"noop": 1}, 1, "bench", TTL, SystemClock().now())
+        claims.claim(tx, {"noop": 1}, 1, "bench", TTL, SystemClock().now())
         tx.flush()
         times.append((time.thread_time() - began) * 1000)
 
@@ -196,9 +196,11 @@ async def measure(what: str, n: int, synchronous: str, folder: Path, ended: int)
         await batches(bench, n)
     await store.engine.ping()
     cpu, wall = time.process_time(), time.perf_counter()
-    times = await WORK[what](bench, n)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    await store.close()
+    try:
+        times = await WORK[what](bench, n)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    finally:  # the process would not end otherwise
+        await store.close()
     figures = {"per_second": n / wall, "cpu_us": cpu / n * 1e6}
     return figures | ({"p50": times[len(times) // 2], "p99": times[len(times) * 99 // 100]} if times else {})
 

@@ -22,6 +22,7 @@ from secondunit.daemon.config.remote.tables import TABLE, RemoteTypeTable
 from secondunit.daemon.config.schedules import KEYS, ScheduleTable
 from secondunit.daemon.config.url_passwords import passwords_in
 from secondunit.daemon.config.value_forms import (
+    BoxName,
     Bucket,
     HttpUrl,
     Networks,
@@ -187,7 +188,7 @@ class Settings(BaseModel):
     otel_exporter_otlp_headers: SecretStr | None = Field(None, description="name=value, comma-separated")
     types: Annotated[tuple[TypeName, ...], separated(",")] = Field((), description="job types, comma-separated")
     sandbox: Literal["auto", "require", "off"] = Field("auto", description="auto, require or off")
-    box: str = Field(default_factory=socket.gethostname, min_length=1, description="a name")
+    box: BoxName = Field(default_factory=socket.gethostname, description="a name of 1 to 255 printable characters")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="console or json")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())] = (
         Field("info", description="debug, info, warning or error")

@@ -64,6 +64,9 @@ Words = Annotated[tuple[str, ...], separated(",")]
 Networks = Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], separated(",")]
 HttpUrl = Annotated[str, AfterValidator(_http_url), Field(description="an http or https URL without query")]
 TypeName = Annotated[str, _matching(TYPE_NAME.fullmatch)]
+BoxName = Annotated[
+    str, _matching(lambda value: 0 < len(value) <= 255 and value.isprintable() and value == value.strip())
+]
 Origin = Annotated[str, _matching(ORIGIN.fullmatch)]
 Bucket = Annotated[str, AfterValidator(_bucket)]
 SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]

@@ -350,6 +350,13 @@ def test_a_password_of_the_queue_is_a_secret_wherever_its_url_has_it(url: str) -
     assert "ge heim" in settings.secrets() and "heim" not in str(shown(settings))
 
 
+@pytest.mark.parametrize("name", [" ", "a\nb", "a ", "\x1b[2J", "a" * 256])
+def test_a_box_has_a_name_that_lists_and_logs_can_show(name: str) -> None:
+    with pytest.raises(BadConfig, match="BOX"):
+        loaded(BOX=name)
+    assert loaded(BOX="two box/ä").settings.box == "two box/ä"
+
+
 def test_the_settings_know_their_secrets() -> None:
     assert loaded(API_KEY="abcdefghij0123456789", GEMINI_API_KEY="other").settings.secrets() == {
         "abcdefghij0123456789",

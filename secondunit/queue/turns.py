@@ -10,16 +10,27 @@ A_TURN = 16  # things that take 20 to 100 us each
 LONGEST_TURN = 0.002  # seconds, of things that take longer
 
 
+class _Turn:
+    """A turn on the event loop: over after some things, or too much time."""
+
+    def __init__(self) -> None:
+        self._time = asyncio.get_running_loop().time
+        self._done, self._began = 0, self._time()
+
+    async def one_done(self) -> None:
+        """Let all else have a turn, and begin another, if this one is over."""
+        self._done += 1
+        if self._done == A_TURN or self._time() - self._began > LONGEST_TURN:
+            await asyncio.sleep(0)
+            self._done, self._began = 0, self._time()
+
+
 async def in_turns(things: Iterable[T]) -> AsyncIterator[T]:
     """The things, and after some of them a turn for all else."""
-    time = asyncio.get_running_loop().time
-    done, began = 0, time()
+    turn = _Turn()
     for thing in things:
         yield thing
-        done += 1
-        if done == A_TURN or time() - began > LONGEST_TURN:
-            await asyncio.sleep(0)
-            done, began = 0, time()
+        await turn.one_done()
 
 
 async def made_in_turns(make: Callable[[T], Made], things: Iterable[T]) -> list[Made]:
@@ -27,13 +38,9 @@ async def made_in_turns(make: Callable[[T], Made], things: Iterable[T]) -> list[
 
     The loop keeps account of every asynchronous generator, for 4 us each: as much as a job's own part of a submit.
     """
-    time = asyncio.get_running_loop().time
-    all: list[Made] = []
-    done, began = 0, time()
+    turn = _Turn()
+    made: list[Made] = []
     for thing in things:
-        all.append(make(thing))
-        done += 1
-        if done == A_TURN or time() - began > LONGEST_TURN:
-            await asyncio.sleep(0)
-            done, began = 0, time()
-    return all
+        made.append(make(thing))
+        await turn.one_done()
+    return made

@@ -75,6 +75,7 @@ async def exchanged(harness: Any, *pieces: bytes, close: bool = True) -> tuple[i
     finally:
         writer.close()
     first, *lines = head.decode().split("\r\n")
+    assert first.startswith(("HTTP/1.1 ", "HTTP/1.0 "))
     return int(first.split()[1]), dict(line.split(": ", 1) for line in lines), content
 
 

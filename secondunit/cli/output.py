@@ -9,12 +9,14 @@ from typing import Any
 
 import click
 
+from secondunit.daemon.formats import span
 from secondunit.daemon.process.visible_text import visible, visible_json
 
 COLORS = {"completed": "green", "partial": "yellow", "failed": "red", "cancelled": "magenta", "running": "cyan"}
 COLUMNS = ("JOB", "TYPE", "SOURCE", "STATUS", "PROGRESS", "ATTEMPT", "AGE", "INPUT", "MESSAGE")
 INPUTS = ("inputPath", "videoPath", "videoUrl", "url", "projectId")
 WIDEST_INPUT = 40
+DURATIONS = ("duration", "totalDuration")
 UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 Show = Callable[[Mapping[str, Any]], None]
 
@@ -59,8 +61,9 @@ def page(found: Mapping[str, Any]) -> None:
 
 
 def detail(job: Mapping[str, Any]) -> None:
-    """Print everything there is to know of a job, leaving out what is not there."""
+    """Print everything there is to know of a job, leaving out what is not there; how long it took with its unit."""
     there = {name: value for name, value in job.items() if value is not False and value not in (None, [], {})}
+    there |= {name: span(there[name] / 1000) for name in DURATIONS if name in there}
     width = max(map(len, there), default=0) + 2
     for name, value in there.items():
         text = visible(value) if isinstance(value, str) else _json(value, indent=2)

@@ -20,6 +20,7 @@ HANDLERS_MAY_SEE = {
     "retry",
     "instrumentation",
     "payloads.redaction",
+    "sentences",
     "value",
 }
 

@@ -1,5 +1,6 @@
 """The units are taken by systemd without a word, and keep what is promised about draining and restarting."""
 
+import os
 import shutil
 from collections.abc import Mapping
 from configparser import ConfigParser
@@ -13,8 +14,9 @@ from secondunit.cli.host.units import BACKUP, PROGRAM, SERVICE, UNITS, filled, s
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "systemd" / "secondunit.service"
 
+ANALYZES = shutil.which("systemd-analyze") is not None and (os.geteuid() == 0 or Path("/run/systemd").is_dir())
 needs_systemd = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="no systemd-analyze here: THE UNIT WAS NOT VERIFIED"
+    not ANALYZES, reason="no systemd-analyze here, or systemd never ran: THE UNIT WAS NOT VERIFIED"
 )
 
 

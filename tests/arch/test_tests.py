@@ -25,8 +25,12 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def functions(tree: ast.AST) -> Iterator[Function]:
-    """Every function and method."""
-    return (node for node in ast.walk(tree) if isinstance(node, Function))
+    """Every function and method; no expression holds one, so none is looked through."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, Function):
+            yield child
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield from functions(child)
 
 
 def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
@@ -47,9 +51,19 @@ def last_name(called: ast.expr) -> str:
 
 def asserts(function: Function) -> bool:
     """Whether it says itself what must hold: an assert, an error that must come, or a wait that must end."""
-    if any(isinstance(node, ast.Assert) for node in ast.walk(function)):
-        return True
-    return any(name == "raises" or ast.unparse(call.func) == "asyncio.timeout" for name, call in calls(function))
+    return any(map(_asserting, ast.walk(function)))
+
+
+def _asserting(node: ast.AST) -> bool:
+    match node:
+        case ast.Assert():
+            return True
+        case ast.Call(func=ast.Name("raises") | ast.Attribute(attr="raises")):
+            return True
+        case ast.Call(func=ast.Attribute(ast.Name("asyncio"), "timeout")):
+            return True
+        case _:
+            return False
 
 
 def unchecked(trees: Mapping[str, ast.AST]) -> list[str]:
@@ -66,13 +80,17 @@ def unchecked(trees: Mapping[str, ast.AST]) -> list[str]:
 
 def _checking(tree: ast.AST) -> set[str]:
     """The names of what asserts something, and of the methods that leave it to another of their object's."""
-    own = {function.name for function in functions(tree) if asserts(function)}
-    through = {f"self.{name}" for name in own}
-    return own | {
-        function.name
-        for function in functions(tree)
-        if any(ast.unparse(call.func) in through for _, call in calls(function))
-    }
+    asserting = {function: asserts(function) for function in functions(tree)}
+    own = {function.name for function, does in asserting.items() if does}
+    others = (function for function, does in asserting.items() if not does)
+    return own | {function.name for function in others if own & set(_own_methods(function))}
+
+
+def _own_methods(function: Function) -> Iterator[str]:
+    for node in ast.walk(function):
+        match node:
+            case ast.Call(func=ast.Attribute(ast.Name("self"), name)):
+                yield name
 
 
 def easily_pleased(trees: Mapping[str, ast.AST]) -> list[str]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,7 @@ def test_a_backup_taken_while_jobs_run_is_restored_with_new_epochs_and_a_new_gen
     restored = cli(daemon.data, "restore", str(folder / taken[2]), "--yes")
     assert restored.returncode == 0 and "secondunit run" in restored.stdout
     assert list(daemon.data.glob("queue.db.before-restore-*"))
-    with sqlite3.connect(daemon.data / "queue.db") as database:
+    with closing(sqlite3.connect(daemon.data / "queue.db")) as database:
         assert database.execute("select min(epoch) from jobs").fetchone()[0] >= 2**32
     again = start().ready()
     assert again.job(done)["status"] == "completed" and again.call("GET", f"/api/jobs/{later}").status == 404
@@ -211,7 +212,7 @@ def test_a_backup_taken_while_jobs_run_is_restored_with_new_epochs_and_a_new_gen
 
 def _last_event_id(daemon: Any) -> str:
     """The generation of this database's events, with the first number."""
-    with sqlite3.connect(daemon.data / "queue.db") as database:
+    with closing(sqlite3.connect(daemon.data / "queue.db")) as database:
         [generation] = database.execute("select value from meta where key = 'generation'").fetchone()
     return f"{generation}-1"
 

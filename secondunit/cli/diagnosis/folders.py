@@ -28,7 +28,7 @@ def privacy(here: Situation) -> Iterator[CheckResult]:
     credentials = here.layout.settings / "credentials"
     if credentials.is_dir() and credentials.stat().st_mode & OTHERS:
         found.append(bad("privacy", f"{credentials} is open to everybody here", f"`chmod 0700 {credentials}`"))
-    yield from found or [ok("privacy", f"{data} and the secrets are for the daemon's account alone")]
+    yield from found or [ok("privacy", f"{data} and the files of keys are for the daemon's account alone")]
 
 
 def _open_data(data: Path) -> CheckResult:

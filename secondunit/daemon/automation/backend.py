@@ -20,6 +20,7 @@ from secondunit.handlers.tools.network.connection_errors import sentence_of
 from secondunit.handlers.tools.network.session import retry_after
 from secondunit.queue.clock import Clock
 from secondunit.queue.model import Notice, Status
+from secondunit.queue.sentences import Sentence, say
 from secondunit.queue.store import Delivery
 from secondunit.queue.value import Value
 
@@ -50,10 +51,11 @@ class BadRow(Value, frozen=True):
 
 
 class BackendTrouble(Exception):
-    """The backend did not give a list; `refused` when it does not know our key; `delay` is a wait it asked for."""
+    """The backend did not give a list, and `why`; `refused`: it does not know our key; `delay`: a wait it asked for."""
 
-    def __init__(self, message: str, *, refused: bool = False, delay: timedelta | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, why: Sentence, *, refused: bool = False, delay: timedelta | None = None) -> None:
+        super().__init__(why)
+        self.why = why
         self.refused = refused
         self.delay = delay
 
@@ -92,9 +94,9 @@ class Backend:
                 self._refuse(response)
                 body = await _at_most(response, LARGEST_LIST)
         except TimeoutError:
-            raise BackendTrouble(f"no answer within {self._timeout.total:g} s") from None
+            raise BackendTrouble(say("it gave no answer within {n} s", n=f"{self._timeout.total:g}")) from None
         except (ClientError, OSError) as error:
-            raise BackendTrouble(sentence_of(error, "the backend")) from None
+            raise BackendTrouble(sentence_of(error, say("the backend"))) from None
         return read_list(body)
 
     async def claim(self, id: str) -> Claim:
@@ -132,14 +134,18 @@ class Backend:
         except TimeoutError:
             return TryLater("the backend gave no answer in time; it may have arrived, so the same PUT is sent again")
         except (ClientError, OSError) as error:
-            return TryLater(sentence_of(error, "the backend"))
+            return TryLater(str(sentence_of(error, "the backend")))
 
     def _refuse(self, response: ClientResponse) -> None:
         status = response.status
         if status in REFUSES_US:
-            raise BackendTrouble(f"answered {status}: check INTERNAL_API_KEY", refused=True, delay=REFUSED_PAUSE)
+            raise BackendTrouble(
+                say("answered {status}: check INTERNAL_API_KEY", status=status), refused=True, delay=REFUSED_PAUSE
+            )
         if status != 200:
-            raise BackendTrouble(f"answered {status}", delay=retry_after(response, self._clock.now()))
+            raise BackendTrouble(
+                say("answered {status}", status=status), delay=retry_after(response, self._clock.now())
+            )
 
 
 class BackendSender:
@@ -181,11 +187,11 @@ def read_list(body: bytes) -> tuple[Sequence[FailedAnalysis], Sequence[BadRow]]:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
-        raise BackendTrouble(f"answered something that is not JSON: {body[:80]!r}") from None
+        raise BackendTrouble(say("answered something that is not JSON: {body}", body=repr(body[:80]))) from None
     if isinstance(data, dict):
         data = next((data[key] for key in ("jobs", "data") if isinstance(data.get(key), list)), None)
     if not isinstance(data, list):
-        raise BackendTrouble("answered JSON that is no list, and has none under jobs or data")
+        raise BackendTrouble(say("answered JSON that is no list, and has none under jobs or data"))
     read = [_read_row(index, row) for index, row in enumerate(data[:MOST_ROWS])]
     return [row for row in read if isinstance(row, FailedAnalysis)], [row for row in read if isinstance(row, BadRow)]
 
@@ -223,5 +229,5 @@ async def _at_most(response: ClientResponse, limit: int) -> bytes:
     async for chunk in response.content.iter_chunked(65536):
         body += chunk
         if len(body) > limit:
-            raise BackendTrouble(f"answered more than {limit} bytes")
+            raise BackendTrouble(say("answered more than {limit} bytes", limit=limit))
     return bytes(body)

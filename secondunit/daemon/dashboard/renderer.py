@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from secondunit.daemon.dashboard.assets import Asset, read_assets
 from secondunit.daemon.dashboard.page import Shown, Visit
 from secondunit.daemon.dashboard.texts import Catalogue, Texts, read_catalogue
-from secondunit.daemon.formats import instant
+from secondunit.daemon.formats import instant, size, span
 from secondunit.queue.payloads.json_text import dump
 
 FOLDER = Path(__file__).parent / "templates"
@@ -63,32 +63,6 @@ class Renderer:
 
     def _asset(self, name: str) -> str:
         return f"/assets/{self.assets[name].mark}/{name}"
-
-
-def span(seconds: float | timedelta | None) -> str:
-    """A span as people say it: 26 ms, 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
-    if seconds is None:
-        return "–"
-    left = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
-    if 0 < left < 0.1:
-        return f"{left * 1000:.0f} ms"
-    if left < 10:
-        return f"{left:.1f} s" if left > 0 else "0 s"
-    whole = round(left)
-    for unit, size, below, smaller in (("d", 86_400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {unit} {rest} {below}" if rest else f"{whole // size} {unit}"
-    return f"{whole} s"
-
-
-def size(count: float) -> str:
-    """Bytes as people say it: 640 MiB, 1.2 GiB."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
 
 
 def number(count: float) -> str:

@@ -110,7 +110,7 @@ class CallbackSender:
         except TimeoutError:
             return TryLater(f"the receiver gave no answer within {self._timeout.total:g} s")
         except (ClientError, OSError, ValueError) as error:
-            return TryLater(sentence_of(error))
+            return TryLater(str(sentence_of(error)))
 
     def _headers(self, delivery: Delivery, body: str, now: datetime) -> dict[str, str]:
         headers = {

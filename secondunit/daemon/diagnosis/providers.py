@@ -11,7 +11,7 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
 from secondunit.daemon.automation.backend import Backend, BackendTrouble
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.diagnosis.checks import CheckResult, Examination, bad, ok, warn
-from secondunit.handlers.tools.gemini.errors import judge
+from secondunit.handlers.tools.gemini.errors import judge, words
 from secondunit.handlers.tools.gemini.model_names import model_name
 from secondunit.handlers.tools.gemini.transport import API_VERSION, GeminiHttpError
 from secondunit.handlers.tools.http_statuses import REFUSES_US, in_trouble
@@ -42,7 +42,7 @@ async def _backend(settings: Settings, session: ClientSession, clock: Clock) -> 
     try:
         listed, unread = await backend.failed(settings.poll_limit)
     except BackendTrouble as trouble:
-        found = say("{url}: {why}", url=settings.backend_api_url, why=str(trouble))
+        found = say("{url}: {why}", url=settings.backend_api_url, why=trouble.why)
         remedy = say(
             "set INTERNAL_API_KEY to the key that the backend knows, and restart"
             if trouble.refused
@@ -76,7 +76,8 @@ async def _gemini(settings: Settings, session: ClientSession, now: datetime) -> 
         return [warn("gemini", found, say("see to the network, or to GEMINI_BASE_URL; jobs that need it wait"))]
     verdict = judge(refused, model, now)
     if verdict.trouble is None:
-        return [warn("gemini", str(verdict.error), say("wait; jobs that need it go on by themselves"))]
+        found = say("{url} answers {status}: {why}", url=base, status=refused.code, why=words(refused))
+        return [warn("gemini", found, say("wait; jobs that need it go on by themselves"))]
     right = "GEMINI_MODEL" if refused.code == 404 else "GEMINI_API_KEY"
     return [bad("gemini", verdict.trouble, say("set {name} to one that Gemini takes, and restart", name=right))]
 
@@ -90,7 +91,7 @@ async def _geocoder(settings: Settings, session: ClientSession) -> Sequence[Chec
         async with session.get(f"{url}/status", timeout=ANSWERS_WITHIN, allow_redirects=False) as response:
             status = response.status
     except (ClientError, OSError, TimeoutError) as error:
-        return [warn("geocoder", say("{url}: {why}", url=url, why=sentence_of(error, "the geocoder")), remedy)]
+        return [warn("geocoder", say("{url}: {why}", url=url, why=sentence_of(error, say("the geocoder"))), remedy)]
     if status in REFUSES_US:
         found = say("{url} refuses us ({status})", url=url, status=status)
         return [bad("geocoder", found, say("set GEOCODER_URL to a server that serves this box"))]

@@ -96,13 +96,16 @@ def test_a_group_of_errors_and_a_batch_are_moved_as_one(page: Page, daemon: Daem
 def test_a_schedule_is_run_paused_and_resumed(page: Page, account: Account) -> None:
     page.goto("/schedules")
     expect(page.locator("ol li")).to_have_count(5)
-    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Pause").press("Enter")
     expect(page.get_by_role("status")).to_contain_text("nightly site is paused")
     account.settled(page)
-    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("button", name="Resume")).to_be_focused()  # in the place of the one that was pressed
+    page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_contain_text("nightly site comes again")
-    page.get_by_role("button", name="Run now").click()
+    page.get_by_role("button", name="Run now").press("Enter")
     expect(page.get_by_role("status")).to_contain_text("A job of nightly site is submitted.")
+    expect(page.get_by_role("button", name="Run now")).to_be_focused()
+    expect(page.locator("#told")).to_contain_text("A job of nightly site is submitted.")
     account.settled(page)
 
 

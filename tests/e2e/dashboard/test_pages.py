@@ -77,6 +77,7 @@ def test_every_button_on_the_lists_does_what_it_says(page: Page, daemon: Daemon,
     page.get_by_role("link", name="Retry all that match").click()
     page.get_by_role("button", name="Retry 3").click()
     expect(page.get_by_role("status")).to_have_text("3 retried.")
+    expect(page.get_by_role("status")).to_be_focused()
     assert "q=type:clip+status:failed" in page.url
     # What happens is shown as it happens: they fail again, and the list fills without anybody asking.
     expect(page.locator("tr[data-row]")).to_have_count(3)
@@ -84,6 +85,7 @@ def test_every_button_on_the_lists_does_what_it_says(page: Page, daemon: Daemon,
     page.get_by_role("searchbox").fill("type:sleep status:queued")
     page.get_by_role("searchbox").press("Enter")
     expect(page.locator("tr[data-row]")).to_have_count(2)
+    expect(page.get_by_role("searchbox")).to_be_focused()
     page.get_by_label("All on this page").check()
     page.get_by_role("button", name="Cancel chosen").click()
     page.get_by_role("button", name="Cancel 2").click()
@@ -116,6 +118,7 @@ def test_a_list_is_worked_by_the_keyboard(page: Page, account: Account) -> None:
     expect(page.get_by_role("heading", name="Retry 1 job?")).to_be_visible()
     page.get_by_role("button", name="Retry it").press("Enter")
     expect(page.get_by_role("status")).to_have_text("1 retried.")
+    expect(page.locator("tr.here a").first).to_be_focused()  # j and k go on from the job that was moved
     account.settled(page)
 
 

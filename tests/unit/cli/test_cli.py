@@ -255,13 +255,16 @@ def test_each_try_of_a_delivery_stands_below_it_newest_first(capsys: pytest.Capt
 
 
 def test_a_jobs_values_stand_in_one_column_however_long_their_names_are(capsys: pytest.CaptureFixture[str]) -> None:
-    output.detail({"type": "hls", "firstStartedAt": "x", "payload": {"n": 1}, "paused": False, "runAt": None})
+    job = {"type": "hls", "firstStartedAt": "x", "payload": {"n": 1}, "paused": False, "runAt": None}
+    output.detail({**job, "duration": 642, "totalDuration": 200_642})
     assert capsys.readouterr().out.splitlines() == [
         "type:           hls",
         "firstStartedAt: x",
         "payload:        {",
         '                  "n": 1',
         "                }",
+        "duration:       0.6 s",
+        "totalDuration:  3 min 21 s",
     ]
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from secondunit.daemon.formats import instant, milliseconds, percent
+from secondunit.daemon.formats import instant, milliseconds, percent, size, span
 
 NOON = datetime(2026, 1, 22, 12, 0, 0, 123_999, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ def test_a_time_is_written_in_utc_with_milliseconds_wherever_it_was_told(at: dat
 
 
 @pytest.mark.parametrize(
-    ("span", "written"),
+    ("lasted", "written"),
     [
         (timedelta(0), 0),
         (timedelta(microseconds=999), 0),
@@ -34,8 +34,8 @@ def test_a_time_is_written_in_utc_with_milliseconds_wherever_it_was_told(at: dat
         (None, None),
     ],
 )
-def test_a_span_is_whole_milliseconds(span: timedelta | None, written: int | None) -> None:
-    assert milliseconds(span) == written
+def test_a_span_is_whole_milliseconds(lasted: timedelta | None, written: int | None) -> None:
+    assert milliseconds(lasted) == written
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,36 @@ def test_a_span_is_whole_milliseconds(span: timedelta | None, written: int | Non
 )
 def test_a_share_is_whole_where_it_is_whole_and_has_one_decimal_else(fraction: float, written: str) -> None:
     assert str(percent(fraction)) == written
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (None, "–"),
+        (0, "0 s"),
+        (0.026, "26 ms"),
+        (0.4, "0.4 s"),
+        (timedelta(seconds=12), "12 s"),
+        (59.6, "1 min"),
+        (200, "3 min 20 s"),
+        (7500, "2 h 5 min"),
+        (timedelta(days=3, hours=4), "3 d 4 h"),
+    ],
+)
+def test_a_span_is_said_in_its_two_largest_units(seconds: float | timedelta | None, said: str) -> None:
+    assert span(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (640 * 1024**2, "640 MiB"),
+        (1.2 * 1024**3, "1.2 GiB"),
+        (3 * 1024**5, "3072.0 TiB"),
+    ],
+)
+def test_a_size_is_said_in_the_unit_that_it_fills(count: float, said: str) -> None:
+    assert size(count) == said

@@ -151,6 +151,30 @@
     for (const told of all("[data-copied]", button.parentElement)) told.hidden = false;
   }
 
+  // A press swaps away what had the focus. It goes to what stands there now: the same control, or the one in its place,
+  // or the row of the one job that was moved, or else to what is told of it; never to the top of the page.
+  let pressed = null;
+  const fixed = (form) => all("input[type=hidden]", form).map((field) => `${field.name}=${field.value}`).join("&");
+  const named = (control) => `${control.localName} ${control.name} ${control.localName === "button" ? control.value : ""}`;
+  document.addEventListener("submit", ({ target: form, submitter }) => {
+    const held = form.contains(document.activeElement) ? document.activeElement : submitter;
+    pressed = { action: form.getAttribute("action"), fixed: fixed(form), control: held && named(held), place: [...form.elements].indexOf(held), ids: all("input[type=hidden][name=id]", form).map((field) => field.value) };
+  });
+  function successor({ action, fixed: same, control, place, ids }) {
+    const form = all("main form").find((one) => one.getAttribute("action") === action && fixed(one) === same);
+    const controls = form ? [...form.elements] : [];
+    const row = ids.length === 1 ? document.getElementById(`job_${ids[0]}`) : null;
+    row?.classList.add("here");
+    return controls.find((one) => named(one) === control) ?? controls[place] ?? row?.querySelector("a");
+  }
+  function refocus() {
+    if (document.activeElement !== document.body) return; // a part was merged, or the page says where to begin
+    const notice = document.querySelector(".notice"), next = pressed && successor(pressed);
+    (next ?? notice ?? document.getElementById("main")).focus({ preventScroll: !next });
+    document.getElementById("told").textContent = next && notice ? notice.textContent : "";
+    pressed = null;
+  }
+
   // A part that is pushed again is merged: a time that is the same keeps its local text, a box stays as it was set.
   htmx.registerExtension("local", {
     htmx_before_morph_node: (element, { oldNode, newNode }) => {
@@ -166,7 +190,7 @@
     if (current && strip.scrollWidth > strip.clientWidth) strip.scrollLeft = current.offsetLeft - (strip.clientWidth - current.offsetWidth) / 2;
     for (const place of all("[data-origin]")) place.textContent = location.origin;
   }
-  document.addEventListener("htmx:after:swap", settle);
+  document.addEventListener("htmx:after:swap", () => { settle(); refocus(); });
   // Nobody looks: no connection, until somebody does.
   document.addEventListener("htmx:sse:before:connection", (event) => { if (document.hidden) event.preventDefault(); });
   document.addEventListener("htmx:sse:error", (event) => { if (event.detail.status === 401) location.reload(); });

@@ -8,6 +8,7 @@ from typing import Any
 from secondunit.handlers.tools.gemini.transport import GeminiHttpError
 from secondunit.handlers.tools.http_statuses import REFUSES_US, passing
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
+from secondunit.queue.sentences import say
 from secondunit.queue.value import Value
 
 UNTOLD_WAIT = timedelta(minutes=1)
@@ -40,14 +41,15 @@ def judge(refused: GeminiHttpError, model: str, now: datetime, *, chosen: bool =
     if code == 413:
         return ErrorVerdict(Deterministic(f"Gemini finds the question too large: {said}", type="too_large"))
     if code in REFUSES_US or "API_KEY_INVALID" in reasons(refused):
-        trouble = f"Gemini refused the key ({code}); set a valid GEMINI_API_KEY: {said}"
-        return ErrorVerdict(Deterministic(trouble, type="gemini_key"), trouble)
+        trouble = say("Gemini refused the key ({code}); set a valid GEMINI_API_KEY: {said}", code=code, said=said)
+        return ErrorVerdict(Deterministic(str(trouble), type="gemini_key"), trouble)
     if code == 404:
-        remedy = "ask for another one, or for none" if chosen else "set GEMINI_MODEL to one it has"
-        trouble, type = f"Gemini does not know the model {model}; {remedy}: {said}", "gemini_model"
+        remedy = say("ask for another one, or for none" if chosen else "set GEMINI_MODEL to one it has")
+        unknown = "Gemini does not know the model {model}; {remedy}: {said}"
+        trouble, type = say(unknown, model=model, remedy=remedy, said=said), "gemini_model"
     else:
-        trouble, type = f"Gemini refused the request ({code}): {said}", "gemini_refused"
-    return ErrorVerdict(Deterministic(trouble, type=type), None if chosen else trouble)
+        trouble, type = say("Gemini refused the request ({code}): {said}", code=code, said=said), "gemini_refused"
+    return ErrorVerdict(Deterministic(str(trouble), type=type), None if chosen else trouble)
 
 
 def told_wait(refused: GeminiHttpError) -> timedelta | None:

@@ -16,14 +16,15 @@ from aiohttp import (
 
 from secondunit.handlers.tools.network.addresses import AddressRefused
 from secondunit.queue.payloads.redaction import redacted
+from secondunit.queue.sentences import Sentence, say
 
 REASONS: Mapping[int, str] = {
-    errno.ECONNREFUSED: "refused the connection",
-    errno.ECONNRESET: "broke the connection off",
-    errno.EPIPE: "broke the connection off",
-    errno.EHOSTUNREACH: "can't be reached: there is no way to it",
-    errno.ENETUNREACH: "can't be reached: there is no way to its network",
-    errno.ETIMEDOUT: "did not take the connection in time",
+    errno.ECONNREFUSED: "{whom} refused the connection",
+    errno.ECONNRESET: "{whom} broke the connection off",
+    errno.EPIPE: "{whom} broke the connection off",
+    errno.EHOSTUNREACH: "{whom} can't be reached: there is no way to it",
+    errno.ENETUNREACH: "{whom} can't be reached: there is no way to its network",
+    errno.ETIMEDOUT: "{whom} did not take the connection in time",
 }
 
 
@@ -33,29 +34,30 @@ def refusal(error: BaseException) -> AddressRefused | None:
     return cause if isinstance(cause, AddressRefused) else None
 
 
-def sentence_of(error: BaseException, whom: str = "the receiver") -> str:
+def sentence_of(error: BaseException, whom: str = "the receiver") -> Sentence:
     """Why a request came to nothing, about the server that is called `whom` where the error names none."""
     if refused := refusal(error):
-        return str(refused)
+        return say("{why}", why=str(refused))
     match error:
         case TimeoutError():
-            return f"{whom} gave no answer in time"
+            return say("{whom} gave no answer in time", whom=whom)
         case ClientConnectorDNSError():
-            return f"the name {error.host} can't be resolved"
+            return say("the name {host} can't be resolved", host=error.host)
         case ClientConnectorCertificateError() | ClientConnectorSSLError():
-            return f"no safe connection to {error.host}: its certificate or TLS is not accepted"
+            return say("no safe connection to {host}: its certificate or TLS is not accepted", host=error.host)
         case ClientConnectorError():
-            return f"{error.host}:{error.port} {_reason(error.os_error)}"
+            return _unreached(f"{error.host}:{error.port}", error.os_error)
         case ServerDisconnectedError():
-            return f"{whom} closed the connection without an answer"
+            return say("{whom} closed the connection without an answer", whom=whom)
         case ClientResponseError() | ClientPayloadError():
-            return f"{whom} answered something that is no whole HTTP answer"
+            return say("{whom} answered something that is no whole HTTP answer", whom=whom)
         case InvalidURL():
-            return f"the address of {whom} can't be used"
+            return say("the address of {whom} can't be used", whom=whom)
         case OSError():
-            return f"{whom} {_reason(error)}"
-    return f"{whom} can't be asked: {redacted(str(error)) or type(error).__name__}"
+            return _unreached(whom, error)
+    return say("{whom} can't be asked: {why}", whom=whom, why=redacted(str(error)) or type(error).__name__)
 
 
-def _reason(error: OSError) -> str:
-    return REASONS.get(error.errno or 0) or f"can't be reached: {error.strerror or type(error).__name__}"
+def _unreached(whom: str, error: OSError) -> Sentence:
+    told = REASONS.get(error.errno or 0, "{whom} can't be reached: {why}")
+    return say(told, whom=whom, why=error.strerror or type(error).__name__)

@@ -2,7 +2,8 @@
 
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from secondunit.queue.durable_files import sync
@@ -52,20 +53,31 @@ def connect_writer(path: Path, synchronous: str) -> tuple[sqlite3.Connection, bo
                 pass
             put(path)
         connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
-        _check_identity(connection, path)
-        whole = _checked_first(connection, path)
-        connection.execute("pragma journal_mode = wal")
-        connection.execute(f"pragma synchronous = {synchronous}")
-        for pragma in (f"busy_timeout = {BUSY_TIMEOUT_MS}", "foreign_keys = on", "journal_size_limit = 67108864",
-                       "wal_autocheckpoint = 0", "temp_store = memory", "cache_size = -16384"):  # fmt: skip
-            connection.execute(f"pragma {pragma}")
-        migrate(connection)
-        if whole:
-            _shrinkable(connection, path)
+        with closed_unless_whole(connection):
+            _check_identity(connection, path)
+            whole = _checked_first(connection, path)
+            connection.execute("pragma journal_mode = wal")
+            connection.execute(f"pragma synchronous = {synchronous}")
+            for pragma in (f"busy_timeout = {BUSY_TIMEOUT_MS}", "foreign_keys = on", "journal_size_limit = 67108864",
+                           "wal_autocheckpoint = 0", "temp_store = memory", "cache_size = -16384"):  # fmt: skip
+                connection.execute(f"pragma {pragma}")
+            migrate(connection)
+            if whole:
+                _shrinkable(connection, path)
     except sqlite3.Error as error:
         raise translated(error, path) from error
     marker.touch()
     return connection, whole
+
+
+@contextmanager
+def closed_unless_whole(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close it if what makes it ready fails: nobody else would."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def connect_path_for_reading(path: Path) -> tuple[str, list[str]]:
@@ -103,10 +115,11 @@ def making(path: Path) -> sqlite3.Connection:
     """An empty database beside its place, where nobody looks for it; what a killed one left there is removed."""
     unmake(path)
     connection = sqlite3.connect(_beside(path), isolation_level=None)
-    connection.execute(f"pragma auto_vacuum = {INCREMENTAL}")  # before the first page, or it does nothing
-    connection.execute("pragma synchronous = extra")
-    connection.execute(f"pragma application_id = {APPLICATION_ID}")
-    migrate(connection)
+    with closed_unless_whole(connection):
+        connection.execute(f"pragma auto_vacuum = {INCREMENTAL}")  # before the first page, or it does nothing
+        connection.execute("pragma synchronous = extra")
+        connection.execute(f"pragma application_id = {APPLICATION_ID}")
+        migrate(connection)
     return connection
 
 

@@ -13,6 +13,7 @@ from secondunit.queue.stores.sqlite.connection import (
     APPLICATION_ID,
     BUSY_TIMEOUT_MS,
     SUSPECT,
+    closed_unless_whole,
     making,
     newest_schema,
     put,
@@ -192,11 +193,11 @@ def _read_only(path: Path) -> sqlite3.Connection:
     wal = path.with_name(f"{path.name}-wal")
     how = "mode=ro" if wal.exists() and wal.stat().st_size else "immutable=1"
     connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True, isolation_level=None)
-    connection.execute(f"pragma busy_timeout = {BUSY_TIMEOUT_MS}")
-    [application_id] = connection.execute("pragma application_id").fetchone()
-    if application_id != APPLICATION_ID:
-        connection.close()
-        raise NotMoved(f"{path} is a database of another program")
+    with closed_unless_whole(connection):
+        connection.execute(f"pragma busy_timeout = {BUSY_TIMEOUT_MS}")
+        [application_id] = connection.execute("pragma application_id").fetchone()
+        if application_id != APPLICATION_ID:
+            raise NotMoved(f"{path} is a database of another program")
     return connection
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,15 @@ class Readers:
     async def open(cls, path: Path, n: int) -> "Readers":
         """`n` connections to the database at `path`."""
         uri, pragmas = connect_path_for_reading(path)
-        connections = []
-        for _ in range(n):
-            connection = await aiosqlite.connect(uri, uri=True, isolation_level=None, cached_statements=256)
-            for pragma in pragmas:
-                await connection.execute_fetchall(pragma)
-            connections.append(connection)
+        async with AsyncExitStack() as opened:
+            connections = []
+            for _ in range(n):
+                connection = await aiosqlite.connect(uri, uri=True, isolation_level=None, cached_statements=256)
+                opened.push_async_callback(connection.close)
+                for pragma in pragmas:
+                    await connection.execute_fetchall(pragma)
+                connections.append(connection)
+            opened.pop_all()
         return cls(connections)
 
     async def fetch(self, sql: str, values: Sequence[Any] | Mapping[str, Any]) -> list[Any]:

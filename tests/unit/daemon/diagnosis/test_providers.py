@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from secondunit.daemon.config.loader import load
+from secondunit.daemon.dashboard.texts import Texts, read_catalogue
 from secondunit.daemon.diagnosis.checks import CheckResult, examined
 from secondunit.daemon.diagnosis.providers import provider_looks
 from secondunit.daemon.process.clock import SystemClock
@@ -18,6 +19,7 @@ from secondunit.testing.fakes.gemini import StandIn
 from secondunit.testing.fakes.listening import listening
 from secondunit.testing.fakes.nominatim import Nominatim
 
+CHINESE = Texts("zh-Hant", read_catalogue()["zh-Hant"])
 NOBODY = "http://127.0.0.1:9"
 GONE = Path("/nonexistent/config.toml")
 
@@ -31,6 +33,11 @@ async def found(name: str, **environ: str) -> CheckResult:
         [check] = await examined(look for look in looks if look.name == name)
     assert check.remedy or check.state == "ok"
     return check
+
+
+def in_chinese(text: str) -> str:
+    """As the pages say it."""
+    return CHINESE.said(text)
 
 
 @asynccontextmanager
@@ -50,22 +57,25 @@ async def test_a_dead_backend_is_found_where_it_is_polled() -> None:
     check = await found("backend", PROCESSOR_MODE="active")
     assert check.state == "bad" and "127.0.0.1:9 refused the connection" in check.found
     assert "BACKEND_API_URL" in check.remedy
+    assert in_chinese(check.found) == "http://127.0.0.1:9：127.0.0.1:9 拒絕連線"
     assert (await found("backend")).state == "ok", "nobody asks it in passive mode"
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "state", "told"),
+    ("status", "body", "state", "told", "chinese"),
     [
-        (200, [], "ok", "gives its list"),
-        (403, {}, "bad", "INTERNAL_API_KEY"),
-        (500, {}, "bad", "answered 500"),
-        (200, [{"id": 1}], "warn", "1 of 1 rows"),
+        (200, [], "ok", "gives its list", "會提供清單"),
+        (403, {}, "bad", "INTERNAL_API_KEY", "回應 403：請檢查 INTERNAL_API_KEY"),
+        (500, {}, "bad", "answered 500", "回應 500"),
+        (200, {"a": 1}, "bad", "answered JSON that is no list", "回應的 JSON 不是清單"),
+        (200, [{"id": 1}], "warn", "1 of 1 rows", "有 1 列無法讀取"),
     ],
 )
-async def test_what_a_backend_answers_is_judged(status: int, body: Any, state: str, told: str) -> None:
+async def test_what_a_backend_answers_is_judged(status: int, body: Any, state: str, told: str, chinese: str) -> None:
     async with backend(status, body) as url:
         check = await found("backend", PROCESSOR_MODE="active", BACKEND_API_URL=url, INTERNAL_API_KEY="k" * 20)
     assert (check.state, told in check.found) == (state, True), check
+    assert chinese in in_chinese(check.found)
 
 
 async def test_a_wrong_gemini_key_and_a_model_that_is_gone_are_found_at_no_cost() -> None:

@@ -132,3 +132,18 @@ async def test_what_was_damaged_and_is_whole_again_is_no_longer_suspected(tmp_pa
     unsuspected = await open_store(path)
     assert unsuspected.engine.unchecked
     await unsuspected.close()
+
+
+def _open_files(folder: Path) -> list[str]:
+    held = [str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()]
+    return [name for name in held if name.startswith(str(folder))]
+
+
+async def test_a_database_that_is_refused_is_left_closed(tmp_path: Path) -> None:
+    path = tmp_path / "queue.db"
+    await (await open_store(path)).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("pragma application_id = 1")
+    with pytest.raises(StoreBroken, match="another program") as refused:
+        await open_store(path)
+    assert await to_thread(_open_files, tmp_path) == [], refused  # whose frames still know the connection

@@ -1,16 +1,19 @@
 """References in payloads, `{"$from": "REF_OR_ID", "path": "a.0.b"}`: found, and filled from parents' results; pure."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from secondunit.queue.errors import FieldError
 from secondunit.queue.model import Job
 from secondunit.queue.outcome import Deterministic
+from secondunit.queue.payloads.arguments import LARGEST_JSON
 from secondunit.queue.value import Value
 
 FROM, PATH = "$from", "path"
 SIGN = b'"$from"'
-NO_SUCH_RESULT = "no_such_result"
+NO_SUCH_RESULT, TOO_LARGE = "no_such_result", "too_large"
+MOST_DIGITS = 9  # of an index; int() refuses thousands
 FORM = f'a reference is {{"{FROM}": a job\'s ref or id, "{PATH}": "field" or "list.0.field" of its result}}'
 Place = tuple[str | int, ...]
 
@@ -42,8 +45,12 @@ def resolved(job: Job, parents: Sequence[Job]) -> tuple[Mapping[str, Any], Mappi
 
 
 def filled(payload: Mapping[str, Any], parents: Sequence[Job], batch: str | None) -> Mapping[str, Any]:
-    """The payload with what its references stand for; Deterministic `no_such_result` where nothing does."""
-    value: Mapping[str, Any] = _filled(payload, _called(parents, batch), ())
+    """The payload with what its references stand for; Deterministic `no_such_result` where nothing does.
+
+    Deterministic `too_large` for more than may be kept of one value: a short payload can name a large result a
+    thousand times.
+    """
+    value: Mapping[str, Any] = _filled(payload, _Source(_called(parents, batch)), ())
     return value
 
 
@@ -72,13 +79,33 @@ def _reference(written: Mapping[str, Any], place: Place) -> Reference | FieldErr
     return Reference(place, parent, path)
 
 
-def _filled(value: Any, known: Mapping[str, Job], place: Place) -> Any:
+class _Source:
+    """Parents by what they are called, and how much was taken of their results."""
+
+    def __init__(self, known: Mapping[str, Job]) -> None:
+        self.known = known
+        self._taken = 0
+        self._sizes: dict[int, int] = {}
+
+    def taken(self, value: Any) -> None:
+        """Count what is put into a payload; Deterministic once it is too much."""
+        if id(value) not in self._sizes:  # which stays the same one: results outlive this
+            self._sizes[id(value)] = len(json.dumps(value))
+        self._taken += self._sizes[id(value)]
+        if self._taken > LARGEST_JSON:
+            told = f"the results that the payload refers to have more than {LARGEST_JSON} bytes of JSON together"
+            raise Deterministic(told, type=TOO_LARGE)
+
+
+def _filled(value: Any, source: _Source, place: Place) -> Any:
     if isinstance(value, Mapping):
         if FROM in value and place:
-            return _found(value, known, place)
-        return {name: _filled(inner, known, (*place, name)) for name, inner in value.items()}
+            found = _found(value, source.known, place)
+            source.taken(found)
+            return found
+        return {name: _filled(inner, source, (*place, name)) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_filled(inner, known, (*place, index)) for index, inner in enumerate(value)]
+        return [_filled(inner, source, (*place, index)) for index, inner in enumerate(value)]
     return value
 
 
@@ -93,7 +120,7 @@ def _found(written: Mapping[str, Any], known: Mapping[str, Job], place: Place) -
     for step in reference.path.split(".") if reference.path else ():
         if isinstance(value, Mapping) and step in value:
             value = value[step]
-        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
+        elif isinstance(value, list) and len(step) <= MOST_DIGITS and step.isdecimal() and int(step) < len(value):
             value = value[int(step)]
         else:
             raise _missing(place, f"{job.id} is {job.status} and its result has no {reference.path}")

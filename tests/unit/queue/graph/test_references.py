@@ -106,6 +106,7 @@ def test_a_reference_is_filled_from_the_result(path: str | None, value: Any) -> 
         ({"$from": "job_a", "path": "renditions.2.path"}, "has no renditions.2.path"),
         ({"$from": "job_a", "path": "renditions.-1"}, "has no renditions.-1"),
         ({"$from": "job_a", "path": "outputPath.0"}, "has no outputPath.0"),
+        ({"$from": "job_a", "path": "renditions." + "9" * 5000}, "has no renditions.999"),
         ({"$from": "job_b"}, "job_b is completed and has no result"),
         ({"$from": "job_c"}, "job_c is not there any more"),
         ({"$from": "film"}, "film is not there any more"),
@@ -116,6 +117,16 @@ def test_what_is_not_there_is_no_such_result(reference: Mapping[str, Any], says:
     with pytest.raises(Deterministic, match="can't be filled") as error:
         filled({"a": [reference]}, parents, "batch")
     assert error.value.type == "no_such_result" and says in str(error.value)
+
+
+def test_a_short_payload_cannot_grow_to_any_size() -> None:
+    parents = [parent("job_a", {"list": ["x" * 1_000_000]}), parent("job_b", "y" * 3_000_000)]
+    thrice = filled({"a": [{"$from": "job_a"}] * 2 + [{"$from": "job_a", "path": "list"}]}, parents, None)
+    assert len(str(thrice)) > 3_000_000
+    for many in ({"a": [{"$from": "job_a"}] * 5}, {"a": {"$from": "job_a"}, "b": [{"$from": "job_b"}] * 2}):
+        with pytest.raises(Deterministic, match="more than 4194304 bytes") as error:
+            filled(many, parents, None)
+        assert error.value.type == "too_large"
 
 
 def test_parents_are_called_by_id_and_by_ref_within_the_batch() -> None:

@@ -5,6 +5,7 @@
 Ends with 1 if a bug survives, a patch no longer applies, a named test is not there, or the tests fail without a bug.
 """
 
+import faulthandler
 import importlib
 import os
 import shutil
@@ -22,6 +23,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 AT_ONCE = 2
 PASSED, FAILED, CRASHED = 0, 1, 99
+PATIENCE = 300  # seconds for all killers of a bug: pytest's own limit does not end a fixture that waits for ever
+STOOD_STILL = "Timeout (0:05:00)!"  # as faulthandler says it
 # every run is a fork of this process: what all of them import is there already, and no bug is planted in it
 WARM = ("hypothesis.stateful", "pytest_asyncio.plugin", "pytest_timeout", "blockbuster", "pydantic", "aiosqlite")
 
@@ -80,6 +83,7 @@ class Bench:
             os.dup2(output, 1)
             os.dup2(output, 2)
             os.chdir(self.folder)
+            faulthandler.dump_traceback_later(PATIENCE, exit=True)
             os.environ["PYTHONPATH"] = str(self.folder)  # for tests that start a Python of their own
             sys.path[:] = [str(self.folder), *(part for part in sys.path if part not in ("", str(ROOT)))]
             code = work()
@@ -161,6 +165,8 @@ def _verdict(bug: Bug, code: int, output: str) -> str:
         return "healthy" if code == PASSED else f"FAILS WITHOUT A BUG\n{output[-3000:]}"
     if code == PASSED:
         return "SURVIVED"
+    if STOOD_STILL in output:
+        return "killed"
     # a test that fails half-way may leave what pytest stumbles over as it ends
     if code in (FAILED, CRASHED) and "\nFAILED " in output:
         return "killed"

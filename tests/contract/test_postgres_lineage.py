@@ -110,9 +110,9 @@ async def test_a_server_that_was_away_and_lost_nothing_changes_nothing(opened: O
 
 async def test_one_that_finds_the_loss_ends_all_before_they_write(opened: Open, url: str) -> None:
     a, b = await opened(f"{url}&application_name=loser"), await opened()
-    await submit(a, "x", "y")
-    await submit(a, "z")
     lease = await start(b, "held", boot="b/1", type="webp")
+    for n in range(9):  # so that it is the one with the most operations
+        await submit(a, f"x{n}")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("update writers set op = op - 1 where op = (select max(op) from writers)")
     end_sessions(url, of="loser")

@@ -83,7 +83,6 @@ class Bench:
             os.dup2(output, 1)
             os.dup2(output, 2)
             os.chdir(self.folder)
-            faulthandler.dump_traceback_later(PATIENCE, exit=True)
             os.environ["PYTHONPATH"] = str(self.folder)  # for tests that start a Python of their own
             sys.path[:] = [str(self.folder), *(part for part in sys.path if part not in ("", str(ROOT)))]
             code = work()
@@ -157,7 +156,13 @@ def _look(bugs: Sequence[Bug], benches: Sequence[Bench]) -> int:
 def _begin(bug: Bug, bench: Bench) -> int:
     warm = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     flags = ["-q", "-x", "--tb=line", "-p", "no:cacheprovider", "--timeout=30", *warm]
-    return bench.begin(lambda: int(pytest.main([*flags, *bug.killers])))
+
+    def work() -> int:
+        if bug.old:
+            faulthandler.dump_traceback_later(PATIENCE, exit=True)
+        return int(pytest.main([*flags, *bug.killers]))
+
+    return bench.begin(work)
 
 
 def _verdict(bug: Bug, code: int, output: str) -> str:

@@ -137,4 +137,4 @@ def _meaning(name: str) -> Meaning:
     if table and table.keys:
         allowed += f", each with {table.keys}"
     example = EXAMPLES.get(name) or ("" if default is None else json.dumps(default))
-    return Meaning(MEANINGS[name], allowed, default, example, secret)
+    return Meaning(MEANINGS.get(name, ""), allowed, default, example, secret)

@@ -15,8 +15,9 @@ from tests.e2e.conftest import CHECKOUT, Daemon
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.media]
 PAGE = (CHECKOUT / "docs" / "clients.md").read_text()
+PACKAGES = (CHECKOUT / "clients/node/README.md").read_text()
 RECIPE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-RECIPES = RECIPE.findall(PAGE)
+RECIPES = [*RECIPE.findall(PAGE), *RECIPE.findall(PACKAGES)]
 
 
 @pytest.fixture
@@ -50,7 +51,9 @@ def recipes(language: str, daemon: Daemon, media: Path) -> Sequence[str]:
 
 
 def test_every_recipe_of_the_page_is_in_a_language_that_is_run_here() -> None:
-    assert {language for language, _ in RECIPES} == {"sh", "js", "python"} and PAGE.count("```") == 2 * len(RECIPES)
+    assert {language for language, _ in RECIPES} == {"sh", "js", "python"} and (PAGE + PACKAGES).count(
+        "```"
+    ) == 2 * len(RECIPES)
 
 
 def test_the_recipes_with_curl_do_what_they_say(daemon: Daemon, media: Path, tmp_path: Path) -> None:
@@ -76,7 +79,7 @@ def test_the_recipes_for_node_do_what_they_say(daemon: Daemon, media: Path, tmp_
         (tmp_path / f"{number}.mjs").write_text(text)
         told += done(["node", f"{number}.mjs"], daemon, tmp_path)
     assert "job:completed completed 100" in told and "payload.width: " in told and "100 %" in told
-    assert (media / "node.webp").is_file()
+    assert (media / "node.webp").is_file() and (media / "a.webp").is_file()
 
 
 def test_the_recipes_for_python_do_what_they_say(daemon: Daemon, media: Path, tmp_path: Path) -> None:

@@ -85,9 +85,10 @@ def test_one_that_beats_goes_on() -> None:
 def test_a_pause_of_the_process_is_no_standing_still() -> None:
     beating = "for _ in range(60): switch.beat(); time.sleep(0.05)\nprint('well', len(revived))"
     with Process(ARMED + beating, 2.0) as process:
-        process.send(signal.SIGSTOP, after=0.3)
-        process.send(signal.SIGCONT, after=4.0)
-        assert process.ended()[:2] == (0, "well 1\n")
+        for pause in (4.0, 1.5, 1.5):  # more than one: the beat may be there before the tick
+            process.send(signal.SIGSTOP, after=0.3)
+            process.send(signal.SIGCONT, after=pause)
+        assert process.ended()[:2] == (0, "well 3\n")
 
 
 @pytest.mark.slow

@@ -150,7 +150,14 @@ async def claim(bench: Bench, n: int) -> list[float]:
     return sorted(times)
 
 
+async def claims_by_one(bench: Bench, n: int) -> None:
+    """Each job claimed by itself, with a commit of its own, as a worker with one free slot does; none is run."""
+    for _ in range(n):
+        await bench.store.claim({"noop": n}, 1, "bench", TTL, SystemClock().now())
+
+
 GUARDED, RESERVING = "drain, guards on", "drain, each reserves space"
+CLAIMS = "claims of one, as leases are"
 
 WORK: dict[str, Any] = {
     "enqueue by 1 caller": one_caller,
@@ -162,6 +169,7 @@ WORK: dict[str, Any] = {
     "end to end": end_to_end,
     "pickup": pickup,
     "claim": claim,
+    CLAIMS: claims_by_one,
 }
 
 
@@ -192,7 +200,7 @@ async def measure(what: str, n: int, synchronous: str, folder: Path, ended: int)
     bench = Bench(store, Queue(store, registry, hub, clock, random, coming=worker.look), worker, {})
     store.listen(hub.publish)
     hub.tap(bench.hear)
-    if WORK[what] is drain:
+    if WORK[what] is drain or what == CLAIMS:
         await batches(bench, n)
     await store.engine.ping()
     cpu, wall = time.process_time(), time.perf_counter()

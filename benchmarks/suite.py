@@ -12,12 +12,13 @@ from pathlib import Path
 import beside
 import boxes
 import ladder
+import leasing
 import moments
 import overhttp
 import restart
 import resting
 import seen
-from targets import ALWAYS, FULL, NORMAL
+from targets import ALWAYS, CLAIMS, FULL, LEASED, NORMAL, WAITING
 
 HERE = Path(__file__).parent
 NAMES = {"per_second": "jobs/s", "cpu_us": "CPU us a job", "p50": "p50 ms", "p99": "p99 ms"}
@@ -56,7 +57,7 @@ def measurements(size: Size, crowd: str, *, alone: bool) -> Sequence[Measurement
     """All of them, or `alone` those done twice; `crowd` is added to the name of the one over many ended rows."""
     if alone:
         return [each for pair in _pairs(size, crowd) for each in pair]
-    return [*_queue(size, crowd), *_boxes(size), *_http(size, crowd), *_box(size, crowd)]
+    return [*_queue(size, crowd), *_boxes(size), *_http(size, crowd), *_leases(size), *_box(size, crowd)]
 
 
 def _pairs(size: Size, crowd: str) -> Iterator[tuple[Measurement, Measurement]]:
@@ -87,6 +88,12 @@ def _queue(size: Size, crowd: str) -> Iterator[Measurement]:
         yield Measurement("BullMQ", durability, partial(beside.bullmq, n=jobs, appendfsync=appendfsync))
     for each in (_pickup(size), _claim(size)):
         yield from [each] if size.quick else _both(each, crowd)
+
+
+def _leases(size: Size) -> Iterator[Measurement]:
+    yield _ours(CLAIMS, size.jobs(2048), FULL)
+    yield Measurement(LEASED, FULL, partial(leasing.leased, n=size.jobs(2048)))
+    yield Measurement(WAITING, FULL, partial(leasing.waiting, workers=200, seconds=size.seconds(40, 20)), 1)
 
 
 def _boxes(size: Size) -> Iterator[Measurement]:

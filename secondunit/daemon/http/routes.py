@@ -263,7 +263,7 @@ HELD = (*BODY, 409, *STORE)
 LEASES = (
     ApiRoute(
         "leases.take", "POST", "/api/leases", leases.take, "work", answers.Leases, (200,), (*BODY, *STORE),
-        asks.LeaseAsk, limited=False,
+        asks.LeaseAsk, limited=False, hot=True,
     ),
     ApiRoute(
         "leases.renew", "PUT", LEASE, leases.renew, "work", answers.Renewed, (200,), HELD, asks.NewsAsk,

@@ -42,13 +42,7 @@ class Holding:
 
     async def held(self, job_id: JobId, epoch: int) -> tuple[Job, Lease]:
         """The job and its lease of this epoch, or LeaseLost."""
-        try:
-            return await self._judged(job_id, epoch)
-        except LeaseLost:
-            if not self._leasing.rounds.late:
-                raise
-        await self._leasing.rounds.caught_up()  # it could not be renewed meanwhile, and may begin anew
-        return await self._judged(job_id, epoch)
+        return await self._judged(lambda: self._read(job_id, epoch))
 
     async def renew(self, job_id: JobId, epoch: int, news: News) -> Job:
         """The job under its renewed lease, which never outlasts the attempt's limit."""
@@ -82,7 +76,7 @@ class Holding:
     async def settle(self, job_id: JobId, epoch: int, call: str, outcome: Callable[[Job], Outcome]) -> Status:
         """End the run as its worker says; the same call again is answered the same, another one LeaseLost."""
         try:
-            job, lease = await self._changed(job_id, epoch, lambda job: self._settled(job, epoch, call, outcome(job)))
+            job, lease = await self._changed(job_id, epoch, lambda job: self._settled(job, call, outcome(job)))
         except LeaseLost:
             told = moves.receipt(await self._job(job_id, epoch), epoch)
             if told is None or told.call != call:
@@ -114,8 +108,8 @@ class Holding:
         self._told = {id: at for id, at in self._told.items() if now - at < TELL_EVERY or id in self._untold}
         return min((TELL_EVERY - (now - self._told[id]) for id in self._untold), default=None)
 
-    def _settled(self, job: Job, epoch: int, call: str, outcome: Outcome) -> Change:
-        change = moves.settled(job, epoch, outcome, call, self._random, self._clock.now())
+    def _settled(self, job: Job, call: str, outcome: Outcome) -> Change:
+        change = moves.settled(job, outcome, call, self._random, self._clock.now())
         return without_secrets(change, self._leasing.registry.secrets_of(job.type))
 
     async def _job(self, job_id: JobId, epoch: int) -> Job:
@@ -124,15 +118,38 @@ class Holding:
         except JobNotFound:
             raise LeaseLost(job_id, epoch) from None
 
-    async def _judged(self, job_id: JobId, epoch: int) -> tuple[Job, Lease]:
-        job = await self._job(job_id, epoch)
-        lease = moves.held(job, epoch, self._clock.now())
+    async def _judged(self, ask: Callable[[], Awaitable[tuple[Job, Lease]]]) -> tuple[Job, Lease]:
+        """What is asked under a lease; if that is lost and could not be renewed meanwhile, it may begin anew."""
+        try:
+            job, lease = await ask()
+        except LeaseLost:
+            if not self._leasing.rounds.late:
+                raise
+            await self._leasing.rounds.caught_up()
+            job, lease = await ask()
         if holder := holder_of(lease.boot):
             self._leasing.roster.hears(holder, job.type, self._clock.now())
         return job, lease
 
+    async def _read(self, job_id: JobId, epoch: int) -> tuple[Job, Lease]:
+        job = await self._job(job_id, epoch)
+        return job, moves.held(job, epoch, self._clock.now())
+
     async def _changed(self, job_id: JobId, epoch: int, decide: Decide) -> tuple[Job, Lease]:
-        return await self._fenced(job_id, epoch, lambda lease: self._store.change(job_id, decide, lease=lease))
+        """Decide on the job, only while the lease holds, in the very transaction that writes it; and under which."""
+        leases: list[Lease] = []
+
+        def fenced(job: Job) -> Change:
+            leases.append(moves.held(job, epoch, self._clock.now()))
+            return decide(job)
+
+        async def written() -> tuple[Job, Lease]:
+            try:
+                return await self._store.change(job_id, fenced), leases[-1]
+            except JobNotFound:
+                raise LeaseLost(job_id, epoch) from None
+
+        return await self._judged(written)
 
     async def _fenced(self, job_id: JobId, epoch: int, write: Callable[[Lease], Awaitable[Job]]) -> tuple[Job, Lease]:
         """Write under the lease, and under which.

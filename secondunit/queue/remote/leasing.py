@@ -42,6 +42,7 @@ from secondunit.queue.validation import validated
 from secondunit.queue.value import Value
 
 LONGEST_NAP, LOOK_EVERY = 60.0, 5.0
+FIRST_EPOCH, MOST_ABREAST = 1, 32
 GONE = Released("the worker had gone before it got the job")
 
 
@@ -93,6 +94,7 @@ class Leasing:
         self._random = random
         self._emit = emit
         self._wake = asyncio.Event()
+        self._abreast = 1
         self._rules: tuple[Collection[str], Mapping[str, int]] = (), {}
         self._looks_at = 0.0
         self._due: datetime | None = None
@@ -109,11 +111,11 @@ class Leasing:
         if self.draining:
             raise Draining("the daemon is shutting down and gives out no job; ask again once it is back")
         loop = asyncio.get_running_loop()
-        waiter = Waiter(holder, frozenset(types), most, loop.create_future(), last=wait <= 0)
+        until = self._clock.monotonic() + wait
+        waiter = Waiter(holder, frozenset(types), most, loop.create_future(), until, last=wait <= 0)
         self.room.enter(waiter)
         self.roster.asks(holder, types, self._clock.now())
         self._wake.set()
-        timer = asyncio.create_task(self._time_out(waiter, wait)) if wait > 0 else None
         try:
             jobs = await asyncio.shield(waiter.given)
             return [one for job in jobs if (one := await self._granted(job, holder))]
@@ -123,8 +125,6 @@ class Leasing:
                 await self.put_back(waiter.given.result(), holder)
             raise
         finally:
-            if timer:
-                timer.cancel()
             self.room.leave(waiter)
             self.roster.leaves(holder, self._clock.now())
 
@@ -157,40 +157,49 @@ class Leasing:
             waiter.most = 0
         self._wake.set()
 
-    async def _time_out(self, waiter: Waiter, seconds: float) -> None:
-        await self._clock.sleep(seconds)
-        waiter.last = True
-        self._wake.set()
-
     async def _round(self) -> None:
-        """Offer everyone, in order, what was not offered to them yet."""
-        free: dict[str, int] | None = None
+        """Offer everyone, in order, what was not offered to them yet.
+
+        As long as there is enough, twice as many claim at once as before: they share a commit.
+        """
+        untried = [waiter for waiter in self.room if not waiter.tried]
+        free = await self._free() if untried else {}
+        while untried:
+            some, untried = untried[: self._abreast], untried[self._abreast :]
+            enough = await asyncio.gather(*(self._offered(waiter, free) for waiter in some))
+            self._abreast = min(2 * self._abreast, MOST_ABREAST) if all(enough) else 1
+        self.room.time_out(self._clock.monotonic())
         for waiter in self.room:
-            if waiter.gone or waiter.given.done():
-                continue
-            jobs: Sequence[Job] = ()
-            if not waiter.tried and waiter.most and not self.draining:
-                waiter.tried = True
-                free = await self._free() if free is None else free
-                jobs = await self._claimed(waiter, free)
-            if waiter.unwanted:  # since then
-                await self.put_back(jobs, waiter.holder)
-                jobs = ()
-            if jobs or waiter.last or self.draining:
-                self.room.leave(waiter)
-                waiter.given.set_result(jobs)
+            if waiter.tried and (waiter.last or self.draining):
+                self._give(waiter, ())
+
+    async def _offered(self, waiter: Waiter, free: dict[str, int]) -> bool:
+        """Offer a waiter what there is; whether that was as much as it wanted."""
+        jobs: Sequence[Job] = ()
+        if not waiter.gone:
+            waiter.tried = True
+            jobs = () if waiter.unwanted or self.draining else await self._claimed(waiter, free)
+        if waiter.unwanted:  # since then
+            await self.put_back(jobs, waiter.holder)
+        elif jobs:
+            self._give(waiter, jobs)
+        return len(jobs) == waiter.most
+
+    def _give(self, waiter: Waiter, jobs: Sequence[Job]) -> None:
+        if not waiter.given.done():
+            self.room.leave(waiter)
+            waiter.given.set_result(jobs)
 
     async def _free(self) -> dict[str, int]:
-        """How many more of each type may be leased."""
-        self._rules = await self._rules_now()
-        return dict((await self.load()).room(self._rules[0]))
+        """How many of each type may be leased at once; a claim itself takes off those that are out, on any box."""
+        paused, limits = self._rules = await self._rules_now()
+        return {type: limits.get(type, spec.concurrency) for type, spec in self.registry.items() if type not in paused}
 
     async def _claimed(self, waiter: Waiter, free: dict[str, int]) -> Sequence[Job]:
         """What it gets; of a type that had no more, nobody is offered any in this round."""
         room = {type: free[type] for type in waiter.types if free.get(type, 0) > 0}
         if not room:
             return ()
-        # Other daemons of the queue lease, too: what was free when it was counted need not be any more.
         overall = {type: self._rules[1].get(type, self.registry[type].concurrency) for type in room}
         boot, now = waiter.holder.heard(self.boot), self._clock.now()
         try:
@@ -199,7 +208,6 @@ class Leasing:
             free.clear()  # nothing can start until the disk has room; the next news look again
             return ()
         for job in jobs:
-            free[job.type] -= 1
             self.fresh.add((job.id, job.epoch))
             self._emit(LeaseMoved(job, waiter.holder, "given"))
         if len(jobs) < waiter.most:
@@ -221,8 +229,13 @@ class Leasing:
         except Deterministic as error:
             await self._end(job, holder, cleaned(classify(error)))
             return None
-        steps = {step.name: step.result for step in await self._store.steps.of_job(job.id) if step.done}
-        return Granted(job, payload, steps)
+        return Granted(job, payload, await self._steps(job))
+
+    async def _steps(self, job: Job) -> Mapping[str, Any]:
+        """The results that earlier leases stored; the first has none to look for."""
+        if job.epoch == FIRST_EPOCH:
+            return {}
+        return {step.name: step.result for step in await self._store.steps.of_job(job.id) if step.done}
 
     async def put_back(self, jobs: Sequence[Job], holder: RemoteHolder) -> None:
         """Nobody works on these; they cost no attempt."""
@@ -246,7 +259,8 @@ class Leasing:
         """Until there may be something to hand out."""
         seconds, due = LONGEST_NAP, None
         if len(self.room):
-            seconds, due = max(0.0, self._looks_at - self._clock.monotonic()), await self._next_due()
+            due = await self._next_due()
+            seconds = max(0.0, min(self._looks_at, self.room.until) - self._clock.monotonic())
         if due:
             seconds = min(seconds, max(0.0, (due - self._clock.now()).total_seconds()))
         rang = await nap(self._wake, self._clock, seconds)
@@ -272,7 +286,7 @@ class Leasing:
         types = {event.job_type for event in events if event.name not in ("started", "progress", "data")}
         if not events:
             self._look_again(None)
-        elif types := types & self.registry.keys():
+        elif types := {type for type in types if type in self.registry}:
             self._look_again(types)
 
     def _look_again(self, types: Collection[str] | None) -> None:

@@ -66,9 +66,8 @@ def renewed(job: Job, epoch: int, news: News, until: datetime, now: datetime, bo
     return Change(replace(job, lease=replace(lease, until=until, boot=boot)))
 
 
-def settled(job: Job, epoch: int, outcome: Outcome, call: str, random: Random, now: datetime) -> Change:
-    """The worker's own end of its run; `call` says which call it was, so that the same one gets the same answer."""
-    held(job, epoch, now)
+def settled(job: Job, outcome: Outcome, call: str, random: Random, now: datetime) -> Change:
+    """The worker's own end of a run whose lease is `held`; `call` says which call it was, so that it is known again."""
     change = state.settle(job, outcome, random, now)
     *before, run = change.job.runs
     told = replace(run, receipt=f"{call} {change.job.status}")

@@ -14,7 +14,7 @@ MOST_OF_KEY = 1000
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """A call that waits for `most` jobs of `types`, whose answer is `given`.
+    """A call that waits for `most` jobs of `types` `until` then, by the monotonic clock; its answer is `given`.
 
     `tried`: what the store had was offered to it since anything new came. `last`: it is to be answered at the next
     round, whatever there is. `gone`: nobody reads the answer.
@@ -24,6 +24,7 @@ class Waiter:
     types: frozenset[str]
     most: int
     given: asyncio.Future[Sequence[Job]]
+    until: float
     tried: bool = False
     last: bool = False
     gone: bool = False
@@ -62,6 +63,16 @@ class WaitingRoom:
         for waiter in concerned:
             waiter.tried = False
         return bool(concerned)
+
+    @property
+    def until(self) -> float:
+        """When the next one's time is up."""
+        return min((one.until for one in self._waiters if not one.last), default=float("inf"))
+
+    def time_out(self, now: float) -> None:
+        """Have those answered whose time is up."""
+        for one in self._waiters:
+            one.last = one.last or one.until <= now
 
     def of_key(self, key: str) -> Sequence[Waiter]:
         """Those that came with this key."""

@@ -82,7 +82,7 @@ async def test_idle_workers_cost_nothing_until_something_comes(rig: Remote) -> N
     waiting = [asyncio.create_task(rig.take(RemoteHolder("key", f"w{n}"), 60)) for n in range(50)]
     await rig.clock.settle()
     claims = rig.store.claims
-    await rig.clock.advance(30)
+    await rig.clock.advance(31)  # so that the lease outlasts the calls
     assert rig.store.claims == claims <= 1
     first = await rig.submit("ocr")
     await rig.clock.settle()
@@ -90,6 +90,18 @@ async def test_idle_workers_cost_nothing_until_something_comes(rig: Remote) -> N
     assert rig.store.claims <= claims + 2  # one for the job, one that found no more
     await rig.clock.advance(60)
     assert sum(map(len, [await call for call in waiting])) == 1
+
+
+async def test_many_that_claim_together_get_no_more_than_the_limit(rig: Remote) -> None:
+    [one, two, three, four, _] = [await rig.submit("ocr") for _ in range(5)]
+    waiting = [asyncio.create_task(rig.take(RemoteHolder("key", f"w{n}"), 60)) for n in range(8)]
+    await rig.clock.settle()
+    assert [call.result() for call in waiting if call.done()] == [[one], [two], [three]]  # in their order
+    await rig.holding.settle(one, 1, "call", lambda job: Completed(None))
+    await rig.clock.settle()
+    assert [call.result() for call in waiting if call.done()] == [[one], [two], [three], [four]]
+    for call in waiting:
+        call.cancel()
 
 
 async def test_a_start_of_the_daemon_frees_no_remote_lease(rig: Remote) -> None:

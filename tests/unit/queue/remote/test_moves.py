@@ -58,7 +58,7 @@ def test_progress_never_falls_and_what_is_not_told_stays() -> None:
 
 
 def test_the_receipt_of_an_end_outlives_later_runs() -> None:
-    job = moves.settled(running(), 1, Completed(7), "call", NoJitter(), later(1)).job
+    job = moves.settled(running(), Completed(7), "call", NoJitter(), later(1)).job
     again = state.start(state.retry(job, later(2)).job, WORKER.heard(BOOT), TTL, later(3)).job
     assert moves.receipt(again, 1) == moves.Receipt("call", Status.COMPLETED)
     assert moves.receipt(again, 2) is None

@@ -105,16 +105,16 @@ async def test_a_lease_of_one_daemon_is_renewed_and_ended_at_another(rig: Boxes)
 
 async def test_a_write_is_not_refused_for_a_renewal_at_another_daemon_meanwhile(rig: Boxes) -> None:
     job_id = await rig.taken()
-    changed = rig.store.change
+    finished = rig.store.steps.finish
 
-    async def renewed_first(job_id: JobId, decide: Any, **given: Any) -> Job:
-        rig.a.holding._store.change = changed  # type: ignore[method-assign]
+    async def renewed_first(*given: Any, **named: Any) -> Job:
+        rig.store.steps.finish = finished  # type: ignore[method-assign]
         await rig.b.holding.renew(job_id, 1, News())
-        return await changed(job_id, decide, **given)
+        return await finished(*given, **named)
 
-    rig.store.change = renewed_first  # type: ignore[method-assign]
-    job = await rig.a.holding.renew(job_id, 1, News(0.5))
-    assert job.progress == 0.5
+    rig.store.steps.finish = renewed_first  # type: ignore[method-assign]
+    await rig.a.holding.step(job_id, 1, "a", 7)
+    assert [step.result for step in await rig.store.steps.of_job(job_id)] == [7]
 
 
 async def test_who_renewed_it_last_judges_its_loss(rig: Boxes) -> None:

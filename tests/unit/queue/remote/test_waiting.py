@@ -14,7 +14,7 @@ from secondunit.testing.jobs import NOW, later
 
 
 def waiter(*types: str, key: str = "k") -> Waiter:
-    return Waiter(RemoteHolder(key, "w"), frozenset(types), 1, asyncio.get_running_loop().create_future())
+    return Waiter(RemoteHolder(key, "w"), frozenset(types), 1, asyncio.get_running_loop().create_future(), 60)
 
 
 async def test_a_key_has_so_many_places_and_gets_them_back() -> None:

@@ -1,13 +1,10 @@
 """What a connection to PostgreSQL that is lost, pooled or led astray could do."""
 
 import asyncio
-import os
-import shutil
 import socket
-import subprocess
 import threading
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -21,10 +18,12 @@ from secondunit.queue.errors import StoreBroken
 from secondunit.queue.model import Change, Job, Status
 from secondunit.queue.outcome import Completed
 from secondunit.queue.stores.postgres.connection import BEGIN, connect
+from secondunit.queue.stores.postgres.store import PostgresStore
 from secondunit.queue.stores.postgres.transaction import LOCK_NUMBERS
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.jobs import ALL, NOW, by, claim, later, listened, new, settled, submit
 from tests.contract.conftest import Open
+from tests.pooler import pooled
 from tests.postgres_server import PostgresServer, rows
 
 SOCKET = ".s.PGSQL.5432"
@@ -167,49 +166,15 @@ async def test_one_that_is_frozen_within_a_pipeline_is_ended_by_whoever_waits(
     watching.cancel()
 
 
-BOUNCER = """
-[databases]
-* = host={server} user=tester
-[pgbouncer]
-listen_addr =
-unix_socket_dir = {folder}
-listen_port = 5432
-auth_type = any
-pool_mode = transaction
-default_pool_size = 2
-server_reset_query_always = 0
-logfile = {folder}/log
-"""
-
-
-@pytest.fixture
-def bouncer(server: PostgresServer, tmp_path: Path) -> Iterator[Path]:
-    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        pytest.skip("no pgbouncer: apt-get install pgbouncer")
-    user = "postgres" if os.geteuid() == 0 else None
-    folder = server.folder / "bouncer"
-    folder.mkdir(exist_ok=True)
-    (folder / "ini").write_text(BOUNCER.format(server=server.folder, folder=folder))
-    if user:
-        shutil.chown(folder, user, user)
-    process = subprocess.Popen([program, str(folder / "ini")], user=user, group=user, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            if (folder / SOCKET).exists():
-                break
-            time.sleep(0.05)
-        yield folder
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
 async def test_a_pooler_that_gives_each_transaction_another_session_is_no_hindrance(
-    opened: Open, url: str, bouncer: Path, server: PostgresServer
+    opened: Open, url: str, server: PostgresServer
 ) -> None:
-    through = url.replace(quote(str(server.folder), safe=""), quote(str(bouncer), safe=""))
-    stores = [await opened(through), await opened(through), await opened(through)]
+    with pooled(server, sessions=2) as pooler:
+        stores = [await opened(pooler.through(url)) for _ in range(3)]
+        await _worked_by(stores)
+
+
+async def _worked_by(stores: Sequence[PostgresStore]) -> None:
     await asyncio.gather(*(submit(store, *(f"{n}-{k}" for k in range(10))) for n, store in enumerate(stores)))
     ends: list[Awaitable[Job]] = []
     for n, store in enumerate(stores):

@@ -16,6 +16,8 @@ from tests.e2e.debian import MIRROR
 PLUGIN = "usr/libexec/docker/cli-plugins/docker-compose"
 KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 ANSWERS_WITHIN = 60.0
+# What it mounts is seen by it alone, and whatever it started ends with it: nothing is left of a test that is killed.
+CONFINED = ("setpriv", "--pdeathsig", "KILL", "unshare", "--kill-child", "--pid", "--mount-proc")
 ALONE = ("--bridge=none", "--iptables=false", "--ip6tables=false")
 
 
@@ -28,29 +30,37 @@ class Docker:
 
 
 @contextmanager
-def docker(folder: Path, cache: Path, built: Mapping[str, str]) -> Iterator[Docker]:
-    """A docker that has the image of `docker compose build` with these variables; NoEngine where there can be none."""
+def docker(folder: Path, cache: Path, built: Mapping[str, str], images: Mapping[str, Path]) -> Iterator[Docker]:
+    """A docker that has the image of `docker compose build` with these variables; NoEngine where there can be none.
+
+    It has these `images`, too, made of their folders where they can't be pulled.
+    """
     if shutil.which("docker") is None:
         raise NoEngine("there is no docker")
     environ = {**os.environ, "DOCKER_CONFIG": str(_with_compose(cache))}
     if _answers(environ):
-        _built(environ, cache, built)
+        _built(environ, cache, built, images)
         yield Docker(environ)
         return
     absent = [
-        program for program in ("dockerd", "unshare", "nsenter", "ip", "iptables") if shutil.which(program) is None
+        program
+        for program in ("dockerd", "setpriv", "unshare", "nsenter", "ip", "iptables")
+        if shutil.which(program) is None
     ]
     if os.geteuid() != 0 or absent:
         raise NoEngine(f"no docker answers, and one of our own needs root{''.join(f', {name}' for name in absent)}")
     environ["DOCKER_HOST"] = f"unix://{folder}/docker.sock"
     with _daemon(folder, environ, [], ALONE):  # building takes the machine's network, and no network of docker's
-        _built(environ, cache, built)
-    with _daemon(folder, environ, ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"], ()) as pid:
+        _built(environ, cache, built, images)
+    with _daemon(folder, environ, ["--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"], ()) as pid:
         yield Docker(environ, ("nsenter", "--target", str(pid), "--net"))
 
 
-def _built(environ: Mapping[str, str], cache: Path, variables: Mapping[str, str]) -> None:
-    with_base(Engine(["docker"], [], [], environ), cache)
+def _built(environ: Mapping[str, str], cache: Path, variables: Mapping[str, str], images: Mapping[str, Path]) -> None:
+    engine = with_base(Engine(["docker"], [], [], environ), cache)
+    for image, made_of in images.items():
+        if engine("pull", image, check=False).returncode:
+            engine("build", "--network", "host", "--tag", image, str(made_of))
     argv = ["docker", "compose", "--progress", "plain", "build"]
     done = subprocess.run(argv, env={**environ, **variables}, capture_output=True, text=True, timeout=1500, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
@@ -58,9 +68,9 @@ def _built(environ: Mapping[str, str], cache: Path, variables: Mapping[str, str]
 
 @contextmanager
 def _daemon(folder: Path, environ: Mapping[str, str], before: Sequence[str], options: Sequence[str]) -> Iterator[int]:
-    """A dockerd whose images and containers are below `folder`; its process."""
+    """A dockerd whose images and containers are below `folder`; a process in its network."""
     places = ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/run", "--pidfile", f"{folder}/pid"]
-    argv = [*before, "dockerd", *places, "--host", environ["DOCKER_HOST"], *options]
+    argv = [*CONFINED, *before, "dockerd", *places, "--host", environ["DOCKER_HOST"], *options]
     with (folder / "dockerd.log").open("ab") as log:
         process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
@@ -71,8 +81,12 @@ def _daemon(folder: Path, environ: Mapping[str, str], before: Sequence[str], opt
             time.sleep(0.5)
         yield process.pid
     finally:
-        process.send_signal(signal.SIGTERM)  # it ends its containers, and containerd with them
-        process.wait(ANSWERS_WITHIN)
+        for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            os.kill(int(pid), signal.SIGTERM)  # it ends its containers, and containerd with them
+        try:
+            process.wait(ANSWERS_WITHIN)
+        finally:
+            process.kill()
 
 
 def _answers(environ: Mapping[str, str]) -> bool:

@@ -16,18 +16,19 @@ RIGHT: list[tuple[Any, str, Any]] = [
     (Rate, "off", "off"),
     (Bucket, "media/films", "media/films"),
 ]
-WRONG: list[tuple[Any, str]] = [
-    (HttpUrl, "ftp://example.com"),
-    (HttpUrl, "https://example.com:0"),
-    (HttpUrl, "https://example.com:port"),
-    (HttpUrl, "https://example.com/?key=1"),
-    (SecretUrl, "mailto:me"),
-    (Networks, "10.0.0.0/8, nowhere"),
-    (TypeName, "../hls"),
-    (Origin, "https://*.example.com"),
-    (Rate, "0/minute"),
-    (Rate, "600/week"),
-    (Bucket, "Not A Bucket"),
+NO_URL, ODD = "not an http or https URL", "has another form"
+WRONG: list[tuple[Any, str, str]] = [
+    (HttpUrl, "ftp://example.com", NO_URL),
+    (HttpUrl, "https://example.com:0", NO_URL),
+    (HttpUrl, "https://example.com:port", NO_URL),
+    (HttpUrl, "https://example.com/?key=1", "without query"),
+    (SecretUrl, "mailto:me", NO_URL),
+    (Networks, "10.0.0.0/8, nowhere", "valid IPv4 network"),
+    (TypeName, "../hls", ODD),
+    (Origin, "https://*.example.com", ODD),
+    (Rate, "0/minute", ODD),
+    (Rate, "600/week", ODD),
+    (Bucket, "Not A Bucket", "can't be a bucket's name"),
 ]
 
 
@@ -36,11 +37,10 @@ def test_a_value_is_read(form: Any, said: str, meant: Any) -> None:
     assert TypeAdapter(form).validate_python(said) == meant
 
 
-@pytest.mark.parametrize(("form", "said"), WRONG)
-def test_a_value_of_another_form_is_refused(form: Any, said: str) -> None:
-    with pytest.raises(ValidationError) as refused:
+@pytest.mark.parametrize(("form", "said", "why"), WRONG)
+def test_a_value_of_another_form_is_refused_and_why(form: Any, said: str, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
         TypeAdapter(form).validate_python(said)
-    assert refused.value.errors()
 
 
 def test_a_secret_url_is_shown_to_nobody() -> None:

@@ -62,7 +62,7 @@ async def test_a_graph_ends_whenever_its_process_is_killed(
     await store.add(changes, batch=Batch("batch", NOW, target=CALLBACK))
     await store.close()
     for boot, lines in enumerate(kills):
-        await run(path, boot, lines)
+        assert not await run(path, boot, lines), "it came to its end before it was killed"
     assert await run(path, len(kills), None)
     store = await open_store(path)
     assert await store.graph.standing("batch") == ends

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Coroutine
-from datetime import timedelta
+from collections.abc import Coroutine, Mapping
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from secondunit.daemon.access.callers import EVERY_SCOPE
@@ -13,15 +13,20 @@ from secondunit.queue.errors import StoreFull
 from secondunit.queue.ports.access import AccessKey
 from secondunit.queue.stores.memory_access import MemoryAccessKeys
 from secondunit.testing.clock import ManualClock
+from secondunit.testing.jobs import NOW
 
 T = TypeVar("T")
 
 
 class FullKeys(MemoryAccessKeys):
-    """A store whose disk is full."""
+    """A store whose disk is full until there is `room`."""
 
-    async def used(self, times: object) -> None:
-        raise StoreFull("no room")
+    room = False
+
+    async def used(self, times: Mapping[str, datetime]) -> None:
+        if not self.room:
+            raise StoreFull("no room")
+        await super().used(times)
 
 
 def ring(setting: str | None = None, store: MemoryAccessKeys | None = None, seed: int = 7) -> Keyring:
@@ -97,8 +102,11 @@ async def test_uses_that_could_not_be_noted_are_noted_later() -> None:
     text, _ = await keys.issue(NewKey("a", ["read"]))
     keys.find(text)
     await keys.note()
-    [listed] = await keys.all()
-    assert listed.last_used_at is not None
+    [stored], [listed] = await store.all(), await keys.all()
+    assert (stored.last_used_at, listed.last_used_at) == (None, NOW), "shown, though there was no room for it"
+    store.room = True
+    await keys.note()
+    assert [key.last_used_at for key in await store.all()] == [NOW]
 
 
 def two_daemons() -> tuple[Keyring, Keyring, ManualClock]:

@@ -25,7 +25,6 @@ QueueError
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from secondunit.queue.value import Value
 
@@ -135,8 +134,7 @@ class TypeUnavailable(QueueError):
         self.remedy = remedy
 
 
-@dataclass(frozen=True, slots=True)
-class FieldError:
+class FieldError(Value, frozen=True):
     """One refused field: a dotted path into the payload, and what is wrong with its value."""
 
     field: str

@@ -1,11 +1,11 @@
 """Callers: who asks, with which scopes, and which jobs that shows them."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 from secondunit.queue.errors import JobNotFound
 from secondunit.queue.model import Job
+from secondunit.queue.value import Value
 
 Scope = Literal["read", "submit", "admin", "work"]
 EVERY_SCOPE: frozenset[Scope] = frozenset(get_args(Scope))
@@ -15,8 +15,7 @@ class WrongType(Exception):
     """The key is for other job types."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Value, frozen=True):
     """Somebody with a key, or anybody where there is none.
 
     `id` tells keys apart without showing them and is empty without one, `name` is for people. `prefix` is that of a key

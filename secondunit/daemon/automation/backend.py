@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import quote
@@ -35,8 +34,7 @@ Claim = Literal["granted", "taken", "unclear"]
 IDS, VIDEOS = ("jobId", "job_id", "id"), ("videoUrl", "video_url", "url")
 
 
-@dataclass(frozen=True, slots=True)
-class FailedAnalysis:
+class FailedAnalysis(Value, frozen=True):
     """An analysis that failed online: its id there, and its video."""
 
     id: str

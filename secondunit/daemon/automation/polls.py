@@ -7,6 +7,7 @@ from typing import Literal
 
 from secondunit.queue.instrumentation import Fact
 from secondunit.queue.model import JobId
+from secondunit.queue.value import Value
 
 KEPT = 20
 
@@ -25,8 +26,7 @@ class Polling:
     taken: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Poll:
+class Poll(Value, frozen=True):
     """One poll: how many analyses were listed and how many of them taken on, or why there was no list."""
 
     at: datetime

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -33,8 +32,7 @@ MOST_OPEN = 100
 BY_HAND = "paused by hand"
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Value, frozen=True):
     """A schedule as the file has it; `pause_after` so many failures in a row it pauses, 0 is never."""
 
     name: str

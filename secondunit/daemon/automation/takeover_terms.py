@@ -1,17 +1,16 @@
 """Terms of the takeover of active mode: back-offs and cool-downs, and which analysis waits for them. Pure."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from secondunit.queue.model import Job
 from secondunit.queue.retry import Backoff
+from secondunit.queue.value import Value
 
 LONGEST_BACKOFF = timedelta(minutes=15)
 LONGEST_COOLDOWN = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Value, frozen=True):
     """The operator's settings for the takeover; `alarming` listed analyses are more than there should be."""
 
     every: timedelta
@@ -34,8 +33,7 @@ class Terms:
         return 2 * max(LONGEST_COOLDOWN, self.cooldown) + timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Value, frozen=True):
     """An analysis taken on before: its last job, how often it failed here, whether its result is on its way."""
 
     job: Job

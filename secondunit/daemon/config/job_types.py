@@ -18,12 +18,12 @@ from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import TypeUnavailable
 from secondunit.queue.handler import HandlerSpec, JobContext, no_folder, no_inputs
 from secondunit.queue.outcome import HandlerBroke, told
+from secondunit.queue.value import Value
 
 REMOTE = "remote workers"
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenJobType:
+class BrokenJobType(Value, frozen=True):
     """A job type that could not be loaded, from where, and why."""
 
     source: str

@@ -4,18 +4,17 @@ import asyncio
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from secondunit import handlers
+from secondunit.queue.value import Value
 
 GROUP = "secondunit.handlers"
 NO_JOB_TYPES = ("tools",)
 
 
-@dataclass(frozen=True, slots=True)
-class JobTypeSource:
+class JobTypeSource(Value, frozen=True):
     """A place that may define a job type, by custom the one of its `type`: `load` gives its `build`."""
 
     name: str

@@ -1,13 +1,13 @@
 """Figures that the pages show and the API's context does not hold: what was spent on language models."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import date
 
 from secondunit.handlers.tools.gemini.client import TokensUsed
 from secondunit.handlers.tools.gemini.prices import cost
 from secondunit.queue.clock import Clock
 from secondunit.queue.instrumentation import Fact
+from secondunit.queue.value import Value
 
 
 class Spending:
@@ -34,8 +34,7 @@ async def no_budget() -> tuple[int, int] | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Value, frozen=True):
     """`budget` are today's tokens: used, and allowed."""
 
     spending: Spending

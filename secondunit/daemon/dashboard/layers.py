@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
@@ -17,8 +16,7 @@ ACROSS, DOWN, EDGE = 56, 14, 10
 Stop = JobId | tuple[JobId, JobId, int]  # a job, or an arrow's place in a level that it goes through
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Value, frozen=True):
     """A job in the drawing; `left` and `top` are its upper left corner."""
 
     job: Job

@@ -12,6 +12,7 @@ from secondunit.daemon.access.callers import Caller, Scope
 from secondunit.daemon.dashboard.figures import Figures
 from secondunit.daemon.dashboard.texts import Texts
 from secondunit.daemon.http.context import Api
+from secondunit.queue.value import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,7 @@ View = Callable[[Visit], Awaitable[Shown]]
 Act = Callable[[Visit, web.Request], Awaitable[Done | Shown]]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Value, frozen=True):
     """What is shown under a path (GET). `scope` None: to everybody; `own`: also to keys that see their own jobs alone.
 
     `nav` is the entry of the navigation that stands out while it is open.
@@ -92,8 +92,7 @@ class Page:
         return (self.scope, "submit") if self.own else (self.scope,)
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Value, frozen=True):
     """What is done under a path (POST); `audited` is its word in the audit trail."""
 
     path: str

@@ -9,6 +9,7 @@ from secondunit.daemon.config.surroundings import SERVICE
 from secondunit.queue.outcome import told
 from secondunit.queue.payloads.redaction import redacted, without
 from secondunit.queue.sentences import Sentence, say
+from secondunit.queue.value import Value
 
 State = Literal["ok", "warn", "bad"]
 WORST_FIRST: Sequence[State] = ("bad", "warn", "ok")
@@ -26,8 +27,7 @@ class CheckResult:
     remedy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Examination:
+class Examination(Value, frozen=True):
     """Something to look at: `work` gives its findings, or is given up after `within` seconds."""
 
     name: str

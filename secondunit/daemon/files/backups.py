@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,14 +15,14 @@ from secondunit.queue.errors import BadPayload, FieldError, StoreFull
 from secondunit.queue.ports.cache import Cache, CacheEntry
 from secondunit.queue.ports.engine import Engine, Snapshot
 from secondunit.queue.store import Store
+from secondunit.queue.value import Value
 
 LAST, REMEMBERED, NO_JOB = "backup:last", timedelta(days=3650), ""
 OURS = re.compile(r"secondunit-[0-9]{8}T[0-9]{6}\.[0-9]{3}Z\.db")
 LARGEST_NOTE = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Value, frozen=True):
     """A copy of the database: when it was made, and when it was read back whole (None: never, as it is now)."""
 
     path: Path

@@ -4,16 +4,15 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.outcome import DISK_FULL
+from secondunit.queue.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Value, frozen=True):
     """What came: how many bytes, and their SHA-256 in hex."""
 
     size: int

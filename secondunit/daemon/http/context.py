@@ -58,8 +58,7 @@ class HttpSettings:
     connections: ConnectionLimits = USUAL
 
 
-@dataclass(frozen=True, slots=True)
-class Analyses:
+class Analyses(Value, frozen=True):
     """What the analysis endpoints need: where uploads go, earlier results, the model that is asked, how long they wait.
 
     `admit` raises before a body is read that could not be stored anyway.

@@ -171,8 +171,7 @@ class Finding(Value, frozen=True):
     passing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Value, frozen=True):
     """A kind of condition: its stable word, what to do about it, what is true once it is over, how it is found.
 
     `over` may name the `{subject}`.

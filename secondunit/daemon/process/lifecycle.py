@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
@@ -36,8 +35,7 @@ class Systemd(Value, frozen=True):
     every: float
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Value, frozen=True):
     """The process around the daemon: who started it, where its log goes, the switch that ends it, and its last resort.
 
     `leave(seconds, code)` ends the process so much later whatever still runs in it.

@@ -1,7 +1,6 @@
 """Answers to what operators ask of the queue, each a callable of its own; what the endpoints of sight are given."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from secondunit.daemon.automation.polls import BackendStatus
 from secondunit.daemon.sight.boxes import KnownBoxes
@@ -11,10 +10,10 @@ from secondunit.daemon.sight.forecast import Forecast
 from secondunit.daemon.sight.stats import QueueStatistics
 from secondunit.daemon.sight.system import SystemReport
 from secondunit.daemon.sight.types import ServedTypes
+from secondunit.queue.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Value, frozen=True):
     """All of them."""
 
     explain: Explainer

@@ -4,7 +4,6 @@ import re
 import shutil
 from asyncio import Lock, to_thread
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
 from secondunit.handlers.tools.programs.ports import Programs
 from secondunit.queue.outcome import Deterministic
+from secondunit.queue.value import Value
 
 ANSWERS_WITHIN = timedelta(seconds=10)
 MOST_LINES = 2000
@@ -22,8 +22,7 @@ EXPOSURE = re.compile(r"Overall exposure level for .{1,300}: ([0-9]{1,2}(?:\.[0-
 CGROUP = Path("/proc/self/cgroup")
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Value, frozen=True):
     """A program; `version` is None where there is none. `dated` is of its release, if that is known, or of its file."""
 
     name: str

@@ -1,7 +1,6 @@
 """Recipe extraction: asks Gemini for the recipe of a film."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,7 @@ from secondunit.queue.outcome import Deterministic
 from secondunit.queue.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class FilmExcerpt:
+class FilmExcerpt(Value, frozen=True):
     """A video as the model sees it: facts, JPEG files with their seconds, and what is said from which second on."""
 
     info: Mapping[str, Any]

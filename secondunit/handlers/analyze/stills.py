@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,8 +23,7 @@ BLIND_STEP = 2.0  # seconds between frames when nobody knows how long the video 
 ALIKE = 3  # bits of 64
 
 
-@dataclass(frozen=True, slots=True)
-class Still:
+class Still(Value, frozen=True):
     """A JPEG and the second it was taken at; `look` is a hash of what it shows, close for pictures that look alike."""
 
     at: float

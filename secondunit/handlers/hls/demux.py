@@ -6,7 +6,6 @@ Fragmented MP4: ISO/IEC 14496-12. MPEG transport streams: ISO/IEC 13818-1. Each 
 import re
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from secondunit.handlers.hls.playlists import Unfinished
@@ -21,8 +20,7 @@ EACH = DURATION, SIZE, FLAGS, SHIFT = 0x100, 0x200, 0x400, 0x800
 NO_KEY = 0x10000
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(Value, frozen=True):
     """A box of a file: its kind, its first byte, its size, and what is in it, unless that is media data."""
 
     kind: bytes
@@ -31,8 +29,7 @@ class Box:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Value, frozen=True):
     """A sample; how long it is shown, and how much later than decoded, are told in ticks of its track's clock."""
 
     duration: int

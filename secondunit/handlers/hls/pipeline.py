@@ -15,6 +15,7 @@ from secondunit.handlers.tools.programs import failures
 from secondunit.handlers.tools.programs.ports import Finished, Limits, Programs
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.handler import JobContext
+from secondunit.queue.value import Value
 
 READER_GONE = "Broken pipe"
 # Not h264_metadata, which writes the tags: it complains of what the profile High has behind its parameter sets.
@@ -59,8 +60,7 @@ class Tally:
             await self.pass_on(line)
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(Value, frozen=True):
     """Encodes one source into a folder, reached by `fds`; each of its programs may have what `limits` say."""
 
     programs: Programs

@@ -8,6 +8,7 @@ from math import ceil
 from typing import Literal
 
 from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
+from secondunit.queue.value import Value
 
 SegmentType = Literal["fmp4", "ts"]
 PLAYLIST, IFRAMES = "index.m3u8", "iframes.m3u8"
@@ -43,8 +44,7 @@ class Rendition:
     maxrate: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Value, frozen=True):
     """Frames a second of the output; `convert` when the source does not come so by itself."""
 
     value: Fraction

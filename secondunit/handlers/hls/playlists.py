@@ -8,6 +8,7 @@ from math import ceil
 from pathlib import Path
 
 from secondunit.handlers.hls.plan import AUDIO_GROUP, AUDIO_NAME, IFRAMES, PLAYLIST, HlsPlan, Rendition
+from secondunit.queue.value import Value
 
 AAC_LC = "mp4a.40.2"
 VERSION = {"fmp4": 7, "ts": 6}
@@ -73,8 +74,7 @@ class Playlist:
         return max(rates)
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Value, frozen=True):
     """One line of the master playlist; bits a second include the sound."""
 
     rendition: Rendition

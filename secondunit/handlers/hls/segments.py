@@ -1,17 +1,16 @@
 """Media segments as they lie on the disk: whole or cut off, and for how long their packets last."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from secondunit.handlers.hls.demux import CLOCK, PACKET, SYNC, fragments, timescale, units
 from secondunit.handlers.hls.playlists import Playlist, Unfinished
+from secondunit.queue.value import Value
 
 WINDOW = 400 * PACKET  # of a transport stream's end, or more where no packet begins in it
 SLACK = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Value, frozen=True):
     """Seconds that packets last: from the first timestamp to the last one, and to the end of what that one shows."""
 
     first: float

@@ -13,6 +13,7 @@ from math import ceil
 from secondunit.handlers.locations.strategy import COMPRESSION_RATIO
 from secondunit.handlers.tools.subtitles.cue import Cue
 from secondunit.handlers.tools.subtitles.timecodes import mm_ss
+from secondunit.queue.value import Value
 
 BUDGET = 8_000  # tokens of one question's transcript
 SPAN = 30.0
@@ -49,8 +50,7 @@ class TranscriptSegment:
     lines: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Value, frozen=True):
     """As many segments as fit one question, each as `[mm:ss] words`, one a line."""
 
     start: float

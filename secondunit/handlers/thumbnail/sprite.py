@@ -1,10 +1,10 @@
 """Sprite sheet (storyboard) and its WebVTT index for scrubbing: which tile is shown when; pure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from secondunit.handlers.thumbnail.timestamps import Share
+from secondunit.queue.value import Value
 
 LARGEST_SIDE = 16_383  # pixels; what a WebP can have
 MOST_PIXELS = 7680 * 7680  # an AVIF of so many has been made within the encoder's limits
@@ -12,8 +12,7 @@ TILE = "#xywh="  # a part of a picture, as Media Fragments URI 1.0 names it
 SHORTEST = 0.04  # seconds; of what nobody knows the length of
 
 
-@dataclass(frozen=True, slots=True)
-class Sprite:
+class Sprite(Value, frozen=True):
     """A grid of tiles, each `width` x `height` pixels, filled row by row."""
 
     columns: int

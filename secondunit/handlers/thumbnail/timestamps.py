@@ -1,7 +1,8 @@
 """Timestamp parser, and the moments of a video that are tried for it; pure."""
 
 import re
-from dataclasses import dataclass
+
+from secondunit.queue.value import Value
 
 CLOCK = re.compile(r"(?:(\d{1,3}):)?([0-5]?\d):([0-5]?\d(?:\.\d{1,9})?)", re.ASCII)
 SECONDS = re.compile(r"\d{1,7}(?:\.\d{1,9})?", re.ASCII)
@@ -13,22 +14,19 @@ BLIND = (10.0, 3.0, 1.0, 0.0)
 FORMATS = 'HH:MM:SS, seconds, a percentage such as "25%", or "auto"'
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+class At(Value, frozen=True):
     """So many seconds from the start."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Value, frozen=True):
     """A share of the whole length, 0 to 1."""
 
     of: float
 
 
-@dataclass(frozen=True, slots=True)
-class Auto:
+class Auto(Value, frozen=True):
     """Wherever the picture is not black."""
 
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-# camelCase in JSON; no conversion, no unknown field.
-PAYLOAD = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True)
+# camelCase in JSON; no conversion, no unknown field. Built at its first use, not while a daemon starts.
+PAYLOAD = ConfigDict(alias_generator=to_camel, strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 def payload_like(**example: Any) -> ConfigDict:

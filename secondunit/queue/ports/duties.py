@@ -5,7 +5,6 @@ a higher term, so that a holder who was frozen finds out when it wants to write:
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -54,8 +53,7 @@ class Candidate(Value, frozen=True):
         return replace(duty, term=term, boot=self.boot, until=self.now + self.ttl)
 
 
-@dataclass(frozen=True, slots=True)
-class Tenure:
+class Tenure(Value, frozen=True):
     """A holder's time with a duty: `lasts` says at any moment whether it surely still has it.
 
     That is to be asked before something is done outside, where nothing is fenced. No `duty`: nobody else could have it.

@@ -40,9 +40,9 @@ Ids = Annotated[list[Id], Field(max_length=LARGEST_BATCH)]
 
 
 class Ask(BaseModel):
-    """A strict model: no unknown field, no conversion; names in camelCase."""
+    """A strict model: no unknown field, no conversion; names in camelCase. Built at its first use, not at the start."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel, frozen=True, defer_build=True)
 
 
 def some_of(**fields: Mapping[str, Any]) -> dict[str, Any]:

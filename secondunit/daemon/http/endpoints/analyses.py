@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import BodyPartReader, web
@@ -41,6 +40,7 @@ from secondunit.handlers.analyze.strategy import as_cached, cache_key, strategy
 from secondunit.queue.errors import BadPayload, Draining, FieldError, TypeUnavailable
 from secondunit.queue.model import HIGHEST_PRIORITY, Job, Status, Submission
 from secondunit.queue.validation import validated
+from secondunit.queue.value import Value
 
 TYPE = "analyze"
 ENDED_WITHOUT_RECIPE: Mapping[str, ProblemType] = {
@@ -52,8 +52,7 @@ ENDED_WITHOUT_RECIPE: Mapping[str, ProblemType] = {
 DRAINED = ProblemType(503, "draining", "The daemon shuts down; the job goes on once it is back", retry_after=10)
 
 
-@dataclass(frozen=True, slots=True)
-class CachedAnalysis:
+class CachedAnalysis(Value, frozen=True):
     """A result that was there already, and the job that made it."""
 
     job_id: str

@@ -1,7 +1,6 @@
 """Ports to videos on the web: the film itself, or its subtitles without it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -41,8 +40,7 @@ class Videos(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Captions:
+class Captions(Value, frozen=True):
     """What is known of a video without its pictures; `duration` in seconds.
 
     `language` and `kind` ("manual" | "automatic") are those of the subtitles that were chosen.

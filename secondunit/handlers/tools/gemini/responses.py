@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from secondunit.queue.value import Value
+
 BLOCKED = {
     "SAFETY",
     "RECITATION",
@@ -41,8 +43,7 @@ class Usage:
         return self.output + self.thoughts
 
 
-@dataclass(frozen=True, slots=True)
-class GeminiAnswer:
+class GeminiAnswer(Value, frozen=True):
     """`blocked` says why Gemini would not answer; `cut` that the answer was longer than it may be.
 
     `model` is what answered, as it calls itself.

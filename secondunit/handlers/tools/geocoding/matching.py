@@ -3,9 +3,10 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import asin, cos, radians, sin, sqrt
 from typing import Literal
+
+from secondunit.queue.value import Value
 
 EARTH_KM, FAR_KM = 6371.0, 50.0
 NEARLY_AS_IMPORTANT = 0.1
@@ -14,8 +15,7 @@ NO_LETTER = re.compile(r"[\W_]+")
 Missing = Literal["not_found", "ambiguous", "rejected"]
 
 
-@dataclass(frozen=True, slots=True)
-class GeocodingHit:
+class GeocodingHit(Value, frozen=True):
     """A point on the map, in degrees; `importance` is the server's, 0 to 1."""
 
     lat: float
@@ -23,8 +23,7 @@ class GeocodingHit:
     importance: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceQuery:
+class PlaceQuery(Value, frozen=True):
     """A place to look for; `settled`: its city or country is said, so the best hit is the right one."""
 
     query: str

@@ -15,6 +15,7 @@ from secondunit.handlers.tools.programs.ports import Finished, Limits, Profile, 
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.errors import TypeUnavailable
 from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.queue.value import Value
 
 MEDIA_FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,ogg,flv,asf,mp3,wav,flac,aac,ac3,rm,swf,gif"
@@ -60,8 +61,7 @@ class Media:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class MediaMissing:
+class MediaMissing(Value, frozen=True):
     """No usable ffmpeg was found, and why."""
 
     why: str

@@ -23,6 +23,7 @@ from secondunit.handlers.tools.programs.ports import Finished, Programs
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
+from secondunit.queue.value import Value
 
 STATISTICS = ("YAVG", "YMIN", "YMAX")
 STATISTIC = re.compile(r"lavfi\.signalstats\.(YAVG|YMIN|YMAX)=([0-9]{1,9}(?:\.[0-9]{1,9})?)")
@@ -42,8 +43,7 @@ APART, MOST_TOGETHER = 5.0, 30  # seconds, moments
 GAP, PART = 2.0, 0.05  # seconds, and of the whole
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Value, frozen=True):
     """A picture that was taken: where it lies, its own time, and how bright it is (limited-range luma, 16 to 235)."""
 
     path: Path

@@ -9,6 +9,7 @@ import ffmpeg
 from secondunit.handlers.tools.media.colours import scaled, to_sdr
 from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media
 from secondunit.handlers.tools.media.probe import Video
+from secondunit.queue.value import Value
 
 LARGEST_PICTURE = 8192 * 8192
 LONGEST_SECONDS = 24 * 3600
@@ -34,8 +35,7 @@ class Shot:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class Approach:
+class Approach(Value, frozen=True):
     """How a moment is reached: decoded from `start` on (from the beginning if None), looked at from `near` on.
 
     The first picture decoded is always looked at, and of what comes before `near` no other. `keys`: key frames only.
@@ -46,8 +46,7 @@ class Approach:
     keys: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Value, frozen=True):
     """Several moments, in order: decoded from `start` on, looked at in the last `before` seconds up to each.
 
     The first picture is always looked at; where the series is `keyed`, the first key frame, and nothing before it.

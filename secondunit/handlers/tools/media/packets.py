@@ -14,6 +14,7 @@ from secondunit.handlers.tools.media.probe import MediaInfo
 from secondunit.handlers.tools.programs.ports import Profile, Programs
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.handler import JobContext
+from secondunit.queue.value import Value
 
 CHILD = Path(__file__).parent / "packets_child.py"
 ENTRIES = "packet=stream_index,pts_time,dts_time,duration_time,size,flags:packet_side_data=side_data_type"
@@ -57,8 +58,7 @@ class Pace:
     peak: float
 
 
-@dataclass(frozen=True, slots=True)
-class Units:
+class Units(Value, frozen=True):
     """NAL units of an H.264 track: pictures with slices, whether each key frame is an IDR picture, parameter sets."""
 
     pictures: int
@@ -66,8 +66,7 @@ class Units:
     parameter_sets: int
 
 
-@dataclass(frozen=True, slots=True)
-class Closely:
+class Closely(Value, frozen=True):
     """Tracks whose pace is wanted, in segments of so many seconds, and the H.264 track whose units are."""
 
     tracks: tuple[int, ...] = ()

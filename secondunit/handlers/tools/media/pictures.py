@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from secondunit.handlers.tools.programs.failures import failure
 from secondunit.handlers.tools.programs.ports import Limits, Profile, Programs
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
+from secondunit.queue.value import Value
 
 CHILD = Path(__file__).parent / "picture_child.py"
 # An AVIF of the noisiest 7680 x 7680 takes 2.1 GB of address space and 70 s; its PNG has 170 MB.
@@ -23,8 +23,7 @@ FORMATS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Value, frozen=True):
     """A frame to write to `target` in the format that `suffix` names; `quality` where it is not the format's own.
 
     With `others`, of the same size, it is the first tile of a grid of so many `columns`, filled row by row.
@@ -52,8 +51,7 @@ class Picture:
         return {"frames": frames, "columns": self.columns, "target": str(self.target), "options": dict(self.options)}
 
 
-@dataclass(frozen=True, slots=True)
-class PictureWriter:
+class PictureWriter(Value, frozen=True):
     """Writes pictures for one job, with the interpreter `python`."""
 
     programs: Programs

@@ -3,12 +3,12 @@
 import re
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from yarl import URL
 
 from secondunit.queue.errors import BadPayload, FieldError
+from secondunit.queue.value import Value
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -79,8 +79,7 @@ class AddressRefused(OSError):
         return str(self.strerror)
 
 
-@dataclass(frozen=True, slots=True)
-class AddressRule:
+class AddressRule(Value, frozen=True):
     """Public addresses, and those within `allowed`, may be reached; everything else is refused."""
 
     allowed: tuple[Network, ...] = ()

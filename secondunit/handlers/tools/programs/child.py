@@ -6,7 +6,6 @@ import signal
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,8 +19,7 @@ KILLED_WITHIN = timedelta(seconds=2)
 NOTHING = Usage()
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Value, frozen=True):
     """What to run, and with what: `env` is the whole environment, `stdin` the whole input (nothing when None).
 
     `orders` say how to confine it (`sandbox/orders.py`); not at all when None.

@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Protocol
 
+from secondunit.queue.value import Value
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -26,8 +28,7 @@ class Limits:
 Kind = Literal["decoder", "python", "archive", "yt-dlp", "git", "browser", "build"]
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Value, frozen=True):
     """What a program of a `kind` (`sandbox/orders.py`) may touch, beside the system's libraries and its descriptors.
 
     It reads `reads`, starts `runs` beside the system's programs, and writes `writes` and its working folder, if it

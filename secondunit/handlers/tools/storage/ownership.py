@@ -9,7 +9,6 @@ import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -34,8 +33,7 @@ class Standing(Value, frozen=True):
     manifest_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Value, frozen=True):
     """A folder that is about to be published, and the files of what it replaces that are still in it."""
 
     inode: int

@@ -15,6 +15,7 @@ from secondunit.handlers.tools.storage.ports import Files, Source
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
+from secondunit.queue.value import Value
 
 NOTE = "changed-input.json"
 PATIENCE = timedelta(hours=1)
@@ -31,8 +32,7 @@ class Sighting:
     since: float
 
 
-@dataclass(frozen=True, slots=True)
-class Settling:
+class Settling(Value, frozen=True):
     """Watches inputs of runs; `still` is how long one that changed must not have done so."""
 
     files: Files

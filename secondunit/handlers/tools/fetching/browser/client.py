@@ -27,6 +27,7 @@ from secondunit.handlers.tools.waiting import waiting
 from secondunit.queue.clock import Clock
 from secondunit.queue.handler import JobContext
 from secondunit.queue.outcome import Deterministic
+from secondunit.queue.value import Value
 
 CHILD = Path(__file__).parent / "child.py"
 LIBRARY = "playwright"
@@ -43,16 +44,14 @@ AS_IF_NOTHING = frozenset({"nothing_to_download", "forbidden", "connection_faile
 SHORT_NAME = "/proc/self/cwd"
 
 
-@dataclass(frozen=True, slots=True)
-class Chromium:
+class Chromium(Value, frozen=True):
     """The browser found at start."""
 
     program: str
     library: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChromiumMissing:
+class ChromiumMissing(Value, frozen=True):
     """No browser can be used; `remedy` says what to do."""
 
     remedy: str
@@ -91,8 +90,7 @@ class PageWish:
     own: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PageLead:
+class PageLead(Value, frozen=True):
     """Where the page's file is, or the playlist of its `stream`, and the headers that the browser would send."""
 
     url: str
@@ -100,8 +98,7 @@ class PageLead:
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Caught:
+class Caught(Value, frozen=True):
     """What the browser itself downloaded, in the job's `kept` folder; `url` is the page's if the file has none."""
 
     path: Path

@@ -1,12 +1,12 @@
 """Error mapping of the browser: what a fault means for its job, in words that a person understands."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 
 from secondunit.handlers.tools.http_statuses import passing, word
 from secondunit.handlers.tools.network.session import wait_asked
 from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.queue.value import Value
 
 STATUSES = {
     401: "wants a login",
@@ -31,8 +31,7 @@ NO_SANDBOX = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class BrowserFault:
+class BrowserFault(Value, frozen=True):
     """As the child program tells it: its kind, and the browser's words or an HTTP status."""
 
     type: str

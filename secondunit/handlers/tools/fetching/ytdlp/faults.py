@@ -3,12 +3,12 @@
 import errno
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from secondunit.handlers.tools.http_statuses import in_trouble, passing, word
 from secondunit.queue.outcome import DISK_FULL, Deterministic, Transient
+from secondunit.queue.value import Value
 
 BOT_WAIT, RATE_WAIT, SERVER_WAIT = timedelta(hours=1), timedelta(minutes=15), timedelta(minutes=1)
 LONGEST_WAIT = timedelta(days=1)
@@ -49,8 +49,7 @@ STATUS = re.compile(r"HTTP Error ([0-9]{3})")
 APPENDIX = re.compile(r"please report this issue|\(caused by|See {1,4}https?://|Use --|Confirm you are")
 
 
-@dataclass(frozen=True, slots=True)
-class YtDlpFault:
+class YtDlpFault(Value, frozen=True):
     """As the child program tells it: the classes of the errors, the words, the HTTP status.
 
     `expected`: yt-dlp understood the site, and the site's answer was no.

@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from secondunit.handlers.tools.programs.ports import Kind, Limits, Profile, Prog
 from secondunit.handlers.tools.programs.sandbox.orders import Sandbox
 from secondunit.handlers.tools.programs.sandbox.syscalls import MACHINES
 from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.queue.value import Value
 
 PROBE = Path(__file__).parent / "probe_child.py"
 LANDLOCK_CREATE_RULESET, VERSION_ASKED = 444, 1
@@ -27,8 +28,7 @@ FOLDER = "sandbox-probe"
 ANY_ADDRESS = "the proxy's port at any address"  # Landlock knows ports alone: not tried, as it can't be otherwise
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Value, frozen=True):
     """What came of it: the layers that work (None: not even one), and what a program could do all the same."""
 
     sandbox: Sandbox | None
@@ -92,8 +92,7 @@ async def _lending(
     return replace(sandbox, lends=False), ["the network, to fetching programs"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Stage:
+class _Stage(Value, frozen=True):
     """A folder with what a program must not get at, and a folder in it for the program; two ports that listen."""
 
     inner: Path

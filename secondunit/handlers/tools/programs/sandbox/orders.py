@@ -14,6 +14,7 @@ from pathlib import Path
 from secondunit.handlers.tools.programs.ports import Kind, Profile
 from secondunit.handlers.tools.programs.sandbox import landlock, seccomp
 from secondunit.handlers.tools.programs.sandbox.seccomp import Network, Refusals
+from secondunit.queue.value import Value
 
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/nix/store", "/gnu/store", "/run/current-system")
 LOADER = ("/etc/ld.so.cache", "/etc/ld.so.preload", "/etc/alternatives", "/etc/localtime", "/proc/self")
@@ -49,8 +50,7 @@ class Sandbox:
 UNCONFINED = Sandbox(0, None, lends=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Value, frozen=True):
     """What programs of a kind need, and so are not refused."""
 
     refusals: Refusals = Refusals()

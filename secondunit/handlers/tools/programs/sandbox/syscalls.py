@@ -1,14 +1,14 @@
 """System call numbers of x86-64 and arm64, and which of them a confined program is refused."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from secondunit.queue.value import Value
 
 ARM64 = "aarch64"
 X86_64 = "x86_64"
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Value, frozen=True):
     """An architecture: its word in `struct seccomp_data` (linux/audit.h), and where it stands in `NUMBERS`."""
 
     audit: int

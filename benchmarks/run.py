@@ -119,10 +119,10 @@ def _asked() -> Asked:
     parser.add_argument("--only", default="", help="measurements whose name contains this")
     parser.add_argument("--rows", type=int, default=MILLION, help="so many ended rows, and only those")
     parser.add_argument("--rounds", type=int, help="at most so many (5, quick 1)")
-    parser.add_argument("--minutes", type=float, help="after which nothing more is begun (14, quick 1.9)")
+    parser.add_argument("--minutes", type=float, help="after which nothing more is begun (16, quick 2.8)")
     told = parser.parse_args()
     rounds = told.rounds or (1 if told.quick else ROUNDS)
-    return Asked(told.quick, told.only, told.rows, rounds, told.minutes or (1.9 if told.quick else 14))
+    return Asked(told.quick, told.only, told.rows, rounds, told.minutes or (2.8 if told.quick else 16))
 
 
 def _rounds(asked: Asked, chosen: Sequence[Measurement], stage: Stage, found: Found) -> int:

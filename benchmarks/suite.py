@@ -93,7 +93,7 @@ def _queue(size: Size, crowd: str) -> Iterator[Measurement]:
 def _leases(size: Size) -> Iterator[Measurement]:
     yield _ours(CLAIMS, size.jobs(2048), FULL)
     yield Measurement(LEASED, FULL, partial(leasing.leased, n=size.jobs(2048)))
-    yield Measurement(WAITING, FULL, partial(leasing.waiting, workers=200, seconds=size.seconds(40, 20)), 1)
+    yield Measurement(WAITING, FULL, partial(leasing.waiting, workers=200, seconds=size.seconds(40, 8)), 1)
 
 
 def _boxes(size: Size) -> Iterator[Measurement]:

@@ -8,8 +8,11 @@ from typing import Literal
 from secondunit.daemon.cron import Cron, passed, upcoming
 from secondunit.daemon.formats import instant
 from secondunit.queue.errors import (
+    BadDependencies,
     BadPayload,
     Draining,
+    KeyReused,
+    NotAllowed,
     Saturated,
     StoreFull,
     TypeBroken,
@@ -24,7 +27,7 @@ from secondunit.queue.value import Value, replace
 Missed = Literal["skip", "once", "all"]
 Overlap = Literal["skip", "queue", "cancel"]
 LATER = (StoreFull, Draining, Saturated, Transient, Postponed)
-REFUSED = (BadPayload, UnknownType, TypeUnavailable, TypeBroken, Deterministic)
+REFUSED = (BadPayload, BadDependencies, UnknownType, TypeUnavailable, TypeBroken, Deterministic, KeyReused, NotAllowed)
 SOURCE = "schedule"
 ON_TIME = timedelta(minutes=1)  # no two runs of a schedule are nearer; a restart takes less
 MOST_CAUGHT_UP = 100

@@ -254,7 +254,7 @@ def _fault(detail: Any, given: _Gathered) -> Iterator[str]:
     elif location[0] in TABLES and len(location) > 1:
         name, value, allowed = ".".join(location), None, TABLES[location[0]].keys
     if location[0] == "remote_types" and len(location) > 2:
-        allowed = REMOTE_KEYS.get(location[-1], allowed)
+        allowed = _retry_allowed(location[3:]) if location[2] == "retry" else REMOTE_KEYS.get(location[-1], allowed)
     if location[0] == "schedule" and len(location) > 1:
         name, allowed = place(location, given.values["schedule"]), KEYS.get(location[-1], allowed)
     if detail["type"] == "extra_forbidden" and location[-1] in Settings.model_fields:

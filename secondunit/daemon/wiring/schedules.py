@@ -16,6 +16,7 @@ from secondunit.daemon.http.contract import requests
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import BadPayload, FieldError, TypeBroken, UnknownType
+from secondunit.queue.graph.references import dotted, references
 from secondunit.queue.handler import Registry
 from secondunit.queue.validation import validated
 
@@ -60,6 +61,11 @@ def _faults(ask: requests.SubmitAsk, registry: Registry, *, complete: bool) -> I
         yield FieldError("runAt", "is for a single job; leave it out, cron says when")
     if ask.depends_on:
         yield FieldError("dependsOn", "names single jobs, which are forgotten one day; leave it out")
+    for found in references(ask.payload):
+        place = found.field if isinstance(found, FieldError) else dotted(found.place)
+        yield FieldError(
+            f"payload.{place}", "refers to another job's result; a schedule's job has none, so write a value"
+        )
     try:
         json.dumps(ask.payload, allow_nan=False)
     except (TypeError, ValueError):

@@ -15,7 +15,15 @@ from secondunit.daemon.automation.scheduler import ScheduleMoved, Scheduler
 from secondunit.daemon.automation.timetable import NoSuchSchedule
 from secondunit.daemon.cron import Cron
 from secondunit.queue import state
-from secondunit.queue.errors import BadPayload, FieldError, Saturated, StoreBroken, StoreFull
+from secondunit.queue.errors import (
+    BadDependencies,
+    BadPayload,
+    FieldError,
+    Misplaced,
+    Saturated,
+    StoreBroken,
+    StoreFull,
+)
 from secondunit.queue.handler import HandlerSpec, JobContext, Registry
 from secondunit.queue.hub import Hub
 from secondunit.queue.instrumentation import Fact
@@ -36,8 +44,10 @@ async def never(ctx: JobContext, payload: Any) -> None:
     raise AssertionError("tests move jobs themselves")
 
 
-def schedule(name: str = "s", cron: str = "* * * * *", type: str = "idle", **fields: Any) -> Schedule:
-    return Schedule(name, Cron(cron, ZoneInfo("UTC")), Submission(type, {}), **fields)
+def schedule(
+    name: str = "s", cron: str = "* * * * *", type: str = "idle", payload: Any = None, **fields: Any
+) -> Schedule:
+    return Schedule(name, Cron(cron, ZoneInfo("UTC")), Submission(type, payload or {}), **fields)
 
 
 class Crashing:
@@ -343,13 +353,22 @@ async def test_a_run_that_can_not_be_stored_now_comes_later_and_once(box: Box) -
         assert await box.runs() == ["12:00"]
 
 
-async def test_a_run_that_is_refused_for_good_counts_as_failed(box: Box) -> None:
-    box.refusal = BadPayload(FieldError("inputPath", "is not there"))
-    async with box.daemon(schedule(pause_after=2)):
+@pytest.mark.parametrize(
+    ("refusal", "payload", "says"),
+    [
+        (BadPayload(FieldError("inputPath", "is not there")), {}, "payload.inputPath: is not there"),
+        (None, {"n": {"$from": "job_x"}}, "is called job_x"),
+    ],
+)
+async def test_a_run_that_is_refused_for_good_counts_as_failed(
+    box: Box, refusal: Exception | None, payload: Any, says: str
+) -> None:
+    box.refusal = refusal
+    async with box.daemon(schedule(pause_after=2, payload=payload)):
         await box.clock.advance(5 * MINUTE)
         found = await box.state()
         assert (found.failures, found.paused, found.last_job) == (2, True, None)
-        assert found.why is not None and "refused: payload.inputPath: is not there" in found.why
+        assert found.why is not None and "refused: " in found.why and says in found.why
     assert [what for what, _ in box.told] == ["refused", "refused", "paused"]
 
 

@@ -57,6 +57,7 @@ def test_every_fault_of_the_jobs_is_named_at_once() -> None:
         {"type": "idle", "payload": {}, "dependsOn": ["job_a"]},
         {"type": "idle", "payload": {"n": float("inf")}},
         {"type": "idle", "payload": {}, "callback": "http://127.0.0.1/"},
+        {"type": "idle", "payload": {"n": {"$from": "job_a", "path": "n"}}},
     ) == [
         "schedule.s0.job.payload.n",
         "schedule.s0.job.payload.m",
@@ -69,6 +70,8 @@ def test_every_fault_of_the_jobs_is_named_at_once() -> None:
         "schedule.s6.job.payload",
         "schedule.s6.job.payload.n",
         "schedule.s7.job.callback",
+        "schedule.s8.job.payload.n",
+        "schedule.s8.job.payload.n",
     ]
 
 

@@ -89,7 +89,7 @@ def test_a_schema_may_be_a_table_or_a_file(tmp_path: Path) -> None:
         ("schema = {properties = {a = {pattern = '(x)\\1'}}}", "look-around"),
         ("schema = {'$ref' = 'https://example.com/schema.json'}", "nothing is fetched"),
         ("schema = {}\nconcurrency = 0", "concurrency: is too small; allowed: leases at once, 1 to 1000"),
-        ("schema = {}\nretry = {max = 1}", "not a key of this table; allowed: schema, concurrency"),
+        ("schema = {}\nretry = {max = 1}", "not a key of this table; allowed: max_retries, backoff"),
         ("concurrency = 1", "schema: is missing"),
         ("schema = {}\nstall_seconds = 9", "remote_types.a.stall_seconds"),
     ],

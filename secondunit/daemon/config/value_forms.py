@@ -60,13 +60,16 @@ def _bucket(value: str) -> str:
     return value
 
 
+def _is_box_name(value: str) -> bool:
+    """Whether it can be shown, and be told from the holder of a remote worker's lease, which begins with a word."""
+    return value.isprintable() and value == value.strip() and not value.startswith("remote ")
+
+
 Words = Annotated[tuple[str, ...], separated(",")]
 Networks = Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], separated(",")]
 HttpUrl = Annotated[str, AfterValidator(_http_url), Field(description="an http or https URL without query")]
 TypeName = Annotated[str, _matching(TYPE_NAME.fullmatch)]
-BoxName = Annotated[
-    str, _matching(lambda value: 0 < len(value) <= 255 and value.isprintable() and value == value.strip())
-]
+BoxName = Annotated[str, _matching(lambda value: 0 < len(value) <= 255 and _is_box_name(value))]
 Origin = Annotated[str, _matching(ORIGIN.fullmatch)]
 Bucket = Annotated[str, AfterValidator(_bucket)]
 SecretUrl = Annotated[SecretStr, AfterValidator(_secret_url)]

@@ -18,6 +18,7 @@ from secondunit.queue.ports.holders import RemoteHolder, holder_of
 from secondunit.queue.remote import moves
 from secondunit.queue.remote.leasing import LeaseMoved, Leasing
 from secondunit.queue.remote.moves import News
+from secondunit.queue.remote.step_room import StepRoom
 from secondunit.queue.store import Decide, Store
 
 TELL_EVERY = 0.5
@@ -39,6 +40,7 @@ class Holding:
         self._told: dict[JobId, float] = {}
         self._untold: dict[JobId, Job] = {}
         self._wake = asyncio.Event()
+        self._room = StepRoom(store.steps)
 
     async def held(self, job_id: JobId, epoch: int) -> tuple[Job, Lease]:
         """The job and its lease of this epoch, or LeaseLost."""
@@ -60,7 +62,10 @@ class Holding:
         return job
 
     async def step(self, job_id: JobId, epoch: int, name: str, result: Any) -> Job:
-        """Store a step's result; a later lease of the job is given it."""
+        """Store a step's result; a later lease of the job is given it. BadPayload where all have too many bytes."""
+        if not self._room.knows(job_id, epoch):
+            await self.held(job_id, epoch)
+        await self._room.take(job_id, epoch, name, result)
 
         def done(job: Job) -> Change:
             now = self._clock.now()
@@ -84,6 +89,7 @@ class Holding:
             return told.status
         self._told.pop(job_id, None)
         self._untold.pop(job_id, None)
+        self._room.forget(job_id, epoch)
         self._leasing.fresh.discard((job_id, epoch))
         self._emit(LeaseMoved(job, holder_of(lease.boot) or RemoteHolder("", ""), "ended"))
         return job.status

@@ -16,10 +16,8 @@ from secondunit.daemon.automation.timetable import NoSuchSchedule
 from secondunit.daemon.cron import Cron
 from secondunit.queue import state
 from secondunit.queue.errors import (
-    BadDependencies,
     BadPayload,
     FieldError,
-    Misplaced,
     Saturated,
     StoreBroken,
     StoreFull,

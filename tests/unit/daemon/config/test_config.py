@@ -350,7 +350,7 @@ def test_a_password_of_the_queue_is_a_secret_wherever_its_url_has_it(url: str) -
     assert "ge heim" in settings.secrets() and "heim" not in str(shown(settings))
 
 
-@pytest.mark.parametrize("name", [" ", "a\nb", "a ", "\x1b[2J", "a" * 256])
+@pytest.mark.parametrize("name", [" ", "a\nb", "a ", "\x1b[2J", "a" * 256, "remote -@b w"])
 def test_a_box_has_a_name_that_lists_and_logs_can_show(name: str) -> None:
     with pytest.raises(BadConfig, match="BOX"):
         loaded(BOX=name)

@@ -54,6 +54,7 @@ class Client:
         """
         from aiohttp import ClientTimeout
 
+        check_text(query)
         limit = ClientTimeout(total=None, sock_connect=10) if long else self._session.timeout
         async with self._session.request(method, path, json=body, params=query, timeout=limit) as response:
             return await _content(response, also)
@@ -61,6 +62,7 @@ class Client:
     @asynccontextmanager
     async def events(self, **query: str) -> AsyncIterator[AsyncIterator[Mapping[str, Any]]]:
         """The daemon's events from now on; when this opens, no later event will be missed."""
+        check_text(query)
         async with self._session.get("/api/events", params=query) as response:
             if response.status != 200:
                 await _content(response)
@@ -156,8 +158,16 @@ def ask(
         if refused is None:
             fail(str(told))
         return refused(told)
+    except UnicodeEncodeError:
+        fail("an argument is no UTF-8 text; write it as such, in a locale that has it, such as C.UTF-8")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def check_text(query: Any) -> None:
+    """UnicodeEncodeError for what is no text: the HTTP client would leave it out, and all jobs would match."""
+    for _, value in query.items() if isinstance(query, Mapping) else query or ():
+        str(value).encode()
 
 
 def fail(message: str) -> NoReturn:

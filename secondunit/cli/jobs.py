@@ -162,6 +162,8 @@ def tail(job_id: str | None, type_: str | None, as_json: bool) -> None:
 
     async def work(client: Client) -> None:
         async with client.events(**query) as events:
+            if job_id:  # else a name that is none would be waited for
+                await client.call("GET", f"/api/jobs/{quote(job_id, safe='')}")
             async for event in events:
                 output.line(event) if as_json else output.sentence(event)
 

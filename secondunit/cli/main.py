@@ -1,7 +1,9 @@
 """Command-line entry point: subcommands by name, each imported only when it is called, so that --help is quick."""
 
 import importlib
+import os
 import sys
+from errno import EDQUOT, EIO, ENOSPC
 from typing import Any
 
 import click
@@ -39,6 +41,7 @@ ROOMS = {  # of the commands that are in a folder of their own
     "doctor": "diagnosis",
     **dict.fromkeys(("completion", "manual"), "reference"),
 }
+UNWRITTEN = (ENOSPC, EDQUOT, EIO)
 
 
 class Lazy(click.Group):
@@ -82,4 +85,11 @@ def secondunit() -> None:
 
 def main() -> None:
     """The console script."""
-    sys.exit(secondunit.main(prog_name="secondunit"))
+    try:
+        sys.exit(secondunit.main(prog_name="secondunit"))
+    except OSError as error:  # of no file that has a name: of what is printed
+        if error.filename is not None or error.errno not in UNWRITTEN:
+            raise
+        click.echo(f"the output can't be written: {error.strerror}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter says it once more at its end
+        sys.exit(1)

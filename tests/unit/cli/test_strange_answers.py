@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,3 +107,22 @@ async def test_a_daemon_that_takes_a_call_and_says_nothing_is_waited_for_no_long
                 await client.call("POST", "/api/admin/backup", long=True)
         over.set()
         await asyncio.sleep(0)
+
+
+def test_a_word_that_is_no_text_is_refused_and_not_left_out(answering: Answering) -> None:
+    answering(http(b'{"jobs": []}'))
+    result = called("jobs", "list", "-q", "\udcff")
+    assert (type(result.exception), result.exit_code) == (SystemExit, 1)
+    assert "no UTF-8 text" in result.output
+
+
+def test_events_of_a_job_that_is_none_are_not_waited_for(answering: Answering) -> None:
+    answering(http(b'{"title": "No such job", "detail": "no job has the id job_x"}', b"HTTP/1.1 404 X\r\n"))
+    assert "no job has the id job_x" in called("jobs", "tail", "job_x").output
+
+
+def test_output_that_can_not_be_written_is_said_in_a_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        argv = [sys.executable, "-m", "secondunit", "--help"]
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "the output can't be written: No space left on device\n")

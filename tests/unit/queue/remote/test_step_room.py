@@ -42,5 +42,5 @@ async def test_steps_of_a_job_are_bounded_together() -> None:
 
 
 async def test_a_name_counts_as_well() -> None:
-    with pytest.raises(BadPayload):
+    with pytest.raises(BadPayload, match="are kept"):
         await StepRoom(cast(Steps, Kept())).take("job_a", 1, "n" * (17 << 20), 0)

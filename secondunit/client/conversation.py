@@ -115,7 +115,7 @@ def ask(call: Call, patience: float) -> Steps[Any]:
         try:
             answer: Answer = yield Send(call)
             if answer.status < 400:
-                return json.loads(answer.body) if answer.body else None
+                return _content(answer)
             error = _refused(answer, sent)
             if not error.passes:
                 raise error
@@ -126,6 +126,14 @@ def ask(call: Call, patience: float) -> Steps[Any]:
             raise error
         waited += pause
         yield Sleep(pause)
+
+
+def _content(answer: Answer) -> Any:
+    try:
+        return json.loads(answer.body) if answer.body else None
+    except (ValueError, RecursionError):  # a page of a proxy, perhaps, while the daemon is away
+        told = answer.body[:100].decode("utf-8", "replace")
+        raise NoAnswer(f"what answers is no daemon: {answer.status}, and no JSON: {told}") from None
 
 
 def cancel(job_id: str, patience: float) -> Steps[Json]:

@@ -103,6 +103,8 @@ def _signature(secret: str, signed: bytes) -> bytes:
         key = base64.b64decode(secret[6:]) if secret.startswith("whsec_") else secret.encode()
     except binascii.Error:
         raise WebhookRefused("the secret begins with whsec_ and what follows is no base64") from None
+    if not key:
+        raise WebhookRefused("the secret is empty, and anybody could sign with it; is CALLBACK_SECRET set here?")
     return base64.b64encode(hmac.digest(key, signed, hashlib.sha256))
 
 

@@ -76,6 +76,9 @@ export class Receiver {
 
 /** @param {string} secret @param {string} id @param {string} at @param {string | Buffer} body */
 function signature(secret, id, at, body) {
+  if (!secret || secret === "whsec_") {
+    throw new WebhookRefused("the secret is empty, and anybody could sign with it; is CALLBACK_SECRET set here?");
+  }
   const key = secret.startsWith("whsec_") ? Buffer.from(secret.slice(6), "base64") : Buffer.from(secret);
   return createHmac("sha256", key).update(`${id}.${at}.`).update(body).digest();
 }

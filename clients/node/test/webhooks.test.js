@@ -43,6 +43,8 @@ test("what must not be believed is refused", () => {
     [{ ...headers, "webhook-id": "msg_2" }, body, SECRET, NOW, /CALLBACK_SECRET/],
     [{ ...headers, "webhook-signature": "v1," }, body, SECRET, NOW, /CALLBACK_SECRET/],
     [{}, body, SECRET, NOW, /missing/],
+    [...sent({ key: "" }), "", NOW, /the secret is empty/],
+    [...sent({ key: "" }), "whsec_", NOW, /the secret is empty/],
     [headers, body, SECRET, NOW + 301, /replayed/],
     [headers, body, SECRET, NOW - 301, /replayed/],
     [{ ...headers, "secondunit-epoch": undefined }, body, SECRET, NOW, /Epoch/],

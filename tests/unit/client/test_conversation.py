@@ -36,9 +36,12 @@ def test_what_passes_by_is_asked_again_a_little_later_each_time() -> None:
         answer(502),
         answer(408),
         answer(503, b"<html>"),
+        answer(200, b"<html>a proxy's page"),
         answer(200, b'{"jobId": "job_a"}'),
     ]
-    assert asked(*tries) == ([0.2, 0.5, 1, 2], {"jobId": "job_a"})
+    assert asked(*tries) == ([0.2, 0.5, 1, 2, 4], {"jobId": "job_a"})
+    _, error = asked(answer(200, b"<html>a proxy's page"), patience=0)
+    assert isinstance(error, NoAnswer) and "no JSON: <html>" in str(error)
 
 
 def test_the_daemon_says_when_and_its_caller_how_long_in_all() -> None:

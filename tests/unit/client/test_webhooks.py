@@ -1,5 +1,7 @@
 """Callbacks as the daemon signs them: who is believed, what is told twice, what is older than what came."""
 
+import base64
+import hmac
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +24,12 @@ def sent(secret: str, id: str = "msg_1", at: int = NOW, epoch: int = 3, **conten
     return {**headers, "webhook-signature": signs.sign(id, datetime.fromtimestamp(at, UTC), body)}, body.encode()
 
 
+def by_anybody(body: bytes) -> str:
+    """Signed with an empty key."""
+    signed = f"msg_1.{NOW}.".encode() + body
+    return base64.b64encode(hmac.digest(b"", signed, "sha256")).decode()
+
+
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_callback_is_believed_if_the_secret_signed_it(secret: str) -> None:
     headers, body = sent(secret, message="ü")
@@ -41,6 +49,8 @@ def test_what_must_not_be_believed_is_refused() -> None:
         (headers, body, "right", NOW + 301, "replayed"),
         (headers, body, "right", NOW - 301, "replayed"),
         (headers, body, "whsec_abc", NOW, "base64"),
+        (headers | {"webhook-signature": "v1," + by_anybody(body)}, body, "", NOW, "the secret is empty"),
+        (headers | {"webhook-signature": "v1," + by_anybody(body)}, body, "whsec_", NOW, "the secret is empty"),
         (headers | {"Secondunit-Epoch": ""}, body, "right", NOW, "Epoch"),
     ]
     for given, content, secret, now, told in faults:

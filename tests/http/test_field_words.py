@@ -45,7 +45,7 @@ def check(problem: dict[str, Any]) -> None:
         assert "status." not in error["field"] or error["field"].endswith(".0"), said
 
 
-# Calls of leases look at the token first, and are tried in test_lease_bodies.py.
+# Calls of leases look at the token first, and are tried in leases/test_bodies.py.
 TAKING = [route for route in ROUTES if route.body and "{token}" not in route.path]
 
 

@@ -48,7 +48,7 @@ TAKING = [
     route
     for route in ROUTES
     if route.body and "application/json" in route.takes and route.id not in NOT_HERE and "{token}" not in route.path
-]  # those of leases: test_lease_bodies.py
+]  # those of leases: leases/test_bodies.py
 
 
 @pytest.mark.parametrize("route", TAKING, ids=lambda route: route.id)

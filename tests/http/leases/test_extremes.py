@@ -9,13 +9,13 @@ import pytest
 
 from secondunit.queue.model import Status
 from tests.http.conftest import ApiHarness
-from tests.http.test_leases_api import harness, one, submit, take  # noqa: F401  the fixture by its name
+from tests.http.leases.scene import one, submit, take
 
 NAMES = ("工人 🛠", "a b@c/d", "remote - x", "%40%20", "x" * 100, "-", "@")
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_worker_of_whatever_name_is_known_by_it(harness: ApiHarness, name: str) -> None:  # noqa: F811
+async def test_a_worker_of_whatever_name_is_known_by_it(harness: ApiHarness, name: str) -> None:
     job_id, path = await one(harness, worker=name)
     told = await harness.call("GET", f"/api/jobs/{job_id}/explain")
     assert f"the worker {name} has it" in told["sentence"]
@@ -25,23 +25,23 @@ async def test_a_worker_of_whatever_name_is_known_by_it(harness: ApiHarness, nam
     await harness.call("POST", f"{path}/complete", {"result": None})
 
 
-async def test_a_name_that_nobody_can_read_is_refused(harness: ApiHarness) -> None:  # noqa: F811
+async def test_a_name_that_nobody_can_read_is_refused(harness: ApiHarness) -> None:
     for name in (" ", "\u202eabc", "a\u0000", "a ", None, 7):
         assert list(await harness.refused("POST", "/api/leases", {"types": ["ocr"], "worker": name})) == ["worker"]
 
 
 @pytest.mark.parametrize("wait", [-1, -0.001, 60.001, 1e300, 10**400, "5", True, None, [1]])
-async def test_a_wait_that_is_none_is_refused_by_its_field(harness: ApiHarness, wait: Any) -> None:  # noqa: F811
+async def test_a_wait_that_is_none_is_refused_by_its_field(harness: ApiHarness, wait: Any) -> None:
     body = {"types": ["ocr"], "worker": "w", "waitSeconds": wait}
     assert list(await harness.refused("POST", "/api/leases", body)) == ["waitSeconds"]
 
 
 @pytest.mark.parametrize("most", [0, -1, 101, 10**30, 1.5, "1", True])
-async def test_no_number_of_jobs_is_refused_by_its_field(harness: ApiHarness, most: Any) -> None:  # noqa: F811
+async def test_no_number_of_jobs_is_refused_by_its_field(harness: ApiHarness, most: Any) -> None:
     assert list(await harness.refused("POST", "/api/leases", {"types": ["ocr"], "worker": "w", "max": most})) == ["max"]
 
 
-async def test_a_type_that_is_named_twice_is_one(harness: ApiHarness) -> None:  # noqa: F811
+async def test_a_type_that_is_named_twice_is_one(harness: ApiHarness) -> None:
     await submit(harness), await submit(harness)
     assert len(await take(harness, "ocr", "ocr", max=1)) == 1
     for types in ([], ["ocr"] * 101, ["類型"], ["o" * 10_000], [1], [None], "ocr"):
@@ -49,7 +49,7 @@ async def test_a_type_that_is_named_twice_is_one(harness: ApiHarness) -> None:  
         assert {field.partition(".")[0] for field in faults} == {"types"}
 
 
-async def test_twins_of_a_name_are_two_workers(harness: ApiHarness) -> None:  # noqa: F811
+async def test_twins_of_a_name_are_two_workers(harness: ApiHarness) -> None:
     waiting = [asyncio.create_task(take(harness, worker="w", waitSeconds=60)) for _ in range(2)]
     await harness.until(lambda: len(harness.leasing.room) == 2)
     ids = {await submit(harness), await submit(harness)}
@@ -60,7 +60,7 @@ async def test_twins_of_a_name_are_two_workers(harness: ApiHarness) -> None:  # 
 
 
 @pytest.mark.parametrize("seconds", [0, 1e-9, 0.5, 366 * 86400])
-async def test_a_failure_may_ask_for_any_wait_up_to_a_year(harness: ApiHarness, seconds: float) -> None:  # noqa: F811
+async def test_a_failure_may_ask_for_any_wait_up_to_a_year(harness: ApiHarness, seconds: float) -> None:
     job_id, path = await one(harness)
     body = {"error": {"class": "transient", "type": "異常", "message": "\u0000odd"}, "retryAfterSeconds": seconds}
     await harness.call("POST", f"{path}/fail", body)
@@ -70,13 +70,13 @@ async def test_a_failure_may_ask_for_any_wait_up_to_a_year(harness: ApiHarness, 
 
 
 @pytest.mark.parametrize("seconds", [-1, 366 * 86400 + 1, 1e300, "1", True])
-async def test_a_wait_of_years_is_refused(harness: ApiHarness, seconds: Any) -> None:  # noqa: F811
+async def test_a_wait_of_years_is_refused(harness: ApiHarness, seconds: Any) -> None:
     _, path = await one(harness)
     body = {"error": {"class": "transient", "type": "x", "message": "y"}, "retryAfterSeconds": seconds}
     assert list(await harness.refused("POST", f"{path}/fail", body)) == ["retryAfterSeconds"]
 
 
-async def test_a_class_that_nobody_knows_is_refused_with_those_that_are(harness: ApiHarness) -> None:  # noqa: F811
+async def test_a_class_that_nobody_knows_is_refused_with_those_that_are(harness: ApiHarness) -> None:
     _, path = await one(harness)
     for kind in ("fatal", "", "TRANSIENT", None, 1):
         body = {"error": {"class": kind, "type": "x", "message": "y"}}
@@ -85,7 +85,7 @@ async def test_a_class_that_nobody_knows_is_refused_with_those_that_are(harness:
 
 
 @pytest.mark.parametrize("name", ["a/b", "步驟 1", "%", "a?b#c", "." * 3])
-async def test_a_step_of_whatever_name_comes_back_under_it(harness: ApiHarness, name: str) -> None:  # noqa: F811
+async def test_a_step_of_whatever_name_comes_back_under_it(harness: ApiHarness, name: str) -> None:
     _, path = await one(harness)
     stored = await harness.call("PUT", f"{path}/steps/{quote(name, safe='')}", {"result": [name]})
     assert stored["name"] == name
@@ -94,7 +94,7 @@ async def test_a_step_of_whatever_name_comes_back_under_it(harness: ApiHarness, 
     assert lease["steps"] == {name: [name]}
 
 
-async def test_each_write_sent_again_is_answered_the_same(harness: ApiHarness) -> None:  # noqa: F811
+async def test_each_write_sent_again_is_answered_the_same(harness: ApiHarness) -> None:
     _, path = await one(harness)
     for method, end, body in (
         ("PUT", "", {"progress": 30, "message": "m", "stats": {"a": 1}}),

@@ -14,7 +14,7 @@ from secondunit.daemon.leasing.artifacts import check
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.queue.errors import BadPayload, StoreFull
 from tests.http.conftest import TTL, ApiHarness, Build
-from tests.http.test_leases_api import SPECS, lost, one, take
+from tests.http.leases.scene import SPECS, lost, one, take
 
 
 @pytest.fixture

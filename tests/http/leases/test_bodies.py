@@ -8,12 +8,11 @@ import pytest
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.transport.route import ApiRoute
 from tests.http.conftest import ApiHarness
+from tests.http.leases.scene import one, submit, take
 from tests.http.test_field_words import bodies, check
 from tests.http.test_hostile_requests import CROWDED, JSON, MANY
-from tests.http.test_leases_api import harness, one, submit, take
 
 OF_LEASES = [route for route in ROUTES if route.body and "{token}" in route.path]
-__all__ = ["harness"]
 
 
 def called(route: ApiRoute, lease: str) -> str:

@@ -3,7 +3,8 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,18 +44,23 @@ def engine(folder: Path, cache: Path) -> Iterator[Engine]:
     if shutil.which("docker") and _works(["docker", "info"]):
         yield with_base(Engine(["docker"], [], []), cache)
     elif os.geteuid() == 0 and shutil.which("podman") and shutil.which("buildah"):
-        stored = ["--root", str(folder / "images"), "--runroot", str(folder / "run")]
-        runtime = ["--runtime", "runc"] if shutil.which("runc") else []
-        podman = ["podman", *stored, *runtime, "--cgroup-manager", "cgroupfs", "--events-backend", "file"]
-        ours = ["--isolation", "chroot", "--format", "docker", "--volume", "/etc/resolv.conf:/etc/resolv.conf:ro"]
-        ready = Engine(podman, ours, ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"])
-        try:
-            yield with_base(ready, cache)
-        finally:
-            for everything in (["rm", "--all", "--force"], ["rmi", "--all", "--force"], ["volume", "prune", "--force"]):
-                ready(*everything, check=False)
+        # podman takes no path of over 50 characters for what runs
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as run:
+            yield from _own(["--root", str(folder / "images"), "--runroot", run], cache)
     else:
         raise NoEngine("no engine: neither a docker that answers, nor, for root, podman and buildah")
+
+
+def _own(stored: Sequence[str], cache: Path) -> Iterator[Engine]:
+    runtime = ["--runtime", "runc"] if shutil.which("runc") else []
+    podman = ["podman", *stored, *runtime, "--cgroup-manager", "cgroupfs", "--events-backend", "file"]
+    ours = ["--isolation", "chroot", "--format", "docker", "--volume", "/etc/resolv.conf:/etc/resolv.conf:ro"]
+    ready = Engine(podman, ours, ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"])
+    try:
+        yield with_base(ready, cache)
+    finally:
+        for everything in (["rm", "--all", "--force"], ["rmi", "--all", "--force"], ["volume", "prune", "--force"]):
+            ready(*everything, check=False)
 
 
 def with_base(engine: Engine, cache: Path) -> Engine:

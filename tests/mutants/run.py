@@ -53,7 +53,7 @@ class Bench:
             shutil.copytree(ROOT / folder, self.folder / folder)
         for part in ("arch", "contract", "docs", "http", "openapi", "unit", "property"):
             shutil.copytree(ROOT / "tests" / part, self.folder / "tests" / part)
-        for file in ("conftest.py", "ports.py", "postgres_server.py"):
+        for file in ("conftest.py", "pooler.py", "ports.py", "postgres_server.py"):
             shutil.copy2(ROOT / "tests" / file, self.folder / "tests")
         shutil.copy2(ROOT / "pyproject.toml", self.folder)
 

@@ -81,7 +81,8 @@ def test_a_kill_at_any_write_doubles_no_run_of_a_schedule_and_drops_none(start: 
     last = start(**environ, **at(lives + 1), LD_PRELOAD=str(LIBRARIES[0])).ready()
     jobs, minutes = settled(last, 2 * lives)
     assert len(jobs) == minutes, f"{len(jobs)} runs in {minutes} minutes: {told}"
-    assert {(job["status"], job["attempt"]) for job in jobs} == {("completed", 1)}, "a kill is nobody's failure"
+    failed = [job for job in jobs if (job["status"], job["attempt"]) != ("completed", 1)]
+    assert not failed, "a kill is nobody's failure"
 
 
 def settled(daemon: Daemon, least: int) -> tuple[Sequence[Any], int]:

@@ -35,8 +35,9 @@ EMPTIED = "emptied"
 OTHER_TABLES = "select tablename from pg_tables where schemaname = 'public' and tablename not in ('meta', 'numbers')"
 BACK = (
     "delete from meta where key like 'stopping%'",
-    "update numbers set last_job = 0, last_event = 0, counted = 0, events_floor = 0",
+    "update numbers set last_event = 0, counted = 0, events_floor = 0",
     "alter sequence if exists audit_seq_seq restart",
+    "alter sequence if exists job_numbers restart",
 )
 RUNNING: list["PostgresServer"] = []
 

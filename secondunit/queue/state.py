@@ -50,6 +50,11 @@ class QueueLimits(Value, frozen=True):
             if owner is not None and queued + more > self.of_one:
                 raise Saturated(OVER_SHARE.format(queued, self.of_one))
 
+    def of(self, coming: Sequence[Job]) -> Sequence[tuple[str | None, int]]:
+        """How many may be queued of each owner of these jobs, and in all (None)."""
+        owners = {job.owner for job in coming if job.owner is not None}
+        return [(None, self.in_all), *((owner, self.of_one) for owner in sorted(owners))] if coming else []
+
     def check_start(self, before: Job, job: Job, running: Callable[[str], int]) -> None:
         """Refuse, as NotAllowed, a start that is one too many beside so many of its type that run."""
         most = self.running.get(job.type)

@@ -6,18 +6,22 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import closing
 
 import psycopg
 import pytest
 
 from secondunit.queue import state
 from secondunit.queue.errors import Saturated
-from secondunit.queue.model import Batch, Bonds, Job, Status, Target
+from secondunit.queue.model import Batch, Bonds, Idempotency, Job, Status, Target
 from secondunit.queue.outcome import Completed
 from secondunit.queue.ports.duties import Candidate
 from secondunit.queue.ports.holders import RemoteHolder
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.stores.postgres import claims
+from secondunit.queue.stores.postgres.connection import connect
+from secondunit.queue.stores.postgres.sealing import Operation
 from secondunit.queue.stores.postgres.store import PostgresStore
 from secondunit.queue.stores.postgres.tables import jobs
 from secondunit.queue.stores.postgres.tables.shared import duties
@@ -51,23 +55,38 @@ async def test_a_reader_misses_no_event_however_the_commits_of_two_daemons_cross
     assert [event.seq for event in heard[0]] == [event.seq for event in heard[1]] == read
 
 
-async def test_whoever_is_slow_to_commit_is_waited_for_and_not_overtaken(opened: Open) -> None:
+async def test_whoever_is_slow_to_commit_is_waited_for_and_not_overtaken(opened: Open, url: str) -> None:
+    a = await opened()
+    with closing(connect(url)) as slow:
+        slow.execute("insert into writers (writer, op) values ('slow', 0)")
+        transaction = PostgresTransaction(slow)
+        jobs.add(transaction, [new("slow")])
+        transaction.finish(Operation("slow", 0, 1))
+        transaction.execute("select 1")  # its events have their numbers, and nobody sees them yet
+        quick = asyncio.create_task(submit(a, "quick"))
+        await asyncio.sleep(0.3)
+        assert list(await a.events(0, ALL, 9)) == [] and not quick.done()
+        slow.execute("commit")
+        await quick
+    assert [(event.seq, event.job_id) for event in await a.events(0, ALL, 9)] == [(1, "slow"), (2, "quick")]
+
+
+async def test_whoever_thinks_for_long_keeps_nobody_waiting_before_its_end(opened: Open) -> None:
     a, b = await opened(), await opened()
-    locked, goes_on = threading.Event(), threading.Event()
+    began, goes_on = threading.Event(), threading.Event()
 
     def slow(tx: PostgresTransaction) -> None:
         jobs.add(tx, [new("slow")])
-        locked.set()
-        goes_on.wait(4)
+        began.set()
+        goes_on.wait(2)
 
     late = asyncio.create_task(b._writer.run(slow))
-    await asyncio.to_thread(locked.wait, 5)
-    quick = asyncio.create_task(submit(a, "quick"))
-    await asyncio.sleep(0.3)
-    assert list(await a.events(0, ALL, 9)) == [] and not quick.done()
+    await asyncio.to_thread(began.wait, 5)
+    await submit(a, "quick")
+    assert not late.done()
     goes_on.set()
-    await asyncio.gather(late, quick)
-    assert [(event.seq, event.job_id) for event in await a.events(0, ALL, 9)] == [(1, "slow"), (2, "quick")]
+    await late
+    assert [(event.seq, event.job_id) for event in await a.events(0, ALL, 9)] == [(1, "quick"), (2, "slow")]
 
 
 @pytest.mark.slow
@@ -155,6 +174,75 @@ async def test_a_limit_holds_over_all_daemons(opened: Open) -> None:
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert sum(isinstance(answer, Saturated) for answer in answers) == 15
     assert (await stores[0].find(ALL, None, 20)).total == 5
+
+
+@pytest.mark.parametrize(
+    ("limits", "owner"), [(QueueLimits(in_all=3), None), (QueueLimits(of_one=3), "somebody")], ids=["all", "an owner's"]
+)
+async def test_a_limit_holds_for_one_that_counted_before_others_added(
+    opened: Open, limits: QueueLimits, owner: str | None
+) -> None:
+    a, b = await opened(), await opened()
+    await submit(a, "first")  # no limit of an owner counts it
+
+    def late(tx: PostgresTransaction) -> None:
+        jobs.add(tx, [new("late", owner=owner), new("later", owner=owner)], limits)
+
+    with pytest.raises(Saturated):
+        await _around(b, late, lambda: a.add([new(f"quick{n}", owner=owner) for n in range(2)], limits))
+    assert (await a.find(ALL, None, 20)).total == 3
+
+
+@pytest.mark.parametrize("by_what", ["key", "work"])
+async def test_a_request_that_another_daemon_answers_meanwhile_is_answered_by_that_job(
+    opened: Open, by_what: str
+) -> None:
+    a, b = await opened(), await opened()
+    same = {"idempotency": Idempotency("k", b"digest")} if by_what == "key" else {"dedupe_key": "w"}
+    answers: list[tuple[Job, bool]] = []
+
+    def late(tx: PostgresTransaction) -> None:
+        answers[:] = jobs.add(tx, [new("late", **same)])
+
+    await _around(b, late, lambda: a.add([new("quick", **same)]))
+    assert [(job.id, created) for job, created in answers] == [("quick", False)]
+    assert (await a.find(ALL, None, 20)).total == 1
+
+
+async def test_the_jobs_of_a_batch_have_numbers_without_others_in_between(opened: Open) -> None:
+    a, b = await opened(), await opened()
+    batch, made = Batch("batch", NOW), list[Job]()
+
+    def whole(tx: PostgresTransaction) -> None:
+        jobs.foresee(tx, [], 2)  # numbers that are drawn before others draw theirs
+        asyncio.run_coroutine_threadsafe(submit(a, "other"), loop).result(10)
+        made.extend(job for job, _ in jobs.add(tx, [new(f"j{n}", batch=batch.id) for n in range(3)], batch=batch))
+
+    loop = asyncio.get_running_loop()
+    await b._writer.run(whole)
+    assert [job.seq - made[0].seq for job in made] == [0, 1, 2]
+    assert await a.graph.standing("batch") == {Status.QUEUED: 3}
+
+
+async def _around(
+    store: PostgresStore, work: Callable[[PostgresTransaction], None], meanwhile: Callable[[], Awaitable[object]]
+) -> None:
+    """Have the work done by this store, and something by others between its last word and its commit."""
+    decided, goes_on, tries = threading.Event(), threading.Event(), list[int]()
+
+    def slow(tx: PostgresTransaction) -> None:
+        tries.append(1)
+        work(tx)
+        if len(tries) == 1:
+            decided.set()
+            assert goes_on.wait(20)
+
+    writing = asyncio.create_task(store._writer.run(slow))
+    assert await asyncio.to_thread(decided.wait, 5)
+    await meanwhile()
+    goes_on.set()
+    await writing
+    assert len(tries) > 1, "nobody noticed"
 
 
 async def test_the_same_work_that_comes_to_two_daemons_at_once_is_one_job(opened: Open) -> None:

@@ -227,12 +227,7 @@ class Stores(RuleBasedStateMachine):
 
     @rule(filter=st.builds(Filter, st.lists(st.sampled_from(list(Status)), max_size=2), st.lists(types, max_size=2)))
     def look(self, filter: Filter) -> None:
-        cursor: int | None = None
-        while True:
-            page = self.both(partial(_find, filter=filter, cursor=cursor))
-            if page.next_cursor is None:
-                break
-            cursor = page.next_cursor
+        self.both(partial(_leafed_through, filter=filter))
         self.both(lambda store: store.events(self.now.second, filter, 5))
 
     @rule(job_ids=st.lists(ids, min_size=1, max_size=3), filter=st.builds(Filter, types=st.lists(types, max_size=1)))
@@ -276,11 +271,16 @@ async def _answer(ask: Callable[[Store], Awaitable[Any]], store: Store) -> Any:
 
 
 def _plain(answer: Any) -> Any:
-    """The answer, without what a store may choose: names of deliveries, kinds of sequences and mappings."""
+    """The answer, without what a store may choose: names of deliveries, numbers of jobs, kinds of collections.
+
+    Which job comes before which is compared where they are listed.
+    """
     if isinstance(answer, Delivery):
         return replace(answer, id="")
+    if isinstance(answer, Job):
+        return replace(answer, seq=0)
     if isinstance(answer, Value):
-        return answer if isinstance(answer, Job | Event) else _page(answer)
+        return answer if isinstance(answer, Event) else _page(answer)
     if isinstance(answer, str | bytes | frozenset) or answer is None:
         return answer
     if isinstance(answer, Sequence):
@@ -289,15 +289,21 @@ def _plain(answer: Any) -> Any:
 
 
 def _page(answer: Any) -> Any:
-    return replace(answer, jobs=list(answer.jobs)) if hasattr(answer, "jobs") else answer
+    """A list of jobs; where the next one begins is by a number."""
+    if not hasattr(answer, "jobs"):
+        return answer
+    return replace(answer, jobs=_plain(answer.jobs), next_cursor=None if answer.next_cursor is None else 0)
 
 
 def _settle_if_running(job: Job, *, outcome: Outcome, now: datetime) -> Any:
     return settled(outcome, now)(job) if job.status is Status.RUNNING else state.cancel(job, now)
 
 
-async def _find(store: Store, *, filter: Filter, cursor: int | None) -> Any:
-    return await store.find(filter, cursor, 2)
+async def _leafed_through(store: Store, *, filter: Filter) -> Any:
+    pages = [page := await store.find(filter, None, 2)]
+    while page.next_cursor is not None:
+        pages.append(page := await store.find(filter, page.next_cursor, 2))
+    return pages
 
 
 async def _counts(store: Store) -> Any:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -19,18 +19,16 @@ Work = Callable[[Any], Any]
 class Entry:
     """One write waiting for its turn, and its caller's future, if it has a caller; its outcome may be an error.
 
-    `moves` are the only jobs that it reads or writes; None where that is not known.
+    `ahead` is what a store may know of it beforehand.
     """
 
-    __slots__ = ("future", "moves", "outcome", "spends", "work")
+    __slots__ = ("ahead", "future", "outcome", "spends", "work")
 
-    def __init__(
-        self, work: Work, future: asyncio.Future[Any] | None, spends: bool, moves: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, work: Work, future: asyncio.Future[Any] | None, spends: bool, ahead: Any = None) -> None:
         self.work = work
         self.future = future
         self.spends = spends
-        self.moves = moves
+        self.ahead = ahead
         self.outcome: Any = None
 
     def settle(self) -> None:
@@ -78,7 +76,7 @@ class GroupCommit:
         self._thread.start()
         await self._opened
 
-    def ask(self, work: Work, *, spends: bool, moves: Sequence[str] | None = None) -> asyncio.Future[Any]:
+    def ask(self, work: Work, *, spends: bool, ahead: Any = None) -> asyncio.Future[Any]:
         """Have a write done; its outcome."""
         if self._closing:
             raise StoreBroken("the store is closed")
@@ -87,7 +85,7 @@ class GroupCommit:
         future: asyncio.Future[Any] = self._loop.create_future()
         if not self._asked:
             self._loop.call_soon(self._hand_over)
-        self._asked.append(Entry(work, future, spends, moves))
+        self._asked.append(Entry(work, future, spends, ahead))
         self.waiting += 1
         return future
 

@@ -185,6 +185,12 @@ class SightContract:
         ]
         assert [row.type for row in await store.sight.series(later(1), [])] == ["hls", "webp"]
 
+    async def test_jobs_that_are_forgotten_stay_counted(self, store: Store) -> None:
+        await end(store, "a", at=later(1))
+        assert list(await store.prune(prune_at(later(2)))) == ["a"]
+        [row] = await store.sight.series(NOW, [])
+        assert row.values[:3] == (1, 1, 1)
+
     async def test_minutes_become_hours_after_two_days_and_hours_go_after_ninety(self, store: Store) -> None:
         await submit(store, "a", at=NOW)
         await submit(store, "b", at=later(3599))

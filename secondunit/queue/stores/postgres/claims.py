@@ -5,9 +5,11 @@ Those that are bound to a box stand in a line of their own, so that no claim pas
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from secondunit.queue import state
 from secondunit.queue.model import Job
+from secondunit.queue.stores.postgres.grouped import Statement
 from secondunit.queue.stores.postgres.tables import jobs
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 from secondunit.queue.stores.rows import JOB_COLUMNS, job_from, micros
@@ -60,13 +62,11 @@ def claim(
     overall: Mapping[str, int] = {},
 ) -> list[Job]:
     """Lease the next jobs."""
-    promote(tx, now)
     room = _within(tx, room, overall) if overall else room
     free = {type: min(n, limit) for type, n in room.items() if n > 0}
-    if limit < 1 or not free:
-        return []
-    values = (list(free), list(free.values()))
-    rows = tx.execute(READY_OF_ANY, (*values, limit)) if box is None else tx.execute(READY_HERE, (*values, box, limit))
+    here = (READY_OF_ANY, ()) if box is None else (READY_HERE, (box,))
+    ready = (here[0], (list(free), list(free.values()), *here[1], limit))
+    rows = promote(tx, now, *([ready] if limit > 0 and free else []))
     return [jobs.write(tx, job, state.start(job, boot, ttl, now)) for job in (job_from(row[:-1]) for row in rows)]
 
 
@@ -82,9 +82,11 @@ def _within(tx: PostgresTransaction, room: Mapping[str, int], overall: Mapping[s
     return state.within(room, overall, lambda type: running.get(type, 0))
 
 
-def promote(tx: PostgresTransaction, now: datetime) -> None:
-    """Make waiting jobs ready whose time has come."""
-    while promoted := tx.execute(PROMOTE, (micros(now),)):
-        tx.wrote_something()
+def promote(tx: PostgresTransaction, now: datetime, *then: Statement) -> list[Any]:
+    """Make waiting jobs ready whose time has come; the rows of what is asked for then."""
+    while True:
+        promoted, *rows = tx.ask([(PROMOTE, (micros(now),)), *then])
+        if promoted:
+            tx.wrote_something()
         if len(promoted) < PROMOTE_AT_ONCE:
-            break
+            return rows[0] if then else []

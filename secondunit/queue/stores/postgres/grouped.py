@@ -64,7 +64,7 @@ def inserted(table: str, rows: Sequence[Row]) -> Statement:
     names = tuple(rows[0])
     if len(rows) == 1:
         return _insert_one(table, names), [*rows[0].values()]
-    return _insert_many(table, names), (_json(rows),)
+    return _insert_many(table, names), (as_json(rows),)
 
 
 def _moved(names: tuple[str, ...], rows: Sequence[tuple[int, dict[str, Any]]]) -> Statement:
@@ -72,7 +72,7 @@ def _moved(names: tuple[str, ...], rows: Sequence[tuple[int, dict[str, Any]]]) -
         [(seq, columns)] = rows
         return _update_one(names), (*(columns[name] for name in names), seq)
     values = [{"seq": seq, **columns} for seq, columns in rows]
-    return _update_many(names), (_json(values), [seq for seq, _ in rows])
+    return _update_many(names), (as_json(values), [seq for seq, _ in rows])
 
 
 @lru_cache(maxsize=8)
@@ -101,7 +101,7 @@ from json_populate_recordset(null::jobs, %s::json) as moved
 where jobs.seq = moved.seq and jobs.seq = any(%s)"""
 
 
-def _json(rows: Sequence[Row]) -> str:
+def as_json(rows: Sequence[Row]) -> str:
     """As JSON; PostgreSQL's text has no NUL, which a program's message may hold, and its bytes are hexadecimal."""
     try:
         told = msgspec.json.encode([_spelled(row) for row in rows])

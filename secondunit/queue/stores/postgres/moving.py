@@ -80,11 +80,12 @@ from pg_attribute
 where attrelid = any(%s::regclass[]) and attnum > 0 and not attisdropped"""
 COUNTERS = """
 select events_floor, counted, last_event, (select case when is_called then last_value else 0 end from {audit}),
-  last_job, (select case when is_called then last_value else 0 end from {deliveries})
+  (select case when is_called then last_value else 0 end from job_numbers),
+  (select case when is_called then last_value else 0 end from {deliveries})
 from numbers"""
 NAMES = ("events_floor", "series_counted", "last_event", "last_audit", "last_job", "last_delivery")
-SEQUENCES = "select pg_get_serial_sequence('audit', 'seq'), pg_get_serial_sequence('deliveries', 'seq')"
-SET_NUMBERS = "update numbers set events_floor = %s, counted = %s, last_event = %s, last_job = %s"
+SEQUENCES = "select pg_get_serial_sequence('audit', 'seq'), pg_get_serial_sequence('deliveries', 'seq'), 'job_numbers'"
+SET_NUMBERS = "update numbers set events_floor = %s, counted = %s, last_event = %s"
 SET_SEQUENCE = "select setval(%s, greatest(%s, 1), %s > 0)"
 
 
@@ -117,7 +118,7 @@ class PostgresQueue:
             yield from copy.rows()
 
     def counters(self) -> Mapping[str, int]:
-        [audit, deliveries] = self._sequences()
+        [audit, deliveries, _] = self._sequences()
         row = self._connection.execute(COUNTERS.format(audit=audit, deliveries=deliveries)).fetchone()
         return dict(zip(NAMES, row or (), strict=True))
 
@@ -130,9 +131,9 @@ class PostgresQueue:
             self._copy(table.name, table.columns, rows)
 
     def go_on_from(self, counters: Mapping[str, int]) -> None:
-        values = [counters[name] for name in ("events_floor", "series_counted", "last_event", "last_job")]
+        values = [counters[name] for name in ("events_floor", "series_counted", "last_event")]
         self._connection.execute(SET_NUMBERS, values)
-        for sequence, last in zip(self._sequences(), ("last_audit", "last_delivery"), strict=True):
+        for sequence, last in zip(self._sequences(), ("last_audit", "last_delivery", "last_job"), strict=True):
             self._connection.execute(SET_SEQUENCE, (sequence, counters[last], counters[last]))
 
     def _fill_jobs(self, table: MovedTable, rows: Iterable[Row]) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import psycopg
 
@@ -15,12 +16,14 @@ from secondunit.queue.model import Event
 from secondunit.queue.stores.group_commit import Entry
 from secondunit.queue.stores.postgres.connection import AGAIN, connect, migrate, translated
 from secondunit.queue.stores.postgres.lineage import Lineage
-from secondunit.queue.stores.postgres.transaction import EVENTS, Operation, PostgresTransaction
+from secondunit.queue.stores.postgres.sealing import Operation
+from secondunit.queue.stores.postgres.transaction import EVENTS, Ahead, PostgresTransaction
 from secondunit.queue.stores.rows import event_from
 
 TRIES = 8
 PATIENCE, REST = 60.0, 0.5  # seconds that a server is waited for which refuses connections, and between two tries
 EVENTS_AT_ONCE = 1000
+COUNTED_AT_LEAST = 250
 NOTE = "insert into writers (writer, op) values (%s, 0)"
 # `opened_at` is when it last wrote: one that lives beats every few seconds.
 FORGET = "delete from writers where writer = %s or opened_at < now() - interval '30 days'"
@@ -30,8 +33,7 @@ NEWS = "select last_event, exists (select 1 from untold) from numbers"
 READ_ONLY = "25006"
 DIVISION_BY_ZERO = "22012"  # the fence of a transaction
 
-
-Foresee = Callable[[PostgresTransaction, Sequence[str]], None]
+Foresee = Callable[[PostgresTransaction, Sequence[str], int], None]
 
 
 class _Lost(Exception):
@@ -45,11 +47,12 @@ class _Lost(Exception):
 class Session:
     """A writer's connection, renewed when it is lost. Blocks.
 
-    `more` says that a part of somebody's work was left for later.
+    `more` says that a part of somebody's work was left for later, `uncounted` that the time series is to take in what
+    was told.
     """
 
     def __init__(self, url: str, foresee: Foresee, lineage: Lineage, patience: float = PATIENCE) -> None:
-        self.more = True
+        self.more, self.uncounted = True, False
         self.version = ""
         self._url = url
         self._foresee = foresee
@@ -92,24 +95,13 @@ class Session:
 
     def look(self) -> list[Event]:
         """What other daemons told since."""
-        while True:
-            try:
-                last, self.more = self._connection.execute(NEWS).fetchone() or (0, False)
-                if last <= self._lineage.told:
-                    return []
-                values = (self._lineage.told, EVENTS_AT_ONCE)
-                rows = self._connection.execute(f"{EVENTS} order by e.seq limit %s", values).fetchall()
-            except psycopg.OperationalError as error:
-                if not self._connection.closed:
-                    raise translated(error) from error
-                self._connect_again(None)
-            else:
-                return self._heard([event_from(row) for row in rows])
+        [(last, self.more)] = self._read(NEWS)
+        return self._heard(self._told_by(last, EVENTS_AT_ONCE)) if last > self._lineage.told else []
 
     def _alone(self, entry: Entry) -> list[Event]:
         for left in reversed(range(TRIES)):
             try:
-                return self._done([entry]) or []
+                return self._done([entry], exact=True) or []
             except psycopg.Error as error:
                 if left and error.sqlstate in AGAIN:
                     continue
@@ -117,10 +109,10 @@ class Session:
                 break
         return []
 
-    def _done(self, batch: Sequence[Entry]) -> list[Event] | None:
+    def _done(self, batch: Sequence[Entry], *, exact: bool = False) -> list[Event] | None:
         """Commit them together; None when one of them was refused halfway, and nothing was done."""
         while True:
-            transaction = PostgresTransaction(self._connection, self._lineage.told)
+            transaction = PostgresTransaction(self._connection, exact=exact)
             try:
                 whole = self._try(transaction, batch)
             except _Lost as lost:
@@ -132,15 +124,14 @@ class Session:
     def _try(self, transaction: PostgresTransaction, batch: Sequence[Entry]) -> bool:
         commits = None
         try:
-            moves = [id for entry in batch for id in entry.moves or ()]
-            if len(moves) > 1:
-                self._foresee(transaction, moves)
+            ahead: list[Ahead] = [entry.ahead for entry in batch if entry.ahead]
+            self._foresee(transaction, [id for one in ahead for id in one.jobs], sum(one.fresh for one in ahead))
             for entry in batch:
                 before = transaction.trace()
                 if not _worked(transaction, entry) and transaction.trace() != before:
                     transaction.roll_back()
                     return False
-                if entry.moves is None:
+                if entry.ahead is None:
                     transaction.known.clear()
             operation = Operation(self._name, self._op, self._op + 1)
             transaction.finish(operation)
@@ -158,7 +149,28 @@ class Session:
 
     def _ended(self, transaction: PostgresTransaction) -> list[Event]:
         self.more |= transaction.goes_on
-        return self._heard(transaction.events)
+        if not transaction.tells:
+            return []
+        if transaction.first is None:  # the answer was lost, and with it under which numbers they stand
+            [(last, _)] = self._read(NEWS)
+            return self._heard(self._told_by(last))
+        others = self._told_by(transaction.first) if transaction.first > self._lineage.told else []
+        events = self._heard([*others, *transaction.events])
+        self.uncounted = self._lineage.told - transaction.counted >= COUNTED_AT_LEAST
+        return events
+
+    def _told_by(self, last: int, limit: int | None = None) -> list[Event]:
+        rows = self._read(f"{EVENTS} and e.seq <= %s order by e.seq limit %s", (self._lineage.told, last, limit))
+        return [event_from(row) for row in rows]
+
+    def _read(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        while True:
+            try:
+                return self._connection.execute(sql, values).fetchall()
+            except psycopg.OperationalError as error:
+                if not self._connection.closed:
+                    raise translated(error) from error
+                self._connect_again(None)
 
     def _heard(self, events: list[Event]) -> list[Event]:
         if events:

@@ -27,11 +27,12 @@ from secondunit.queue.stores.postgres.tables.kin import PostgresGraph
 from secondunit.queue.stores.postgres.tables.outbox import PostgresOutbox
 from secondunit.queue.stores.postgres.tables.schedules import PostgresSchedules
 from secondunit.queue.stores.postgres.tables.search import search
+from secondunit.queue.stores.postgres.tables.shared import standing, time_series
 from secondunit.queue.stores.postgres.tables.shared.boxes import PostgresBoxes
 from secondunit.queue.stores.postgres.tables.shared.duties import PostgresDuties, fenced
 from secondunit.queue.stores.postgres.tables.sight import PostgresSight
 from secondunit.queue.stores.postgres.tables.steps import PostgresSteps
-from secondunit.queue.stores.postgres.transaction import PostgresTransaction
+from secondunit.queue.stores.postgres.transaction import Ahead, PostgresTransaction
 from secondunit.queue.stores.postgres.writer import PostgresWriter
 from secondunit.queue.stores.rows import job_from, micros
 
@@ -56,7 +57,8 @@ async def open_store(
 
     Raises StoreBroken when the database can't be used.
     """
-    writer = PostgresWriter(url, asyncio.get_running_loop(), go_on=jobs.go_on, foresee=jobs.foresee, patience=patience)
+    loop, go_on, foresee, count = asyncio.get_running_loop(), jobs.go_on, jobs.foresee, time_series.count_some
+    writer = PostgresWriter(url, loop, go_on=go_on, foresee=foresee, count=count, patience=patience)
     await writer.open()
     secret = await writer.run(lambda tx: _made_once(tx, "secret", 32))
     readers = PostgresReaders(url, READERS, patience)
@@ -114,10 +116,10 @@ class PostgresStore:
     ) -> Sequence[tuple[Job, bool]]:
         alone = not (duty or batch or schedule or any(change.job.bonds for change in changes))
         work = fenced(duty, lambda tx: jobs.add(tx, changes, limits, schedule, batch))
-        return await self._writer.run(work, () if alone else None)
+        return await self._writer.run(work, Ahead(fresh=len(changes)) if alone else None)
 
     async def known(self, key: str, now: datetime) -> tuple[JobId, bytes] | None:
-        rows = await self._readers.fetch(jobs.SELECT_KEY, (key, micros(now)))
+        rows = await self._readers.fetch(standing.SELECT_KEY, (key, micros(now)))
         return (rows[0][0], rows[0][1]) if rows else None
 
     async def get(self, job_id: JobId) -> Job:
@@ -127,7 +129,7 @@ class PostgresStore:
         return job_from(rows[0])
 
     async def live_twin(self, dedupe_key: str) -> Job | None:
-        rows = await self._readers.fetch(jobs.SELECT_TWIN, (dedupe_key,))
+        rows = await self._readers.fetch(standing.SELECT_TWIN, ([dedupe_key],))
         return job_from(rows[0]) if rows else None
 
     async def find(self, filter: Filter, cursor: int | None, limit: int, *, counted: bool = True) -> Page:
@@ -151,7 +153,7 @@ class PostgresStore:
         overall: Mapping[str, int] = {},
     ) -> Sequence[Job]:
         return await self._writer.run(
-            lambda tx: claims.claim(tx, room, limit, boot, ttl, now, box=box, overall=overall), ()
+            lambda tx: claims.claim(tx, room, limit, boot, ttl, now, box=box, overall=overall), Ahead()
         )
 
     async def extend(self, leases: Sequence[Lease], until: datetime, now: datetime) -> Mapping[JobId, Job]:
@@ -167,7 +169,7 @@ class PostgresStore:
     async def change(
         self, job_id: JobId, decide: Decide, *, lease: Lease | None = None, limits: QueueLimits = QueueLimits()
     ) -> Job:
-        return await self._writer.run(lambda tx: jobs.change(tx, job_id, decide, lease, limits), (job_id,))
+        return await self._writer.run(lambda tx: jobs.change(tx, job_id, decide, lease, limits), Ahead((job_id,)))
 
     async def expired(self, now: datetime, boot: str, limit: int) -> Sequence[Lease]:
         return await lists.expired(self._readers, now, boot, limit)

@@ -1,7 +1,7 @@
 """Single writer thread of a daemon, with group commit: whole transactions as functions, over one session."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 import psycopg
@@ -12,7 +12,7 @@ from secondunit.queue.stores.postgres.connection import translated
 from secondunit.queue.stores.postgres.lineage import Lineage
 from secondunit.queue.stores.postgres.sends import PaidSends
 from secondunit.queue.stores.postgres.session import PATIENCE, Foresee, Session
-from secondunit.queue.stores.postgres.transaction import PostgresTransaction
+from secondunit.queue.stores.postgres.transaction import Ahead, PostgresTransaction
 
 T = TypeVar("T")
 LOOK_EVERY = 0.25  # seconds between two looks for what other daemons told
@@ -23,7 +23,8 @@ class PostgresWriter:
 
     A caller learns of its write, and the listeners of its events, only after the commit. A caller that was cancelled is
     still committed. A function may be asked again. `go_on` does the next part of a work that is too long for one
-    transaction, while there is any; `foresee` reads what several works are about to ask for.
+    transaction, while there is any; `foresee` reads what several works are about to ask for; `count` brings the time
+    series up to what was told.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class PostgresWriter:
         *,
         go_on: Work,
         foresee: Foresee,
+        count: Work,
         patience: float = PATIENCE,
         look_every: float = LOOK_EVERY,
     ) -> None:
@@ -45,17 +47,18 @@ class PostgresWriter:
         self._look_every = look_every
         self._go_on = go_on
         self._foresee = foresee
+        self._count = count
 
     async def open(self) -> None:
         """Connect and bring the schema up to date, or raise why that can't be."""
         await self.commits.open()
 
-    async def run(self, work: Callable[[PostgresTransaction], T], moves: Sequence[str] | None = None) -> T:
+    async def run(self, work: Callable[[PostgresTransaction], T], ahead: Ahead | None = None) -> T:
         """Run `work` within a transaction and return its result once that is committed.
 
-        `moves` are the only jobs that it reads or writes, where they are known: those of many works are read at once.
+        `ahead` is what it asks for of jobs, where that is known: what many works ask for is read at once.
         """
-        outcome: asyncio.Future[T] = self.commits.ask(work, spends=False, moves=moves)
+        outcome: asyncio.Future[T] = self.commits.ask(work, spends=False, ahead=ahead)
         return await outcome
 
     async def close(self) -> None:
@@ -83,10 +86,13 @@ class PostgresWriter:
 
     def _turn(self, session: Session) -> bool:
         """Write what waits, or look for what others wrote; whether there is to be another turn."""
-        batch, last = self.commits.take(0.001 if session.more else self._look_every)
+        batch, last = self.commits.take(0.001 if session.more or session.uncounted else self._look_every)
         if session.more and not last:
             batch.append(Entry(self._go_on, None, spends=False))
             session.more = False
+        if session.uncounted and not last:
+            batch.append(Entry(self._count, None, spends=False, ahead=Ahead()))
+            session.uncounted = False
         try:
             events = session.commit(batch) if batch else [] if last else session.look()
         except (QueueError, psycopg.Error) as error:

@@ -43,7 +43,7 @@ def add(tx: PostgresTransaction, batch: Batch, first: int, jobs: int) -> None:
 
 def moved(tx: PostgresTransaction, job: Job, batch_id: str) -> None:
     """A job of the batch has ended, or is back."""
-    [[left]] = tx.execute_both((LOCK, (batch_id,)), (LEFT, (batch_id,)))  # two last ones don't overlook each other
+    [_, [[left]]] = tx.ask([(LOCK, (batch_id,)), (LEFT, (batch_id,))])  # two last ones don't overlook each other
     if not job.status.ended:
         tx.send(f"{FINISH} and finished_at is not null", (None, batch_id))
     elif left == 0 and job.finished_at:

@@ -6,18 +6,18 @@ from operator import ne
 from typing import Any
 
 from secondunit.queue import state
-from secondunit.queue.errors import JobNotFound, KeyReused, LeaseLost, NotAllowed
+from secondunit.queue.errors import JobNotFound, LeaseLost, NotAllowed
 from secondunit.queue.model import Batch, Change, Job, JobId, Lease
 from secondunit.queue.ports.schedules import ScheduleState, with_jobs
 from secondunit.queue.store import Decide
 from secondunit.queue.stores import dependencies
 from secondunit.queue.stores.columns import names
-from secondunit.queue.stores.port_rows import key_values
 from secondunit.queue.stores.postgres.tables import batches, graph, outbox, schedules
+from secondunit.queue.stores.postgres.tables.shared import standing
+from secondunit.queue.stores.postgres.tables.shared.standing import ROWS, SELECT_IDS
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 from secondunit.queue.stores.rows import (
     FIXED,
-    JOB_COLUMNS,
     MOVING,
     PLACE,
     fixed_values,
@@ -34,24 +34,12 @@ STAYS = len(MOVING_COLUMNS) - len(PLACE)  # so far a job that waits on keeps its
 PAYLOAD = names(FIXED).index("payload")
 INSERTED = ["seq", *names(FIXED), *MOVING_COLUMNS, "rank"]
 
-ROWS = f"select {JOB_COLUMNS} from jobs left join leases on leases.job = jobs.seq"
 SELECT = f"{ROWS} where id = %s"
-SELECT_IDS = f"{ROWS} where id = any(%s)"
 SELECT_NUMBERS = f"{ROWS} where seq = any(%s)"
 # Two statements: one that waits for a lock sees that row as it is then, but what is joined to it as it was before.
 LOCK = "select 1 from jobs where id = %s for update"
 LOCK_PARENTS = "select 1 from jobs where id = any(%s) order by seq for update"
 LOCK_NUMBERS = "select 1 from jobs where seq = any(%s) order by seq for update"
-SELECT_TWIN = f"{ROWS} where dedupe_key = %s and status in ('queued', 'running')"
-# A key outlives its job only as a row: one whose job was forgotten stands for nothing.
-SELECT_KEY = """
-select key.job_id, key.digest
-from idempotency key
-join jobs on jobs.id = key.job_id
-where key.key = %s and key.expires_at > %s"""
-INSERT_KEY = """
-insert into idempotency values (%s, %s, %s, %s)
-on conflict (key) do update set job_id = excluded.job_id, digest = excluded.digest, expires_at = excluded.expires_at"""
 UPDATE_PAYLOAD = "update jobs set payload = %s where seq = %s"
 
 
@@ -59,21 +47,22 @@ def get(tx: PostgresTransaction, job_id: JobId) -> Job:
     """The job, or JobNotFound; nobody else moves it before the end of this transaction."""
     if job := tx.known.get(job_id):
         return job
-    rows = tx.execute_both((LOCK, (job_id,)), (SELECT, (job_id,)))
+    [_, rows] = tx.ask([(LOCK, (job_id,)), (SELECT, (job_id,))])
     if not rows:
         raise JobNotFound(job_id)
     return job_from(rows[0])
 
 
-def foresee(tx: PostgresTransaction, ids: Sequence[JobId]) -> None:
+def foresee(tx: PostgresTransaction, ids: Sequence[JobId], fresh: int) -> None:
     """Lock and read at once what will be asked for one by one: each time is a way to the server and back."""
-    rows = tx.execute_both((LOCK_PARENTS, (list(ids),)), (SELECT_IDS, (list(ids),)))
-    tx.known = {job.id: job for job in map(job_from, rows)}
+    locked = [(LOCK_PARENTS, (list(ids),)), (SELECT_IDS, (list(ids),))] if ids else []
+    if locked or fresh:
+        tx.known = {job.id: job for job in map(job_from, tx.foresee(locked, fresh))}
 
 
 def numbered(tx: PostgresTransaction, seqs: Sequence[int]) -> list[Job]:
     """The jobs with these numbers, in their order; nobody else moves them before the end of this transaction."""
-    rows = tx.execute_both((LOCK_NUMBERS, (list(seqs),)), (SELECT_NUMBERS, (list(seqs),)))
+    [_, rows] = tx.ask([(LOCK_NUMBERS, (list(seqs),)), (SELECT_NUMBERS, (list(seqs),))])
     jobs = {job.seq: job for job in map(job_from, rows)}
     return [jobs[seq] for seq in seqs if seq in jobs]
 
@@ -87,35 +76,31 @@ def add(
 ) -> list[tuple[Job, bool]]:
     """Insert submitted jobs, but none whose key or work is here already; a refusal comes before the first write."""
     schedules.judge(tx, schedule)
-    answers: list[tuple[Job, bool]] = []
-    fresh: list[tuple[Job, Change]] = []
-    keys: dict[str, Job] = {}
-    works: dict[str, Job] = {}
-    instead: dict[JobId, JobId] = {}
     if parents := [id for change in changes for id in change.job.depends_on]:
-        tx.execute(LOCK_PARENTS, (parents,))  # before the numbers, as whoever moves one of them
-    seq = tx.numbers().last_job  # from here on nobody else adds: keys, works and limits are judged by what there is
-    for change in changes:
-        job = change.job
-        if standing := _by_key(tx, job, keys) or _twin(tx, job, works):
-            answers.append((standing, False))
-            instead[job.id] = standing.id
-            continue
-        job = replace(job, seq=seq + len(fresh) + 1)
-        answers.append((job, True))
-        fresh.append((job, change))
-        if job.idempotency:
-            keys[job.idempotency.key] = job
-        if job.dedupe_key:
-            works[job.dedupe_key] = job
-    limits.check([job for job, _ in fresh], tx.queued)
+        tx.execute(LOCK_PARENTS, (parents,))
+    there = standing.Standing(tx, [change.job for change in changes])
+    coming = [change for change in changes if there.new(change.job)]
+    _check(tx, limits, [change.job for change in coming])
+    seqs = tx.take_seqs(len(coming), together=batch is not None)
+    fresh = [(replace(change.job, seq=seq), change) for change, seq in zip(coming, seqs, strict=True)]
+    made = {job.id: job for job, _ in fresh}
+    instead = {id: made.get(job.id, job) for id, job in there.instead.items()}
+    answers = [(made.get(id) or instead[id], id in made) for id in (change.job.id for change in changes)]
     if batch or any(job.bonds for job, _ in fresh):
-        answers = dependencies.store(tx, answers, fresh, keys, instead, batch, BY_ROWS)
+        stand = {id: job.id for id, job in instead.items()}
+        answers = dependencies.store(tx, answers, fresh, there.keys, stand, batch, BY_ROWS)
     else:
-        _insert(tx, fresh, keys)
+        _insert(tx, fresh, there.keys)
     if schedule is not None:
         schedules.put(tx, [with_jobs(schedule, [job.id for job, _ in answers])])
     return answers
+
+
+def _check(tx: PostgresTransaction, limits: state.QueueLimits, coming: Sequence[Job]) -> None:
+    """Refuse what is too much by what there is now, and at the end of the transaction by what there is then."""
+    limits.check(coming, tx.queued)
+    for owner, most in limits.of(coming):
+        tx.bound_queued(most, owner)
 
 
 def _insert(tx: PostgresTransaction, fresh: Sequence[tuple[Job, Change]], keys: Mapping[str, Job]) -> None:
@@ -126,10 +111,7 @@ def _insert(tx: PostgresTransaction, fresh: Sequence[tuple[Job, Change]], keys: 
             tx.lease(job.seq, _lease_values(job.seq, job.lease))
         tx.count(job.type, job.status, 1)
         _tell(tx, job, change)
-    tx.numbers().last_job += len(fresh)
-    for job in keys.values():
-        if job.idempotency:
-            tx.send(INSERT_KEY, key_values(job, job.idempotency))
+    standing.keep_keys(tx, keys)
 
 
 def _lease_values(seq: int, lease: Lease) -> tuple[Any, ...]:
@@ -149,7 +131,7 @@ def change(
         raise LeaseLost(job_id, lease.epoch)
     change = decide(job)
     if job.status.ended and not change.job.status.ended:
-        limits.check([change.job], tx.queued)
+        _check(tx, limits, [change.job])
     if limits.running:
         limits.check_start(job, change.job, lambda type: tx.running([type])[type])
     return write(tx, job, change)
@@ -158,7 +140,7 @@ def change(
 def write(tx: PostgresTransaction, before: Job, change: Change) -> Job:
     """Write what the move made of a job, whose row is locked."""
     job = change.job
-    if before.status.ended and not job.status.ended and _twin(tx, job, {}):
+    if before.status.ended and not job.status.ended and standing.has_twin(tx, job):
         raise NotAllowed(job.id, "a live job does the same work already")
     if job.bonds and before.status.ended and not job.status.ended:
         change = replace(change, job=(job := dependencies.rejoined(tx, job, BY_ROWS)))
@@ -209,31 +191,6 @@ def _update(tx: PostgresTransaction, before: Job, job: Job) -> None:
 def holds(lease: Lease, job: Job) -> bool:
     """Whether this lease is the one that runs the job."""
     return job.lease is not None and (job.lease.epoch, job.lease.boot) == (lease.epoch, lease.boot)
-
-
-def _by_key(tx: PostgresTransaction, job: Job, fresh: Mapping[str, Job]) -> Job | None:
-    """The job that has this one's key, among those just made or in the table."""
-    if job.idempotency is None:
-        return None
-    made = fresh.get(job.idempotency.key)
-    if made and made.idempotency:
-        known: Any = made.id, made.idempotency.digest
-    else:
-        known = next(iter(tx.execute(SELECT_KEY, (job.idempotency.key, micros(job.created_at)))), None)
-    if known is None:
-        return None
-    if known[1] != job.idempotency.digest:
-        raise KeyReused(job.idempotency.key, known[0])
-    return made or job_from(tx.execute(SELECT, (known[0],))[0])
-
-
-def _twin(tx: PostgresTransaction, job: Job, fresh: Mapping[str, Job]) -> Job | None:
-    if job.dedupe_key is None:
-        return None
-    if job.dedupe_key in fresh:
-        return fresh[job.dedupe_key]
-    rows = tx.execute(SELECT_TWIN, (job.dedupe_key,))
-    return job_from(rows[0]) if rows else None
 
 
 def _tell(tx: PostgresTransaction, job: Job, change: Change) -> None:

@@ -5,9 +5,8 @@ from itertools import product
 
 from secondunit.queue.model import JobId
 from secondunit.queue.ports.pruning import Prune
-from secondunit.queue.stores.postgres import time_series
 from secondunit.queue.stores.postgres.tables import access, batches
-from secondunit.queue.stores.postgres.tables.shared import boxes
+from secondunit.queue.stores.postgres.tables.shared import boxes, time_series
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 from secondunit.queue.stores.rows import MICROSECOND, STATUSES, micros
 
@@ -29,9 +28,8 @@ where status = %s and finished_at < %s
 order by finished_at
 limit %s
 for update of jobs skip locked"""
-FLOOR = """
-update numbers
-set events_floor = greatest(events_floor, (select coalesce(max(seq), 0) from events where job = any(%s)))"""
+LAST_EVENT = "select coalesce(max(seq), 0) from events where job = any(%s)"
+FLOOR = "update numbers set events_floor = greatest(events_floor, %s)"
 AGE = """
 update jobs
 set rank = rank - 1
@@ -51,15 +49,15 @@ AGES = AGE.format("box is null"), AGE.format("box is not null")
 
 def prune(tx: PostgresTransaction, what: Prune) -> list[JobId]:
     """Delete a slice of what may go; foreign keys take what hangs on them along."""
-    tx.count_moves()  # of events that go; and the log has to be whole when its end is looked at
     gone: list[tuple[int, str, str, str]] = []
     for status in ("completed", "partial", "cancelled", "failed"):
         before = what.failed_before if status == "failed" else what.before
         values = (status, micros(before), micros(what.now), what.limit - len(gone))
         gone += tx.execute(FORGETTABLE, values)
+    time_series.count_all(tx)  # those of their events too, to which nobody adds any now
     if gone:
         seqs = [seq for seq, _, _, _ in gone]
-        tx.send(FLOOR, (seqs,))
+        tx.send_last(FLOOR, tx.execute(LAST_EVENT, (seqs,))[0])
         tx.send("delete from jobs where seq = any(%s)", (seqs,))
         for _, _, type, status in gone:
             tx.count(type, STATUSES[status], -1)

@@ -8,7 +8,7 @@ from secondunit.queue.ids import box_of
 from secondunit.queue.model import Counts, Event, Filter, Job, Lease, Page, Status
 from secondunit.queue.ports.holders import REMOTE
 from secondunit.queue.stores.postgres.readers import PostgresReaders
-from secondunit.queue.stores.postgres.tables.jobs import ROWS
+from secondunit.queue.stores.postgres.tables.shared.standing import ROWS
 from secondunit.queue.stores.postgres.transaction import EVENTS
 from secondunit.queue.stores.rows import event_from, job_from, micros, moment, moment_or_none
 

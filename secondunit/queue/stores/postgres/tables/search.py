@@ -9,8 +9,8 @@ from typing import Any
 from secondunit.queue.model import Filter, Page, Status, Term
 from secondunit.queue.sight.query import within_error, within_payload
 from secondunit.queue.stores.postgres.readers import PostgresReaders
-from secondunit.queue.stores.postgres.tables.jobs import ROWS
 from secondunit.queue.stores.postgres.tables.queries import FAR, conditions, find
+from secondunit.queue.stores.postgres.tables.shared.standing import ROWS
 from secondunit.queue.stores.rows import job_from, micros
 from secondunit.queue.value import Value, replace
 

@@ -15,8 +15,8 @@ from secondunit.queue.sight.estimates import Sample
 from secondunit.queue.sight.port import LARGEST_TOLD, Failure, Line, Waiting
 from secondunit.queue.sight.series import SeriesRow
 from secondunit.queue.stores.postgres.readers import PostgresReaders
-from secondunit.queue.stores.postgres.time_series import SINCE
-from secondunit.queue.stores.postgres.transaction import PostgresTransaction
+from secondunit.queue.stores.postgres.tables.shared import time_series
+from secondunit.queue.stores.postgres.transaction import Ahead, PostgresTransaction
 from secondunit.queue.stores.postgres.writer import PostgresWriter
 from secondunit.queue.stores.rows import load_error, micros, moment
 from secondunit.queue.stores.series_table import series_rows
@@ -126,8 +126,8 @@ class PostgresSight:
 
     async def series(self, since: datetime, types: Collection[str]) -> Sequence[SeriesRow]:
         with suppress(StoreFull):  # then it lacks at most the last few hundred events
-            await self._writer.run(PostgresTransaction.count_moves)
-        rows = series_rows(await self._readers.fetch(SINCE, (micros(since), micros(since))))
+            await self._writer.run(time_series.count_all, Ahead())
+        rows = series_rows(await self._readers.fetch(time_series.SINCE, (micros(since), micros(since))))
         return [row for row in rows if not types or row.type in types]
 
 

@@ -10,7 +10,7 @@ from secondunit.queue.model import Job, JobId, Lease
 from secondunit.queue.store import Decide, Step
 from secondunit.queue.stores.postgres.readers import PostgresReaders
 from secondunit.queue.stores.postgres.tables import jobs
-from secondunit.queue.stores.postgres.transaction import PostgresTransaction
+from secondunit.queue.stores.postgres.transaction import Ahead, PostgresTransaction
 from secondunit.queue.stores.postgres.writer import PostgresWriter
 from secondunit.queue.stores.rows import STEP_COLUMNS, dump_or_none, micros, step_from
 
@@ -47,7 +47,7 @@ returning {STEP_COLUMNS}"""
         def work(tx: PostgresTransaction) -> Any:
             return tx.write(sql, (_held(tx, lease).seq, name, micros(now)))[0]
 
-        step = step_from((*await self._writer.run(work, (lease.job_id,)), lease.job_id))
+        step = step_from((*await self._writer.run(work, Ahead((lease.job_id,))), lease.job_id))
         self._writer.sends.note(step)
         return step
 
@@ -65,11 +65,11 @@ set done = 1, result = excluded.result, at = excluded.at, files = excluded.files
             tx.send(sql, (job.seq, name, dump_or_none(result), micros(now), dump_or_none(files)))
             return jobs.write(tx, job, decide(job))
 
-        return await self._writer.run(work, (lease.job_id,))
+        return await self._writer.run(work, Ahead((lease.job_id,)))
 
     async def forget(self, lease: Lease, name: str) -> None:
         sql = "update steps set sends = sends - 1 where job = %s and name = %s and done = 0 and sends > 0"
-        await self._writer.run(lambda tx: tx.send(sql, (_held(tx, lease).seq, name)), (lease.job_id,))
+        await self._writer.run(lambda tx: tx.send(sql, (_held(tx, lease).seq, name)), Ahead((lease.job_id,)))
         self._writer.sends.withdraw(lease.job_id, name)
 
 

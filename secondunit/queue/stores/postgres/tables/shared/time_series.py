@@ -1,13 +1,17 @@
-"""Time series of the PostgreSQL store: its statements."""
+"""Time series of the PostgreSQL store: one daemon at a time counts what was told, while the others go on telling."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from secondunit.queue.model import Status
 from secondunit.queue.sight.series import COUNTERS
 from secondunit.queue.stores import series_table
+from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 from secondunit.queue.stores.series_table import TALLY, SeriesStatements, Statements
 
+COUNTING = 0x5EC0D002
+STANDING = """
+select counted, last_event, (select coalesce(json_agg(json_build_array(type, status, n)), '[]') from counts)
+from numbers"""
 # With the event before it of the same job, where how the job stood can't be told from the event itself: who ended by it
 # has a duration if it ran, and who was started was queued. Looking at all of them would cost half as much again.
 MOVES = """
@@ -40,9 +44,25 @@ select at, type, {TALLY} from series where step = 60 and at >= %s
 order by at, type"""
 
 
-def count(tx: Statements, after: int, last: int, standing: Mapping[tuple[str, Status | None], int]) -> None:
-    """Add the events after this number, up to the last one, after which so many jobs stand where."""
-    series_table.count(tx, tx.execute(MOVES, (after, last)), standing, SQL)
+def count_all(tx: PostgresTransaction) -> None:
+    """Take in all events that were committed."""
+    tx.execute("select pg_advisory_xact_lock(%s)", (COUNTING,))
+    _count(tx)
+
+
+def count_some(tx: PostgresTransaction) -> None:
+    """Take in what was told, unless somebody does at the moment."""
+    [[mine]] = tx.execute("select pg_try_advisory_xact_lock(%s)", (COUNTING,))
+    if mine:
+        _count(tx)
+
+
+def _count(tx: PostgresTransaction) -> None:
+    [[counted, last, rows]] = tx.execute(STANDING)
+    if counted < last:
+        stand: dict[tuple[str, Status | None], int] = {(type, Status(status)): n for type, status, n in rows}
+        series_table.count(tx, tx.execute(MOVES, (counted, last)), stand, SQL)
+        tx.send_last("update numbers set counted = %s", (last,))
 
 
 def shorten(tx: Statements, now: datetime) -> None:

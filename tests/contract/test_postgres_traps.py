@@ -401,17 +401,9 @@ async def test_two_that_find_a_duty_free_do_not_both_have_it(opened: Open) -> No
 async def test_who_may_not_have_a_duty_waits_for_nobody_and_writes_nothing(opened: Open, url: str) -> None:
     a, b = await opened(), await opened()
     [duty] = await a.duties.take(["poller"], Candidate("a/1", TTL, NOW))
-    checked, goes_on = threading.Event(), threading.Event()
-
-    def slow(_: PostgresTransaction) -> None:
-        checked.set()
-        goes_on.wait(4)
-
-    writing = asyncio.create_task(a._writer.run(duties.fenced(duty, slow)))
-    await asyncio.to_thread(checked.wait, 5)
     before = rows(url, "select writer, op from writers order by writer")
-    [told] = await b.duties.take(["poller"], Candidate("b/1", TTL, NOW))
-    assert told == duty and not writing.done()
-    goes_on.set()
-    await writing
+    with psycopg.connect(url) as under_it:
+        under_it.execute("select 1 from duties for update")
+        [told] = await asyncio.wait_for(b.duties.take(["poller"], Candidate("b/1", TTL, NOW)), 10)
+    assert told == duty
     assert rows(url, "select writer, op from writers order by writer") == before

@@ -55,6 +55,13 @@ def files_in(folder: Path) -> list[bytes]:
     return sorted(file.read_bytes() for file in folder.rglob("*") if file.is_file())
 
 
+async def in_two(first: bytes, last: bytes, gate: asyncio.Event) -> AsyncIterator[bytes]:
+    """A body whose end comes once the gate is open."""
+    yield first
+    await gate.wait()
+    yield last
+
+
 async def test_what_a_worker_sent_is_listed_and_served(harness: ApiHarness, tmp_path: Path) -> None:
     job_id, path = await one(harness)
     status, answer = await send(harness, path, "page-1.txt", b"hello")
@@ -98,13 +105,8 @@ async def test_a_stale_lease_keeps_nothing(harness: ApiHarness, tmp_path: Path) 
 async def test_a_lease_that_is_lost_while_the_file_comes_keeps_nothing(harness: ApiHarness, tmp_path: Path) -> None:
     job_id, path = await one(harness)
     gate = asyncio.Event()
-
-    async def slow() -> AsyncIterator[bytes]:
-        yield b"first"
-        await gate.wait()
-        yield b"last"
-
-    sending = asyncio.create_task(harness.raw("PUT", f"{path}/artifacts/a.txt", data=slow()))
+    body = in_two(b"first", b"last", gate)
+    sending = asyncio.create_task(harness.raw("PUT", f"{path}/artifacts/a.txt", data=body))
     await harness.until(lambda: files_in(tmp_path / "work"))
     await harness.clock.advance(TTL.total_seconds())
     gate.set()
@@ -132,13 +134,8 @@ async def test_of_two_of_one_name_at_once_the_last_one_stays_and_nothing_of_the_
 ) -> None:
     job_id, path = await one(harness)
     gate = asyncio.Event()
-
-    async def slow() -> AsyncIterator[bytes]:
-        yield b"slow"
-        await gate.wait()
-        yield b"er"
-
-    sending = asyncio.create_task(harness.raw("PUT", f"{path}/artifacts/a.txt", data=slow()))
+    body = in_two(b"slow", b"er", gate)
+    sending = asyncio.create_task(harness.raw("PUT", f"{path}/artifacts/a.txt", data=body))
     await harness.until(lambda: files_in(tmp_path / "work"))
     assert (await send(harness, path, "a.txt", b"quick"))[0] == 200
     assert b"quick" in files_in(tmp_path / "work") and len(files_in(tmp_path / "work")) == 2, (

@@ -2,24 +2,19 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, field_validator
 
-from secondunit.queue.errors import BadPayload, JobNotFound, LeaseLost, StoreBroken, TypeBroken
+from secondunit.queue.errors import JobNotFound, LeaseLost, StoreBroken
 from secondunit.queue.handler import JobContext
-from secondunit.queue.model import Job, Status, Submission
+from secondunit.queue.model import Status
 from secondunit.queue.outcome import HANDLER_BROKE, Partial, Postponed, Transient
 from secondunit.queue.payloads.arguments import DEEPEST_JSON, LARGEST_JSON
-from secondunit.queue.running.execution import INSIST_EVERY, INSIST_TIMES
-from secondunit.queue.running.worker import LEFT_AT_MOST
-from secondunit.testing.rig import Rig, Run, spec
-
-OVER = INSIST_EVERY * INSIST_TIMES
+from secondunit.testing.rig import Run
+from tests.unit.queue.running.bench import Bench, returns
 
 
 class Unspeakable(Exception):
@@ -65,13 +60,6 @@ def circular() -> Any:
 def raises(make: Callable[[], BaseException]) -> Run:
     async def run(ctx: JobContext, payload: Any) -> None:
         raise make()
-
-    return run
-
-
-def returns(make: Callable[[], Any]) -> Run:
-    async def run(ctx: JobContext, payload: Any) -> Any:
-        return make()
 
     return run
 
@@ -172,23 +160,6 @@ BROKEN: dict[str, Any] = {
 }
 
 
-class Bench(Rig):
-    """A job type that breaks the rules, beside one that does not."""
-
-    def __init__(self, run: Any, **fields: Any) -> None:
-        super().__init__(spec("evil", run, **fields), spec("good", returns(lambda: "done"), concurrency=5))
-
-    async def ended(self, type: str = "evil") -> Job:
-        job_id = await self.submit(type)
-        await self.clock.settle()
-        return await self.job(job_id)
-
-    async def goes_on(self, worker: asyncio.Task[None]) -> None:
-        """The worker lives, and runs other jobs."""
-        assert not worker.done()
-        assert (await self.ended("good")).status is Status.COMPLETED
-
-
 @pytest.mark.parametrize("run", BROKEN.values(), ids=BROKEN)
 async def test_a_handler_that_breaks_the_rules_fails_its_job_for_good_and_the_daemon_goes_on(run: Any) -> None:
     bench = Bench(run)
@@ -246,127 +217,3 @@ async def test_a_delay_may_be_seconds(delay: Any) -> None:
         job = await bench.ended()
         assert (job.status, job.attempt) == (Status.QUEUED, 1)
         assert job.run_at == bench.clock.now() + timedelta(seconds=seconds)
-
-
-class Stubborn(Bench):
-    """A job type whose runs go on whoever stops them, until the test is over."""
-
-    def __init__(self, **fields: Any) -> None:
-        super().__init__(self._run, **fields)
-        self.over = asyncio.Event()
-
-    async def _run(self, ctx: JobContext, payload: Any) -> None:
-        while not self.over.is_set():
-            with suppress(asyncio.CancelledError):
-                await self.over.wait()
-
-    @asynccontextmanager
-    async def at_work(self) -> AsyncIterator[asyncio.Task[None]]:
-        async with self.working() as worker:
-            try:
-                yield worker
-            finally:
-                self.over.set()
-                await self.clock.settle()
-
-
-async def test_a_handler_that_does_not_stop_is_left_to_itself_and_its_job_fails() -> None:
-    bench = Stubborn(timeout=timedelta(seconds=10))
-    async with bench.at_work() as worker:
-        job_id = await bench.submit("evil")
-        await bench.clock.advance(10 + OVER - 1)
-        assert (await bench.job(job_id)).status is Status.RUNNING
-        await bench.clock.advance(2)
-        job = await bench.job(job_id)
-        assert job.error is not None and job.error.type == HANDLER_BROKE
-        assert (job.status, job.attempt) == (Status.FAILED, 1)
-        await bench.goes_on(worker)
-
-
-async def test_a_job_that_is_cancelled_ends_though_its_handler_does_not() -> None:
-    bench = Stubborn(timeout=timedelta(hours=1))
-    async with bench.at_work() as worker:
-        job_id = await bench.submit("evil")
-        await bench.clock.settle()
-        cancelling = asyncio.create_task(bench.queue.cancel(job_id))
-        await bench.clock.advance(OVER + 1)
-        assert (await cancelling).status is Status.CANCELLED
-        await bench.goes_on(worker)
-
-
-async def test_a_job_does_not_run_beside_a_run_of_its_own_that_could_not_be_stopped() -> None:
-    bench = Stubborn(timeout=timedelta(seconds=1), concurrency=2)
-    async with bench.at_work():
-        job_id = await bench.submit("evil")
-        await bench.clock.advance(2 + OVER)
-        await bench.queue.retry(job_id)
-        await bench.clock.settle()
-        job = await bench.job(job_id)
-        assert job.error is not None and "an earlier run of this job goes on" in job.error.message
-        assert len(bench.worker._left) == 1
-
-
-async def test_a_type_whose_runs_can_not_be_stopped_stops_itself() -> None:
-    bench = Stubborn(timeout=timedelta(seconds=1), concurrency=1)
-    async with bench.at_work() as worker:
-        jobs = [await bench.submit("evil") for _ in range(LEFT_AT_MOST + 3)]
-        for _ in jobs:
-            await bench.clock.advance(3 + OVER)
-        statuses = [(await bench.job(job_id)).status for job_id in jobs]
-        assert statuses == [Status.FAILED] * (LEFT_AT_MOST + 1) + [Status.QUEUED] * 2
-        await bench.goes_on(worker)
-
-
-class Judge(BaseModel):
-    n: int = 0
-
-    @field_validator("n")
-    @classmethod
-    def judged(cls, n: int) -> int:
-        if n:
-            sys.exit(n)
-        return n
-
-
-def exits(payload: Any) -> None:
-    raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [{"payload": Judge}, {"check": exits}, {"check": lambda payload: 1 / 0}],
-    ids=["a validator that exits", "a check that exits", "a check that divides by zero"],
-)
-async def test_a_model_or_a_check_that_breaks_refuses_the_payload_and_nothing_else(fields: Any) -> None:
-    bench = Bench(returns(lambda: 1), **fields)
-    async with bench.working() as worker:
-        with pytest.raises(TypeBroken):
-            await bench.queue.submit(Submission("evil", {"n": 5}))
-        await bench.goes_on(worker)
-
-
-async def test_a_model_that_breaks_under_a_stored_job_fails_it_for_good() -> None:
-    broken = False
-
-    def check(payload: Any) -> None:
-        if broken:
-            raise SystemExit(2)
-
-    bench = Bench(returns(lambda: 1), check=check)
-    job_id = await bench.submit("evil")
-    broken = True
-    async with bench.working() as worker:
-        job = await bench.job(job_id)
-        assert job.error is not None
-        assert (job.status, job.error.type) == (Status.FAILED, HANDLER_BROKE)
-        assert "SystemExit: 2" in job.error.message
-        await bench.goes_on(worker)
-
-
-async def test_a_check_that_refuses_in_words_of_its_own_is_broken() -> None:
-    def check(payload: Any) -> None:
-        raise BadPayload("n", "is odd")  # type: ignore[arg-type]
-
-    bench = Bench(returns(lambda: 1), check=check)
-    with pytest.raises(TypeBroken):
-        await bench.queue.submit(Submission("evil", {"n": 5}))

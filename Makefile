@@ -104,6 +104,8 @@ torture: dev ## Kill the daemon and its database again and again, then check tha
 openapi: dev $(JUDGES) ## Write docs/openapi.json anew after a change of the API, and the Node client's types of it
 	WRITE_OPENAPI=1 $(BIN)/python -m pytest -q tests/openapi/test_committed.py
 	PATH="$$PWD/$(BIN):$$PATH" node tests/node/node_modules/openapi-typescript/bin/cli.js docs/openapi.json --output clients/node/src/openapi.d.ts
+	PATH="$$PWD/$(BIN):$$PATH" node tests/node/node_modules/typescript/bin/tsc --project clients/node --typeRoots tests/node/node_modules/@types \
+	  --noEmit false --declaration --emitDeclarationOnly --outDir clients/node/types
 
 reference: dev ## Write docs/reference/ anew after a change of a setting, payload, call, event or command
 	WRITE_DOCS=1 $(BIN)/python -m pytest -q tests/docs/test_reference.py

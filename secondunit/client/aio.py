@@ -40,7 +40,7 @@ class AsyncClient:
         timeout: float = 30.0,
         context: SSLContext | None = None,
     ) -> None:
-        self._url = url.rstrip("/")
+        self._url = calls.base(url)
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._patience = patience
         self._timeout = timeout
@@ -176,6 +176,8 @@ class _Wire:
         """What comes of it."""
         from aiohttp import ClientError
 
+        if isinstance(effect, Send) and effect.call.upload:
+            await asyncio.to_thread(effect.call.prepared)
         try:
             match effect:
                 case Send(call):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 Progress = Callable[[int, int], None]
 
@@ -47,6 +47,11 @@ class Call:
     upload: Upload | RawFile | None = None
     waits: float = 0
 
+    def prepared(self) -> None:
+        """Raise the OSError that keeps its file from being read, before anything is sent; asking again is no help."""
+        if self.upload is not None:
+            self.upload.path.open("rb").close()
+
     def content(self) -> bytes | None:
         """Its body, but for an upload's: JSON, or bytes as they are."""
         if isinstance(self.body, bytes):
@@ -60,6 +65,13 @@ class Call:
         if self.upload or isinstance(self.body, bytes):
             return "application/octet-stream"
         return None if self.body is None else "application/json"
+
+
+def base(url: str) -> str:
+    """The daemon's address without a slash at its end; ValueError for what can't be one."""
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError(f"{url} begins with neither http:// nor https://")
+    return url.rstrip("/")
 
 
 def submit(job: Mapping[str, Any], key: str) -> Call:

@@ -6,6 +6,7 @@
 import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 
 from secondunit.client import calls
@@ -250,5 +251,17 @@ def _ended(job: Json | None) -> bool:
 
 
 def _refused(answer: Answer, sent: int) -> Refused:
-    seconds = next((value for name, value in answer.headers.items() if name.lower() == "retry-after"), "")
-    return refusal(answer.status, answer.body, float(seconds) if seconds.isdecimal() else None, sent)
+    return refusal(answer.status, answer.body, _pause(answer.headers), sent)
+
+
+def _pause(headers: Mapping[str, str]) -> float | None:
+    """What Retry-After says, in seconds or as a date, which is held to the answer's own."""
+    told = {name.lower(): value for name, value in headers.items()}
+    after = told.get("retry-after", "")
+    if after.isdecimal():
+        return float(after)
+    try:
+        until = parsedate_to_datetime(after) - parsedate_to_datetime(told.get("date", ""))
+    except (ValueError, TypeError, OverflowError):  # no date, or one with a zone and one without
+        return None
+    return max(0.0, until.total_seconds())

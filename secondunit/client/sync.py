@@ -41,7 +41,7 @@ class Client:
         timeout: float = 30.0,
         context: SSLContext | None = None,
     ) -> None:
-        self._url = url
+        self._url = calls.base(url)
         self._key = api_key
         self._patience = patience
         self._timeout = timeout
@@ -171,6 +171,8 @@ class _Wire:
 
     def perform(self, effect: Send | Open | Receive | Sleep | Now) -> Any:
         """What comes of it."""
+        if isinstance(effect, Send):
+            effect.call.prepared()
         try:
             match effect:
                 case Send(call):

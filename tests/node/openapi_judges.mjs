@@ -1,6 +1,6 @@
 // Judges of an OpenAPI document and of our client: Redocly's linter, and TypeScript on programs that use their types.
 // Usage: node openapi_judges.mjs DOCUMENT PACKAGE FOLDER; prints {"lint": [...], "types": [...], "drift": ..., ...}.
-import { cpSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createConfig, lint } from "@redocly/openapi-core";
 import openapiTS, { astToString } from "openapi-typescript";
@@ -29,17 +29,19 @@ const strict = { strict: true, exactOptionalPropertyTypes: true, target: ts.Scri
 const bundled = { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler, skipLibCheck: true };
 const judged = ts.createProgram([join(folder, "client.ts")], { ...strict, ...bundled, noEmit: true, types: [] });
 
-// The package as its own tsconfig.json has it, its declarations where a program finds them that has it installed.
+// The package as its own tsconfig.json has it, and as a program has it that has the checkout installed.
 const read = ts.getParsedCommandLineOfConfigFile(join(home, "tsconfig.json"), {}, { ...ts.sys, onUnRecoverableConfigFileDiagnostic: console.error });
 const typeRoots = [join(import.meta.dirname, "node_modules", "@types")];
 const installed = join(folder, "node_modules", "secondunit-client");
 mkdirSync(installed, { recursive: true });
-const emitted = { noEmit: false, declaration: true, emitDeclarationOnly: true, outDir: join(installed, "types"), typeRoots };
+const outDir = join(folder, "types");
+const emitted = { noEmit: false, declaration: true, emitDeclarationOnly: true, outDir, typeRoots };
 const client = ts.createProgram(read.fileNames, { ...read.options, ...emitted });
 client.emit();
-copyFileSync(join(home, "src", "openapi.d.ts"), join(installed, "types", "openapi.d.ts"));
-copyFileSync(join(home, "package.json"), join(installed, "package.json"));
-cpSync(join(home, "src"), join(installed, "src"), { recursive: true });
+const { files } = JSON.parse(readFileSync(join(home, "package.json"), "utf8"));
+for (const name of ["package.json", ...files]) cpSync(join(home, name), join(installed, name), { recursive: true });
+const written = (from, name) => `${name}\n${readFileSync(join(from, name), "utf8")}`;
+const declarations = (from) => readdirSync(from).filter((name) => name !== "openapi.d.ts").sort().map((name) => written(from, name));
 copyFileSync(join(import.meta.dirname, "client_user.ts"), join(folder, "user.mts"));
 const nodeNext = { module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext };
 const user = ts.createProgram([join(folder, "user.mts")], { ...strict, ...nodeNext, noEmit: true, types: ["node"], typeRoots });
@@ -49,6 +51,7 @@ console.log(
     lint: found.map((one) => `${one.ruleId} ${one.location[0]?.pointer}: ${one.message}`),
     types: faults(judged),
     drift: !readFileSync(join(home, "src", "openapi.d.ts"), "utf8").endsWith(types),
+    declarations: declarations(outDir).filter((text, index) => text !== declarations(join(home, "types"))[index]),
     client: faults(client),
     user: faults(user),
   }),

@@ -44,6 +44,12 @@ def test_the_node_client_has_the_types_of_the_document(judged: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+def test_a_checkout_of_the_node_client_has_its_declarations(judged: Any) -> None:
+    assert judged["declarations"] == [], "what the client promises has changed: `make openapi` writes them anew"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_node_client_and_a_program_that_has_it_installed_compile_strictly(judged: Any) -> None:
     assert judged["client"] == [] and judged["user"] == []
 

@@ -83,8 +83,15 @@ export async function refusal(response, sent) {
     problem = JSON.parse(text);
   } catch {}
   if (typeof problem !== "object" || problem === null) problem = { detail: text.slice(0, 200) };
-  const seconds = response.headers.get("retry-after") ?? "";
   const lost = response.status === 409 && String(problem.type).endsWith("lease_lost");
   const kind = lost ? LeaseLost : (BY_STATUS[response.status] ?? (response.status >= 500 ? Unavailable : Refused));
-  return new kind(response.status, problem, /^\d+$/.test(seconds) ? Number(seconds) * 1000 : undefined, sent);
+  return new kind(response.status, problem, pauseMs(response.headers), sent);
+}
+
+/** What Retry-After says, in seconds or as a date, which is held to the answer's own. @param {Headers} headers */
+function pauseMs(headers) {
+  const told = headers.get("retry-after") ?? "";
+  if (/^\d+$/.test(told)) return Number(told) * 1000;
+  const until = Date.parse(told) - Date.parse(headers.get("date") ?? "");
+  return until >= 0 ? until : undefined;
 }

@@ -1,6 +1,6 @@
 // Bodies with one file that is read while it is sent: multipart, or the file alone.
 import { randomUUID } from "node:crypto";
-import { createReadStream, statSync } from "node:fs";
+import { accessSync, constants, createReadStream, statSync } from "node:fs";
 import { basename } from "node:path";
 import { Readable } from "node:stream";
 
@@ -14,7 +14,7 @@ export function multipart(field, file, onProgress) {
   const boundary = randomUUID();
   const name = encodeURIComponent(basename(file));
   const head = `--${boundary}\r\nContent-Disposition: form-data; name="${field}"; filename="${name}"\r\n`;
-  const { size } = statSync(file);
+  const size = sizeOf(file);
 
   /** @param {() => void} onChunk */
   async function* chunks(onChunk) {
@@ -36,6 +36,7 @@ export function multipart(field, file, onProgress) {
  * @param {string | Uint8Array} content @returns {Multipart}
  */
 export function artifactBody(content) {
+  if (typeof content === "string") sizeOf(content);
   /** @param {() => void} onChunk */
   async function* chunks(onChunk) {
     const parts = typeof content === "string" ? createReadStream(content, { highWaterMark: 256 * 1024 }) : [content];
@@ -45,6 +46,14 @@ export function artifactBody(content) {
     }
   }
   return { type: "application/octet-stream", body: (onChunk) => web(chunks(onChunk)) };
+}
+
+/** A file's bytes; thrown is what keeps it from being read, before anything is sent. @param {string} file */
+function sizeOf(file) {
+  const status = statSync(file);
+  if (!status.isFile()) throw new TypeError(`${file} is no file`);
+  accessSync(file, constants.R_OK);
+  return status.size;
 }
 
 /** @param {AsyncIterable<Uint8Array>} chunks @returns {any} Node's own ReadableStream, which its types tell from fetch's. */

@@ -18,6 +18,7 @@ export class Wire {
 
   /** @param {string} url @param {string | undefined} apiKey @param {number} patienceMs @param {number} timeoutMs */
   constructor(url, apiKey, patienceMs, timeoutMs) {
+    if (!/^https?:$/.test(new URL(url).protocol)) throw new TypeError(`${url} begins with neither http:// nor https://`);
     this.#url = url.replace(/\/$/, "");
     this.#headers = { accept: "application/json", ...(apiKey ? { authorization: `Bearer ${apiKey}` } : {}) };
     this.#timeoutMs = timeoutMs;
@@ -68,20 +69,23 @@ export class Wire {
 
   /** @param {string} method @param {string} path @param {Rest} rest @param {number} sent */
   async #once(method, path, { body, headers, upload, signal, waitsMs = 0 }, sent) {
+    // What the caller gave wrongly is thrown as it is: asking again does not help.
+    const form = upload?.();
+    const type = form?.type ?? (body === undefined ? undefined : "application/json");
+    const all = new Headers({ ...this.#headers, ...headers, ...(type ? { "content-type": type } : {}) });
+    const text = body === undefined ? null : JSON.stringify(body);
     const silence = new Silence(this.#timeoutMs + waitsMs, signal);
     try {
-      const form = upload?.();
-      const type = form?.type ?? (body === undefined ? undefined : "application/json");
       const response = await fetch(this.#url + path, {
         method,
-        headers: { ...this.#headers, ...headers, ...(type ? { "content-type": type } : {}) },
-        body: form ? form.body(() => silence.broken(this.#timeoutMs)) : body === undefined ? null : JSON.stringify(body),
+        headers: all,
+        body: form ? form.body(() => silence.broken(this.#timeoutMs)) : text,
         duplex: "half",
         signal: silence.signal,
       });
       if (response.status >= 400) throw await refusal(response, sent);
-      const text = await response.text();
-      return text ? JSON.parse(text) : undefined;
+      const answer = await response.text();
+      return answer ? JSON.parse(answer) : undefined;
     } catch (error) {
       throw this.#lost(error, signal);
     } finally {
@@ -102,6 +106,7 @@ class Silence {
   #abort = new AbortController();
   /** @type {NodeJS.Timeout | undefined} */
   #timer;
+  #over = false;
 
   /** @param {number} ms @param {AbortSignal | undefined} signal */
   constructor(ms, signal) {
@@ -112,11 +117,13 @@ class Silence {
   /** It may last so long again. @param {number} ms */
   broken(ms) {
     clearTimeout(this.#timer);
+    if (this.#over) return; // an upload that was refused early is read on for a moment
     this.#timer = setTimeout(() => this.#abort.abort(new Error(`silent for ${ms / 1000} s`)), ms);
   }
 
   /** Nothing of it is left: no timer, no connection. */
   end() {
+    this.#over = true;
     clearTimeout(this.#timer);
     this.#abort.abort();
   }

@@ -47,6 +47,11 @@ def test_what_passes_by_is_asked_again_a_little_later_each_time() -> None:
 def test_the_daemon_says_when_and_its_caller_how_long_in_all() -> None:
     assert asked(answer(429, Retry_After="7"), answer(200))[0] == [7]
     assert asked(answer(503, retry_after="soon"), answer(200))[0] == [0.2], "no whole seconds, no date: our own"
+    today = "Sun, 29 Nov 2026 20:00:00 GMT"
+    until = answer(503, Retry_After="Sun, 29 Nov 2026 20:00:07 GMT", Date=today)
+    assert asked(until, answer(200))[0] == [7], "by the clock of who says so"
+    assert asked(answer(503, Retry_After=today), answer(200))[0] == [0.2], "nobody says when that is"
+    assert asked(answer(503, Retry_After="Sat, 28 Nov 2026 20:00:00 GMT", Date=today), answer(200))[0] == [0.2]
     waits, error = asked(answer(507, Retry_After="60"), answer(507, Retry_After="60"))
     assert waits == [60] and isinstance(error, Refused) and error.retry_after == 60 and error.sent == 2
     assert asked(LOST, patience=0) == ([], LOST)

@@ -1,0 +1,2 @@
+// The types of the API, where the declarations beside this look for them.
+export type * from "../src/openapi.js";

@@ -56,6 +56,13 @@ async def test_after_the_end_it_is_the_last_picture(studio: Any, clips: Callable
     assert shown(result["outputPath"]) == FRAMES - 1 and result["timestamp"] == pytest.approx(13.96, abs=0.002)
 
 
+async def test_a_share_is_one_of_the_pictures_however_long_the_sound_is(
+    studio: Any, clips: Callable[[str], Path]
+) -> None:
+    result = await studio.thumbnail(clips("coded.mp4"), timestamp="90%")
+    assert shown(result["outputPath"]) == FRAMES * 9 // 10
+
+
 async def test_a_picture_that_stands_for_long_is_the_one_shown(studio: Any, clips: Callable[[str], Path]) -> None:
     result = await studio.thumbnail(clips("slides.mp4"), timestamp=11.9)
     assert (shown(result["outputPath"]), result["timestamp"]) == (2, 8.0)

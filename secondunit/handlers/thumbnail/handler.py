@@ -171,6 +171,8 @@ async def _picture(camera: Camera, wanted: Timestamp, shot: Shot) -> Frame:
     at, frame = await _best(camera, wanted, duration, shot)
     if played := await camera.jumps(at, frame):
         _, frame = await _best(replace(camera, joined=True), wanted, played, shot)
+    elif not isinstance(wanted, At) and (played := await camera.ends_early(at, frame)):
+        _, frame = await _best(camera, wanted, played, shot)
     if frame is None:
         raise Deterministic(f"no picture of {camera.source.name} could be decoded", type="no_decodable_frame")
     return frame

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import socket
 import zlib
 from contextlib import suppress
 from typing import Any
@@ -130,6 +131,35 @@ async def test_a_flood_behind_a_refusal_is_cut_off(build: Any) -> None:
                 sent += 65536
     assert sent < 16 * MIB
     line.writer.close()
+
+
+async def test_who_sends_all_before_reading_finds_the_answer_and_no_reset_connection() -> None:
+    async def refuse(request: web.Request) -> web.Response:
+        give_up_body(request)
+        return web.Response(status=413, headers={"Connection": "close"})
+
+    app = web.Application()
+    app.router.add_post("/", refuse)
+    limits = {"lingering_time": 60.0, "shutdown_timeout": 0.1}  # the client is done long before
+    runner = HttpRunner(app, Reaper("api", USUAL, (), SystemClock()), SystemClock(), **limits)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        assert b" 413 " in await asyncio.to_thread(answer_of_a_flood, runner.addresses[0])
+    finally:
+        await runner.cleanup()
+
+
+def answer_of_a_flood(address: tuple[str, int]) -> bytes:
+    """What is read after all was sent that could be; nginx and Node's fetch give up at a reset before they read."""
+    with socket.create_connection(address, 20) as line:
+        line.sendall(head("/", length=999_999_999))
+        line.settimeout(0.5)
+        with suppress(TimeoutError):
+            while line.send(bytes(65536)):
+                pass
+        line.settimeout(20)
+        return line.recv(4096)
 
 
 async def test_a_connection_that_is_cut_off_while_more_waits_to_be_read_is_no_fault(

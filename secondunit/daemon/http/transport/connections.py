@@ -164,7 +164,8 @@ class Connection(web.RequestHandler):
         if self._room is not None:
             self._room -= len(data)
             if self._room < 0:
-                self.force_close()
+                # Were it closed over unread bytes, a reset would overtake the answer; lingering ends it.
+                self._line.pause_reading()
                 return
         self._received += 1
         waiting = self._current_request

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from secondunit.cli.main import secondunit
-from tests.arch.test_rooms import HANDLERS_MAY_SEE
+from tests.arch.rules import HANDLERS_MAY_SEE
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))

@@ -1,4 +1,4 @@
-"""Tests that could not fail: without a check, content with any error, or with an answer that nobody looks at."""
+"""Tests that could not fail, or that stand on another test file: without a check, content with any error, unread."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -127,6 +127,23 @@ def unread(trees: Mapping[str, ast.AST]) -> list[str]:
         if keyword.arg == "status" and isinstance(keyword.value, ast.Constant)
         if isinstance(status := keyword.value.value, int) and status >= 400 and status not in OF_ONE_REASON
     ]
+
+
+def borrowing(trees: Mapping[str, ast.AST]) -> list[str]:
+    """Test files that take something of another test file, which can then be neither split nor renamed."""
+    return [
+        f"{file}: {node.module}"
+        for file, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("tests.")
+        if node.module.rpartition(".")[2].startswith("test_")
+    ]
+
+
+def test_no_test_file_takes_something_of_another() -> None:
+    assert borrowing(ours()) == [], "what two need lies in a conftest.py, or a file that is no test"
+    planted = {"test_a.py": ast.parse("from tests.unit.test_b import Scene\nfrom tests.unit.scene import Scene")}
+    assert borrowing(planted) == ["test_a.py: tests.unit.test_b"]
 
 
 def test_every_test_checks_something() -> None:

@@ -21,7 +21,7 @@ THROUGH_OTHERS = {
     "secondunit.queue.sight.wording": "tests/unit/queue/sight/test_explain.py, through explanations",
     "secondunit.daemon.monitoring.notes": "tests/unit/daemon/monitoring/test_conditions.py, through the health check",
     "secondunit.queue.running.verdicts": "tests/unit/queue/running, through an execution",
-    "secondunit.queue.stores.postgres.": "the contract suite and test_postgres_traps.py, through the store",
+    "secondunit.queue.stores.postgres.": "the contract suite and tests/contract/test_postgres_*.py, through the store",
     "secondunit.queue.stores.sqlite.tables.batches": "the contract suite, through the store",
     "secondunit.queue.stores.sqlite.tables.graph": "the contract suite, through the store",
     "secondunit.queue.stores.sqlite.tables.shared.": "the contract suite, through the store",

@@ -12,7 +12,7 @@ from aiohttp import web
 from secondunit.testing.fakes.gemini import StandIn
 from secondunit.testing.fakes.listening import listening
 from tests.e2e.conftest import Daemon, beside
-from tests.e2e.test_plugin_answers import Oracle
+from tests.e2e.oracle import Oracle
 
 pytestmark = pytest.mark.e2e
 WITHIN = 45.0

@@ -1,24 +1,17 @@
 """Deploys by a real daemon: the Work Platform's own body, a crash in the middle of a build, and the artefacts."""
 
-import os
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from secondunit.testing.processes import gone, until
+from tests.e2e.repository import git
 
 pytestmark = pytest.mark.e2e
 
-IDENTITY = {name: "test" for who in ("AUTHOR", "COMMITTER") for name in (f"GIT_{who}_NAME", f"GIT_{who}_EMAIL")}
 BUILD = "test -e {gate} || {{ touch {begun}; sleep 60; }}; cp page built"
-
-
-def git(repository: Path, *argv: str) -> None:
-    environment = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, **IDENTITY}
-    subprocess.run(["git", "-C", str(repository), *argv], check=True, capture_output=True, env=environment)
 
 
 @pytest.fixture

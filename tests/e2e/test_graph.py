@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import CHECKOUT, Daemon, environment_of, served
-from tests.e2e.test_deploying import git
+from tests.e2e.repository import git
 
 pytestmark = pytest.mark.e2e
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import installed_plugin
-from tests.e2e.test_deploying import git
+from tests.e2e.repository import git
 
 pytestmark = pytest.mark.e2e
 

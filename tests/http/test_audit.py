@@ -8,10 +8,9 @@ from secondunit.daemon.formats import instant
 from secondunit.queue.errors import StoreFull
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.outcome import Stopped
+from tests.http.keys import API_KEY, BEARER
 
 IDLE = {"type": "idle", "payload": {}}
-SETTING = "the-key-of-the-settings"
-BEARER = {"Authorization": f"Bearer {SETTING}"}
 
 
 async def told(harness: Any, **headers: str) -> list[tuple[str, str | None, str | None]]:
@@ -53,7 +52,7 @@ async def test_what_changed_something_is_told_and_nothing_else(build: Any) -> No
 
 
 async def test_an_entry_names_the_key_and_the_address(build: Any) -> None:
-    harness = await build(api_key=SETTING)
+    harness = await build(api_key=API_KEY)
     operator = await harness.key("admin", name="operator")
     await harness.call("POST", "/api/types/idle/pause", headers=BEARER)
     await harness.clock.advance(60)
@@ -71,7 +70,7 @@ async def test_an_entry_names_the_key_and_the_address(build: Any) -> None:
 
 
 async def test_an_entry_tells_two_keys_of_one_name_apart(build: Any) -> None:
-    harness = await build(api_key=SETTING)
+    harness = await build(api_key=API_KEY)
     keys = [await harness.key("submit", "read", name="blog") for _ in range(2)]
     prefixes = [prefix_of(key["Authorization"].removeprefix("Bearer ")) for key in keys]
     for key in keys:
@@ -131,7 +130,7 @@ async def test_the_control_socket_and_who_has_no_key_are_named_by_where_they_are
 
 
 async def test_keys_are_told_of_without_themselves(build: Any) -> None:
-    harness = await build(api_key=SETTING)
+    harness = await build(api_key=API_KEY)
     ask = {"name": "blog", "scopes": ["submit"], "types": ["idle"], "rate": "60/minute"}
     made = await harness.call("POST", "/api/keys", ask, status=201, headers=BEARER)
     await harness.call("DELETE", f"/api/keys/{made['prefix']}", headers=BEARER)

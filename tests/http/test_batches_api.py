@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from secondunit.queue.outcome import Completed, Failed, JobError
+from tests.http.keys import API_KEY
 
 IDLE = {"type": "idle", "payload": {}}
 BROKEN = Failed(JobError("deterministic", "broken", "it is broken"))
-SETTING = "the-key-of-the-settings"
 
 
 def clip(input_path: Any, **more: Any) -> dict[str, Any]:
@@ -190,7 +190,7 @@ async def test_a_callback_of_a_batch_is_written_with_its_last_end(harness: Any) 
 
 
 async def test_a_tenant_depends_on_its_own_jobs_and_sees_its_own_batches(build: Any) -> None:
-    harness = await build(api_key=SETTING, rate_limit=None)
+    harness = await build(api_key=API_KEY, rate_limit=None)
     one, two = await harness.key("submit", name="a"), await harness.key("submit", name="b")
     job = (await harness.call("POST", "/api/jobs", IDLE, status=201, headers=one))["jobId"]
     body = IDLE | {"dependsOn": [job]}

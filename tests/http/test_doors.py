@@ -1,5 +1,3 @@
-"""Who may come in: keys, scopes, hosts, proxies, origins and rates."""
-
 import asyncio
 import json
 import os
@@ -7,7 +5,6 @@ import re
 import socket
 import sys
 from contextlib import suppress
-from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -16,14 +13,10 @@ from aiohttp import web
 from secondunit.daemon.http.connection_limits import USUAL
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.server import build_app
-from secondunit.daemon.http.transport.client_addresses import network_of
 from secondunit.daemon.http.transport.connections import HttpRunner
-from secondunit.daemon.http.transport.rate_limit import MOST_CALLERS, RateLimit
 from secondunit.daemon.http.transport.reaper import Reaper
-from secondunit.testing.clock import ManualClock
+from tests.http.keys import API_KEY, BEARER
 
-KEY = "s3cret-Key"
-BEARER = {"Authorization": f"Bearer {KEY}"}
 IDLE = {"type": "idle", "payload": {}}
 
 
@@ -31,13 +24,13 @@ IDLE = {"type": "idle", "payload": {}}
     "headers",
     [
         BEARER,
-        {"Authorization": f"bearer  {KEY}"},
-        {"X-API-Key": KEY},
-        {"Authorization": "Basic eDp5", "X-API-Key": KEY},
+        {"Authorization": f"bearer  {API_KEY}"},
+        {"X-API-Key": API_KEY},
+        {"Authorization": "Basic eDp5", "X-API-Key": API_KEY},
     ],
 )
 async def test_a_valid_key_opens_every_call(build: Any, headers: dict[str, str]) -> None:
-    harness = await build(api_key=KEY)
+    harness = await build(api_key=API_KEY)
     await harness.call("POST", "/api/jobs", IDLE, status=201, headers=headers)
     await harness.call("GET", "/api/admin/stuck", headers=headers)
 
@@ -47,17 +40,17 @@ async def test_a_valid_key_opens_every_call(build: Any, headers: dict[str, str])
     [
         {},
         {"Authorization": "Bearer wrong"},
-        {"Authorization": f"Bearer {KEY}x"},
-        {"Authorization": KEY},
+        {"Authorization": f"Bearer {API_KEY}x"},
+        {"Authorization": API_KEY},
         {"Authorization": "Bearer"},
         {"Authorization": "Basic eDp5"},
         {"X-API-Key": ""},
-        {"X-API-Key": KEY.lower()},
+        {"X-API-Key": API_KEY.lower()},
         {"X-API-Key": "schlüssel"},
     ],
 )
 async def test_without_a_valid_key_every_guarded_route_gives_the_same_401(build: Any, headers: dict[str, str]) -> None:
-    harness = await build(api_key=KEY, rate_limit=None)
+    harness = await build(api_key=API_KEY, rate_limit=None)
     expected = None
     for route in ROUTES:
         if route.scope is None:
@@ -70,25 +63,25 @@ async def test_without_a_valid_key_every_guarded_route_gives_the_same_401(build:
 
 
 async def test_a_key_in_the_url_counts_on_event_streams_only(build: Any) -> None:
-    harness = await build(api_key=KEY)
+    harness = await build(api_key=API_KEY)
     job_id = (await harness.call("POST", "/api/jobs", IDLE, status=201, headers=BEARER))["jobId"]
-    await harness.call("GET", f"/api/jobs?token={KEY}", status=401)
-    await harness.call("GET", f"/api/jobs/{job_id}?token={KEY}", status=401)
+    await harness.call("GET", f"/api/jobs?token={API_KEY}", status=401)
+    await harness.call("GET", f"/api/jobs/{job_id}?token={API_KEY}", status=401)
     await harness.call("GET", "/metrics?token=x", status=401)
     for path in ("/api/events", f"/api/jobs/{job_id}/stream"):
-        assert (await harness.raw("HEAD", f"{path}?token={KEY}")).status == 200
+        assert (await harness.raw("HEAD", f"{path}?token={API_KEY}")).status == 200
         assert (await harness.raw("HEAD", f"{path}?token=wrong")).status == 401
 
 
 async def test_health_and_the_documents_are_open(build: Any) -> None:
-    harness = await build(api_key=KEY)
+    harness = await build(api_key=API_KEY)
     for path in ("/health", "/api/openapi.json", "/docs", "/docs/swagger-ui.css"):
         assert (await harness.raw("GET", path)).status == 200
         assert (await harness.raw("GET", path, headers={"X-API-Key": "wrong"})).status == 200
 
 
 async def test_health_tells_its_figures_to_key_holders_only(build: Any) -> None:
-    harness = await build(api_key=KEY)
+    harness = await build(api_key=API_KEY)
     assert await harness.call("GET", "/health") == {"status": "ok"}
     assert await harness.call("GET", "/health", headers={"X-API-Key": "wrong"}) == {"status": "ok"}
     told = await harness.call("GET", "/health", headers=BEARER)
@@ -97,7 +90,7 @@ async def test_health_tells_its_figures_to_key_holders_only(build: Any) -> None:
 
 
 async def test_the_control_socket_asks_for_nothing(build: Any) -> None:
-    harness = await build(api_key=KEY, trusted=True, rate_limit="1/hour")
+    harness = await build(api_key=API_KEY, trusted=True, rate_limit="1/hour")
     for _ in range(3):
         await harness.call("GET", "/api/admin/stuck", headers={"Host": "anything", "X-Forwarded-For": "1.2.3.4"})
     assert "reasons" in await harness.call("GET", "/health")
@@ -144,7 +137,7 @@ async def test_other_names_can_be_allowed_and_a_key_makes_all_names_good(build: 
     named = await build(allowed_hosts=frozenset({"Box.lan"}))
     assert (await named.raw("GET", "/health", headers={"Host": "box.lan:8000"})).status == 200
     assert (await named.raw("GET", "/health", headers={"Host": "localhost"})).status == 421
-    keyed = await build(api_key=KEY)
+    keyed = await build(api_key=API_KEY)
     assert (await keyed.raw("GET", "/api/jobs", headers=BEARER | {"Host": "work.example.com"})).status == 200
 
 
@@ -155,7 +148,7 @@ async def test_a_keyless_daemon_is_not_reached_through_a_proxy(build: Any, heade
     harness = await build()
     problem = await harness.call("GET", "/api/jobs", status=403, headers={header: "for=1.2.3.4"})
     assert "API_KEY" in problem["detail"]
-    keyed = await build(api_key=KEY)
+    keyed = await build(api_key=API_KEY)
     await keyed.call("GET", "/api/jobs", headers=BEARER | {header: "for=1.2.3.4"})
 
 
@@ -172,123 +165,6 @@ async def test_a_foreign_page_can_not_change_anything_on_a_keyless_daemon(build:
     own = f"http://{harness.client.host}:{harness.client.port}"
     for good in ("https://good.example", own):
         await harness.call("POST", "/api/types/idle/pause", headers={"Origin": good})
-
-
-async def test_a_key_holder_over_its_rate_is_told_when_to_come_back(build: Any) -> None:
-    harness = await build(api_key=KEY, rate_limit="2/minute")
-    for _ in range(2):
-        await harness.call("GET", "/api/jobs", headers=BEARER)
-    response = await harness.raw("GET", "/api/jobs", headers=BEARER)
-    assert (response.status, response.headers["Retry-After"]) == (429, "30")
-    for path in ("/health", "/metrics"):
-        assert (await harness.raw("GET", path, headers=BEARER)).status == 200
-    await harness.clock.advance(30)
-    await harness.call("GET", "/api/jobs", headers=BEARER)
-    await harness.call("GET", "/api/jobs", status=429, headers=BEARER)
-
-
-async def test_a_shared_key_has_its_rate_at_each_address(build: Any) -> None:
-    harness = await build(api_key=KEY, rate_limit="2/minute", trusted_proxies=(ip_network("127.0.0.0/8"),))
-    for _ in range(2):
-        await harness.call("GET", "/api/jobs", headers={**BEARER, "X-Forwarded-For": "192.0.2.1"})
-    await harness.call("GET", "/api/jobs", status=429, headers={**BEARER, "X-Forwarded-For": "192.0.2.1"})
-    await harness.call("GET", "/api/jobs", headers={**BEARER, "X-Forwarded-For": "192.0.2.2"})
-
-
-@pytest.mark.parametrize("path", ["/metrics", "/health", "/docs", "/api/jobs"])
-async def test_wrong_keys_are_limited_wherever_they_are_tried(build: Any, path: str) -> None:
-    harness = await build(api_key=KEY, rate_limit="3/minute")
-    for n in range(3):
-        assert (await harness.raw("GET", path, headers={"X-API-Key": f"wrong {n}"})).status in (200, 401)
-    assert (await harness.raw("GET", path, headers={"X-API-Key": "another"})).status == 429
-    assert (await harness.raw("GET", path, headers=BEARER)).status == 200
-    assert (await harness.raw("GET", "/health")).status == 200, "who watches the daemon shows no key"
-
-
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8::1", "2001:db8::/64"),
-        ("2001:db8:0:0:ffff::2", "2001:db8::/64"),
-        ("2001:db8:0:1::2", "2001:db8:0:1::/64"),
-        ("", ""),
-        ("unknown", "unknown"),
-    ],
-)
-def test_a_caller_is_an_address_or_a_network_of_ipv6(address: str, network: str) -> None:
-    assert network_of(address) == network
-
-
-async def test_guessing_keys_is_limited_by_address_and_does_not_touch_the_key_holder(build: Any) -> None:
-    harness = await build(api_key=KEY, rate_limit="3/minute")
-    for guess in range(3):
-        await harness.call("GET", "/api/jobs", status=401, headers={"X-API-Key": f"guess {guess}"})
-    await harness.call("GET", "/api/jobs", status=429, headers={"X-API-Key": "another"})
-    await harness.call("GET", "/nowhere", status=429)
-    await harness.call("GET", "/api/jobs", headers=BEARER)
-
-
-async def test_a_keyless_daemon_does_not_limit_its_own_machine(build: Any) -> None:
-    harness = await build(rate_limit="1/day")
-    for _ in range(5):
-        await harness.call("GET", "/api/jobs")
-
-
-@pytest.mark.parametrize(
-    ("proxies", "limited"),
-    [((), True), (("127.0.0.0/8",), False), (("127.0.0.0/8", "10.9.0.0/16"), False)],
-)
-async def test_addresses_from_a_proxy_count_only_if_the_proxy_is_trusted(
-    build: Any, proxies: tuple[str, ...], limited: bool
-) -> None:
-    harness = await build(api_key=KEY, rate_limit="1/hour", trusted_proxies=tuple(map(ip_network, proxies)))
-    through = ", 10.9.9.9" if len(proxies) > 1 else ""
-    first = {"X-Forwarded-For": f"1.1.1.1, 2.2.2.2{through}"}
-    second = {"X-Forwarded-For": f"1.1.1.1, 3.3.3.3{through}"}
-    forged = {"X-Forwarded-For": f"9.9.9.9, 2.2.2.2{through}"}
-    await harness.call("GET", "/api/jobs", status=401, headers=first)
-    await harness.call("GET", "/api/jobs", status=429 if limited else 401, headers=second)
-    await harness.call("GET", "/api/jobs", status=429, headers=forged)
-
-
-@pytest.mark.parametrize(
-    "hop", ["10.9.0.{n}", "127.0.9.{n}", "nobody{n}", "1.2.3.4:{n}", "", "2.2.2.2, 10.9.0.{n}, x{n}"]
-)
-async def test_what_is_written_where_a_proxy_tells_nobody_spends_the_proxys_own_budget(build: Any, hop: str) -> None:
-    proxies = tuple(map(ip_network, ("127.0.0.0/8", "10.9.0.0/16")))
-    harness = await build(api_key=KEY, rate_limit="2/hour", trusted_proxies=proxies)
-    told = [{"X-Forwarded-For": hop.format(n=n)} for n in range(3)]
-    for headers, status in zip([*told, {}], (401, 401, 429, 429), strict=True):
-        await harness.call("GET", "/api/jobs", status=status, headers=headers)
-
-
-async def test_a_budget_is_spent_at_once_and_comes_back_evenly() -> None:
-    clock = ManualClock()
-    limit = RateLimit("3/minute", clock)
-    assert [limit.spend("a") for _ in range(5)] == [None, None, None, 20, 20]
-    assert limit.spend("b") is None
-    await clock.advance(20)
-    assert [limit.spend("a"), limit.spend("a")] == [None, 20]
-    await clock.advance(10**6)
-    assert [limit.spend("a") for _ in range(4)] == [None, None, None, 20]
-
-
-async def test_what_costs_more_than_is_left_is_let_in_and_owed() -> None:
-    clock = ManualClock()
-    limit = RateLimit("3/minute", clock)
-    assert limit.spend("a", 10) is None
-    assert limit.spend("a") == 160, "7 are owed, and the next is the eighth"
-    await clock.advance(160)
-    assert [limit.spend("a"), limit.spend("a")] == [None, 20]
-
-
-async def test_a_crowd_of_callers_takes_no_more_memory_than_its_share() -> None:
-    limit = RateLimit("1/day", ManualClock())
-    for number in range(2 * MOST_CALLERS):
-        limit.spend(f"address {number}")
-    assert len(limit._full_at) <= MOST_CALLERS
-    assert limit.spend(f"address {2 * MOST_CALLERS - 1}") is not None
 
 
 GET_JOBS = "GET /api/jobs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

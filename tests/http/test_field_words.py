@@ -1,6 +1,5 @@
 """Every call that takes fields says what is wrong with one in the words of JSON, never in those of the validator."""
 
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,41 +7,11 @@ import pytest
 
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.transport.route import ApiRoute
-
-VALIDATORS_WORDS = (
-    "Input",
-    "Value error",
-    "Field required",
-    "valid ",
-    "dictionary",
-    "parse",
-    "Extra inputs",
-    "pydantic",
-)
-WRONG: tuple[Any, ...] = (
-    None, True, -1, 10**20, 1.5, "", "wrong", "queued,wrong", [], [None], [""], ["wrong"], ["a"] * 1001, {}, {"x": 1},
-    {"status": "queued,wrong"}, {"status": [1]}, {"maxRetries": "x"}, {"language": 1}, [{"jobId": 1}], [{"type": 3}],
-)  # fmt: skip
+from tests.http.wrong_bodies import WRONG, bodies, check
 
 # Backups are asked for at the control socket only; the harness takes no analyses, so their door is shut before that.
 FREE = {"type", "jobId"}  # names of a query that take any word
 ELSEWHERE = ("admin.backup", "analyze.from_url")
-
-
-def bodies(route: ApiRoute) -> Iterator[dict[str, Any]]:
-    """A body without its fields, and with one of each sort of value at each of them."""
-    assert route.body is not None
-    yield {}
-    yield {"unknown": 1}
-    for name, field in route.body.model_fields.items():
-        yield from ({field.alias or name: wrong} for wrong in WRONG)
-
-
-def check(problem: dict[str, Any]) -> None:
-    for error in problem.get("errors", ()):
-        said = f"{error['field']}: {error['message']}"
-        assert error["message"] and not any(word in said for word in VALIDATORS_WORDS), said
-        assert "status." not in error["field"] or error["field"].endswith(".0"), said
 
 
 # Calls of leases look at the token first, and are tried in leases/test_bodies.py.

@@ -12,9 +12,9 @@ import pytest
 
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.transport.route import ApiRoute
+from tests.http.wrong_bodies import CROWDED, JSON, MANY
 
 SOON = 0.8  # seconds of CPU time; the least of these took more than one
-JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JOB = {"type": "clip", "payload": {"inputPath": "/a"}}
 
@@ -40,9 +40,7 @@ async def test_a_content_type_is_looked_at_up_to_its_parameters(
     assert (await answered(harness, path, b"[]", **{"Content-Type": kind}))[0] == 400
 
 
-MANY = {f"a{n}": 1 for n in range(80_000)}
 SOME = {f"a{n}": 1 for n in range(9_000)}
-CROWDED = "more than 10000 values"
 NOT_HERE = ("analyze.from_url", "admin.backup")  # of this harness; they read bodies by the same function
 TAKING = [
     route

@@ -1,8 +1,5 @@
-"""Access keys: made, found and revoked; who reaches which call with which scope."""
-
 import asyncio
 import json
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -13,116 +10,11 @@ import pytest
 
 from secondunit.daemon.access.key_text import KEY, digest_of
 from secondunit.daemon.formats import instant
-from secondunit.daemon.http.routes import ROUTES
-
-SETTING = "the-key-of-the-settings"
-BEARER = {"Authorization": f"Bearer {SETTING}"}
-SCOPES = ("read", "submit", "admin", "work")
-ALL = "read submit admin work"
-# Which scope opens which call, said once more: a new route stands here before it is served.
-REACH = {
-    "jobs.submit": "submit",
-    "jobs.submit_batch": "submit",
-    "jobs.find": "read submit",
-    "jobs.show": "read submit",
-    "jobs.cancel": "submit",
-    "jobs.retry": "submit",
-    "jobs.retry_all": "submit",
-    "leases.take": "work",
-    "leases.renew": "work",
-    "leases.step": "work",
-    "leases.artifact": "work",
-    "leases.complete": "work",
-    "leases.partial": "work",
-    "leases.fail": "work",
-    "leases.release": "work",
-    "jobs.cancel_all": "submit",
-    "backend.show": "read",
-    "batches.find": "read submit",
-    "batches.show": "read submit",
-    "batches.cancel": "submit",
-    "batches.retry": "submit",
-    "deliveries.of_job": "read submit",
-    "artifacts.of_job": "read submit",
-    "artifacts.serve": "read submit",
-    "deliveries.retry": "admin",
-    "analyze.upload": "submit",
-    "analyze.from_url": "submit",
-    "videos.analyze": "submit",
-    "videos.locations": "read submit",
-    "videos.retry": "submit",
-    "events.follow": "read submit",
-    "stream.follow": "read submit",
-    "jobs.explain": "read submit",
-    "errors.groups": "read",
-    "stats.find": "read",
-    "system.show": "read",
-    "types.list": "read",
-    "boxes.find": "read",
-    "boxes.drain": "admin",
-    "boxes.resume": "admin",
-    "types.limit": "admin",
-    "schedules.find": "read",
-    "schedules.run": "admin",
-    "schedules.pause": "admin",
-    "schedules.resume": "admin",
-    "ops.pause": "admin",
-    "ops.resume": "admin",
-    "recover.stuck": "admin",
-    "recover.recover": "admin",
-    "admin.check": "admin",
-    "admin.doctor": "admin",
-    "admin.backup": "",  # on the control socket alone
-    "keys.add": "admin",
-    "keys.find": "admin",
-    "keys.revoke": "admin",
-    "audit.find": "admin",
-    "ops.metrics": "read",
-    "ops.health": ALL,
-    "docs.document": ALL,
-    "docs.page": ALL,
-    "docs.asset": ALL,
-}
-SUBMITS = {"jobs.submit", "jobs.submit_batch", "analyze.upload", "analyze.from_url", "videos.analyze"}
-WORKS = {id for id in REACH if id.startswith("leases.")}  # a worker's steps within a job, which its history tells
-
-
-def test_every_route_says_who_may_call_it() -> None:
-    assert {route.id for route in ROUTES} == REACH.keys()
-
-
-def test_every_call_that_changes_something_is_audited_or_submits_or_works() -> None:
-    changing = {route.id for route in ROUTES if route.method != "GET"}
-    assert {route.id for route in ROUTES if route.audited} == changing - SUBMITS - WORKS
-
-
-@pytest.mark.parametrize("scope", SCOPES)
-async def test_a_scope_reaches_its_calls_and_no_other(build: Any, scope: str) -> None:
-    harness = await build(api_key=SETTING, rate_limit=None)
-    key = await harness.key(scope)
-    for route in ROUTES:
-        path = re.sub(r"{\w+}", "x", route.path)
-        method = "HEAD" if route.stream else route.method
-        status = (await harness.raw(method, path, headers=key)).status
-        reached = status not in (401, 403)
-        assert reached is (scope in REACH[route.id].split()), (route.id, status)
-
-
-async def test_a_key_that_may_read_changes_nothing(build: Any) -> None:
-    harness = await build(api_key=SETTING)
-    key = await harness.key("read")
-    job_id = (await harness.call("POST", "/api/jobs", {"type": "idle", "payload": {}}, status=201, headers=BEARER))[
-        "jobId"
-    ]
-    for route in ROUTES:
-        if route.method != "GET":
-            path = re.sub(r"{\w+}", job_id, route.path)
-            assert (await harness.raw(route.method, path, headers=key)).status == 403, route.id
-    assert (await harness.call("GET", f"/api/jobs/{job_id}", headers=key))["status"] == "queued"
+from tests.http.keys import API_KEY, BEARER
 
 
 async def test_a_key_is_shown_once_and_works(build: Any) -> None:
-    harness = await build(api_key=SETTING)
+    harness = await build(api_key=API_KEY)
     until = instant(harness.clock.now() + timedelta(days=90))
     ask = {"name": "work", "scopes": ["read", "submit"], "types": ["idle"], "expiresAt": until, "rate": "60/minute"}
     made = await harness.call("POST", "/api/keys", ask, status=201, headers=BEARER)
@@ -166,7 +58,7 @@ async def test_a_key_that_makes_no_sense_is_refused_by_field(build: Any, wrong: 
 
 
 async def test_a_revoked_key_is_none_from_the_next_request_on(build: Any) -> None:
-    harness = await build(api_key=SETTING)
+    harness = await build(api_key=API_KEY)
     key, other = await harness.key("read", name="a"), await harness.key("read", name="b")
     [first, _] = (await harness.call("GET", "/api/keys", headers=BEARER))["keys"]
     await harness.call("GET", "/api/jobs", headers=key)
@@ -192,7 +84,7 @@ async def test_the_last_key_that_is_revoked_opens_nothing(build: Any) -> None:
 
 
 async def test_a_key_ends_at_its_time(build: Any) -> None:
-    harness = await build(api_key=SETTING)
+    harness = await build(api_key=API_KEY)
     key = await harness.key("read", expires_at=harness.clock.now() + timedelta(hours=1))
     await harness.clock.advance(3599)
     await harness.call("GET", "/api/jobs", headers=key)
@@ -203,7 +95,7 @@ async def test_a_key_ends_at_its_time(build: Any) -> None:
 
 
 async def test_what_is_nearly_a_key_is_none(build: Any) -> None:
-    harness = await build(api_key=SETTING)
+    harness = await build(api_key=API_KEY)
     key = (await harness.key("read"))["Authorization"].removeprefix("Bearer ")
     another = (await harness.key("read"))["Authorization"].removeprefix("Bearer ")
     for wrong in (key[:-1], key + "x", key[:12] + another[12:], key[:12] + "_" * 43, key[3:], key[:11], key.upper()):
@@ -211,7 +103,7 @@ async def test_what_is_nearly_a_key_is_none(build: Any) -> None:
 
 
 async def test_open_streams_of_a_key_end_as_it_does(build: Any) -> None:
-    harness = await build(api_key=SETTING)
+    harness = await build(api_key=API_KEY)
     key, other = await harness.key("read", name="a"), await harness.key("read", name="b")
     prefix = key["Authorization"].removeprefix("Bearer su_")[:8]
     async with harness.listen("/api/events", **other) as stays, harness.listen("/api/events", **key) as goes:
@@ -235,7 +127,7 @@ async def test_streams_without_a_key_end_as_the_first_one_is_made(build: Any) ->
 
 
 async def test_a_stream_that_opens_while_its_key_ends_is_cut_too(build: Any) -> None:
-    harness = await build(api_key=SETTING)
+    harness = await build(api_key=API_KEY)
     key = await harness.key("read")
     for listener in harness.keys._listeners:  # it ends between the door and the stream
         listener(key["Authorization"].removeprefix("Bearer su_")[:8])
@@ -247,7 +139,7 @@ async def test_a_stream_that_opens_while_its_key_ends_is_cut_too(build: Any) -> 
 
 
 async def test_a_key_over_its_own_rate_is_told_when_to_come_back(build: Any) -> None:
-    harness = await build(api_key=SETTING, rate_limit=None)
+    harness = await build(api_key=API_KEY, rate_limit=None)
     slow, usual = await harness.key("read", rate="2/minute"), await harness.key("read")
     for _ in range(2):
         await harness.call("GET", "/api/jobs", headers=slow)
@@ -258,7 +150,7 @@ async def test_a_key_over_its_own_rate_is_told_when_to_come_back(build: Any) -> 
 
 
 async def test_a_batch_costs_its_jobs_of_its_keys_own_rate_and_looking_costs_none(build: Any) -> None:
-    harness = await build(api_key=SETTING, rate_limit="600/minute")
+    harness = await build(api_key=API_KEY, rate_limit="600/minute")
     slow, usual = await harness.key("submit", rate="10/minute"), await harness.key("submit")
     idle = {"type": "idle", "payload": {}}
     for key in (slow, usual):
@@ -273,32 +165,6 @@ async def test_a_batch_costs_its_jobs_of_its_keys_own_rate_and_looking_costs_non
     await harness.call("POST", "/api/jobs", idle, status=429, headers=slow)
 
 
-async def test_a_key_submits_its_own_types_alone(build: Any) -> None:
-    harness = await build(api_key=SETTING)
-    key = await harness.key("read", "submit", types=["clip"])
-    idle, clip = {"type": "idle", "payload": {}}, {"type": "clip", "payload": {"inputPath": "/a"}}
-    await harness.call("POST", "/api/jobs", clip, status=201, headers=key)
-    problem = await harness.call("POST", "/api/jobs", idle, status=403, headers=key)
-    assert problem["detail"] == "this key is for clip alone, not idle"
-    await harness.call("POST", "/api/jobs/batch", {"jobs": [clip, idle]}, status=403, headers=key)
-    await harness.call("POST", "/api/videos/analyze", {"url": "https://x.example/v"}, status=403, headers=key)
-    await harness.call("POST", "/analyze-from-url", {"video_url": "https://x.example/v"}, status=403, headers=key)
-    assert (await harness.call("GET", "/api/jobs", headers=key))["total"] == 1
-
-
-async def test_a_key_submits_its_own_types_alone_again(build: Any) -> None:
-    harness = await build(api_key=SETTING)
-    key = await harness.key("read", "submit", types=["clip"])
-    ask = {"type": "idle", "payload": {}}
-    job_id = (await harness.call("POST", "/api/jobs", ask, status=201, headers=BEARER))["jobId"]
-    await harness.call("DELETE", f"/api/jobs/{job_id}", headers=BEARER)
-    await harness.call("POST", f"/api/jobs/{job_id}/retry", status=403, headers=key)
-    for meant in ({"status": ["cancelled"]}, {"type": ["idle"]}, {"ids": [job_id]}):
-        told = await harness.call("POST", "/api/jobs/retry", {"filter": meant}, headers=key)
-        assert told["done"] in (0, []), told
-    await harness.call("POST", f"/api/jobs/{job_id}/retry", headers=BEARER)
-
-
 async def test_a_job_says_who_submitted_it(build: Any) -> None:
     harness = await build()
     first = await harness.submit()
@@ -310,7 +176,7 @@ async def test_a_job_says_who_submitted_it(build: Any) -> None:
 
 
 async def test_the_last_use_is_stored_now_and_then(build: Any) -> None:
-    harness = await build(api_key=SETTING)
+    harness = await build(api_key=API_KEY)
     key = await harness.key("read")
     await harness.call("GET", "/api/jobs", headers=key)
     [kept] = await harness.store.keys.all()

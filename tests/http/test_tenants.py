@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.http.keys import API_KEY, BEARER
+
 IDLE = {"type": "idle", "payload": {}}
-SETTING = "the-key-of-the-settings"
-BEARER = {"Authorization": f"Bearer {SETTING}"}
 
 
 class Tenants:
@@ -35,7 +35,7 @@ async def opening_id(harness: Any, key: dict[str, str]) -> str:
 @pytest.fixture
 async def tenants(build: Any) -> Tenants:
     """They, without any job."""
-    harness = await build(api_key=SETTING, rate_limit=None)
+    harness = await build(api_key=API_KEY, rate_limit=None)
     one, two = await harness.key("submit", name="a"), await harness.key("submit", name="b")
     return Tenants(harness, one, two, await harness.key("read", "submit", name="r"))
 
@@ -191,7 +191,7 @@ async def test_health_tells_a_tenant_no_more_than_a_stranger(tenants: Tenants) -
 
 
 async def test_a_key_fills_its_share_of_the_queue_and_not_anothers(build: Any) -> None:
-    harness = await build(api_key=SETTING, max_queued_of_one=3)
+    harness = await build(api_key=API_KEY, max_queued_of_one=3)
     one, two = await harness.key("submit", name="one"), await harness.key("submit", "read", name="two")
     named = one | {"Idempotency-Key": "first"}
     first = (await harness.call("POST", "/api/jobs", IDLE, status=201, headers=named))["jobId"]
@@ -211,7 +211,7 @@ async def test_a_key_fills_its_share_of_the_queue_and_not_anothers(build: Any) -
 
 
 async def test_a_key_that_posts_many_at_once_gets_no_more_than_its_share(build: Any) -> None:
-    harness = await build(api_key=SETTING, max_queued_of_one=5)
+    harness = await build(api_key=API_KEY, max_queued_of_one=5)
     key = await harness.key("submit", name="one")
     answers = await asyncio.gather(*(harness.raw("POST", "/api/jobs", IDLE, headers=key) for _ in range(30)))
     assert sorted(answer.status for answer in answers) == [201] * 5 + [503] * 25
@@ -219,7 +219,7 @@ async def test_a_key_that_posts_many_at_once_gets_no_more_than_its_share(build: 
 
 
 async def test_a_retry_needs_room_in_the_keys_share(build: Any) -> None:
-    harness = await build(api_key=SETTING, max_queued_of_one=2)
+    harness = await build(api_key=API_KEY, max_queued_of_one=2)
     key = await harness.key("submit", name="one")
     made = [(await harness.call("POST", "/api/jobs", IDLE, status=201, headers=key))["jobId"] for _ in range(2)]
     for id in made:

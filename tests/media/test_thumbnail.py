@@ -4,16 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import iscc_samples  # type: ignore[import-untyped]
 import pytest
 
 from secondunit.handlers.thumbnail import handler as thumbnail
 from secondunit.queue.errors import BadPayload
 from secondunit.queue.outcome import Deterministic
 from secondunit.queue.validation import validated
+from tests.media.samples import SAMPLES
 
 pytestmark = pytest.mark.media
-SAMPLES = Path(iscc_samples.__file__).parent / "files"
 
 
 def seen(path: object) -> tuple[str | None, tuple[int, int], float]:

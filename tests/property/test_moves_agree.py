@@ -13,7 +13,7 @@ from secondunit.daemon.moving import move
 from secondunit.queue.stores.postgres.store import open_store as open_postgres
 from secondunit.queue.stores.sqlite.store import open_store
 from tests.postgres_server import shared_server
-from tests.property.test_stores_agree import QUICK, Stores
+from tests.property.both_stores import QUICK, Stores
 
 
 def untold(*_: object) -> None:

@@ -16,9 +16,7 @@ import secondunit.daemon.dashboard
 from secondunit.daemon.dashboard.texts import read_catalogue
 from tests.e2e.conftest import Daemon, installed_plugin, served, starting
 from tests.e2e.dashboard.conftest import Account, sign_in
-from tests.e2e.dashboard.test_job_pages import FILM, SOURCES
-from tests.e2e.dashboard.test_operators_pages import SCHEDULES
-from tests.e2e.dashboard.test_pages import FAILING, KEY, submitted, until
+from tests.e2e.dashboard.scene import FAILING, FILM, KEY, SCHEDULES, SOURCES, submitted, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.long]
 TEMPLATES = Path(secondunit.daemon.dashboard.__file__).parent / "templates"

@@ -10,11 +10,9 @@ from playwright.sync_api import Page, expect  # noqa: TID253  these tests are a 
 
 from tests.e2e.conftest import Daemon, installed_plugin, starting
 from tests.e2e.dashboard.conftest import Account, sign_in
-from tests.e2e.dashboard.test_pages import FAILING, KEY, submitted, until
+from tests.e2e.dashboard.scene import FAILING, FILM, KEY, SOURCES, submitted, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.long]
-SOURCES = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=10:duration=2", "-f", "lavfi", "-i", "sine=440:duration=2")
-FILM = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac")
 
 
 @pytest.fixture(scope="module")

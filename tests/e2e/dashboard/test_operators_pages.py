@@ -8,15 +8,9 @@ from playwright.sync_api import Browser, Page, expect  # noqa: TID253  these tes
 
 from tests.e2e.conftest import Daemon, installed_plugin, starting
 from tests.e2e.dashboard.conftest import Account, sign_in
-from tests.e2e.dashboard.test_pages import FAILING, KEY, submitted, until
+from tests.e2e.dashboard.scene import FAILING, KEY, SCHEDULES, submitted, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-SCHEDULES = """
-[[schedule]]
-name = "nightly site"
-cron = "30 3 1 1 *"
-job = {type = "sleep", payload = {seconds = 600}}
-"""
 PAGES = ("/boxes", "/errors", "/batches", "/schedules", "/backend", "/keys", "/audit", "/system", "/system/checks")
 
 

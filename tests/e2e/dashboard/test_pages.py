@@ -7,25 +7,19 @@ from playwright.sync_api import Browser, Page, expect  # noqa: TID253  these tes
 
 from tests.e2e.conftest import Daemon, installed_plugin, starting
 from tests.e2e.dashboard.conftest import Account, found, sign_in
+from tests.e2e.dashboard.scene import FAILING, KEY, submitted, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-KEY = "the-key-of-the-settings"
-FAILING = """
-import asyncio
-from pydantic import BaseModel
-from secondunit.queue.handler import HandlerSpec
 
 
-class Payload(BaseModel):
-    inputPath: str
-
-
-def build(tools):
-    async def run(ctx, payload):
-        raise ValueError("no moov atom in " + payload.inputPath)
-
-    return HandlerSpec(type="clip", payload=Payload, run=run, concurrency=5)
-"""
+@pytest.fixture
+def page(signed_out: Page, daemon: Daemon, account: Account) -> Page:
+    """Signed in, on the overview."""
+    signed_out.goto("/jobs?q=type:clip")
+    account.settled(signed_out)
+    sign_in(signed_out, KEY)
+    expect(signed_out).to_have_url(f"http://127.0.0.1:{daemon.port}/jobs?q=type:clip")
+    return signed_out
 
 
 @pytest.fixture(scope="module")
@@ -41,28 +35,6 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         for _ in range(3):
             submitted(daemon, "sleep", {"seconds": 600})
         yield daemon
-
-
-def submitted(daemon: Daemon, type: str, payload: object) -> str:
-    ask = {"type": type, "payload": payload, "retryPolicy": {"maxRetries": 0}}
-    return str(daemon.call("POST", "/api/jobs", ask, X_API_Key=KEY).body["jobId"])
-
-
-def until(daemon: Daemon, job_id: str, status: str) -> None:
-    for _ in range(3000):
-        if daemon.call("GET", f"/api/jobs/{job_id}", X_API_Key=KEY).body["status"] == status:
-            return
-    raise AssertionError(f"{job_id} is not {status}")
-
-
-@pytest.fixture
-def page(signed_out: Page, daemon: Daemon, account: Account) -> Page:
-    """Signed in, on the overview."""
-    signed_out.goto("/jobs?q=type:clip")
-    account.settled(signed_out)
-    sign_in(signed_out, KEY)
-    expect(signed_out).to_have_url(f"http://127.0.0.1:{daemon.port}/jobs?q=type:clip")
-    return signed_out
 
 
 def test_every_button_on_the_lists_does_what_it_says(page: Page, daemon: Daemon, account: Account) -> None:

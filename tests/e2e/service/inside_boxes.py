@@ -13,7 +13,7 @@ from typing import Any
 
 sys.path.insert(0, "/shared")
 from tests.e2e.docs.pages import DOCS, blocks
-from tests.e2e.service.inside import MEDIA, SHARED, STATE, listed, of_unit, say, serving, sh, until
+from tests.e2e.service.shell import MEDIA, SHARED, STATE, listed, of_unit, say, serving, sh, until
 
 LEFT = SHARED / "left.json"
 ITEMIZED = re.compile(r"[<>ch.*][fdLDS]|\*deleting")  # as `rsync --itemize-changes` tells what differs

@@ -34,7 +34,10 @@ def shared(tmp_path: Path) -> Path:
     """What the script inside needs: itself, the commands, and a repository of this checkout as it stands."""
     shared = tmp_path / "shared"
     copied(shared / "origin")
-    shutil.copy(Path(__file__).with_name("inside.py"), shared)
+    here, tools = Path(__file__).parent, shared / "tests/e2e/service"
+    tools.mkdir(parents=True)
+    shutil.copy(here / "inside.py", shared)
+    shutil.copy(here / "shell.py", tools)
     for title, commands in documented():
         (shared / f"{title}.sh").write_text(f"{commands}\n")
     return shared

@@ -77,7 +77,7 @@ def shared_with(shared: Path, box: str) -> Path:
         (shared / "tests/e2e" / part).mkdir(parents=True)
     here = Path(__file__).parent
     shutil.copy(here / "inside_boxes.py", shared / "inside.py")
-    shutil.copy(here / "inside.py", shared / "tests/e2e/service")
+    shutil.copy(here / "shell.py", shared / "tests/e2e/service")
     shutil.copy(ROOT / "examples/media/still.jpg", shared)
     shutil.copy(ROOT / "tests/e2e/docs/pages.py", shared / "tests/e2e/docs")
     shutil.copytree(ROOT / "docs/runbooks", shared / "docs/runbooks")

@@ -10,7 +10,6 @@ import aiohttp
 
 HTML = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
 OURS = {"Sec-Fetch-Site": "same-origin"}
-SETTING = "the-key-of-the-settings"
 
 
 @dataclass

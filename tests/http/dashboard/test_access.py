@@ -4,18 +4,19 @@ from typing import Any
 
 import pytest
 
-KEY = "the-key-of-the-settings"
+from tests.http.keys import API_KEY
+
 ADD = (("do", "add"), ("name", "the site"))
 
 
 async def test_a_key_is_shown_once_and_works_and_the_trail_names_it(visit: Any) -> None:
-    browser = await visit(api_key=KEY)
-    await browser.sign_in(KEY)
+    browser = await visit(api_key=API_KEY)
+    await browser.sign_in(API_KEY)
     asked = (("scope", "read"), ("scope", "submit"), ("type", "idle"), ("days", "30"), ("rate", "9/minute"))
     page = await browser.send("/keys/act", *ADD, *asked)
     [text] = [tag.attributes["value"] for tag in page.all("input", **{"class": "secret"})]
     assert browser.answer.headers["Cache-Control"] == "no-store"
-    [key] = (await browser.harness.call("GET", "/api/keys", headers={"X-API-Key": KEY}))["keys"]
+    [key] = (await browser.harness.call("GET", "/api/keys", headers={"X-API-Key": API_KEY}))["keys"]
     assert (key["name"], key["scopes"], key["types"], key["rate"]) == (
         "the site",
         ["read", "submit"],
@@ -32,9 +33,9 @@ async def test_a_key_is_shown_once_and_works_and_the_trail_names_it(visit: Any) 
 
 
 async def test_a_key_is_revoked_after_a_question(visit: Any) -> None:
-    browser = await visit(api_key=KEY)
+    browser = await visit(api_key=API_KEY)
     headers = await browser.harness.key("read", name="the site")
-    await browser.sign_in(KEY)
+    await browser.sign_in(API_KEY)
     page = await browser.open("/keys")
     [link] = [tag.attributes["href"] for tag in page.all("a") if "revoke=" in tag.attributes["href"]]
     page = await browser.open(link)
@@ -63,7 +64,7 @@ async def test_what_is_wrong_is_refused_with_its_field(visit: Any, fields: Any, 
 
 
 async def test_only_an_admin_is_shown_them(visit: Any) -> None:
-    browser = await visit(api_key=KEY)
+    browser = await visit(api_key=API_KEY)
     reader = await browser.harness.key("read", "submit", name="reader")
     page = await browser.sign_in(reader["Authorization"].removeprefix("Bearer "))
     assert not page.all("a", href="/keys") and not page.all("a", href="/audit")

@@ -6,9 +6,9 @@ from secondunit.daemon.dashboard import layers
 from secondunit.queue.model import Bonds
 from secondunit.queue.outcome import Failed, JobError
 from secondunit.testing.jobs import new
+from tests.http.keys import API_KEY
 
 BROKEN = Failed(JobError("deterministic", "broken", "it is broken"))
-KEY = "the-key-of-the-settings"
 
 
 async def submitted(harness: Any, *jobs: tuple[str, list[str]], headers: Any = None, name: str = "films") -> Any:
@@ -50,7 +50,7 @@ async def test_what_is_left_is_cancelled_and_what_failed_retried_after_a_questio
 
 
 async def test_a_tenant_sees_its_own_batches_alone(visit: Any) -> None:
-    browser = await visit(api_key=KEY)
+    browser = await visit(api_key=API_KEY)
     mine, theirs = await browser.harness.key("submit", name="me"), await browser.harness.key("submit", name="you")
     others, _ = await submitted(browser.harness, ("a", []), headers=theirs, name="others")
     own, _ = await submitted(browser.harness, ("a", []), headers=mine, name="own")

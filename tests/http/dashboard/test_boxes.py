@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from secondunit.queue.value import replace
+from tests.http.keys import API_KEY
 
 ODD = '箱 "%2F" /?#&;+.'
-KEY = "the-key-of-the-settings"
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ async def test_a_wrong_order_is_refused(browser: Any, fields: Any, status: int, 
 
 
 async def test_who_may_only_read_sees_no_button(visit: Any) -> None:
-    browser = await visit(api_key=KEY)
+    browser = await visit(api_key=API_KEY)
     await entered(browser.harness)
     reader = await browser.harness.key("read")
     await browser.sign_in(reader["Authorization"].removeprefix("Bearer "))

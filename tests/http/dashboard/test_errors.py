@@ -10,7 +10,8 @@ from secondunit.daemon.dashboard.views.errors import query_of
 from secondunit.queue.model import Submission
 from secondunit.queue.outcome import Failed, JobError
 from secondunit.queue.sight.fingerprint import ErrorGroup
-from tests.http.conftest import ApiHarness
+from tests.http.harness import ApiHarness
+from tests.http.keys import API_KEY
 
 
 async def failed(harness: ApiHarness, type: str, *whys: str) -> None:
@@ -65,7 +66,7 @@ async def test_a_window_and_a_type_are_chosen_and_told_to_the_command_and_the_tw
 
 
 async def test_a_key_that_may_not_retry_is_not_offered_it(visit: Any) -> None:
-    browser = await visit(api_key="the-key-of-the-settings")
+    browser = await visit(api_key=API_KEY)
     job_id = (await browser.harness.api.queue.submit(Submission("idle", {})))[0].id
     await browser.harness.settle(job_id, Failed(JobError("deterministic", "Broken", "it broke")))
     reader = await browser.harness.key("read")

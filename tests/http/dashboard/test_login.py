@@ -8,21 +8,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.http.dashboard.browser import SETTING, Browser
+from tests.http.dashboard.sessions import key_of, posted, signed_in
+from tests.http.keys import API_KEY
 
 CROSS = {"Sec-Fetch-Site": "cross-site", "Origin": "https://elsewhere.example"}
-
-
-async def signed_in(visit: Any, **settings: Any) -> Browser:
-    browser: Browser = await visit(api_key=SETTING, **settings)
-    await browser.sign_in(SETTING)
-    return browser
-
-
-async def submitted(harness: Any, key: str) -> str:
-    ask = {"type": "idle", "payload": {}}
-    answer = await harness.call("POST", "/api/jobs", ask, status=201, headers={"X-API-Key": key})
-    return str(answer["jobId"])
 
 
 async def ended(reader: Any) -> bool:
@@ -33,23 +22,18 @@ async def ended(reader: Any) -> bool:
     return True
 
 
-async def key_of(browser: Browser, *scopes: str, **fields: Any) -> str:
-    headers = await browser.harness.key(*scopes, **fields)
-    return str(headers["Authorization"].removeprefix("Bearer "))
-
-
 async def test_who_has_no_session_is_asked_for_a_key_and_led_back(visit: Any) -> None:
-    browser = await visit(api_key=SETTING)
+    browser = await visit(api_key=API_KEY)
     page = await browser.open("/jobs?q=status:failed")
     assert browser.url == "/login?next=/jobs%3Fq%3Dstatus%3Afailed"
     *_, hidden = page.all("input", name="next")
     assert hidden.attributes["value"] == "/jobs?q=status:failed"
-    page = await browser.send("/login", ("key", f" {SETTING}\n"), ("next", hidden.attributes["value"]))
+    page = await browser.send("/login", ("key", f" {API_KEY}\n"), ("next", hidden.attributes["value"]))
     assert browser.url == "/jobs?q=status:failed" and page.says("Jobs")
 
 
 async def test_a_wrong_key_begins_nothing(visit: Any) -> None:
-    browser = await visit(api_key=SETTING)
+    browser = await visit(api_key=API_KEY)
     page = await browser.send("/login", ("key", "guess"), status=401)
     assert page.says("no valid key") and browser.cookies == {}
     assert all("guess" not in tag.attributes.values() for tag in page.tags)
@@ -59,34 +43,34 @@ async def test_what_the_browser_keeps_is_for_our_pages_alone_and_not_what_we_kee
     browser = await signed_in(visit)
     browser.cookies.clear()
     answer = await browser.harness.raw(
-        "POST", "/login", data={"key": SETTING}, headers={"Sec-Fetch-Site": "same-origin"}, allow_redirects=False
+        "POST", "/login", data={"key": API_KEY}, headers={"Sec-Fetch-Site": "same-origin"}, allow_redirects=False
     )
     cookie = answer.cookies["secondunit_session"]
     assert cookie["httponly"] and not cookie["secure"]
     assert (cookie["samesite"], cookie["path"]) == ("Strict", "/")
     assert len(cookie.value) >= 43
     kept = repr(vars(browser.harness.store.cache))
-    assert "session " in kept and cookie.value not in kept and SETTING not in kept
+    assert "session " in kept and cookie.value not in kept and API_KEY not in kept
 
 
 async def test_behind_a_trusted_proxy_with_tls_the_cookie_is_for_tls_alone(visit: Any) -> None:
-    browser = await visit(api_key=SETTING, trusted_proxies=(ip_network("127.0.0.0/8"),))
+    browser = await visit(api_key=API_KEY, trusted_proxies=(ip_network("127.0.0.0/8"),))
     for scheme, secure in (("https", True), ("http", "")):
         headers = {"Sec-Fetch-Site": "same-origin", "X-Forwarded-Proto": scheme, "X-Forwarded-For": "192.0.2.7"}
         answer = await browser.harness.raw(
-            "POST", "/login", data={"key": SETTING}, headers=headers, allow_redirects=False
+            "POST", "/login", data={"key": API_KEY}, headers=headers, allow_redirects=False
         )
         assert answer.cookies["secondunit_session"]["secure"] == secure
 
 
 async def test_guesses_are_limited_by_address(visit: Any) -> None:
-    browser = await visit(api_key=SETTING)
+    browser = await visit(api_key=API_KEY)
     for _ in range(10):
         await browser.send("/login", ("key", "guess"), status=401)
-    page = await browser.send("/login", ("key", SETTING), status=429)
+    page = await browser.send("/login", ("key", API_KEY), status=429)
     assert page.says("Too many requests") and int(browser.answer.headers["Retry-After"]) > 0
     await browser.harness.clock.advance(60)
-    assert (await browser.sign_in(SETTING)).says("Overview")
+    assert (await browser.sign_in(API_KEY)).says("Overview")
 
 
 async def test_signing_out_ends_the_session_for_good(visit: Any) -> None:
@@ -100,7 +84,7 @@ async def test_signing_out_ends_the_session_for_good(visit: Any) -> None:
 
 
 async def test_a_revoked_key_ends_its_sessions_and_their_open_pages_at_once(visit: Any) -> None:
-    browser = await visit(api_key=SETTING)
+    browser = await visit(api_key=API_KEY)
     key = await key_of(browser, "read")
     await browser.sign_in(key)
     jar = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
@@ -114,14 +98,14 @@ async def test_a_revoked_key_ends_its_sessions_and_their_open_pages_at_once(visi
 
 
 async def test_a_session_ends_after_a_week_and_with_its_key(visit: Any) -> None:
-    browser = await visit(api_key=SETTING)
+    browser = await visit(api_key=API_KEY)
     await browser.sign_in(await key_of(browser, "read", expires_at=browser.harness.clock.now() + timedelta(days=1)))
     await browser.harness.clock.advance(86_399)
     assert (await browser.open("/")).says("Overview")
     await browser.harness.clock.advance(1)
     await browser.open("/")
     assert browser.url.startswith("/login")
-    await browser.sign_in(SETTING)
+    await browser.sign_in(API_KEY)
     await browser.harness.clock.advance(7 * 86_400)
     await browser.open("/")
     assert browser.url.startswith("/login")
@@ -129,7 +113,7 @@ async def test_a_session_ends_after_a_week_and_with_its_key(visit: Any) -> None:
 
 async def test_a_session_reads_the_api_too(visit: Any) -> None:
     browser = await signed_in(visit)
-    job_id = await submitted(browser.harness, SETTING)
+    job_id = await posted(browser)
     jar = {"Cookie": f"secondunit_session={browser.cookies['secondunit_session']}"}
     assert (await browser.harness.call("GET", f"/api/jobs/{job_id}", headers=jar))["jobId"] == job_id
     await browser.harness.call("GET", f"/api/jobs/{job_id}", status=401, headers={"Cookie": "secondunit_session=x"})
@@ -162,16 +146,16 @@ async def test_no_other_site_can_press_a_button_where_no_key_is_needed(visit: An
 
 @pytest.mark.parametrize("to", ["//elsewhere.example", "https://elsewhere.example", "/\\elsewhere.example", "jobs", ""])
 async def test_nobody_is_led_to_another_site(visit: Any, to: str) -> None:
-    browser = await visit(api_key=SETTING)
-    await browser.send("/login", ("key", SETTING), ("next", to))
+    browser = await visit(api_key=API_KEY)
+    await browser.send("/login", ("key", API_KEY), ("next", to))
     assert browser.url == "/"
 
 
 async def test_what_a_key_may_not_do_is_not_shown_and_is_refused(visit: Any) -> None:
-    browser = await visit(api_key=SETTING)
+    browser = await visit(api_key=API_KEY)
     harness = browser.harness
     await browser.sign_in(await key_of(browser, "read"))
-    await submitted(harness, SETTING)
+    await posted(browser)
     types = await browser.open("/types")
     assert [form.attributes["action"] for form in types.all("form", method="post")] == ["/language", "/logout"]
     jobs = await browser.open("/jobs?q=type:idle")
@@ -183,9 +167,9 @@ async def test_what_a_key_may_not_do_is_not_shown_and_is_refused(visit: Any) -> 
 
 
 async def test_a_key_that_sees_its_own_jobs_alone_sees_no_others(visit: Any) -> None:
-    browser = await visit(api_key=SETTING)
+    browser = await visit(api_key=API_KEY)
     harness, key = browser.harness, await key_of(browser, "submit")
-    other, own = [await submitted(harness, one) for one in (SETTING, key)]
+    other, own = [await posted(browser, key=one) for one in (API_KEY, key)]
     page = await browser.sign_in(key)
     assert browser.url == "/jobs", "the overview is not for it"
     assert [link.attributes["href"] for link in page.all("a") if link.text == "Overview"] == []
@@ -203,15 +187,15 @@ async def test_keys_of_two_callers_in_one_request_are_refused(visit: Any) -> Non
     harness, other = browser.harness, await key_of(browser, "submit")
     cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
     for pair in (
-        {"Authorization": f"Bearer {SETTING}", "X-API-Key": other},
-        {"Authorization": f"Bearer {other}", "X-API-Key": SETTING},
-        {"Authorization": f"Bearer {SETTING}", "X-API-Key": "guess"},
+        {"Authorization": f"Bearer {API_KEY}", "X-API-Key": other},
+        {"Authorization": f"Bearer {other}", "X-API-Key": API_KEY},
+        {"Authorization": f"Bearer {API_KEY}", "X-API-Key": "guess"},
         {"X-API-Key": other, **cookie},
         {"Authorization": f"Bearer {other}", **cookie},
     ):
         answer = await harness.raw("GET", "/api/jobs", headers=pair)
         assert (answer.status, (await answer.json())["type"]) == (400, "urn:secondunit:problem:two-keys")
-    answer = await harness.raw("GET", f"/api/events?token={other}", headers={"X-API-Key": SETTING})
+    answer = await harness.raw("GET", f"/api/events?token={other}", headers={"X-API-Key": API_KEY})
     assert answer.status == 400
 
 
@@ -219,16 +203,16 @@ async def test_one_key_may_be_sent_in_several_ways(visit: Any) -> None:
     browser = await signed_in(visit)
     cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
     for pair in (
-        {"Authorization": f"bearer  {SETTING} ", "X-API-Key": SETTING},
-        {"X-API-Key": SETTING, **cookie},
-        {"X-API-Key": SETTING, "Authorization": "Basic YTpi"},  # of a proxy, say
-        {"X-API-Key": SETTING, "Cookie": "session=somebody-else's"},
+        {"Authorization": f"bearer  {API_KEY} ", "X-API-Key": API_KEY},
+        {"X-API-Key": API_KEY, **cookie},
+        {"X-API-Key": API_KEY, "Authorization": "Basic YTpi"},  # of a proxy, say
+        {"X-API-Key": API_KEY, "Cookie": "session=somebody-else's"},
     ):
         assert (await browser.harness.raw("GET", "/api/jobs", headers=pair)).status == 200
 
 
 async def test_guesses_do_not_get_around_the_rate_in_pairs(visit: Any) -> None:
-    browser = await visit(api_key=SETTING, rate_limit="5/minute")
+    browser = await visit(api_key=API_KEY, rate_limit="5/minute")
     pair = {"Authorization": "Bearer a", "X-API-Key": "b"}
     statuses = [(await browser.harness.raw("GET", "/api/jobs", headers=pair)).status for _ in range(6)]
     assert statuses == [400] * 5 + [429]

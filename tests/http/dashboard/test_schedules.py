@@ -8,9 +8,9 @@ import pytest
 from secondunit.daemon.automation.schedule_rules import Schedule
 from secondunit.daemon.cron import Cron
 from secondunit.queue.model import Submission
+from tests.http.keys import API_KEY
 
 ODD = '每晚 "%2F" /?#&;+.'
-KEY = "the-key-of-the-settings"
 
 
 def schedule(name: str) -> Schedule:
@@ -55,7 +55,7 @@ async def test_a_wrong_order_is_refused(browser: Any, fields: Any, status: int, 
 
 
 async def test_who_may_only_read_sees_no_button_and_may_press_none(visit: Any) -> None:
-    browser = await visit(api_key=KEY, schedules=[schedule("nightly")])
+    browser = await visit(api_key=API_KEY, schedules=[schedule("nightly")])
     await browser.harness.scheduler.start()
     reader = await browser.harness.key("read", "submit")
     await browser.sign_in(reader["Authorization"].removeprefix("Bearer "))

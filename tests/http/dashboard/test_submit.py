@@ -7,10 +7,9 @@ from aiohttp import FormData
 
 from secondunit.daemon.dashboard.one_job.schema_form import content_of, fields_of, typed
 from secondunit.handlers.thumbnail.payload import ThumbnailPayload
+from tests.http.analyses.kitchen import Kitchen
 from tests.http.dashboard.browser import HTML, OURS, Browser
-from tests.http.dashboard.test_job import posted
-from tests.http.dashboard.test_login import key_of, signed_in
-from tests.http.test_analyze_api import Kitchen
+from tests.http.dashboard.sessions import key_of, posted, signed_in
 
 CALLBACK = "https://hooks.example/done?token=geheim"
 

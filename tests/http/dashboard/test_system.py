@@ -8,8 +8,7 @@ import pytest
 from secondunit.daemon.monitoring.conditions import Condition
 from secondunit.daemon.monitoring.health_report import HealthReport
 from secondunit.queue.sentences import say
-
-KEY = "the-key-of-the-settings"
+from tests.http.keys import API_KEY
 
 
 async def test_it_tells_versions_disks_backup_and_sandbox(visit: Any) -> None:
@@ -42,8 +41,8 @@ async def test_what_is_wrong_has_a_title_and_a_remedy_in_the_readers_language(
 
 
 async def test_an_admin_has_it_examine_itself(visit: Any) -> None:
-    browser = await visit(api_key=KEY)
-    await browser.sign_in(KEY)
+    browser = await visit(api_key=API_KEY)
+    await browser.sign_in(API_KEY)
     page = await browser.open("/system")
     assert page.all("a", href="/system/checks")
     page = await browser.open("/system/checks")
@@ -56,8 +55,8 @@ async def test_an_admin_has_it_examine_itself(visit: Any) -> None:
 
 
 async def test_what_it_finds_is_told_in_the_readers_language(visit: Any) -> None:
-    browser = await visit("zh-TW", api_key=KEY)
-    await browser.sign_in(KEY)
+    browser = await visit("zh-TW", api_key=API_KEY)
+    await browser.sign_in(API_KEY)
     page = await browser.open("/system/checks")
     assert page.says("SANDBOX 為 off") and page.says("設定 SANDBOX=auto 並重新啟動")
     assert [span.text for span in page.all("span", lang="en")] == ["it is down", "see to it"]

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.http.conftest import ApiHarness, Build
+from tests.http.harness import ApiHarness, Build
 from tests.http.leases.scene import SPECS
 
 

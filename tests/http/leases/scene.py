@@ -6,7 +6,7 @@ from typing import Any
 from secondunit.daemon.config.remote.payload_schemas import PayloadSchema
 from secondunit.queue.handler import HandlerSpec
 from secondunit.queue.retry import RetryPolicy
-from tests.http.conftest import ApiHarness
+from tests.http.harness import ApiHarness
 
 SCHEMA = PayloadSchema(
     {

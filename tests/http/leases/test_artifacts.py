@@ -13,7 +13,7 @@ from secondunit.daemon.files.artifacts import JobArtifacts
 from secondunit.daemon.leasing.artifacts import check
 from secondunit.handlers.tools.storage.local import LocalFiles
 from secondunit.queue.errors import BadPayload, StoreFull
-from tests.http.conftest import TTL, ApiHarness, Build
+from tests.http.harness import TTL, ApiHarness, Build
 from tests.http.leases.scene import SPECS, lost, one, take
 
 

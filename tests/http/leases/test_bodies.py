@@ -7,10 +7,9 @@ import pytest
 
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.transport.route import ApiRoute
-from tests.http.conftest import ApiHarness
+from tests.http.harness import ApiHarness
 from tests.http.leases.scene import one, submit, take
-from tests.http.test_field_words import bodies, check
-from tests.http.test_hostile_requests import CROWDED, JSON, MANY
+from tests.http.wrong_bodies import CROWDED, JSON, MANY, bodies, check
 
 OF_LEASES = [route for route in ROUTES if route.body and "{token}" in route.path]
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from secondunit.queue.model import Status
-from tests.http.conftest import ApiHarness
+from tests.http.harness import ApiHarness
 from tests.http.leases.scene import one, submit, take
 
 NAMES = ("工人 🛠", "a b@c/d", "remote - x", "%40%20", "x" * 100, "-", "@")

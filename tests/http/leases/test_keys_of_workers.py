@@ -3,7 +3,7 @@
 import asyncio
 
 from secondunit.queue.model import Status
-from tests.http.conftest import TTL, ApiHarness
+from tests.http.harness import TTL, ApiHarness
 from tests.http.leases.scene import every_write_is_refused, lost, take
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from secondunit.daemon.formats import instant
-from tests.http.conftest import TTL, ApiHarness
+from tests.http.harness import TTL, ApiHarness
 from tests.http.leases.scene import submit, take
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from secondunit.daemon.formats import instant
 from secondunit.queue.model import Status
-from tests.http.conftest import TTL, ApiHarness, Build
+from tests.http.harness import TTL, ApiHarness, Build
 from tests.http.leases.scene import every_write_is_refused, leased, lost, one, submit, take
 
 

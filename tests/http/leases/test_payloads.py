@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from secondunit.queue.model import Status
-from tests.http.conftest import ApiHarness
+from tests.http.harness import ApiHarness
 from tests.http.leases.scene import lost, one, take
 
 

@@ -8,7 +8,7 @@ import pytest
 from secondunit.daemon.formats import instant
 from secondunit.daemon.http.contract.leases import answers, asks
 from secondunit.queue.model import Status
-from tests.http.conftest import TTL, ApiHarness
+from tests.http.harness import TTL, ApiHarness
 from tests.http.leases.scene import every_write_is_refused, lost, one, take
 
 

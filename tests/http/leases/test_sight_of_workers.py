@@ -3,7 +3,7 @@
 import asyncio
 
 from secondunit.daemon.formats import instant
-from tests.http.conftest import ApiHarness
+from tests.http.harness import ApiHarness
 from tests.http.leases.scene import submit, take
 
 

@@ -8,13 +8,12 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import iscc_samples  # type: ignore[import-untyped]
 import pytest
 
 from tests.media.conftest import CACHE, TESTS
+from tests.media.samples import SAMPLES
 
 LOCK = TESTS.parent / "requirements-films.lock"
-SAMPLES = Path(iscc_samples.__file__).parent / "files"
 # Only their source distributions hold the files.
 AS_SOURCE = ("hachoir", "pillow-heif", "pymediainfo")
 WANTED: Mapping[str, Sequence[str]] = {

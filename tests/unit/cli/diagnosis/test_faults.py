@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,75 +16,16 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from click.testing import CliRunner
 
-from secondunit.cli.diagnosis import exposure, folders, process, programs, situation, store, unit
+from secondunit.cli.diagnosis import exposure, folders, process, programs, unit
 from secondunit.cli.diagnosis.situation import Situation
 from secondunit.cli.host.installation import Found
-from secondunit.cli.host.units import SERVICE, Layout, ours
-from secondunit.cli.main import secondunit
-from secondunit.daemon.diagnosis.checks import CheckResult
-from secondunit.daemon.files.backups import take
-from secondunit.daemon.process.clock import SystemClock
-from secondunit.daemon.process.lock import box_lock
+from secondunit.cli.host.units import SERVICE, ours
 from secondunit.daemon.wiring.backend import operators_session
-from secondunit.queue.ports.access import AuditEntry
-from secondunit.queue.stores.sqlite.store import open_store
 from secondunit.testing.fakes.listening import listening
+from tests.unit.cli.diagnosis.situations import REPORT, Box, data_of, only
 
 NOBODY = 65534
-Box = Callable[..., Situation]
-REPORT: Mapping[str, Any] = {"version": "1", "pid": os.getpid(), "keys": True, "settings": {}, "checks": []}
-
-
-@pytest.fixture(autouse=True)
-def _umask() -> Iterator[None]:
-    """That of this process, which a command that runs in it may change."""
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A queue's database, closed."""
-    path = tmp_path_factory.mktemp("made") / "queue.db"
-
-    async def made() -> None:
-        await (await open_store(path)).close()
-
-    asyncio.run(made())
-    return path.read_bytes()
-
-
-@pytest.fixture
-def box(tmp_path: Path, database: bytes) -> Box:
-    """A box that is well, with these variables: its folders, and its database, which nobody has open."""
-    data = tmp_path / "data"
-    (data / "media").mkdir(parents=True)
-    (data / "queue.db").write_bytes(database)
-    for name in ("queue.db.exists", "queue.db.ballast"):
-        (data / name).touch()
-    data.chmod(0o700)
-    (data / "queue.db").chmod(0o600)
-
-    def looked(**environ: str) -> Situation:
-        layout = Layout(tmp_path / "root")
-        given = {"DATA_DIR": str(data), "SECONDUNIT_CONFIG": os.devnull, **environ}
-        return asyncio.run(situation.found(given, layout, {}))
-
-    return looked
-
-
-def only(checks: Iterable[CheckResult], name: str) -> CheckResult:
-    """The one finding of this name, which has a remedy unless all is well."""
-    [check] = [check for check in checks if check.name == name]
-    assert check.remedy or check.state == "ok"
-    return check
-
-
-def data_of(here: Situation) -> Path:
-    return here.settings.data_dir
 
 
 async def test_no_ffmpeg_is_found(box: Any, tmp_path: Path) -> None:
@@ -321,146 +262,3 @@ def closed() -> int:
 def test_no_sandbox_is_found(box: Box) -> None:
     [check] = asyncio.run(programs.sandbox(box(SANDBOX="off")))
     assert check.state == "bad" and "SANDBOX=auto" in check.remedy
-
-
-async def back_up(database: Path, folder: Path) -> None:
-    """As `secondunit backup` does, which notes where it went."""
-    opened, now = await open_store(database), SystemClock().now()
-    copy = await take(opened, folder, None, now, {})
-    await opened.audit.add(AuditEntry(now, None, "test", "backup", str(copy.path)))
-    await opened.close()
-
-
-def test_a_backup_that_was_never_verified_is_found_until_it_is(box: Box, tmp_path: Path) -> None:
-    here = box()
-    assert only(store.store(here), "backup").state == "warn", "there is none"
-    backups = tmp_path / "elsewhere"
-    backups.mkdir()
-    asyncio.run(back_up(here.settings.database.path, backups))
-    check = only(store.store(here), "backup")
-    assert check.state == "ok" and str(backups) in check.found, "the database knows where the last one went"
-    [copy] = backups.glob("*.db")
-    copy.write_bytes(copy.read_bytes())
-    check = only(store.store(here), "backup")
-    assert check.state == "bad" and "never verified" in check.found and f"--verify {copy}" in check.remedy
-    done = CliRunner().invoke(secondunit, ["backup", "--verify", str(backups)])
-    assert done.exit_code == 0 and "is whole: 0 jobs" in done.output
-    assert only(store.store(here), "backup").state == "ok"
-    copy.write_bytes(copy.read_bytes()[:20000])
-    assert CliRunner().invoke(secondunit, ["backup", "--verify", str(copy)]).exit_code == 1
-    assert only(store.store(here), "backup").state == "bad"
-
-
-def test_an_old_backup_is_found(box: Box) -> None:
-    here = box()
-    folder = data_of(here) / "backups"
-    folder.mkdir()
-    (folder / "a.db").touch()
-    os.utime(folder / "a.db", (0, 0))
-    assert "days old" in only(store.store(here), "backup").found
-
-
-def test_a_ballast_that_is_gone_is_found(box: Box) -> None:
-    here = box()
-    assert only(store.store(here), "ballast").state == "ok"
-    (data_of(here) / "queue.db.ballast").unlink()
-    check = only(store.store(here), "ballast")
-    assert check.state == "bad" and "queue.db.ballast is gone" in check.found
-
-
-def test_a_huge_wal_is_found(box: Box) -> None:
-    here = box()
-    assert only(store.store(here), "wal").state == "ok"
-    (data_of(here) / "queue.db-wal").touch()
-    os.truncate(data_of(here) / "queue.db-wal", 300 << 20)
-    check = only(store.store(here), "wal")
-    assert check.state == "bad" and "300 MiB" in check.found and "restart the daemon" in check.remedy
-
-
-def test_a_damaged_database_is_found(box: Box) -> None:
-    here = box()
-    path = here.settings.database.path
-    path.write_bytes(path.read_bytes()[:40960] + bytes(path.stat().st_size - 40960))
-    check = only(store.store(here), "database")
-    assert check.state == "bad" and "secondunit restore" in check.remedy
-    path.unlink()
-    assert "is gone, though there was one" in only(store.store(here), "database").found
-
-
-def listener(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(str(path))
-    server.listen()
-    return server
-
-
-def test_a_second_daemon_on_the_same_folder_is_found(box: Box) -> None:
-    here = box()
-    (data_of(here) / "link").symlink_to(data_of(here))
-    with ExitStack() as stack:
-        stack.enter_context(listener(here.settings.control))
-        assert only(process.second_daemon(here), "second daemon").state == "ok"
-        stack.enter_context(listener(data_of(here) / "link" / "control.sock"))
-        check = only(process.second_daemon(here), "second daemon")
-    assert check.state == "bad" and "2 daemons listen" in check.found and "DATA_DIR of its own" in check.remedy
-
-
-LOCKS = """
-import sys, time
-from pathlib import Path
-from secondunit.daemon.process.lock import box_lock
-with box_lock(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_a_daemon_that_has_the_database_and_does_not_answer_is_found(box: Box) -> None:
-    here = box()
-    assert only(process.daemon(here), "daemon").state == "warn", "none runs"
-    argv = [sys.executable, "-c", LOCKS, str(here.settings.database.path)]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-        check = only(process.daemon(here), "daemon")
-        assert check.state == "bad" and "does not answer" in check.found
-        answers = replace(here, report={**REPORT, "pid": 1})
-        check = only(process.second_daemon(answers), "second daemon")
-        assert check.state == "bad" and f"process {holder.pid} holds" in check.found
-        holder.communicate("")
-    with box_lock(here.settings.database.path):
-        assert process.holders(here.settings) == set(), "doctor itself is no daemon"
-
-
-async def test_a_daemon_that_takes_the_question_and_hangs_is_given_up(tmp_path: Path) -> None:
-    server = await asyncio.to_thread(listener, tmp_path / "control.sock")
-    with server:
-        environ = {"DATA_DIR": str(tmp_path), "SECONDUNIT_CONFIG": os.devnull}
-        here = await situation.found(environ, Layout(tmp_path / "root"), {}, within=0.05)
-    assert here.hangs and here.report is None
-    check = await asyncio.to_thread(lambda: only(process.daemon(here), "daemon"))
-    assert check.state == "bad" and "gave no answer" in check.found
-
-
-def test_settings_that_can_not_be_used_are_the_finding_and_hide_nothing(box: Box, tmp_path: Path) -> None:
-    here = box(PORT="x", MEDIA_ROOTS=f"{tmp_path}:{tmp_path / 'none'}")
-    bad = [check.found for check in process.settings(here) if check.state == "bad"]
-    assert [fault.partition(":")[0] for fault in bad] == ["PORT", "MEDIA_ROOTS", "MEDIA_ROOTS"]
-    assert here.settings.data_dir == tmp_path / "data", "so that all else is looked at"
-    assert only(store.store(here), "database").state == "ok"
-
-
-def test_what_files_say_and_the_running_daemon_does_not_have_is_told(box: Box, tmp_path: Path) -> None:
-    (config := tmp_path / "config.toml").write_text("port = 9000\nlease_seconds = 30\n")
-    here = box(SECONDUNIT_CONFIG=str(config))
-    running = replace(here, report={**REPORT, "settings": {"PORT": 8000, "LEASE_SECONDS": 30}})
-    [warned, _] = process.settings(running)
-    assert warned.state == "warn" and "PORT" in warned.found and "LEASE" not in warned.found
-
-
-def test_the_settings_in_effect_are_the_running_daemons(box: Box) -> None:
-    local = box().settings
-    shown = {"DATA_DIR": "/srv/su", "PORT": 9, "GEMINI_API_KEY": "***", "MEDIA_ROOTS": ["/srv/media"], "OF_ANOTHER": 1}
-    found = situation.in_effect(shown, local)
-    assert (found.data_dir, found.port, found.roots) == (Path("/srv/su"), 9, (Path("/srv/media"),))
-    assert found.gemini_api_key is None and situation.in_effect({"PORT": "x"}, local) is local

@@ -27,8 +27,8 @@ from secondunit.queue.stores.memory import MemoryStore
 from secondunit.queue.stores.sqlite.store import open_store
 from secondunit.testing.jobs import TTL
 from secondunit.testing.rig import SteadyRandom
+from tests.unit.handlers.analyze.conftest import URL
 
-URL = "https://videos.test/soup.mp4"
 RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "40s"}
 RATE_LIMITED = GeminiHttpError(429, {"error": {"message": "too fast", "details": [RETRY_INFO]}})
 

@@ -12,7 +12,7 @@ from secondunit.queue.model import Job, JobId, Status
 from secondunit.queue.outcome import Completed
 from secondunit.queue.remote.moves import News
 from secondunit.testing.jobs import TTL
-from tests.unit.queue.remote.test_leasing import Remote
+from tests.unit.queue.remote.scene import Remote
 
 LEASE = TTL.total_seconds()
 

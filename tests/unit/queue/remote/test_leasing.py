@@ -3,52 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from secondunit.queue.errors import LeaseLost, StoreFull
-from secondunit.queue.handler import HandlerSpec
-from secondunit.queue.model import JobId, Status
+from secondunit.queue.model import Status
 from secondunit.queue.outcome import Completed
 from secondunit.queue.ports.holders import RemoteHolder
 from secondunit.queue.remote.explaining import explain_remote
-from secondunit.queue.remote.holding import Holding
-from secondunit.queue.remote.keeping import LeaseKeeper
-from secondunit.queue.remote.leasing import LeaseMoved, Leasing
+from secondunit.queue.remote.leasing import LeaseMoved
 from secondunit.queue.remote.moves import News
 from secondunit.queue.running import leases
 from secondunit.queue.sight.seen import Seen
 from secondunit.testing.jobs import BOOT, TTL
-from secondunit.testing.rig import Numbered, Rig, SteadyRandom
-
-WORKER = RemoteHolder("key", "w1")
-
-
-async def _never(*_: Any) -> None:
-    raise AssertionError("its jobs are leased")
-
-
-SPEC = HandlerSpec("ocr", Numbered, _never, concurrency=3, timeout=timedelta(minutes=5), remote=True)
-
-
-class Remote(Rig):
-    """A rig whose one type is leased."""
-
-    def __init__(self) -> None:
-        super().__init__(SPEC)
-        rng = SteadyRandom()
-        self.leasing = Leasing(
-            self.store, self.registry, self.hub, self.clock, rng, TTL, boot=BOOT, emit=self.facts.append
-        )
-        self.holding = Holding(self.leasing, self.store, self.hub, self.clock, rng, self.facts.append)
-
-    def keeper(self) -> LeaseKeeper:
-        return LeaseKeeper(self.leasing, self.store, self.clock, SteadyRandom(), self.facts.append)
-
-    async def take(self, worker: RemoteHolder = WORKER, wait: float = 0) -> list[JobId]:
-        return [one.job.id for one in await self.leasing.lease(worker, ["ocr"], 1, wait)]
+from tests.unit.queue.remote.scene import WORKER, Remote
 
 
 @pytest.fixture

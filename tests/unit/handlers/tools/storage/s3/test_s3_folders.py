@@ -4,58 +4,22 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from secondunit.handlers.tools.storage.ownership import FolderLog
 from secondunit.handlers.tools.storage.s3.client import S3
 from secondunit.handlers.tools.storage.s3.files import Buckets
-from secondunit.queue.errors import LeaseLost
-from secondunit.queue.outcome import Deterministic, Transient
+from secondunit.queue.outcome import Deterministic
 from secondunit.queue.ports.folders import Replaced
 from secondunit.queue.stores.memory_ports import MemoryFolders
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.folder_log import folder_log
-from secondunit.testing.handler_kit import FakeContext
 from secondunit.testing.jobs import NOW
 from tests.local_s3 import LocalS3
+from tests.unit.handlers.tools.storage.s3.publishing import Listed, publish, run, sweep, whole
 
 pytestmark = pytest.mark.slow
-
-
-async def run(folder: Path, *, job: str = "job_a", epoch: int = 1) -> FakeContext:
-    return await FakeContext.open(folder / f"{job}-{epoch}", job_id=job, epoch=epoch)
-
-
-async def publish(buckets: Buckets, path: str, ctx: FakeContext, *, segments: int = 3) -> dict[str, int]:
-    """Publish a stream that tells of the run that made it; its files."""
-    async with buckets.folder(path, ctx) as staged:
-        files = await asyncio.to_thread(write, staged.path, staged.inner, segments)
-        await staged.publish({"files": files, "by": staged.inner})
-    return files
-
-
-async def sweep(buckets: Buckets, folders: MemoryFolders) -> None:
-    """As the janitor does it, ten minutes later."""
-    for replaced in await folders.replaced(datetime.max.replace(tzinfo=UTC), 9):
-        await buckets.sweep(replaced)
-
-
-def write(home: Path, inner: str, segments: int) -> dict[str, int]:
-    names = [f"{inner}1080p/{number:05}.m4s" for number in range(segments)]
-    for name in names:
-        (home / name).parent.mkdir(parents=True, exist_ok=True)
-        (home / name).write_text(name)
-    (home / "master.m3u8").write_text("\n".join(names))
-    return {name: (home / name).stat().st_size for name in [*names, "master.m3u8"]}
-
-
-def whole(server: LocalS3, home: str) -> list[str]:
-    """The names that the master leads to, each of them there."""
-    names = (server.get(f"{home}/master.m3u8") or b"").decode().split()
-    assert [server.get(f"{home}/{name}") for name in names] == [name.encode() for name in names]
-    return names
 
 
 async def test_a_stream_lies_in_a_generation_of_its_own_beside_the_master(
@@ -177,129 +141,3 @@ async def test_what_we_did_not_make_is_not_touched(
         await publish(buckets, f"s3://{bucket}/film", await run(tmp_path))
     assert caught.value.type == "output_not_ours"
     assert server.keys(bucket) == [f"film/{name}", "film2/x"]
-
-
-async def test_what_comes_in_between_is_not_overwritten(
-    server: LocalS3, bucket: str, buckets: Buckets, tmp_path: Path
-) -> None:
-    async with buckets.folder(f"s3://{bucket}/film", await run(tmp_path)) as staged:
-        server.put(f"{bucket}/film/master.m3u8", b"theirs")
-        await asyncio.to_thread(write, staged.path, staged.inner, 1)
-        with pytest.raises(Deterministic, match="did not make"):
-            await staged.publish({})
-    assert server.keys(bucket) == ["film/master.m3u8"]
-
-
-async def test_a_run_that_lost_its_lease_publishes_nothing_and_takes_its_files_along(
-    server: LocalS3, bucket: str, buckets: Buckets, tmp_path: Path
-) -> None:
-    path = f"s3://{bucket}/film"
-    newer = await run(tmp_path, epoch=2)
-
-    class Overtaken(FakeContext):
-        async def stats(self, **figures: Any) -> None:
-            await publish(buckets, path, newer)
-            raise LeaseLost("job_a", 1)
-
-    ctx = Overtaken((await run(tmp_path)).workspace, job_id="job_a", attempt=1, epoch=1, labels={})
-    with pytest.raises(LeaseLost):
-        await publish(buckets, path, ctx)
-    assert all(name.startswith("v-job_a-2/") for name in whole(server, f"{bucket}/film"))
-    assert not [key for key in server.keys(bucket) if "v-job_a-1" in key]
-
-
-async def test_a_run_that_is_superseded_after_it_looked_at_its_lease_does_not_lead_back(
-    server: LocalS3, bucket: str, buckets: Buckets, tmp_path: Path
-) -> None:
-    path = f"s3://{bucket}/film"
-    newer = await run(tmp_path, epoch=2)
-
-    class Frozen(FakeContext):
-        looked = False
-
-        async def stats(self, **figures: Any) -> None:
-            if self.looked:
-                raise LeaseLost("job_a", 1)
-            self.looked = True
-            await publish(buckets, path, newer)
-
-    ctx = Frozen((await run(tmp_path)).workspace, job_id="job_a", attempt=1, epoch=1, labels={})
-    with pytest.raises(LeaseLost):
-        await publish(buckets, path, ctx)
-    assert all(name.startswith("v-job_a-2/") for name in whole(server, f"{bucket}/film"))
-
-
-async def test_two_jobs_may_publish_to_one_place_and_one_of_them_is_whole(
-    server: LocalS3, bucket: str, tmp_path: Path
-) -> None:
-    folders, path = MemoryFolders(), f"s3://{bucket}/film"
-    buckets = Buckets(S3(server.environment()), [bucket], 1 << 20, FolderLog(folders, ManualClock()))
-    runs = [await run(tmp_path, job=f"job_{name}") for name in "abc"]
-    await asyncio.gather(*(publish(buckets, path, ctx) for ctx in runs))
-    await sweep(buckets, folders)
-    assert len(whole(server, f"{bucket}/film")) == 3 and len(server.keys(bucket)) == 5
-
-
-async def test_what_a_killed_run_left_goes_with_the_jobs_next_one(server: LocalS3, bucket: str, tmp_path: Path) -> None:
-    folders = MemoryFolders()
-    buckets = Buckets(S3(server.environment()), [bucket], 1 << 20, FolderLog(folders, ManualClock()))
-    server.put(f"{bucket}/film/v-job_a-1/1080p/00000.m4s", b"of the run that was killed")
-    server.put(f"{bucket}/film/v-job_b-1/1080p/00000.m4s", b"of a job that may be running elsewhere")
-    await publish(buckets, f"s3://{bucket}/film", await run(tmp_path, epoch=2))
-    await sweep(buckets, folders)
-    left = {key.split("/")[1] for key in server.keys(bucket)}
-    assert left == {"master.m3u8", "v-job_a-2", "v-job_b-1"}
-
-
-async def test_a_failing_upload_leaves_nothing_behind(server: LocalS3, bucket: str, tmp_path: Path) -> None:
-    s3 = Listed(server, bucket)
-    puts = 0
-
-    async def fail_the_third() -> None:
-        nonlocal puts
-        puts += 1
-        if puts == 3:
-            raise Transient("S3 is away")
-
-    s3.before_put = fail_the_third
-    with pytest.raises(Transient, match="S3 is away"):
-        await publish(Buckets(s3, [bucket], 1, folder_log()), f"s3://{bucket}/film", await run(tmp_path), segments=9)
-    assert server.keys(bucket) == []
-
-
-async def test_when_nobody_knows_whether_the_master_arrived_nothing_is_removed(
-    server: LocalS3, bucket: str, tmp_path: Path
-) -> None:
-    s3 = Listed(server, bucket)
-
-    async def cut() -> None:
-        if s3.calls[-1] == "put film/master.m3u8":
-            raise Transient("the answer was lost")
-
-    s3.after_put = cut
-    with pytest.raises(Transient, match="was lost"):
-        await publish(Buckets(s3, [bucket], 1, folder_log()), f"s3://{bucket}/film", await run(tmp_path))
-    assert len(whole(server, f"{bucket}/film")) == 3
-
-
-async def nothing() -> None: ...
-
-
-class Listed(S3):
-    """Writes down what is written and removed."""
-
-    def __init__(self, server: LocalS3, bucket: str) -> None:
-        super().__init__(server.environment())
-        self.calls: list[str] = []
-        self.before_put = self.after_put = nothing
-
-    async def put(self, s3_path: Any, *args: Any, **kwargs: Any) -> str:
-        await self.before_put()
-        self.calls.append(f"put {s3_path.key}")
-        etag = await super().put(s3_path, *args, **kwargs)
-        await self.after_put()
-        return etag
-
-    async def remove(self, s3_paths: Any) -> None:
-        self.calls.append(f"remove {len(s3_paths)}")
-        await super().remove(s3_paths)

@@ -140,7 +140,7 @@ async def test_who_sends_all_before_reading_finds_the_answer_and_no_reset_connec
 
     app = web.Application()
     app.router.add_post("/", refuse)
-    limits = {"lingering_time": 60.0, "shutdown_timeout": 0.1}  # the client is done long before
+    limits: dict[str, Any] = {"lingering_time": 60.0, "shutdown_timeout": 0.1}  # the client is done long before
     runner = HttpRunner(app, Reaper("api", USUAL, (), SystemClock()), SystemClock(), **limits)
     await runner.setup()
     try:

@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from secondunit.daemon.monitoring.job_log import JobLog
 from secondunit.daemon.monitoring.machine import MachineGuard, disk_of, meminfo
 from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.daemon.monitoring.prometheus.metrics import Metrics
-from secondunit.daemon.process import logs
+from secondunit.daemon.process import garbage_collector, logs
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.log_sink import STDERR, LogSink
 from secondunit.daemon.process.randomness import StockedRandom
@@ -63,6 +63,7 @@ class Bench:
     worker: Worker
     started: dict[str, float]
     ended: int = 0
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hear(self, events: Sequence[Event]) -> None:
         """Note when jobs start, and how many have ended."""
@@ -70,7 +71,9 @@ class Bench:
         for event in events:
             if event.name == "started":
                 self.started[event.job_id] = now
-            self.ended += event.status.ended
+            elif event.status.ended:
+                self.ended += 1
+                self.news.set()
 
     async def submit(self, n: int) -> str:
         """One job."""
@@ -80,7 +83,8 @@ class Bench:
     async def all_ended(self, n: int) -> None:
         """Return once so many have."""
         while self.ended < n:
-            await asyncio.sleep(0.001)
+            self.news.clear()
+            await self.news.wait()
 
 
 async def one_caller(bench: Bench, n: int) -> None:
@@ -203,6 +207,7 @@ async def measure(what: str, n: int, synchronous: str, folder: Path, ended: int)
     if WORK[what] is drain or what == CLAIMS:
         await batches(bench, n)
     await store.engine.ping()
+    garbage_collector.settle()
     cpu, wall = time.process_time(), time.perf_counter()
     try:
         times = await WORK[what](bench, n)

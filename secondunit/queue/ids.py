@@ -33,6 +33,7 @@ def box_of(boot: str) -> str:
     return box + slash
 
 
+@lru_cache(maxsize=16)  # a daemon's own, at each end of a run
 def ran_on(boot: str) -> str | None:
     """The box whose daemon ran what is leased so; None where there is but one, and for what a remote worker ran."""
     return None if boot.startswith("remote ") else box_of(boot).removesuffix("/") or None

@@ -24,4 +24,6 @@ def entered(phases: Sequence[Phase], name: str | None, now: datetime) -> tuple[P
 
 def left(phases: Sequence[Phase], now: datetime) -> tuple[Phase, ...]:
     """The phases once the last of them is over."""
+    if not phases:
+        return ()
     return tuple(replace(one, took=max(now - one.at, timedelta(0))) if one.took is None else one for one in phases)

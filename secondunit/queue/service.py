@@ -102,7 +102,7 @@ class Queue:
             submissions = await looked_up(submissions, references, ids, self._store.find, sees)
         except BadDependencies as error:  # it may be a request of before, whose parents are forgotten
             return [await self._known_or(submission, error) for submission in submissions]
-        changes = await made_in_turns(lambda one: self._new(*one, now), zip(submissions, ids, strict=True))
+        changes = await made_in_turns(lambda one: self._new(*one, now), [*zip(submissions, ids, strict=True)])
         self._coming()
         stored = await self._store.add(changes, self._limits, schedule, batch, duty)
         return [

@@ -29,6 +29,7 @@ from secondunit.queue.remote.leasing import LeaseMoved
 from secondunit.queue.running.presence import BoxDrained
 
 LEVELS = {"progress": logging.DEBUG, "failed": logging.ERROR, "retrying": logging.WARNING}
+EVENT_LEVELS = (logging.INFO, *LEVELS.values())
 SETTLED = ("completed", "partial", "failed", "cancelled")
 
 
@@ -37,6 +38,7 @@ class JobLog:
 
     def __init__(self, clock: Clock) -> None:
         self._log = structlog.get_logger(__name__).bind()  # which the proxy would do anew for each event
+        self._heard = [level for level in EVENT_LEVELS if self._log.is_enabled_for(level)]  # asked three times a job
         self._clock = clock
         self._started: dict[JobId, float] = {}
         self._written: dict[type[Fact], Callable[[Any], None]] = {
@@ -62,8 +64,9 @@ class JobLog:
 
     def _moved(self, fact: JobsMoved) -> None:
         for event in fact.events:
-            if event.name != "data":
-                self._write(event)
+            level = LEVELS.get(event.name, logging.INFO)
+            if level in self._heard and event.name != "data":
+                self._write(event, level)
 
     def _lease_moved(self, fact: LeaseMoved) -> None:
         job, worker = fact.job, fact.holder.worker
@@ -183,11 +186,8 @@ class JobLog:
         message = f"{sink} could not take {fact}: {error}"
         self._log.error("sink.broke", message=message, sink=sink, fact=fact, **about)
 
-    def _write(self, event: Event) -> None:
+    def _write(self, event: Event, level: int) -> None:
         elapsed = self._elapsed(event)
-        level = LEVELS.get(event.name, logging.INFO)
-        if not self._log.is_enabled_for(level):
-            return
         self._log.log(
             level,
             "job.settled" if event.name in SETTLED else f"job.{event.name}",

@@ -20,11 +20,14 @@ class Usage(Value, frozen=True):
     processes: int = 0
 
 
+NOTHING = Usage()
+
+
 class Meter:
     """What the programs of one run took so far: sums, and peaks of those that ran at the same time."""
 
     def __init__(self) -> None:
-        self._total = Usage()
+        self._total = NOTHING
         self._running: dict[object, Usage] = {}
 
     def seen(self, program: object, usage: Usage) -> None:
@@ -49,7 +52,7 @@ class Meter:
     def figures(self, stats: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """A job's stats with this run added to what its earlier ones took; as they were if no program ran."""
         total = _summed(self._total, self._running.values())
-        if total == Usage():
+        if total == NOTHING:
             return stats
         return {**(stats or {}), KEY: _told(added(_stored(stats), total))}
 

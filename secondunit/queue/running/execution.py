@@ -97,17 +97,14 @@ class Execution:
         self.type = spec.type
         self.settling = False
         self.settled: Job | None = None
-        self.suspect = job.suspicion is not None
-        self.passed = False
+        self.suspect, self.passed = job.suspicion is not None, False
         self._on_news = on_news
-        self._spec = spec
-        self._runtime = runtime
+        self._spec, self._runtime = spec, runtime
         self._began = began
         self._verdict: Outcome | None = None
         self._lost = False
         self._work: asyncio.Task[Outcome] | None = None
-        self._told = 0
-        self._told_at = 0.0
+        self._told, self._told_at = 0, 0.0
         self._scope, self._meter = Scope(self._exited), Meter()
         self.left: asyncio.Task[Outcome] | None = None
         self.gone = asyncio.Event()
@@ -137,9 +134,11 @@ class Execution:
             self.gone.set()
 
     async def _run(self) -> None:
-        with suppress(LeaseLost, JobNotFound):
+        try:
             outcome = await self._outcome()
             self.settled = None if self._lost else await self._settle(outcome)
+        except (LeaseLost, JobNotFound):
+            self._lost = True
         ended = self.settled is not None and self.settled.status.ended
         await self._runtime.workspaces.close(self.job, ended=ended)
 
@@ -291,7 +290,8 @@ class Execution:
 
         def settle(job: Job) -> Change:
             took = timedelta(seconds=runtime.clock.monotonic() - self._began)
-            job = replace(job, stats=self._meter.figures(job.stats))
+            stats = self._meter.figures(job.stats)
+            job = job if stats is job.stats else replace(job, stats=stats)
             change = state.settle(job, outcome, runtime.random, runtime.clock.now(), took)
             return without_secrets(change, self._spec.secrets)
 

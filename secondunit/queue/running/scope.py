@@ -29,6 +29,8 @@ class Scope:
     async def close(self, clock: Clock) -> Sequence[str]:
         """Stop what still runs and wait until it is gone, five seconds at most; the names of what went on."""
         self._closed = True
+        if not self._tasks:
+            return ()
         forgotten = [task for task in self._going() if not task.cancelling()]
         for task in forgotten:
             task.cancel()

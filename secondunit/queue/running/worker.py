@@ -193,7 +193,7 @@ class Worker:
         try:
             for other in before:  # a run that lost its lease may not be gone yet; no job runs twice at once
                 await other.gone.wait()
-            if any(other.job.id == execution.job.id and other.goes_on for other in self._left):
+            if self._left and any(other.job.id == execution.job.id and other.goes_on for other in self._left):
                 execution.stop(STILL_THERE)
             await execution.run()
         finally:

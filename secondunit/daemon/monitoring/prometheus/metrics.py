@@ -178,13 +178,16 @@ class Metrics:
 
     def _jobs_moved(self, fact: JobsMoved) -> None:
         now = self._clock.monotonic()
+        ended: dict[tuple[str, str], int] = {}
         for event in fact.events:
             type = self.known.type(event.job_type)
             if event.name in END_STATUSES:
-                self._jobs.labels(type, event.name).inc()
+                ended[type, event.name] = ended.get((type, event.name), 0) + 1
             if event.error is not None and event.name in FAILED:
                 self._failures.labels(type, event.error.kind).inc()
             self._time(event, type, now)
+        for labels, n in ended.items():
+            self._jobs.labels(*labels).inc(n)
 
     def _time(self, event: Event, type: str, now: float) -> None:
         """Tell how long a run took, and work out how long jobs wait, but for those that waited before this process."""

@@ -6,8 +6,8 @@ of a job's 42 values half are None; a column that is set to what it was costs it
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from itertools import chain, compress, groupby
-from operator import ne
+from itertools import chain, compress, groupby, repeat
+from operator import is_not, ne
 from typing import Any
 
 Execute = Callable[[str, Sequence[Any]], Any]
@@ -66,4 +66,4 @@ class Update:
 
 
 def _given(row: Sequence[Any]) -> tuple[bool, ...]:
-    return tuple([value is not None for value in row])
+    return tuple(map(is_not, row, repeat(None)))

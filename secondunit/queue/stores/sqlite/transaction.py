@@ -164,9 +164,11 @@ class Transaction:
 
     def tell(self, job: Job, event: Event) -> None:
         """Store the event under the next number, and tell it to the listeners after the commit."""
-        self._last_job()
-        self.known.last_event += 1
-        event = replace(event, seq=self.known.last_event)
+        known = self.known
+        if known.last_job is None:
+            self._last_job()
+        known.last_event += 1
+        event = replace(event, seq=known.last_event)
         self.events.append(event)
         self._untold.append((job.seq, event))
 

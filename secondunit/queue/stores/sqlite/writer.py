@@ -49,13 +49,12 @@ class Writer:
         """Whether it is known that no job waits for its time."""
         return self._known.due == NEVER
 
-    async def run(self, work: Callable[[Transaction], T], *, spends: bool = True) -> T:
-        """Run `work` within a transaction and return its result once that is committed.
+    def run(self, work: Callable[[Transaction], T], *, spends: bool = True) -> asyncio.Future[T]:
+        """Run `work` within a transaction; its result, once that is committed.
 
         When the disk is full, one that `spends` gets the ballast; another is StoreFull.
         """
-        outcome: asyncio.Future[T] = self.commits.ask(work, spends=spends)
-        return await outcome
+        return self.commits.ask(work, spends=spends)
 
     async def close(self) -> None:
         """Commit what waits, checkpoint, close the connection."""

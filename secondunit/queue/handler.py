@@ -1,6 +1,6 @@
 """Handler port that job types implement: a spec, the context a run gets, and the registry of what is served."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -218,27 +218,15 @@ class Workspaces(Protocol):
         ...
 
 
-class Registry(Mapping[str, HandlerSpec]):
-    """The job types that are served, by name."""
+class Registry(dict[str, HandlerSpec]):
+    """The job types that are served, by name; UnknownType for another. It is asked for every job, and never changed."""
 
     def __init__(self, specs: Iterable[HandlerSpec]) -> None:
-        self._specs = {spec.type: spec for spec in specs}
+        super().__init__({spec.type: spec for spec in specs})
 
-    def __getitem__(self, type: str) -> HandlerSpec:
-        try:
-            return self._specs[type]
-        except KeyError:
-            raise UnknownType(type, tuple(sorted(self._specs))) from None
-
-    def __contains__(self, type: object) -> bool:
-        return type in self._specs
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._specs)
-
-    def __len__(self) -> int:
-        return len(self._specs)
+    def __missing__(self, type: str) -> HandlerSpec:
+        raise UnknownType(type, tuple(sorted(self)))
 
     def secrets_of(self, type: str) -> Collection[str]:
         """The fields of this type's payloads that are secret; none are known of a type that is not served."""
-        return self._specs[type].secrets if type in self._specs else ()
+        return self[type].secrets if type in self else ()

@@ -66,8 +66,7 @@ class Queue:
         self._clock = clock
         self._random = random
         self._stop, self._lose = stop, lose
-        self._coming = coming
-        self._admit = admit
+        self._coming, self._admit = coming, admit
         self._limits = limits
         self.locality = locality
         self.graph = store.graph
@@ -106,7 +105,7 @@ class Queue:
         self._coming()
         stored = await self._store.add(changes, self._limits, schedule, batch, duty)
         return [
-            await self._shared(job, submission, created)
+            (job, True) if created else await self._shared(job, submission)
             for (job, created), submission in zip(stored, submissions, strict=True)
         ]
 
@@ -260,10 +259,11 @@ class Queue:
         submission = self.locality.placed(submission, spec.inputs(submission.payload))
         return state.submit(submission, job_id, now, spec.priority, spec.retry)
 
-    async def _shared(self, job: Job, submission: Submission, created: bool) -> tuple[Job, bool]:
+    async def _shared(self, job: Job, submission: Submission) -> tuple[Job, bool]:
+        """The job that stands for this submission already, and serves one caller more if it is by its dedupe key."""
         twin = submission.dedupe_key is not None and job.dedupe_key == submission.dedupe_key and not job.status.ended
-        if created or not twin or (submission.idempotency and job.idempotency == submission.idempotency):
-            return job, created
+        if not twin or (submission.idempotency and job.idempotency == submission.idempotency):
+            return job, False
         now = self._clock.now()
         shared = await self._store.change(job.id, lambda job: state.share(job, now))
         if shared.status is Status.CANCELLED:  # since it was found; who comes now did not ask for that

@@ -10,27 +10,15 @@ A_TURN = 16  # things that take 20 to 100 us each
 LONGEST_TURN = 0.002  # seconds, of things that take longer
 
 
-class _Turn:
-    """A turn on the event loop: over after some things, or too much time."""
-
-    def __init__(self) -> None:
-        self._time = asyncio.get_running_loop().time
-        self._done, self._began = 0, self._time()
-
-    async def one_done(self) -> None:
-        """Let all else have a turn, and begin another, if this one is over."""
-        self._done += 1
-        if self._done == A_TURN or self._time() - self._began > LONGEST_TURN:
-            await asyncio.sleep(0)
-            self._done, self._began = 0, self._time()
-
-
 async def in_turns(things: Iterable[T]) -> AsyncIterator[T]:
     """The things, and after some of them a turn for all else."""
-    turn = _Turn()
-    for thing in things:
+    time = asyncio.get_running_loop().time
+    began = time()
+    for count, thing in enumerate(things, 1):
         yield thing
-        await turn.one_done()
+        if count % A_TURN == 0 or time() - began > LONGEST_TURN:
+            await asyncio.sleep(0)
+            began = time()
 
 
 async def made_in_turns(make: Callable[[T], Made], things: Sequence[T]) -> list[Made]:
@@ -40,9 +28,11 @@ async def made_in_turns(make: Callable[[T], Made], things: Sequence[T]) -> list[
     """
     if len(things) == 1:
         return [make(things[0])]
-    turn = _Turn()
-    made: list[Made] = []
-    for thing in things:
+    time = asyncio.get_running_loop().time
+    made, began = list[Made](), time()
+    for count, thing in enumerate(things, 1):
         made.append(make(thing))
-        await turn.one_done()
+        if count % A_TURN == 0 or time() - began > LONGEST_TURN:
+            await asyncio.sleep(0)
+            began = time()
     return made

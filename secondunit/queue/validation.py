@@ -20,8 +20,9 @@ def accepted(spec: HandlerSpec, payload: Mapping[str, Any]) -> Sequence[Referenc
     What a reference stands for is judged when the job starts; so are, with it, the type's own check and the rules that
     are about several fields at once.
     """
-    if SIGN not in _as_json(payload):
-        validated(spec, payload)
+    text = _as_json(payload)
+    if SIGN not in text:
+        validated(spec, payload, text)
         return ()
     found = list(references(payload))
     if faults := [_in_payload(one) for one in found if isinstance(one, FieldError)]:
@@ -52,22 +53,22 @@ def _touches(field: str, place: str) -> bool:
     return f"{field}.".startswith(f"{place}.") or place.startswith(f"{field}.")
 
 
-def validated(spec: HandlerSpec, payload: Mapping[str, Any]) -> BaseModel:
-    """The payload as the type's model, or BadPayload naming every field at fault.
+def validated(spec: HandlerSpec, payload: Mapping[str, Any], text: bytes | str | None = None) -> BaseModel:
+    """The payload (in JSON: `text`, if that is at hand) as the type's model, or BadPayload naming every field at fault.
 
     TypeBroken when the model or the check fails otherwise: a validator may be anybody's code, and raise anything.
     """
     try:
-        return _judged(spec, payload)
+        return _judged(spec, payload, _as_json(payload) if text is None else text)
     except (BadPayload, TypeUnavailable, Transient, Deterministic, Postponed):
         raise
     except BaseException as error:  # a sys.exit in a validator must end neither a request nor the daemon
         raise TypeBroken(spec.type, told(error)) from error
 
 
-def _judged(spec: HandlerSpec, payload: Mapping[str, Any]) -> BaseModel:
+def _judged(spec: HandlerSpec, payload: Mapping[str, Any], text: bytes | str) -> BaseModel:
     try:
-        model = spec.payload.model_validate_json(_as_json(payload), strict=True, extra="forbid")
+        model = spec.payload.model_validate_json(text, strict=True, extra="forbid")
     except ValidationError as error:
         raise BadPayload(*map(_in_payload, faults_of(error, payload, _known(spec.payload)))) from None
     if spec.check:

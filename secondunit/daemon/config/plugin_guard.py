@@ -31,7 +31,9 @@ def guarded(spec: HandlerSpec) -> HandlerSpec:
         spec,
         artifacts=_safe(spec, "artifacts", lambda result: _paths(spec.artifacts(result)), lambda _: {}),
         folder=_safe(spec, "folder", lambda result: _text(spec.folder(result)), no_folder),
-        inputs=_safe(spec, "inputs", lambda payload: _texts(spec.inputs(payload)), input_paths),
+        inputs=spec.inputs
+        if spec.inputs is input_paths  # ours, and asked for every job
+        else _safe(spec, "inputs", lambda payload: _texts(spec.inputs(payload)), input_paths),
         uploads=names and _safe(spec, "uploads", lambda payload: _texts(names(payload)), every_text),
         retry_partial=may_help and _safe(spec, "retry_partial", lambda job: bool(may_help(job)), _no),
         size=size and _safe(spec, "size", lambda payload: _bytes(size(payload)), lambda _: 0),

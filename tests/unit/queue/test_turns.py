@@ -1,20 +1,20 @@
 """Going through many things: others have their turns in between, and nothing is left out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from secondunit.queue.turns import A_TURN, in_turns, made_in_turns
 
-Way = Callable[[Iterable[int]], Awaitable[list[int]]]
+Way = Callable[[Sequence[int]], Awaitable[list[int]]]
 
 
-async def gone_through(things: Iterable[int]) -> list[int]:
+async def gone_through(things: Sequence[int]) -> list[int]:
     return [thing + 1 async for thing in in_turns(things)]
 
 
-async def made(things: Iterable[int]) -> list[int]:
+async def made(things: Sequence[int]) -> list[int]:
     return await made_in_turns(lambda n: n + 1, things)
 
 

@@ -17,8 +17,7 @@ from secondunit.queue.errors import BadDependencies, BadPayload, FieldError
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Batch, Idempotency, Job, Page, Status, Submission, Target
 from secondunit.queue.payloads.field_faults import MOST_FAULTS, faults_of, too_many
-from secondunit.queue.turns import in_turns
-from secondunit.queue.value import replace
+from secondunit.queue.turns import made_in_turns
 
 
 class BatchesQuery(Ask):
@@ -51,20 +50,25 @@ def target(frame: Frame, rule: AddressRule) -> Target | None:
 
 async def asked(frame: Frame) -> Sequence[BatchJobAsk]:
     """What is asked for of each job, or BadPayload naming the fields at fault (`jobs.3.type`)."""
-    asks: list[BatchJobAsk] = []
     faults: list[FieldError] = []
     count = 0
-    async for index, job in in_turns(enumerate(frame.jobs)):
+
+    def judged(place: tuple[int, Any]) -> BatchJobAsk | None:
+        nonlocal count
+        index, job = place
         try:
-            asks.append(BatchJobAsk.model_validate(job))
+            return BatchJobAsk.model_validate(job)
         except ValidationError as error:
             count += error.error_count()
             if count > MOST_FAULTS:  # what else is wrong nobody reads, and it takes its time
                 raise BadPayload(too_many(count)) from None
-            faults += [_placed(index, fault) for fault in faults_of(error, job)]
+            faults.extend(_placed(index, fault) for fault in faults_of(error, job))
+        return None
+
+    asks = await made_in_turns(judged, [*enumerate(frame.jobs)])
     if faults:
         raise BadPayload(*faults)
-    return asks
+    return [ask for ask in asks if ask is not None]
 
 
 async def submissions(
@@ -76,10 +80,12 @@ async def submissions(
     batch: Batch,
 ) -> Sequence[Submission]:
     """What the queue is asked for."""
-    return [
-        replace(submission(ask, registry, rule, key, by, f"jobs.{index}."), batch=batch.id)
-        async for index, (ask, key) in in_turns(enumerate(zip(asks, keys, strict=True)))
-    ]
+
+    def meant(place: tuple[int, BatchJobAsk, Idempotency | None]) -> Submission:
+        index, ask, key = place
+        return submission(ask, registry, rule, key, by, f"jobs.{index}.", batch.id)
+
+    return await made_in_turns(meant, [*zip(range(len(asks)), asks, keys, strict=True)])
 
 
 def misplaced(error: BadDependencies, *, in_batch: bool = False) -> BadPayload:

@@ -19,6 +19,7 @@ from secondunit.queue.handler import Registry
 from secondunit.queue.model import (
     HIGHEST_PRIORITY,
     LOWEST_PRIORITY,
+    BatchId,
     Bonds,
     Idempotency,
     OnParentFailure,
@@ -238,9 +239,15 @@ def cursor_of(ask: ListQuery | PageQuery, places: Positions) -> int | None:
 
 
 def submission(
-    ask: SubmitAsk, registry: Registry, rule: AddressRule, idempotency: Idempotency | None, by: Caller, at: str = ""
+    ask: SubmitAsk,
+    registry: Registry,
+    rule: AddressRule,
+    idempotency: Idempotency | None,
+    by: Caller,
+    at: str = "",
+    batch: BatchId | None = None,
 ) -> Submission:
-    """What the queue is asked for, and by whom; `at` is the path of `ask` within its body."""
+    """What the queue is asked for, and by whom; `at` is where `ask` stands in its body, `batch` what it is part of."""
     if ask.callback is not None:
         check_url(f"{at}callback", ask.callback, rule)
     return Submission(
@@ -255,6 +262,7 @@ def submission(
         submitted_by=by.name,
         owner=by.prefix,
         bonds=_bonds(ask),
+        batch=batch,
     )
 
 

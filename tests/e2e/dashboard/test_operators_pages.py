@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 PAGES = ("/boxes", "/errors", "/batches", "/schedules", "/backend", "/keys", "/audit", "/system", "/system/checks")
 
 
-def batch(daemon: Daemon, *jobs: dict[str, Any]) -> str:
-    asked = {"name": "films", "jobs": [{"type": "sleep", "payload": {"seconds": 600}} | job for job in jobs]}
+def batch(daemon: Daemon, *jobs: dict[str, Any], name: str = "films") -> str:
+    asked = {"name": name, "jobs": [{"type": "sleep", "payload": {"seconds": 600}} | job for job in jobs]}
     return str(daemon.call("POST", "/api/jobs/batch", asked, X_API_Key=KEY).body["batchId"])
 
 
@@ -136,11 +136,15 @@ def test_every_page_is_whole_on_a_narrow_dark_screen_in_chinese(
 ) -> None:
     context = chromium.new_context(
         base_url=f"http://127.0.0.1:{daemon.port}", locale="zh-TW", color_scheme="dark", storage_state=signed_in,
-        viewport={"width": 400, "height": 800},
+        viewport={"width": 360, "height": 800},
     )  # fmt: skip
     page = context.new_page()
     account.watch(page)
-    for path in PAGES:
+    unbroken = "x" * 100
+    long = batch(daemon, {"ref": unbroken}, name=unbroken)
+    failed = submitted(daemon, "clip", {"inputPath": f"/films/{2 * unbroken}.mov"})
+    until(daemon, failed, "failed")
+    for path in (*PAGES, f"/batches/{long}", f"/jobs/{failed}", "/jobs", "/"):
         page.goto(path)
         assert page.locator("html").get_attribute("lang") == "zh-Hant"
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path

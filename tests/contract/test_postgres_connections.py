@@ -1,6 +1,7 @@
 """What a connection to PostgreSQL that is lost, pooled or led astray could do."""
 
 import asyncio
+import re
 import socket
 import threading
 import time
@@ -17,7 +18,8 @@ from secondunit.queue import state
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.model import Change, Job, Status
 from secondunit.queue.outcome import Completed
-from secondunit.queue.stores.postgres.connection import BEGIN, connect
+from secondunit.queue.stores.postgres.connection import connect
+from secondunit.queue.stores.postgres.plans import BEGIN
 from secondunit.queue.stores.postgres.store import PostgresStore
 from secondunit.queue.stores.postgres.transaction import HOLD
 from secondunit.testing.clock import ManualClock
@@ -28,7 +30,8 @@ from tests.postgres_server import PostgresServer, rows
 
 SOCKET = ".s.PGSQL.5432"
 HOLDS = "select 1 from pg_stat_activity where datname = current_database() and backend_xid is not null"
-FENCE = b"update writers set op"
+FENCE, COMMIT = b"update writers set op", b"commit\0"
+PREPARED = re.compile(rb"(_pg3_\d+)\0([^\0]*)\0")
 
 
 class Middleman:
@@ -63,10 +66,13 @@ class Middleman:
                 threading.Thread(target=self._answer, args=(client, server), daemon=True).start()
 
     def _ask(self, client: socket.socket, server: socket.socket) -> None:
+        known: dict[bytes, bytes] = {}
         with suppress(OSError):
             while data := client.recv(65536):
-                if self.cuts and FENCE in data:  # held until the commit is here, too, however they were parted
-                    while b"commit\0" not in data:
+                if self.cuts and FENCE in _spelled(
+                    data, known
+                ):  # held until the commit is here, too, if they were parted
+                    while COMMIT not in _spelled(data, known):
                         data += client.recv(65536)
                     self._cut(client, server, data)
                     return
@@ -90,6 +96,12 @@ class Middleman:
             while data := server.recv(65536):
                 if client not in self._deaf:
                     client.sendall(data)
+
+
+def _spelled(data: bytes, known: dict[bytes, bytes]) -> bytes:
+    """What a client says, and the statements that it calls by their names only."""
+    known.update(PREPARED.findall(data))
+    return data + b"".join(text + b"\0" for name, text in known.items() if b"\0%s\0" % name in data)
 
 
 @pytest.fixture

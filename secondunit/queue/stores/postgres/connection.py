@@ -12,8 +12,6 @@ from secondunit.queue.stores import migrations
 STORE = "secondunit.queue.stores.postgres"
 OLDEST_SERVER = 140_000
 CONNECT_TIMEOUT = 5
-# A daemon that is frozen within a transaction holds its locks no longer than this.
-BEGIN = ("begin isolation level read committed", "set local idle_in_transaction_session_timeout = '3s'")
 MIGRATING = 0x5EC0D001
 # Serialization, deadlock, lock timeout; a key that somebody else took meanwhile.
 AGAIN = ("40001", "40P01", "55P03", "23505")

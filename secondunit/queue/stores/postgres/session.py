@@ -16,6 +16,7 @@ from secondunit.queue.model import Event
 from secondunit.queue.stores.group_commit import Entry
 from secondunit.queue.stores.postgres.connection import AGAIN, connect, migrate, translated
 from secondunit.queue.stores.postgres.lineage import Lineage
+from secondunit.queue.stores.postgres.plans import ANOTHER, BEGIN, gave_up, keep_plans
 from secondunit.queue.stores.postgres.sealing import Operation
 from secondunit.queue.stores.postgres.transaction import EVENTS, Ahead, PostgresTransaction
 from secondunit.queue.stores.rows import event_from
@@ -61,6 +62,7 @@ class Session:
         self._name = secrets.token_hex(8)
         self._op = 0
         self._connection = connect(url)
+        self._begin: Sequence[str] = BEGIN
 
     def open(self) -> None:
         """Bring the schema up to date, and be known as a writer."""
@@ -73,6 +75,7 @@ class Session:
         self._connection.execute(FORGET, ("",))
         self._lineage.begin(self._connection)
         self._connection.execute(NOTE, (self._name,))
+        self._begin = keep_plans(self._connection)
 
     def close(self) -> None:
         """Be forgotten, and disconnect."""
@@ -103,7 +106,7 @@ class Session:
             try:
                 return self._done([entry], exact=True) or []
             except psycopg.Error as error:
-                if left and error.sqlstate in AGAIN:
+                if left and error.sqlstate in (*AGAIN, *ANOTHER):
                     continue
                 entry.outcome = error if isinstance(error, psycopg.IntegrityError) else translated(error)
                 break
@@ -112,7 +115,7 @@ class Session:
     def _done(self, batch: Sequence[Entry], *, exact: bool = False) -> list[Event] | None:
         """Commit them together; None when one of them was refused halfway, and nothing was done."""
         while True:
-            transaction = PostgresTransaction(self._connection, exact=exact)
+            transaction = PostgresTransaction(self._connection, self._begin, exact=exact)
             try:
                 whole = self._try(transaction, batch)
             except _Lost as lost:
@@ -142,6 +145,7 @@ class Session:
             if self._connection.closed or error.sqlstate == READ_ONLY:
                 raise _Lost(commits) from error
             transaction.roll_back()
+            self._gave_up(error)
             if error.sqlstate == DIVISION_BY_ZERO:
                 self._was_done(None)  # unless somebody began anew, it was another division
             raise
@@ -167,10 +171,18 @@ class Session:
         while True:
             try:
                 return self._connection.execute(sql, values).fetchall()
-            except psycopg.OperationalError as error:
+            except psycopg.Error as error:
+                if self._gave_up(error):
+                    continue
                 if not self._connection.closed:
                     raise translated(error) from error
                 self._connect_again(None)
+
+    def _gave_up(self, error: psycopg.Error) -> bool:
+        """Whether the session turned out not to be ours alone."""
+        given_up = gave_up(self._connection, error)
+        self._begin = BEGIN if given_up else self._begin
+        return given_up
 
     def _heard(self, events: list[Event]) -> list[Event]:
         if events:
@@ -183,6 +195,7 @@ class Session:
         for left in reversed(range(max(1, int(self._patience / REST)))):
             try:
                 self._connection = connect(self._url)
+                self._begin = keep_plans(self._connection)
                 return self._was_done(commits)
             except psycopg.Error as error:
                 if not left:

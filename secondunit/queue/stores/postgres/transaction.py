@@ -9,8 +9,8 @@ import psycopg
 
 from secondunit.queue.model import Event, Job, JobId, Status
 from secondunit.queue.stores.columns import names
-from secondunit.queue.stores.postgres.connection import BEGIN
 from secondunit.queue.stores.postgres.grouped import Groups, Row, Statement
+from secondunit.queue.stores.postgres.plans import BEGIN
 from secondunit.queue.stores.postgres.sealing import Operation, fence, seal
 from secondunit.queue.stores.rows import EVENT
 from secondunit.queue.value import replace
@@ -49,7 +49,9 @@ class PostgresTransaction:
     by what nobody else changes until its end; any other by what stands there, and fails at its end if that has changed.
     """
 
-    def __init__(self, connection: psycopg.Connection[Any], *, exact: bool = False) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], begin: Sequence[str] = BEGIN, *, exact: bool = False
+    ) -> None:
         self.events: list[Event] = []
         self.first: int | None = None
         self.counted = 0
@@ -62,7 +64,7 @@ class PostgresTransaction:
         self.exact = exact
         self._groups = Groups()
         self._connection = connection
-        self._pending: list[Statement] = [(text, ()) for text in BEGIN]
+        self._pending: list[Statement] = [(text, ()) for text in begin]
         self._began = False
         self._writes = 0
         self._untold: list[tuple[int, Event]] = []
@@ -239,4 +241,4 @@ class PostgresTransaction:
                     cursors = [self._connection.execute(*statement) for statement in statements]
         except (TypeError, ValueError) as error:  # the values of one that waited, maybe of another write: none was done
             raise psycopg.ProgrammingError(f"a statement can't be sent: {error}") from error
-        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        return [[] if cursor.rownumber is None else cursor.fetchall() for cursor in cursors]

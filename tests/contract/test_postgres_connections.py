@@ -18,8 +18,7 @@ from secondunit.queue import state
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.model import Change, Job, Status
 from secondunit.queue.outcome import Completed
-from secondunit.queue.stores.postgres.connection import connect
-from secondunit.queue.stores.postgres.plans import BEGIN
+from secondunit.queue.stores.postgres.connection import BEGIN, connect
 from secondunit.queue.stores.postgres.store import PostgresStore
 from secondunit.queue.stores.postgres.transaction import HOLD
 from secondunit.testing.clock import ManualClock

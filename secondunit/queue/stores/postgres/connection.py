@@ -1,5 +1,6 @@
-"""PostgreSQL connections: how they are opened, what their errors mean for the queue, migrations."""
+"""PostgreSQL connections: how they are opened, plans that they keep, what their errors mean, migrations."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -12,6 +13,20 @@ from secondunit.queue.stores import migrations
 STORE = "secondunit.queue.stores.postgres"
 OLDEST_SERVER = 140_000
 CONNECT_TIMEOUT = 5
+# A writer does the same statements all day, and planning them took its server more than doing them.
+SEEN_BEFORE = 2  # times a statement was sent that the server is to know by name from now on
+ALONE = ("begin isolation level read committed",)
+# A daemon that is frozen within a transaction holds its locks no longer than this.
+IDLE = "idle_in_transaction_session_timeout"
+BEGIN = (*ALONE, f"set local {IDLE} = '3s'")
+# One plan serves all values, and must serve the tables as they will be: none reads a whole one because that was small
+# when it was made. No index is missing.
+PLAN_ONCE = f"""
+select set_config(name, value, false)
+from (values ('{IDLE}', '3s'), ('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'), ('jit', 'off'))
+  as settings (name, value)"""
+# What a session says that does not know a statement by its name, or knows it already: it is another one.
+ANOTHER = ("26000", "42P05")
 MIGRATING = 0x5EC0D001
 # Serialization, deadlock, lock timeout; a key that somebody else took meanwhile.
 AGAIN = ("40001", "40P01", "55P03", "23505")
@@ -47,6 +62,27 @@ async def connect_reader(url: str) -> psycopg.AsyncConnection[Any]:
     connection = await psycopg.AsyncConnection.connect(**options(url), autocommit=True, prepare_threshold=None)
     connection.adapters.register_dumper(str, _WithoutNul)
     return connection
+
+
+def keep_plans(connection: psycopg.Connection[Any]) -> Sequence[str]:
+    """Have statements prepared where nobody stands between us and the session; with what a transaction is to begin.
+
+    A pooler gives each of its clients a process number of its own, for cancelling by.
+    """
+    [pid] = connection.execute("select pg_backend_pid()").fetchone() or (0,)
+    if pid != connection.info.backend_pid:
+        return BEGIN
+    connection.execute(PLAN_ONCE)
+    connection.prepare_threshold = SEEN_BEFORE
+    return ALONE
+
+
+def gave_up(connection: psycopg.Connection[Any], error: psycopg.Error) -> bool:
+    """Whether the session turned out not to be ours alone; nothing is prepared from now on."""
+    if error.sqlstate not in ANOTHER or connection.prepare_threshold is None:
+        return False
+    connection.prepare_threshold = None
+    return True
 
 
 def translated(error: psycopg.Error, server: str = "PostgreSQL") -> QueueError:

@@ -14,9 +14,17 @@ import psycopg
 
 from secondunit.queue.model import Event
 from secondunit.queue.stores.group_commit import Entry
-from secondunit.queue.stores.postgres.connection import AGAIN, connect, migrate, translated
+from secondunit.queue.stores.postgres.connection import (
+    AGAIN,
+    ANOTHER,
+    BEGIN,
+    connect,
+    gave_up,
+    keep_plans,
+    migrate,
+    translated,
+)
 from secondunit.queue.stores.postgres.lineage import Lineage
-from secondunit.queue.stores.postgres.plans import ANOTHER, BEGIN, gave_up, keep_plans
 from secondunit.queue.stores.postgres.sealing import Operation
 from secondunit.queue.stores.postgres.transaction import EVENTS, Ahead, PostgresTransaction
 from secondunit.queue.stores.rows import event_from

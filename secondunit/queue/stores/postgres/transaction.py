@@ -9,8 +9,8 @@ import psycopg
 
 from secondunit.queue.model import Event, Job, JobId, Status
 from secondunit.queue.stores.columns import names
+from secondunit.queue.stores.postgres.connection import BEGIN
 from secondunit.queue.stores.postgres.grouped import Groups, Row, Statement
-from secondunit.queue.stores.postgres.plans import BEGIN
 from secondunit.queue.stores.postgres.sealing import Operation, fence, seal
 from secondunit.queue.stores.rows import EVENT
 from secondunit.queue.value import replace

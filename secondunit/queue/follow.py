@@ -1,10 +1,12 @@
 """Event follower: replays the stored events that a reader missed, then the live ones; and a cursor over many jobs."""
 
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Sequence
 
 from secondunit.queue.hub import Subscription
 from secondunit.queue.model import Event, Filter, Job
 from secondunit.queue.store import PAGE, Store
+from secondunit.queue.value import replace
 
 REPLAY_PAGE = 500
 
@@ -42,13 +44,25 @@ class Follow:
                 return event
 
 
-async def each(store: Store, filter: Filter) -> AsyncIterator[Job]:
-    """Every job that matches, newest first, a page at a time."""
+async def each(store: Store, filter: Filter, most: int | None = None) -> AsyncIterator[Job]:
+    """Every job that matches, newest first, a page at a time; or the first of them."""
     cursor: int | None = None
-    while True:
-        page = await store.find(filter, cursor, PAGE, counted=False)
+    left = math.inf if most is None else most
+    while left > 0:
+        page = await store.find(filter, cursor, int(min(PAGE, left)), counted=False)
         for job in page.jobs:
             yield job
+        left -= len(page.jobs)
         if page.next_cursor is None:
             return
         cursor = page.next_cursor
+
+
+async def first(store: Store, filter: Filter, most: int) -> Sequence[Job]:
+    """The first jobs that match, `slim`: a page of them may hold fewer."""
+    return [slim(job) async for job in each(store, filter, most)]
+
+
+def slim(job: Job) -> Job:
+    """The job without what may be large, for who keeps many of them."""
+    return replace(job, payload={}, result=None, missing=None, runs=job.runs[-1:])

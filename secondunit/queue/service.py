@@ -117,9 +117,9 @@ class Queue:
         """Jobs newest first."""
         return await self._store.find(filter, cursor, limit)
 
-    def each(self, filter: Filter) -> AsyncIterator[Job]:
-        """Every job that matches, newest first, read a page at a time: one that moves meanwhile is as it was read."""
-        return each(self._store, filter)
+    def each(self, filter: Filter, most: int | None = None) -> AsyncIterator[Job]:
+        """Every job that matches, or the first, newest first, by pages: one that moves meanwhile is as it was read."""
+        return each(self._store, filter, most)
 
     async def live_twin(self, dedupe_key: str) -> Job | None:
         """The live job with this dedupe key."""

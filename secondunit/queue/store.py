@@ -199,7 +199,8 @@ class Store(Protocol):
     async def find(self, filter: Filter, cursor: int | None, limit: int, *, counted: bool = True) -> Page:
         """Jobs newest first, those submitted before `cursor`; `total` may be anything unless it is to be `counted`.
 
-        What has terms may be cut short, so that it blocks nobody; its cursor goes on where it stopped.
+        A page ends early where it would hold more than PAGE_BYTES, but not before its first job; and what has terms
+        may be cut short, so that it blocks nobody. The cursor goes on where it stopped.
         """
         ...
 

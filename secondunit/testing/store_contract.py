@@ -24,6 +24,7 @@ from secondunit.testing.contract.find import FindContract, PruneContract
 from secondunit.testing.contract.graph import BatchContract, GraphContract
 from secondunit.testing.contract.leases import LeaseContract, SuspectContract
 from secondunit.testing.contract.outbox import OutboxContract
+from secondunit.testing.contract.pages import PageContract
 from secondunit.testing.contract.ports.access import AccessContract, OwnerContract
 from secondunit.testing.contract.ports.boxes import BoxContract
 from secondunit.testing.contract.ports.duties import DutyContract
@@ -45,6 +46,7 @@ class StoreContract(
     StepContract,
     CacheContract,
     FindContract,
+    PageContract,
     PruneContract,
     FolderContract,
     GraphContract,

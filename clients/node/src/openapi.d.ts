@@ -1385,7 +1385,11 @@ export interface components {
             /** @description for people */
             name?: string | null;
         };
-        /** @description A batch: `by_status` counts its jobs that are kept, of `total`; `finished_at` is there while all have ended. */
+        /**
+         * @description A batch: `by_status` counts its jobs that are kept, of `total`; `finished_at` is there while all have ended.
+         *
+         *     The page of its jobs ends early where they would be more than 8 MiB; `next_cursor` goes on.
+         */
         BatchDetail: {
             batchId: string;
             name: string | null;
@@ -2072,8 +2076,9 @@ export interface components {
         /**
          * @description A page of jobs. `total` counts all that match, `queued` and `running` the whole queue.
          *
-         *     A search that would take long is cut short: `truncated` says that `total` counts those found so far, and
-         *     `next_cursor` goes on where it stopped, perhaps after a page that is not full.
+         *     A page ends early where its jobs are so large that they would be more than 8 MiB, and a search that would take long
+         *     is cut short: `truncated` says that `total` counts those found so far. A page that is not full is the last one only
+         *     if it has no `next_cursor`, which goes on where it stopped.
          */
         Jobs: {
             jobs: components["schemas"]["Job"][];

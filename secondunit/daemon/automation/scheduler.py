@@ -13,6 +13,7 @@ from secondunit.daemon.automation.timetable import PlannedSchedule, Timetable
 from secondunit.daemon.cron import upcoming
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import Draining, JobNotFound, NotAllowed, Saturated, ScheduleChanged
+from secondunit.queue.follow import slim
 from secondunit.queue.instrumentation import Fact, Sink, unheard
 from secondunit.queue.model import Event, Filter, Job, JobId
 from secondunit.queue.ports.access import AuditEntry, AuditTrail
@@ -187,8 +188,8 @@ class Scheduler:
     async def _standings(self, names: Iterable[str]) -> Sequence[PlannedSchedule]:
         states = {name: self.timetable.states[name] for name in names}
         jobs = [state.last_job for state in states.values() if state.last_job]
-        page = await self._queue.find(Filter(ids=jobs), limit=len(jobs)) if jobs else None
-        statuses = {job.id: job.status.value for job in page.jobs} if page else {}
+        found = self._queue.each(Filter(ids=jobs), len(jobs))
+        statuses = {job.id: job.status.value async for job in found} if jobs else {}
         return [self.timetable.standing(name, statuses) for name in states]
 
     async def _put(self, state: ScheduleState, tenure: Tenure) -> None:
@@ -238,8 +239,8 @@ class Scheduler:
         """Count the ends of its jobs."""
         before = self.timetable.states[schedule.name]
         if before.open_jobs:
-            page = await self._queue.find(Filter(ids=before.open_jobs), limit=len(before.open_jobs))
-            await self._judged(rules.settled(schedule, before, page.jobs))
+            found = self._queue.each(Filter(ids=before.open_jobs), len(before.open_jobs))
+            await self._judged(rules.settled(schedule, before, [slim(job) async for job in found]))
 
     async def _judged(self, state: ScheduleState) -> None:
         """Keep a state that may have become a paused one by failures."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from secondunit.handlers.tools.storage.staging import staged_leases, sweep_staging
 from secondunit.handlers.tools.storage.workspace import WorkFolders
 from secondunit.queue.clock import Clock
+from secondunit.queue.follow import first
 from secondunit.queue.model import Filter, Job, JobId
 from secondunit.queue.store import Store
 
@@ -42,7 +43,7 @@ async def forget_pruned_elsewhere(store: Store, work: WorkFolders, clock: Clock)
 async def _jobs(store: Store, ids: Sequence[JobId]) -> Sequence[Job]:
     jobs: list[Job] = []
     for start in range(0, len(ids), AT_ONCE):
-        jobs += (await store.find(Filter(ids=ids[start : start + AT_ONCE]), None, AT_ONCE)).jobs
+        jobs += await first(store, Filter(ids=ids[start : start + AT_ONCE]), AT_ONCE)
     return jobs
 
 

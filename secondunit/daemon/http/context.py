@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -27,6 +27,7 @@ from secondunit.queue.store import Delivery
 from secondunit.queue.value import Value
 
 MIB = 1024 * 1024
+PAGES_AT_ONCE = 4  # in the making: a page of 8 MiB of JSON may be ten times as large as values
 
 
 class MetricsText(Protocol):
@@ -89,6 +90,7 @@ class Api:
 
     `analyses` is None where none can be made. `stopping` ends the event streams; `retry_delivery` makes a delivery due
     now, or raises KeyError. `partial_data` is what live jobs published so far; `answers` are what operators ask for.
+    Who makes a page of what may be large has one of `pages` meanwhile.
     """
 
     queue: Queue
@@ -113,3 +115,4 @@ class Api:
     artifacts: JobArtifacts | None = None
     locations: Locations | None = None
     remote: RemoteWork | None = None
+    pages: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PAGES_AT_ONCE))

@@ -14,7 +14,7 @@ from secondunit.daemon.monitoring.notes import notes
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.instrumentation import Sink
-from secondunit.queue.model import Filter, Job, Status
+from secondunit.queue.model import Filter, Job, JobId, Status
 from secondunit.queue.ports.boxes import STATES
 from secondunit.queue.service import Queue
 
@@ -62,15 +62,16 @@ class Checkup:
 
     async def _look_at_queue(self) -> QueueInspection:
         # At once: each is a way to another thread and back, where Python's lock may have to be waited for.
-        counts, running, deliveries = await asyncio.gather(
-            self._queue.counts(),
-            self._queue.find(Filter(statuses=[Status.RUNNING]), limit=RUNNING_LOOKED_AT),
-            self._queue.delivery_counts(),
+        counts, stuck, deliveries = await asyncio.gather(
+            self._queue.counts(), self._all_stuck(), self._queue.delivery_counts()
         )
         used_up = await self._parts.gemini.used_up() if self._parts.gemini else None
-        stuck = [job.id for job in running.jobs if self._stuck(job)]
         boxes = await self._parts.boxes() if self._parts.boxes else ()
         return QueueInspection(counts, stuck, deliveries, used_up, await self._queue.paused(), boxes)
+
+    async def _all_stuck(self) -> list[JobId]:
+        running = self._queue.each(Filter(statuses=[Status.RUNNING]), RUNNING_LOOKED_AT)
+        return [job.id async for job in running if self._stuck(job)]
 
     def _stuck(self, job: Job) -> bool:
         now = self._clock.now()

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from secondunit.daemon.monitoring.disk_guard import DiskGuard
 from secondunit.queue.clock import Clock
+from secondunit.queue.follow import first
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Filter, Job, JobId, Status
 from secondunit.queue.payloads.locality import ANYWHERE, Locality
@@ -71,7 +72,7 @@ class Explainer:
         paused, here = await store.paused(), self._locality
         line, running, suspects, counts = await asyncio.gather(
             store.sight.line(job_id, self._registry.keys() - paused, now, MOST_NAMED, here.claims_for),
-            store.find(RUNNING, None, MOST_RUNNING),
+            first(store, RUNNING, MOST_RUNNING),
             store.suspects(),
             store.counts(),
         )
@@ -80,8 +81,8 @@ class Explainer:
             now=now,
             load=self._load(),
             paused=frozenset(paused),
-            running=[one for one in running.jobs if here.holds(one)],
-            beyond=[one for one in running.jobs if not here.holds(one)],
+            running=[one for one in running if here.holds(one)],
+            beyond=[one for one in running if not here.holds(one)],
             overall=here.overall,
             elsewhere=here.elsewhere(job.box),
             home=await self._home(job),
@@ -112,13 +113,13 @@ class Explainer:
     async def _of_workers(self, job: Job, leasing: Leasing, now: datetime) -> Explanation:
         """Of a job that remote workers lease: neither what runs here nor this machine holds it back."""
         store, type = self._store, job.type
-        running = await store.find(Filter([Status.RUNNING], [type]), None, MOST_RUNNING)
+        running = await first(store, Filter([Status.RUNNING], [type]), MOST_RUNNING)
         queued = job.status is Status.QUEUED
         seen = Seen(
             now=now,
             load=await leasing.load(),
             paused=frozenset(await store.paused()),
-            running=running.jobs,
+            running=running,
             overall=self._locality.overall,
             line=await store.sight.line(job.id, [type], now, MOST_NAMED) if queued else Line(),
             parents=await store.graph.parents(job.id) if job.waiting_for else (),

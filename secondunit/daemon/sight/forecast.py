@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from secondunit.queue.clock import Clock
+from secondunit.queue.follow import first
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import Filter, Job, JobId, Status
 from secondunit.queue.payloads.locality import ANYWHERE, Locality
@@ -140,7 +141,7 @@ class Forecast:
         types = load.limits.keys() - await self._store.paused()
         line, running = await asyncio.gather(
             self._store.sight.waiting(types, self._clock.now(), LOOKED_AT, self._locality.claims_for),
-            self._store.find(RUNNING, None, MOST_RUNNING),
+            first(self._store, RUNNING, MOST_RUNNING),
         )
         known = before.sizes if before else {}
         sizes = {one.job_id: known[one.job_id] for one in line if known.get(one.job_id)}
@@ -148,7 +149,7 @@ class Forecast:
         usual = self._experience.usual
         whole = {one.job_id: usual(one.type, sizes[one.job_id]) for one in line}
         turns = [Turn(one.job_id, one.type, _span(whole[one.job_id])) for one in line]
-        here = [job for job in running.jobs if job.type in load.limits and self._locality.holds(job)]
+        here = [job for job in running if job.type in load.limits and self._locality.holds(job)]
         going_on = [(job.type, self._experience.left(job)) for job in here]
         found = starts(load, going_on, turns)
         counts, last = Counter(one.type for one in line), {one.type: found.get(one.job_id) for one in line}

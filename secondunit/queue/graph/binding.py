@@ -1,7 +1,7 @@
 """Binding: names of parents become ids, what a payload refers to is depended on, and no job waits for itself."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from operator import attrgetter
 from typing import ParamSpec, TypeVar
@@ -35,17 +35,20 @@ async def looked_up(
     """The submissions as `bound` makes them, by those of the jobs they name that are there and may be seen."""
     if not any(references) and not any(map(BONDS, asked)):
         return asked
-    known: dict[JobId, Job] = {}
+    known: set[JobId] = set()
     edges = sum(len(one.bonds.depends_on) for one in asked if one.bonds) + sum(map(len, references))
     names = await _beside(edges, outside, asked, references)
     for start in range(0, len(names), NAMES_AT_ONCE):
-        page = await find(Filter(ids=names[start : start + NAMES_AT_ONCE]), None, NAMES_AT_ONCE)
-        known |= {job.id: job for job in page.jobs if sees(job)}
+        named, cursor, more = Filter(ids=names[start : start + NAMES_AT_ONCE]), None, True
+        while more:  # what parents have made may be large, so that fewer are on a page
+            page = await find(named, cursor, NAMES_AT_ONCE)
+            known |= {job.id for job in page.jobs if sees(job)}
+            cursor, more = page.next_cursor, page.next_cursor is not None
     return await _beside(edges, bound, asked, references, ids, known)
 
 
 def bound(
-    asked: Sequence[Submission], references: References, ids: Sequence[JobId], known: Mapping[JobId, Job]
+    asked: Sequence[Submission], references: References, ids: Sequence[JobId], known: Collection[JobId]
 ) -> Sequence[Submission]:
     """The submissions with ids for parents; BadDependencies naming each that is not one of `known`, or goes round.
 

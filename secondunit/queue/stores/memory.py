@@ -17,6 +17,7 @@ from secondunit.queue.ports.cache import Cache
 from secondunit.queue.ports.duties import Duties, Duty
 from secondunit.queue.ports.engine import Engine
 from secondunit.queue.ports.folders import Folders
+from secondunit.queue.ports.pages import cut, page_of
 from secondunit.queue.ports.pruning import KEY_LIFE, Prune
 from secondunit.queue.ports.schedules import Schedules, ScheduleState, with_jobs
 from secondunit.queue.sight.port import Sight
@@ -39,6 +40,7 @@ from secondunit.queue.stores.memory_ports import (
     with_key,
 )
 from secondunit.queue.stores.memory_sight import MemorySight, matches
+from secondunit.queue.stores.rows import fixed_values, moving_values
 from secondunit.queue.value import replace
 
 
@@ -149,8 +151,7 @@ class MemoryStore:
     async def find(self, filter: Filter, cursor: int | None, limit: int, *, counted: bool = True) -> Page:  # noqa: ARG002  it costs nothing
         matching = [job for job in reversed(self._jobs.values()) if matches(filter, job)]
         rest = [job for job in matching if cursor is None or job.seq < cursor]
-        shown = rest[:limit]
-        return Page(shown, len(matching), shown[-1].seq if shown and len(rest) > limit else None)
+        return page_of(*cut(rest, limit, lambda job: (*fixed_values(job), *moving_values(job))), len(matching))
 
     async def counts(self) -> Counts:
         return counted(self._jobs.values(), self._line.oldest())
@@ -234,8 +235,8 @@ class MemoryStore:
         return frozenset(self._paused)
 
     async def limit(self, type: str, concurrency: int | None) -> None:
-        rest = {name: n for name, n in self._limits.items() if name != type}
-        self._limits = rest if concurrency is None else {**rest, type: concurrency}
+        own = {} if concurrency is None else {type: concurrency}
+        self._limits = {name: n for name, n in self._limits.items() if name != type} | own
 
     async def limits(self) -> Mapping[str, int]:
         return self._limits

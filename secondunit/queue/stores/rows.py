@@ -203,6 +203,7 @@ JOB_PARTS = (
     Part("lease", Lease, "id epoch boot lease_until"),
 )
 JOB_COLUMNS = ", ".join(names(JOB))
+WIDE = ("payload", "labels", "bonds", "phase", "message", "result", "missing", "error", "stats", "runs", "phases")
 fixed_values: Callable[[Job], Row] = encoder(FIXED)
 moving_values: Callable[[Job], Row] = encoder(MOVING)
 _job_from = decoder(Job, JOB, JOB_PARTS)

@@ -3,12 +3,13 @@
 from typing import Any
 
 from secondunit.daemon.dashboard import layers
-from secondunit.queue.model import Bonds
+from secondunit.queue.model import Batch, Bonds
 from secondunit.queue.outcome import Failed, JobError
-from secondunit.testing.jobs import new
+from secondunit.testing.jobs import NOW, new
 from tests.http.keys import API_KEY
 
 BROKEN = Failed(JobError("deterministic", "broken", "it is broken"))
+IDS = [f"job_{letter * 26}" for letter in "abcdefghij"]
 
 
 async def submitted(harness: Any, *jobs: tuple[str, list[str]], headers: Any = None, name: str = "films") -> Any:
@@ -29,6 +30,17 @@ async def test_a_batch_is_listed_and_its_graph_drawn_with_a_link_for_each_job(vi
     assert nodes == {f"/jobs/{id}": f"node status {'running' if ref == 'a' else 'queued'}" for ref, id in ids.items()}
     lefts = [float(tag.attributes["x"]) for tag in page.all("rect")]
     assert lefts[0] < lefts[1] == lefts[2] < lefts[3]
+
+
+async def test_a_batch_of_large_jobs_is_drawn_with_all_of_them(visit: Any) -> None:
+    browser = await visit()
+    await browser.harness.store.add(
+        [new(id, payload={"x": "y" * (1 << 20)}, batch="b") for id in IDS], batch=Batch("b", NOW)
+    )
+    page = await browser.open("/batches/b")
+    assert {tag.attributes["href"] for tag in page.all("a") if "node" in str(tag.attributes)} == {
+        f"/jobs/{id}" for id in IDS
+    }
 
 
 async def test_what_is_left_is_cancelled_and_what_failed_retried_after_a_question_with_its_number(visit: Any) -> None:

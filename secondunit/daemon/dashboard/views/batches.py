@@ -11,6 +11,7 @@ from secondunit.daemon.dashboard.page import Done, Shown, Visit
 from secondunit.daemon.http.contract.requests import LARGEST_BATCH
 from secondunit.daemon.http.endpoints.batches import batch_of, cancelled, listed, retried
 from secondunit.queue.errors import BadPayload, FieldError
+from secondunit.queue.follow import slim
 from secondunit.queue.model import Filter, Job, Status
 
 AT_ONCE, OF_LEVEL = 20, 100
@@ -29,8 +30,8 @@ async def show(visit: Visit) -> Shown:
 async def one(visit: Visit) -> Shown:
     """A batch: its graph, or where that is too large its levels; the jobs of a level if one is asked for."""
     batch = await batch_of(visit.api, visit.caller, visit.parts["batch"])
-    page = await visit.api.queue.find(Filter(batch=batch.id), None, LARGEST_BATCH)
-    standing, rows = layers.counted(page.jobs), layers.levels(page.jobs)
+    jobs = [slim(job) async for job in visit.api.queue.each(Filter(batch=batch.id), LARGEST_BATCH)]
+    standing, rows = layers.counted(jobs), layers.levels(jobs)
     asked = visit.query.get("ask")
     values = {
         "batch": batch,

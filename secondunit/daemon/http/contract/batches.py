@@ -15,7 +15,7 @@ from secondunit.daemon.http.written_values import Digits
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
 from secondunit.queue.errors import BadDependencies, BadPayload, FieldError
 from secondunit.queue.handler import Registry
-from secondunit.queue.model import Batch, Idempotency, Job, Page, Status, Submission, Target
+from secondunit.queue.model import Batch, Idempotency, Job, Status, Submission, Target
 from secondunit.queue.payloads.field_faults import MOST_FAULTS, faults_of, too_many
 from secondunit.queue.turns import made_in_turns
 
@@ -131,14 +131,9 @@ def all_told(found: Sequence[tuple[Batch, Mapping[Status, int]]], limit: int) ->
 
 
 def told(
-    batch: Batch,
-    standing: Mapping[Status, int],
-    page: Page,
-    registry: Registry,
-    paused: Collection[str],
-    cursor: Callable[[int], str],
+    batch: Batch, standing: Mapping[Status, int], after: int | None, cursor: Callable[[int], str]
 ) -> operations_responses.BatchDetail:
-    """A batch, with a page of its jobs; `cursor` writes where the next one begins."""
+    """A batch, before a page of its jobs; `cursor` writes where the next one begins."""
     return operations_responses.BatchDetail(
         batch_id=batch.id,
         name=batch.name,
@@ -146,8 +141,8 @@ def told(
         by_status={status.value: n for status, n in standing.items() if n},
         created_at=instant(batch.created_at),
         finished_at=instant(batch.finished_at),
-        jobs=[serialize.detail(job, registry, paused) for job in page.jobs],
-        next_cursor=None if page.next_cursor is None else cursor(page.next_cursor),
+        jobs=[],
+        next_cursor=None if after is None else cursor(after),
     )
 
 

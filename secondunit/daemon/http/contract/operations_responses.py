@@ -151,7 +151,10 @@ class Batches(Answer):
 
 
 class BatchDetail(Answer):
-    """A batch: `by_status` counts its jobs that are kept, of `total`; `finished_at` is there while all have ended."""
+    """A batch: `by_status` counts its jobs that are kept, of `total`; `finished_at` is there while all have ended.
+
+    The page of its jobs ends early where they would be more than 8 MiB; `next_cursor` goes on.
+    """
 
     batch_id: BatchId
     name: str | None

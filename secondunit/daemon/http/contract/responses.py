@@ -160,8 +160,9 @@ class Job(Summary):
 class Jobs(Answer):
     """A page of jobs. `total` counts all that match, `queued` and `running` the whole queue.
 
-    A search that would take long is cut short: `truncated` says that `total` counts those found so far, and
-    `next_cursor` goes on where it stopped, perhaps after a page that is not full.
+    A page ends early where its jobs are so large that they would be more than 8 MiB, and a search that would take long
+    is cut short: `truncated` says that `total` counts those found so far. A page that is not full is the last one only
+    if it has no `next_cursor`, which goes on where it stopped.
     """
 
     jobs: list[Job]

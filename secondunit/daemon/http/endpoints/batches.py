@@ -11,7 +11,7 @@ from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract import batches, requests, serialize
 from secondunit.daemon.http.transport.audit import SCRIBE
 from secondunit.daemon.http.transport.auth import caller_of
-from secondunit.daemon.http.transport.replies import reply
+from secondunit.daemon.http.transport.replies import encoded_list, reply, reply_encoded
 from secondunit.queue.errors import BatchNotFound
 from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.model import Batch, BatchId, Filter, Status
@@ -32,8 +32,12 @@ async def show(api: Api, request: web.Request) -> web.Response:
     )
     standing = await api.queue.graph.standing(batch.id)
     places = Positions(api.queue.secret, caller_of(request).tenant, "jobs")
-    page = await api.queue.find(Filter(batch=batch.id), requests.cursor_of(ask, places), ask.limit)
-    return reply(batches.told(batch, standing, page, api.queue.registry, await api.queue.paused(), places.shown))
+    paused = await api.queue.paused()
+    async with api.pages:
+        page = await api.queue.find(Filter(batch=batch.id), requests.cursor_of(ask, places), ask.limit)
+        frame = batches.told(batch, standing, page.next_cursor, places.shown)
+        rows = (serialize.detail(job, api.queue.registry, paused) for job in page.jobs)
+        return reply_encoded(await encoded_list(frame, "jobs", rows))
 
 
 async def cancel(api: Api, request: web.Request) -> web.Response:

@@ -12,6 +12,7 @@ from secondunit.daemon.http.contract import requests, serialize
 from secondunit.daemon.http.transport.auth import caller_of
 from secondunit.daemon.http.transport.event_streams import STREAMS, Channel, Messages, block
 from secondunit.daemon.http.transport.replies import encoded
+from secondunit.queue.follow import slim
 from secondunit.queue.model import Event, Filter, Job, Status
 
 RETRY = 3000
@@ -86,6 +87,6 @@ async def _snapshot(api: Api, filter: Filter) -> Sequence[Job]:
     """Live jobs and the most recent ones, newest first."""
     jobs: dict[str, Job] = {}
     for statuses in ([Status.RUNNING], [Status.QUEUED], []):
-        page = await api.queue.find(Filter(statuses, filter.types, filter.ids, filter.owner), None, SNAPSHOT)
-        jobs |= {job.id: job for job in page.jobs}
+        found = api.queue.each(Filter(statuses, filter.types, filter.ids, filter.owner), SNAPSHOT)
+        jobs |= {job.id: slim(job) async for job in found}
     return sorted(jobs.values(), key=lambda job: job.seq, reverse=True)

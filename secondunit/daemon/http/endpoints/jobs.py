@@ -1,7 +1,7 @@
 """Job endpoints: submit, look, list, cancel, retry."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -12,7 +12,7 @@ from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.access.positions import Positions
 from secondunit.daemon.files.uploads import plain
 from secondunit.daemon.http.context import Api
-from secondunit.daemon.http.contract import batches, filters, requests, serialize, trailtag
+from secondunit.daemon.http.contract import batches, filters, requests, responses, serialize, trailtag
 from secondunit.daemon.http.contract.idempotency import idempotency_keys
 from secondunit.daemon.http.traces import note_made, traced
 from secondunit.daemon.http.transport.admission import count_jobs
@@ -21,7 +21,7 @@ from secondunit.daemon.http.transport.auth import caller_of, job_of
 from secondunit.daemon.http.transport.bodies.json_batches import read_batch
 from secondunit.daemon.http.transport.bodies.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import fields_of
-from secondunit.daemon.http.transport.replies import encoded_plain, reply, reply_encoded
+from secondunit.daemon.http.transport.replies import encoded_list, encoded_plain, reply, reply_encoded
 from secondunit.daemon.http.transport.short_way import written
 from secondunit.queue.errors import (
     BadDependencies,
@@ -33,7 +33,7 @@ from secondunit.queue.errors import (
     UnknownType,
 )
 from secondunit.queue.graph.bulk import Bulk
-from secondunit.queue.model import Counts, Filter, Job, Status, Submission
+from secondunit.queue.model import Counts, Filter, Job, Page, Status, Submission
 from secondunit.queue.payloads.field_faults import MOST_FAULTS
 from secondunit.queue.turns import in_turns
 from secondunit.queue.validation import accepted
@@ -104,10 +104,17 @@ async def find(api: Api, request: web.Request) -> web.Response:
     ask, caller = requests.query(requests.ListQuery, request.query), caller_of(request)
     places = Positions(api.queue.secret, caller.tenant, "jobs")
     meant = filters.filter_of(ask, caller, api.queue.registry, api.clock.now())
-    page = await api.queue.find(meant, requests.cursor_of(ask, places), ask.limit)
     counts, paused = await _counts(api, caller), await api.queue.paused()
+    async with api.pages:
+        page = await api.queue.find(meant, requests.cursor_of(ask, places), ask.limit)
+        frame = serialize.page(replace(page, jobs=()), counts, api.queue.registry, paused, places.shown)
+        return reply_encoded(await encoded_list(frame, "jobs", details(api, page, paused)))
+
+
+def details(api: Api, page: Page, paused: Collection[str]) -> Iterator[responses.Job]:
+    """The jobs of a page, made as they are taken."""
     outlook = api.answers.forecast.at_once
-    return reply(serialize.page(page, counts, api.queue.registry, paused, places.shown, outlook))
+    return (serialize.detail(job, api.queue.registry, paused, outlook(job)) for job in page.jobs)
 
 
 async def cancel(api: Api, request: web.Request) -> web.Response:

@@ -13,6 +13,7 @@ from secondunit.daemon.http.transport.bodies.json_bodies import read_object
 from secondunit.daemon.http.transport.problems import ScopeTooSmall
 from secondunit.daemon.http.transport.replies import reply
 from secondunit.queue.errors import JobNotFound, NotAllowed
+from secondunit.queue.follow import slim
 from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.model import Filter, JobId, Status
 
@@ -54,7 +55,7 @@ async def stuck(api: Api, request: web.Request) -> web.Response:
     limit = timedelta(seconds=requests.query(requests.StuckQuery, request.query).timeout)
     now = api.clock.now()
     jobs = [
-        job
+        slim(job)
         async for job in api.queue.each(RUNNING)
         if (job.lease is not None and job.lease.until < now) or now - job.updated_at >= limit
     ]
@@ -82,7 +83,7 @@ async def check(api: Api, _: web.Request) -> web.Response:
     async for job in api.queue.each(RUNNING):
         steps = await api.queue.steps_of(job.id)
         paid = [step.name for step in steps if not step.done and step.sends]
-        running.append((job, paid))
+        running.append((slim(job), paid))
     return reply(serialize.restart_check(running, api.clock.now()))
 
 

@@ -2,12 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
 from msgspec.json import Encoder
+
+from secondunit.queue.turns import in_turns
 
 WORTH_COMPRESSING = 1024
 COMPRESSED_ON_LOOP = 256 * 1024
@@ -29,6 +31,19 @@ _WEIGHT = re.compile(r"q=(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")  # RFC 9110, 12
 def encoded(content: Any) -> bytes:
     """The content as JSON in UTF-8; what is no Unicode (half a surrogate pair, of a file's name) becomes `?`."""
     return _encode(content).encode("utf-8", "replace")
+
+
+async def encoded_list(answer: Struct, name: str, rows: Iterable[Struct]) -> bytes:
+    """The answer as `encoded` gives it, with these rows as its member `name`; others have turns while it is written.
+
+    Rows may be made as they are taken.
+    """
+    written = [encoded(row) async for row in in_turns(rows)]
+    members = {
+        key: b"[" + b",".join(written) + b"]" if key == name else encoded(value)
+        for key, value in to_builtins(answer).items()
+    }
+    return b"{" + b",".join(encoded(key) + b":" + value for key, value in members.items()) + b"}"
 
 
 def reply(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -7,10 +7,20 @@ from typing import Any
 from secondunit.queue.ids import box_of
 from secondunit.queue.model import Counts, Event, Filter, Job, Lease, Page, Status
 from secondunit.queue.ports.holders import REMOTE
+from secondunit.queue.ports.pages import PAGE_BYTES, page_of
 from secondunit.queue.stores.postgres.readers import PostgresReaders
 from secondunit.queue.stores.postgres.tables.shared.standing import ROWS
 from secondunit.queue.stores.postgres.transaction import EVENTS
-from secondunit.queue.stores.rows import event_from, job_from, micros, moment, moment_or_none
+from secondunit.queue.stores.rows import (
+    JOB_COLUMNS,
+    WIDE,
+    event_from,
+    job_from,
+    micros,
+    moment,
+    moment_or_none,
+)
+from secondunit.queue.turns import made_in_turns
 
 SUSPECTS = f"{ROWS} where suspicion is not null order by seq"
 # Of heartbeats, which come often, a narrow row is written each; jobs themselves are only read.
@@ -32,22 +42,19 @@ where lease_until < %(now)s
   or (strpos(boot, '/') = 0 and not starts_with(boot, '{REMOTE} ') and boot <> %(boot)s)
 order by leases.job
 limit %(limit)s"""
-NEWEST = f"{ROWS} where seq < %s order by seq desc limit %s"
-OF_STATES = f"""
-{ROWS}
-where seq in (
-  select newest.seq
-  from unnest(%s::text[]) as of_type
-  cross join unnest(%s::text[]) as of_status
-  cross join lateral (
-    select seq
-    from jobs
-    where type = of_type and status = of_status and seq < %s
-    order by seq desc
-    limit %s) newest
-  order by newest.seq desc
-  limit %s)
-order by seq desc"""
+NEWEST = "select seq from jobs where seq < %s order by seq desc limit %s"
+OF_STATES = """
+select newest.seq
+from unnest(%s::text[]) as of_type
+cross join unnest(%s::text[]) as of_status
+cross join lateral (
+  select seq
+  from jobs
+  where type = of_type and status = of_status and seq < %s
+  order by seq desc
+  limit %s) newest
+order by newest.seq desc
+limit %s"""
 OLDEST_READY = """
 select min(head.ready_at)
 from (select type from counts where status = 'queued' and n > 0) queued
@@ -74,6 +81,23 @@ from jobs
 where status = 'queued' and delayed = 1 and waiting_for is null and type = any(%s)
 order by ready_at
 limit 1"""
+# The first of some jobs as far as there is room for their texts, and how many there are of them. The sizes are read of
+# rows alone: a text that stands elsewhere (TOAST) stays there.
+WITHIN = f"""
+select {JOB_COLUMNS}, of_them
+from (
+  select
+    seq as place,
+    count(*) over () as of_them,
+    row_number() over newest as nth,
+    sum({" + ".join(f"coalesce(octet_length({column}), 0)" for column in WIDE)}) over newest as bytes
+  from jobs
+  where seq in ({{}})
+  window newest as (order by seq desc)) sized
+join jobs on jobs.seq = place
+left join leases on leases.job = jobs.seq
+where nth <= %s and (nth = 1 or bytes <= %s)
+order by jobs.seq desc"""
 OF_BATCH = "seq between (select first from batches where id = %s) and (select last from batches where id = %s)"
 BOUNDS = "select events_floor + 1, last_event from numbers"
 FAR = 2**62
@@ -87,21 +111,25 @@ async def find(readers: PostgresReaders, filter: Filter, cursor: int | None, lim
     counted = await readers.fetch("select type, status, n from counts")
     total = sum(n for type, status, n in counted if _fits(filter, type, status))
     if not filter.types and not filter.statuses:
-        rows = await readers.fetch(NEWEST, (before, limit + 1))
-    else:
-        types = sorted({type for type, _, _ in counted if not filter.types or type in filter.types})
-        statuses = [status.value for status in dict.fromkeys(filter.statuses or Status)]
-        rows = await readers.fetch(OF_STATES, (types, statuses, before, limit + 1, limit + 1))
-    return _page([job_from(row) for row in rows], total, limit)
+        return await paged(readers, NEWEST, (before, limit + 1), limit, total)
+    types = sorted({type for type, _, _ in counted if not filter.types or type in filter.types})
+    statuses = [status.value for status in dict.fromkeys(filter.statuses or Status)]
+    return await paged(readers, OF_STATES, (types, statuses, before, limit + 1, limit + 1), limit, total)
 
 
 async def _find_some(readers: PostgresReaders, filter: Filter, before: int, limit: int) -> Page:
     """Of these ids, of a batch or of an owner: few, or found and counted by an index."""
     where, values = conditions(filter)
     [[total]] = await readers.fetch(f"select count(*) from jobs where {where}", values)
-    sql = f"{ROWS} where {where} and seq < %s order by seq desc limit %s"
-    rows = await readers.fetch(sql, [*values, before, limit + 1])
-    return _page([job_from(row) for row in rows], total, limit)
+    sql = f"select seq from jobs where {where} and seq < %s order by seq desc limit %s"
+    return await paged(readers, sql, [*values, before, limit + 1], limit, total)
+
+
+async def paged(readers: PostgresReaders, seqs: str, values: Sequence[Any], limit: int, total: int) -> Page:
+    """The jobs of the numbers that a statement gives, one more than fit at most; `total` match in all."""
+    rows = await readers.fetch(WITHIN.format(seqs), [*values, limit, PAGE_BYTES])
+    more = bool(rows) and rows[0][-1] > len(rows)
+    return page_of(await made_in_turns(job_from, [row[:-1] for row in rows]), more, total)
 
 
 def conditions(filter: Filter) -> tuple[str, list[Any]]:
@@ -119,10 +147,6 @@ def conditions(filter: Filter) -> tuple[str, list[Any]]:
 
 def _fits(filter: Filter, type: str, status: str) -> bool:
     return (not filter.types or type in filter.types) and (not filter.statuses or status in filter.statuses)
-
-
-def _page(jobs: Sequence[Job], total: int, limit: int) -> Page:
-    return Page(jobs[:limit], total, jobs[limit - 1].seq if len(jobs) > limit else None)
 
 
 async def counts(readers: PostgresReaders) -> Counts:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from secondunit.queue.model import Filter, Page, Status, Term
+from secondunit.queue.ports.pages import rest
 from secondunit.queue.sight.query import within_error, within_payload
 from secondunit.queue.stores.postgres.readers import PostgresReaders
-from secondunit.queue.stores.postgres.tables.queries import FAR, conditions, find
-from secondunit.queue.stores.postgres.tables.shared.standing import ROWS
-from secondunit.queue.stores.rows import job_from, micros
+from secondunit.queue.stores.postgres.tables.queries import FAR, conditions, find, paged
+from secondunit.queue.stores.rows import micros
 from secondunit.queue.value import Value, replace
 
 LONGEST, PIECE = 0.12, 0.03  # seconds
@@ -33,7 +33,7 @@ from (
   limit %s) looked_at"""
 NAMED = "(array_agg(seq order by seq desc) filter (where hit))[:{}]"
 NOTHING_NAMED = "null"
-FOUND = f"{ROWS} where seq = any(%s) order by seq desc"
+FOUND = "select unnest(%s::bigint[])"
 # The letters A to Z count as a to z, whatever the database's language.
 LIKE = "lower({} collate \"C\") like %s escape '\\'"
 # What remains of a payload without its secrets, every other byte as it was; nothing where PostgreSQL can't read it.
@@ -136,9 +136,8 @@ async def search(
         if piece.end is None or len(seqs) > limit or seconds.over:
             break
         at = piece.end
-    rows = await readers.fetch(FOUND, (seqs,)) if seqs else []
-    jobs = [job_from(row) for row in rows[:limit]]
-    cursor = piece.end if len(seqs) <= limit else seqs[limit - 1]
+    page = await paged(readers, FOUND, (seqs,), limit, 0)
+    jobs, cursor = page.jobs, rest(page.jobs, page.next_cursor is not None, seqs, limit, piece.end)
     if not counted:
         return Page(jobs, 0, cursor)
     below, whole = (0, True) if piece.end is None else await scan.count(piece.end, 0)

@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from secondunit.queue.model import Counts, Event, Filter, Job, Lease, Page, Status
+from secondunit.queue.ports.pages import page_of
 from secondunit.queue.stores.columns import names
 from secondunit.queue.stores.rows import EVENT, JOB_COLUMNS, event_from, job_from, micros, moment, moment_or_none
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.transaction import LAST_EVENT
+from secondunit.queue.turns import made_in_turns
 
 SUSPECTS = f"select {JOB_COLUMNS} from jobs where suspicion is not null order by seq"
 EXTEND = f"""
@@ -46,16 +48,12 @@ select {", ".join("e." + column for column in names(EVENT))}, j.id, j.type, j.ow
 from events e
 join jobs j on j.seq = e.job
 where e.seq > ?"""
-OF_OWNER = f"""
+OF_SEQS = f"""
 select {JOB_COLUMNS}
 from jobs
-where seq in (select seq from ({{union}}) order by seq desc limit ?)
+where seq in ({{}})
 order by seq desc"""
-OF_BATCH = f"""
-select {JOB_COLUMNS}
-from jobs
-where seq between (select first from batches where id = ?1) and (select last from batches where id = ?1)
-order by seq desc"""
+OF_BATCH = "seq between (select first from batches where id = ?) and (select last from batches where id = ?)"
 NEWEST_OF_OWNER = """
 select * from (
   select seq
@@ -69,23 +67,21 @@ FAR = 2**62
 async def find(readers: Readers, filter: Filter, cursor: int | None, limit: int) -> Page:
     """A page of jobs, and how many match in all."""
     before = FAR if cursor is None else cursor
-    if filter.ids:
-        return await _find_by_id(readers, filter, before, limit)
-    if filter.batch is not None:
-        return await _find_of_batch(readers, filter, before, limit)
+    if filter.ids or filter.batch is not None:
+        return await _find_some(readers, filter, before, limit)
     if filter.owner is not None:
         return await _find_of_owner(readers, filter, before, limit)
     counted = await readers.fetch("select type, status, n from counts", ())
     total = sum(n for type, status, n in counted if _fits(filter, type, status))
     if not filter.types and not filter.statuses:
-        rows = await readers.fetch(NEWEST, (before, limit + 1))
-        return _page([job_from(row) for row in rows], total, limit)
+        return await _page(readers, NEWEST, (before, limit + 1), total, limit)
     # Every status that is asked for, whatever the counts said: a job may move from one to another between two reads.
     types = sorted({type for type, _, _ in counted if not filter.types or type in filter.types})
     statuses = dict.fromkeys(filter.statuses or Status)  # one that is named twice must not be read twice
     states = [(type, status.value) for type in types for status in statuses]
-    rows = await readers.fetch(*newest_of(states, before, limit + 1)) if states else []
-    return _page([job_from(row) for row in rows], total, limit)
+    return (
+        await _page(readers, *newest_of(states, before, limit + 1), total, limit) if states else Page([], total, None)
+    )
 
 
 def _fits(filter: Filter, type: str, status: str) -> bool:
@@ -95,30 +91,28 @@ def _fits(filter: Filter, type: str, status: str) -> bool:
 def newest_of(states: Sequence[tuple[str, str]], before: int, limit: int) -> tuple[str, list[Any]]:
     """The newest jobs over some (type, status) pairs: each pair is a range of one index."""
     union = "\nunion all\n".join([NEWEST_OF_STATE] * len(states))
-    sql = f"""
-select {JOB_COLUMNS}
-from jobs
-where seq in (select seq from ({union}) order by seq desc limit ?)
-order by seq desc"""
+    sql = OF_SEQS.format(f"select seq from ({union}) order by seq desc limit ?")
     values = [value for type, status in states for value in (type, status, before, limit)]
     return sql, [*values, limit]
 
 
-async def _find_by_id(readers: Readers, filter: Filter, before: int, limit: int) -> Page:
-    marks = ", ".join("?" * len(filter.ids))
-    rows = await readers.fetch(f"select {JOB_COLUMNS} from jobs where id in ({marks}) order by seq desc", filter.ids)
-    matching = [
-        job for job in map(job_from, rows) if _fits(filter, job.type, job.status) and filter.owner in (None, job.owner)
-    ]
-    return _page([job for job in matching if job.seq < before][: limit + 1], len(matching), limit)
+async def _find_some(readers: Readers, filter: Filter, before: int, limit: int) -> Page:
+    """Of these ids or of a batch."""
+    where, values = _conditions(filter)
+    [[total]] = await readers.fetch(f"select count(*) from jobs where {where}", values)
+    seqs = f"select seq from jobs where {where} and seq < ? order by seq desc limit ?"  # a sort holds what it sorts
+    return await _page(readers, OF_SEQS.format(seqs), (*values, before, limit + 1), total, limit)
 
 
-async def _find_of_batch(readers: Readers, filter: Filter, before: int, limit: int) -> Page:
-    rows = await readers.fetch(OF_BATCH, (filter.batch,))
-    matching = [
-        job for job in map(job_from, rows) if _fits(filter, job.type, job.status) and filter.owner in (None, job.owner)
-    ]
-    return _page([job for job in matching if job.seq < before][: limit + 1], len(matching), limit)
+def _conditions(filter: Filter) -> tuple[str, list[Any]]:
+    """What the fields of a filter ask for; type and state are looked at row by row, as there are not many."""
+    named = [("id", filter.ids), ("+type", filter.types), ("+status", filter.statuses)]
+    named.append(("+owner", [] if filter.owner is None else [filter.owner]))
+    asked = [f"{column} in ({', '.join('?' * len(wanted))})" for column, wanted in named if wanted]
+    values = [value for _, wanted in named for value in wanted]
+    if filter.batch is not None:
+        asked, values = [*asked, OF_BATCH], [*values, filter.batch, filter.batch]
+    return " and ".join(asked), values
 
 
 async def _find_of_owner(readers: Readers, filter: Filter, before: int, limit: int) -> Page:
@@ -131,12 +125,13 @@ async def _find_of_owner(readers: Readers, filter: Filter, before: int, limit: i
     count = f"select count(*) from jobs where owner = ? and status = ?{types}"
     [[total]] = await readers.fetch(f"select ({') + ('.join([count] * len(statuses))})", counted)
     union = "\nunion all\n".join([NEWEST_OF_OWNER.format(types=types)] * len(statuses))
-    rows = await readers.fetch(OF_OWNER.format(union=union), (*found, limit + 1))
-    return _page([job_from(row) for row in rows], total, limit)
+    seqs = f"select seq from ({union}) order by seq desc limit ?"
+    return await _page(readers, OF_SEQS.format(seqs), (*found, limit + 1), total, limit)
 
 
-def _page(jobs: Sequence[Job], total: int, limit: int) -> Page:
-    return Page(jobs[:limit], total, jobs[limit - 1].seq if len(jobs) > limit else None)
+async def _page(readers: Readers, sql: str, values: Sequence[Any], total: int, limit: int) -> Page:
+    rows, more = await readers.page(sql, values, limit)
+    return page_of(await made_in_turns(job_from, rows), more, total)
 
 
 async def counts(readers: Readers) -> Counts:

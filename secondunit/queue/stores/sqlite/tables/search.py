@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from secondunit.queue.model import Filter, Page, Status, Term
+from secondunit.queue.ports.pages import rest
 from secondunit.queue.sight.query import within_error, within_payload
 from secondunit.queue.stores.rows import JOB_COLUMNS, job_from, micros
 from secondunit.queue.stores.sqlite.readers import Readers
 from secondunit.queue.stores.sqlite.tables.queries import FAR, find
+from secondunit.queue.turns import made_in_turns
 from secondunit.queue.value import Value
 
 LONGEST, PIECE = 0.12, 0.03  # seconds
@@ -125,9 +127,9 @@ async def search(
         if piece.end is None or len(seqs) > limit or seconds.over:
             break
         at = piece.end
-    rows = await readers.fetch(ROWS.format(", ".join("?" * len(seqs))), seqs) if seqs else []
-    jobs = [job_from(row) for row in rows[:limit]]
-    cursor = piece.end if len(seqs) <= limit else seqs[limit - 1]
+    rows, more = await readers.page(ROWS.format(", ".join("?" * len(seqs))), seqs, limit) if seqs else ([], False)
+    jobs = await made_in_turns(job_from, rows)
+    cursor = rest(jobs, more, seqs, limit, piece.end)
     if not counted:
         return Page(jobs, 0, cursor)
     below, whole = (0, True) if piece.end is None else await scan.count(piece.end, 0)

@@ -1,13 +1,22 @@
 """Answers as bytes: strict JSON, compressed for whom it is worth it, and the short way that says the same."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.test_utils import make_mocked_request
+from msgspec import Struct
 
-from secondunit.daemon.http.transport.replies import SAFE_HEADERS, WORTH_COMPRESSING, compress, encoded, reply
+from secondunit.daemon.http.transport.replies import (
+    SAFE_HEADERS,
+    WORTH_COMPRESSING,
+    compress,
+    encoded,
+    encoded_list,
+    reply,
+)
 from secondunit.daemon.http.transport.short_way import SHORT, written
 
 LARGE = {"text": "x" * WORTH_COMPRESSING}
@@ -96,3 +105,33 @@ def test_what_is_not_like_all_others_goes_the_long_way(came_short: bool, more: A
     answer = short(request(**more), came_short=came_short)
     assert isinstance(answer, web.Response) and answer.body == b'{"jobId":"a"}'
     assert (answer.status, answer.headers["Location"]) == (201, "/api/jobs/a")
+
+
+class Row(Struct):
+    """A row of a list."""
+
+    text: str
+
+
+class Listed(Struct):
+    """An answer with a list in it."""
+
+    name: str
+    rows: list[Row]
+    total: int
+
+
+@pytest.mark.parametrize("texts", [[], ["é\ud800"], ["a", '"rows":[]']])
+async def test_a_list_is_written_as_the_whole_would_be(texts: list[str]) -> None:
+    rows = [Row(text) for text in texts]
+    assert await encoded_list(Listed('"rows":[]', [], 2), "rows", rows) == encoded(Listed('"rows":[]', rows, 2))
+
+
+async def test_others_have_turns_while_a_long_list_is_written() -> None:
+    turns = 0
+    async with asyncio.TaskGroup() as group:
+        writing = group.create_task(encoded_list(Listed("", [], 2), "rows", (Row("x") for _ in range(160))))
+        while not writing.done():
+            turns += 1
+            await asyncio.sleep(0)
+    assert turns >= 10 and writing.result().count(b"text") == 160

@@ -10,10 +10,10 @@ from urllib.parse import quote
 import click
 
 from secondunit.cli import output
-from secondunit.cli.client import FAILED, Client, ask
+from secondunit.cli.client import FAILED, Client, ask, listed
 from secondunit.cli.jobs import as_json
 
-LOOK_EVERY = 0.5
+LOOK_EVERY, LARGEST = 0.5, 1000
 SUCCEEDED = ("completed", "partial")
 
 
@@ -57,9 +57,8 @@ def show(found: Mapping[str, Any]) -> None:
 async def _ended(client: Client, batch_id: str) -> Any:
     path = f"/api/batches/{quote(batch_id, safe='')}"
     while True:
-        found = await client.call("GET", path, query={"limit": 1000})
-        if found["finishedAt"]:
-            return found
+        if (await client.call("GET", path, query={"limit": 1}))["finishedAt"]:
+            return await listed(client, path, (), LARGEST)
         await asyncio.sleep(LOOK_EVERY)
 
 

@@ -7,7 +7,7 @@ import click
 
 from secondunit.cli import output
 from secondunit.cli.batch import show as shown
-from secondunit.cli.client import ask
+from secondunit.cli.client import ask, listed
 from secondunit.cli.jobs import as_json
 
 
@@ -43,7 +43,7 @@ def list_batches(limit: int, cursor: str | None, as_json: bool) -> None:
 @as_json
 def show(batch_id: str, limit: int, as_json: bool) -> None:
     """Show how the jobs of a batch stand, newest first."""
-    found = ask(lambda client: client.call("GET", _path(batch_id), query={"limit": limit}))
+    found = ask(lambda client: listed(client, _path(batch_id), (), limit))
     output.printed(found) if as_json else shown(found)
 
 

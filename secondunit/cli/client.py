@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from errno import EACCES, EPERM
 from pathlib import Path
@@ -67,6 +67,20 @@ class Client:
             if response.status != 200:
                 await _content(response)
             yield _messages(response)
+
+
+async def listed(client: Client, path: str, query: Sequence[tuple[str, str | int]], limit: int) -> Any:
+    """A list with its first `limit` jobs: a page that ended early, because they are large, is followed by the next.
+
+    A search that was cut short is not gone on with: it may look for long, and says where to go on.
+    """
+    found = page = await client.call("GET", path, query=[*query, ("limit", limit)])
+    asked = [pair for pair in query if pair[0] != "cursor"]
+    while page["nextCursor"] and len(found["jobs"]) < limit and not page.get("truncated"):
+        rest = [("limit", limit - len(found["jobs"])), ("cursor", page["nextCursor"])]
+        page = await client.call("GET", path, query=[*asked, *rest])
+        found = {**page, "jobs": [*found["jobs"], *page["jobs"]]}
+    return found
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import click
 
 from secondunit.cli import output
-from secondunit.cli.client import Client, ask
+from secondunit.cli.client import Client, ask, listed
 from secondunit.cli.reference.completion import job_types
 
 STATUSES = ("queued", "running", "completed", "partial", "failed", "cancelled")
@@ -46,15 +46,14 @@ def list_jobs(
     quiet: bool,
 ) -> None:
     """List jobs, newest first; without a daemon, as the database has them."""
-    query: list[tuple[str, str | int]] = [("limit", limit)]
-    query += [("status", word) for word in status]
+    query: list[tuple[str, str | int]] = [("status", word) for word in status]
     query += [("type", word) for word in types]
     if cursor is not None:
         query.append(("cursor", cursor))
     if q:
         query.append(("q", q))
     found = ask(
-        lambda client: client.call("GET", "/api/jobs", query=query),
+        lambda client: listed(client, "/api/jobs", query, limit),
         lambda settings: _offline().find(settings.database, status, types, q, cursor, limit),
     )
     if quiet:

@@ -30,6 +30,7 @@ from secondunit.queue.model import Filter, Status
 from secondunit.queue.ports.access import AuditEntry
 from secondunit.queue.sight.query import searched
 from secondunit.queue.store import Store
+from secondunit.queue.value import replace
 
 # Secret fields of our own types, as the daemon knows them. What a plugin's are nothing says while it is not loaded, so
 # nothing of its payloads is shown.
@@ -48,7 +49,11 @@ async def find(
     """What GET /api/jobs answers, but of a plugin's payloads nothing."""
     async with opened(database) as store:
         named = Filter([Status(word) for word in statuses], types)
-        page = await store.find(searched(named, q, SystemClock().now(), SECRETS), cursor, limit)
+        asked = searched(named, q, SystemClock().now(), SECRETS)
+        page = await store.find(asked, cursor, limit)
+        while page.next_cursor is not None and len(page.jobs) < limit and not page.truncated:
+            rest = await store.find(asked, page.next_cursor, limit - len(page.jobs))
+            page = replace(rest, jobs=[*page.jobs, *rest.jobs])
         return serialize.plain(serialize.page(page, await store.counts(), _own_types(), await store.paused()))
 
 

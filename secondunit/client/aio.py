@@ -72,8 +72,21 @@ class AsyncClient:
         return await self._ask(calls.get(job_id))
 
     async def list(self, **query: str | int | Sequence[str] | None) -> Json:
-        """A page of jobs, newest first, by `status`, `type`, `q`, `limit` and `cursor` (the last page's nextCursor)."""
+        """A page of jobs, newest first, by `status`, `type`, `q`, `limit` and `cursor` (the last page's nextCursor).
+
+        One that is not full is the last only if its nextCursor is None: pages of large jobs end early.
+        """
         return await self._ask(calls.find(query))
+
+    async def each(self, **query: str | int | Sequence[str] | None) -> AsyncIterator[Json]:
+        """Every job that matches, newest first, page after page; `limit` is a page's."""
+        while True:
+            page = await self.list(**query)
+            for job in page["jobs"]:
+                yield job
+            if page["nextCursor"] is None:
+                return
+            query["cursor"] = page["nextCursor"]
 
     async def cancel(self, job_id: str) -> Json:
         """The job is cancelled, its processes are gone."""

@@ -60,8 +60,20 @@ class Client:
         return self._ask(calls.get(job_id))
 
     def list(self, **query: str | int | Sequence[str] | None) -> Json:
-        """A page of jobs, newest first, by `status`, `type`, `q`, `limit` and `cursor` (the last page's nextCursor)."""
+        """A page of jobs, newest first, by `status`, `type`, `q`, `limit` and `cursor` (the last page's nextCursor).
+
+        One that is not full is the last only if its nextCursor is None: pages of large jobs end early.
+        """
         return self._ask(calls.find(query))
+
+    def each(self, **query: str | int | Sequence[str] | None) -> Generator[Json]:
+        """Every job that matches, newest first, page after page; `limit` is a page's."""
+        while True:
+            page = self.list(**query)
+            yield from page["jobs"]
+            if page["nextCursor"] is None:
+                return
+            query["cursor"] = page["nextCursor"]
 
     def cancel(self, job_id: str) -> Json:
         """The job is cancelled, its processes are gone."""

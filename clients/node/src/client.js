@@ -75,12 +75,27 @@ export class Client {
   }
 
   /**
-   * A page of jobs, newest first; `cursor` is the last page's `nextCursor`.
+   * A page of jobs, newest first; `cursor` is the last page's `nextCursor`. One that is not full is the last only if its
+   * `nextCursor` is null: pages of large jobs end early.
    * @param {NonNullable<operations["jobs.find"]["parameters"]["query"]>} [query] @param {Abort} [options]
    * @returns {Promise<Schemas["Jobs"]>}
    */
   list(query = {}, { signal } = {}) {
     return this.#wire.ask("GET", `/api/jobs${search(query)}`, { signal });
+  }
+
+  /**
+   * Every job that matches, newest first, page after page; `limit` is a page's.
+   * @param {NonNullable<operations["jobs.find"]["parameters"]["query"]>} [query] @param {Abort} [options]
+   * @returns {AsyncGenerator<Schemas["Job"], void>}
+   */
+  async *each(query = {}, { signal } = {}) {
+    for (let cursor = query.cursor; ; ) {
+      const page = await this.list({ ...query, ...(cursor ? { cursor } : {}) }, { signal });
+      yield* page.jobs;
+      if (page.nextCursor === null) return;
+      cursor = page.nextCursor;
+    }
   }
 
   /**

@@ -187,6 +187,9 @@ def _called(client: Any, verb: str, args: Any, said: Said) -> Any:
         return client.analyze(Path(args[0]), on_progress=lambda sent, size: said.progress.append([sent, size]))
     if verb == "list":
         return client.list(**args[0])
+    if verb == "each":
+        found = client.each(**args[0])
+        return _walked(found) if inspect.isasyncgen(found) else [*found]
     if verb == "submit":
         return client.submit(args[0], idempotency_key=args[1] if args[1:] else None)
     if verb.startswith("leases_"):
@@ -202,6 +205,10 @@ def _leased(call: Callable[..., Any], verb: str, args: Any) -> Any:
     if verb == "leases_renew":
         return call(args[0], **args[1])
     return call(*args[:-1], Path(args[-1])) if verb == "leases_artifact" else call(*args)
+
+
+async def _walked(found: Any) -> Any:
+    return [job async for job in found]
 
 
 async def _awaited(taken: Any) -> Any:

@@ -42,6 +42,15 @@ def test_a_job_is_cancelled_and_retried(proxy: Proxy, by: Driver) -> None:
     assert by(proxy.url, "cancel", done).error == "Conflict"
 
 
+def test_every_job_is_listed_once_however_many_pages_that_takes(proxy: Proxy, by: Driver) -> None:
+    made = {by(proxy.url, "submit", {**DELAYED, "priority": 4}).value["jobId"] for _ in range(3)}
+    proxy.faults = [("GET /api/jobs", "lose")]
+    found = [job["jobId"] for job in by(proxy.url, "each", {"type": "sleep", "status": ["queued"], "limit": 2}).value]
+    assert made <= {*found} and len(found) == len({*found})
+    for job_id in made:
+        by(proxy.url, "cancel", job_id)
+
+
 def test_the_boxes_of_the_queue_are_listed(proxy: Proxy, by: Driver) -> None:
     [box] = by(proxy.url, "boxes").value["boxes"]
     assert box["state"] == "up" and box["running"] <= box["capacity"] and "sleep" in box["types"]

@@ -8,6 +8,11 @@ for await (const line of createInterface({ input: process.stdin })) {
   const said = { value: null, events: [], progress: [] };
   const verbs = {
     submit: (job, idempotencyKey) => client.submit(job, { idempotencyKey }),
+    each: async (query) => {
+      const found = [];
+      for await (const job of client.each(query)) found.push(job);
+      return found;
+    },
     submit_batch: (batch) => client.submitBatch(batch),
     analyze: (file) => client.analyzeFile(file, { onProgress: (sent, size) => said.progress.push([sent, size]) }),
     wait: (jobId, timeout = 30) =>

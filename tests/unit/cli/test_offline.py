@@ -12,6 +12,7 @@ from secondunit.cli.offline import SECRETS
 from secondunit.daemon.config.sources import installed
 from secondunit.handlers.tools.media.ffmpeg import MediaMissing
 from secondunit.handlers.tools.toolbox import Tools
+from secondunit.queue.ports.pages import PAGE_BYTES
 from secondunit.queue.stores.sqlite.store import open_store
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.jobs import new
@@ -47,6 +48,18 @@ def test_payloads_are_shown_as_the_daemon_shows_them_but_for_types_that_it_alone
     job, said = called(tmp_path, "jobs", "show", "plugged")
     assert job["payload"] == shown["plugged"] == {"token": "***"}
     assert "which fields of plugged are secret is known while a daemon runs" in said
+
+
+def test_a_list_is_as_long_as_was_asked_for_though_pages_of_large_jobs_end_early(tmp_path: Path) -> None:
+    async def large() -> None:
+        store = await open_store(tmp_path / "queue.db")
+        await store.add([new(id, payload={"x": "y" * (PAGE_BYTES // 2)}) for id in "abcd"])
+        await store.close()
+
+    asyncio.run(large())
+    for limit, ids, cursor in ((3, "dcb", "2"), (9, "dcba", None)):
+        found, _ = called(tmp_path, "jobs", "list", "--limit", str(limit))
+        assert [job["jobId"] for job in found["jobs"]] == [*ids] and found["nextCursor"] == cursor
 
 
 def test_the_secrets_of_our_own_types_are_those_that_they_name() -> None:

@@ -3498,6 +3498,7 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -3531,6 +3532,7 @@ export interface operations {
             409: components["responses"]["Problem409"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -3673,6 +3675,7 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -3705,6 +3708,7 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             502: components["responses"]["Problem502"];
@@ -3769,6 +3773,7 @@ export interface operations {
             416: components["responses"]["Problem416"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             502: components["responses"]["Problem502"];
@@ -3802,6 +3807,7 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -3908,6 +3914,7 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -3941,6 +3948,7 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -4151,6 +4159,7 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -4183,6 +4192,7 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -4474,6 +4484,7 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -4507,6 +4518,7 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -4569,6 +4581,7 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -4602,6 +4615,7 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -5249,6 +5263,7 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
+            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];

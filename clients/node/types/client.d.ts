@@ -129,11 +129,18 @@ export class Client<Jobs extends {
     /** The job as it stands. @param {string} jobId @param {Abort} [options] @returns {Promise<Schemas["Job"]>} */
     get(jobId: string, { signal }?: Abort): Promise<Schemas["Job"]>;
     /**
-     * A page of jobs, newest first; `cursor` is the last page's `nextCursor`.
+     * A page of jobs, newest first; `cursor` is the last page's `nextCursor`. One that is not full is the last only if its
+     * `nextCursor` is null: pages of large jobs end early.
      * @param {NonNullable<operations["jobs.find"]["parameters"]["query"]>} [query] @param {Abort} [options]
      * @returns {Promise<Schemas["Jobs"]>}
      */
     list(query?: NonNullable<operations["jobs.find"]["parameters"]["query"]>, { signal }?: Abort): Promise<Schemas["Jobs"]>;
+    /**
+     * Every job that matches, newest first, page after page; `limit` is a page's.
+     * @param {NonNullable<operations["jobs.find"]["parameters"]["query"]>} [query] @param {Abort} [options]
+     * @returns {AsyncGenerator<Schemas["Job"], void>}
+     */
+    each(query?: NonNullable<operations["jobs.find"]["parameters"]["query"]>, { signal }?: Abort): AsyncGenerator<Schemas["Job"], void>;
     /**
      * The job is cancelled, its processes are gone; one that was already is, too: who asks twice need not know of an
      * answer that was lost.

@@ -107,8 +107,7 @@ def check() -> None:
     found = loaded(starts=True)
     for warning in found.warnings:
         output.say(f"warning: {warning}", err=True)
-    if found.settings.schedule:
-        _check_schedules(found.settings)
+    _check_types(found.settings)
     _check_start(found.settings)
     click.echo("the settings are fine")
 
@@ -122,7 +121,10 @@ def _check_start(settings: Settings) -> None:
         sys.exit(78)
 
 
-def _check_schedules(settings: Settings) -> None:
+def _check_types(settings: Settings) -> None:
+    """What TYPES and schedules name; without either nothing is imported for them."""
+    if not (settings.schedule or settings.types):
+        return
     from secondunit.daemon.config.loader import BadConfig
     from secondunit.daemon.wiring.schedules import check_schedules
 

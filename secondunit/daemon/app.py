@@ -112,7 +112,7 @@ async def serve(config: Config, host: Host, asked: Awaitable[Capabilities]) -> N
         work = WorkFolders(settings.data_dir)
         found = discover(tools, settings)
         schedules = schedules_of(settings, found)
-        registry = Registry(found.specs)
+        registry = found.registry(shared=settings.database.shared)
         box = await entered(settings, store, clock, boot, here(registry), VERSION)
         freed = await leases.reclaim(store, clock, boot, emit, registry.secrets_of)
         log.info("daemon.starting", message=f"starting as boot {boot}; {freed} jobs of an earlier one run again")
@@ -133,7 +133,7 @@ async def serve(config: Config, host: Host, asked: Awaitable[Capabilities]) -> N
 
 def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedule], box: BoxRow) -> Components:
     settings, clock, store, emit = world.settings, world.clock, world.store, world.emit
-    random, registry, hub = StockedRandom(), Registry(found.specs), Hub(emit)
+    random, registry, hub = StockedRandom(), found.registry(shared=settings.database.shared), Hub(emit)
     worker, admission, experience = worker_of(world, here(registry), hub)
     presence, boxes = presence_of(world, box, worker.hold)
     disk = DiskGuard(store.engine.reserve or NoReserve(settings.data_dir), clock)

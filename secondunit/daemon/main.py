@@ -33,7 +33,7 @@ from secondunit.daemon.process.log_sink import LogSink
 from secondunit.daemon.process.logs import Strays
 from secondunit.daemon.process.systemd import Notifier
 from secondunit.daemon.wiring.capabilities import capabilities_of
-from secondunit.daemon.wiring.database import failure, locked, lost
+from secondunit.daemon.wiring.database import failure, locked
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.network.certificates import import_client
 from secondunit.queue.errors import BoxTaken, StoreBroken, StoreFull
@@ -133,8 +133,6 @@ def _died(error: BaseException, database: Database) -> int:
         return _told(MISCONFIGURED, "config.fault", *faults)
     if broken:
         return _told(STORE_FAILED, "store.failed", *(failure(cause, database) for cause in broken))
-    if why := lost(database):  # whatever stumbled over it first
-        return _told(STORE_FAILED, "store.failed", why)
     log.error("daemon.died", message=f"a part that must not end has died: {ended[0]!r}", exc_info=error)
     return LOOP_DIED
 

@@ -82,8 +82,8 @@ class NotAllowed(QueueError):
 class LeaseLost(QueueError):
     """A fenced write carried a lease that no longer holds its job; it changed nothing."""
 
-    def __init__(self, job_id: str, epoch: int) -> None:
-        super().__init__(f"epoch {epoch} no longer holds {job_id}")
+    def __init__(self, job_id: str, epoch: int, why: str = "") -> None:
+        super().__init__(why or f"epoch {epoch} no longer holds {job_id}")
         self.job_id = job_id
         self.epoch = epoch
 
@@ -119,8 +119,9 @@ class KeyReused(QueueError):
 class UnknownType(QueueError):
     """No handler serves this type."""
 
-    def __init__(self, type: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"unknown job type {type!r}; known are {', '.join(known)}")
+    def __init__(self, type: str, known: tuple[str, ...], boxes: Sequence[str] = ()) -> None:
+        there = f"; submit it to a box that runs it: {', '.join(boxes)}" if boxes else ""
+        super().__init__(f"unknown job type {type!r}; known are {', '.join(known)}{there}")
         self.type = type
         self.known = known
 

@@ -219,14 +219,22 @@ class Workspaces(Protocol):
 
 
 class Registry(dict[str, HandlerSpec]):
-    """The job types that are served, by name; UnknownType for another. It is asked for every job, and never changed."""
+    """The job types that are served, by name; UnknownType for another. It is asked for every job, and never changed.
 
-    def __init__(self, specs: Iterable[HandlerSpec]) -> None:
+    What other boxes of the queue may run is known by its name, too, but not among them: it can be taken, not run.
+    """
+
+    def __init__(self, specs: Iterable[HandlerSpec], elsewhere: Iterable[HandlerSpec] = ()) -> None:
         super().__init__({spec.type: spec for spec in specs})
+        self._elsewhere = {spec.type: spec for spec in elsewhere}
 
     def __missing__(self, type: str) -> HandlerSpec:
-        raise UnknownType(type, tuple(sorted(self)))
+        try:
+            return self._elsewhere[type]
+        except KeyError:
+            raise UnknownType(type, tuple(sorted(self))) from None
 
     def secrets_of(self, type: str) -> Collection[str]:
-        """The fields of this type's payloads that are secret; none are known of a type that is not served."""
-        return self[type].secrets if type in self else ()
+        """The fields of this type's payloads that are secret; none are known of a type that is not known."""
+        known = self.get(type) or self._elsewhere.get(type)
+        return known.secrets if known else ()

@@ -34,7 +34,7 @@ from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.store import Delivery, Step, Store
 from secondunit.queue.turns import made_in_turns
-from secondunit.queue.validation import accepted
+from secondunit.queue.validation import judged
 
 
 class Queue:
@@ -90,7 +90,7 @@ class Queue:
         So is their `batch`. With a lost `duty`: DutyLost. What they depend on is named by `ref`, or by id if the caller
         `sees` it; BadDependencies.
         """
-        references = await made_in_turns(lambda one: accepted(self.registry[one.type], one.payload), submissions)
+        references = await made_in_turns(lambda one: judged(one, self.registry, self.locality), submissions)
         if refusal := self._refusal():
             if schedule is not None:
                 raise refusal

@@ -9,9 +9,28 @@ from pydantic_core import to_json
 
 from secondunit.queue.errors import BadPayload, FieldError, TypeBroken, TypeUnavailable
 from secondunit.queue.graph.references import SIGN, Reference, dotted, references
-from secondunit.queue.handler import HandlerSpec
+from secondunit.queue.handler import HandlerSpec, Registry
+from secondunit.queue.model import Submission
 from secondunit.queue.outcome import Deterministic, Postponed, Transient, told
 from secondunit.queue.payloads.field_faults import UNKNOWN, faults_of
+from secondunit.queue.payloads.locality import Locality
+
+STRANDED = (
+    "TYPES leaves it out, and an input of this job is a file of this box alone; submit it to a box that runs the type "
+    "(`secondunit boxes`), or put the input beneath SHARED_ROOTS"
+)
+
+
+def judged(submission: Submission, registry: Registry, locality: Locality) -> Sequence[Reference]:
+    """The references in the payload of a job that its type takes, and some box may run: UnknownType, BadPayload.
+
+    TypeUnavailable for one whose input lies on this box, which does not run its type.
+    """
+    spec = registry[submission.type]
+    found = accepted(spec, submission.payload)
+    if submission.type not in registry and any(map(locality.is_local, spec.inputs(submission.payload))):
+        raise TypeUnavailable(submission.type, STRANDED)
+    return found
 
 
 def accepted(spec: HandlerSpec, payload: Mapping[str, Any]) -> Sequence[Reference]:

@@ -124,3 +124,16 @@ async def test_readers_see_boxes_and_operators_alone_drain_them(harness: Any) ->
     await harness.call("POST", "/api/boxes/here/drain", headers=operator)
     submitter = await harness.key("submit")
     await harness.call("GET", "/api/boxes", headers=submitter, status=403)
+
+
+async def test_a_type_that_only_another_box_knows_is_refused_with_its_name(harness: Any) -> None:
+    await entered(
+        harness, other(harness, limits={"ours": 1}), other(harness, "dead", limits={"ours": 1}, phase="ended")
+    )
+    job = {"type": "ours", "payload": {}}
+    problem = await harness.call("POST", "/api/jobs", job, status=422)
+    assert problem["detail"].endswith("known are clip, idle, paid; submit it to a box that runs it: there")
+    fields = await harness.refused("POST", "/api/jobs/batch", {"jobs": [{"type": "idle", "payload": {}}, job]})
+    assert fields["jobs.1.type"].endswith("submit it to a box that runs it: there")
+    nowhere = await harness.call("POST", "/api/jobs", {**job, "type": "nosuch"}, status=422)
+    assert nowhere["detail"].endswith("known are clip, idle, paid")

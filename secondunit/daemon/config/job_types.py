@@ -16,7 +16,7 @@ from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.config.sources import JobTypeSource, installed
 from secondunit.handlers.tools.toolbox import Tools
 from secondunit.queue.errors import TypeUnavailable
-from secondunit.queue.handler import HandlerSpec, JobContext, no_folder, no_inputs
+from secondunit.queue.handler import HandlerSpec, JobContext, Registry, no_folder, no_inputs
 from secondunit.queue.outcome import HandlerBroke, told
 from secondunit.queue.value import Value
 
@@ -42,9 +42,13 @@ class DiscoveredJobTypes:
     known: Mapping[str, HandlerSpec]
     sources: Mapping[str, str] = field(default_factory=dict)
 
+    def registry(self, *, shared: bool) -> Registry:
+        """The types that are served; where boxes share the queue, the others are taken for those that run them."""
+        return Registry(self.specs, self.known.values() if shared else ())
+
 
 def discover(tools: Tools, settings: Settings, sources: Iterable[JobTypeSource] | None = None) -> DiscoveredJobTypes:
-    """Build every job type; BadConfig when two sources claim one type."""
+    """Build every job type; BadConfig when two sources claim one type, or TYPES names one that there is not."""
     owners: dict[str, str] = {}
     specs: list[HandlerSpec] = []
     broken: list[BrokenJobType] = []
@@ -67,6 +71,9 @@ def discover(tools: Tools, settings: Settings, sources: Iterable[JobTypeSource] 
             continue
         owners[name] = REMOTE
         specs.append(_remote(name, table, settings))
+    if not broken:  # else it may be of one that can't be used just now, for which the daemon does not stay away
+        known = ", ".join(sorted(owners))
+        faults += [f"TYPES: {type!r} is no job type; allowed: {known}" for type in settings.types if type not in owners]
     if faults:
         raise BadConfig(faults)
     # TYPES says what runs here; who leases a job runs it elsewhere.

@@ -48,11 +48,16 @@ def boot_of(database: Database, box: str) -> str:
 async def store_of(database: Database, clock: SystemClock | None = None) -> "AsyncIterator[Store]":
     """The queue's store, open; made if there is none. By a clock searches end early that would take long.
 
-    A clock follows that of a server: it is the one by which leases end, whichever box looks.
+    A clock follows that of a server: it is the one by which leases end, whichever box looks. What fails within is
+    StoreBroken where the database is no longer there, whatever stumbled over that first.
     """
     store = await _opened(database, clock)
     try:
         yield store
+    except Exception as error:
+        if why := await asyncio.to_thread(lost, database):
+            raise StoreBroken(why) from error
+        raise
     finally:
         await store.close()
 

@@ -28,7 +28,7 @@ def schedules_of(settings: Settings, found: DiscoveredJobTypes) -> list[Schedule
 
     What a type checks as a job is submitted (is the file there?) is not asked here: it may be so when the time comes.
     """
-    registry, rule = Registry(found.specs), AddressRule(settings.allow_private_addresses)
+    registry, rule = found.registry(shared=settings.database.shared), AddressRule(settings.allow_private_addresses)
     schedules, faults = list[Schedule](), list[str]()
     for table in settings.schedule:
         try:
@@ -42,8 +42,11 @@ def schedules_of(settings: Settings, found: DiscoveredJobTypes) -> list[Schedule
 
 
 def check_schedules(settings: Settings) -> None:
-    """The same without a daemon: BadConfig where none could start. Types that need tools to be built are not asked."""
-    if settings.schedule:
+    """The same without a daemon: BadConfig where none could start, for what TYPES names as well.
+
+    Types that need tools to be built are not asked.
+    """
+    if settings.schedule or settings.types:
         tools = SimpleNamespace(gemini=None, geocoder=None, deployments=None)
         schedules_of(settings, discover(cast(Tools, tools), settings))
 

@@ -105,3 +105,18 @@ def test_a_second_daemon_of_one_name_says_so_and_the_first_goes_on(start: Any, t
     first.process.kill()
     first.process.wait()
     assert start("a").ready().job(job_id)["status"] in ("queued", "running"), "its own next boot does not wait"
+
+
+def test_a_type_that_a_box_leaves_out_is_queued_there_and_runs_elsewhere(start: Any, tmp_path: Path) -> None:
+    refused = start("c", TYPES="sleep,nosuch")
+    assert refused.ended() == 78
+    assert "TYPES: 'nosuch' is no job type; allowed:" in refused.log
+    front, back = start("front", TYPES="webp"), start("back", TYPES="sleep", CONCURRENCY_SLEEP="3")
+    front.ready(), back.ready()
+    front.until(front.submit(seconds=0), "completed")
+    limits = {name: box(front, name)["capacityByType"] for name in ("front", "back")}
+    assert (limits["front"].get("sleep"), limits["back"]["sleep"]) == (None, 3)
+    job = {"type": "sleep", "payload": {"source": str(tmp_path / "film.mp4")}}
+    answer = front.call("POST", "/api/jobs", job)
+    assert answer.status == 422 and "input of this job is a file of this box alone" in answer.body["detail"], answer
+    back.until(back.call("POST", "/api/jobs", job).body["jobId"], "completed")

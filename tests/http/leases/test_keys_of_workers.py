@@ -4,7 +4,7 @@ import asyncio
 
 from secondunit.queue.model import Status
 from tests.http.harness import TTL, ApiHarness
-from tests.http.leases.scene import every_write_is_refused, lost, take
+from tests.http.leases.scene import every_write_is_refused, lost, one, take
 
 
 async def test_a_token_is_good_under_its_own_key_only(harness: ApiHarness) -> None:
@@ -19,6 +19,16 @@ async def test_a_token_is_good_under_its_own_key_only(harness: ApiHarness) -> No
     done = await harness.call("POST", f"{path}/complete", {"result": 1}, headers=ours)
     assert done == {"jobId": answer["jobId"], "status": "completed"}
     await lost(harness, "POST", f"{path}/complete", {"result": 1}, theirs)
+
+
+async def test_a_token_that_is_of_no_lease_of_this_key_is_told_as_such(harness: ApiHarness) -> None:
+    _, path = await one(harness)
+    for made_up in (path[:-1], f"{path}x", "/api/leases/made.up"):
+        problem = await harness.call("PUT", made_up, {"progress": 1}, status=409)
+        assert problem["type"].endswith("lease_lost")
+        assert problem["detail"] == (
+            "this token is of no lease that this key has here: made up, cut short, or another key's; lease again"
+        )
 
 
 async def test_a_key_leases_its_types_alone_and_nothing_without_the_scope(harness: ApiHarness) -> None:

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field
 
-from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable
-from secondunit.queue.handler import HandlerSpec
-from secondunit.queue.validation import validated
+from secondunit.queue.errors import BadPayload, FieldError, TypeUnavailable, UnknownType
+from secondunit.queue.handler import HandlerSpec, Registry
+from secondunit.queue.model import Submission
+from secondunit.queue.payloads.locality import ANYWHERE, Locality
+from secondunit.queue.validation import judged, validated
 
 
 class Params(BaseModel):
@@ -136,3 +138,18 @@ def test_a_type_that_lacks_something_says_so_itself() -> None:
 
 def test_text_that_is_no_unicode_is_a_fault_of_the_payload() -> None:
     assert list(refused(Video, {"videoUrl": "\ud800"})) in (["payload"], ["payload.videoUrl"])
+
+
+def test_a_type_that_other_boxes_run_is_taken_unless_its_input_is_here_alone() -> None:
+    spec = HandlerSpec("far", Video, run, inputs=lambda payload: [payload["videoUrl"]])
+    registry, here = Registry([], [spec]), Locality("here", ["/shared"], alone=False)
+    assert "far" not in registry and not registry, "it is not among those that run here"
+    for reachable in ("https://a.example/v", "s3://films/v", "/shared/v"):
+        assert judged(Submission("far", {"videoUrl": reachable}), registry, here) == ()
+    with pytest.raises(TypeUnavailable, match=r"TYPES leaves it out.*SHARED_ROOTS"):
+        judged(Submission("far", {"videoUrl": "/films/v"}), registry, here)
+    assert judged(Submission("far", {"videoUrl": "/films/v"}), Registry([spec]), here) == ()
+    with pytest.raises(BadPayload, match=r"payload\.videoUrl"):
+        judged(Submission("far", {}), registry, here)
+    with pytest.raises(UnknownType, match=r"known are $"):
+        judged(Submission("farther", {}), registry, ANYWHERE)

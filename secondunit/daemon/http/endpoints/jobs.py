@@ -36,7 +36,7 @@ from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.model import Counts, Filter, Job, Page, Status, Submission
 from secondunit.queue.payloads.field_faults import MOST_FAULTS
 from secondunit.queue.turns import in_turns
-from secondunit.queue.validation import accepted
+from secondunit.queue.validation import judged
 from secondunit.queue.value import replace
 
 ALL = "all types"
@@ -64,6 +64,8 @@ async def submitted(
         job, created = await api.queue.submit(asked, caller.sees)
     except BadDependencies as error:
         raise batches.misplaced(error) from None
+    except UnknownType as error:
+        raise await _placed(api, error) from None
     _note_submits(api, request, [(job, created)])
     return job, created
 
@@ -198,9 +200,16 @@ def _check_own(api: Api, caller: Caller, asked: Sequence[Submission]) -> None:
         return
     folder = plain(str(api.analyses.uploads.folder.absolute()))
     for one in asked:
-        names = api.queue.registry[one.type].uploads if one.type in api.queue.registry else None
+        names = _uploads(api, one.type)
         if names and any(plain(path).is_relative_to(folder) for path in names(one.payload)):
             raise BadPayload(FieldError("payload", "names an upload; send the file itself to POST /analyze"))
+
+
+def _uploads(api: Api, type: str) -> Callable[[Mapping[str, Any]], Collection[str]] | None:
+    try:
+        return api.queue.registry[type].uploads
+    except UnknownType:
+        return None
 
 
 def _note_submits(api: Api, request: web.Request, stored: Sequence[tuple[Job, bool]]) -> None:
@@ -209,6 +218,12 @@ def _note_submits(api: Api, request: web.Request, stored: Sequence[tuple[Job, bo
     for job, created in stored:
         if created and api.queue.registry[job.type].audited:
             note(request, job.id, job.submitted_by, job.type)
+
+
+async def _placed(api: Api, error: UnknownType) -> UnknownType:
+    """The same, with the boxes that run the type."""
+    boxes = [box.name for box in await api.answers.boxes() if error.type in box.limits and box.state == "up"]
+    return UnknownType(error.type, error.known, boxes)
 
 
 def _words(api: Api) -> ModuleType:
@@ -221,8 +236,9 @@ async def _faults(api: Api, submissions: Sequence[Submission]) -> list[FieldErro
     faults: list[FieldError] = []
     async for index, submission in in_turns(enumerate(submissions)):
         try:
-            accepted(api.queue.registry[submission.type], submission.payload)
-        except (BadPayload, UnknownType, TypeUnavailable) as error:
+            judged(submission, api.queue.registry, api.queue.locality)
+        except (BadPayload, UnknownType, TypeUnavailable) as refusal:
+            error = await _placed(api, refusal) if isinstance(refusal, UnknownType) else refusal
             faults += [FieldError(f"jobs.{index}.{fault.field}", fault.message) for fault in fields_of(error)]
         if len(faults) > MOST_FAULTS:
             break

@@ -20,6 +20,8 @@ from secondunit.queue.model import Job, JobId
 from secondunit.queue.outcome import Outcome
 from secondunit.queue.ports.holders import RemoteHolder
 
+NO_LEASE = "this token is of no lease that this key has here: made up, cut short, or another key's; lease again"
+
 
 async def take(api: Api, request: web.Request) -> web.Response:
     """Lease jobs of these types, at once or as soon as there is one; an empty list after the wait.
@@ -124,7 +126,7 @@ def _held(api: Api, request: web.Request) -> tuple[JobId, int]:
     token, caller = request.match_info["token"], caller_of(request)
     found = api.remote.tokens.read(token, caller.id) if api.remote else None
     if found is None:  # or since a restart nothing is leased here any more
-        raise LeaseLost("any job under this key", 0)
+        raise LeaseLost("", 0, NO_LEASE)
     return found
 
 

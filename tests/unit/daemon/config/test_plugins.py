@@ -128,6 +128,17 @@ def test_a_box_may_serve_some_types_only_and_knows_the_others() -> None:
     assert found.known.keys() == {"a", "b"}
 
 
+def test_a_name_that_is_no_type_is_refused_in_types() -> None:
+    with pytest.raises(BadConfig) as caught:
+        discover(TOOLS, settings(TYPES="b,nosuch"), [defines("a"), defines("b")])
+    assert list(caught.value.faults) == ["TYPES: 'nosuch' is no job type; allowed: a, b"]
+
+
+def test_a_type_that_can_not_be_loaded_just_now_may_stand_in_types() -> None:
+    broken = JobTypeSource("broken", failing(ImportError("no such module")))
+    assert [spec.type for spec in discover(TOOLS, settings(TYPES="b,mine"), [broken, defines("b")]).specs] == ["b"]
+
+
 def test_a_paid_type_is_refused_without_a_key_whatever_it_checks_itself() -> None:
     checked: list[Any] = []
     tools = cast(Tools, SimpleNamespace(gemini=None))

@@ -47,6 +47,24 @@ async def test_a_missing_one_is_named_and_a_lost_one_told_of(queue: Database) ->
     assert str(queue.path) in (await to_thread(database.lost, queue) or "")
 
 
+async def test_what_fails_beside_a_database_that_is_gone_is_told_by_that_and_by_nothing_that_never_was(
+    queue: Database,
+) -> None:
+    async with alone(queue):
+        with pytest.raises(RuntimeError, match="of its own"):
+            async with database.store_of(queue):
+                raise RuntimeError("of its own")
+        with pytest.raises(StoreBroken, match="was removed or renamed") as caught:
+            async with database.store_of(queue):
+                await _removed_and_stumbled(queue)
+    assert str(caught.value.__cause__) == "stumbled"
+
+
+async def _removed_and_stumbled(queue: Database) -> None:
+    await to_thread(queue.path.unlink)
+    raise RuntimeError("stumbled")
+
+
 async def test_a_copy_takes_its_place_and_what_stood_there_is_kept(queue: Database, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     async with alone(queue):

@@ -86,3 +86,21 @@ def test_jobs_of_our_own_types_are_judged_without_a_daemon() -> None:
     with pytest.raises(BadConfig) as caught:
         check_schedules(settings({"type": "webp", "payload": {"inputPath": "/m/a.png", "outputpath": "/m/a.webp"}}))
     assert any("schedule.s0.job.payload.outputpath" in fault for fault in caught.value.faults)
+
+
+def test_what_types_names_is_judged_without_a_daemon() -> None:
+    check_schedules(Settings.model_validate({"types": ["webp", "hls"]}))
+    with pytest.raises(BadConfig, match=r"TYPES: 'nosuch' is no job type; allowed: analyze, .*, webp"):
+        check_schedules(Settings.model_validate({"types": ["webp", "nosuch"]}))
+
+
+@pytest.mark.parametrize(("url", "taken"), [(None, False), ("postgresql://h/db", True)])
+def test_a_schedule_may_name_a_type_that_other_boxes_run(url: str | None, *, taken: bool) -> None:
+    idle = TYPES.specs[0]
+    found = DiscoveredJobTypes([], (), {"idle": idle})
+    here = settings({"type": "idle", "payload": {"n": 1}}).model_copy(update={"queue_url": url})
+    if taken:
+        assert [one.submission.type for one in schedules_of(here, found)] == ["idle"]
+    else:
+        with pytest.raises(BadConfig, match=r"schedule\.s0\.job\.type"):
+            schedules_of(here, found)

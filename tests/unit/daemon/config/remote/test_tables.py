@@ -63,7 +63,8 @@ def test_a_table_declares_a_type_that_workers_lease(tmp_path: Path) -> None:
 def test_what_workers_lease_is_served_by_a_box_whatever_runs_there(tmp_path: Path) -> None:
     (file := tmp_path / "config.toml").write_text(OCR)
     config = load({"SECONDUNIT_CONFIG": str(file), "TYPES": "hls"}).settings
-    assert [spec.type for spec in discover(TOOLS, config, []).specs] == ["ocr"]
+    hls = JobTypeSource("hls", lambda: lambda _: HandlerSpec("hls", PayloadSchema({}).model("hls"), _run))
+    assert [spec.type for spec in discover(TOOLS, config, [hls]).specs] == ["hls", "ocr"]
     assert ", ".join(retry_tables.RetryTable.model_fields) == tables.RETRY
 
 

@@ -138,8 +138,8 @@ async def test_what_began_and_ended_untold_is_never_told() -> None:
         s.takes = False
         await s.look(STUCK)
         s.takes = True
-        await s.look()
-        assert not s.heard
+        await s.gone()
+        assert s.heard == []
 
 
 async def test_other_facts_are_no_news() -> None:

@@ -34,7 +34,7 @@ class DeliveryTried(Fact, frozen=True):
         return "later" if self.delivery.state == "pending" else self.delivery.state
 
 
-class Deliverer:
+class Dispatcher:
     """The loop over the outbox. A crash between a send and its record sends it once more, under the same id.
 
     Of some `kinds` only, where another loop sends the others. It comes round after `longest_rest` seconds without news.

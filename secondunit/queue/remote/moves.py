@@ -17,7 +17,7 @@ from secondunit.queue.payloads.arguments import to_json
 from secondunit.queue.ports.holders import holder_of
 from secondunit.queue.value import Value, replace
 
-LOST, LOST_IN_A_ROW = "crashed", 10
+CRASHED, CRASHED_IN_A_ROW = "crashed", 10
 
 
 class News(Value, frozen=True):
@@ -91,13 +91,13 @@ def silent(job: Job, alone: bool, now: datetime) -> Change:
     worker = f"the worker {holder.worker}" if holder else "the worker"
     job = replace(job, reclaims=job.reclaims + 1) if alone else job
     row = _in_a_row(job) + 1
-    if job.reclaims >= state.POISON_AFTER or row >= LOST_IN_A_ROW:
+    if job.reclaims >= state.POISON_AFTER or row >= CRASHED_IN_A_ROW:
         times = job.reclaims if job.reclaims >= state.POISON_AFTER else row
         why = f"{times} workers fell silent under this job, {worker} last; retry it once the cause is known"
         return ended(job, Status.FAILED, now, error=JobError("deterministic", "poison", why))
     charged = f", {job.reclaims} of {state.POISON_AFTER} times that this is held against the job" if alone else ""
     why = f"{worker} fell silent and its lease ran out{charged}; the job starts again"
-    return requeued(job, "queued", now, ended_run(job, LOST, now, why=why), why)
+    return requeued(job, "queued", now, ended_run(job, CRASHED, now, why=why), why)
 
 
 def _with_stats(job: Job, stats: dict[str, object], now: datetime) -> Job:
@@ -113,7 +113,7 @@ def _in_a_row(job: Job) -> int:
     """How many runs before this one were lost with their workers, one after the other."""
     count = 0
     for run in reversed(job.runs):
-        if run.outcome != LOST:
+        if run.outcome != CRASHED:
             break
         count += 1
     return count

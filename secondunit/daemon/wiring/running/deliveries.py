@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from secondunit.daemon.automation.backend import KIND as BACKEND
 from secondunit.daemon.automation.backend import Backend, BackendSender
-from secondunit.daemon.delivery.dispatcher import LONGEST_REST, Deliverer
+from secondunit.daemon.delivery.dispatcher import LONGEST_REST, Dispatcher
 from secondunit.daemon.delivery.policy import Sender
 from secondunit.daemon.delivery.webhooks import BATCH, CallbackSender, signer
 from secondunit.daemon.delivery.webhooks import KIND as CALLBACK
@@ -17,7 +17,7 @@ CALLBACKS, RESULTS = "callbacks", "results"  # the duties under which they are s
 REST_AMONG_OTHERS = 2.0  # after that something is found that another box was asked to send again
 
 
-def deliverers_of(world: World, backend: Backend | None, random: Random) -> Mapping[str, Deliverer]:
+def dispatchers_of(world: World, backend: Backend | None, random: Random) -> Mapping[str, Dispatcher]:
     """What sends, by its duty. Among boxes not each has a backend, so results have a duty of their own."""
     secret = world.settings.callback_secret
     trace = world.telemetry.sent_on
@@ -27,20 +27,20 @@ def deliverers_of(world: World, backend: Backend | None, random: Random) -> Mapp
     senders = {CALLBACK: callbacks, BATCH: callbacks}
     results = {} if backend is None else {BACKEND: BackendSender(backend, trace=trace)}
 
-    def deliverer(senders: Mapping[str, Sender], kinds: Sequence[str] | None, rest: float) -> Deliverer:
-        return Deliverer(
+    def dispatcher(senders: Mapping[str, Sender], kinds: Sequence[str] | None, rest: float) -> Dispatcher:
+        return Dispatcher(
             world.store.outbox, senders, world.clock, random, emit=world.emit, kinds=kinds, longest_rest=rest
         )
 
     if world.settings.database.server is None:
-        return {CALLBACKS: deliverer(senders | results, None, LONGEST_REST)}
+        return {CALLBACKS: dispatcher(senders | results, None, LONGEST_REST)}
     by_duty: dict[str, Mapping[str, Sender]] = {CALLBACKS: senders} | ({RESULTS: results} if results else {})
-    return {duty: deliverer(some, [*some], REST_AMONG_OTHERS) for duty, some in by_duty.items()}
+    return {duty: dispatcher(some, [*some], REST_AMONG_OTHERS) for duty, some in by_duty.items()}
 
 
-def retried_by(deliverers: Mapping[str, Deliverer]) -> Callable[[str], Awaitable[Delivery]]:
+def retried_by(dispatchers: Mapping[str, Dispatcher]) -> Callable[[str], Awaitable[Delivery]]:
     """What makes a delivery due again: whichever box sends it."""
-    first, *others = deliverers.values()
+    first, *others = dispatchers.values()
 
     async def retry(delivery_id: str) -> Delivery:
         delivery = await first.retry(delivery_id)
@@ -51,13 +51,13 @@ def retried_by(deliverers: Mapping[str, Deliverer]) -> Callable[[str], Awaitable
     return retry
 
 
-def lanes_of(deliverers: Mapping[str, Deliverer]) -> Callable[[], Mapping[str, int]]:
+def lanes_of(dispatchers: Mapping[str, Dispatcher]) -> Callable[[], Mapping[str, int]]:
     """How many receiving hosts are in which state."""
 
     def lanes() -> Mapping[str, int]:
         counted = Counter[str]()
-        for deliverer in deliverers.values():
-            counted.update(deliverer.lanes())
+        for dispatcher in dispatchers.values():
+            counted.update(dispatcher.lanes())
         return counted
 
     return lanes

@@ -12,10 +12,10 @@ from secondunit.daemon.automation.schedule_rules import Schedule
 from secondunit.daemon.automation.scheduler import DUTY as SCHEDULES
 from secondunit.daemon.automation.scheduler import Scheduler
 from secondunit.daemon.config.job_types import DiscoveredJobTypes
-from secondunit.daemon.delivery.dispatcher import Deliverer
+from secondunit.daemon.delivery.dispatcher import Dispatcher
 from secondunit.daemon.wiring.backend import backend_of, poller_of
 from secondunit.daemon.wiring.components import World
-from secondunit.daemon.wiring.running.deliveries import deliverers_of
+from secondunit.daemon.wiring.running.deliveries import dispatchers_of
 from secondunit.queue.clock import Random
 from secondunit.queue.model import Event
 from secondunit.queue.ports.duties import Tenure
@@ -24,10 +24,10 @@ from secondunit.queue.value import Value
 
 
 class ForAll(Value, frozen=True):
-    """What does it, the deliverers by their duties; no poller where this box could not poll."""
+    """What does it, the dispatchers by their duties; no poller where this box could not poll."""
 
     keeper: DutyKeeper
-    deliverers: Mapping[str, Deliverer]
+    dispatchers: Mapping[str, Dispatcher]
     scheduler: Scheduler
     poller: Poller | None
     retriers: Mapping[str, PartialRetrier]
@@ -53,8 +53,8 @@ class ForAll(Value, frozen=True):
         if self.poller:
             self.poller.hear(events)
         if any(event.status.ended for event in events):
-            for deliverer in self.deliverers.values():
-                deliverer.wake()
+            for dispatcher in self.dispatchers.values():
+                dispatcher.wake()
 
 
 def for_all(
@@ -73,13 +73,13 @@ def for_all(
     shared = settings.database.server is not None
     backend, results = backend_of(settings, world.operators, clock), world.watchers.results
     poller = poller_of(settings, backend, queue, store.cache, clock, random, results=results, emit=emit)
-    deliverers = deliverers_of(world, backend, random)
+    dispatchers = dispatchers_of(world, backend, random)
     scheduler = Scheduler(schedules, queue, store.schedules, store.audit, clock, emit, shared=shared)
     retriers = {spec.type: PartialRetrier(clock, [spec], emit) for spec in found.specs if spec.retry_partial}
 
     def shifts() -> Iterator[Shift]:
-        for name, deliverer in deliverers.items():
-            yield Shift(name, deliverer.run, deliverer.stop, drains=True)
+        for name, dispatcher in dispatchers.items():
+            yield Shift(name, dispatcher.run, dispatcher.stop, drains=True)
         if schedules or not shared:  # a box that has none must not keep others from theirs
             yield Shift(SCHEDULES, scheduler.run)
         if poller:
@@ -91,7 +91,7 @@ def for_all(
         return queue.draining or drained()
 
     keeper = DutyKeeper(store.duties, world.boot, clock, list(shifts()), shared=shared, draining=draining)
-    return ForAll(keeper, deliverers, scheduler, poller, retriers, backend, settings.box)
+    return ForAll(keeper, dispatchers, scheduler, poller, retriers, backend, settings.box)
 
 
 def _retrying(retrier: PartialRetrier, queue: Queue) -> Callable[[Tenure], Coroutine[Any, Any, None]]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from secondunit.daemon.delivery.dispatcher import Deliverer
+from secondunit.daemon.delivery.dispatcher import Dispatcher
 from secondunit.daemon.delivery.policy import Delivered, Sent, TryLater
 from secondunit.queue.errors import DutyLost
 from secondunit.queue.model import Target
@@ -60,8 +60,8 @@ class Queue:
         assert duty.boot == boot
         return Tenure(duty)
 
-    def deliverer(self, receiver: Receiver, kind: str = "callback", rest: float = 2.0) -> Deliverer:
-        return Deliverer(self.store.outbox, {kind: receiver}, self.clock, NoChance(), kinds=[kind], longest_rest=rest)
+    def dispatcher(self, receiver: Receiver, kind: str = "callback", rest: float = 2.0) -> Dispatcher:
+        return Dispatcher(self.store.outbox, {kind: receiver}, self.clock, NoChance(), kinds=[kind], longest_rest=rest)
 
     async def delivery(self) -> Delivery:
         [row] = await self.store.outbox.of_job("a")
@@ -69,8 +69,8 @@ class Queue:
 
 
 @asynccontextmanager
-async def running(deliverer: Deliverer, tenure: Tenure, clock: ManualClock) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(deliverer.run(tenure))
+async def running(dispatcher: Dispatcher, tenure: Tenure, clock: ManualClock) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(dispatcher.run(tenure))
     await clock.settle()
     try:
         yield task
@@ -89,10 +89,10 @@ async def queue() -> Queue:
 
 async def test_the_late_answer_to_a_box_that_was_frozen_does_not_count(queue: Queue) -> None:
     stale, fresh = Receiver(TryLater("busy", 503)), Receiver(Delivered(204))
-    async with running(queue.deliverer(stale), await queue.tenure("a/1"), queue.clock) as first:
+    async with running(queue.dispatcher(stale), await queue.tenure("a/1"), queue.clock) as first:
         assert len(stale.asked) == 1
         await queue.clock.leap(30)
-        async with running(queue.deliverer(fresh), await queue.tenure("b/1"), queue.clock):
+        async with running(queue.dispatcher(fresh), await queue.tenure("b/1"), queue.clock):
             fresh.free.set()
             await queue.clock.settle()
             delivered = await queue.delivery()
@@ -108,17 +108,17 @@ async def test_the_late_answer_to_a_box_that_was_frozen_does_not_count(queue: Qu
 
 async def test_one_that_is_not_sure_any_more_sends_nothing(queue: Queue) -> None:
     receiver = Receiver(Delivered(204))
-    async with running(queue.deliverer(receiver), Tenure(lasts=lambda: False), queue.clock):
+    async with running(queue.dispatcher(receiver), Tenure(lasts=lambda: False), queue.clock):
         await queue.clock.advance(60)
     assert receiver.asked == [] and (await queue.delivery()).attempts == 0
 
 
 async def test_a_loop_that_was_cut_off_sends_when_it_runs_again(queue: Queue) -> None:
     receiver = Receiver(Delivered(204))
-    deliverer = queue.deliverer(receiver)
-    async with running(deliverer, ALONE, queue.clock):
+    dispatcher = queue.dispatcher(receiver)
+    async with running(dispatcher, ALONE, queue.clock):
         assert len(receiver.asked) == 1
-    async with running(deliverer, ALONE, queue.clock):
+    async with running(dispatcher, ALONE, queue.clock):
         receiver.free.set()
         await queue.clock.settle()
         assert (await queue.delivery()).state == "delivered" and len(receiver.asked) == 2
@@ -127,12 +127,12 @@ async def test_a_loop_that_was_cut_off_sends_when_it_runs_again(queue: Queue) ->
 async def test_one_that_was_stopped_runs_again(queue: Queue) -> None:
     receiver = Receiver(Delivered(204))
     receiver.free.set()
-    deliverer = queue.deliverer(receiver)
-    async with running(deliverer, ALONE, queue.clock) as task:
-        deliverer.stop()
+    dispatcher = queue.dispatcher(receiver)
+    async with running(dispatcher, ALONE, queue.clock) as task:
+        dispatcher.stop()
         await asyncio.wait_for(task, 5)
     await end(queue.store, "b", at=queue.clock.now(), target=Target("callback", "http://receiver.example/"))
-    async with running(deliverer, ALONE, queue.clock):
+    async with running(dispatcher, ALONE, queue.clock):
         await queue.clock.advance(5)
     assert len(receiver.asked) == 2
 
@@ -140,7 +140,7 @@ async def test_one_that_was_stopped_runs_again(queue: Queue) -> None:
 async def test_each_sends_the_kinds_that_are_its_own(queue: Queue) -> None:
     receiver = Receiver(Delivered(204))
     receiver.free.set()
-    async with running(queue.deliverer(receiver, "backend"), ALONE, queue.clock):
+    async with running(queue.dispatcher(receiver, "backend"), ALONE, queue.clock):
         await queue.clock.advance(3600)
     row = await queue.delivery()
     assert receiver.asked == [] and (row.state, row.attempts) == ("pending", 0), "and no try of it is used up"
@@ -149,8 +149,8 @@ async def test_each_sends_the_kinds_that_are_its_own(queue: Queue) -> None:
 async def test_what_another_box_was_asked_to_send_again_is_found_within_the_rest(queue: Queue) -> None:
     receiver = Receiver(Delivered(204))
     receiver.free.set()
-    elsewhere = queue.deliverer(Receiver(Delivered(204)))
-    async with running(queue.deliverer(receiver), ALONE, queue.clock):
+    elsewhere = queue.dispatcher(Receiver(Delivered(204)))
+    async with running(queue.dispatcher(receiver), ALONE, queue.clock):
         await queue.clock.advance(5)
         row = await elsewhere.retry((await queue.delivery()).id)
         assert (row.state, row.attempts) == ("pending", 0)

@@ -1,11 +1,11 @@
-"""Stand-in for a sender, and a deliverer over a memory outbox on a clock that tests move."""
+"""Stand-in for a sender, and a dispatcher over a memory outbox on a clock that tests move."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from secondunit.daemon.delivery.dispatcher import Deliverer, DeliveryTried
+from secondunit.daemon.delivery.dispatcher import DeliveryTried, Dispatcher
 from secondunit.daemon.delivery.host_limits import HostLimits
 from secondunit.daemon.delivery.policy import (
     Delivered,
@@ -83,7 +83,7 @@ class FakeSender:
 
 
 class Scene:
-    """A deliverer over a memory outbox, on a clock that stands still."""
+    """A dispatcher over a memory outbox, on a clock that stands still."""
 
     def __init__(
         self, sender: FakeSender, *, limits: HostLimits | None = None, outbox: MemoryOutbox | None = None
@@ -92,10 +92,10 @@ class Scene:
         self.outbox = outbox or MemoryOutbox()
         self.clock = ManualClock()
         self.tries: list[DeliveryTried] = []
-        self.deliverer = self.another(limits)
+        self.dispatcher = self.another(limits)
 
-    def another(self, limits: HostLimits | None = None) -> Deliverer:
-        return Deliverer(
+    def another(self, limits: HostLimits | None = None) -> Dispatcher:
+        return Dispatcher(
             self.outbox,
             {"fake": self.sender},
             self.clock,
@@ -119,7 +119,7 @@ class Scene:
     async def ended(self, *job_ids: str, host: str = "a", kind: str = "fake") -> None:
         for job_id in job_ids:
             self.outbox.add(notice(job_id, host, kind=kind, at=self.clock.now()))
-        self.deliverer.wake()
+        self.dispatcher.wake()
         await self.clock.settle()
 
     async def state(self, job_id: str) -> str:
@@ -127,8 +127,8 @@ class Scene:
 
 
 @asynccontextmanager
-async def running(scene: Scene, deliverer: Deliverer | None = None) -> AsyncIterator[Scene]:
-    task = asyncio.create_task((deliverer or scene.deliverer).run())
+async def running(scene: Scene, dispatcher: Dispatcher | None = None) -> AsyncIterator[Scene]:
+    task = asyncio.create_task((dispatcher or scene.dispatcher).run())
     await scene.clock.settle()
     try:
         yield scene

@@ -29,7 +29,7 @@ async def test_a_dead_delivery_that_is_asked_for_again_goes_out_at_once() -> Non
         await scene.ended("j")
         assert await scene.state("j") == "dead"
         await scene.clock.advance(3 * DAY.total_seconds())
-        assert (await scene.deliverer.retry("j-1")).state == "pending"
+        assert (await scene.dispatcher.retry("j-1")).state == "pending"
         await scene.clock.settle()
         assert await scene.state("j") == "delivered"
     assert scene.sender.tries == ["j-1", "j-1"]
@@ -38,7 +38,7 @@ async def test_a_dead_delivery_that_is_asked_for_again_goes_out_at_once() -> Non
 async def test_a_delivered_one_that_is_asked_for_again_is_sent_again_under_its_id() -> None:
     async with running(Scene(FakeSender())) as scene:
         await scene.ended("j")
-        await scene.deliverer.retry("j-1")
+        await scene.dispatcher.retry("j-1")
         await scene.clock.settle()
         assert scene.sender.tries == ["j-1", "j-1"]
 
@@ -48,7 +48,7 @@ async def test_asking_again_passes_the_breaker() -> None:
         await scene.ended(*(f"j{n}" for n in range(60)))
         await scene.clock.advance(500)
         before = len(scene.sender.tries)
-        await scene.deliverer.retry("j50-1")
+        await scene.dispatcher.retry("j50-1")
         await scene.clock.settle()
         assert scene.sender.tries[before:] == ["j50-1"]
 
@@ -61,8 +61,8 @@ async def test_asking_again_for_a_jobs_second_delivery_does_not_let_it_overtake_
         await scene.ended("j")
         await scene.ended("j")
         first, second = await scene.outbox.of_job("j")
-        await scene.deliverer.retry(first.id)
-        await scene.deliverer.retry(second.id)
+        await scene.dispatcher.retry(first.id)
+        await scene.dispatcher.retry(second.id)
         hanging.set()
         del sender.hanging["a"]
         await scene.clock.settle()
@@ -71,7 +71,7 @@ async def test_asking_again_for_a_jobs_second_delivery_does_not_let_it_overtake_
 
 async def test_asking_again_for_what_is_unknown_is_a_key_error() -> None:
     with pytest.raises(KeyError):
-        await Scene(FakeSender()).deliverer.retry("nothing-1")
+        await Scene(FakeSender()).dispatcher.retry("nothing-1")
 
 
 async def test_a_send_that_was_cut_off_is_sent_again_by_the_next_process() -> None:
@@ -90,11 +90,11 @@ async def test_a_send_that_was_cut_off_is_sent_again_by_the_next_process() -> No
 
 async def test_a_stop_still_sends_what_is_due_and_then_returns() -> None:
     scene = Scene(FakeSender())
-    task = asyncio.create_task(scene.deliverer.run())
+    task = asyncio.create_task(scene.dispatcher.run())
     await scene.clock.settle()
     for n in range(10):
         scene.outbox.add(notice(f"j{n}"))
-    scene.deliverer.stop()
+    scene.dispatcher.stop()
     await scene.clock.settle()
     assert task.done()
     await task
@@ -105,9 +105,9 @@ async def test_a_stop_takes_nothing_new() -> None:
     sender = FakeSender()
     hanging = sender.hang("a")
     scene = Scene(sender)
-    task = asyncio.create_task(scene.deliverer.run())
+    task = asyncio.create_task(scene.dispatcher.run())
     await scene.ended("j")
-    scene.deliverer.stop()
+    scene.dispatcher.stop()
     await scene.clock.settle()
     await scene.ended("late", host="b")
     assert sender.tries == ["j-1"]
@@ -121,9 +121,9 @@ async def test_a_stop_waits_for_a_hanging_send_no_longer_than_the_grace_time() -
     sender = FakeSender()
     sender.hang("a")
     scene = Scene(sender)
-    task = asyncio.create_task(scene.deliverer.run())
+    task = asyncio.create_task(scene.dispatcher.run())
     await scene.ended("j")
-    scene.deliverer.stop()
+    scene.dispatcher.stop()
     await scene.clock.advance(9)
     assert not task.done()
     await scene.clock.advance(2)
@@ -167,11 +167,11 @@ async def test_a_full_disk_with_a_crowd_does_not_stop_the_loop_from_ending() -> 
     sender, outbox = FakeSender(), FullDisk()
     sender.hang("a")
     scene = Scene(sender, outbox=outbox)
-    task = asyncio.create_task(scene.deliverer.run())
+    task = asyncio.create_task(scene.dispatcher.run())
     await scene.ended(*(f"j{n}" for n in range(200)))
     await scene.clock.advance(5)
     assert outbox.looks < 20
-    scene.deliverer.stop()
+    scene.dispatcher.stop()
     await scene.clock.advance(11)
     assert task.done()
     await task

@@ -8,7 +8,7 @@ from datetime import timedelta
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook
 
-from secondunit.daemon.delivery.dispatcher import Deliverer, DeliveryTried
+from secondunit.daemon.delivery.dispatcher import DeliveryTried, Dispatcher
 from secondunit.daemon.delivery.webhooks import CallbackSender
 from secondunit.handlers.tools.network.addresses import AddressRule
 from secondunit.queue.instrumentation import Fact
@@ -21,14 +21,14 @@ from tests.unit.daemon.delivery.webhooks.receiver import LOOPBACK, SECRET, Recei
 
 
 class Loop:
-    """A deliverer that sends real callbacks, on a clock that stands still; `tried` waits for the next try."""
+    """A dispatcher that sends real callbacks, on a clock that stands still; `tried` waits for the next try."""
 
     def __init__(self, sender: CallbackSender, clock: ManualClock, outbox: MemoryOutbox) -> None:
         self.clock = clock
         self.outbox = outbox
         tries: asyncio.Queue[str] = asyncio.Queue()
         self._tries = tries
-        self.deliverer = Deliverer(
+        self.dispatcher = Dispatcher(
             outbox,
             {"callback": sender},
             clock,
@@ -54,11 +54,11 @@ async def looping(rule: AddressRule = LOOPBACK, outbox: MemoryOutbox | None = No
     clock = ManualClock(NOW)
     async with sending(rule, SECRET, clock=clock) as sender:
         loop = Loop(sender, clock, outbox or MemoryOutbox())
-        task = asyncio.create_task(loop.deliverer.run())
+        task = asyncio.create_task(loop.dispatcher.run())
         try:
             yield loop
         finally:
-            loop.deliverer.stop()
+            loop.dispatcher.stop()
             await task
 
 
@@ -66,7 +66,7 @@ async def test_a_callback_that_failed_twice_arrives_under_its_first_id_and_is_si
     receiver = Receiver(500, 302, 200)
     async with serving(receiver.answer) as url, looping() as loop:
         loop.outbox.add(notice(url))
-        loop.deliverer.wake()
+        loop.dispatcher.wake()
         assert await loop.tried() == "later"
         await loop.clock.advance(1)
         assert await loop.tried() == "later"
@@ -89,11 +89,11 @@ async def test_a_hanging_receiver_does_not_delay_another() -> None:
     outbox = MemoryOutbox()
     async with serving(hang) as slow, serving(receiver.answer) as quick, sending(timeout=60) as sender:
         loop = Loop(sender, ManualClock(NOW), outbox)
-        task = asyncio.create_task(loop.deliverer.run())
+        task = asyncio.create_task(loop.dispatcher.run())
         for n in range(20):
             outbox.add(notice(slow, job_id=f"slow_{n}"))
         outbox.add(notice(quick))
-        loop.deliverer.wake()
+        loop.dispatcher.wake()
         assert await loop.tried() == "delivered"
         assert (await loop.only()).state == "delivered"
         task.cancel()
@@ -103,12 +103,12 @@ async def test_a_hanging_receiver_does_not_delay_another() -> None:
 async def test_a_callback_to_a_refused_address_waits_visibly_and_dies_after_a_day() -> None:
     async with looping(AddressRule()) as loop:
         loop.outbox.add(notice("http://127.0.0.1:9/"))
-        loop.deliverer.wake()
+        loop.dispatcher.wake()
         assert await loop.tried() == "later"
         waiting = await loop.only()
         assert waiting.state == "pending" and "ALLOW_PRIVATE_ADDRESSES" in (waiting.last_error or "")
         await loop.outbox.change("job_1-1", lambda row: replace(row, next_at=NOW + timedelta(days=1)))
-        loop.deliverer.wake()
+        loop.dispatcher.wake()
         await loop.clock.advance(timedelta(days=1).total_seconds())
         assert await loop.tried() == "dead"
         assert (await loop.only()).state == "dead"

@@ -1,6 +1,6 @@
 """Jobs that failed as poison are remembered for a while."""
 
-from secondunit.daemon.monitoring.poison import REMEMBERED, PoisonedJobs
+from secondunit.daemon.monitoring.poison import PoisonedJobs
 from secondunit.queue import value
 from secondunit.queue.instrumentation import JobsMoved, PhaseEnded
 from secondunit.queue.model import Event, Status
@@ -16,5 +16,7 @@ async def test_a_poisoned_job_is_remembered_for_an_hour() -> None:
     poisoned(JobsMoved([end, other]))
     poisoned(PhaseEnded("hls", "encode", 1.0))
     assert poisoned.recent() == ["job_a"]
-    await clock.advance(REMEMBERED.total_seconds())
+    await clock.advance(3599)
+    assert poisoned.recent() == ["job_a"]
+    await clock.advance(1)
     assert poisoned.recent() == []

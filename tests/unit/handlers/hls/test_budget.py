@@ -25,6 +25,14 @@ def test_a_bomb_ends_and_the_slowest_real_encode_does_not(duration: float | None
     assert cpu_limit(replace(HOUR, duration=duration), size) == limit
 
 
+def test_an_hour_is_estimated_by_the_pixels_that_are_read_and_written() -> None:
+    pixels = 1920 * 1080 * 25 / 1e6  # millions a second; a slow core takes four times as long
+    one = 5 + 4 * 3600 * (0.02 + pixels * (0.006 + 0.03))
+    assert cpu_estimate(todo("1080p"), 3600) == pytest.approx(one, abs=1)
+    hdr = todo("1080p", video=replace(VIDEO, transfer="smpte2084"))
+    assert cpu_estimate(hdr, 3600) == pytest.approx(one + 4 * 3600 * pixels * 0.15, abs=1)
+
+
 def test_less_work_is_estimated_as_less() -> None:
     copied = Passthrough(picture=True)
     hdr = replace(VIDEO, transfer="smpte2084")

@@ -95,6 +95,7 @@ def test_a_size_has_its_rate_and_a_fast_picture_half_as_much_again() -> None:
     ]
     assert maxrate(1920, 1080, Fraction(60)) == 7500
     assert maxrate(240, 428, Fraction(25)) == 400
+    assert maxrate(2560, 1440, Fraction(25)) == 9000
     assert maxrate(7680, 4320, Fraction(25)) == 14000
 
 

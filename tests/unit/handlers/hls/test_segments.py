@@ -55,7 +55,8 @@ def playlist(*segments: tuple[str, float], init: str | None = "init.mp4") -> Pla
 
 
 def test_fragments_last_for_the_sum_of_their_samples(tmp_path: Path) -> None:
-    files = {"init.mp4": INIT, "0.m4s": fragment(80, 12), "1.m4s": fragment(6080, 4, each=True)}
+    parts = fragment(6080, 2) + fragment(7080, 2, each=True)
+    files = {"init.mp4": INIT, "0.m4s": fragment(80, 12), "1.m4s": parts}
     found = span(home(tmp_path, files), playlist(("0.m4s", 6), ("1.m4s", 2)), 0)
     assert found == Span(0.08, 7.58, 8.08)
 
@@ -75,7 +76,7 @@ def test_transport_streams_last_from_their_first_to_their_last_timestamp(tmp_pat
         ({"init.mp4": box(b"moov", b""), "0": fragment(0, 12)}, 6, "no track"),
         ({"init.mp4": INIT, "0": box(b"styp", b"msdh")}, 6, "holds less than its 6.0 s"),
         ({"init.mp4": INIT, "0": fragment(0, 10)}, 6, "holds less"),
-        ({"init.mp4": INIT, "0": fragment(0, 14)}, 6, "lasts 7.0 s, not 6.0"),
+        ({"init.mp4": INIT, "0": fragment(500, 14)}, 6, "lasts 7.0 s, not 6.0"),
         ({"0": transport(0, 6)[:-1]}, 6, "cut off"),
         ({"0": transport(0, 1)}, 6, "holds less"),
         ({"0": bytes(PACKET)}, 6, "cut off"),

@@ -49,13 +49,15 @@ class Schedule(Value, frozen=True):
 class Decision(Value, frozen=True):
     """What comes of the times up to `since`: `runs` are submitted, after these `cancels`; others were `missed`.
 
-    `skipped`, if the run is left out because an earlier one is not done; `why` says what was left out.
+    `more`, if still more were, of an older time than is looked back to. `skipped`, if the run is left out because an
+    earlier one is not done; `why` says what was left out.
     """
 
     since: datetime
     runs: Sequence[datetime]
     cancels: Sequence[JobId] = ()
     missed: int = 0
+    more: bool = False
     skipped: bool = False
     why: str | None = None
 
@@ -82,18 +84,18 @@ def decided(schedule: Schedule, state: ScheduleState, now: datetime) -> Decision
 
     What was due before a minute ago is missed: nobody was there. Runs that are caught up on don't overlap each other.
     """
-    times = () if state.paused else passed(schedule.cron, state.since, now, MOST_CAUGHT_UP)
+    times = () if state.paused else passed(schedule.cron, state.since, now, MOST_CAUGHT_UP + 1)
     if not times:
         return None
-    since = times[-1]
-    runs = _wanted(schedule.missed, times, now)
+    since, more = times[-1], len(times) > MOST_CAUGHT_UP
+    runs = _wanted(schedule.missed, times[-MOST_CAUGHT_UP:], now)
     missed = len(times) - len(runs)
     if not runs:
-        return Decision(since, (), missed=missed, why=f"{_named(times)} missed, and `missed` is skip")
+        return Decision(since, (), missed=missed, more=more, why=f"{_named(times, more)} missed, and `missed` is skip")
     if state.open_jobs and (schedule.overlap == "skip" or len(state.open_jobs) >= MOST_OPEN):
         why = f"{_named(runs)} skipped, since {state.open_jobs[-1]} of an earlier run was not done"
-        return Decision(since, (), missed=missed, skipped=True, why=why)
-    return Decision(since, runs, state.open_jobs if schedule.overlap == "cancel" else (), missed)
+        return Decision(since, (), missed=missed, more=more, skipped=True, why=why)
+    return Decision(since, runs, state.open_jobs if schedule.overlap == "cancel" else (), missed, more)
 
 
 def _wanted(missed: Missed, times: Sequence[datetime], now: datetime) -> Sequence[datetime]:
@@ -105,10 +107,11 @@ def _wanted(missed: Missed, times: Sequence[datetime], now: datetime) -> Sequenc
     return [at for at in times[-1:] if at > now - ON_TIME]
 
 
-def _named(times: Sequence[datetime]) -> str:
+def _named(times: Sequence[datetime], more: bool = False) -> str:
     if len(times) == 1:
         return f"the run of {instant(times[0])} was"
-    return f"{len(times)} runs, from {instant(times[0])} to {instant(times[-1])}, were"
+    many = f"{len(times)} runs or more, the newest" if more else f"{len(times)} runs,"
+    return f"{many} from {instant(times[0])} to {instant(times[-1])}, were"
 
 
 def submissions(schedule: Schedule, runs: Sequence[datetime]) -> Sequence[Submission]:

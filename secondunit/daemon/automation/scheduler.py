@@ -30,12 +30,13 @@ T = TypeVar("T")
 
 
 class ScheduleMoved(Fact, frozen=True):
-    """What became of so many runs of a schedule, or of itself; `why` in words."""
+    """What became of so many runs of a schedule (or of `more` than these), or of itself; `why` in words."""
 
     schedule: str
     what: Literal["submitted", "skipped", "missed", "refused", "put off", "paused", "resumed"]
     number: int = 1
     why: str | None = None
+    more: bool = False
 
 
 class Scheduler:
@@ -270,7 +271,7 @@ class Scheduler:
             if decision.skipped:
                 self._emit(ScheduleMoved(name, "skipped", why=decision.why))
         if decision.missed:
-            self._emit(ScheduleMoved(name, "missed", decision.missed, decision.why))
+            self._emit(ScheduleMoved(name, "missed", decision.missed, decision.why, decision.more))
 
     async def _cancel(self, ids: Sequence[JobId]) -> None:
         for id in ids:

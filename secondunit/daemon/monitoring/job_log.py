@@ -145,7 +145,7 @@ class JobLog:
         )
 
     def _scheduled(self, fact: ScheduleMoved) -> None:
-        runs = f"{fact.number} runs" if fact.number > 1 else "a run"
+        runs = (f"{fact.number} runs" if fact.number > 1 else "a run") + " or more" * fact.more
         done = fact.what if fact.what in ("paused", "resumed") else f"{fact.what} {runs}"
         self._log.log(
             logging.INFO if fact.what in ("submitted", "resumed") else logging.WARNING,

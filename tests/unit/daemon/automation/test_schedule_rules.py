@@ -59,12 +59,17 @@ def test_after_a_week_off_each_policy_does_what_it_says(missed: Any, runs: int, 
 
 def test_what_comes_as_the_daemon_is_back_is_on_time_though_others_were_missed() -> None:
     found = rules.decided(schedule("0 * * * *", missed="skip"), state(NOW - WEEK), NOW + timedelta(seconds=20))
-    assert found is not None and (list(found.runs), found.missed) == ([NOW], 99)
+    assert found is not None and (list(found.runs), found.missed, found.more) == ([NOW], 100, True)
 
 
 def test_of_half_a_million_missed_runs_the_newest_hundred_are_caught_up_on() -> None:
     found = rules.decided(schedule("* * * * *", missed="all"), state(NOW - timedelta(days=365)), NOW)
     assert found is not None and (len(found.runs), found.runs[0]) == (100, NOW - timedelta(minutes=99))
+    assert (found.missed, found.more) == (1, True), "that there were older ones is told"
+    hundred = rules.decided(schedule("* * * * *", missed="all"), state(NOW - timedelta(minutes=100)), NOW)
+    assert hundred is not None and (len(hundred.runs), hundred.missed, hundred.more) == (100, 0, False)
+    rare = rules.decided(schedule("0 * * * *", missed="skip"), state(NOW - WEEK), NOW + timedelta(minutes=30))
+    assert rare is not None and rare.why is not None and "101 runs or more, the newest from 2026-11-" in rare.why
     assert rules.decided(schedule("* * * * *", missed="all"), state(found.since), NOW) is None
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.queue.payloads.json_text import dump, load
+from secondunit.queue.payloads.json_text import deeper, dump, load
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,17 @@ def test_what_is_no_json_is_refused() -> None:
         dump({"a": object()})
     with pytest.raises(ValueError, match="line 1"):
         load('{"a": }')
+
+
+@pytest.mark.parametrize("value", [[[[]]], {"a": {"b": {}}}, [{"a": []}], {"a": [1, {"b": 2}], "c": []}])
+def test_a_value_is_as_deep_as_its_containers_stand_in_one_another(value: Any) -> None:
+    assert [deeper(value, levels) for levels in (1, 2, 3, 4)] == [True, True, False, False]
+
+
+def test_a_value_of_any_depth_takes_no_recursion() -> None:
+    value: list[Any] = []
+    for _ in range(100_000):
+        value = [value]
+    assert deeper(value, 100_000) and not deeper(value, 100_001)
+    while value:  # taken apart likewise: Python frees nested lists one in the other
+        value = value.pop()

@@ -110,6 +110,17 @@ def test_a_link_in_the_place_of_the_part_is_not_followed(tmp_path: Path) -> None
     assert refused.value.errno == errno.ELOOP and (tmp_path / "precious").read_text() == "precious"
 
 
+def test_a_link_in_the_place_of_the_note_is_no_note_and_not_written_through(tmp_path: Path) -> None:
+    begun(tmp_path)
+    (tmp_path / "film.json").rename(tmp_path / "precious")
+    (tmp_path / "film.json").symlink_to(tmp_path / "precious")
+    before = (tmp_path / "precious").read_bytes()
+    with opened(tmp_path) as part:
+        assert part.resume(URL, unwatched) is None and part.have == 0
+        part.begin(ORIGIN)
+    assert (tmp_path / "precious").read_bytes() == before and not (tmp_path / "film.json").is_symlink()
+
+
 def test_a_disk_without_room_says_so_before_anything_comes(tmp_path: Path) -> None:
     disk = os.statvfs(tmp_path)
     with opened(tmp_path) as part, pytest.raises(OSError, match="no room on the disk") as refused:

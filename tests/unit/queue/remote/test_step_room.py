@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from secondunit.queue.errors import BadPayload
-from secondunit.queue.remote.step_room import StepRoom
+from secondunit.queue.remote.step_room import BESIDE, JOBS_KNOWN, MOST, StepRoom
 from secondunit.queue.store import Step, Steps
 from secondunit.testing.jobs import NOW
 
@@ -44,3 +44,20 @@ async def test_steps_of_a_job_are_bounded_together() -> None:
 async def test_a_name_counts_as_well() -> None:
     with pytest.raises(BadPayload, match="are kept"):
         await StepRoom(cast(Steps, Kept())).take("job_a", 1, "n" * (17 << 20), 0)
+
+
+async def test_of_many_jobs_the_one_that_came_first_is_read_again() -> None:
+    kept = Kept()
+    room = StepRoom(cast(Steps, kept))
+    for n in range(JOBS_KNOWN):
+        await room.take(f"job_{n}", 1, "s", 0)
+    assert room.knows("job_0", 1) and kept.reads == JOBS_KNOWN
+    await room.take("job_new", 1, "s", 0)
+    assert [room.knows(f"job_{name}", 1) for name in (0, 1, "new")] == [False, True, True]
+
+
+async def test_steps_may_fill_their_room_to_the_last_byte() -> None:
+    room, beside = StepRoom(cast(Steps, Kept())), BESIDE + len("s") + len('""')
+    with pytest.raises(BadPayload, match="would have 16777217 bytes"):
+        await room.take("job_a", 1, "s", "x" * (MOST - beside + 1))
+    await room.take("job_a", 1, "s", "x" * (MOST - beside))

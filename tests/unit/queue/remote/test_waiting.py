@@ -26,10 +26,31 @@ async def test_a_key_has_so_many_places_and_gets_them_back() -> None:
         room.enter(waiter("a"))
     room.enter(waiter("a", key="another"))
     room.leave(first)
+    third = waiter("a")
+    room.enter(third)
     room.leave(first)  # twice is once
-    room.enter(waiter("a"))
     with pytest.raises(TooManyWaiting, match="2 calls"):
         room.enter(waiter("a"))
+    assert list(room.of_key("k")) == [second, third] and len(room) == 3
+
+
+async def test_those_whose_time_is_up_are_answered_and_the_others_wait_on() -> None:
+    room, first, second = WaitingRoom(), waiter("a"), waiter("a")
+    first.until, second.until = 5.0, 9.0
+    for each in (first, second):
+        room.enter(each)
+    room.time_out(4.9)
+    assert (first.last, second.last, room.until) == (False, False, 5.0)
+    room.time_out(5.0)
+    assert (first.last, second.last, room.until) == (True, False, 9.0)
+    room.time_out(9.0)
+    assert (first.last, second.last, room.until) == (True, True, float("inf"))
+
+
+async def test_what_is_claimed_for_who_is_gone_or_wanted_none_is_unwanted() -> None:
+    here, gone, looking = waiter("a"), waiter("a"), waiter("a")
+    gone.gone, looking.most = True, 0
+    assert [one.unwanted for one in (here, gone, looking)] == [False, True, True]
 
 
 async def test_news_concern_those_who_wait_for_the_type() -> None:

@@ -44,6 +44,18 @@ ROOMS = {  # of the commands that are in a folder of their own
 UNWRITTEN = (ENOSPC, EDQUOT, EIO)
 
 
+class Words(click.types.StringParamType):
+    """Text that is there: nothing given for it is most often a variable of a script that was not set."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The text."""
+        if value == "":
+            self.fail(
+                "it is empty" if isinstance(param, click.Argument) else "it is empty; else leave it out", param, ctx
+            )
+        return super().convert(value, param, ctx)
+
+
 class Lazy(click.Group):
     """A group whose commands are modules of this package, or of its room, with a command of the same name."""
 
@@ -57,12 +69,22 @@ class Lazy(click.Group):
             return None
         room = f"secondunit.cli.{ROOMS[cmd_name]}" if cmd_name in ROOMS else "secondunit.cli"
         command: click.Command = getattr(importlib.import_module(f"{room}.{cmd_name}"), cmd_name)
-        return command
+        return _worded(command)
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List them from the table, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _worded(command: click.Command) -> click.Command:
+    """The command, and all of its own, where no text may be empty."""
+    for param in command.params:
+        if param.type is click.STRING:
+            param.type = Words()
+    for own in command.commands.values() if isinstance(command, click.Group) else ():
+        _worded(own)
+    return command
 
 
 def _version(ctx: click.Context, _option: Any, wanted: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 from secondunit.queue.model import Job, JobId, Status
 from secondunit.queue.sentences import Sentence, say
 from secondunit.queue.sight.homes import home_of
-from secondunit.queue.sight.postponements import cause, still
+from secondunit.queue.sight.postponements import cause, still, woken
 from secondunit.queue.sight.seen import Seen
 from secondunit.queue.sight.wording import are_before, jobs, percent, slots, slots_of_all
 from secondunit.queue.suspicion import in_turn, probation
@@ -133,6 +133,8 @@ def _dated(job: Job, seen: Seen) -> Explanation | None:
     if last and last.outcome == "postponed":
         reason = cause(last)
         why = _line(last.why) if last.why else say("it was postponed")
+        if woken(last):
+            return Explanation(reason, say("{why}; it starts within seconds of there being room", why=why))
         return Explanation(reason, say(still(reason, seen.trouble, seen.used_up), why=why, when=when), job.run_at)
     if last and last.outcome == "failed" and job.attempt > 1:
         why = say("attempt {n} of {most} failed", n=job.attempt - 1, most=job.retry.max_retries + 1)

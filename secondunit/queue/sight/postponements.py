@@ -6,7 +6,8 @@ from secondunit.queue.model import Run
 
 Cause = Literal["budget", "disk", "provider", "backoff"]
 BUDGETS = frozenset({"budget_used_up", "quota_exhausted"})
-DISKS = frozenset({"disk_full", "no_room"})
+ROOM = "no_room"  # admission's word: it looks for room, and wakes who waits for it
+DISKS = frozenset({"disk_full", ROOM})
 PROVIDERS = ("_down", "_limited", "_paused")
 
 
@@ -18,6 +19,11 @@ def cause(run: Run) -> Cause:
     if word in DISKS:
         return "disk"
     return "provider" if word.endswith(PROVIDERS) else "backoff"
+
+
+def woken(run: Run) -> bool:
+    """Whether it starts as soon as what it lacked is there, and its time is only the latest."""
+    return (run.why or "").partition(":")[0] == ROOM
 
 
 def still(cause: Cause, trouble: str | None, used_up: str | None) -> str:

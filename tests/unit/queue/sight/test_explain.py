@@ -193,6 +193,12 @@ def test_a_postponed_job_names_what_it_was_postponed_for(why: str, reason: str) 
     assert found.sentence == f"{why}; it may start at 2030-01-01T00:10:01Z, in 10 min"
 
 
+def test_what_waits_for_room_on_a_disk_is_told_no_time() -> None:
+    found = told(after(Postpone(timedelta(hours=1), "no_room: hls reserves 8 GiB, 1 GiB are free")), now=later(1))
+    assert (found.reason, found.until) == ("disk", None)
+    assert found.sentence == "no_room: hls reserves 8 GiB, 1 GiB are free; it starts within seconds of there being room"
+
+
 def test_a_way_that_is_free_again_is_told() -> None:
     gate = told(after(Postpone(timedelta(seconds=600), "gemini_down: no")), now=later(1))
     assert "the way is free again, but it waits for its time" in gate.sentence

@@ -3,7 +3,7 @@
 import pytest
 
 from secondunit.queue.model import Run
-from secondunit.queue.sight.postponements import cause, still
+from secondunit.queue.sight.postponements import cause, still, woken
 from secondunit.testing.jobs import NOW
 
 
@@ -19,6 +19,13 @@ from secondunit.testing.jobs import NOW
 )
 def test_the_word_before_the_colon_says_it(why: str | None, meant: str) -> None:
     assert cause(Run(1, 1, NOW, NOW, "postponed", why=why)) == meant
+
+
+def test_what_waits_for_room_is_woken() -> None:
+    assert woken(Run(1, 1, NOW, NOW, "postponed", why="no_room: ..."))
+    assert not any(
+        woken(Run(1, 1, NOW, NOW, "postponed", why=why)) for why in ("disk_full: ...", "gemini_down: ...", None)
+    )
 
 
 def test_what_is_over_is_told_as_over() -> None:

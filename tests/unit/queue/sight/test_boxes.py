@@ -34,6 +34,7 @@ def test_a_box_has_the_leases_of_all_its_boots_and_no_others() -> None:
         ([box("a"), box("b", running=2)], "slot", "a, b run hls jobs; 2 of 4 slots there are busy"),
         ([box("a", "draining"), box("b", "gone")], "draining", "every box that runs hls jobs is drained .*: a;"),
         ([box("a", "gone"), box("b", webp=1)], "unknown_type", "every box that runs hls jobs is gone: a;"),
+        ([box(name, "gone") for name in "abc"], "unknown_type", "gone: a, b, c;"),
         ([box(name, "gone") for name in "abcde"], "unknown_type", "gone: a, b, c and 2 more;"),
     ],
 )

@@ -1,11 +1,8 @@
 """A box's queue moves to PostgreSQL and back by the command, with jobs, callbacks and readers of events under way."""
 
 import json
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 import urllib.request
 from collections import Counter
@@ -17,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.boxes.move_command import moved, said
 from tests.e2e.conftest import Daemon, served, starting
 from tests.ports import free_port
 from tests.postgres_server import PostgresServer, rows, started
@@ -41,19 +39,6 @@ def start(tmp_path: Path) -> Iterator[Any]:
             return daemon.ready()
 
         yield of
-
-
-def said(*words: str) -> subprocess.CompletedProcess[str]:
-    """What the command came to."""
-    environment = {"PATH": os.environ["PATH"], "SECONDUNIT_CONFIG": os.devnull}
-    argv = [sys.executable, "-m", "secondunit", "move", *words]
-    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
-
-
-def moved(source: str, target: str) -> Any:
-    done = said("--from", source, "--to", target, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 class Reader:

@@ -20,7 +20,7 @@ from secondunit.queue.stores.postgres.tables import jobs
 from secondunit.queue.stores.postgres.transaction import PostgresTransaction
 from secondunit.testing.jobs import ALL, NOW, by, claim, later, listened, new, settled, start, submit
 from tests.contract.conftest import Open
-from tests.postgres_server import rows
+from tests.postgres_server import rows, shared_server
 
 
 async def test_a_reader_misses_no_event_however_the_commits_of_two_daemons_cross(opened: Open) -> None:
@@ -209,3 +209,19 @@ async def test_heartbeats_write_a_narrow_table_in_place(opened: Open, url: str) 
 def test_nothing_of_postgresql_is_imported_unless_it_is_asked_for() -> None:
     code = "import sys, secondunit.daemon.wiring.database; sys.exit('psycopg' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_the_same_work_given_to_two_daemons_in_other_orders_waits_in_no_circle(opened: Open, url: str) -> None:
+    a, b = await opened(), await opened()
+    log = shared_server().folder / "log"
+    before = log.read_text().count("deadlock detected")
+
+    async def add(store: PostgresStore, name: str, n: int) -> None:
+        works = [f"work{n}-{i}" for i in range(1000)]
+        named = works if name == "a" else works[::-1]
+        await store.add([new(f"{name}-{work}", dedupe_key=work) for work in named])
+
+    for n in range(4):
+        await asyncio.gather(add(a, "a", n), add(b, "b", n))
+    assert rows(url, "select count(*) from jobs") == [(4000,)]
+    assert log.read_text().count("deadlock detected") == before

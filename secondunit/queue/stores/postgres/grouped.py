@@ -48,7 +48,7 @@ class Groups:
         alike: dict[tuple[str, ...], list[tuple[int, dict[str, Any]]]] = {}
         for seq, columns in self._moved.items():
             alike.setdefault(tuple(sorted(columns)), []).append((seq, columns))
-        statements = [] if not self._fresh else [inserted("jobs", [*self._fresh.values()])]
+        statements = [] if not self._fresh else [inserted("jobs", sorted(self._fresh.values(), key=_work))]
         statements += [_moved(names, rows) for names, rows in alike.items()]
         leased = [values for values in self._leased.values() if values]
         if leased:
@@ -57,6 +57,11 @@ class Groups:
             statements.append((FREE, (freed,)))
         self._fresh, self._moved, self._leased = {}, {}, {}
         return statements
+
+
+def _work(row: Row) -> str:
+    """The same work in one order whoever inserts it, so that two daemons never wait for one another's."""
+    return row["dedupe_key"] or ""
 
 
 def inserted(table: str, rows: Sequence[Row]) -> Statement:

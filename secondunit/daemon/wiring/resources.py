@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from aiohttp import ClientSession, ClientTimeout
 
@@ -38,7 +38,18 @@ from secondunit.queue.instrumentation import Sink
 from secondunit.queue.store import Store
 
 CALLBACK_CONNECTIONS = 100
-VERSION = version("secondunit")
+UNREADABLE = "unknown"
+
+
+def installed_version(distribution: str = "secondunit") -> str:
+    """What is installed; while that is just being replaced, or its files lack it, a word that says so."""
+    try:
+        return version(distribution) or UNREADABLE  # None where METADATA is not there yet
+    except PackageNotFoundError:
+        return UNREADABLE
+
+
+VERSION = installed_version()
 USER_AGENT = f"secondunit/{VERSION}"
 
 

@@ -26,7 +26,8 @@ from secondunit.queue.errors import BadPayload, JobNotFound, NotAllowed, QueueEr
 from secondunit.queue.follow import each
 from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.handler import HandlerSpec, Registry
-from secondunit.queue.model import Filter, Status
+from secondunit.queue.ids import ran_on
+from secondunit.queue.model import Filter, Job, Status
 from secondunit.queue.ports.access import AuditEntry
 from secondunit.queue.sight.query import searched
 from secondunit.queue.store import Store
@@ -66,11 +67,19 @@ async def show(database: Database, job_id: str) -> Any:
     return serialize.plain(serialize.detail(job, _own_types(), paused))
 
 
-async def running(database: Database) -> Any:
-    """What GET /api/admin/stuck answers: every running job, since without a daemon none of them moves."""
+async def running(database: Database, box: str | None = None) -> Any:
+    """What GET /api/admin/stuck answers: every running job, since without a daemon none of them moves.
+
+    Where others share the database, and have jobs of theirs, of a `box` only its own.
+    """
     now = SystemClock().now()
     async with opened(database) as store:
-        return serialize.plain(serialize.stuck([job async for job in each(store, RUNNING)], now))
+        jobs = [job async for job in each(store, RUNNING) if box is None or _runs_on(job, database, box)]
+        return serialize.plain(serialize.stuck(jobs, now))
+
+
+def _runs_on(job: Job, database: Database, box: str) -> bool:
+    return not database.shared or job.lease is None or ran_on(job.lease.boot) == box
 
 
 async def recover(database: Database, runs: Sequence[tuple[str, int]]) -> Any:

@@ -159,7 +159,7 @@ def _compose(world: World, found: DiscoveredJobTypes, schedules: Sequence[Schedu
         metrics=exposition_of(world, VERSION, registry, lanes_of(duties.dispatchers), disk, parts),
         emit=emit,
         health=checkup,
-        doctor=doctor_of(world, checkup, VERSION),
+        doctor=doctor_of(world, checkup, VERSION, boxes, remote.leasing),
         retry_delivery=retried_by(duties.dispatchers),
         backup=_backup(world, {type: spec.secrets for type, spec in registry.items() if spec.secrets}),
         stopping=asyncio.Event(),

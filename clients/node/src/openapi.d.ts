@@ -971,8 +971,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether it is safe to restart now, what runs, and how long that will take
-         * @description Scope: `admin`.
+         * Whether it is safe to restart now, what runs here, and how long that will take
+         * @description What other boxes run goes on there, and leases of remote workers stay good.
+         *
+         *     Scope: `admin`.
          */
         get: operations["admin.check"];
         put?: never;

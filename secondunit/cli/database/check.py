@@ -20,7 +20,7 @@ NO_DAEMON: dict[str, Any] = {"running": [], "seconds": None, "daemon": False}
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(as_json: bool) -> None:
-    """Say whether it is safe to restart now: exit 0 if no job runs, 1 with what runs and how long it may take.
+    """Say whether it is safe to restart now: exit 0 if no job runs here, 1 with what runs and how long it may take.
 
     Exit 3 when it can't be known, since no queue is there or the daemon does not answer. A restart loses nothing either
     way: jobs that outlast DRAIN_SECONDS go back to the queue and start again.
@@ -68,7 +68,7 @@ async def _without(settings: Settings) -> dict[str, Any]:
     from secondunit.cli import offline
 
     try:
-        running = (await offline.running(settings.database))["jobs"]
+        running = (await offline.running(settings.database, settings.box))["jobs"]
     except DaemonRefused as refused:
         return _unknown(refused)
     if running:

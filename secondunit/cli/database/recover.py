@@ -25,11 +25,11 @@ def recover(timeout: int, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Queue running jobs again whose lease ran out or that have not moved for so long.
 
     Their runs are stopped and can write nothing more; it costs the jobs no attempt. With a daemon it is done through
-    it; without one every running job is stuck, as nothing runs it.
+    it; without one every running job of this box is stuck, as nothing runs it.
     """
     found: dict[str, Any] = ask(
         lambda client: client.call("GET", "/api/admin/stuck", query={"timeout": timeout}),
-        lambda settings: _offline().running(settings.database),
+        lambda settings: _offline().running(settings.database, settings.box),
     )
     stuck = found["jobs"]
     if not as_json:

@@ -37,6 +37,12 @@ class SystemClock:
             self._start += delta
         self._follows = True
 
+    @property
+    def astray(self) -> timedelta:
+        """How far the system's clock is ahead of the one that is followed; nothing while none is."""
+        delta = time.time() - time.monotonic() - self._start
+        return timedelta(seconds=delta if self._follows else 0)
+
     def was_set(self) -> timedelta:
         """By how much the system's clock was set since the last call; ours follows it now. Slow drift is nothing."""
         delta = time.time() - time.monotonic() - self._start

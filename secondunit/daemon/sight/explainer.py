@@ -15,7 +15,7 @@ from secondunit.queue.ports.boxes import BoxRow
 from secondunit.queue.remote.explaining import explain_remote
 from secondunit.queue.remote.leasing import Leasing
 from secondunit.queue.sentences import say
-from secondunit.queue.sight.boxes import SeenBox, elsewhere
+from secondunit.queue.sight.boxes import SeenBox, declared_apart, elsewhere
 from secondunit.queue.sight.explain import MOST_NAMED, Explanation, explain
 from secondunit.queue.sight.port import Line
 from secondunit.queue.sight.room import Load
@@ -124,7 +124,8 @@ class Explainer:
             line=await store.sight.line(job.id, [type], now, MOST_NAMED) if queued else Line(),
             parents=await store.graph.parents(job.id) if job.waiting_for else (),
         )
-        return explain_remote(job, seen, await leasing.workers(type))
+        apart = declared_apart(type, await self._boxes()) if self._boxes and queued else ()
+        return explain_remote(job, seen, await leasing.workers(type), apart)
 
     async def held(self, type: str) -> str | None:
         """Why jobs of this type would be put back at once."""

@@ -22,7 +22,8 @@ class BoxRow(Value, frozen=True):
     """A box: its boot, where its API listens, how many jobs of each type it runs at once, and `most` in all.
 
     `lease` is how long its leases last, `seen_at` its last heartbeat. `phase` is what it said of itself, `drained` what
-    an operator wants: that stands until it is taken back, over restarts too.
+    an operator wants: that stands until it is taken back, over restarts too. `remote` are the types that it declares
+    for workers to lease, each with a digest of what it says of it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class BoxRow(Value, frozen=True):
     seen_at: datetime
     phase: Phase = "up"
     drained: bool = False
+    remote: Mapping[str, str] = {}
 
     @property
     def beat(self) -> timedelta:

@@ -13,8 +13,22 @@ from secondunit.queue.value import replace
 MOST_TOLD = 3
 
 
-def explain_remote(job: Job, seen: Seen, workers: Sequence[SeenWorker]) -> Explanation:
-    """Why the job is where it is; `workers` are those of its type, the latest first."""
+def explain_remote(
+    job: Job, seen: Seen, workers: Sequence[SeenWorker], apart: Sequence[Sequence[str]] = ()
+) -> Explanation:
+    """Why the job is where it is; `workers` are those of its type, the latest first.
+
+    `apart` are the boxes by what they declare of the type, where they don't agree.
+    """
+    told = _explained(job, seen, workers)
+    if not apart or job.status is not Status.QUEUED:
+        return told
+    groups = " | ".join(", ".join(boxes) for boxes in apart)
+    differs = f"boxes declare {job.type} differently ({groups}): give each the same [remote_types.{job.type}]"
+    return replace(told, sentence=f"{told.sentence}; {differs}")
+
+
+def _explained(job: Job, seen: Seen, workers: Sequence[SeenWorker]) -> Explanation:
     told = explain(job, seen)
     if job.status is Status.RUNNING:
         holder = holder_of(job.lease.boot) if job.lease else None

@@ -66,7 +66,21 @@ def elsewhere(job: Job, boxes: Sequence[SeenBox]) -> Explanation | None:
     if serving:
         template = "every box that runs {type} jobs is gone: {boxes}; `secondunit boxes` says since when"
         return Explanation("unknown_type", say(template, type=job.type, boxes=_named(serving)))
+    if declaring := [box for box in boxes if job.type in box.row.remote and box.state != "gone"]:
+        template = "remote workers lease {type} jobs at {boxes}, not here; those boxes explain whether one asks"
+        return Explanation("slot", say(template, type=job.type, boxes=_named(declaring)))
     return None
+
+
+def declared_apart(type: str, boxes: Sequence[SeenBox]) -> Sequence[Sequence[str]]:
+    """The boxes that are there by what they declare of a remote type, those that don't at the end; () if all agree."""
+    groups: dict[str, list[str]] = {}
+    for box in boxes:
+        if box.state != "gone":
+            groups.setdefault(box.row.remote.get(type, ""), []).append(box.name)
+    without = groups.pop("", None)
+    found = [*groups.values(), *([without] if without else [])]
+    return found if groups and len(found) > 1 else ()
 
 
 def _figures(boxes: Sequence[SeenBox]) -> tuple[list[Mapping[str, int]], list[Mapping[str, int]]]:

@@ -104,6 +104,7 @@ BOX = (
     Column("seen_at", TIME),
     Column("phase"),
     Column("drained", BOOL),
+    Column("remote", JSON),
 )
 BOX_COLUMNS = ", ".join(names(BOX))
 box_values: Callable[[BoxRow], Row] = encoder(BOX)

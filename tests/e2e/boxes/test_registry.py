@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Daemon
+from tests.e2e.conftest import Daemon, environment_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -45,6 +45,8 @@ def test_one_box_is_drained_through_another_and_one_that_is_killed_is_gone(start
     first = boxes["a"].submit(seconds=6)
     drained = until(lambda: next((name for name in "ab" if box(boxes["a"], name)["running"]), None), boxes["a"])
     other = "b" if drained == "a" else "a"
+    safe = {name: boxes[name].call("GET", "/api/admin/check").body["safe"] for name in "ab"}
+    assert safe == {other: True, drained: False}, "a restart stops what runs there, and nothing else"
     assert boxes[other].call("POST", f"/api/boxes/{drained}/drain").body["state"] == "draining"
     until(lambda: "has it start" in boxes[drained].log, boxes[drained])
     second = boxes[drained].submit(seconds=0.1)
@@ -91,7 +93,7 @@ def test_a_drain_stands_over_a_restart_and_an_end_is_told_at_once(start: Any, tm
     assert head[:3] == ["BOX", "STATE", "RUNNING"] and [row[:2] for row in rows] == [["a", "up"], ["b", "up"]]
 
 
-def test_a_second_daemon_of_one_name_says_so_and_the_first_goes_on(start: Any, tmp_path: Path) -> None:
+def test_a_second_daemon_of_one_name_says_so_and_the_first_goes_on(start: Any, tmp_path: Path, queue: str) -> None:
     first = start("a").ready()
     job_id = first.submit(seconds=3600)
     first.until(job_id, "running")
@@ -104,6 +106,11 @@ def test_a_second_daemon_of_one_name_says_so_and_the_first_goes_on(start: Any, t
     assert first.process.poll() is None
     first.process.kill()
     first.process.wait()
+    for name, safe in (("a", False), ("b", True)):
+        environment = environment_of(tmp_path / name) | {"BOX": name, "QUEUE_URL": queue}
+        command = [sys.executable, "-m", "secondunit", "check", "--json"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert json.loads(done.stdout)["safe"] is safe, done
     assert start("a").ready().job(job_id)["status"] in ("queued", "running"), "its own next boot does not wait"
 
 

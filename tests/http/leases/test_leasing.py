@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from secondunit.daemon.formats import instant
 from tests.http.harness import TTL, ApiHarness
-from tests.http.leases.scene import submit, take
+from tests.http.leases.scene import one, submit, take
 
 
 async def test_a_job_is_leased_and_completed(harness: ApiHarness) -> None:
@@ -130,3 +130,12 @@ async def test_a_worker_that_left_takes_no_job_with_it(harness: ApiHarness) -> N
     assert (await harness.call("GET", f"/api/jobs/{job_id}"))["status"] == "queued"
     [lease] = await take(harness, worker="w2")
     assert (lease["jobId"], lease["attempt"]) == (job_id, 1)
+
+
+async def test_a_restart_disturbs_no_worker(harness: ApiHarness) -> None:
+    await one(harness)
+    idle = await harness.submit("idle")
+    assert (await harness.call("GET", "/api/admin/check"))["safe"] is True
+    await harness.start(idle)
+    found = await harness.call("GET", "/api/admin/check")
+    assert (found["safe"], [job["jobId"] for job in found["running"]]) == (False, [idle])

@@ -1,5 +1,6 @@
 """Tables `[remote_types.NAME]` of the file: job types that workers lease, each with its payloads' schema."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,6 +64,11 @@ class RemoteTypeTable(BaseModel):
     def _shown(self) -> dict[str, Any]:
         rest = {"timeout_seconds": self.timeout_seconds, "retry": self.retry.model_dump()}
         return {"schema": self.payload_schema.content, "concurrency": self.concurrency, **rest}
+
+
+def digest(table: RemoteTypeTable) -> str:
+    """What tells two tables apart that say something different; how they are written does not count."""
+    return hashlib.sha256(json.dumps(table.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
 
 
 TABLE = ", ".join(field.alias or name for name, field in RemoteTypeTable.model_fields.items())

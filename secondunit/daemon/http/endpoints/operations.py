@@ -16,6 +16,7 @@ from secondunit.queue.errors import JobNotFound, NotAllowed
 from secondunit.queue.follow import slim
 from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.model import Filter, JobId, Status
+from secondunit.queue.ports.holders import holder_of
 
 RUNNING = Filter(statuses=[Status.RUNNING])
 
@@ -78,9 +79,14 @@ async def recover(api: Api, request: web.Request) -> web.Response:
 
 
 async def check(api: Api, _: web.Request) -> web.Response:
-    """Whether it is safe to restart now, what runs, and how long that will take."""
+    """Whether it is safe to restart now, what runs here, and how long that will take.
+
+    What other boxes run goes on there, and leases of remote workers stay good.
+    """
     running = []
     async for job in api.queue.each(RUNNING):
+        if not api.queue.locality.holds(job) or (job.lease and holder_of(job.lease.boot)):
+            continue
         steps = await api.queue.steps_of(job.id)
         paid = [step.name for step in steps if not step.done and step.sends]
         running.append((slim(job), paid))

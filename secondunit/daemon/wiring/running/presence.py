@@ -7,6 +7,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
+from secondunit.daemon.config.remote.tables import digest
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.sight.boxes import KnownBoxes
 from secondunit.daemon.wiring.components import World
@@ -30,6 +31,7 @@ async def entered(settings: Settings, store: Store, clock: Clock, boot: str, typ
         settings.max_concurrent_jobs,
         timedelta(seconds=settings.lease_seconds),
         clock.now(),
+        remote={type: digest(table) for type, table in settings.remote_types.items()},
     )
     if not settings.database.shared:
         return await store.boxes.enter(box)  # the lock of the database says that nobody else lives

@@ -1,7 +1,7 @@
 """The daemon's clock: steady, and set only where it is told to follow."""
 
 import time
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -53,3 +53,15 @@ def test_slow_drift_is_nothing_until_it_is_much(machine: Machine) -> None:
     machine.wall += SET_NOT_DRIFTED / 11 * 2
     assert clock.was_set() > timedelta(seconds=SET_NOT_DRIFTED)
     assert clock.now().timestamp() == pytest.approx(machine.wall, abs=1e-5)
+
+
+def test_how_far_the_system_s_clock_is_astray_is_known_of_one_that_follows(machine: Machine) -> None:
+    clock = SystemClock()
+    assert clock.astray == timedelta(0)
+    machine.wall += 5
+    assert clock.astray == timedelta(0), "nobody said what is right"
+    clock.follow(datetime.fromtimestamp(machine.wall - 3600, UTC))
+    assert clock.astray == timedelta(hours=1)
+    machine.pass_by(10)
+    machine.wall -= 7200
+    assert clock.astray == timedelta(hours=-1)

@@ -142,6 +142,10 @@ async def test_an_explanation_tells_who_has_the_job(rig: Remote) -> None:
     seen = Seen(rig.clock.now(), await rig.leasing.load())
     told = explain_remote(await rig.job(job_id), seen, ())
     assert told.reason == "slot" and "none was seen" in told.sentence
+    differs = explain_remote(await rig.job(job_id), seen, (), (["a"], ["b", "c"]))
+    assert differs.sentence == (
+        f"{told.sentence}; boxes declare ocr differently (a | b, c): give each the same [remote_types.ocr]"
+    )
     await rig.take()
     assert "w1 has it" in explain_remote(await rig.job(job_id), seen, await rig.leasing.workers("ocr")).sentence
 

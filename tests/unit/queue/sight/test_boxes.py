@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from secondunit.queue.ports.boxes import BoxRow
-from secondunit.queue.sight.boxes import SeenBox, elsewhere, seen
+from secondunit.queue.sight.boxes import SeenBox, declared_apart, elsewhere, seen
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import NOW, TTL, later, new
 
@@ -47,3 +47,23 @@ def test_a_job_waits_for_the_boxes_that_serve_its_type(boxes: Any, reason: str, 
 def test_of_a_type_that_no_box_serves_nothing_is_said() -> None:
     assert elsewhere(JOB, [box("a", webp=1)]) is None
     assert elsewhere(JOB, []) is None
+
+
+def declares(name: str, digest: str | None, state: Any = "up") -> SeenBox:
+    remote = {"hls": digest} if digest else {}
+    return SeenBox(replace(ROW, name=name, boot=f"{name}/1", remote=remote), state, {}, {})
+
+
+def test_a_job_whose_type_workers_lease_at_another_box_says_where() -> None:
+    found = elsewhere(JOB, [declares("a", None), declares("b", "1"), declares("c", "1", "gone")])
+    assert found is not None and found.reason == "slot"
+    assert found.sentence.startswith("remote workers lease hls jobs at b, not here;")
+    assert elsewhere(JOB, [declares("c", "1", "gone")]) is None
+
+
+def test_boxes_are_told_apart_by_what_they_declare_of_a_remote_type() -> None:
+    a, b, c, d = declares("a", "1"), declares("b", "2"), declares("c", "1"), declares("d", None)
+    assert declared_apart("hls", [a, b, c, d]) == [["a", "c"], ["b"], ["d"]]
+    assert declared_apart("hls", [a, d]) == [["a"], ["d"]]
+    for agreed in ([a, c], [d], [], [a, declares("b", "2", "gone")]):
+        assert declared_apart("hls", agreed) == ()

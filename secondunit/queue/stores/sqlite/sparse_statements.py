@@ -11,8 +11,8 @@ from operator import is_not, ne
 from typing import Any
 
 Execute = Callable[[str, Sequence[Any]], Any]
-TEXTS_KEPT = 128
-AT_ONCE = (32, 8, 2, 1)
+TEXTS_KEPT = 256  # the connection keeps as many prepared
+AT_ONCE = (32, 16, 8, 7, 6, 5, 4, 3, 2, 1)  # the few events of a usual commit go by one statement
 
 
 class Insert:

@@ -43,6 +43,12 @@ def test_any_number_of_rows_is_inserted_whole_and_in_order(database: Database, c
     assert database.rows() == rows
 
 
+@pytest.mark.parametrize("count", range(1, 9))
+def test_the_few_rows_of_a_usual_commit_go_by_one_statement(database: Database, count: int) -> None:
+    Insert("t", COLUMNS)(database, [(n, "a", 1, b"c") for n in range(1, count + 1)])
+    assert len(database.texts) == 1
+
+
 def test_many_rows_alike_go_by_few_statements(database: Database) -> None:
     Insert("t", COLUMNS)(database, [(n, "a", 1, b"c") for n in range(1, 65)])
     assert len(database.texts) == 2

@@ -15,7 +15,7 @@ from secondunit.queue.stores.rows import micros
 from secondunit.queue.value import Value, replace
 
 LONGEST, PIECE = 0.12, 0.03  # seconds
-FIRST_PIECE, LARGEST_PIECE = 1000, 50_000  # rows
+FIRST_PIECE, LEAST, LARGEST_PIECE = 50, 5, 50_000  # rows: the first ones show how long such a row takes
 KEY = "reverse(split_part(reverse(idempotency_key), chr(9), 1))"  # before it may stand its owner
 COLUMNS = {
     "class": "split_part(error, '\"', 2)",  # of the JSON list [class, type, message]; casting it would refuse some
@@ -65,7 +65,7 @@ class _Seconds:
     def next_piece(self, rows: int) -> int:
         """How many rows to look at next, after so many: as many as take 30 ms."""
         took, self._last = self._clock() - self._last, self._clock()
-        return min(LARGEST_PIECE, max(FIRST_PIECE // 10, int(rows * min(8.0, PIECE / took if took else 8.0))))
+        return min(LARGEST_PIECE, max(LEAST, int(rows * min(8.0, PIECE / took if took else 8.0))))
 
 
 class _Piece(Value, frozen=True):

@@ -17,7 +17,7 @@ from secondunit.queue.turns import made_in_turns
 from secondunit.queue.value import Value
 
 LONGEST, PIECE = 0.12, 0.03  # seconds
-FIRST_PIECE, LARGEST_PIECE = 500, 50_000  # rows
+FIRST_PIECE, LEAST, LARGEST_PIECE = 50, 5, 50_000  # rows: the first ones show how long such a row takes
 KEY = "substr(idempotency_key, instr(idempotency_key, char(9)) + 1)"  # before it may stand its owner
 COLUMNS = {
     "class": "json_extract(error, '$[0]')",
@@ -58,7 +58,7 @@ class Seconds:
     def next_piece(self, rows: int) -> int:
         """How many rows to look at next, after so many: as many as take 30 ms."""
         took, self._last = self._clock() - self._last, self._clock()
-        return min(LARGEST_PIECE, max(FIRST_PIECE // 10, int(rows * min(8.0, PIECE / took if took else 8.0))))
+        return min(LARGEST_PIECE, max(LEAST, int(rows * min(8.0, PIECE / took if took else 8.0))))
 
 
 class Piece(Value, frozen=True):

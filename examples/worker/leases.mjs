@@ -19,7 +19,7 @@ async function call(method, path, body) {
     const told = (await answer?.text().catch(() => "")) ?? "no answer";
     if (answer?.status === 409) throw new Stale(told); // somebody else has the job: stop, and write nothing
     if (answer && answer.status < 500 && answer.status !== 429) throw new Error(`${method} ${path}: ${answer.status} ${told}`);
-    await sleep(1000 * Number(answer?.headers.get("retry-after") ?? 1));
+    await sleep(1000 * (Number(answer?.headers.get("retry-after")) || 1)); // a proxy's may be a date
   }
 }
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from secondunit.client import calls, conversation
 from secondunit.client.aio_work import AsyncLeases, AsyncRun, AsyncWorkLoop, awaited_leases
-from secondunit.client.calls import Call, Progress, RawFile, Upload
+from secondunit.client.calls import Call, Progress, RawFile, Upload, sending
 from secondunit.client.conversation import Answer, Done, Json, Now, Open, Receive, Send, Sleep, Steps, Tell, Waiting
 from secondunit.client.errors import NoAnswer
 from secondunit.client.event_stream import Message
@@ -204,6 +204,8 @@ class _Wire:
                 case Now():
                     return time.monotonic()
         except (OSError, ClientError) as error:
+            if isinstance(effect, Send) and (ours := effect.call.fault()):
+                raise ours from None
             return NoAnswer(f"{self._url} gave no answer: {str(error) or type(error).__name__}")
         return NoAnswer("no stream is open")
 
@@ -243,12 +245,13 @@ async def _chunks(upload: Upload | RawFile, head: bytes, tail: bytes) -> AsyncIt
     sent = 0
     file = await asyncio.to_thread(upload.path.open, "rb")
     try:
-        size = (await asyncio.to_thread(upload.path.stat)).st_size
-        while chunk := await asyncio.to_thread(file.read, CHUNK):
-            yield chunk
-            sent += len(chunk)
-            if upload.progress:
-                upload.progress(sent, size)
+        with sending(upload):
+            size = (await asyncio.to_thread(upload.path.stat)).st_size
+            while chunk := await asyncio.to_thread(file.read, CHUNK):
+                yield chunk
+                sent += len(chunk)
+                if upload.progress:
+                    upload.progress(sent, size)
     finally:
         await asyncio.to_thread(file.close)
     yield tail

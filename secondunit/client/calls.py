@@ -1,7 +1,8 @@
 """Calls of the HTTP API as values: one function a verb."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file of a multipart body; `progress` is told the bytes that were sent and all there are."""
+    """A file of a multipart body; `progress` is told the bytes that were sent and all there are.
+
+    `faults` are what kept it from being sent on this side: asking again is no help.
+    """
 
     path: Path
     progress: Progress | None = None
+    faults: list[Exception] = field(default_factory=list, compare=False)
 
     def frame(self, boundary: str) -> tuple[bytes, bytes]:
         """What stands before the file's bytes in the body, and what behind them."""
@@ -30,10 +35,21 @@ class RawFile:
 
     path: Path
     progress: Progress | None = None
+    faults: list[Exception] = field(default_factory=list, compare=False)
 
     def frame(self, boundary: str) -> tuple[bytes, bytes]:  # noqa: ARG002  as an upload's
         """Nothing stands around it."""
         return b"", b""
+
+
+@contextmanager
+def sending(upload: Upload | RawFile) -> Iterator[None]:
+    """Within it the file is read and told of; what fails there is kept as a fault of this side."""
+    try:
+        yield
+    except Exception as error:
+        upload.faults.append(error)
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,10 @@ class Call:
         """Raise the OSError that keeps its file from being read, before anything is sent; asking again is no help."""
         if self.upload is not None:
             self.upload.path.open("rb").close()
+
+    def fault(self) -> Exception | None:
+        """What kept its file from being sent on this side."""
+        return self.upload.faults[0] if self.upload and self.upload.faults else None
 
     def content(self) -> bytes | None:
         """Its body, but for an upload's: JSON, or bytes as they are."""

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from secondunit.client import calls, conversation
-from secondunit.client.calls import Call, Progress, RawFile, Upload
+from secondunit.client.calls import Call, Progress, RawFile, Upload, sending
 from secondunit.client.conversation import Answer, Done, Json, Now, Open, Receive, Send, Sleep, Steps, Tell, Waiting
 from secondunit.client.errors import NoAnswer
 from secondunit.client.event_stream import Message
@@ -198,6 +198,8 @@ class _Wire:
                 case Now():
                     return time.monotonic()
         except (OSError, HTTPException) as error:
+            if isinstance(effect, Send) and (ours := effect.call.fault()):
+                raise ours from None
             return NoAnswer(f"{self._parts.netloc} gave no answer: {str(error) or type(error).__name__}")
         return NoAnswer("no stream is open")
 
@@ -272,7 +274,7 @@ class _Stream:
 def _chunks(upload: Upload | RawFile, head: bytes, tail: bytes, size: int) -> Iterator[bytes]:
     yield head
     sent = 0
-    with upload.path.open("rb") as file:
+    with upload.path.open("rb") as file, sending(upload):
         while chunk := file.read(CHUNK):
             yield chunk
             sent += len(chunk)

@@ -97,6 +97,10 @@ class Receiver:
         _remember(self._epochs, callback.about, callback.epoch)
         return Received(callback, "new")
 
+    def forget(self, id: str) -> None:
+        """Acting on the callback of this id failed: answer 500, so that it comes again, and as a `new` one."""
+        self._ids.pop(id, None)
+
 
 def _signature(secret: str, signed: bytes) -> bytes:
     try:

@@ -4,7 +4,8 @@ import { accessSync, constants, createReadStream, statSync } from "node:fs";
 import { basename } from "node:path";
 import { Readable } from "node:stream";
 
-/** @typedef {{ type: string, body: (onChunk: () => void) => ReadableStream<Uint8Array> }} Multipart */
+/** @typedef {{ type: string, body: (onChunk: () => void) => ReadableStream<Uint8Array>, fault?: unknown }} Multipart
+ * `fault` is what kept it from being sent on this side: asking again does not help. */
 
 /**
  * @param {string} field @param {string} file @param {((sent: number, size: number) => void) | undefined} onProgress
@@ -19,16 +20,16 @@ export function multipart(field, file, onProgress) {
   /** @param {() => void} onChunk */
   async function* chunks(onChunk) {
     yield Buffer.from(`${head}Content-Type: application/octet-stream\r\n\r\n`);
-    let sent = 0;
+    let count = 0;
     for await (const chunk of createReadStream(file, { highWaterMark: 256 * 1024 })) {
       yield chunk;
-      sent += chunk.length;
+      count += chunk.length;
       onChunk();
-      onProgress?.(sent, size);
+      onProgress?.(count, size);
     }
     yield Buffer.from(`\r\n--${boundary}--\r\n`);
   }
-  return { type: `multipart/form-data; boundary=${boundary}`, body: (onChunk) => web(chunks(onChunk)) };
+  return sent(`multipart/form-data; boundary=${boundary}`, chunks);
 }
 
 /**
@@ -45,7 +46,23 @@ export function artifactBody(content) {
       onChunk();
     }
   }
-  return { type: "application/octet-stream", body: (onChunk) => web(chunks(onChunk)) };
+  return sent("application/octet-stream", chunks);
+}
+
+/** @param {string} type @param {(onChunk: () => void) => AsyncIterable<Uint8Array>} chunks @returns {Multipart} */
+function sent(type, chunks) {
+  /** @type {Multipart} */
+  const form = { type, body: (onChunk) => web(watched(onChunk)) };
+  /** @param {() => void} onChunk */
+  async function* watched(onChunk) {
+    try {
+      yield* chunks(onChunk);
+    } catch (error) {
+      form.fault = error;
+      throw error;
+    }
+  }
+  return form;
 }
 
 /** A file's bytes; thrown is what keeps it from being read, before anything is sent. @param {string} file */

@@ -72,6 +72,11 @@ export class Receiver {
     remember(this.#epochs, about, epoch);
     return { ...callback, verdict: "new" };
   }
+
+  /** Acting on it failed: answer 500, so that it comes again, and as a "new" one. @param {string} id */
+  forget(id) {
+    this.#ids.delete(id);
+  }
 }
 
 /** @param {string} secret @param {string} id @param {string} at @param {string | Buffer} body */

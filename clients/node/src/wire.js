@@ -87,7 +87,7 @@ export class Wire {
       const answer = await response.text();
       return answer ? JSON.parse(answer) : undefined;
     } catch (error) {
-      throw this.#lost(error, signal);
+      throw form?.fault ?? this.#lost(error, signal);
     } finally {
       silence.end();
     }

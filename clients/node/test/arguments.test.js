@@ -49,6 +49,18 @@ test("Retry-After may be a date, held to the clock of who says so", async () => 
   }
 });
 
+test("what fails on this side while a file is sent is told at once, as what it is", { timeout: 5000 }, async () => {
+  const film = join(folder, "told.mp4");
+  writeFileSync(film, Buffer.alloc(2 ** 20));
+  const { url, end } = await answering((request) => request.resume());
+  const onProgress = () => { throw new RangeError("of the caller"); };
+  try {
+    await assert.rejects(new Client(url).analyzeFile(film, { onProgress }), (error) => error instanceof RangeError);
+  } finally {
+    end();
+  }
+});
+
 test("a program ends when it is done, also after an upload that was refused before it was sent", async () => {
   const film = join(folder, "film.mp4");
   writeFileSync(film, Buffer.alloc(2 ** 20));

@@ -62,6 +62,16 @@ test("a receiver acts once, and never on an older run", () => {
   assert.deepEqual(verdicts, ["new", "repeated", "outdated", "new", "new", "repeated"]);
 });
 
+test("what could not be acted on is new when it comes again, unless a later run has ended", () => {
+  const receiver = new Receiver(SECRET, window);
+  const came = (id, epoch) => receiver.receive(...sent({ id, epoch })).verdict;
+  assert.equal(came("1", 3), "new");
+  receiver.forget("1");
+  assert.deepEqual([came("1", 3), came("1", 3), came("2", 4)], ["new", "repeated", "new"]);
+  receiver.forget("1");
+  assert.equal(came("1", 3), "outdated");
+});
+
 test("what it remembers is bounded", () => {
   const receiver = new Receiver(SECRET, window);
   for (let n = 0; n <= 10_000; n++) receiver.receive(...sent({ id: String(n), jobId: String(n) }));

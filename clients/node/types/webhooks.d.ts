@@ -17,6 +17,8 @@ export class Receiver {
     receive(headers: Headers, body: string | Buffer): Callback & {
         verdict: "new" | "repeated" | "outdated";
     };
+    /** Acting on it failed: answer 500, so that it comes again, and as a "new" one. @param {string} id */
+    forget(id: string): void;
     #private;
 }
 export type Ended = components["schemas"]["JobEnded"] | components["schemas"]["BatchEnded"];

@@ -67,6 +67,19 @@ def test_a_receiver_acts_once_and_never_on_an_older_run() -> None:
     assert verdicts == ["new", "repeated", "outdated", "new", "new", "repeated"]
 
 
+def test_what_could_not_be_acted_on_is_new_when_it_comes_again_unless_a_later_run_has_ended() -> None:
+    receiver = Receiver("s", now=lambda: NOW)
+
+    def came(id: str, epoch: int) -> str:
+        return receiver.receive(*sent("s", id, epoch=epoch, jobId="a")).verdict
+
+    assert came("1", 3) == "new"
+    receiver.forget("1")
+    assert [came("1", 3), came("1", 3), came("2", 4)] == ["new", "repeated", "new"]
+    receiver.forget("1")
+    assert came("1", 3) == "outdated"
+
+
 def test_what_it_remembers_is_bounded() -> None:
     receiver = Receiver("s", now=lambda: NOW)
     for number in range(10_001):

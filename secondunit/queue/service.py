@@ -130,7 +130,7 @@ class Queue:
         return await self._store.steps.of_job(job_id)
 
     async def deliveries_of(self, job_id: JobId) -> Sequence[Delivery]:
-        """The deliveries of a job, oldest first."""
+        """The last deliveries of a job, oldest first: as many as the outbox shows."""
         return await self._store.outbox.of_job(job_id)
 
     async def delivery_counts(self) -> Mapping[str, int]:

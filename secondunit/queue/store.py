@@ -85,7 +85,11 @@ class Outbox(Protocol):
         ...
 
     async def of_job(self, job_id: JobId) -> Sequence[Delivery]:
-        """A job's deliveries, oldest first."""
+        """A job's last deliveries, oldest first: at most PAGE, and PAGE_BYTES of notices unless it is one alone."""
+        ...
+
+    async def first_pending(self, job_id: JobId) -> str | None:
+        """The id of a job's oldest delivery that is on its way."""
         ...
 
     async def due(

@@ -180,7 +180,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The deliveries of a job, oldest first
+         * The last deliveries of a job, oldest first: at most 200, and of what they carry 8 MiB
          * @description Scope: `read`, or `submit` for what came under the key itself.
          */
         get: operations["deliveries.of_job"];

@@ -157,7 +157,7 @@ class Dispatcher:
 
     async def _follow(self, ended: Delivery) -> None:
         """Have the job's next delivery looked for: it was not due while this one was pending."""
-        if any(row.state == "pending" for row in await self._outbox.of_job(ended.notice.job_id)):
+        if await self._outbox.first_pending(ended.notice.job_id):
             self.wake()
 
     def _host(self, delivery: Delivery) -> str:
@@ -179,8 +179,7 @@ class Dispatcher:
 
     async def _send_waiting(self, host: str, delivery_id: str) -> None:
         delivery = await self._outbox.get(delivery_id)
-        line = await self._outbox.of_job(delivery.notice.job_id)
-        if next((each.id for each in line if each.state == "pending"), None) == delivery_id:
+        if await self._outbox.first_pending(delivery.notice.job_id) == delivery_id:
             await self._send(host, delivery)
         else:  # it arrived meanwhile, or one before it has to go out again: after that, it is due again
             self._limits.done(host, delivery_id, alive=None, now=self._clock.monotonic())

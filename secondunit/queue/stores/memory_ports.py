@@ -14,9 +14,11 @@ from secondunit.queue.ports.cache import CacheEntry
 from secondunit.queue.ports.duties import Duty
 from secondunit.queue.ports.engine import Snapshot
 from secondunit.queue.ports.folders import PublishedFolder, Replaced
+from secondunit.queue.ports.pages import cut
 from secondunit.queue.ports.pruning import KEY_LIFE
 from secondunit.queue.ports.schedules import ScheduleState
-from secondunit.queue.store import Decide, Delivery, Step
+from secondunit.queue.store import PAGE, Decide, Delivery, Step
+from secondunit.queue.stores.rows import dump_notice
 from secondunit.queue.value import Value, replace
 
 
@@ -82,7 +84,12 @@ class MemoryOutbox:
         return self._rows[delivery_id]
 
     async def of_job(self, job_id: JobId) -> Sequence[Delivery]:
-        return [row for row in self._rows.values() if row.notice.job_id == job_id]
+        newest = (row for row in reversed(self._rows.values()) if row.notice.job_id == job_id)
+        return cut(newest, PAGE, lambda row: (dump_notice(row.notice),))[0][::-1]
+
+    async def first_pending(self, job_id: JobId) -> str | None:
+        rows = self._rows.values()
+        return next((row.id for row in rows if row.notice.job_id == job_id and row.state == "pending"), None)
 
     async def due(
         self, now: datetime, limit: int, *, except_for: Sequence[str] = (), kinds: Sequence[str] | None = None

@@ -10,6 +10,7 @@ from secondunit.queue import state
 from secondunit.queue.model import Status, Target
 from secondunit.queue.outcome import Completed, Outcome, Partial, Postpone, Released
 from secondunit.queue.ports.deliveries import Try
+from secondunit.queue.ports.pages import PAGE_BYTES
 from secondunit.queue.store import Delivery, Store
 from secondunit.queue.value import replace
 from secondunit.testing.jobs import (
@@ -115,6 +116,36 @@ class OutboxContract:
         assert first.id != second.id
         assert (first.notice.status, second.notice.status) == (Status.FAILED, Status.COMPLETED)
         assert second.notice.epoch > first.notice.epoch
+
+    async def test_the_first_that_is_pending_is_named_whatever_came_after_it(self, store: Store) -> None:
+        await end(store, "a", BROKEN, target=CALLBACK)
+        assert await store.outbox.first_pending("nobody") is None
+        [first] = await store.outbox.of_job("a")
+        await store.change("a", by(state.retry, later(5)))
+        assert await store.outbox.first_pending("a") == first.id
+        await store.outbox.change(first.id, delivered)
+        assert await store.outbox.first_pending("a") is None
+        lease = await claim_one(store, "a", at=later(6))
+        await store.change("a", settled(Completed(1), later(7)), lease=lease)
+        _, second = await store.outbox.of_job("a")
+        assert await store.outbox.first_pending("a") == second.id
+        await store.outbox.change(first.id, lambda row: replace(row, state="pending", next_at=later(8)))
+        assert await store.outbox.first_pending("a") == first.id, "it goes out again, and before the other"
+
+    async def test_of_a_jobs_deliveries_the_last_are_shown_as_far_as_there_is_room(self, store: Store) -> None:
+        await end(store, "b", Completed("x" * (PAGE_BYTES + 1)), target=CALLBACK)
+        assert len(await store.outbox.of_job("b")) == 1, "one is shown however large it is"
+        ids = []
+        for nth in range(4):  # two are a page
+            if nth:
+                await store.change("a", by(state.retry, later(2 * nth)))
+            lease = await (claim_one(store, "a", at=later(2 * nth)) if nth else start(store, "a", target=CALLBACK))
+            result = Partial(str(nth) + "x" * (PAGE_BYTES * 3 // 8), ["more"])
+            await store.change("a", settled(result, later(2 * nth + 1)), lease=lease)
+            ids.append((await store.outbox.of_job("a"))[-1].id)
+        shown = await store.outbox.of_job("a")
+        assert [row.notice.result[0] for row in shown] == ["2", "3"]
+        assert [(await store.outbox.get(id)).notice.result[0] for id in ids] == [*"0123"], "the others are there"
 
     async def test_deliveries_of_different_jobs_have_different_names(self, store: Store) -> None:
         for job_id in "abc":

@@ -11,7 +11,7 @@ from secondunit.daemon.http.transport.replies import reply
 
 
 async def of_job(api: Api, request: web.Request) -> web.Response:
-    """The deliveries of a job, oldest first."""
+    """The last deliveries of a job, oldest first: at most 200, and of what they carry 8 MiB."""
     job = await job_of(api, request)
     return reply(serialize.deliveries(await api.queue.deliveries_of(job.id)))
 

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from secondunit.queue.model import JobId, Notice
 from secondunit.queue.ports.duties import Duty
-from secondunit.queue.store import Delivery
+from secondunit.queue.ports.pages import PAGE_BYTES
+from secondunit.queue.store import PAGE, Delivery
 from secondunit.queue.stores.columns import names
 from secondunit.queue.stores.port_rows import new_delivery_values
 from secondunit.queue.stores.postgres.readers import PostgresReaders
@@ -27,9 +28,19 @@ values (%s, %s, %s, %s, %s, 'pending', 0, %s, %s)"""
 SELECT = f"select {DELIVERY_COLUMNS} from deliveries where id = %s"
 OF_JOB = f"""
 select {DELIVERY_COLUMNS}
-from deliveries
-where job = (select seq from jobs where id = %s)
+from (
+  select *, row_number() over newest as nth, sum(octet_length(notice)) over newest as bytes
+  from deliveries
+  where job = (select seq from jobs where id = %s)
+  window newest as (order by seq desc)) sized
+where nth <= %s and (nth = 1 or bytes <= %s)
 order by seq"""
+FIRST_PENDING = """
+select id
+from deliveries
+where job = (select seq from jobs where id = %s) and state = 'pending'
+order by seq
+limit 1"""
 DUE = """
 select {columns}
 from deliveries d
@@ -66,7 +77,11 @@ class PostgresOutbox:
         return delivery_from(rows[0])
 
     async def of_job(self, job_id: JobId) -> Sequence[Delivery]:
-        return [delivery_from(row) for row in await self._readers.fetch(OF_JOB, (job_id,))]
+        return [delivery_from(row) for row in await self._readers.fetch(OF_JOB, (job_id, PAGE, PAGE_BYTES))]
+
+    async def first_pending(self, job_id: JobId) -> str | None:
+        rows = await self._readers.fetch(FIRST_PENDING, (job_id,))
+        return rows[0][0] if rows else None
 
     async def due(
         self, now: datetime, limit: int, *, except_for: Sequence[str] = (), kinds: Sequence[str] | None = None

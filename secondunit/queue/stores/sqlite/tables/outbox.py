@@ -6,7 +6,7 @@ from datetime import datetime
 
 from secondunit.queue.model import JobId, Notice
 from secondunit.queue.ports.duties import Duty
-from secondunit.queue.store import Delivery
+from secondunit.queue.store import PAGE, Delivery
 from secondunit.queue.stores.columns import names
 from secondunit.queue.stores.port_rows import new_delivery_values
 from secondunit.queue.stores.rows import (
@@ -30,7 +30,13 @@ OF_JOB = f"""
 select {DELIVERY_COLUMNS}
 from deliveries
 where job = (select seq from jobs where id = ?)
-order by seq"""
+order by seq desc"""
+FIRST_PENDING = """
+select id
+from deliveries
+where job = (select seq from jobs where id = ?) and state = 'pending'
+order by seq
+limit 1"""
 DUE = """
 select {columns}
 from deliveries d
@@ -67,7 +73,12 @@ class SqliteOutbox:
         return delivery_from(rows[0])
 
     async def of_job(self, job_id: JobId) -> Sequence[Delivery]:
-        return [delivery_from(row) for row in await self._readers.fetch(OF_JOB, (job_id,))]
+        newest, _ = await self._readers.page(OF_JOB, (job_id,), PAGE)
+        return [delivery_from(row) for row in reversed(newest)]
+
+    async def first_pending(self, job_id: JobId) -> str | None:
+        rows = await self._readers.fetch(FIRST_PENDING, (job_id,))
+        return rows[0][0] if rows else None
 
     async def due(
         self, now: datetime, limit: int, *, except_for: Sequence[str] = (), kinds: Sequence[str] | None = None

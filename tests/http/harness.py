@@ -188,7 +188,7 @@ class ApiHarness:
             assert answer.content_type == MEDIA_TYPE
             problem = msgspec.json.decode(content, type=responses.Problem)
             assert problem.status == status
-            assert route is None or status in (*route.refusals, 401, 403, 421, 429, 500, 405)
+            assert route is None or status in (*route.problems, 401, 403, 421, 429, 500, 405)
         elif route is not None:
             assert status in route.success
             if route.answer is not None:

@@ -3500,7 +3500,6 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
-            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -3534,7 +3533,6 @@ export interface operations {
             409: components["responses"]["Problem409"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
-            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -3677,7 +3675,6 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
-            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -3710,7 +3707,6 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
-            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             502: components["responses"]["Problem502"];
@@ -3775,7 +3771,6 @@ export interface operations {
             416: components["responses"]["Problem416"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
-            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             502: components["responses"]["Problem502"];
@@ -3809,7 +3804,6 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
-            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -3916,7 +3910,6 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
-            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -3950,7 +3943,6 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
-            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -4161,7 +4153,6 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
-            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -4194,7 +4185,6 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
-            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -4486,7 +4476,6 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
-            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -4520,7 +4509,6 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
-            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -4583,7 +4571,6 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
-            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -4617,7 +4604,6 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
-            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
@@ -5265,7 +5251,6 @@ export interface operations {
             408: components["responses"]["Problem408"];
             417: components["responses"]["Problem417"];
             421: components["responses"]["Problem421"];
-            422: components["responses"]["Problem422"];
             429: components["responses"]["Problem429"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];

@@ -25,8 +25,8 @@ def clock_check(astray: timedelta) -> CheckResult:
     if abs(astray) < CLOCK_ASTRAY:
         return ok("box clock", say("it agrees with the database's"))
     template = "it is {n} s ahead of the database's" if astray > timedelta(0) else "it is {n} s behind the database's"
-    remedy = "set it (NTP): the queue goes by the database's clock, but logs, files and certificates by this one"
-    return warn("box clock", say(template, n=round(abs(astray).total_seconds())), say(remedy))
+    remedy = say("set it (NTP): the queue goes by the database's clock, but logs, files and certificates by this one")
+    return warn("box clock", say(template, n=round(abs(astray).total_seconds())), remedy)
 
 
 def remote_type_check(

@@ -23,7 +23,7 @@ from secondunit.daemon.http.transport.connections import FAULT, give_up_body
 from secondunit.daemon.http.transport.event_streams import STREAMS, Streams
 from secondunit.daemon.http.transport.problems import UNEXPECTED, problem, problem_of
 from secondunit.daemon.http.transport.replies import compress, encoded
-from secondunit.daemon.http.transport.request_heads import check_head, check_path
+from secondunit.daemon.http.transport.request_heads import check_head
 from secondunit.daemon.http.transport.route import ApiRoute, Front
 from secondunit.daemon.http.transport.short_way import HOT_CALLS, Endpoint
 from secondunit.daemon.monitoring.http_requests import RequestAnswered, RequestBroke
@@ -96,7 +96,6 @@ class Boundary:
                 request[CALLER] = caller
                 if route is not None and route.audited:
                     request[SCRIBE] = self._scribe(request, route, caller)
-            check_path(request, route)
             response = await handler(request)
             if NOTES in request and route is not None:
                 scribe = self._scribe(request, route, request[CALLER])

@@ -6,8 +6,6 @@ from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.http_parser import RawRequestMessage
 
 from secondunit.daemon.http.transport.problems import TwoHeaders, UnknownExpectation
-from secondunit.daemon.http.transport.route import ApiRoute
-from secondunit.queue.errors import BadPayload, FieldError
 
 # aiohttp sees to those of HTTP itself: Host, Content-Type, Content-Length, Transfer-Encoding.
 ONCE = (
@@ -15,8 +13,6 @@ ONCE = (
 )  # fmt: skip
 EXPECTATION = web.RequestKey("expectation", str)
 LONGEST_HOST = 300
-LONGEST_IN_PATH = 1000
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 HIGHEST_PORT = 65535
 # Nobody's name and password may stand before a host: what one reader takes for these is the host to another.
 AUTHORITY = re.compile(
@@ -47,23 +43,6 @@ def check_head(request: web.Request) -> None:
             raise TwoHeaders(f"{name} stands in the request with two values; send one")
     if request.get(EXPECTATION, "100-continue") != "100-continue":
         raise UnknownExpectation("the only expectation that is met is 100-continue")
-
-
-def check_path(request: web.Request, route: ApiRoute | None) -> None:
-    """BadPayload for what stands in the path and can be no id or name: it is said so, and asked of no database."""
-    if route is None or "{" not in route.path:
-        return
-    named = [(name, value) for name, value in request.match_info.items() if name not in route.free]
-    if faults := [FieldError(name, why) for name, value in named if (why := _no_name(value))]:
-        raise BadPayload(*faults)
-
-
-def _no_name(value: str) -> str:
-    if len(value) > LONGEST_IN_PATH:
-        return f"has {len(value)} characters; no id or name has more than {LONGEST_IN_PATH}"
-    if CONTROL.search(value):
-        return "has a control character in it (a line break, a NUL), as no id or name has"
-    return ""
 
 
 def authority_of(request: web.Request) -> str:

@@ -1,6 +1,5 @@
 """Route: what is served under a path, who may call it, and what the document says about it."""
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -12,7 +11,6 @@ from pydantic import BaseModel
 from secondunit.daemon.access.callers import Caller, Scope
 from secondunit.daemon.http.context import Api
 
-IN_PATH = re.compile(r"{(\w+)}")
 Handler = Callable[[Api, web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -56,16 +54,6 @@ class ApiRoute:
     hot: bool = False
     own: bool = False
     audited: str | None = None
-
-    @property
-    def refusals(self) -> Sequence[int]:
-        """Its `problems`, and that of an id or a name in its path which can be none."""
-        return (*self.problems, *((422,) if {*IN_PATH.findall(self.path)} - {*self.free} else ()))
-
-    @property
-    def free(self) -> Sequence[str]:
-        """What in its path may be any text: tokens, and names of files."""
-        return ("token", "asset", "mark", *(("name",) if "/artifacts/" in self.path else ()))
 
     @property
     def scopes(self) -> Sequence[Scope]:

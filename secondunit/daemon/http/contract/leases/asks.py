@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -28,7 +29,7 @@ from secondunit.queue.remote.moves import News
 
 MOST_AT_ONCE, LONGEST_WAIT, MOST_TYPES = 100, 60, 100
 LONGEST_DELAY = 366 * 86400
-
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Word = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(printable)]
 Text = Annotated[str, Field(max_length=100_000)]
@@ -110,6 +111,8 @@ def step_name(name: str) -> str:
         name = arguments.name(name, "a step's name")
     except HandlerBroke as error:
         raise BadPayload(FieldError("name", str(error))) from None
+    if CONTROL.search(name):
+        raise BadPayload(FieldError("name", "has a control character in it (a line break, a tab); choose another"))
     if name.startswith(PREFIX):
         raise BadPayload(FieldError("name", f"begins with {PREFIX}, which stands for artefacts; choose another"))
     return name

@@ -1,5 +1,6 @@
 """Operations of the document: a route with its parameters, its body, each status that it answers, and its scope."""
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from inspect import getdoc, getmodule
@@ -10,8 +11,9 @@ from secondunit.daemon.http.contract.openapi.job_types import TypeSchema, exampl
 from secondunit.daemon.http.contract.openapi.problem_answers import ALWAYS, GUARDED, problem_ref
 from secondunit.daemon.http.contract.openapi.schemas import Schema, cleaned, name_of, ref, without_null
 from secondunit.daemon.http.contract.requests import SubmitAsk
-from secondunit.daemon.http.transport.route import IN_PATH, ApiRoute
+from secondunit.daemon.http.transport.route import ApiRoute
 
+IN_PATH = re.compile(r"{(\w+)}")
 ANYTHING = "*/*"
 WITHOUT_CONTENT = (204, 302, 304)
 PLACED = (201, 202, 302)
@@ -103,7 +105,7 @@ def _or_empty(word: Schema) -> Schema:
 
 def _responses(route: ApiRoute) -> dict[str, Any]:
     guarded = GUARDED if route.scope else ()
-    bad = {status: problem_ref(status) for status in (*route.refusals, *guarded, *ALWAYS)}
+    bad = {status: problem_ref(status) for status in (*route.problems, *guarded, *ALWAYS)}
     statuses = bad | {status: _success(route, status) for status in route.success}
     return {str(status): statuses[status] for status in sorted(statuses)}
 

@@ -78,7 +78,7 @@ class Steps(Protocol):
 
 
 class Outbox(Protocol):
-    """Deliveries that were written with the ends they tell of."""
+    """Deliveries that were written with the ends they tell of; `first_pending` of a job is the id of its oldest one."""
 
     async def get(self, delivery_id: str) -> Delivery:
         """The delivery, or KeyError."""
@@ -88,9 +88,7 @@ class Outbox(Protocol):
         """A job's last deliveries, oldest first: at most PAGE, and PAGE_BYTES of notices unless it is one alone."""
         ...
 
-    async def first_pending(self, job_id: JobId) -> str | None:
-        """The id of a job's oldest delivery that is on its way."""
-        ...
+    async def first_pending(self, job_id: JobId) -> str | None: ...
 
     async def due(
         self, now: datetime, limit: int, *, except_for: Sequence[str] = (), kinds: Sequence[str] | None = None
@@ -111,9 +109,7 @@ class Outbox(Protocol):
         """Load, decide, write in one transaction; `decide` sees the delivery as it stands. A lost `duty`: DutyLost."""
         ...
 
-    async def counts(self) -> Mapping[str, int]:
-        """How many deliveries are in each state."""
-        ...
+    async def counts(self) -> Mapping[str, int]: ...
 
 
 class Store(Protocol):

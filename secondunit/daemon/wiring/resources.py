@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, metadata
 
 from aiohttp import ClientSession, ClientTimeout
 
@@ -44,9 +44,12 @@ UNREADABLE = "unknown"
 def installed_version(distribution: str = "secondunit") -> str:
     """What is installed; while that is just being replaced, or its files lack it, a word that says so."""
     try:
-        return version(distribution) or UNREADABLE  # None where METADATA is not there yet
+        told = metadata(distribution)
     except PackageNotFoundError:
         return UNREADABLE
+    if "Version" not in told:  # where METADATA is not there yet
+        return UNREADABLE
+    return told["Version"]
 
 
 VERSION = installed_version()

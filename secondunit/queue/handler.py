@@ -229,12 +229,15 @@ class Registry(dict[str, HandlerSpec]):
         self._elsewhere = {spec.type: spec for spec in elsewhere}
 
     def __missing__(self, type: str) -> HandlerSpec:
-        try:
-            return self._elsewhere[type]
-        except KeyError:
-            raise UnknownType(type, tuple(sorted(self))) from None
+        if spec := self._elsewhere.get(type):
+            return spec
+        raise UnknownType(type, tuple(sorted(self)))
+
+    def known(self, type: str) -> HandlerSpec | None:
+        """The type, served here or elsewhere; None for one that nobody knows here."""
+        return self.get(type) or self._elsewhere.get(type)
 
     def secrets_of(self, type: str) -> Collection[str]:
         """The fields of this type's payloads that are secret; none are known of a type that is not known."""
-        known = self.get(type) or self._elsewhere.get(type)
-        return known.secrets if known else ()
+        spec = self.known(type)
+        return spec.secrets if spec else ()

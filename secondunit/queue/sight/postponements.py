@@ -13,7 +13,7 @@ PROVIDERS = ("_down", "_limited", "_paused")
 
 def cause(run: Run) -> Cause:
     """What it was postponed for."""
-    word = (run.why or "").partition(":")[0]
+    word = _word(run)
     if word in BUDGETS:
         return "budget"
     if word in DISKS:
@@ -23,7 +23,7 @@ def cause(run: Run) -> Cause:
 
 def woken(run: Run) -> bool:
     """Whether it starts as soon as what it lacked is there, and its time is only the latest."""
-    return (run.why or "").partition(":")[0] == ROOM
+    return _word(run) == ROOM
 
 
 def still(cause: Cause, trouble: str | None, used_up: str | None) -> str:
@@ -33,3 +33,7 @@ def still(cause: Cause, trouble: str | None, used_up: str | None) -> str:
     if cause == "budget" and used_up is None:
         return "{why}; the budget has room again, but it waits for its time; {when}"
     return "{why}; {when}"
+
+
+def _word(run: Run) -> str:
+    return (run.why or "").partition(":")[0]

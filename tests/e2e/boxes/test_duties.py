@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Daemon, starting
-from tests.postgres_server import PostgresServer, rows, started
+from tests.postgres_server import rows
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(120)]
 TTL = 6.0
@@ -52,16 +52,6 @@ class Receiver:
         self.answer.set()
         self._server.shutdown()
         self._server.server_close()
-
-
-@pytest.fixture(scope="module")
-def server() -> PostgresServer:
-    return started()
-
-
-@pytest.fixture
-def queue(server: PostgresServer) -> str:
-    return server.database()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from secondunit.daemon.formats import instant
 from tests.e2e.conftest import Daemon, environment_of, installed_plugin, starting
-from tests.postgres_server import PostgresServer, rows, started
+from tests.postgres_server import rows
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 LEASE = 5
@@ -41,16 +41,6 @@ def build(tools):
 
 
 TIMES = ("created_at from jobs", "finished_at from jobs", "at from events", "seen_at from boxes")
-
-
-@pytest.fixture(scope="module")
-def server() -> PostgresServer:
-    return started()
-
-
-@pytest.fixture
-def queue(server: PostgresServer) -> str:
-    return server.database()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from secondunit.daemon.access.positions import Positions
 from secondunit.daemon.http.contract.responses import StatusName
 from secondunit.daemon.http.written_values import Digits, Instant, words
 from secondunit.handlers.tools.network.addresses import AddressRule, check_url
-from secondunit.queue.errors import BadPayload, FieldError, UnknownType
+from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.queue.graph.binding import MOST_PARENTS
 from secondunit.queue.handler import Registry
 from secondunit.queue.model import (
@@ -274,10 +274,8 @@ def _bonds(ask: SubmitAsk) -> Bonds | None:
 
 
 def _standard(type: str, registry: Registry) -> RetryPolicy:
-    try:
-        return registry[type].retry
-    except UnknownType:
-        return RetryPolicy()
+    spec = registry.known(type)
+    return spec.retry if spec else RetryPolicy()
 
 
 def _policy(ask: RetryAsk, standard: RetryPolicy) -> RetryPolicy:

@@ -200,16 +200,10 @@ def _check_own(api: Api, caller: Caller, asked: Sequence[Submission]) -> None:
         return
     folder = plain(str(api.analyses.uploads.folder.absolute()))
     for one in asked:
-        names = _uploads(api, one.type)
+        spec = api.queue.registry.known(one.type)
+        names = spec.uploads if spec else None
         if names and any(plain(path).is_relative_to(folder) for path in names(one.payload)):
             raise BadPayload(FieldError("payload", "names an upload; send the file itself to POST /analyze"))
-
-
-def _uploads(api: Api, type: str) -> Callable[[Mapping[str, Any]], Collection[str]] | None:
-    try:
-        return api.queue.registry[type].uploads
-    except UnknownType:
-        return None
 
 
 def _note_submits(api: Api, request: web.Request, stored: Sequence[tuple[Job, bool]]) -> None:

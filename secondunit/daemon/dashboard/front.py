@@ -15,14 +15,14 @@ from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.access.sessions import LIFE, Sessions
 from secondunit.daemon.dashboard import cookies
 from secondunit.daemon.dashboard.figures import Figures
-from secondunit.daemon.dashboard.live import LiveView, LiveViews, Parts
+from secondunit.daemon.dashboard.live import LiveViews, Parts, feed
 from secondunit.daemon.dashboard.notices import Notices
 from secondunit.daemon.dashboard.page import Action, Page, Shown, Visit
 from secondunit.daemon.dashboard.renderer import Renderer
 from secondunit.daemon.dashboard.texts import language_of
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.transport.auth import CALLER, same_origin
-from secondunit.daemon.http.transport.event_streams import STREAMS, Channel
+from secondunit.daemon.http.transport.event_streams import STREAMS
 from secondunit.daemon.http.transport.problems import MEDIA_TYPE, ForeignOrigin, ScopeTooSmall
 from secondunit.daemon.http.transport.replies import takes_gzip
 from secondunit.daemon.http.transport.route import ApiRoute, Handler
@@ -144,7 +144,7 @@ class Dashboard:
         seen_alike = (caller.tenant, caller.scopes, caller.types and frozenset(caller.types))
         key = (target.path, tuple(query.items()), visit.texts.language, seen_alike)
         with self._views.watched(key, make) as view:
-            return await request.app[STREAMS].run(request, partial(_feed, view))
+            return await request.app[STREAMS].run(request, lambda channel: feed(view, channel.send))
 
     async def _asset(self, request: web.Request) -> web.Response:
         asset = (await self._renderer()).assets.get(request.match_info["name"])
@@ -210,13 +210,6 @@ class Dashboard:
         if to.startswith("/login") and "HX-Request" in request.headers:
             return web.Response(status=200, headers={"HX-Redirect": to, **HEADERS})
         return web.Response(status=303, headers={"Location": to, **HEADERS})
-
-
-async def _feed(view: LiveView, channel: Channel) -> None:
-    version, message = await view.first()
-    while True:
-        await channel.send(message)
-        version, message = await view.next(version)
 
 
 def _without_api(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Handler:

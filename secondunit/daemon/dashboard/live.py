@@ -15,6 +15,8 @@ from secondunit.queue.model import Event
 
 EVERY, LOOK_AT_LEAST_EVERY = 1.0, 10.0
 REST = 10.0  # for each second of rendering
+BEAT_EVERY = 15.0
+BEAT = b"event: beat\n\n"  # comments don't reach the page's script, and a network that is gone says nothing
 
 Parts = Mapping[str, str]
 Make = Callable[[], Awaitable[Parts]]
@@ -124,6 +126,18 @@ class LiveViews:
             await self._looked_at.wait()
             await self._clock.sleep(LOOK_AT_LEAST_EVERY)
             self.hear()
+
+
+async def feed(view: LiveView, send: Callable[[bytes], Awaitable[None]], beat_every: float = BEAT_EVERY) -> None:
+    """Send what is new of a view, for ever, and of nothing new that it is so."""
+    version, news = await view.first()
+    while True:
+        await send(news)
+        try:
+            async with asyncio.timeout(beat_every):
+                version, news = await view.next(version)
+        except TimeoutError:
+            news = BEAT
 
 
 def message(parts: Parts) -> bytes:

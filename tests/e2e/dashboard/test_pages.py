@@ -1,6 +1,7 @@
 """The pages in a browser, on a daemon with real jobs: every button is pressed, nothing is said on the console."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect  # noqa: TID253  these tests are a browser's alone
@@ -121,6 +122,71 @@ def test_types_are_paused_and_limited_and_the_overview_follows(page: Page, daemo
     expect(row.get_by_role("cell").nth(4)).to_have_text("4")
     time = page.locator("#live_tiles time").first
     assert "T" in (time.get_attribute("datetime") or "") and "(" in (time.get_attribute("title") or "")
+
+
+@pytest.fixture
+def live(chromium: Browser, daemon: Daemon) -> Iterator[Page]:
+    """A page whose clock can be put forward, with the jobs of one type."""
+    context = chromium.new_context(base_url=f"http://127.0.0.1:{daemon.port}", extra_http_headers={"X-API-Key": KEY})
+    page = context.new_page()
+    page.clock.install()
+    yield page
+    context.close()
+
+
+def test_a_page_says_so_while_it_has_no_connection_and_goes_on_by_itself(live: Page, daemon: Daemon) -> None:
+    live.goto("/jobs?q=type:sleep")
+    rows, said = live.locator("tr[data-row]"), live.get_by_text("No connection to the daemon")
+    before = rows.count()
+    submitted(daemon, "sleep", {"seconds": 600})
+    expect(rows).to_have_count(before + 1)  # it is live
+    expect(said).to_be_hidden()
+    live.context.set_offline(True)
+    live.get_by_role("link", name="queued", exact=True).click()
+    expect(said).to_be_visible()  # what was pressed is not done
+    live.context.set_offline(False)
+    live.get_by_role("link", name="queued", exact=True).click()
+    expect(said).to_be_hidden()
+    before = rows.count()
+    # A network that is gone may say nothing at all.
+    live.context.set_offline(True)
+    live.clock.fast_forward(60_000)
+    expect(said).to_be_visible()
+    submitted(daemon, "sleep", {"seconds": 600})
+    live.context.set_offline(False)
+    live.clock.fast_forward(10_000)
+    expect(said).to_be_hidden(timeout=30_000)
+    expect(rows).to_have_count(before + 1)
+
+
+def test_a_page_that_was_opened_unseen_is_live_once_it_is_looked_at(live: Page, daemon: Daemon) -> None:
+    live.add_init_script("Object.defineProperty(document, 'hidden', {get: () => !window.seen})")
+    live.goto("/jobs?q=type:sleep")
+    live.wait_for_function("document.getElementById('stream')?.hasAttribute('data-htmx-powered')")
+    rows = live.locator("tr[data-row]")
+    before = rows.count()
+    live.evaluate("window.seen = true; document.dispatchEvent(new Event('visibilitychange'))")
+    submitted(daemon, "sleep", {"seconds": 600})
+    expect(rows).to_have_count(before + 1)
+
+
+@pytest.mark.long
+def test_a_page_outlives_the_daemon(chromium: Browser, tmp_path: Path) -> None:
+    with starting(tmp_path) as start:
+        daemon = start().ready()
+        page = chromium.new_page()
+        page.goto(f"http://127.0.0.1:{daemon.port}/jobs")
+        rows, said = page.locator("tr[data-row]"), page.get_by_text("No connection to the daemon")
+        daemon.submit(seconds=600)
+        expect(rows).to_have_count(1)
+        daemon.process.kill()
+        expect(said).to_be_visible(timeout=30_000)
+        again = start(PORT=str(daemon.port))
+        again.port = daemon.port
+        again.ready().submit(seconds=600)
+        expect(said).to_be_hidden(timeout=30_000)
+        expect(rows).to_have_count(2)
+        page.close()
 
 
 def test_the_language_is_changed_and_the_session_ended(page: Page, account: Account) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.daemon.dashboard.live import LiveViews, message
+from secondunit.daemon.dashboard.live import BEAT, LiveView, LiveViews, Parts, feed, message
 from secondunit.testing.clock import ManualClock
 
 
@@ -200,3 +200,31 @@ async def test_what_is_pushed_to_one_key_is_not_pushed_to_another(visit: Any) ->
         await harness.clock.advance(10)
         seen = [(await parts_of(reader))["live_rows"] for reader in (one, other)]
     assert [re.findall(r'id="job_(\w+)"', rows) for rows in seen] == [[job_id] for job_id in own]
+
+
+async def test_a_page_of_which_nothing_changes_is_told_that_the_daemon_is_there() -> None:
+    sent: list[bytes] = []
+    beaten = asyncio.Event()
+
+    async def send(content: bytes) -> None:
+        sent.append(content)
+        if sent[-2:] == [BEAT, BEAT]:
+            beaten.set()
+
+    made = iter("12")
+
+    async def make() -> Parts:
+        return {"live_rows": next(made)}
+
+    view = LiveView(make)
+    feeding = asyncio.create_task(feed(view, send, beat_every=0.01))
+    await asyncio.sleep(0)
+    await view.refresh()
+    await beaten.wait()
+    await view.refresh()
+    while sent[-1] == BEAT:
+        await asyncio.sleep(0)
+    feeding.cancel()
+    first, *beats, last = sent
+    assert (first, last) == (message({"live_rows": "1"}), message({"live_rows": "2"}))
+    assert set(beats) == {BEAT}

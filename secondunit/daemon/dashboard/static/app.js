@@ -193,7 +193,25 @@
   document.addEventListener("htmx:after:swap", () => { settle(); refocus(); });
   // Nobody looks: no connection, until somebody does.
   document.addEventListener("htmx:sse:before:connection", (event) => { if (document.hidden) event.preventDefault(); });
-  document.addEventListener("htmx:sse:error", (event) => { if (event.detail.status === 401) location.reload(); });
+  // While there is none, what stands here grows old, and nothing else would tell: it is said, and one is opened anew.
+  const QUIET = 40000, AGAIN = 5000; // the daemon is heard at least every 15 s
+  let heard = Date.now(), asking = null;
+  const away = (gone) => { const told = document.getElementById("away"); if (told) told.hidden = !gone; };
+  const hear = () => { heard = Date.now(); away(false); };
+  function reconnect() {
+    const from = document.getElementById("stream"), open = from?._htmx?.sse;
+    if (document.hidden || !from || from === asking) return;
+    if (!open) htmx.trigger(from, "again");
+    else if (Date.now() - heard > QUIET) { away(true); open.reader?.cancel(); }
+  }
+  document.addEventListener("htmx:before:request", ({ target }) => { if (target.id === "stream") asking = target; });
+  document.addEventListener("htmx:finally:request", ({ target }) => { if (target === asking) asking = null; });
+  for (const name of ["connection", "message"]) document.addEventListener(`htmx:sse:after:${name}`, hear);
+  document.addEventListener("htmx:sse:error", (event) => { if (event.detail.status === 401) location.reload(); else away(true); });
+  document.addEventListener("htmx:error", () => away(true));
+  document.addEventListener("htmx:response:error", ({ target }) => { if (target.id === "stream") away(true); });
+  document.addEventListener("visibilitychange", () => { heard = Date.now(); reconnect(); });
+  setInterval(reconnect, AGAIN);
   addEventListener("resize", () => { clearTimeout(redraw.timer); redraw.timer = setTimeout(redraw, 200); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   setInterval(times, 1000);

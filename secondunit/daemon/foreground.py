@@ -2,15 +2,12 @@
 
 import gc
 import os
-import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NoReturn
 
+from secondunit.daemon.hidden_modules import LOGGING, unseen
+
 DIED = 70
-# What structlog takes where it finds it, and the daemon has no use for: 3.5 and 2 MiB.
-UNUSED = ("rich", "greenlet")
 
 
 def serve() -> NoReturn:
@@ -18,7 +15,7 @@ def serve() -> NoReturn:
     code = DIED
     gc.disable()  # until the daemon has settled: a tenth of the start would go into looking through what imports make
     try:
-        with unseen(*UNUSED):
+        with unseen(*LOGGING):
             from secondunit.daemon.main import run as run_daemon
 
         code = run_daemon(os.environ)
@@ -27,14 +24,3 @@ def serve() -> NoReturn:
     finally:
         # Not sys.exit: Python would wait for threads that hang, and for the reader of what is left to be printed.
         os._exit(code)
-
-
-@contextmanager
-def unseen(*names: str) -> Iterator[None]:
-    """For as long as this is open, these modules can't be imported."""
-    hidden = [name for name in names if sys.modules.setdefault(name, None) is None]  # type: ignore[arg-type]  # what the import statement refuses
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]

@@ -14,6 +14,7 @@ from secondunit.daemon.config.environment import hide
 from secondunit.daemon.config.loader import SERVICE_DATA, BadConfig, Config, load
 from secondunit.daemon.config.settings import Database, secret_names
 from secondunit.daemon.config.surroundings import surroundings
+from secondunit.daemon.hidden_modules import HTTP, unseen
 from secondunit.daemon.process import logs, signals
 from secondunit.daemon.process.bystanders import end_programs, strays
 from secondunit.daemon.process.dead_man_switch import DeadManSwitch, leave
@@ -114,8 +115,9 @@ async def _served(config: Config, host: Host) -> None:
     asked = asyncio.create_task(capabilities_of(config.settings))
     try:
         async with beside(beat(host.switch)):  # a slow disk may take long to read it all
-            trust = await in_thread(import_client)
-            app, _ = await asyncio.gather(in_thread(import_module, "secondunit.daemon.app"), in_thread(trust))
+            with unseen(*HTTP):
+                await in_thread(import_client)
+            app = await in_thread(import_module, "secondunit.daemon.app")
         await app.serve(config, host, asked)
     finally:
         asked.cancel()

@@ -12,6 +12,7 @@ THROUGH_OTHERS = {
     "secondunit.cli.": "commands: tests/unit/cli and tests/e2e run them by their names",
     "secondunit.daemon.dashboard.": "tests/http/dashboard opens each page over a socket",
     "secondunit.daemon.app": "the composition root: tests/e2e starts it whole",
+    "secondunit.daemon.foreground": "the daemon from its command: tests/e2e starts it whole",
     "secondunit.daemon.wiring.": "puts the daemon together: tests/e2e starts it whole",
     "secondunit.daemon.http.contract.operations_responses": "test_serialize.py has them made, and looks at them",
     "secondunit.daemon.http.contract.access": "tests/http/test_keys.py, over sockets",

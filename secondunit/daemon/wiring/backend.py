@@ -14,6 +14,7 @@ from secondunit.daemon.automation.poller import TYPE, Poller
 from secondunit.daemon.automation.polls import BackendStatus
 from secondunit.daemon.automation.takeover_terms import Terms
 from secondunit.daemon.config.settings import Settings
+from secondunit.handlers.tools.network.certificates import trusting
 from secondunit.handlers.tools.network.responses import BoundedResponse
 from secondunit.queue.clock import Clock, Random
 from secondunit.queue.instrumentation import Sink
@@ -29,6 +30,7 @@ async def operators_session(user_agent: str) -> AsyncIterator[ClientSession]:
         headers={"User-Agent": user_agent},
         trust_env=False,
         response_class=BoundedResponse,
+        middlewares=(trusting,),
     ) as session:
         yield session
 

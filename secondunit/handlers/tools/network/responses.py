@@ -6,6 +6,7 @@ the loop for seconds. It decodes text by the charset that a server names, and so
 
 from aiohttp import BaseConnector, ClientPayloadError, ClientResponse, ClientSession, DummyCookieJar
 
+from secondunit.handlers.tools.network.certificates import trusting
 from secondunit.handlers.tools.network.media_types import media_type
 
 MOST = 4 << 20  # of answers that programs read: a Gemini answer has 400 KB at most, a geocoder's a few
@@ -14,7 +15,11 @@ MOST = 4 << 20  # of answers that programs read: a Gemini answer has 400 KB at m
 def bounded_session(connector: BaseConnector | None = None) -> ClientSession:
     """A session for servers that the operator chose and libraries ask: no cookies, no proxy, answers with bounds."""
     return ClientSession(
-        connector=connector, cookie_jar=DummyCookieJar(), trust_env=False, response_class=BoundedResponse
+        connector=connector,
+        cookie_jar=DummyCookieJar(),
+        trust_env=False,
+        response_class=BoundedResponse,
+        middlewares=(trusting,),
     )
 
 

@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from secondunit.handlers.tools.network.addresses import AddressRule, is_readable, url_fault
+from secondunit.handlers.tools.network.certificates import trusting
 from secondunit.handlers.tools.network.connection_errors import refusal
 from secondunit.handlers.tools.network.resolver import AddrInfo, JudgingResolver, Lookup
 from secondunit.handlers.tools.network.responses import BoundedResponse
@@ -65,6 +66,7 @@ def guarded_session(
         trust_env=False,
         auto_decompress=decompress,
         response_class=BoundedResponse,
+        middlewares=(trusting,),
     )
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from secondunit.daemon.foreground import unseen
+from secondunit.daemon.hidden_modules import unseen
 from secondunit.daemon.process import garbage_collector as garbage
 
 UNUSED = (
@@ -22,14 +22,18 @@ UNUSED = (
     "playwright",
     "swagger_ui_bundle",
     "limits",
+    "brotli",
+    "frozenlist._frozenlist",
 )
 LATER = ("aiohttp", "prometheus_client", "aiosqlite", "secondunit.queue.service", "secondunit.daemon.app")
 START = f"""
 import sys
-from secondunit.daemon.foreground import UNUSED, unseen
-with unseen(*UNUSED):
+from secondunit.daemon.hidden_modules import HTTP, LOGGING, unseen
+with unseen(*LOGGING):
     import secondunit.daemon.main
     print([name for name in {LATER!r} if name in sys.modules])
+with unseen(*HTTP):
+    import aiohttp
 import secondunit.daemon.app
 from secondunit.daemon.config.sources import ours
 for source in ours():

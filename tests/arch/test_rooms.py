@@ -2,7 +2,8 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from tests.arch.rules import HANDLERS_MAY_SEE
@@ -84,7 +85,10 @@ CATCHES_EVERYTHING = {
 }
 
 
-TREES = {file.relative_to(PACKAGE).as_posix(): ast.parse(file.read_text()) for file in sorted(PACKAGE.rglob("*.py"))}
+@cache
+def trees() -> Mapping[str, ast.Module]:
+    """Every file of the package; not read at import, which every worker of the tests does."""
+    return {file.relative_to(PACKAGE).as_posix(): ast.parse(file.read_text()) for file in sorted(PACKAGE.rglob("*.py"))}
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -105,7 +109,7 @@ def test_a_library_is_imported_only_in_the_rooms_that_own_it() -> None:
     known = sys.stdlib_module_names | {"secondunit"}
     wrong = {
         (file, package)
-        for file, tree in TREES.items()
+        for file, tree in trees().items()
         for package in {module.partition(".")[0] for module in imports(tree)} - known
         if not file.startswith(OWNERS.get(package, ("nobody",)))
     }
@@ -115,20 +119,22 @@ def test_a_library_is_imported_only_in_the_rooms_that_own_it() -> None:
 def test_handlers_see_only_the_ports_and_values_of_the_queue() -> None:
     room = "secondunit.queue."
     may = tuple(f"{room}{name}." for name in HANDLERS_MAY_SEE)
-    seen = {(f, name) for f, tree in TREES.items() if f.startswith("handlers/") for name in imports(tree)}
+    seen = {(f, name) for f, tree in trees().items() if f.startswith("handlers/") for name in imports(tree)}
     assert {(file, name) for file, name in seen if name.startswith(room) and not f"{name}.".startswith(may)} == set()
 
 
 def test_one_place_knows_which_database_keeps_the_queue() -> None:
-    naming = {f for f, tree in TREES.items() if imported_below("secondunit.queue.stores.sqlite", tree)}
+    naming = {f for f, tree in trees().items() if imported_below("secondunit.queue.stores.sqlite", tree)}
     knowing = {"daemon/wiring/database.py", "daemon/moving.py"}  # who opens it, and who moves it
     assert {file for file in naming if not file.startswith("queue/stores/sqlite/")} == knowing
-    rest = {file for file, tree in TREES.items() if imported_below("secondunit.queue.stores", tree)} - naming
+    rest = {file for file, tree in trees().items() if imported_below("secondunit.queue.stores", tree)} - naming
     assert {file for file in rest if not file.startswith(("queue/stores/", "testing/"))} == set()
 
 
 def test_a_job_type_knows_no_other_job_type() -> None:
-    types = {f: tree for f, tree in TREES.items() if f.startswith("handlers/") and not f.startswith("handlers/tools/")}
+    types = {
+        f: tree for f, tree in trees().items() if f.startswith("handlers/") and not f.startswith("handlers/tools/")
+    }
     known = {f: imported_below("secondunit.handlers.", tree) - {"tools", f.split("/")[1]} for f, tree in types.items()}
     assert {file: names for file, names in known.items() if names} == {}
 
@@ -144,7 +150,7 @@ def grows_by_hand(tree: ast.AST) -> Iterator[int]:
 
 
 def test_there_is_one_backoff() -> None:
-    found = {file: lines for file, tree in TREES.items() if (lines := list(grows_by_hand(tree)))}
+    found = {file: lines for file, tree in trees().items() if (lines := list(grows_by_hand(tree)))}
     assert found.keys() == {"queue/retry.py"}, "a wait that doubles is a queue.retry.Backoff"
     planted = ["2 ** min(n, 8)", "2.0 ** n", "1 << min(n, 10)", "first * (1 << n)"]
     assert all(list(grows_by_hand(ast.parse(code))) for code in planted)
@@ -158,7 +164,7 @@ def counts_failures(tree: ast.AST) -> bool:
 
 
 def test_there_is_one_circuit_breaker() -> None:
-    by_hand = {file for file, tree in TREES.items() if counts_failures(tree)}
+    by_hand = {file for file, tree in trees().items() if counts_failures(tree)}
     assert by_hand == set(), "what counts failures in a row is a handlers.tools.circuit_breaker.CircuitBreaker"
     assert counts_failures(ast.parse("self._failures += 1"))
 
@@ -176,7 +182,7 @@ def test_one_table_says_what_an_http_status_means() -> None:
         "handlers/tools/programs/sandbox/syscalls.py",
         "client/errors.py",
     }  # our own 408; a call 425; the client knows nothing of the daemon's code
-    judging = {file for file, tree in TREES.items() if judges_statuses(tree)} - giving
+    judging = {file for file, tree in trees().items() if judges_statuses(tree)} - giving
     assert judging == {"handlers/tools/http_statuses.py"}, "ask passing() or in_trouble() there"
     assert all(judges_statuses(ast.parse(code)) for code in ("s in (408, 429)", "s >= 500", "s < 500 and s != 429"))
     assert not judges_statuses(ast.parse("MOST = 500"))
@@ -200,7 +206,7 @@ def written() -> Iterator[Path]:
 def test_functions_stay_small() -> None:
     lines = {
         (file, node.name): (node.end_lineno or 0) - node.lineno + 1
-        for file, tree in TREES.items()
+        for file, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
@@ -208,13 +214,13 @@ def test_functions_stay_small() -> None:
 
 
 def test_init_files_are_empty_but_for_the_clients() -> None:
-    assert [file for file, tree in TREES.items() if file.endswith("__init__.py") and tree.body] == [FACE]
+    assert [file for file, tree in trees().items() if file.endswith("__init__.py") and tree.body] == [FACE]
     tests = [file for file in (ROOT / "tests").rglob("__init__.py") if "node_modules" not in file.parts]
     assert tests == [], "it would let a folder of tests shadow a real package"
 
 
 def test_only_the_boundaries_catch_every_exception() -> None:
-    catching = {file for file, tree in TREES.items() if any(map(catches_everything, ast.walk(tree)))}
+    catching = {file for file, tree in trees().items() if any(map(catches_everything, ast.walk(tree)))}
     assert catching == CATCHES_EVERYTHING.keys()
 
 

@@ -215,6 +215,10 @@ async def test_a_packed_body_is_unpacked(harness: Any, coding: str) -> None:
     line.writer.close()
 
 
+BLOCK = zlib.compressobj(9, wbits=-15)
+BOMB = b"".join(
+    (gzip.compress(b"")[:10], (BLOCK.compress(b" " * MIB) + BLOCK.flush(zlib.Z_FULL_FLUSH)) * 200)
+)  # a block of a MiB, 200 times: packing all of it takes a second
 BROKEN = {
     "cut off": (400, gzip.compress(IDLE)[:-9]),
     "its end is cut off": (400, gzip.compress(IDLE)[:-1]),
@@ -223,7 +227,7 @@ BROKEN = {
     "something behind it": (400, gzip.compress(IDLE) + b"x"),
     "another behind it": (400, gzip.compress(IDLE) + gzip.compress(IDLE)),
     "a wrong checksum": (400, gzip.compress(IDLE)[:-8] + b"\0" * 8),
-    "a bomb": (413, gzip.compress(b" " * (200 * MIB), 9)),
+    "a bomb": (413, BOMB),
     "one byte too many": (413, gzip.compress(b" " * (MIB + 1))),
 }
 

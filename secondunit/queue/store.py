@@ -92,10 +92,10 @@ class Outbox(Protocol):
 
     async def due(
         self, now: datetime, limit: int, *, except_for: Sequence[str] = (), kinds: Sequence[str] | None = None
-    ) -> Sequence[Delivery]:
+    ) -> tuple[Sequence[Delivery], bool]:
         """Pending deliveries that are due, oldest first, at most one of a job; not those of `except_for`, in flight.
 
-        Of these `kinds` of targets only; None: of all.
+        Of these `kinds` of targets only; None: of all. At most as much as a page holds, and whether more follow.
         """
         ...
 
@@ -178,9 +178,8 @@ class Store(Protocol):
         """Store submitted jobs, all or none; for one whose idempotency or dedupe key is taken, (that job, False).
 
         Raises KeyReused when that key came with another digest, Saturated when the new ones are more than `limits`
-        allow, counted in this very transaction, BadDependencies for an unknown parent. Idempotency keys live 24 hours.
-        A `schedule`'s state is stored in the same transaction, with these jobs (`with_jobs`); ScheduleChanged as there.
-        A lost `duty`: DutyLost.
+        allow, counted in this transaction, BadDependencies for an unknown parent, DutyLost. Idempotency keys live 24
+        hours. A `schedule`'s state is stored in it, with these jobs (`with_jobs`); ScheduleChanged as there.
         """
         ...
 
@@ -216,12 +215,14 @@ class Store(Protocol):
         *,
         box: str | None = None,
         overall: Mapping[str, int] = {},
+        most_bytes: int | None = None,
     ) -> Sequence[Job]:
         """Lease the next jobs, by (priority, submission): at most `room[type]` of each type and `limit` in all.
 
         Those that are due, no suspects, waiting for no other job; each is changed exactly as `state.start` says. For a
         `box`, of those that are bound to one its own alone; None: any. No more than `overall[type]` then run of a type,
-        whoever runs them, however many claim at once.
+        whoever runs them, however many claim at once. And no more than, with what their steps and parents have stored,
+        are `most_bytes`, unless it is one alone: those that follow are not touched.
         """
         ...
 

@@ -73,7 +73,7 @@ async def cached(store: Store, *, key: str, now: datetime) -> Any:
 
 
 async def due(store: Store, *, now: datetime) -> Any:
-    due = await store.outbox.due(now, 1000)
+    due = (await store.outbox.due(now, 1000))[0]
     ordered = [row.next_at for row in due]
     assert ordered == sorted(ordered, key=lambda at: at or now)
     return [sorted((row.notice.job_id, row.attempts) for row in due), await store.outbox.next_due()]

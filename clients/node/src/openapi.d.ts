@@ -2167,7 +2167,7 @@ export interface components {
         /** @description Jobs to work on: of which types, how many at most, and how long to wait for one. */
         LeaseAsk: {
             types: string[];
-            /** @description so many jobs at most. Default: 1. */
+            /** @description so many jobs at most; fewer where they would be more than 8 MiB. Default: 1. */
             max?: number;
             /** @description how long to wait where there is no job. Default: 0. */
             waitSeconds?: number;

@@ -120,10 +120,11 @@ class Dispatcher:
         if not self._news and monotonic - self._looked_at < RECHECK:  # one was sent: those that wait are all there is
             return now
         self._news, self._looked_at = False, monotonic
-        page = await self._outbox.due(now, PAGE, except_for=tuple(self._limits.held), kinds=self._kinds)
+        held = tuple(self._limits.held)
+        page, more = await self._outbox.due(now, PAGE, except_for=held, kinds=self._kinds)
         taken = await asyncio.gather(*(self._take(sends, delivery, now, monotonic) for delivery in page))
         await asyncio.gather(*(self._record(id, lambda found: expire(found, now)) for id in self._limits.overdue(now)))
-        if len(page) == PAGE and any(taken):
+        if more and any(taken):
             self.wake()
         return now
 

@@ -10,8 +10,8 @@ Row = Sequence[Any]
 PAGE_BYTES = 8 << 20  # a few of the largest rows: they are held at once as text, as values and as an answer
 
 
-def cut(things: Iterable[T], limit: int, row_of: Callable[[T], Row]) -> tuple[list[T], bool]:
-    """The first of them, and whether another follows: at most `limit`, and unless it is one alone PAGE_BYTES of text.
+def cut(things: Iterable[T], limit: int, row_of: Callable[[T], Row], most: int = PAGE_BYTES) -> tuple[list[T], bool]:
+    """The first of them, and whether another follows: at most `limit`, and unless it is one alone `most` bytes of text.
 
     No more is read of `things` than these and one.
     """
@@ -19,7 +19,7 @@ def cut(things: Iterable[T], limit: int, row_of: Callable[[T], Row]) -> tuple[li
     size = 0
     for thing in things:
         size += weight(row_of(thing))
-        if len(kept) >= limit or (kept and size > PAGE_BYTES):
+        if len(kept) >= limit or (kept and size > most):
             return kept, True
         kept.append(thing)
     return kept, False

@@ -30,6 +30,7 @@ from secondunit.queue.model import Change, Event, Job, JobId
 from secondunit.queue.outcome import Deterministic, Outcome, Released, classify
 from secondunit.queue.payloads.secret_fields import check_whole, without_secrets
 from secondunit.queue.ports.holders import RemoteHolder
+from secondunit.queue.ports.pages import PAGE_BYTES
 from secondunit.queue.remote.rounds import Rounds
 from secondunit.queue.remote.sightings import Sightings
 from secondunit.queue.remote.waiting import Waiter, WaitingRoom
@@ -203,14 +204,16 @@ class Leasing:
         overall = {type: self._rules[1].get(type, self.registry[type].concurrency) for type in room}
         boot, now = waiter.holder.heard(self.boot), self._clock.now()
         try:
-            jobs = await self._store.claim(room, waiter.most, boot, self.ttl, now, overall=overall)
+            jobs = await self._store.claim(
+                room, waiter.most, boot, self.ttl, now, overall=overall, most_bytes=PAGE_BYTES
+            )
         except StoreFull:
             free.clear()  # nothing can start until the disk has room; the next news look again
             return ()
         for job in jobs:
             self.fresh.add((job.id, job.epoch))
             self._emit(LeaseMoved(job, waiter.holder, "given"))
-        if len(jobs) < waiter.most:
+        if not jobs:  # fewer than it wanted may be all that one answer holds
             free.update(dict.fromkeys(room, 0))
         return jobs
 

@@ -20,7 +20,6 @@ from secondunit.queue.ports.folders import Folders
 from secondunit.queue.ports.pages import cut, page_of
 from secondunit.queue.ports.pruning import KEY_LIFE, Prune
 from secondunit.queue.ports.schedules import Schedules, ScheduleState, with_jobs
-from secondunit.queue.sight.port import Sight
 from secondunit.queue.state import QueueLimits, within
 from secondunit.queue.store import Decide, Listener, Outbox, Steps
 from secondunit.queue.stores.memory_access import MemoryAccessKeys, MemoryAuditTrail
@@ -37,6 +36,7 @@ from secondunit.queue.stores.memory_ports import (
     MemorySteps,
     holds,
     still_known,
+    texts,
     with_key,
 )
 from secondunit.queue.stores.memory_sight import MemorySight, matches
@@ -50,13 +50,9 @@ class MemoryStore:
     steps: Steps
     outbox: Outbox
     cache: Cache
-    folders: Folders
-    keys: AccessKeys
     audit: AuditTrail
     schedules: Schedules
     duties: Duties
-    engine: Engine
-    sight: Sight
     graph: Graph
     boxes: Boxes
 
@@ -76,11 +72,11 @@ class MemoryStore:
         self.duties = self._duties = MemoryDuties()
         self.outbox = self._outbox = MemoryOutbox(self._duties.check)
         self.cache = self._cache = MemoryCache()
-        self.folders = MemoryFolders()
-        self.keys = MemoryAccessKeys()
+        self.folders: Folders = MemoryFolders()
+        self.keys: AccessKeys = MemoryAccessKeys()
         self.audit = self._audit = MemoryAuditTrail()
         self.schedules = self._schedules = MemorySchedules(self._duties.check)
-        self.engine = MemoryEngine()
+        self.engine: Engine = MemoryEngine()
         self.boxes = self._boxes = MemoryBoxes(lambda: self._in(Status.RUNNING), self._line.ready)
         self.graph = self._graph = MemoryGraph(self._jobs)
         self.sight = self._sight = MemorySight(self._line.at, lambda: self._in(Status.FAILED))
@@ -166,8 +162,11 @@ class MemoryStore:
         *,
         box: str | None = None,
         overall: Mapping[str, int] = {},
+        most_bytes: int | None = None,
     ) -> Sequence[Job]:
         jobs = self._line.taken(within(room, overall, self._line.running), limit, now, box)
+        if most_bytes is not None:
+            jobs, _ = cut(jobs, limit, lambda job: texts(job, self._steps, self._graph.parents_of(job)), most_bytes)
         changes = [state.start(job, boot, ttl, now) for job in jobs]
         self._write(changes)
         return [change.job for change in changes]

@@ -18,7 +18,7 @@ class MemoryGraph:
         self._batches: dict[BatchId, Batch] = {}
 
     async def parents(self, job_id: JobId) -> Sequence[Job]:
-        return self._parents(self._jobs[job_id]) if job_id in self._jobs else []
+        return self.parents_of(self._jobs[job_id]) if job_id in self._jobs else []
 
     async def children(self, job_id: JobId, limit: int) -> Sequence[JobId]:
         return [job.id for job in self._jobs.values() if job_id in job.depends_on][:limit]
@@ -67,7 +67,7 @@ class MemoryGraph:
                 yield Change(replace(self._jobs[id], followed=True))
         for fresh in changes:
             job = self._jobs[fresh.job.id]
-            bad = [up for up in self._parents(job) if up.status.ended and up.status not in moves.SUCCEEDED]
+            bad = [up for up in self.parents_of(job) if up.status.ended and up.status not in moves.SUCCEEDED]
             if any(up.id not in new for up in bad) and (change := self.told((job.id, job.created_at), {})):
                 yield change
 
@@ -87,6 +87,10 @@ class MemoryGraph:
         change = moves.after_parents(job, self._standing_of(job), now)
         back = job.status.ended and not change.job.status.ended
         return None if change.job == job or (back and job.dedupe_key in twins) else change
+
+    def parents_of(self, job: Job) -> Sequence[Job]:
+        """What it depends on and is still there, by submission."""
+        return sorted((self._jobs[id] for id in job.depends_on if id in self._jobs), key=lambda up: up.seq)
 
     def batch_notice(self, job: Job) -> Notice | None:
         """What is due because the last job of its batch has ended."""
@@ -116,11 +120,8 @@ class MemoryGraph:
             if batch.id in kept or batch.finished_at is None or batch.finished_at >= before
         }
 
-    def _parents(self, job: Job) -> Sequence[Job]:
-        return sorted((self._jobs[id] for id in job.depends_on if id in self._jobs), key=lambda up: up.seq)
-
     def _standing_of(self, job: Job) -> Mapping[JobId, Status]:
-        return {up.id: up.status for up in self._parents(job)}
+        return {up.id: up.status for up in self.parents_of(job)}
 
     def _standing(self, ids: Sequence[JobId], fresh: Mapping[JobId, Change]) -> Mapping[JobId, Status]:
         unknown = [id for id in ids if id not in fresh and id not in self._jobs]

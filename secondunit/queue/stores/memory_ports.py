@@ -18,7 +18,7 @@ from secondunit.queue.ports.pages import cut
 from secondunit.queue.ports.pruning import KEY_LIFE
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.store import PAGE, Decide, Delivery, Step
-from secondunit.queue.stores.rows import dump_notice
+from secondunit.queue.stores.rows import dump_notice, dump_or_none
 from secondunit.queue.value import Value, replace
 
 
@@ -64,6 +64,10 @@ class MemorySteps:
         if step and step.sends and not step.done:
             self._rows[lease.job_id, name] = replace(step, sends=step.sends - 1)
 
+    def results(self, job_id: JobId) -> Sequence[Any]:
+        """What its steps have stored."""
+        return [step.result for step in self._rows.values() if step.job_id == job_id]
+
     def drop(self, job_ids: Collection[JobId]) -> None:
         """Forget the steps of jobs that are gone."""
         self._rows = {place: step for place, step in self._rows.items() if step.job_id not in job_ids}
@@ -93,14 +97,14 @@ class MemoryOutbox:
 
     async def due(
         self, now: datetime, limit: int, *, except_for: Sequence[str] = (), kinds: Sequence[str] | None = None
-    ) -> Sequence[Delivery]:
+    ) -> tuple[Sequence[Delivery], bool]:
         heads: dict[JobId, Delivery] = {}
         for row in self._rows.values():
             if row.state == "pending":
                 heads.setdefault(row.notice.job_id, row)
         heads = {id: row for id, row in heads.items() if kinds is None or row.notice.target.kind in kinds}
         due = [row for row in heads.values() if row.next_at and row.next_at <= now and row.id not in except_for]
-        return sorted(due, key=lambda row: row.next_at or now)[:limit]
+        return cut(sorted(due, key=lambda row: row.next_at or now), limit, lambda row: (dump_notice(row.notice),))
 
     async def next_due(self, kinds: Sequence[str] | None = None) -> datetime | None:
         rows = [row for row in self._rows.values() if kinds is None or row.notice.target.kind in kinds]
@@ -268,3 +272,8 @@ def with_key(keys: Mapping[str, KnownKey], job: Job) -> JobId | None:
 def holds(lease: Lease, job: Job) -> bool:
     """Whether this lease is the one that runs the job."""
     return job.lease is not None and (job.lease.epoch, job.lease.boot) == (lease.epoch, lease.boot)
+
+
+def texts(job: Job, steps: MemorySteps, parents: Sequence[Job]) -> Sequence[str | None]:
+    """What its next run is given, as it is stored: the payload, and what its steps and parents have made."""
+    return [dump_or_none(one) for one in (job.payload, *steps.results(job.id), *(up.result for up in parents))]

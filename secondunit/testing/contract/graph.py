@@ -287,7 +287,7 @@ class BatchContract:
         await finish(store, "a")
         assert list(await store.prune(prune_at(later(99)))) == []
         await finish(store, "b")
-        for delivery in await store.outbox.due(later(99), 9):
+        for delivery in (await store.outbox.due(later(99), 9))[0]:
             await store.outbox.change(delivery.id, lambda row: replace(row, state="delivered", next_at=None))
         assert sorted(await store.prune(prune_at(later(99)))) == ["a", "b"]
         with pytest.raises(BatchNotFound):

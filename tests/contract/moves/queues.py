@@ -90,7 +90,7 @@ async def fill(store: Store, boot: str) -> None:
     await store.steps.intend(lease, "paid", NOW)
     await store.steps.finish(lease, "paid", {"x": [1.5, None]}, by(state.step_done, NOW), NOW)
     await store.change(lease.job_id, by(state.progress, 0.25, "at \\. \t\r\n 1/4", "main", NOW), lease=lease)
-    [row] = await store.outbox.due(NOW + DAY, 1)
+    [row] = (await store.outbox.due(NOW + DAY, 1))[0]
     await store.outbox.change(row.id, lambda row: replace(row, attempts=1, next_at=NOW + TTL, last_error="ü"))
     await _beside_jobs(store)
     await store.stopping(boot)

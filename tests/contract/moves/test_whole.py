@@ -73,7 +73,7 @@ async def test_numbers_cursors_and_secrets_go_on_where_they_were(
         assert lease in await after.expired(NOW, "another/1" if target.server else "another", 10)
         assert await after.was_stopping(lease.boot)
         claimed = await after.claim({"hls": 1}, 1, "another", TTL, NOW + DAY)
-        assert claimed and (await after.outbox.due(NOW + DAY, 10))
+        assert claimed and ((await after.outbox.due(NOW + DAY, 10))[0])
     finally:
         await after.close()
 

@@ -27,6 +27,7 @@ where seq in (
   for update skip locked)
 returning 1"""
 WITHOUT_LEASE = ", ".join(f"null as {name}" if name in jobs.OF_LEASE else name for name in JOB_COLUMNS.split(", "))
+WIDTH = len(JOB_COLUMNS.split(", "))
 WAITS = "status = 'queued' and delayed = 0 and suspicion is null and waiting_for is null"
 FIRST = f"""
     select * from (
@@ -48,6 +49,22 @@ cross join lateral (
 order by line.rank, line.seq
 limit %s"""
 READY_HERE, READY_OF_ANY = READY.format("box = %s"), READY.format("box is not null")
+# What a run is given is measured as it lies there: a text that stands elsewhere (TOAST) is not read for it.
+FITTING = """
+select *
+from (
+  select ready.*, row_number() over line as nth, sum(
+    octet_length(payload)
+    + coalesce((select sum(octet_length(result)) from steps where steps.job = ready.seq), 0)
+    + coalesce((
+      select sum(octet_length(up.result))
+      from parents
+      join jobs up on up.seq = parents.parent
+      where parents.child = ready.seq), 0)) over line as bytes
+  from ({}) ready
+  window line as (order by rank, seq)) sized
+where nth = 1 or bytes <= %s
+order by nth"""
 
 
 def claim(
@@ -60,14 +77,17 @@ def claim(
     *,
     box: str | None = None,
     overall: Mapping[str, int] = {},
+    most_bytes: int | None = None,
 ) -> list[Job]:
     """Lease the next jobs."""
     room = _within(tx, room, overall) if overall else room
     free = {type: min(n, limit) for type, n in room.items() if n > 0}
     here = (READY_OF_ANY, ()) if box is None else (READY_HERE, (box,))
     ready = (here[0], (list(free), list(free.values()), *here[1], limit))
+    if most_bytes is not None and limit > 1:
+        ready = (FITTING.format(ready[0]), (*ready[1], most_bytes))
     rows = promote(tx, now, *([ready] if limit > 0 and free else []))
-    return [jobs.write(tx, job, state.start(job, boot, ttl, now)) for job in (job_from(row[:-1]) for row in rows)]
+    return [jobs.write(tx, job, state.start(job, boot, ttl, now)) for job in (job_from(row[:WIDTH]) for row in rows)]
 
 
 def _within(tx: PostgresTransaction, room: Mapping[str, int], overall: Mapping[str, int]) -> Mapping[str, int]:

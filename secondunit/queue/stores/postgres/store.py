@@ -151,10 +151,12 @@ class PostgresStore:
         *,
         box: str | None = None,
         overall: Mapping[str, int] = {},
+        most_bytes: int | None = None,
     ) -> Sequence[Job]:
-        return await self._writer.run(
-            lambda tx: claims.claim(tx, room, limit, boot, ttl, now, box=box, overall=overall), Ahead()
-        )
+        def taken(tx: PostgresTransaction) -> Sequence[Job]:
+            return claims.claim(tx, room, limit, boot, ttl, now, box=box, overall=overall, most_bytes=most_bytes)
+
+        return await self._writer.run(taken, Ahead())
 
     async def extend(self, leases: Sequence[Lease], until: datetime, now: datetime) -> Mapping[JobId, Job]:
         held = [lease.job_id for lease in leases], [lease.epoch for lease in leases], [lease.boot for lease in leases]

@@ -1,7 +1,9 @@
 """Claims: the next jobs that are ready, of each type as many as it has room for, found by the index of the line."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 from secondunit.queue import state
 from secondunit.queue.model import Job, Status
@@ -26,6 +28,17 @@ from jobs
 where status = 'queued' and delayed = 0 and suspicion is null and waiting_for is null and type = ?
 order by rank, seq
 limit ?"""
+# What a run of each is given: the payload, and what its steps and parents have made; octet_length() is SQLite 3.43's.
+LOADS = """
+select seq, length(cast(payload as blob))
+  + coalesce((select sum(length(cast(result as blob))) from steps where steps.job = jobs.seq), 0)
+  + coalesce((
+    select sum(length(cast(up.result as blob)))
+    from parents
+    join jobs up on up.seq = parents.parent
+    where parents.child = jobs.seq), 0)
+from jobs
+where seq in (select value from json_each(?))"""
 READY_HERE = READY.replace("type = ?", "type = ? and (box is null or box = ?)")
 
 
@@ -39,6 +52,7 @@ def claim(
     *,
     box: str | None = None,
     overall: Mapping[str, int] = {},
+    most_bytes: int | None = None,
 ) -> list[Job]:
     """Lease the next jobs."""
     promote(tx, now)
@@ -50,8 +64,17 @@ def claim(
         if n > 0 and (waiting := tx.stand(type, Status.QUEUED)):
             heads += _first(tx, type, min(n, limit), waiting, box)
     heads.sort()
-    taken = jobs.numbered(tx, [seq for _, seq in heads[:limit]])
-    return [jobs.write(tx, job, state.start(job, boot, ttl, now)) for job in taken]
+    seqs = [seq for _, seq in heads[:limit]]
+    if most_bytes is not None and len(seqs) > 1:
+        seqs = _fitting(tx, seqs, most_bytes)
+    return [jobs.write(tx, job, state.start(job, boot, ttl, now)) for job in jobs.numbered(tx, seqs)]
+
+
+def _fitting(tx: Transaction, seqs: Sequence[int], most: int) -> list[int]:
+    """The first of them, as many as have so many bytes together."""
+    loads = dict(tx.execute(LOADS, (json.dumps(seqs),)).fetchall())
+    sums = accumulate(loads[seq] for seq in seqs)
+    return [seq for nth, (seq, size) in enumerate(zip(seqs, sums, strict=True)) if not nth or size <= most]
 
 
 def _first(tx: Transaction, type: str, n: int, waiting: int, box: str | None) -> Sequence[tuple[int, int]]:

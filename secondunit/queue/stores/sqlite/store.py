@@ -152,9 +152,10 @@ class SqliteStore:
         *,
         box: str | None = None,
         overall: Mapping[str, int] = {},
+        most_bytes: int | None = None,
     ) -> Sequence[Job]:
         def taken(tx: Transaction) -> Sequence[Job]:
-            return claims.claim(tx, room, limit, boot, ttl, now, box=box, overall=overall)
+            return claims.claim(tx, room, limit, boot, ttl, now, box=box, overall=overall, most_bytes=most_bytes)
 
         return await self._writer.run(taken, spends=False)
 

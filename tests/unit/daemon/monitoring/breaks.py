@@ -57,7 +57,7 @@ async def poison_jobs(watch: Watch) -> None:
 
 async def dead_deliveries(watch: Watch) -> None:
     await end(watch.rig.store, "job_a", target=CALLBACK)
-    [due] = await watch.rig.store.outbox.due(watch.clock.now(), 10)
+    [due] = (await watch.rig.store.outbox.due(watch.clock.now(), 10))[0]
     await watch.rig.store.outbox.change(due.id, lambda found: replace(found, state="dead"))
 
 

@@ -7,15 +7,16 @@ from contextlib import suppress
 import pytest
 
 from secondunit.queue.errors import LeaseLost, StoreFull
-from secondunit.queue.model import Status
+from secondunit.queue.model import Bonds, Status
 from secondunit.queue.outcome import Completed
 from secondunit.queue.ports.holders import RemoteHolder
+from secondunit.queue.ports.pages import PAGE_BYTES
 from secondunit.queue.remote.explaining import explain_remote
 from secondunit.queue.remote.leasing import LeaseMoved
 from secondunit.queue.remote.moves import News
 from secondunit.queue.running import leases
 from secondunit.queue.sight.seen import Seen
-from secondunit.testing.jobs import BOOT, TTL
+from secondunit.testing.jobs import BOOT, TTL, end
 from tests.unit.queue.remote.scene import WORKER, Remote
 
 
@@ -70,6 +71,14 @@ async def test_many_that_claim_together_get_no_more_than_the_limit(rig: Remote) 
     assert [call.result() for call in waiting if call.done()] == [[one], [two], [three], [four]]
     for call in waiting:
         call.cancel()
+
+
+async def test_what_one_answer_does_not_hold_goes_to_who_waits_next(rig: Remote) -> None:
+    await end(rig.store, "up", Completed("x" * (PAGE_BYTES * 3 // 4)))
+    jobs = [await rig.submit("ocr", bonds=Bonds(["up"])) for _ in range(2)]
+    asks = [rig.leasing.lease(RemoteHolder("key", name), ["ocr"], 100, 0) for name in ("w1", "w2", "w3")]
+    got = [[one.job.id for one in granted] for granted in await asyncio.gather(*asks)]
+    assert got == [jobs[:1], jobs[1:], []]
 
 
 async def test_a_start_of_the_daemon_frees_no_remote_lease(rig: Remote) -> None:

@@ -39,7 +39,9 @@ class LeaseAsk(Ask):
     """Jobs to work on: of which types, how many at most, and how long to wait for one."""
 
     types: Annotated[list[TypeName], Field(min_length=1, max_length=MOST_TYPES)]
-    max: int = Field(1, ge=1, le=MOST_AT_ONCE, description="so many jobs at most")
+    max: int = Field(
+        1, ge=1, le=MOST_AT_ONCE, description="so many jobs at most; fewer where they would be more than 8 MiB"
+    )
     wait_seconds: float = Field(0, ge=0, le=LONGEST_WAIT, description="how long to wait where there is no job")
     worker: Word = Field(description="the worker's name, for people")
 

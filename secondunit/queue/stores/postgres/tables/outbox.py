@@ -42,16 +42,26 @@ where job = (select seq from jobs where id = %s) and state = 'pending'
 order by seq
 limit 1"""
 DUE = """
-select {columns}
-from deliveries d
-where state = 'pending' and next_at <= %s
-  and not exists (
-    select 1
-    from deliveries earlier
-    where earlier.job = d.job and earlier.seq < d.seq and earlier.state = 'pending')
-  and id <> all(%s){of}
-order by next_at
-limit %s"""
+select {columns}, of_them
+from (
+  select *,
+    count(*) over () as of_them,
+    row_number() over oldest as nth,
+    sum(octet_length(notice)) over oldest as bytes
+  from (
+    select *
+    from deliveries d
+    where state = 'pending' and next_at <= %s
+      and not exists (
+        select 1
+        from deliveries earlier
+        where earlier.job = d.job and earlier.seq < d.seq and earlier.state = 'pending')
+      and id <> all(%s){of}
+    order by next_at
+    limit %s) due
+  window oldest as (order by next_at, seq)) sized
+where nth <= %s and (nth = 1 or bytes <= %s)
+order by nth"""
 NEXT_DUE = "select min(next_at) from deliveries where state = 'pending'"
 OF_KINDS = " and kind = any(%s)"
 COUNTS = """
@@ -85,11 +95,12 @@ class PostgresOutbox:
 
     async def due(
         self, now: datetime, limit: int, *, except_for: Sequence[str] = (), kinds: Sequence[str] | None = None
-    ) -> Sequence[Delivery]:
+    ) -> tuple[Sequence[Delivery], bool]:
         of, only = _only(kinds)
         sql = DUE.format(columns=DELIVERY_COLUMNS, of=of)
-        rows = await self._readers.fetch(sql, (micros(now), list(except_for), *only, limit))
-        return [delivery_from(row) for row in rows]
+        values = (micros(now), list(except_for), *only, limit + 1, limit, PAGE_BYTES)
+        rows = await self._readers.fetch(sql, values)
+        return [delivery_from(row[:-1]) for row in rows], bool(rows) and rows[0][-1] > len(rows)
 
     async def next_due(self, kinds: Sequence[str] | None = None) -> datetime | None:
         of, only = _only(kinds)

@@ -46,8 +46,7 @@ where state = 'pending' and next_at <= ?
     from deliveries earlier
     where earlier.job = d.job and earlier.seq < d.seq and earlier.state = 'pending')
   and id not in (select value from json_each(?)){of}
-order by next_at
-limit ?"""
+order by next_at"""
 NEXT_DUE = "select min(next_at) from deliveries where state = 'pending'"
 OF_KINDS = " and kind in (select value from json_each(?))"
 COUNTS = """
@@ -82,11 +81,11 @@ class SqliteOutbox:
 
     async def due(
         self, now: datetime, limit: int, *, except_for: Sequence[str] = (), kinds: Sequence[str] | None = None
-    ) -> Sequence[Delivery]:
+    ) -> tuple[Sequence[Delivery], bool]:
         of, only = _only(kinds)
         sql = DUE.format(columns=DELIVERY_COLUMNS, of=of)
-        rows = await self._readers.fetch(sql, (micros(now), json.dumps(except_for), *only, limit))
-        return [delivery_from(row) for row in rows]
+        rows, more = await self._readers.page(sql, (micros(now), json.dumps(except_for), *only), limit)
+        return [delivery_from(row) for row in rows], more
 
     async def next_due(self, kinds: Sequence[str] | None = None) -> datetime | None:
         of, only = _only(kinds)

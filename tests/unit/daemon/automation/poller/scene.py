@@ -154,12 +154,12 @@ class Box:
 
     async def deliver(self) -> list[Any]:
         """Try every pending delivery once."""
-        due = await self.store.outbox.due(self.clock.now(), 100)
+        due = (await self.store.outbox.due(self.clock.now(), 100))[0]
         return [await BackendSender(self.backend).send(delivery) for delivery in due]
 
     async def arrived(self) -> None:
         """Mark every pending delivery as delivered."""
-        for found in await self.store.outbox.due(self.clock.now(), 100):
+        for found in (await self.store.outbox.due(self.clock.now(), 100))[0]:
             await self.store.outbox.change(found.id, self._done)
 
     def _done(self, delivery: Delivery) -> Delivery:

@@ -185,7 +185,7 @@ async def test_the_operator_sees_how_the_takeover_goes(box: Box) -> None:
     box.online.rows = rows("a")
     await box.poller.poll()
     await box.end()
-    [delivery] = await box.store.outbox.due(box.clock.now(), 10)
+    [delivery] = (await box.store.outbox.due(box.clock.now(), 10))[0]
     box.results(DeliveryTried(delivery))
     with structlog.testing.capture_logs() as lines:
         box.results(DeliveryTried(replace(delivery, state="delivered")))

@@ -49,7 +49,7 @@ async def test_a_result_goes_out_as_a_part_of_the_trace_that_is_made_here_and_el
     box.online.rows = rows("a")
     await box.poller.poll()
     await box.end()
-    [delivery] = await box.store.outbox.due(box.clock.now(), 10)
+    [delivery] = (await box.store.outbox.due(box.clock.now(), 10))[0]
     for sender in (BackendSender(box.backend), BackendSender(box.backend, trace=lambda _: "00-1-2-01")):
         await sender.send(delivery)
     assert box.online.traces == [None, "00-1-2-01"]
@@ -59,7 +59,7 @@ async def test_of_a_failed_job_the_backend_is_told_nothing(box: Box) -> None:
     box.online.rows = rows("a")
     await box.poller.poll()
     await box.end(BROKEN)
-    [delivery] = await box.store.outbox.due(box.clock.now(), 10)
+    [delivery] = (await box.store.outbox.due(box.clock.now(), 10))[0]
     assert not BackendSender(box.backend).tells(delivery)
     box.results(DeliveryTried(replace(delivery, state="delivered")))
     assert not box.online.puts and box.results.delivered == 0

@@ -139,7 +139,7 @@ class FullDisk(MemoryOutbox):
         self.full = True
         self.looks = 0
 
-    async def due(self, now: datetime, limit: int, **which: Any) -> Sequence[Delivery]:
+    async def due(self, now: datetime, limit: int, **which: Any) -> tuple[Sequence[Delivery], bool]:
         self.looks += 1
         return await super().due(now, limit, **which)
 

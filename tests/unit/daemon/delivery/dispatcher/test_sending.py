@@ -8,6 +8,7 @@ from secondunit.daemon.delivery.policy import (
     UNTOLD,
 )
 from secondunit.queue.model import Status
+from secondunit.queue.ports.pages import PAGE_BYTES
 from secondunit.queue.store import Delivery
 from secondunit.queue.stores.memory_ports import MemoryOutbox
 from secondunit.queue.value import replace
@@ -230,3 +231,13 @@ async def test_what_needs_no_telling_does_not_wait_for_a_host_that_is_down() -> 
         scene.outbox.add(replace(notice("dead"), status=Status.FAILED))
         await scene.ended("later", host="b")
         assert await scene.state("dead") == "delivered"
+
+
+async def test_large_ones_are_read_a_page_at_a_time_and_all_go_out_at_once() -> None:
+    async with running(Scene(FakeSender())) as scene:
+        for n in range(4):
+            scene.outbox.add(replace(notice(f"j{n}", f"host{n}"), result="x" * (PAGE_BYTES * 3 // 4)))
+        scene.dispatcher.wake()
+        await scene.clock.settle()
+        assert await scene.outbox.counts() == {"delivered": 4}
+        assert scene.clock.now() == START

@@ -61,7 +61,7 @@ async def test_a_process_that_died_halfway_leaves_nobody_waiting(
     if status is Status.FAILED:
         await all_told(store, status, CHILDREN + 101)
         assert (await store.graph.batch("batch")).finished_at is not None
-        [delivery] = await store.outbox.due(later(9), 9)
+        [delivery] = (await store.outbox.due(later(9), 9))[0]
         assert delivery.notice.status is Status.FAILED
     else:
         jobs_claimed = 0

@@ -4,6 +4,7 @@ import ipaddress
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from string import hexdigits
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -273,6 +274,8 @@ def database_of(url: str) -> Database:
     """What a QUEUE_URL means; ValueError says what is wrong with it."""
     parts = urlsplit(url)
     if parts.scheme in ("postgresql", "postgres"):
+        if _odd_percent(url):
+            raise ValueError("a % in it is followed by no two digits of hex; in a password, write % itself as %25")
         if _odd_port(parts.netloc):
             raise ValueError("its port is no number; in a password, write / : @ # ? as %2F %3A %40 %23 %3F")
         if len(parts.path) < 2 or "/" in parts.path[1:]:
@@ -291,3 +294,7 @@ def _odd_port(netloc: str) -> bool:
     hosts = netloc.rpartition("@")[2].split(",")
     ports = (host.rpartition("]")[2].partition(":")[2] for host in hosts)
     return any(port and not port.isdecimal() for port in ports)
+
+
+def _odd_percent(url: str) -> bool:
+    return any(len(part) < 2 or {*part[:2]} - {*hexdigits} for part in url.split("%")[1:])

@@ -27,11 +27,35 @@ from (values ('{IDLE}', '3s'), ('plan_cache_mode', 'force_generic_plan'), ('enab
   as settings (name, value)"""
 # What a session says that does not know a statement by its name, or knows it already: it is another one.
 ANOTHER = ("26000", "42P05")
+URL_WORDS = "postgresql://ACCOUNT:PASSWORD@HOST:PORT/DATABASE?NAME=VALUE, with names of libpq's (sslmode, host ...)"
+MAY_MAKE = """
+select current_schema(), has_schema_privilege(current_schema(), 'create'),
+  current_setting('transaction_read_only')::boolean"""
 MIGRATING = 0x5EC0D001
 # Serialization, deadlock, lock timeout; a key that somebody else took meanwhile.
 AGAIN = ("40001", "40P01", "55P03", "23505")
 FULL_CODES = ("53100",)
-REACH_IT = "see that the server runs, has this database and lets this account in (password, pg_hba.conf)"
+REACH_IT = (
+    "see that the server runs, has this database, lets this account in (password, pg_hba.conf, sslmode) and has"
+    " connections left: five for each daemon (max_connections, or a limit of the account or the database)"
+)
+ALTER = "`alter role ACCOUNT set {} = 0`, or of the database or the server"
+RIGHTS = "let the account make tables there and use them: best, `alter database NAME owner to ACCOUNT`, tables included"
+NO_SCHEMA = "its search_path names no schema that is there: make one, or `alter role ACCOUNT reset search_path`"
+WRITABLE = (
+    "name the server that takes writes (of several hosts `?target_session_attrs=read-write` finds it), or let the"
+    " account write: `alter role ACCOUNT reset default_transaction_read_only`"
+)
+OTHERS = "tables of another program are in the way, or some of ours are gone: a database of its own, or the last backup"
+REMEDIES = {
+    "42501": RIGHTS,
+    "3F000": NO_SCHEMA,
+    "25006": WRITABLE,
+    "57014": ALTER.format("statement_timeout"),
+    "25P03": ALTER.format("idle_in_transaction_session_timeout"),
+    "57P05": ALTER.format("idle_session_timeout"),
+    **dict.fromkeys(("42P01", "42P07", "42703", "42804"), OTHERS),
+}
 AWAY_CLASSES = ("08", "28", "3D", "57P")  # no connection, not let in, no such database, shut down
 SETTINGS = {"connect_timeout": CONNECT_TIMEOUT, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
             "tcp_user_timeout": 20_000, "application_name": "secondunit"}  # fmt: skip
@@ -46,8 +70,11 @@ class _WithoutNul(StrDumper):
 
 
 def options(url: str) -> dict[str, Any]:
-    """What to connect with: the URL's own words count before ours."""
-    return {**SETTINGS, **conninfo_to_dict(url)}
+    """What to connect with: the URL's own words count before ours. StoreBroken where it says what nobody knows."""
+    try:
+        return {**SETTINGS, **conninfo_to_dict(url)}
+    except psycopg.ProgrammingError as error:
+        raise StoreBroken(f"its URL can't be read: {str(error).strip()}", URL_WORDS) from None
 
 
 def connect(url: str) -> psycopg.Connection[Any]:
@@ -92,7 +119,7 @@ def translated(error: psycopg.Error, server: str = "PostgreSQL") -> QueueError:
     if error.sqlstate in FULL_CODES:
         return StoreFull(f"{server}: {said}; free some space on its disk, nothing was stored")
     told = f"{server}: {said} ({error.sqlstate or type(error).__name__})"
-    return StoreBroken(told, REACH_IT if _away(error) else "")
+    return StoreBroken(told, REMEDIES.get(error.sqlstate or "") or (REACH_IT if _away(error) else ""))
 
 
 def _away(error: psycopg.Error) -> bool:
@@ -109,6 +136,18 @@ def unfit(connection: psycopg.Connection[Any]) -> str | None:
         f"has the encoding {encoding}, which can't hold every text: make one with UTF8"
         " (`createdb --encoding=UTF8 --template=template0`)"
     )
+
+
+def closed(connection: psycopg.Connection[Any]) -> StoreBroken | None:
+    """Why this account can make no tables in a database that has none."""
+    if why := unfit(connection):
+        return StoreBroken(f"the database {why}")
+    schema, may, read_only = connection.execute(MAY_MAKE).fetchone() or (None, None, False)
+    if read_only:
+        return StoreBroken("it can only be read", WRITABLE)
+    if schema is None:
+        return StoreBroken("no schema is there to make tables in", NO_SCHEMA)
+    return None if may else StoreBroken(f"the account may make no tables in the schema {schema}", RIGHTS)
 
 
 def migrate(connection: psycopg.Connection[Any]) -> None:

@@ -4,7 +4,7 @@ import psycopg
 
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.ports.engine import DatabaseLook
-from secondunit.queue.stores.postgres.connection import connect, known_schema, newest_schema, translated
+from secondunit.queue.stores.postgres.connection import closed, connect, known_schema, newest_schema, translated
 
 LOOK = "select (select count(*) from access_keys), pg_database_size(current_database())"
 
@@ -12,7 +12,7 @@ LOOK = "select (select count(*) from access_keys), pg_database_size(current_data
 def inspect(url: str) -> DatabaseLook:
     """What can be seen without writing. Whether its files are whole its server watches over. Blocks.
 
-    FileNotFoundError: no daemon has made its tables yet. StoreBroken says what is wrong.
+    FileNotFoundError: no daemon has made its tables yet, but one can. StoreBroken says what is wrong.
     """
     try:
         with connect(url) as connection:
@@ -20,7 +20,7 @@ def inspect(url: str) -> DatabaseLook:
             if schema > newest_schema():
                 raise StoreBroken(f"it has schema {schema}, this program knows {newest_schema()}: it is a newer one's")
             if not schema:
-                raise FileNotFoundError
+                raise closed(connection) or FileNotFoundError
             [keys, size] = connection.execute(LOOK).fetchone() or (0, 0)
     except psycopg.Error as error:
         raise translated(error) from error

@@ -102,6 +102,12 @@ def test_other_queue_urls_are_refused(url: str) -> None:
     assert fault.startswith("QUEUE_URL:")
 
 
+@pytest.mark.parametrize("password", ["ge50%", "%heim", "ge%heim", "50%%heim"])
+def test_a_percent_that_stands_for_itself_is_told_of_and_its_password_is_not(password: str) -> None:
+    [fault] = faults(QUEUE_URL=f"postgresql://u:{password}@h/db")
+    assert fault.startswith("QUEUE_URL:") and "%25" in fault and "heim" not in fault and "ge" not in fault
+
+
 @pytest.mark.parametrize(
     "url", ["postgresql://u:ge/heim@h/db", "postgresql://u:ge#heim@h/db", "postgresql://u@h:five/db"]
 )

@@ -100,7 +100,9 @@ def test_the_queue_url_may_trade_durability_for_speed() -> None:
     assert settings.database == Database(Path("/var/q.db"), "normal")
 
 
-@pytest.mark.parametrize("hosts", ["", "h", "h:5432", "[::1]:5432", "a:1,b:2", "u:p:w@a,b", "%2Frun%2Fpg"])
+@pytest.mark.parametrize(
+    "hosts", ["", "h", "h:5432", "[::1]:5432", "a:1,b:2", "u:p:w@a,b", "%2Frun%2Fpg", "u:50%25%40@h"]
+)
 def test_hosts_of_a_server_are_taken_as_libpq_writes_them(hosts: str) -> None:
     url = f"postgresql://{hosts}/db"
     assert loaded(QUEUE_URL=url).settings.database.server == url

@@ -41,7 +41,7 @@ demo: setup ## Start a daemon on a fresh folder, run three jobs on a small clip,
 
 # One more at a time than there are processors: a third of the time tests wait, for a daemon to start or a clock to strike.
 WORKERS ?= $(shell expr $$(nproc) + 1)
-PYTEST = $(BIN)/python -m pytest -q --numprocesses $(WORKERS) --dist loadfile
+PYTEST = $(BIN)/python -m pytest -q --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Those that start daemons, and what lies beside them: no run has to import what the other one runs.
 E2E = tests/e2e tests/fuzz
 test: dev ## Run the fast tests: no media, no daemon processes, no long random histories

@@ -24,7 +24,7 @@ async def test_jobs_of_a_queue_that_is_brought_up_to_date_are_numbered_from_wher
     last = (await store.event_bounds())[1]
     with psycopg.connect(url, autocommit=True) as other:
         other.execute("drop sequence job_numbers")
-        other.execute("alter table boxes drop column remote")
+        other.execute("alter table boxes drop column remote, drop column rules")
         other.execute("alter table numbers add column last_job bigint not null default 3")
         other.execute(SETTLED, (str(NUMBERED_BY_A_ROW),))
     again = await opened()

@@ -7,7 +7,7 @@ from secondunit.daemon.diagnosis.checks import CheckResult, ok, warn
 from secondunit.daemon.formats import instant
 from secondunit.queue.remote.workers import SeenWorker
 from secondunit.queue.sentences import say
-from secondunit.queue.sight.boxes import SeenBox
+from secondunit.queue.sight.boxes import SeenBox, ruled_apart
 
 UNSEEN = timedelta(hours=1)
 CLOCK_ASTRAY = timedelta(seconds=2)
@@ -73,6 +73,10 @@ def _apart(there: Sequence[SeenBox]) -> Iterator[CheckResult]:
         named = "; ".join(f"{seconds:g} s: {', '.join(names)}" for seconds, names in sorted(leases.items()))
         remedy = say("give each the same LEASE_SECONDS, unless it is meant")
         yield warn("boxes", say("their leases last differently ({leases})", leases=named), remedy)
+    for name, groups in ruled_apart(there).items():
+        told = " | ".join(", ".join(group) for group in groups)
+        remedy = say("give each the same {name}, and restart it: it holds for what all share", name=name)
+        yield warn("boxes", say("{name} differs: {groups}", name=name, groups=told), remedy)
 
 
 def _unserved(boxes: Sequence[SeenBox], there: Sequence[SeenBox], waiting: Mapping[str, int]) -> Iterator[CheckResult]:

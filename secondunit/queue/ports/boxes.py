@@ -23,7 +23,7 @@ class BoxRow(Value, frozen=True):
 
     `lease` is how long its leases last, `seen_at` its last heartbeat. `phase` is what it said of itself, `drained` what
     an operator wants: that stands until it is taken back, over restarts too. `remote` are the types that it declares
-    for workers to lease, each with a digest of what it says of it.
+    for workers to lease, `rules` its settings that hold for what all boxes share, each with a digest of what it says.
     """
 
     name: str
@@ -37,6 +37,7 @@ class BoxRow(Value, frozen=True):
     phase: Phase = "up"
     drained: bool = False
     remote: Mapping[str, str] = {}
+    rules: Mapping[str, str] = {}
 
     @property
     def beat(self) -> timedelta:

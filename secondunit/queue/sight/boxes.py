@@ -83,6 +83,20 @@ def declared_apart(type: str, boxes: Sequence[SeenBox]) -> Sequence[Sequence[str
     return found if groups and len(found) > 1 else ()
 
 
+def ruled_apart(boxes: Sequence[SeenBox]) -> Mapping[str, Sequence[Sequence[str]]]:
+    """The settings for what all share in which boxes that are there differ, each with those of one value together."""
+    there = [box for box in boxes if box.state != "gone"]
+    found: dict[str, Sequence[Sequence[str]]] = {}
+    for name in dict.fromkeys(name for box in there for name in box.row.rules):
+        groups: dict[str, list[str]] = {}
+        for box in there:
+            if name in box.row.rules:
+                groups.setdefault(box.row.rules[name], []).append(box.name)
+        if len(groups) > 1:
+            found[name] = [*groups.values()]
+    return found
+
+
 def _figures(boxes: Sequence[SeenBox]) -> tuple[list[Mapping[str, int]], list[Mapping[str, int]]]:
     return [box.running for box in boxes], [box.limits for box in boxes]
 

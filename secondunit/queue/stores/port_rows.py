@@ -105,6 +105,7 @@ BOX = (
     Column("phase"),
     Column("drained", BOOL),
     Column("remote", JSON),
+    Column("rules", JSON),
 )
 BOX_COLUMNS = ", ".join(names(BOX))
 box_values: Callable[[BoxRow], Row] = encoder(BOX)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from secondunit.daemon.config.remote.tables import digest
 from secondunit.daemon.config.settings import Settings
+from secondunit.daemon.diagnosis.shared_rules import digests
 from secondunit.daemon.sight.boxes import KnownBoxes
 from secondunit.daemon.wiring.components import World
 from secondunit.queue.clock import Clock
@@ -32,6 +33,7 @@ async def entered(settings: Settings, store: Store, clock: Clock, boot: str, typ
         timedelta(seconds=settings.lease_seconds),
         clock.now(),
         remote={type: digest(table) for type, table in settings.remote_types.items()},
+        rules=digests(settings, store.secret),
     )
     if not settings.database.shared:
         return await store.boxes.enter(box)  # the lock of the database says that nobody else lives

@@ -19,6 +19,9 @@ from secondunit.testing.jobs import NOW, TTL, later
 CHINESE = Texts("zh-Hant", read_catalogue()["zh-Hant"])
 ROW = BoxRow("a", "a/1", "http://127.0.0.1:8000", "1.0.0", {"hls": 1}, 5, TTL, NOW)
 
+RULES = {"RETENTION_HOURS": "1", "CALLBACK_SECRET": "1"}
+OTHERS = {"RETENTION_HOURS": "2", "NEW": "1"}
+
 
 def box(name: str, state: Any = "up", running: Mapping[str, int] | None = None, **fields: Any) -> SeenBox:
     row = replace(ROW, name=name, boot=f"{name}/1", **fields)
@@ -53,6 +56,11 @@ def test_boxes_that_agree_are_well() -> None:
             [box("a"), box("b", lease=timedelta(seconds=60))],
             {},
             "their leases last differently (30 s: a; 60 s: b)",
+        ),
+        (
+            [box("a", rules=RULES), box("b", rules=RULES), box("c", rules=OTHERS), box("d")],
+            {},
+            "RETENTION_HOURS differs: a, b | c",
         ),
         (
             [box("a"), box("b", "gone", {"hls": 2, "webp": 1}, seen_at=later(-90))],

@@ -20,14 +20,20 @@ def read(request: web.Request, name: str) -> str | None:
 
 
 def put(
-    answer: web.StreamResponse, name: str, value: str | None, life: timedelta | None = None, *, secure: bool = False
+    answer: web.StreamResponse,
+    name: str,
+    value: str | None,
+    life: timedelta | None = None,
+    *,
+    secure: bool = False,
+    prefix: str = "",
 ) -> None:
-    """Have the browser keep a cookie, for our own pages alone, or forget it (None)."""
+    """Have the browser keep a cookie, for our own pages alone (those below a prefix), or forget it (None)."""
     if value is None:
-        answer.del_cookie(name, path="/", httponly=True, samesite="Strict")
+        answer.del_cookie(name, path=f"{prefix}/", httponly=True, samesite="Strict")
         return
     seconds = None if life is None else round(life.total_seconds())
-    answer.set_cookie(name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="Strict")
+    answer.set_cookie(name, value, max_age=seconds, path=f"{prefix}/", secure=secure, httponly=True, samesite="Strict")
 
 
 def is_https(request: web.Request, proxies: Sequence[Network]) -> bool:

@@ -21,6 +21,7 @@ from secondunit.daemon.dashboard.page import Action, Page, Shown, Visit
 from secondunit.daemon.dashboard.renderer import Renderer
 from secondunit.daemon.dashboard.texts import language_of
 from secondunit.daemon.http.context import Api
+from secondunit.daemon.http.path_prefix import below, seen_by
 from secondunit.daemon.http.transport.auth import CALLER, same_origin
 from secondunit.daemon.http.transport.event_streams import STREAMS
 from secondunit.daemon.http.transport.problems import MEDIA_TYPE, ForeignOrigin, ScopeTooSmall
@@ -118,11 +119,11 @@ class Dashboard:
         if isinstance(done, Shown):
             return await self._page(request, visit, done, "")
         answer = self._sent_to(request, done.to)
-        secure = cookies.is_https(request, self._api.settings.trusted_proxies)
+        secure, prefix = cookies.is_https(request, self._api.settings.trusted_proxies), self._prefix(request)
         for name, value in done.cookies.items():
-            cookies.put(answer, name, value, LIFE, secure=secure)
+            cookies.put(answer, name, value, LIFE, secure=secure, prefix=prefix)
         if done.notice:
-            cookies.put(answer, cookies.NOTICE, self._notices.keep(done.notice), secure=secure)
+            cookies.put(answer, cookies.NOTICE, self._notices.keep(done.notice), secure=secure, prefix=prefix)
         return answer
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
@@ -135,14 +136,14 @@ class Dashboard:
         visit = replace(visit, path=target.path, query=query, parts=parts)
         if parts:
             await page.view(visit)  # of what is not there nothing is ever pushed: it is refused as the page is
-        renderer = await self._renderer()
+        renderer, prefix = await self._renderer(), self._prefix(request)
 
         async def make() -> Parts:
-            return dict(renderer.live(visit, await page.view(visit)))
+            return {id: below(prefix, part) for id, part in renderer.live(visit, await page.view(visit))}
 
         caller = visit.caller
         seen_alike = (caller.tenant, caller.scopes, caller.types and frozenset(caller.types))
-        key = (target.path, tuple(query.items()), visit.texts.language, seen_alike)
+        key = (target.path, tuple(query.items()), visit.texts.language, seen_alike, prefix)
         with self._views.watched(key, make) as view:
             return await request.app[STREAMS].run(request, lambda channel: feed(view, channel.send))
 
@@ -159,6 +160,7 @@ class Dashboard:
 
     async def _page(self, request: web.Request, visit: Visit, shown: Shown, nav: str) -> web.Response:
         renderer, notice = await self._renderer(), cookies.read(request, cookies.NOTICE)
+        prefix = self._prefix(request)
         frame = {
             "nav": [one for one in self._entries() if visit.caller.reaches(one.scopes)],
             "current": nav,
@@ -169,10 +171,10 @@ class Dashboard:
             "shown": shown,
             "live": shown.status == 200 and request.method == "GET" and renderer.is_live(shown.template),
         }
-        text = renderer.page(visit, shown, frame)
+        text = below(prefix, renderer.page(visit, shown, frame))
         answer = web.Response(text=text, status=shown.status, content_type="text/html", headers=HEADERS)
         if notice:
-            cookies.put(answer, cookies.NOTICE, None)
+            cookies.put(answer, cookies.NOTICE, None, prefix=prefix)
         return answer
 
     def _entries(self) -> Sequence[Page]:
@@ -205,10 +207,13 @@ class Dashboard:
             self._loading = asyncio.get_running_loop().run_in_executor(None, Renderer)
         return await asyncio.shield(self._loading)
 
+    def _prefix(self, request: web.Request) -> str:
+        return seen_by(request, self._api.settings.prefix)
+
     def _sent_to(self, request: web.Request, to: str) -> web.Response:
         """On to another page; htmx takes no redirect of a request that it made into a page that it is not on."""
         if to.startswith("/login") and "HX-Request" in request.headers:
-            return web.Response(status=200, headers={"HX-Redirect": to, **HEADERS})
+            return web.Response(status=200, headers={"HX-Redirect": self._prefix(request) + to, **HEADERS})
         return web.Response(status=303, headers={"Location": to, **HEADERS})
 
 

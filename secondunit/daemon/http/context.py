@@ -45,10 +45,14 @@ class MetricsText(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """What an operator may set. `rate_limit` reads like `600/minute`, None is off; sizes are bytes, spans seconds."""
+    """What an operator may set. `rate_limit` reads like `600/minute`, None is off; sizes are bytes, spans seconds.
+
+    `prefix` is the path below which a proxy serves it all.
+    """
 
     allowed_hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "::1"})
     trusted_proxies: tuple[Network, ...] = ()
+    prefix: str = ""
     rate_limit: str | None = "600/minute"
     cors_origins: tuple[str, ...] = ()
     max_body: int = MIB

@@ -15,6 +15,7 @@ from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.config.start_faults import port_in_use
 from secondunit.daemon.http.connection_limits import control_limits, descriptors_allowed, public_limits
 from secondunit.daemon.http.context import Api, HttpSettings
+from secondunit.daemon.http.path_prefix import prefix_of
 from secondunit.daemon.http.server import build_app
 from secondunit.daemon.http.transport.connections import HttpRunner
 from secondunit.daemon.http.transport.reaper import LINGERING, Reaper
@@ -30,6 +31,7 @@ def http_settings(settings: Settings, descriptors: int) -> HttpSettings:
     return HttpSettings(
         allowed_hosts=HttpSettings().allowed_hosts | {settings.host, *settings.allowed_hosts},
         trusted_proxies=settings.trusted_proxies,
+        prefix=prefix_of(settings.public_url),
         rate_limit=None if settings.rate_limit == "off" else settings.rate_limit,
         cors_origins=settings.cors_origins,
         connections=public_limits(

@@ -13,6 +13,7 @@ from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.http.context import Api
 from secondunit.daemon.http.contract.openapi.document import document
 from secondunit.daemon.http.endpoints.documentation import DOCUMENT
+from secondunit.daemon.http.path_prefix import lead_below
 from secondunit.daemon.http.routes import ROUTES
 from secondunit.daemon.http.traces import made
 from secondunit.daemon.http.transport.admission import Admission
@@ -53,8 +54,8 @@ def build_app(api: Api, front: Front | None = None) -> web.Application:
         boundary.add(resources[route.path], route)
     _allow_origins(app, api.settings.cors_origins)
     _add_pages(app, boundary, front.routes if front else ())
-    # What lets other origins in hangs on the long way.
-    app[HOT_CALLS] = {} if api.settings.cors_origins else boundary.hot
+    # What lets other origins in, and puts a prefix before addresses, hangs on the long way.
+    app[HOT_CALLS] = {} if api.settings.cors_origins or api.settings.prefix else boundary.hot
     app.cleanup_ctx.append(partial(_keeping_streams, api, front))
     return app
 
@@ -110,6 +111,7 @@ class Boundary:
             response = await self._front.refusal(request, route, refused) if self._front else refused
         if TURN in request:
             await request[TURN].end()
+        lead_below(self._api.settings.prefix, request, response)
         compress(request, response)
         if _is_early(request, response):
             response.force_close()

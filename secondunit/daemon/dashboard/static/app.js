@@ -188,7 +188,7 @@
     times(); charts(); chosen();
     const strip = document.querySelector(".side nav"), current = strip?.querySelector("[aria-current]");
     if (current && strip.scrollWidth > strip.clientWidth) strip.scrollLeft = current.offsetLeft - (strip.clientWidth - current.offsetWidth) / 2;
-    for (const place of all("[data-origin]")) place.textContent = location.origin;
+    for (const place of all("[data-origin]")) place.textContent = document.querySelector(".brand").href.replace(/\/$/, "");
   }
   document.addEventListener("htmx:after:swap", () => { settle(); refocus(); });
   // Nobody looks: no connection, until somebody does.

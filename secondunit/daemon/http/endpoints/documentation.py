@@ -6,9 +6,11 @@ from collections.abc import Callable
 from aiohttp import web
 
 from secondunit.daemon.http.context import Api
+from secondunit.daemon.http.path_prefix import seen_by
 from secondunit.daemon.http.transport.replies import NO_FRAMES, reply_encoded
 
 DOCUMENT: web.AppKey[Callable[[], bytes]] = web.AppKey("document")
+ROOT = b'"url":"/"'  # of its servers
 ASSETS = {
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
@@ -32,10 +34,12 @@ PAGE = """<!doctype html>
 START = 'SwaggerUIBundle({url: "api/openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null});\n'
 
 
-async def document(_: Api, request: web.Request) -> web.Response:
+async def document(api: Api, request: web.Request) -> web.Response:
     """This document."""
     # The first time it takes a tenth of a second; to write it anew for each who asks would hold up all others by 5 ms.
-    return reply_encoded(await asyncio.to_thread(request.app[DOCUMENT]))
+    written = await asyncio.to_thread(request.app[DOCUMENT])
+    prefix = seen_by(request, api.settings.prefix)
+    return reply_encoded(written.replace(ROOT, b'"url":"%b"' % prefix.encode(), 1) if prefix else written)
 
 
 async def page(_: Api, __: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from secondunit.daemon.access.callers import EVERYBODY, Caller
 from secondunit.daemon.http.context import Api
+from secondunit.daemon.http.path_prefix import is_forwarded
 from secondunit.daemon.http.transport.auth import presented_keys, same_origin
 from secondunit.daemon.http.transport.client_addresses import address_of, network_of
 from secondunit.daemon.http.transport.connections import Connection
@@ -28,7 +29,6 @@ from secondunit.daemon.http.transport.rate_limit import RateLimit
 from secondunit.daemon.http.transport.request_heads import authority_of, host_in
 from secondunit.daemon.http.transport.route import ApiRoute, Front
 
-FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 CONTROL = "control socket"
 SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -163,7 +163,7 @@ class Admission:
         host = authority_of(request)
         if host_in(host) not in self._hosts:
             raise WrongHost(f"{host!r} is not one of this daemon's names; ALLOWED_HOSTS lists them")
-        if any(header in request.headers for header in FORWARDING):
+        if is_forwarded(request):
             raise Published("the request came through a proxy; set API_KEY before this daemon is published")
         origin = request.headers.get("Origin")
         if origin is None or request.method in SAFE or origin in self._settings.cors_origins:

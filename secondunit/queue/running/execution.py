@@ -102,10 +102,9 @@ class Execution:
         self._spec, self._runtime = spec, runtime
         self._began = began
         self._verdict: Outcome | None = None
-        self._lost = False
         self._work: asyncio.Task[Outcome] | None = None
         self._told, self._told_at = 0, 0.0
-        self._scope, self._meter = Scope(self._exited), Meter()
+        self._meter, self._lost = Meter(), False
         self.left: asyncio.Task[Outcome] | None = None
         self.gone = asyncio.Event()
 
@@ -152,8 +151,8 @@ class Execution:
     async def _worked(self, workspace: Workspace) -> asyncio.Task[Outcome]:
         runtime = self._runtime
         ctx = RunContext(self.job, self.lease, workspace, runtime.store, runtime.hub, runtime.clock, runtime.emit)
-        alive = runtime.alive()
-        self._work = work = asyncio.create_task(self._handle(ctx))
+        alive, scope = runtime.alive(), Scope(self._exited)
+        self._work = work = asyncio.create_task(self._handle(ctx, scope))
         if self._verdict is not None:
             self._tell()
         try:
@@ -162,12 +161,13 @@ class Execution:
                 await self._watched(work, ctx)
         finally:
             await self._end(work)  # which goes on if the watch failed, or this execution was cancelled
-            await self._clear(alive)
+            await self._clear(alive, scope)
+            self._work = self.left  # whose context leads back here: what is in no circle goes without the collector
         return work
 
-    async def _clear(self, before: Collection[str]) -> None:
+    async def _clear(self, before: Collection[str], scope: Scope) -> None:
         """What the handler left behind must not touch a later run; what can't be stopped is told at least."""
-        tasks = await self._scope.close(self._runtime.clock)
+        tasks = await scope.close(self._runtime.clock)
         others = [one for one in self._runtime.alive() if one not in before]
         if tasks or others:
             self._runtime.emit(LeftBehind(self.job, tasks, others))
@@ -221,8 +221,8 @@ class Execution:
             elif not work.done():
                 self.left = work
 
-    async def _handle(self, ctx: RunContext) -> Outcome:
-        self._scope.enter()
+    async def _handle(self, ctx: RunContext, scope: Scope) -> Outcome:
+        scope.enter()
         metered_by(self._meter)
         try:
             given, now = await ctx.filled(self._spec.secrets), self._runtime.clock.now()

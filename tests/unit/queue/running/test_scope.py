@@ -1,7 +1,9 @@
 """What a handler starts beside itself: it ends with the run, and an exit in it costs the run alone."""
 
 import asyncio
+import gc
 import sys
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any
@@ -204,3 +206,18 @@ async def test_a_task_that_never_began_is_cancelled_without_a_word() -> None:
 
     rig, job = await ran(run)
     assert job.status is Status.COMPLETED and rig.heard(LeftBehind) == []
+
+
+async def test_of_a_run_that_is_over_nothing_waits_for_the_garbage_collector() -> None:
+    runs = []
+
+    async def run(ctx: JobContext, payload: Any) -> None:
+        runs.append(weakref.ref(asyncio.current_task()))
+
+    gc.disable()
+    try:
+        _, job = await ran(run)
+        assert job.status is Status.COMPLETED
+        assert [task() for task in runs] == [None]
+    finally:
+        gc.enable()

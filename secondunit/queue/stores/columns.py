@@ -54,6 +54,19 @@ def encoder(columns: Sequence[Column]) -> Callable[[Any], tuple[Any, ...]]:
     return _compiled(f"({INDENT.join(map(_encoded, columns))},)", "value", known)
 
 
+def differences(columns: Sequence[Column]) -> Callable[[Any, Any], tuple[int, list[Any]]]:
+    """The function that tells in which columns the rows of two values differ: a number, and what is there now.
+
+    The number's digits to the base of 4, the last one first, say of each column in turn that it has something else now
+    (1) or is null now (2). Columns are made only of fields that differ, not two whole rows to compare.
+    """
+    known = {f"encode_{column.name}": column.computed or column.codec.encode for column in columns}
+    lines = [f"if {_differs(column)}:{_noted(column, number)}" for number, column in enumerate(columns)]
+    body = ["number, now = 0, []", *lines, "return number, now"]
+    function: Callable[[Any, Any], tuple[int, list[Any]]] = _function("before, value", body, known)
+    return function
+
+
 def decoder(kind: type, columns: Sequence[Column], parts: Sequence[Part] = ()) -> Callable[[Row], Any]:
     """The function that makes the value of a row."""
     known: dict[str, Any] = {f"decode_{column.name}": column.codec.decode for column in columns}
@@ -84,6 +97,23 @@ def _encoded(column: Column) -> str:
     return f"None if {nothing} else {text}" if nothing else text
 
 
+def _differs(column: Column) -> str:
+    if column.computed:
+        return f"encode_{column.name}(value) != encode_{column.name}(before)"
+    own, old = f"value.{column.field}", f"before.{column.field}"
+    return f"{own} is not {old} and {own} != {old}"  # most are the very same
+
+
+def _noted(column: Column, number: int) -> str:
+    there, null = 4**number, 2 * 4**number
+    return f"""
+    if (new := {_encoded(column)}) is None:
+      number |= {null}
+    else:
+      number |= {there}
+      now.append(new)"""
+
+
 def _decoded(column: Column) -> str:
     name, codec = column.name, column.codec
     text = f"decode_{name}({name})" if codec.decode else name
@@ -98,7 +128,12 @@ def _built(part: Part, columns: Sequence[Column]) -> str:
 
 
 def _compiled(expression: str, argument: str, known: dict[str, Any]) -> Callable[[Any], Any]:
-    """A function from its text, as dataclasses make theirs: the writer has no time for a call for each column."""
-    exec(f"def mapper(row):\n  {argument} = row\n  return {expression}\n", known)  # noqa: S102 - text of `rows` alone
-    mapper: Callable[[Any], Any] = known["mapper"]
+    mapper: Callable[[Any], Any] = _function("row", [f"{argument} = row", f"return {expression}"], known)
     return mapper
+
+
+def _function(arguments: str, body: Sequence[str], known: dict[str, Any]) -> Any:
+    """A function from its text, as dataclasses make theirs: the writer has no time for a call for each column."""
+    lines = "".join(f"  {line}\n" for line in body)
+    exec(f"def mapper({arguments}):\n{lines}", known)  # noqa: S102 - text of `rows` alone
+    return known["mapper"]

@@ -7,8 +7,10 @@ of a job's 42 values half are None; a column that is set to what it was costs it
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import chain, compress, groupby, repeat
-from operator import is_not, ne
+from operator import is_not
 from typing import Any
+
+from secondunit.queue.stores.columns import Column, differences
 
 Execute = Callable[[str, Sequence[Any]], Any]
 TEXTS_KEPT = 256  # the connection keeps as many prepared
@@ -44,24 +46,27 @@ class Insert:
 
 
 class Update:
-    """New values for those of `columns` that changed, in the row that `rest` finds."""
+    """New values for those of `columns` that changed from one value to the other, in the row that `rest` finds."""
 
-    def __init__(self, table: str, columns: Sequence[str], rest: str) -> None:
+    def __init__(self, table: str, columns: Sequence[Column], rest: str) -> None:
         self._table = table
         self._columns = columns
         self._rest = rest
+        self._differences = differences(columns)
         self._text = lru_cache(TEXTS_KEPT)(self._write)
 
-    def __call__(self, execute: Execute, before: Sequence[Any], after: Sequence[Any], which: Sequence[Any]) -> int:
+    def __call__(self, execute: Execute, before: Any, after: Any, which: Sequence[Any]) -> int:
         """Write what differs; how many rows that were, by the parameters of `rest`."""
-        changed = tuple(map(ne, before, after))
-        values = tuple(compress(after, changed))
-        given = _given(values)
-        return int(execute(self._text(changed, given), (*compress(values, given), *which)).rowcount)
+        number, values = self._differences(before, after)
+        return int(execute(self._text(number), (*values, *which)).rowcount)
 
-    def _write(self, changed: Sequence[bool], given: Sequence[bool]) -> str:
-        names = compress(self._columns, changed)
-        sets = [f"{name} = {'?' if there else 'null'}" for name, there in zip(names, given, strict=True)]
+    def _write(self, number: int) -> str:
+        sets = []
+        for column in self._columns:
+            number, digit = divmod(number, 4)
+            if digit:
+                there = digit == 1
+                sets.append(f"{column.name} = {'?' if there else 'null'}")
         return f"update {self._table} set {', '.join([*sets, self._rest])}"
 
 

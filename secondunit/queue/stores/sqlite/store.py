@@ -16,7 +16,7 @@ from secondunit.queue.ports.pruning import Prune
 from secondunit.queue.ports.schedules import ScheduleState
 from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Decide, Listener
-from secondunit.queue.stores.rows import job_from, micros, moment_or_none, moving_values
+from secondunit.queue.stores.rows import job_from, micros, moment_or_none
 from secondunit.queue.stores.sqlite import claims
 from secondunit.queue.stores.sqlite.ballast import Ballast
 from secondunit.queue.stores.sqlite.engine import SqliteEngine
@@ -166,7 +166,7 @@ class SqliteStore:
                 values = (micros(until), lease.job_id, lease.epoch, lease.boot, micros(now))
                 if row := tx.execute(lists.EXTEND, values).fetchone():
                     held[lease.job_id] = job = job_from(row)
-                    tx.known.moved(job, moving_values(job))
+                    tx.known.moved(job)
             return held
 
         return MappingProxyType(await self._writer.run(work))

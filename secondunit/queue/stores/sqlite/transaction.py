@@ -35,7 +35,7 @@ class WriterCache:
     """What the one writer remembers from one transaction to the next, since nobody else writes.
 
     `running` holds running jobs, `rows` by their numbers these and some that were submitted and not touched since, each
-    with the values its row has; who writes a row otherwise than `jobs.write` must take it out. `due` is never later
+    as its row has it; who writes a row otherwise than `jobs.write` must take it out. `due` is never later
     than the time of the first delayed job, in microseconds. `queued` counts the queued jobs of each owner that was
     asked for, under None those of all. `counted` is the last event that is in the time series. `batches` says of some
     how many of their jobs have not ended, `untold` is false once it is known that every child was told of its parents.
@@ -43,7 +43,7 @@ class WriterCache:
 
     def __init__(self) -> None:
         self.running: dict[JobId, Job] = {}
-        self.rows: dict[int, tuple[Job, Row]] = {}
+        self.rows: dict[int, Job] = {}
         self.counts: dict[tuple[str, str], int] | None = None
         self.queued: dict[str | None, int] = {}
         self.due = UNKNOWN
@@ -53,15 +53,15 @@ class WriterCache:
         self.batches: dict[str, int] = {}
         self.untold = True
 
-    def came(self, job: Job, values: Row) -> None:
+    def came(self, job: Job) -> None:
         """The job was submitted."""
         if len(self.rows) < ROWS_KEPT:
-            self.rows[job.seq] = job, values
+            self.rows[job.seq] = job
 
-    def moved(self, job: Job, values: Row) -> None:
+    def moved(self, job: Job) -> None:
         """The job's row is as this says now."""
         if job.status is Status.RUNNING:
-            self.running[job.id], self.rows[job.seq] = job, (job, values)
+            self.running[job.id] = self.rows[job.seq] = job
         else:
             self.drop(job)
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from secondunit.queue.stores.columns import Codec, Column, Part, decoder, encoder, names
+import pytest
+
+from secondunit.queue.stores.columns import Codec, Column, Part, decoder, differences, encoder, names
 from secondunit.queue.value import Value
 
 
@@ -32,6 +34,7 @@ COLUMNS = (
     Column("size", computed=lambda thing: len(thing.tags)),
 )
 row_of = encoder(COLUMNS)
+differ = differences(COLUMNS)
 thing_from = decoder(Thing, COLUMNS, [Part("place", Place, "street number")])
 PLAIN = Thing("a")
 FULL = Thing("b", timedelta(3), Place("High Street", 7), ("x", "y"))
@@ -53,3 +56,20 @@ def test_a_value_comes_back_with_the_fields_that_are_built_of_several_columns() 
 
 def test_a_field_without_a_column_is_as_when_it_was_not_given() -> None:
     assert decoder(Thing, COLUMNS[:2])(("a", 3)) == Thing("a", timedelta(3))
+
+
+@pytest.mark.parametrize("before", [PLAIN, FULL, Thing("b", None, Place("High Street", 8)), Thing("a", tags=("z",))])
+@pytest.mark.parametrize("after", [PLAIN, FULL, Thing("b", timedelta(4), None, ("y", "x")), Thing("a", tags=("z",))])
+def test_the_columns_that_differ_are_told_with_what_is_there_now(before: Thing, after: Thing) -> None:
+    number, now = differ(before, after)
+    row = list(row_of(before))
+    for place in range(len(COLUMNS)):
+        number, digit = divmod(number, 4)
+        if digit:
+            row[place] = now.pop(0) if digit == 1 else None
+    assert tuple(row) == row_of(after)
+    assert not now
+
+
+def test_equal_fields_are_no_difference_though_they_are_not_the_same() -> None:
+    assert differ(FULL, Thing("b", timedelta(3), Place("High Street", 7), (*"xy",))) == (0, [])

@@ -9,7 +9,7 @@ from secondunit.queue.model import Batch, Change, Job, JobId, Lease, Status
 from secondunit.queue.ports.schedules import ScheduleState, with_jobs
 from secondunit.queue.store import Decide
 from secondunit.queue.stores import dependencies
-from secondunit.queue.stores.columns import Row, names
+from secondunit.queue.stores.columns import names
 from secondunit.queue.stores.port_rows import key_values
 from secondunit.queue.stores.rows import (
     FIXED,
@@ -29,7 +29,6 @@ from secondunit.queue.value import replace
 LONGEST_KEPT = 1000
 MOST_HELD = 512 * 1024  # characters of payloads that wait to be written together
 PAYLOAD = names(FIXED).index("payload")
-MOVING_COLUMNS = names(MOVING)
 STAYS = -len(PLACE)  # so far a job that waits on keeps its place in the line
 
 SELECT = f"select {JOB_COLUMNS} from jobs where id = ?"
@@ -45,8 +44,8 @@ from idempotency key
 join jobs on jobs.id = key.job_id
 where key.key = ? and key.expires_at > ?"""
 INSERT_KEY = "insert or replace into idempotency values (?, ?, ?, ?)"
-UPDATE = Update("jobs", MOVING_COLUMNS, "rank = priority where seq = ? and status = ? and epoch = ?")
-UPDATE_WAITING = Update("jobs", MOVING_COLUMNS[:STAYS], "rank = rank where seq = ?")
+UPDATE = Update("jobs", MOVING, "rank = priority where seq = ? and status = ? and epoch = ?")
+UPDATE_WAITING = Update("jobs", MOVING[:STAYS], "rank = rank where seq = ?")
 UPDATE_PAYLOAD = "update jobs set payload = ? where seq = ?"
 
 
@@ -101,8 +100,8 @@ def add(
 def _insert(tx: Transaction, fresh: Sequence[tuple[Job, Change]], keys: Mapping[str, Job]) -> None:
     held = 0
     for job, change in fresh:
-        fixed, moving = fixed_values(job), moving_values(job)
-        tx.insert(job, fixed, moving)
+        fixed = fixed_values(job)
+        tx.insert(job, fixed, moving_values(job))
         held += len(fixed[PAYLOAD])
         if held > MOST_HELD:
             tx.write()
@@ -110,7 +109,7 @@ def _insert(tx: Transaction, fresh: Sequence[tuple[Job, Change]], keys: Mapping[
         tx.count(job.type, job.status, 1, job.owner)
         _delayed(tx, job)
         if len(fixed[PAYLOAD]) <= LONGEST_KEPT:
-            tx.known.came(job, moving)
+            tx.known.came(job)
         _tell(tx, job, change)
     tx.number(len(fresh))
     if keys:
@@ -143,18 +142,17 @@ def write(tx: Transaction, before: Job, change: Change) -> Job:
         raise NotAllowed(job.id, "a live job does the same work already")
     if job.bonds and before.status.ended and not job.status.ended:
         change = replace(change, job=(job := dependencies.rejoined(tx, job, BY_ROWS)))
-    new = moving_values(job)
     if fresh := tx.fresh.get(before.seq):  # no row of it is written yet
-        tx.insert(job, fresh[1] if job.payload is before.payload else fixed_values(job), new)
+        tx.insert(job, fresh[1] if job.payload is before.payload else fixed_values(job), moving_values(job))
     else:
-        _update(tx, before, job, new)
+        _update(tx, before, job)
         if job.payload is not before.payload:
             tx.execute(UPDATE_PAYLOAD, (fixed_values(job)[PAYLOAD], job.seq))
     if before.status is not job.status:
         tx.count(job.type, before.status, -1, job.owner)
         tx.count(job.type, job.status, 1, job.owner)
     _delayed(tx, job)
-    tx.known.moved(job, new)
+    tx.known.moved(job)
     _tell(tx, job, change)
     if (job.batch or job.followed) and before.status.ended is not job.status.ended:
         _spread(tx, job)
@@ -174,13 +172,11 @@ def go_on(tx: Transaction) -> None:
     dependencies.go_on(tx, BY_ROWS)
 
 
-def _update(tx: Transaction, before: Job, job: Job, new: Row) -> None:
-    held = tx.known.rows.get(before.seq)
-    old = held[1] if held and held[0] is before else moving_values(before)
+def _update(tx: Transaction, before: Job, job: Job) -> None:
     placed = (before.waiting_for and not job.waiting_for) or (before.run_at and not job.run_at)
     if before.status is Status.QUEUED is job.status and not placed:
-        UPDATE_WAITING(tx.execute, old[:STAYS], new[:STAYS], (job.seq,))  # it keeps its place in the line
-    elif UPDATE(tx.execute, old, new, (job.seq, before.status.value, before.epoch)) != 1:
+        UPDATE_WAITING(tx.execute, before, job, (job.seq,))  # it keeps its place in the line
+    elif UPDATE(tx.execute, before, job, (job.seq, before.status.value, before.epoch)) != 1:
         tx.known.drop(before)
         raise LeaseLost(job.id, before.epoch)
 
@@ -197,7 +193,8 @@ def holds(lease: Lease, job: Job) -> bool:
 
 def numbered(tx: Transaction, seqs: Sequence[int]) -> list[Job]:
     """The jobs with these numbers, in their order."""
-    jobs = {seq: held[0] for seq in seqs if (held := tx.fresh.get(seq) or tx.known.rows.get(seq))}
+    held = ((seq, tx.fresh[seq][0] if seq in tx.fresh else tx.known.rows.get(seq)) for seq in seqs)
+    jobs = {seq: job for seq, job in held if job}
     missing = [seq for seq in seqs if seq not in jobs]
     if missing:
         for row in tx.execute(SELECT_NUMBERS.format(", ".join("?" * len(missing))), missing):

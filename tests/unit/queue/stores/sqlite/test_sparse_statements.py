@@ -5,10 +5,21 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import astuple
 
+from secondunit.queue.stores.columns import Column
 from secondunit.queue.stores.sqlite.sparse_statements import Insert, Update
+from secondunit.queue.value import Value
 
 COLUMNS = ("id", "a", "b", "c")
+
+
+class Thing(Value, frozen=True):
+    """What a row is made of."""
+
+    a: str | None
+    b: int | None
+    c: bytes | None
 
 
 class Database:
@@ -59,22 +70,22 @@ def test_a_column_that_is_left_out_has_its_default_and_falsy_values_are_not_left
     assert database.rows() == [(1, "no", None, None), (2, "", 0, b"")]
 
 
-BEFORE = ("x", 1, b"c")
+BEFORE = Thing("x", 1, b"c")
 
 
 @pytest.mark.parametrize(
     ("after", "columns"),
     [
-        (("y", 1, b"c"), "set a = ?, id = id"),
-        ((None, 1, b"c"), "set a = null, id = id"),
-        (("x", None, b""), "set b = null, c = ?, id = id"),
-        (("x", 1, b"c"), "set id = id"),
+        (Thing("y", 1, b"c"), "set a = ?, id = id"),
+        (Thing(None, 1, b"c"), "set a = null, id = id"),
+        (Thing("x", None, b""), "set b = null, c = ?, id = id"),
+        (Thing("x", 1, b"c"), "set id = id"),
     ],
 )
-def test_only_what_changed_is_set_and_none_is_null(database: Database, after: Any, columns: str) -> None:
-    Insert("t", COLUMNS)(database, [(1, *BEFORE), (2, *BEFORE)])
-    update = Update("t", COLUMNS[1:], "id = id where id = ?")
+def test_only_what_changed_is_set_and_none_is_null(database: Database, after: Thing, columns: str) -> None:
+    Insert("t", COLUMNS)(database, [(1, *astuple(BEFORE)), (2, *astuple(BEFORE))])
+    update = Update("t", [*map(Column, COLUMNS[1:])], "id = id where id = ?")
     assert update(database, BEFORE, after, (2,)) == 1
-    assert database.rows() == [(1, *BEFORE), (2, *after)]
+    assert database.rows() == [(1, *astuple(BEFORE)), (2, *astuple(after))]
     assert columns in database.texts[-1]
     assert update(database, BEFORE, after, (9,)) == 0, "no such row"

@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from secondunit.daemon.automation.scheduler import Scheduler
 from secondunit.daemon.dashboard.figures import Figures, Spending
 from secondunit.daemon.dashboard.front import Dashboard
 from secondunit.daemon.dashboard.pages import dashboard_of
+from secondunit.daemon.dashboard.renderer import Renderer
 from secondunit.daemon.diagnosis.checks import bad
 from secondunit.daemon.diagnosis.report import DaemonReport
 from secondunit.daemon.diagnosis.sandbox import sandbox_check
@@ -66,6 +68,7 @@ from tests.http.job_types import SPECS
 from tests.http.reader import Reader
 
 TTL = timedelta(seconds=30)
+RENDERER = cache(Renderer)  # compiling every template takes a third of a second
 
 
 class ApiHarness:
@@ -272,7 +275,7 @@ class ApiHarness:
 
     def _front(self) -> Dashboard:
         sessions = Sessions(self.store.cache, self.keys, self.clock, self.rng)
-        return dashboard_of(self.api, sessions, Figures(self.spending))
+        return dashboard_of(self.api, sessions, Figures(self.spending), RENDERER)
 
     async def _programs(self) -> tuple[Sequence[Program], float | None]:
         return [Program("yt-dlp", "2029.12.30", None, self.clock.now() - timedelta(days=2)), Program("deno", None)], 1.9

@@ -41,15 +41,22 @@ OF_PROGRAMS = ("/api/", "/health", "/metrics", "/analyze", "/docs")
 
 
 class Dashboard:
-    """The front of one daemon: its pages and actions as `pages` lists them."""
+    """The front of one daemon: its pages and actions as `pages` lists them; `load` makes what shows them."""
 
     def __init__(
-        self, api: Api, sessions: Sessions, figures: Figures, pages: Sequence[Page], actions: Sequence[Action]
+        self,
+        api: Api,
+        sessions: Sessions,
+        figures: Figures,
+        pages: Sequence[Page],
+        actions: Sequence[Action],
+        load: Callable[[], Renderer],
     ) -> None:
         self._api = api
         self._figures = figures
         self._sessions = sessions
         self.pages = pages
+        self._load = load
         self._views = LiveViews(api.clock)
         self._notices = Notices()
         self._loading: asyncio.Future[Renderer] | None = None
@@ -204,7 +211,7 @@ class Dashboard:
     async def _renderer(self) -> Renderer:
         """Made for the first who looks, off the loop."""
         if self._loading is None:
-            self._loading = asyncio.get_running_loop().run_in_executor(None, Renderer)
+            self._loading = asyncio.get_running_loop().run_in_executor(None, self._load)
         return await asyncio.shield(self._loading)
 
     def _prefix(self, request: web.Request) -> str:

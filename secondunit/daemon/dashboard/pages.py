@@ -22,11 +22,14 @@ To add a page:
 6. A test in `tests/http/dashboard`; `test_frame.py` holds every page in the table to all of the above by itself.
 """
 
+from collections.abc import Callable
+
 from secondunit.daemon.access.sessions import Sessions
 from secondunit.daemon.dashboard.figures import Figures
 from secondunit.daemon.dashboard.front import Dashboard
 from secondunit.daemon.dashboard.one_job.outputs import Outputs
 from secondunit.daemon.dashboard.page import Action, Page
+from secondunit.daemon.dashboard.renderer import Renderer
 from secondunit.daemon.dashboard.views import (
     backend,
     batches,
@@ -45,8 +48,8 @@ from secondunit.daemon.dashboard.views.overview import Overview
 from secondunit.daemon.http.context import Api
 
 
-def dashboard_of(api: Api, sessions: Sessions, figures: Figures) -> Dashboard:
-    """The dashboard of one daemon."""
+def dashboard_of(api: Api, sessions: Sessions, figures: Figures, load: Callable[[], Renderer] = Renderer) -> Dashboard:
+    """The dashboard of one daemon; `load` is called off the loop, for the first who looks."""
     overview, door = Overview(), login.Door(sessions, api.clock)
     one = job.JobPage(Outputs(api.artifacts, api.clock))
     pages = (
@@ -82,4 +85,4 @@ def dashboard_of(api: Api, sessions: Sessions, figures: Figures) -> Dashboard:
         Action("/logout", door.leave, scope=None),
         Action("/language", login.speak, scope=None),
     )
-    return Dashboard(api, sessions, figures, pages, actions)
+    return Dashboard(api, sessions, figures, pages, actions, load)

@@ -16,6 +16,7 @@ from secondunit.cli.host.units import Layout
 from secondunit.daemon.config.surroundings import BOOTED, CONTAINER, IN_CONTAINER, PROCESS, SERVICE, surroundings
 from secondunit.daemon.diagnosis.checks import CheckResult, Examination, examined
 from secondunit.daemon.diagnosis.report import origin_of
+from tests.ports import free_port
 
 OF_SYSTEMD = ("systemctl", "journalctl", "timedatectl")
 
@@ -68,7 +69,7 @@ def test_under_systemd_remedies_are_its_commands(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_is_not_in_effect_is_told_with_where_the_daemon_has_it_from(tmp_path: Path) -> None:
-    (file := tmp_path / "config.toml").write_text("port = 8001\nmax_concurrent_jobs = 9\n")
+    (file := tmp_path / "config.toml").write_text(f"port = {free_port()}\nmax_concurrent_jobs = 9\n")
     here = box(tmp_path, SECONDUNIT_CONFIG=str(file))
     running = {"PORT": 9000, "MAX_CONCURRENT_JOBS": 9}
     told = replace(here, report={"settings": running, "origins": {"PORT": "environment", "MAX_CONCURRENT_JOBS": "x"}})

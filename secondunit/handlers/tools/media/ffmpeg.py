@@ -141,6 +141,14 @@ def _locate(ffmpeg: str | None, ffprobe: str | None, path: str) -> tuple[str | N
 
 
 async def _answer(programs: Programs, argv: list[str], scratch: Path) -> list[str]:
+    """What it says; one that is too slow is asked once more: what is not found at start is missed until the next."""
+    try:
+        return await _answered(programs, argv, scratch)
+    except TimeoutError:
+        return await _answered(programs, argv, scratch)
+
+
+async def _answered(programs: Programs, argv: list[str], scratch: Path) -> list[str]:
     lines: list[str] = []
 
     async def keep(line: str) -> None:

@@ -184,6 +184,28 @@ async def test_the_version_is_read_from_the_banner_and_costs_no_program_of_its_o
     assert len(programs.asked) == 4
 
 
+class Slow(Talkative):
+    """Does not answer in time the first `times` that it is asked."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.left = times
+
+    async def run(self, argv: Any, **given: Any) -> Any:
+        answer = await super().run(argv, **given)
+        if self.left:
+            self.left -= 1
+            raise TimeoutError("ffprobe ran longer than 0:00:30")
+        return answer
+
+
+async def test_one_that_is_slow_while_the_machine_boots_is_not_missing_from_then_on(tmp_path: Path) -> None:
+    found = await find_media(Slow(1), "/x/ffmpeg", "/x/ffprobe", "", tmp_path)
+    assert isinstance(found, Media) and found.encoders == {"encoders"}
+    still = await find_media(Slow(2), "/x/ffmpeg", "/x/ffprobe", "", tmp_path)
+    assert isinstance(still, MediaMissing) and "ran longer" in still.why
+
+
 def test_a_type_without_its_ffmpeg_is_unavailable_and_says_what_to_do() -> None:
     with pytest.raises(TypeUnavailable, match="apt install"):
         require(MediaMissing("apt install ffmpeg"), "hls", (), ())

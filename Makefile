@@ -86,7 +86,7 @@ warm: dev ## Compile the package and its tests, so that not each of the processe
 
 check-all: check mutants $(PROXIES) ## check, every planted bug, and the tests that take minutes: before a release
 	PATH="$$PWD/$(BIN):$$PATH" $(PYTEST) -m long
-	$(MAKE) torture MINUTES=2 STORES=postgres
+	$(MAKE) torture MINUTES=2
 
 media-report: dev $(JUDGES) ## Play and measure what we make of films, and write the tables of docs/media.md
 	MEDIA_REPORT=1 PATH="$$PWD/$(BIN):$$PATH" $(BIN)/python -m pytest -q -m long tests/media

@@ -119,6 +119,7 @@ def test_the_seed_s_own_body_with_a_browser(start: Any, shop: Shop) -> None:
     assert processes(daemon.data) == []
 
 
+@pytest.mark.long
 def test_a_cancelled_and_a_killed_run_leave_no_browser(start: Any, shop: Shop) -> None:
     daemon = start(ALLOW_PRIVATE_ADDRESSES="127.0.0.2/32").ready()
     cancelled = submit(daemon, shop.url("/never")).body["jobId"]

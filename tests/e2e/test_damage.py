@@ -164,6 +164,7 @@ def test_a_database_removed_under_the_daemon_ends_it(start: Any) -> None:
     assert "removed or renamed" in daemon.log
 
 
+@pytest.mark.long
 def test_a_run_that_ignores_being_stopped_does_not_hold_the_process(start: Any, tmp_path: Path) -> None:
     (tmp_path / "plugins" / "sleeper.py").write_text(STUBBORN)
     daemon = start().ready()

@@ -61,7 +61,10 @@ def submitted(daemon: Any, type: str, payload: dict[str, Any], **fields: Any) ->
 
 @pytest.mark.parametrize(
     "build",
-    ["for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do echo line $n; sleep 0.5; done", "sleep 7"],
+    [
+        "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14; do echo line $n; sleep 0.5; done",
+        pytest.param("sleep 7", marks=pytest.mark.long),
+    ],
     ids=["it prints", "it is silent"],
 )
 def test_a_build_longer_than_the_stall_completes_at_the_first_attempt(

@@ -137,6 +137,7 @@ def test_a_box_that_starts_again_does_not_wait_for_its_dead_boot(start: Any, que
     eventually(lambda: receiver.of(job_id))
 
 
+@pytest.mark.long
 def test_a_frozen_holder_sends_the_same_at_most_and_records_nothing_that_is_stale(
     start: Any, queue: str, receiver: Receiver
 ) -> None:

@@ -123,6 +123,7 @@ def test_a_cancel_at_one_box_is_told_at_another(boxes: tuple[Daemon, Daemon]) ->
     cancelling.join(30)
 
 
+@pytest.mark.long
 def test_leases_of_a_box_that_dies_are_kept_while_they_last_and_then_held_against_nobody(start: Any) -> None:
     lease = 15.0  # longer than a start takes
     settings = {"LEASE_SECONDS": f"{lease:g}"}
@@ -168,6 +169,7 @@ def test_a_type_has_its_limit_over_all_boxes(boxes: tuple[Daemon, Daemon]) -> No
             each.call("POST", f"/api/leases/{lease['token']}/release", {"reason": "only looked"})
 
 
+@pytest.mark.long
 def test_the_queue_s_server_may_be_away_for_a_while(boxes: tuple[Daemon, Daemon], server: PostgresServer) -> None:
     a, _ = boxes
     job_id, path = one(a)

@@ -97,7 +97,10 @@ def test_a_drain_lets_the_transcode_end(start: Any, submit: Any, programs: Progr
     assert job["status"] == "completed" and whole(daemon, job)
 
 
-@pytest.mark.parametrize("at", [pytest.param("probing", marks=pytest.mark.long), "encoding", "publishing"])
+@pytest.mark.parametrize(
+    "at",
+    [pytest.param("probing", marks=pytest.mark.long), "encoding", pytest.param("publishing", marks=pytest.mark.long)],
+)
 def test_a_second_signal_puts_the_transcode_back_whole_or_not_at_all(
     start: Any, submit: Any, programs: Programs, at: str
 ) -> None:

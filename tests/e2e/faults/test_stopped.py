@@ -71,7 +71,7 @@ def test_a_cancelled_jobs_program_that_ignores_sigterm_is_gone_when_the_cancella
     assert pid not in programs() and time.monotonic() - began < 30
 
 
-@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("twice", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_program_that_ignores_sigterm_does_not_hold_up_the_end(
     start: Any, noting: Path, programs: Programs, twice: bool
 ) -> None:

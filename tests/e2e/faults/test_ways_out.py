@@ -18,6 +18,7 @@ Programs = Callable[[], dict[int, str]]
 # One that lets others have the lock of Python and one that keeps it; how else it is kept or let go matters little.
 ALWAYS = ("blocking_call", "extension_that_computes")
 KINDS = [how if how in ALWAYS else pytest.param(how, marks=pytest.mark.long) for how in STANDS_STILL]
+HARDEST = [how if how == ALWAYS[1] else pytest.param(how, marks=pytest.mark.long) for how in STANDS_STILL]
 AS_PID_1 = ("unshare", "--pid", "--fork", "--kill-child")
 
 
@@ -37,7 +38,7 @@ def answers(daemon: Any) -> bool:
     return True
 
 
-@pytest.mark.parametrize("how", KINDS)
+@pytest.mark.parametrize("how", HARDEST)
 def test_a_loop_that_stands_still_ends_with_70_and_a_traceback_and_leaves_nobody(
     start: Any, mischief: Mischief, programs: Programs, how: str
 ) -> None:
@@ -110,7 +111,7 @@ def test_sigquit_writes_what_every_thread_does_into_the_log(start: Any) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="NO DAEMON IS TRIED AS PID 1")
-@pytest.mark.parametrize("how", ["nothing", "extension_that_computes"])
+@pytest.mark.parametrize("how", ["nothing", pytest.param("extension_that_computes", marks=pytest.mark.long)])
 def test_as_pid_1_it_drains_or_ends_just_as_well(start: Any, mischief: Mischief, how: str) -> None:
     daemon = start(under=AS_PID_1, STUCK_SECONDS="4").ready()
     mischief(daemon, how)

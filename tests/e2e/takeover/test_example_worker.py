@@ -28,6 +28,7 @@ async def test_the_worker_has_the_box_analyse_and_gives_the_recipes_back(
     assert len(world.gemini.asked) == 1
 
 
+@pytest.mark.long
 async def test_the_worker_follows_an_analysis_that_takes_longer_than_it_may_wait(
     world: Any, gemini: str, run_node: Any, tmp_path: Path, until: Any
 ) -> None:

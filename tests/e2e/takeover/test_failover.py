@@ -79,6 +79,7 @@ async def the_same_once_more(world: Any) -> None:
     assert (job["status"], job["attempt"]) == ("completed", 1)
 
 
+@pytest.mark.long
 async def test_killed_amid_the_download(world: Any, gemini: str, until: Any) -> None:
     clip = world.site.routes["/clip.mp4"]
     clip.cut, clip.hold = len(clip.content) // 2, asyncio.Event()
@@ -93,6 +94,7 @@ async def test_killed_amid_the_download(world: Any, gemini: str, until: Any) -> 
     assert len(world.gemini.asked) == 1 and await world.metric(DOUBT) == 0
 
 
+@pytest.mark.long
 async def test_killed_after_the_download(world: Any, gemini: str, tmp_path: Path, until: Any) -> None:
     hold, reached, ffprobe = tmp_path / "hold", tmp_path / "reached", tmp_path / "ffprobe"
     real_ffmpeg, real = programs()
@@ -152,6 +154,7 @@ async def test_killed_after_an_answer_of_gemini_that_answer_is_not_paid_again(
     assert len(longer) == 3 and longer[0] < longer[1] == longer[2]
 
 
+@pytest.mark.long
 async def test_killed_before_the_put(world: Any, gemini: str, until: Any) -> None:
     world.gate.refusing = True
     await taken(world, gemini)

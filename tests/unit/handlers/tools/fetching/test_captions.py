@@ -72,6 +72,7 @@ async def test_the_asked_language_comes_before_english(
     assert got.cues[0].text == first
 
 
+@pytest.mark.long
 async def test_a_track_without_a_language_is_better_than_none(site: Site, ytdlp: YtDlp, ctx: FakeContext) -> None:
     got = await ytdlp.captions(page(site, 'src="/en.vtt"'), ctx, language="zh-TW")
     assert (got.language, got.cues) == ("und", SAID)
@@ -103,6 +104,7 @@ def stream(site: Site, segments: Sequence[str]) -> None:
         site.says(f"/sub{number}.vtt", text=f"WEBVTT\n{mapping}\n\n{segment}\n", kind="text/vtt")
 
 
+@pytest.mark.long
 async def test_without_subtitles_it_says_so(site: Site, ytdlp: YtDlp, ctx: FakeContext, film: bytes) -> None:
     for url in (page(site, film=film), site.url("/clip.mp4")):
         error = await failing(ytdlp, ctx, url)
@@ -111,6 +113,7 @@ async def test_without_subtitles_it_says_so(site: Site, ytdlp: YtDlp, ctx: FakeC
     assert [request.path for request in site.requests] == ["/page", "/clip.mp4"]  # the latter to see what it is
 
 
+@pytest.mark.long
 async def test_subtitles_without_words_are_none(site: Site, ytdlp: YtDlp, ctx: FakeContext) -> None:
     url = page(site, 'srclang="en" src="/en.vtt"')
     site.says("/en.vtt", text="WEBVTT\n\n", kind="text/vtt")
@@ -152,6 +155,7 @@ async def test_subtitles_at_an_address_that_is_not_allowed_are_not_fetched(
     assert canary.requests == []
 
 
+@pytest.mark.long
 async def test_endless_subtitles_are_cut_off(site: Site, ytdlp: YtDlp, ctx: FakeContext) -> None:
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/vtt"})

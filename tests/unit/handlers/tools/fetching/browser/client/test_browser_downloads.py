@@ -46,6 +46,7 @@ async def test_a_download_that_a_doorman_s_script_starts_after_a_while_comes_by_
     assert [request.path for request in site.requests].count("/watch/page") == 1
 
 
+@pytest.mark.long
 async def test_a_link_that_opens_an_attachment_in_a_window_is_followed(
     site: Site, downloads: Downloads, ctx: FakeContext
 ) -> None:
@@ -55,11 +56,13 @@ async def test_a_link_that_opens_an_attachment_in_a_window_is_followed(
     assert (await get(downloads, ctx, url)).path.read_text() == text
 
 
+@pytest.mark.long
 async def test_the_page_may_be_the_file_itself(site: Site, downloads: Downloads, ctx: FakeContext) -> None:
     saved(site)
     assert (await get(downloads, ctx, site.url("/film"))).path.read_bytes() == FILM
 
 
+@pytest.mark.long
 async def test_a_file_that_only_the_page_has_is_taken_from_the_browser(
     site: Site, downloads: Downloads, ctx: FakeContext
 ) -> None:
@@ -74,6 +77,7 @@ async def test_a_file_that_only_the_page_has_is_taken_from_the_browser(
     assert got.url == site.url("/page") and got.path.parent == ctx.workspace.kept
 
 
+@pytest.mark.long
 async def test_the_answer_to_a_form_is_taken_from_the_browser(
     site: Site, downloads: Downloads, ctx: FakeContext
 ) -> None:
@@ -118,6 +122,7 @@ async def test_a_page_that_offers_nothing_says_so_and_the_browser_asks_for_nothi
     assert set(asked) == {HERE}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("waits", [0.5])
 async def test_a_refusal_that_leads_nowhere_stays_one(site: Site, downloads: Downloads, ctx: FakeContext) -> None:
     site.says("/page", 403, text="<p>no</p>", kind="text/html")
@@ -125,6 +130,7 @@ async def test_a_refusal_that_leads_nowhere_stays_one(site: Site, downloads: Dow
     assert isinstance(error, Deterministic) and error.type == "forbidden"
 
 
+@pytest.mark.long
 async def test_an_endless_body_is_cut_off(site: Site, downloads: Downloads, ctx: FakeContext) -> None:
     async def body(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
@@ -139,6 +145,7 @@ async def test_an_endless_body_is_cut_off(site: Site, downloads: Downloads, ctx:
     assert isinstance(error, Deterministic) and error.type == "too_large"
 
 
+@pytest.mark.long
 async def test_a_download_that_stands_still_is_tried_again_later(
     site: Site, downloads: Downloads, ctx: FakeContext
 ) -> None:

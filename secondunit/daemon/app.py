@@ -249,7 +249,7 @@ async def _run(group: asyncio.TaskGroup, world: World, components: Components, s
         duties = group.create_task(vital(components.duties.run(), host.leave))
         garbage.settle()
         await components.presence.serves_at(address_of(settings, port))
-        announcing.announce(settings, port, components)
+        announcing.announce(world, port, components)
         systemd.notifier.send(READY=1, STATUS=f"serving http://{settings.host}:{port}")
         await stop.asked.wait()
         with suppress(StoreFull):

@@ -14,6 +14,7 @@ from secondunit.daemon.automation.poller import TYPE, Poller
 from secondunit.daemon.automation.polls import BackendStatus
 from secondunit.daemon.automation.takeover_terms import Terms
 from secondunit.daemon.config.settings import Settings
+from secondunit.handlers.tools.media.ffmpeg import Media, MediaMissing
 from secondunit.handlers.tools.network.certificates import trusting
 from secondunit.handlers.tools.network.responses import BoundedResponse
 from secondunit.queue.clock import Clock, Random
@@ -43,17 +44,20 @@ def backend_of(settings: Settings, session: ClientSession, clock: Clock) -> Back
     return Backend(session, settings.backend_api_url, key, clock, box=settings.box)
 
 
-def idle(settings: Settings) -> str | None:
+def idle(settings: Settings, media: Media | MediaMissing) -> str | None:
     """Why a box in active mode could do nothing of what it took on; None if it can."""
     if settings.gemini_api_key is None:
         return "GEMINI_API_KEY is not set; set it and restart"
     if settings.types and TYPE not in settings.types:
         return f"TYPES leaves {TYPE} out; add it and restart"
+    if isinstance(media, MediaMissing):
+        return f"{media.remedy}, and restart"
     return None
 
 
 def status_of(
     settings: Settings,
+    media: Media | MediaMissing,
     backend: Backend | None,
     poller: Poller | None,
     polled_by: Callable[[], str | None],
@@ -61,7 +65,7 @@ def status_of(
 ) -> Callable[[], BackendStatus]:
     """What is told of active mode, whenever it is asked for; where another box polls, which one."""
     url = None if backend is None else str(URL(backend.url).with_user(None))
-    why = idle(settings) if settings.processor_mode == "active" else None
+    why = idle(settings, media) if settings.processor_mode == "active" else None
 
     def status() -> BackendStatus:
         still = BackendStatus(settings.processor_mode, url, why, delivered=results.delivered)
@@ -91,6 +95,7 @@ def _standing_by(holder: str | None) -> str:
 
 def poller_of(
     settings: Settings,
+    media: Media | MediaMissing,
     backend: Backend | None,
     queue: Queue,
     memory: Cache,
@@ -101,7 +106,7 @@ def poller_of(
     emit: Sink,
 ) -> Poller | None:
     """The poll loop of active mode; where what it took on could only fail nothing is polled."""
-    if backend is None or settings.processor_mode == "passive" or idle(settings):
+    if backend is None or settings.processor_mode == "passive" or idle(settings, media):
         return None
     terms = Terms(
         every=timedelta(milliseconds=settings.poll_interval_ms),

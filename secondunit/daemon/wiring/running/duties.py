@@ -72,7 +72,9 @@ def for_all(
     settings, clock, store, emit = world.settings, world.clock, world.store, world.emit
     shared = settings.database.server is not None
     backend, results = backend_of(settings, world.operators, clock), world.watchers.results
-    poller = poller_of(settings, backend, queue, store.cache, clock, random, results=results, emit=emit)
+    poller = poller_of(
+        settings, world.tools.media, backend, queue, store.cache, clock, random, results=results, emit=emit
+    )
     dispatchers = dispatchers_of(world, backend, random)
     scheduler = Scheduler(schedules, queue, store.schedules, store.audit, clock, emit, shared=shared)
     retriers = {spec.type: PartialRetrier(clock, [spec], emit) for spec in found.specs if spec.retry_partial}

@@ -7,7 +7,7 @@ from secondunit.daemon.config.oddities import unserved
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.monitoring.job_log import mode_lines
 from secondunit.daemon.wiring.backend import idle
-from secondunit.daemon.wiring.components import Components
+from secondunit.daemon.wiring.components import Components, World
 
 log = structlog.get_logger("secondunit.daemon.app")
 
@@ -20,11 +20,12 @@ def report(found: DiscoveredJobTypes, settings: Settings) -> None:
         log.warning("config.odd", message=warning)
 
 
-def announce(settings: Settings, port: int, components: Components) -> None:
+def announce(world: World, port: int, components: Components) -> None:
     """It is ready."""
+    settings = world.settings
     for line in mode_lines(settings, polls=components.poller is not None):
         log.info("daemon.mode", message=line)
-    if settings.processor_mode == "active" and (why := idle(settings)):
+    if settings.processor_mode == "active" and (why := idle(settings, world.tools.media)):
         log.warning("backend.idle", message=f"[Active Mode] Nothing is polled: {why}")
     if components.poller:
         once = (

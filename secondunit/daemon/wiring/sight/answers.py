@@ -44,5 +44,5 @@ def answers_of(
     errors, stats = ErrorGroups(store, world.clock), QueueStatistics(store, world.clock)
     types = ServedTypes(queue, store, found.sources, remote.leasing.workers)
     system = system_of(world, disk, media)
-    status = status_of(world.settings, *mode, world.watchers.results)
+    status = status_of(world.settings, world.tools.media, *mode, world.watchers.results)
     return Answers(explain, forecast, types, errors, stats, system, boxes, status)

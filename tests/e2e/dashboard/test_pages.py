@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect  # noqa: TID253  these tests are a browser's alone
 
 from tests.e2e.conftest import Daemon, installed_plugin, starting
-from tests.e2e.dashboard.conftest import Account, found, sign_in
+from tests.e2e.dashboard.conftest import NAME, Account, found, sign_in
 from tests.e2e.dashboard.scene import FAILING, KEY, submitted, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -36,6 +36,16 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         for _ in range(3):
             submitted(daemon, "sleep", {"seconds": 600})
         yield daemon
+
+
+def test_a_browser_signs_in_and_out_by_a_name_without_tls(signed_out: Page, daemon: Daemon, account: Account) -> None:
+    account.host = f"{NAME}:{daemon.port}"
+    signed_out.goto(f"http://{account.host}/")
+    sign_in(signed_out, KEY)
+    expect(signed_out.get_by_role("heading", name="Overview")).to_be_visible()
+    signed_out.get_by_role("button", name="Sign out").click()
+    expect(signed_out.get_by_label("Access key")).to_be_visible()
+    assert account.faults == []
 
 
 def test_every_button_on_the_lists_does_what_it_says(page: Page, daemon: Daemon, account: Account) -> None:

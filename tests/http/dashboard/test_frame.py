@@ -140,6 +140,7 @@ async def test_every_page_opens_keeps_the_policy_and_leads_nowhere_else(visit: A
         page = await browser.open(url)
         assert browser.answer.headers["Content-Security-Policy"] == POLICY
         assert browser.answer.headers["Cache-Control"] == "no-store"
+        assert browser.answer.headers["Referrer-Policy"] == "same-origin", "or no form says where it is from"
         for form in page.all("form"):
             action = form.attributes.get("action", "")
             assert form.attributes.get("method") != "post" or any(_fits(path, action) for path in posts), action

@@ -162,7 +162,7 @@ async def test_what_a_key_may_not_do_is_not_shown_and_is_refused(visit: Any) -> 
     assert not jobs.all("input", type="checkbox") and not jobs.says("Cancel")
     for path in ("/types/idle", "/jobs/act"):
         page = await browser.send(path, ("do", "pause"), status=403)
-        assert page.says("This key may not do that")
+        assert page.says("This is not allowed")
     assert await harness.queue.paused() == set()
 
 

@@ -172,6 +172,7 @@ def tail(job_id: str | None, type_: str | None, as_json: bool) -> None:
 def _offline() -> Any:
     from secondunit.cli import offline  # the store and what it needs, for the rare case that no daemon runs
 
+    output.say("no daemon runs: this is how the database has it", err=True)
     return offline
 
 

@@ -47,6 +47,7 @@ def test_payloads_are_shown_as_the_daemon_shows_them_but_for_types_that_it_alone
     assert shown["download"] == PAYLOADS["download"] | {"headers": {"X-Key": "***"}}
     job, said = called(tmp_path, "jobs", "show", "plugged")
     assert job["payload"] == shown["plugged"] == {"token": "***"}
+    assert "no daemon runs: this is how the database has it" in said
     assert "which fields of plugged are secret is known while a daemon runs" in said
 
 

@@ -110,6 +110,7 @@ async def test_what_was_acknowledged_survives_a_power_cut(tmp_path: Path) -> Non
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)  # some eighty starts, each with a database of its own
 async def test_a_cut_in_the_very_first_start_leaves_what_the_next_start_finishes(tmp_path: Path) -> None:
     acts = recorded(tmp_path, "full")
     chance = Random(3)

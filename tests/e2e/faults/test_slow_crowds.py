@@ -138,7 +138,7 @@ def test_three_hundred_idle_clients_take_no_descriptor_that_is_needed(start: Any
             job = daemon.submit(seconds=0)
             assert daemon.until(job, "completed")
     assert good.p99 < NO_WAIT
-    assert shed(daemon)["room"] > 150
+    assert sum(shed(daemon).values()) > 150, "sent away for others, or not let in"
 
 
 @pytest.mark.long

@@ -7,7 +7,7 @@ from secondunit.daemon.diagnosis.checks import CheckResult, ok, warn
 from secondunit.daemon.formats import instant
 from secondunit.queue.remote.workers import SeenWorker
 from secondunit.queue.sentences import say
-from secondunit.queue.sight.boxes import SeenBox, ruled_apart
+from secondunit.queue.sight.boxes import SeenBox, alike, ruled_apart
 
 UNSEEN = timedelta(hours=1)
 CLOCK_ASTRAY = timedelta(seconds=2)
@@ -59,16 +59,12 @@ def _gone(boxes: Sequence[SeenBox], now: datetime) -> Iterator[CheckResult]:
 
 
 def _apart(there: Sequence[SeenBox]) -> Iterator[CheckResult]:
-    versions: dict[str, list[str]] = {}
-    for box in there:
-        versions.setdefault(box.row.version, []).append(box.name)
+    versions = alike((box.row.version, box.name) for box in there)
     if len(versions) > 1:
         named = "; ".join(f"{version}: {', '.join(names)}" for version, names in sorted(versions.items()))
         remedy = say("install one version on all, box by box")
         yield warn("boxes", say("they are of several versions ({versions})", versions=named), remedy)
-    leases: dict[float, list[str]] = {}
-    for box in there:
-        leases.setdefault(box.row.lease.total_seconds(), []).append(box.name)
+    leases = alike((box.row.lease.total_seconds(), box.name) for box in there)
     if len(leases) > 1:
         named = "; ".join(f"{seconds:g} s: {', '.join(names)}" for seconds, names in sorted(leases.items()))
         remedy = say("give each the same LEASE_SECONDS, unless it is meant")

@@ -3,8 +3,9 @@
 Pure: from rows, counts of leases and limits that were read at nearly the same time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from secondunit.queue.model import Job
 from secondunit.queue.ports.boxes import BoxRow, State
@@ -12,6 +13,7 @@ from secondunit.queue.sentences import say
 from secondunit.queue.sight.explain import Explanation
 from secondunit.queue.value import Value
 
+T = TypeVar("T")
 MOST_TOLD = 3
 
 
@@ -74,10 +76,7 @@ def elsewhere(job: Job, boxes: Sequence[SeenBox]) -> Explanation | None:
 
 def declared_apart(type: str, boxes: Sequence[SeenBox]) -> Sequence[Sequence[str]]:
     """The boxes that are there by what they declare of a remote type, those that don't at the end; () if all agree."""
-    groups: dict[str, list[str]] = {}
-    for box in boxes:
-        if box.state != "gone":
-            groups.setdefault(box.row.remote.get(type, ""), []).append(box.name)
+    groups = alike((box.row.remote.get(type, ""), box.name) for box in boxes if box.state != "gone")
     without = groups.pop("", None)
     found = [*groups.values(), *([without] if without else [])]
     return found if groups and len(found) > 1 else ()
@@ -88,13 +87,18 @@ def ruled_apart(boxes: Sequence[SeenBox]) -> Mapping[str, Sequence[Sequence[str]
     there = [box for box in boxes if box.state != "gone"]
     found: dict[str, Sequence[Sequence[str]]] = {}
     for name in dict.fromkeys(name for box in there for name in box.row.rules):
-        groups: dict[str, list[str]] = {}
-        for box in there:
-            if name in box.row.rules:
-                groups.setdefault(box.row.rules[name], []).append(box.name)
+        groups = alike((box.row.rules[name], box.name) for box in there if name in box.row.rules)
         if len(groups) > 1:
             found[name] = [*groups.values()]
     return found
+
+
+def alike(found: Iterable[tuple[T, str]]) -> dict[T, list[str]]:
+    """The names of boxes by what was found of each."""
+    names: dict[T, list[str]] = {}
+    for what, name in found:
+        names.setdefault(what, []).append(name)
+    return names
 
 
 def _figures(boxes: Sequence[SeenBox]) -> tuple[list[Mapping[str, int]], list[Mapping[str, int]]]:

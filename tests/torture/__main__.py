@@ -5,11 +5,12 @@ events, a receiver of callbacks fails at random, some jobs take the daemon down 
 daemon is killed, stopped or drained, its disk fills up, or its clock is set; with `--store postgres` the server is
 killed and restarted, too, or loses its sessions. Then all of it is let come to rest, and the checker judges the
 evidence. Ends with 1 if anything contradicts an invariant. The seed decides who does what and how long they wait, not
-how the machine schedules it.
+how the machine schedules it. One that does not end says where it stands, and ends with 1.
 """
 
 import argparse
 import asyncio
+import faulthandler
 import json
 import math
 import shutil
@@ -17,8 +18,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
@@ -40,6 +41,7 @@ from tests.torture.torturetypes import installed
 from tests.torture.victim import DRAIN_SECONDS, LEASE_SECONDS, Victim, slowness
 
 REST_WITHIN = 90.0
+OVER_AFTER = 600.0  # seconds beyond those that were asked for: something waits for what never comes
 USUAL_START = 3.0  # seconds; a machine that is slower is given more time, in proportion
 SHOWN = 40
 
@@ -97,7 +99,8 @@ async def torture(folder: Path, seconds: float, seed: int, server: TorturedServe
             print("NOT DONE: full disks; only root can mount a small one")
         await cast.victim.start()
         await cast.clients.open()
-        await _play(cast, seconds, Random(f"fate {seed}"))
+        async with _in_time(seconds + OVER_AFTER * slower):
+            await _play(cast, seconds, Random(f"fate {seed}"))
         felt = [*undone(cast.kinds, cast.done), *(server.unfelt(cast.done) if server else ())]
         return replace(_evidence(cast, lease), undone=felt)
     finally:
@@ -111,7 +114,7 @@ async def torture(folder: Path, seconds: float, seed: int, server: TorturedServe
 async def _play(cast: Cast, seconds: float, fate: Random) -> None:
     readers = [asyncio.create_task(reader.run()) for reader in cast.readers]
     while any(reader.reading.start < 0 for reader in cast.readers):
-        await asyncio.sleep(0.01)
+        await _or_fail(asyncio.sleep(0.01), readers)
     watching = asyncio.create_task(_watch_outputs(cast))
     loads = [cast.clients.submit_for_ever() for _ in range(3)] + [cast.clients.meddle_for_ever() for _ in range(2)]
     tasks = [asyncio.create_task(load) for load in loads]
@@ -141,6 +144,22 @@ async def _play(cast: Cast, seconds: float, fate: Random) -> None:
     await cast.victim.end()
 
 
+@asynccontextmanager
+async def _in_time(seconds: float) -> AsyncIterator[None]:
+    """All of it within so many seconds; else it is printed where each task stands, and TimeoutError."""
+
+    def show() -> None:
+        for task in asyncio.all_tasks():
+            task.print_stack(limit=5)
+
+    alarm = asyncio.get_running_loop().call_later(seconds, show)
+    try:
+        async with asyncio.timeout(seconds + 1):
+            yield
+    finally:
+        alarm.cancel()
+
+
 async def _or_fail(pause: object, tasks: list[asyncio.Task[None]]) -> None:
     """Wait, unless a client has died of what it was answered."""
     waiting = asyncio.ensure_future(pause)  # type: ignore[call-overload]
@@ -156,7 +175,9 @@ async def _come_to_rest(cast: Cast) -> None:
     cast.receiver.healthy.set()
     over = time.monotonic() + REST_WITHIN * max(1.0, cast.victim.slowest_start / USUAL_START)
     await cast.victim.revive()
-    await cast.clients.resume_all()
+    while not await cast.clients.resume_all() and time.monotonic() < over:
+        await asyncio.sleep(0.2)
+        await cast.victim.revive()
     while await cast.clients.alive() and time.monotonic() < over:
         await asyncio.sleep(0.2)
         await cast.victim.revive()
@@ -241,6 +262,7 @@ def main() -> int:
     if arguments.store == "postgres" and server is None:
         print("NOT DONE: PostgreSQL; apt-get install postgresql")
         return 0
+    faulthandler.dump_traceback_later(arguments.minutes * 60 + 2 * OVER_AFTER, exit=True)  # not even the loop turns
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
     print(f"torture of {arguments.store} for {arguments.minutes:g} minutes, seed {arguments.seed}", flush=True)
     evidence = asyncio.run(torture(folder, arguments.minutes * 60, arguments.seed, server))

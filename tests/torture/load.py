@@ -83,11 +83,10 @@ class Clients:
             else:
                 await self._hold(self._chance.choice(TYPES))
 
-    async def resume_all(self) -> None:
-        """Whatever was held, start it again."""
-        for type in TYPES:
-            while (await self._ask("POST", f"/api/types/{type}/resume"))[0] != 200:
-                await asyncio.sleep(0.1)
+    async def resume_all(self) -> bool:
+        """Whatever was held, start it again; False where the daemon did not answer to one of them."""
+        answers = [await self._ask("POST", f"/api/types/{type}/resume") for type in sorted({*TYPES})]
+        return all(status == 200 for status, _ in answers)
 
     async def alive(self) -> int:
         """How many jobs have not ended; many while the daemon does not say."""

@@ -80,9 +80,12 @@ class Victim:
             await self.revive()
 
     async def revive(self) -> None:
-        """Start it again if a job of type `crash` took it down."""
-        if self.process.returncode == -signal.SIGKILL:
-            self.crashes += 1
+        """Start it again if a job of type `crash` took it down; one that ended for any other reason is written down."""
+        if (code := self.process.returncode) is not None:
+            if code == -signal.SIGKILL:
+                self.crashes += 1
+            else:
+                self.exits.append(("nothing that was done to it", code))
             self.spans.append(Span("crash", self._looked_at, time.time()))
             await self._bury("crash")
             await self.start()

@@ -220,7 +220,7 @@ def _evidence(cast: Cast, lease: float) -> Evidence:
         outputs=scene.outputs(folder / "outputs"),
         exits=victim.exits,
         clock_moves=victim.clock_moves,
-        parents=clients.parents,
+        parents=scene.parents(database["jobs"]) | clients.parents,
         **database,
     )
 

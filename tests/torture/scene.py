@@ -12,7 +12,7 @@ from typing import Any
 from tests.torture.evidence import Span
 
 Row = dict[str, Any]
-JSON_COLUMNS = ("payload", "result", "error", "runs", "notice")
+JSON_COLUMNS = ("payload", "result", "error", "runs", "notice", "bonds")
 TIMES = ("at", "created_at", "started_at", "finished_at")
 
 
@@ -94,6 +94,11 @@ def job_of(row: Row) -> Row:
         for run in runs
     ]
     return row
+
+
+def parents(jobs: Sequence[Row]) -> dict[str, list[str]]:
+    """What each job waits for as the database has it: a client whose answer was lost knows of no job of a batch."""
+    return {job["id"]: job["bonds"][0] for job in jobs if job.get("bonds") and job["bonds"][0]}
 
 
 def _unsound(db: sqlite3.Connection) -> Iterator[str]:

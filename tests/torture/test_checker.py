@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.torture import scene
 from tests.torture.checker import violations
 from tests.torture.evidence import Ack, Arrival, Evidence, Reading, Row, Span
 
@@ -229,3 +230,13 @@ def test_each_planted_violation_is_named(name: str) -> None:
     invariant, doctor = PLANTED[name]
     found = violations(doctor(sound()))
     assert any(sentence.startswith(f"{invariant}:") for sentence in found), found
+
+
+def test_what_a_job_waits_for_is_known_though_the_answer_was_lost() -> None:
+    none = {"id": "top", "bonds": '[[],"run","top"]'}
+    rows = [
+        {"id": "alone", "bonds": None},
+        scene.read(none),
+        scene.read({"id": "left", "bonds": '[["top"],"run","left"]'}),
+    ]
+    assert scene.parents(rows) == {"left": ["top"]}

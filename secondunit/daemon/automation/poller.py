@@ -15,7 +15,7 @@ from secondunit.daemon.automation.takeover_terms import Known, Terms
 from secondunit.daemon.formats import instant
 from secondunit.handlers.tools.circuit_breaker import CircuitBreaker
 from secondunit.queue.clock import Clock, Random
-from secondunit.queue.errors import DutyLost, JobNotFound, QueueError
+from secondunit.queue.errors import Draining, DutyLost, JobNotFound, QueueError, Saturated, StoreFull
 from secondunit.queue.instrumentation import Sink, unheard
 from secondunit.queue.model import Event, Filter, JobId, Status, Submission, Target
 from secondunit.queue.ports.cache import Cache, CacheEntry
@@ -25,6 +25,7 @@ from secondunit.queue.service import Queue
 TYPE = "analyze"
 DUTY = "poller"
 UNCLEAR_CLAIMS = 3
+FOR_NOW = (Draining, Saturated, StoreFull)  # refusals that are none of the analysis: the next poll asks again
 
 log = structlog.get_logger(__name__)
 
@@ -185,15 +186,20 @@ class Poller:
 
     async def _take_on(self, found: Sequence[FailedAnalysis]) -> int:
         """Submit what is new, as far as there is room; how many of the rows must wait because of what happened here."""
-        waiting = 0
+        waiting, room = 0, True
         now = self._clock.now()
         self._live.refused = {id: until for id, until in self._live.refused.items() if until > now}
         for analysis in {row.id: row for row in found}.values():
             known = await self._known(analysis.id)
             if analysis.id in self._live.refused or (known and known.waits(now, self._terms)):
                 waiting += 1
-            elif (known is None or known.job.status.ended) and self._has_room():
-                await self._submit(analysis, known)
+            elif room and (known is None or known.job.status.ended) and self._has_room():
+                try:
+                    await self._submit(analysis, known)
+                except FOR_NOW as error:
+                    room = False
+                    message = f"[Active Mode] Job {analysis.id} is taken on later: {error}"
+                    log.warning("backend.no_room", message=message, analysis_id=analysis.id)
         return waiting
 
     def _has_room(self) -> bool:
@@ -218,7 +224,7 @@ class Poller:
         self._live.early = early
         try:
             job, created = await self._queue.submit(submission, duty=self._tenure.duty)
-        except DutyLost:
+        except (DutyLost, *FOR_NOW):
             raise
         except QueueError as error:
             message = f"[Active Mode] Job {analysis.id} is not taken on: {error}"

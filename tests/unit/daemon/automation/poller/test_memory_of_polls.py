@@ -2,9 +2,11 @@
 
 import asyncio
 
+import pytest
 from aiohttp import web
 
 from secondunit.daemon.automation.polls import KEPT
+from secondunit.queue.errors import Draining, QueueError, Saturated, StoreFull
 from secondunit.queue.model import Status
 from secondunit.queue.outcome import Completed
 from secondunit.testing.jobs import BROKEN, TTL, held, settled
@@ -41,6 +43,22 @@ async def test_bad_and_refused_rows_at_the_head_do_not_block_the_rest(box: Box) 
     assert list(await box.jobs()) == ["good"]
     assert set(box.poller.quarantined) == {"r", "s"} and list(box.poller.live.values()) == ["good"]
     assert {poll.outcome for poll in box.poller.polls} == {"ok"} and sum(poll.taken for poll in box.poller.polls) == 1
+
+
+@pytest.mark.parametrize("why", [StoreFull("the disk is full"), Saturated("1,000 wait"), Draining("it stops")])
+async def test_where_the_queue_has_no_room_just_now_the_next_poll_asks_again(
+    box: Box, monkeypatch: pytest.MonkeyPatch, why: QueueError
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise why
+
+    box.online.rows = rows("a", "b")
+    with monkeypatch.context() as full:
+        full.setattr(box.queue, "submit", refuse)
+        await box.poller.poll()
+    assert box.online.claims == ["a"] and not box.poller.quarantined and not box.poller.state.waiting
+    await box.poller.poll()
+    assert [*await box.jobs()] == ["a", "b"]
 
 
 async def test_what_came_of_the_last_polls_is_kept_newest_first(box: Box) -> None:

@@ -26,7 +26,7 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from types import FrameType, ModuleType
 from typing import Any
 
-LONG, SUSPECT = 8_000, 0.006  # characters of an attack, and the seconds of CPU time that call for a second look
+LONG, SUSPECT = 8_000, 0.001  # characters of an attack, and the seconds of CPU time that call for a second look
 LONGER, STEEP, LIMIT = 4, 8.0, 0.6  # so much longer an attack, the growth that is no longer linear, where it is cut off
 OFTEN = 8  # repeated at most so often, a part multiplies the work by no more than that
 PUMPS, STARTS = 24, 4

@@ -1,7 +1,9 @@
 """What a PostgreSQL server does not let a daemon do is told with what helps, at its start and by doctor."""
 
 import asyncio
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -72,6 +74,19 @@ async def test_an_account_without_rights_on_the_tables_is_told_what_it_needs(
     assert account and all("owner to ACCOUNT" in one.remedy for one in told), told
 
 
+@pytest.fixture
+def slow_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two statements of a session lies more than a millisecond, on the fastest machine, too."""
+    execute = psycopg.Cursor.execute
+
+    def late(*given: Any, **named: Any) -> Any:
+        time.sleep(0.005)
+        return execute(*given, **named)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", late)
+
+
+@pytest.mark.usefixtures("slow_line")
 @pytest.mark.parametrize("set_so", SETTINGS)
 async def test_what_is_set_for_the_account_is_named(server: PostgresServer, account: str, set_so: str) -> None:
     url = server.database()

@@ -127,14 +127,16 @@ def _holes(what: str, track: TrackPackets | None, gaps: Sequence[Gap], start: fl
     """
     if track is None:
         return []
-    holes = [(begin, end) for begin, end in gaps if 0 <= begin < end - track.gap - LONGER_GAP]
+    blank = next((end for begin, end in gaps if begin < 0), 0.0)
+    # A recording that begins between key frames is no damaged one: its hole begins with the first of them.
+    keyed = [] if track.key is None else [(max(0.0, track.key - start), blank)]
+    holes = [(begin, end) for begin, end in [*keyed, *gaps] if 0 <= begin < end - track.gap - LONGER_GAP]
     where = ", ".join(f"from {begin:.1f} to {end:.1f} s" for begin, end in holes[:MOST_TOLD])
     if sum(end - begin for begin, end in holes) > SHORTER_SHARE * (track.last - track.first):
         raise _truncated(f"{what} has packets, but could not be decoded {where}")
     warnings = [f"undecodable: {what} could not be decoded {where}"] if holes else []
-    before = next((end for begin, end in gaps if begin < 0), 0.0) - max(0.0, track.first - start)
-    if before > UNDECODED:
-        # A recording that begins between key frames is no damaged one.
+    before = blank - max(0.0, track.first - start)
+    if before > UNDECODED and not (holes and holes[0] in keyed):
         warnings.append(f"undecodable: {what} could not be decoded in its first {before:.1f} s")
     if track.back > LONGER_GAP:
         warnings.append(

@@ -32,6 +32,7 @@ class TrackPackets:
     """Packets of one track: the first and last timestamps and the latest end, in seconds on the file's clock.
 
     `gap` is the longest time without a packet that holds something, `back` how far the clock goes back at most.
+    `key` is when the first key frame is shown, if there is one.
     """
 
     packets: int
@@ -40,6 +41,7 @@ class TrackPackets:
     end: float
     gap: float = 0.0
     back: float = 0.0
+    key: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

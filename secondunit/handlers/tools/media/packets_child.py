@@ -4,7 +4,8 @@ Its argument is JSON: `probe`, ffprobe's argv; `restarting`, whether the format'
 `closely`, the indexes of tracks that are looked at closely; `segment`, the seconds of a media segment; and `units`,
 ffmpeg's argv for the framecrc lines of the first of them as `units` reads them, or null. Answers with JSON: `tracks`,
 for each stream's index the number of its packets, and the seconds of its first, last and latest end; `steps`, the
-longest one forward between two that hold something, and the longest one back; `pace`; `units`.
+longest one forward between two that hold something, the longest one back, and when the first key frame is shown, or
+null; `pace`; `units`.
 """
 
 import heapq
@@ -37,6 +38,7 @@ class SeenTrack:
     full: float | None = None
     gap: float = 0.0
     back: float = 0.0
+    key: float | None = None
 
 
 class Counter:
@@ -48,7 +50,9 @@ class Counter:
         self._offset = 0.0
         self._latest: float | None = None
 
-    def add(self, index: str, shown: float | None, decoded: float | None, duration: float, size: int) -> None:
+    def add(
+        self, index: str, shown: float | None, decoded: float | None, duration: float, size: int, *, key: bool
+    ) -> None:
         """Count a packet of so many bytes; its times are seconds, where it has any."""
         track = self.tracks.setdefault(index, SeenTrack())
         track.packets += 1
@@ -67,6 +71,8 @@ class Counter:
         at = (moment if shown is None else shown) + self._offset
         track.first, track.last = min(track.first, at), max(track.last, at)
         track.end = max(track.end, at + duration)
+        if key and track.key is None:
+            track.key = at
 
     def _bridge(self, track: SeenTrack, moment: float) -> None:
         now = moment + self._offset
@@ -182,14 +188,14 @@ def count(
             continue
         shown, decoded = _seconds(fields[1]), _seconds(fields[2])
         if "D" not in fields[5]:
-            counter.add(fields[0], shown, decoded, _seconds(fields[3]) or 0.0, int(fields[4]))
+            counter.add(fields[0], shown, decoded, _seconds(fields[3]) or 0.0, int(fields[4]), key="K" in fields[5])
         if pacer := pacers.get(fields[0]):
             pacer.add(shown, decoded, int(fields[4]), fields[5], fields[6] if len(fields) > 6 else "")
     tracks = {
         index: [track.packets, track.first, track.last, track.end] if track.now is not None else [track.packets]
         for index, track in counter.tracks.items()
     }
-    steps = {index: [track.gap, track.back] for index, track in counter.tracks.items()}
+    steps = {index: [track.gap, track.back, track.key] for index, track in counter.tracks.items()}
     return {"tracks": tracks, "steps": steps, "pace": {index: asdict(pacer.end()) for index, pacer in pacers.items()}}
 
 

@@ -130,6 +130,18 @@ def test_a_track_of_which_much_could_not_be_decoded_is_refused() -> None:
     assert refused.value.type == "input_truncated"
 
 
+@pytest.mark.parametrize(
+    ("key", "blank", "refused"),
+    [(None, 30.0, False), (30.0, 30.0, False), (0.0, 30.0, True), (20.0, 24.5, True), (0.0, 2.5, False)],
+)
+def test_a_beginning_that_has_a_key_frame_and_can_t_be_decoded_is_damage(
+    key: float | None, blank: float, refused: bool
+) -> None:
+    source = material(pictures=replace(track(60), key=key), encoded=replace(WELL, blank=[(-1.0, blank)]))
+    with pytest.raises(Deterministic, match=r"the video track of a.mp4 has packets") if refused else nullcontext():
+        assert [one.split(":")[0] for one in verdict(source)] == ["undecodable"]
+
+
 def test_a_clock_that_goes_back_is_a_warning() -> None:
     assert verdict(material(pictures=replace(track(60), back=0.5))) == []
     assert verdict(material(pictures=replace(track(60), back=4)))[0].startswith(

@@ -40,8 +40,14 @@ def test_a_gap_is_time_and_so_is_one_in_a_format_whose_clock_is_steady() -> None
 
 def test_steps_are_the_longest_without_a_picture_and_the_longest_back() -> None:
     empty = "0,3.0,3.0,1.0,0,__"  # of a screen that stays as it is
-    found = count([*packets(0, 0, 3), empty, *packets(0, 5.5, 2), *packets(0, 2, 2)], restarting=False)
-    assert found["steps"]["0"] == [3.5, 4.5]
+    found: Any = count([*packets(0, 0, 3), empty, *packets(0, 5.5, 2), *packets(0, 2, 2)], restarting=False)
+    assert found["steps"]["0"][:2] == [3.5, 4.5]
+
+
+def test_the_first_key_frame_is_told_by_when_it_is_shown() -> None:
+    lines = ["0,1.0,0.9,0.1,900,__", "0,1.3,1.0,0.1,900,K_", "0,1.1,1.1,0.1,900,K_", "1,0.0,0.0,0.1,900,__"]
+    found: Any = count(lines, restarting=False)["steps"]
+    assert (found["0"][2], found["1"][2]) == (1.3, None)
 
 
 HELD = Packets({0: TrackPackets(9, 1.0, 9.0, 10.0), 2: TrackPackets(1, 2.0, 2.0, 41.0)}, cut_off=False)

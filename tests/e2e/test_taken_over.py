@@ -12,6 +12,7 @@ import pytest
 
 from secondunit.handlers.tools.programs.sandbox.measuring import available
 from secondunit.testing.processes import until
+from tests.ffmpeg import programs
 
 WHOLE = available()
 PERL, KEY = shutil.which("perl"), "canary-of-the-environment-0123456789"
@@ -21,7 +22,6 @@ pytestmark = [
     pytest.mark.skipif(PERL is None, reason="NO DECODER WAS TAKEN OVER: install perl"),
 ]
 PTRACE, READ_MEMORY = (101, 310) if os.uname().machine == "x86_64" else (117, 270)
-HONEST = '#!/bin/sh\nexec {program} "$@"\n'
 HOSTILE = """#!{perl}
 use Socket;
 my @got;
@@ -77,7 +77,7 @@ async def loot(start: Any, tmp_path: Path, sandbox: str) -> set[str]:
     for name in ("film.mp4", "other.mp4", "doomed"):
         (root / name).write_text("canary")
     (tmp_path / "secret").write_text("canary")
-    put(program, HONEST.format(program=shutil.which("ffprobe")))
+    shutil.copy(programs()[1], program)
     with socket.create_server(("127.0.0.1", 0)) as server:
         daemon = start(SANDBOX=sandbox, MEDIA_ROOTS=str(root), FFPROBE_PATH=str(program), API_KEY=KEY)
         daemon.ready()

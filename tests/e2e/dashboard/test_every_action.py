@@ -1,8 +1,6 @@
 """Every button of every page is pressed in a browser; the list of them is read from the templates."""
 
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,6 +15,7 @@ from secondunit.daemon.dashboard.texts import read_catalogue
 from tests.e2e.conftest import Daemon, installed_plugin, served, starting
 from tests.e2e.dashboard.conftest import Account, sign_in
 from tests.e2e.dashboard.scene import FAILING, FILM, KEY, SCHEDULES, SOURCES, submitted, until
+from tests.ffmpeg import made
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.long]
 TEMPLATES = Path(secondunit.daemon.dashboard.__file__).parent / "templates"
@@ -85,11 +84,7 @@ class Receiver(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("NO FILM WAS UPLOADED: install ffmpeg")
-    path = tmp_path_factory.mktemp("upload") / "film.mp4"
-    subprocess.run(["ffmpeg", "-v", "error", *SOURCES, *FILM, str(path)], check=True, timeout=60)
-    return path
+    return made(tmp_path_factory.mktemp("upload") / "film.mp4", *SOURCES, *FILM)
 
 
 @pytest.fixture(scope="module")

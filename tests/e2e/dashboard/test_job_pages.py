@@ -1,7 +1,5 @@
 """The pages of one job and of submitting in a browser, on a daemon with real films: all is pressed, all plays."""
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from playwright.sync_api import Page, expect  # noqa: TID253  these tests are a 
 from tests.e2e.conftest import Daemon, installed_plugin, starting
 from tests.e2e.dashboard.conftest import Account, sign_in
 from tests.e2e.dashboard.scene import FAILING, FILM, KEY, SOURCES, submitted, until
+from tests.ffmpeg import made
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.long]
 
@@ -18,11 +17,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.long]
 @pytest.fixture(scope="module")
 def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a film of two seconds."""
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("NO FILM WAS LOOKED AT: install ffmpeg")
-    folder = tmp_path_factory.mktemp("media")
-    subprocess.run(["ffmpeg", "-v", "error", *SOURCES, *FILM, str(folder / "film.mp4")], check=True, timeout=60)
-    return folder
+    return made(tmp_path_factory.mktemp("media") / "film.mp4", *SOURCES, *FILM).parent
 
 
 @pytest.fixture(scope="module")

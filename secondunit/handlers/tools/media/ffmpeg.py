@@ -103,7 +103,7 @@ async def find_media(
 
     A configured program that does not answer is a fault to report, not a reason to take another one.
     """
-    ffmpeg, ffprobe = await asyncio.to_thread(_locate, configured_ffmpeg, configured_ffprobe, path)
+    ffmpeg, ffprobe = await asyncio.to_thread(located, configured_ffmpeg, configured_ffprobe, path)
     if ffmpeg is None or ffprobe is None:
         return MediaMissing(f"no {'ffmpeg' if ffmpeg is None else 'ffprobe'} was found")
     try:
@@ -127,7 +127,8 @@ def failure(program: str, finished: Finished, source: Source, attempt: int) -> T
     return failures.failure(f"{program} on {source.name}", named, attempt, reads=source.name)
 
 
-def _locate(ffmpeg: str | None, ffprobe: str | None, path: str) -> tuple[str | None, str | None]:
+def located(ffmpeg: str | None, ffprobe: str | None, path: str) -> tuple[str | None, str | None]:
+    """Where ffmpeg and ffprobe are: as configured, else on `path`, ffprobe beside ffmpeg, else the wheel's."""
     found = ffmpeg or shutil.which("ffmpeg", path=path)
     beside = shutil.which("ffprobe", path=str(Path(found).parent)) if found else None
     probe = ffprobe or beside or shutil.which("ffprobe", path=path)

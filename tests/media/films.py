@@ -15,6 +15,7 @@ CLIPS = {
     "long.mp4": ("-f lavfi -i testsrc2=s=320x180:r=24:d=20 -f lavfi -i sine=d=20", BOTH, "-movflags faststart"),
     "keys.mp4": ("-f lavfi -i testsrc2=s=320x180:r=24:d=12", BOTH, "-g 12 -keyint_min 12 -sc_threshold 0"),
     "silent.mp4": (TEST, BOTH),
+    "av1.mp4": (TEST, SOUND, "-c:v libsvtav1 -preset 12 -c:a aac"),
     "sound only.m4a": (SOUND, "-c:a aac"),
     "tiny.mp4": ("-f lavfi -i testsrc2=s=176x144:r=25:d=1", BOTH),
     "odd.mkv": ("-f lavfi -i testsrc=s=175x143:r=25:d=1 -pix_fmt yuv444p -c:v ffv1",),

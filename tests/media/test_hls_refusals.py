@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from secondunit.handlers.hls import handler as hls
+from secondunit.handlers.tools.media.ffmpeg import Media
 from secondunit.queue.errors import BadPayload
 from secondunit.queue.outcome import Deterministic
 from secondunit.queue.validation import validated
+from tests.media.beats import run
 from tests.media.samples import SAMPLES
 
 pytestmark = pytest.mark.media
@@ -28,6 +30,19 @@ async def test_sound_alone_is_refused(studio: Any, clips: Callable[[str], Path])
 
 async def test_a_song_with_a_cover_picture_is_no_video(studio: Any) -> None:
     assert (await refusal(studio, SAMPLES / "audio" / "withcover.mp3"))[0] == "audio_only"
+
+
+async def test_a_film_in_av1_is_encoded_or_the_decoder_is_said_to_be_missing(
+    studio: Any, media: Media, clips: Callable[[str], Path]
+) -> None:
+    clip = clips("av1.mp4")
+    if run([media.ffmpeg, "-v", "quiet", "-max_error_rate", 1, "-i", clip, "-f", "rawvideo", "-"]).stdout:
+        assert (await studio.hls(clip, qualities=["144p"]))["duration"] == pytest.approx(2, abs=0.1)
+        return
+    kind, message = await refusal(studio, clip)
+    assert kind == "capability_missing" and "no decoder for AV1; install ffmpeg" in message
+    with pytest.raises(Deterministic, match="no decoder for AV1; install ffmpeg"):
+        await studio.thumbnail(clip)
 
 
 @pytest.mark.parametrize("picture", ["demo.jpg", "demo.png", "demo.tif", "demo.bmp"])

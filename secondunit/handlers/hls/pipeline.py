@@ -10,7 +10,7 @@ from pathlib import Path
 
 from secondunit.handlers.hls.encode import SOUND_LATER, hls_argv, sound_argv
 from secondunit.handlers.hls.plan import HlsPlan
-from secondunit.handlers.tools.media.ffmpeg import Media, failure, url
+from secondunit.handlers.tools.media.ffmpeg import Media, failure, no_decoder, url
 from secondunit.handlers.tools.programs import failures
 from secondunit.handlers.tools.programs.ports import Finished, Limits, Programs
 from secondunit.handlers.tools.storage.ports import Source
@@ -84,6 +84,8 @@ class Pipeline(Value, frozen=True):
             raise failures.failure(f"ffmpeg on the sound of {self.source.name}", sound, self.ctx.attempt)
         if pictures.returncode != 0:
             raise failure("ffmpeg", pictures, self.source, self.ctx.attempt)
+        if frames.figure == 0 and (lacking := no_decoder(self.source, pictures.stderr)):
+            raise lacking
         damage = DAMAGE.search(pictures.stderr)
         return Encoded(frames.figure, heard.figure, damage[0] if damage else "", *_gaps(pictures.stderr))
 

@@ -53,7 +53,7 @@ def cut_alike(name: str, plan: HlsPlan, videos: Sequence[Playlist]) -> None:
 def verify(name: str, material: Material, pictures: Sequence[Span], sound: Span | None) -> list[str]:
     """Warnings about an encode that may be published; raises for one that may not."""
     plan, packets = material.plan, material.packets
-    warnings = _declared(name, material.info, packets)
+    warnings = _declared(name, material)
     what = f"the video track of {name}"
     for made in pictures:
         _refuse_short(what, packets, plan.video.index, made)
@@ -83,17 +83,19 @@ def unfinished_sound(name: str, material: Material, error: Unfinished) -> Transi
     return Transient(f"the sound of {name} is incomplete, as on a full disk: {error}", type="disk_full")
 
 
-def _declared(name: str, info: MediaInfo, packets: Packets) -> list[str]:
+def _declared(name: str, material: Material) -> list[str]:
     """What the declared duration is worth: a hint, which the file's own end must bear out."""
-    declared, held = info.duration, packets.duration
+    info, packets = material.info, material.packets
+    declared, held, played = info.duration, packets.duration, material.played
     if declared is None or info.estimated or info.format in UNDECLARED:
         return []
     if declared - held > max(SHORTER_SECONDS, SHORTER_SHARE * declared):
         if packets.cut_off:
             raise _truncated(f"{name} declares {declared:.1f} s, but breaks off after {held:.1f} s")
         return [f"duration_short: {name} declares {declared:.1f} s and holds {held:.1f} s"]
-    if held > LONGER_FACTOR * declared + LONGER_SECONDS:
-        return [f"duration_overrun: {name} declares {declared:.1f} s and holds {held:.1f} s"]
+    # Not what else it holds: since 7.1 ffmpeg declares no longer film for a subtitle that outlasts it.
+    if played > LONGER_FACTOR * declared + LONGER_SECONDS:
+        return [f"duration_overrun: {name} declares {declared:.1f} s and holds {played:.1f} s"]
     return []
 
 

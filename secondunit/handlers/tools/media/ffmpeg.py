@@ -25,6 +25,8 @@ REMEDY = "install ffmpeg (Debian: apt install ffmpeg), or set FFMPEG_PATH and FF
 ANSWERS_WITHIN = timedelta(seconds=30)
 LISTED = re.compile(r"^ [A-Z.|]{2,8} (\w+)\s")
 VERSION = re.compile(r"^ffmpeg version (\S+)")
+# Of a codec that it knows, but was built without a decoder for: 5.1, later ones, and the wheel's of AV1.
+NO_DECODER = re.compile(r"(?:Decoder \(codec |no decoder found for: |hardware accelerated )(?!none\b)(\w{1,30})")
 # 4K and 8K pictures took at most 1.6 GiB with two cores; each further core is a thread more with frames of its own.
 ADDRESS_SPACE = (4 << 30) + (os.cpu_count() or 1) * (256 << 20)
 
@@ -124,7 +126,16 @@ def failure(program: str, finished: Finished, source: Source, attempt: int) -> T
     """The exception to raise, its message naming the user's file and not our descriptor of it."""
     said = finished.stderr.replace(f"file:{source.path}", source.name).replace(str(source.path), source.name)
     named = replace(finished, stderr=said)
-    return failures.failure(f"{program} on {source.name}", named, attempt, reads=source.name)
+    problem = failures.failure(f"{program} on {source.name}", named, attempt, reads=source.name)
+    return (problem.type == "unreadable" and no_decoder(source, said)) or problem
+
+
+def no_decoder(source: Source, stderr: str) -> Deterministic | None:
+    """What to raise where nothing came of a track, if ffmpeg says that it has no decoder for it."""
+    if match := NO_DECODER.search(stderr):
+        message = f"{source.name} can't be decoded by the ffmpeg here, which has no decoder for {match[1]}; {REMEDY}"
+        return Deterministic(message, type="capability_missing")
+    return None
 
 
 def located(ffmpeg: str | None, ffprobe: str | None, path: str) -> tuple[str | None, str | None]:

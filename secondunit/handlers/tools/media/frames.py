@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from secondunit.handlers.tools.cancellation import in_thread
-from secondunit.handlers.tools.media.ffmpeg import Media, failure, limits, url
+from secondunit.handlers.tools.media.ffmpeg import Media, failure, limits, no_decoder, url
 from secondunit.handlers.tools.media.graphs import (
     TOLD_EXACT,
     Approach,
@@ -244,7 +244,9 @@ class Camera:
         return USUAL_GOP if self.info.format in CLOCKED else 0.0
 
     def _judge(self, finished: Finished) -> None:
-        """Raise for a failed end, unless the source merely has no picture there."""
+        """Raise for an end that gave nothing, unless the source merely has no picture there."""
+        if lacking := no_decoder(self.source, finished.stderr):
+            raise lacking
         if finished.returncode != 0:
             problem = failure("ffmpeg", finished, self.source, self.ctx.attempt)
             if not (isinstance(problem, Deterministic) and problem.type == "unreadable"):

@@ -91,6 +91,13 @@ async def test_the_one_that_failed_first_is_to_blame(
     assert getattr(failed.value, "type", None) == type
 
 
+async def test_a_decoder_that_is_missing_is_told_of_although_ffmpeg_is_content() -> None:
+    said = "[av1 @ 0x5] Your platform doesn't support hardware accelerated AV1 decoding.\n"
+    with pytest.raises(Deterministic, match=r"no decoder for AV1; install ffmpeg") as failed:
+        await encode(Ends(Finished(0, said), FINE))
+    assert failed.value.type == "capability_missing"
+
+
 async def test_where_decoders_gave_nothing_is_told_apart_for_pictures_and_sound() -> None:
     pictures, sound = (-1, 0.08, 3, 6.25), (-1, 0, 4.5, 9)
     lines = [*(f"{at:.6f}" for at in pictures), "[h264 @ 0x5] odd", *(f"{1e9 + at:.6f}" for at in sound), "8.000000"]

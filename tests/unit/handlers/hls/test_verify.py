@@ -104,6 +104,10 @@ def test_a_much_longer_content_is_a_warning() -> None:
     assert verdict(material(34)) == []
 
 
+def test_a_subtitle_that_outlasts_what_is_declared_is_no_longer_content() -> None:
+    assert verdict(material(9, pictures=track(9), sound=track(9), words=track(60)), 9, 9) == []
+
+
 @pytest.mark.parametrize(
     ("gap", "holes", "warned"),
     [

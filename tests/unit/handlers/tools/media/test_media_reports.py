@@ -72,7 +72,10 @@ def test_what_can_not_be_shown_is_refused_in_its_own_words(found: Any, kind: Any
     [
         (1, "file:/proc/self/fd/9: Invalid data found when processing input", 1, Deterministic, "unreadable"),
         (1, "[mov] moov atom not found", 1, Deterministic, "unreadable"),
-        (1, "Decoder (codec av1) not found for input stream #0:0", 1, Deterministic, "unreadable"),
+        (1, "Decoder (codec none) not found for input stream #0:0", 1, Deterministic, "unreadable"),
+        (1, "Decoder (codec av1) not found for input stream #0:0", 1, Deterministic, "capability_missing"),
+        (1, "[x] Decoding requested, but no decoder found for: png", 1, Deterministic, "capability_missing"),
+        (1, "no decoder found for: png\nNo space left on device", 1, Transient, "disk_full"),
         (1, "Format not on whitelist 'mov'", 1, Deterministic, "unreadable"),
         (228, "av_interleaved_write_frame(): No space left on device", 1, Transient, "disk_full"),
         (1, "Invalid data found\nCannot allocate memory", 1, Transient, "out_of_memory"),

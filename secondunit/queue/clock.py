@@ -19,6 +19,10 @@ class Clock(Protocol):
         """Return once this many seconds have passed."""
         ...
 
+    async def tick(self, every: float) -> None:
+        """Return within so many seconds, together with others that only look now and then: the process wakes once."""
+        ...
+
 
 class Random(Protocol):
     """What the queue needs of chance: `random.Random` fits."""

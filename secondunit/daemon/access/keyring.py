@@ -161,7 +161,7 @@ class Keyring:
     async def run(self) -> None:
         """End keys whose time is over, and now and then note which were used: for ever."""
         while True:
-            await self._clock.sleep(EVERY)
+            await self._clock.tick(EVERY)
             await self.catch_up()
             now = self._clock.now()
             for prefix in [prefix for prefix, held in self._held.items() if _over(held, now)]:

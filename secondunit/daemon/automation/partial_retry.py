@@ -76,7 +76,7 @@ class PartialRetrier:
                 self._note(job)
             while True:
                 await self._round(queue)
-                await self._clock.sleep(EVERY)
+                await self._clock.tick(EVERY)
         finally:
             self._on_duty = False
 

@@ -54,7 +54,7 @@ class DiskGuard:
             elif self.full and not full:
                 log.info("disk.room", message=f"{self.free >> 20} MiB are free again; jobs are taken", free=self.free)
             self.full = full
-            await self._clock.sleep(LOOK_EVERY)
+            await self._clock.tick(LOOK_EVERY)
 
     def _look(self) -> bool:
         held = self._reserve.fill()
@@ -119,7 +119,7 @@ class MediaDisks:
         while True:
             self._disks[root].asked = self._clock.now()
             self._disks[root] = await asyncio.to_thread(self._look, root)
-            await self._clock.sleep(MEDIA_EVERY)
+            await self._clock.tick(MEDIA_EVERY)
 
     def _look(self, root: Path) -> MediaDisk:
         try:

@@ -37,7 +37,7 @@ class Checkup:
         """Look now and then for ever, whether anybody asks or not."""
         while True:
             await self()
-            await self._clock.sleep(LOOK_EVERY.total_seconds())
+            await self._clock.tick(LOOK_EVERY.total_seconds())
 
     async def __call__(self) -> HealthReport:
         """How the daemon is now."""

@@ -6,6 +6,18 @@ from datetime import UTC, datetime, timedelta
 
 SET_NOT_DRIFTED = 2.0
 DIFFERS = 0.1
+JUST_TICKED = 0.05  # of the time between two: timers are rounded, and may go off early
+
+
+async def tick(every: float) -> float:
+    """Return at the next whole multiple of so many seconds on the machine's clock; by how many it is late.
+
+    An idle process wakes once a second for all that look each second, in place of once for each of them.
+    """
+    now = time.monotonic()
+    due = ((now + JUST_TICKED * every) // every + 1) * every
+    await asyncio.sleep(due - now)
+    return time.monotonic() - due
 
 
 class SystemClock:
@@ -29,6 +41,10 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Return once this many seconds have passed."""
         await asyncio.sleep(seconds)
+
+    async def tick(self, every: float) -> None:
+        """Return at the next whole multiple of so many seconds."""
+        await tick(every)
 
     def follow(self, at: datetime) -> None:
         """It is this late by the clock that counts. What a look at it takes is no difference."""

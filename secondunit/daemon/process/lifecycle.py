@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import structlog
 
 from secondunit.daemon.process import signals
+from secondunit.daemon.process.clock import tick
 from secondunit.daemon.process.dead_man_switch import DeadManSwitch
 from secondunit.daemon.process.exit_codes import DRAINED, exit_code
 from secondunit.daemon.process.log_sink import LogSink
@@ -100,7 +101,7 @@ async def beat(switch: DeadManSwitch) -> None:
     """Keep the switch from ending the process, for as long as the loop turns."""
     while True:
         switch.beat()
-        await asyncio.sleep(switch.every)
+        await tick(switch.every)
 
 
 class LogLinesLost(Fact, frozen=True):
@@ -117,7 +118,7 @@ async def keep_lines(log: LogSink, emit: Sink) -> None:
         if log.lost > known:
             emit(LogLinesLost(log.lost - known))
             known = log.lost
-        await asyncio.sleep(PUSH_SOON if log.waiting else PUSH_EVERY)
+        await (asyncio.sleep(PUSH_SOON) if log.waiting else tick(PUSH_EVERY))
 
 
 async def vital(part: Coroutine[Any, Any, None], leave: Leave) -> None:
@@ -182,9 +183,7 @@ async def watch(alive: Callable[[], Awaitable[bool]], emit: Sink, systemd: Syste
     loop = asyncio.get_running_loop()
     told = loop.time() - systemd.every
     while True:
-        begun = loop.time()
-        await asyncio.sleep(MEASURE_EVERY)
-        lag = loop.time() - begun - MEASURE_EVERY
+        lag = await tick(MEASURE_EVERY)
         emit(LoopLagged(max(lag, 0.0)))
         if lag > LARGEST_LAG:
             log.warning("loop.lagged", message=f"the event loop stood still for {lag:.1f} s", lag_seconds=round(lag, 3))

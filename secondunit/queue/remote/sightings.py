@@ -47,7 +47,7 @@ class Sightings:
         before: Sequence[tuple[object, ...]] = []
         told_at: datetime | None = None
         while True:
-            await self._clock.sleep(LOOK_EVERY)
+            await self._clock.tick(LOOK_EVERY)
             now, seen = self._clock.now(), self._roster.newest(MOST_TOLD, self._clock.now())
             said = [(one.holder, one.types, one.waiting) for one in seen]
             due = told_at is None or now - told_at >= TELL_EVERY

@@ -102,7 +102,7 @@ class Experience:
         """For ever: take up what was learned before a restart, and write what is new."""
         await self.restore()
         while True:
-            await self._clock.sleep(WRITE_EVERY)
+            await self._clock.tick(WRITE_EVERY)
             await self.note()
 
     async def restore(self) -> None:

@@ -118,7 +118,7 @@ class Reaper:
     async def run(self) -> None:
         """Look after them, for ever."""
         while True:
-            await self._clock.sleep(EVERY)
+            await self._clock.tick(EVERY)
             await self.sweep()
 
     async def sweep(self) -> None:

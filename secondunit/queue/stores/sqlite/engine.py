@@ -49,7 +49,7 @@ class SqliteEngine:
             checking.cancel()
 
     async def _first_of(self, clock: Clock, checking: asyncio.Future[None]) -> None:
-        timer: asyncio.Future[None] = asyncio.ensure_future(clock.sleep(WATCH_EVERY))
+        timer: asyncio.Future[None] = asyncio.ensure_future(clock.tick(WATCH_EVERY))
         failure = self._writer.commits.failure
         waits: list[asyncio.Future[Any]] = [timer, failure, *([checking] if self.unchecked else [])]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -1,11 +1,12 @@
 """The daemon's clock: steady, and set only where it is told to follow."""
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from secondunit.daemon.process.clock import SET_NOT_DRIFTED, SystemClock
+from secondunit.daemon.process.clock import JUST_TICKED, SET_NOT_DRIFTED, SystemClock, tick
 
 
 class Machine:
@@ -65,3 +66,33 @@ def test_how_far_the_system_s_clock_is_astray_is_known_of_one_that_follows(machi
     machine.pass_by(10)
     machine.wall -= 7200
     assert clock.astray == timedelta(hours=-1)
+
+
+@pytest.mark.parametrize("begun", [5000.25, 5000.75, 5000.97, 5001.0])
+async def test_those_that_only_look_now_and_then_wake_together(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, begun: float
+) -> None:
+    woken: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        woken.append(round(machine.since_boot + seconds, 3))
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    machine.since_boot = begun
+    for every in (1.0, 2.0, 10.0):
+        await SystemClock().tick(every)
+        assert woken[-1] % every == 0 and 0 < woken[-1] - begun <= every * (1 + JUST_TICKED)
+
+
+async def test_a_timer_that_goes_off_early_does_not_tick_twice(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sleep(seconds: float) -> None:
+        machine.pass_by(seconds - 0.002)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    ticks = []
+    for _ in range(3):
+        assert await tick(1.0) == pytest.approx(-0.002)
+        ticks.append(round(machine.since_boot))
+    assert ticks == [5001, 5002, 5003]

@@ -40,6 +40,9 @@ class Ticks:
     async def sleep(self, seconds: float) -> None:
         self.seconds += seconds
 
+    async def tick(self, every: float) -> None:
+        await self.sleep(every)
+
 
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:

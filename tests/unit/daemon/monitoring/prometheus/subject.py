@@ -29,6 +29,9 @@ class Ticks:
     async def sleep(self, seconds: float) -> None:
         self.time += timedelta(seconds=seconds)
 
+    async def tick(self, every: float) -> None:
+        await self.sleep(every)
+
 
 class FakeOutbox:
     """As much of an outbox as a scrape asks."""

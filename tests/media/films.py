@@ -51,6 +51,7 @@ CLIPS |= {
     "coded.mp4": (CODED[0], SINE, CODED[1], "-bf 7 -b_strategy 0"),
     "coded.mkv": (*CODED, "-bf 3 -output_ts_offset 100"),
     "open gop.ts": (*CODED, "-x264-params open-gop=1 -bf 7 -b_strategy 0 -output_ts_offset 90000"),
+    "hevc.ts": (CODED[0], "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=150:scenecut=0"),
     "coded.mpg": (CODED[0], "-c:v mpeg2video -q:v 3 -g 12 -bf 2"),
     "coded.avi": (*CODED, "-bf 0"),
     "coded.flv": (*CODED, "-bf 2"),

@@ -13,7 +13,7 @@ import pytest
 from secondunit.handlers.tools.media.ffmpeg import Media
 from secondunit.handlers.tools.programs.ports import Finished, Programs
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
-from tests.media.beats import film, joined, run
+from tests.media.beats import BRIGHTNESS, film, joined, run
 
 pytestmark = pytest.mark.media
 DURATION = b"\x44\x89\x88"  # of Matroska's segment, a double in milliseconds (RFC 9559)
@@ -118,6 +118,19 @@ async def test_a_declared_length_that_nothing_in_the_file_bears_out_is_a_warning
     clip.write_bytes(content[:place] + struct.pack(">d", 90_000) + content[place + 8 :])
     result = await studio.hls(clip, **LOWEST)
     assert result["warnings"] == ["duration_short: film.mkv declares 90.0 s and holds 3.0 s"]
+
+
+async def test_a_recording_that_begins_between_key_frames_shows_nothing_that_only_looks_like_a_picture(
+    studio: Any, media: Media, tmp_path: Path
+) -> None:
+    clip = film(media, tmp_path / "film.ts", 6, "-c:v libx265 -x265-params log-level=error:keyint=75:scenecut=0")
+    clip.write_bytes(clip.read_bytes()[188 * 30 :])
+    result = await studio.hls(clip, **LOWEST)
+    look = "scale=16:16,signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-"
+    argv = [media.ffmpeg, "-v", "error", "-i", result["renditions"][0]["path"], "-vf", look, "-f", "null", "-"]
+    averages = [float(average) for average in BRIGHTNESS.findall(run(argv).stdout.decode())]
+    assert averages and not [average for average in averages if 20 < average < 200]
+    assert ["in its first" in warning for warning in result["warnings"]] == [True]
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "flv", "avi"])

@@ -29,6 +29,7 @@ def shown(path: object) -> int:
         ("coded.ts", 11.1),
         ("coded.ts", 13.9),
         ("open gop.ts", 7.9),
+        ("hevc.ts", 11.1),
         ("coded.mpg", 9.5),
         ("coded.mp4", 5.99),
         ("coded.mkv", 7.92),

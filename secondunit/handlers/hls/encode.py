@@ -48,6 +48,7 @@ UNDECODED, SOUND_LATER = 2, 1_000_000_000
 TELL_GAPS = (
     f"if(isnan(prev_t)+gt(t-prev_t,{UNDECODED}),1+0*print(if(isnan(prev_t),-1,prev_t)+{{0}},24)+0*print(t+{{0}},24),1)"
 )
+FROM_KEY = f"if(isnan(prev_selected_t)*not(key),0,{TELL_GAPS.replace('prev_t', 'prev_selected_t')})"
 HEARD = "aselect=" + TELL_GAPS.format(SOUND_LATER).replace(",", r"\,")
 ONE_FORMAT = f"{IN_ORDER},{HEARD},aresample={SAMPLE_RATE},aformat=sample_fmts=s16:channel_layouts=stereo"
 
@@ -58,7 +59,7 @@ def hls_argv(media: Media, url: str, plan: HlsPlan, sound_to: int | None) -> lis
     picture = source[str(plan.video.index)]
     streams = [picture] if plan.copied.picture else []
     if plan.encoded:
-        decoded = picture.filter("select", TELL_GAPS.format(0))
+        decoded = picture.filter("select", (FROM_KEY if plan.from_key else TELL_GAPS).format(0))
         streams += _rungs(_steady(upright(media, decoded, plan.video), plan), plan)
     outputs = [ffmpeg.output(*streams, f"%v/{PLAYLIST}", **_video_options(plan))]
     if plan.audio and plan.copied.sound:

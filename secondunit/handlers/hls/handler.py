@@ -38,7 +38,7 @@ FILTERS = (*PICTURE_FILTERS, "aselect", "aresample", "aformat", "atrim")
 LARGEST_SEGMENT = 2 << 30
 NOTHING = Encoded(0, 0)  # yet
 UNSURE = (0.0, 0.8)  # of the whole: the rest is for an encode, where what was copied comes out badly
-RECIPE = 5  # higher whenever the same source and options give something better
+RECIPE = 6  # higher whenever the same source and options give something better
 
 
 class HlsPayload(BaseModel):
@@ -120,7 +120,9 @@ async def _encode(
     look = closely(todo, payload.copy_)
     packets = await count_packets(tools.programs, tools.python, media, source, info, ctx, look)
     info = heard(info, packets)
-    todo = replace(todo, audio=info.audio)
+    track = packets.tracks.get(todo.video.index)
+    from_key = todo.video.grey_before_key and track is not None and track.key is not None
+    todo = replace(todo, audio=info.audio, from_key=from_key)
     todo = replace(todo, copied=passthrough(todo, payload.copy_, packets, info.start))
     material = Material(info, packets, todo, NOTHING, ctx.attempt)
     cost = cpu_estimate(todo, material.played)

@@ -74,7 +74,7 @@ class Passthrough:
 
 @dataclass(frozen=True, slots=True)
 class HlsPlan:
-    """Everything that one encode is told."""
+    """Everything that one encode is told; `from_key`: what is decoded before the first key frame is left out."""
 
     video: Video
     audio: Audio | None
@@ -82,6 +82,7 @@ class HlsPlan:
     renditions: tuple[Rendition, ...]
     segment_type: SegmentType
     copied: Passthrough = Passthrough()
+    from_key: bool = False
 
     @property
     def encoded(self) -> tuple[Rendition, ...]:

@@ -73,10 +73,10 @@ def frame_argv(
         options |= {"skip_frame": "nokey"}
     picture = ffmpeg.input(url, **INPUT, **options)[str(video.index)]
     if shot.at is None:
-        picture = picture.filter("select", "eq(n,0)")
+        picture = picture.filter("select", "key" if video.grey_before_key else "eq(n,0)")
     else:
         picture = picture.filter("trim", end=f"{shot.at + TOLD_EXACT:.3f}")
-        picture = picture.filter("select", f"isnan(prev_selected_t)+gte(t,{approach.near:.3f})")
+        picture = picture.filter("select", f"if(isnan(prev_selected_t),{_first(video)},gte(t,{approach.near:.3f}))")
     looked_at = _looked_at(media, picture, video, shot.width, shot.height)
     written = {**PICTURES, "fps_mode": "passthrough", "update": 1} | ({"frames:v": 1} if shot.at is None else {})
     return compile_argv(media, ffmpeg.output(looked_at, output, **written), ())
@@ -91,7 +91,8 @@ def series_argv(media: Media, url: str, video: Video, series: Series, output: st
     ends = [shot.at + TOLD_EXACT for shot in series.shots if shot.at is not None]
     picture = picture.filter("trim", end=f"{ends[-1]:.3f}")
     windows = "+".join(f"between(t,{end - series.before:.3f},{end:.3f})" for end in ends)
-    picture = picture.filter("select", f"if(isnan(prev_selected_t),{'key' if series.keyed else 1},{windows})")
+    first = "key" if series.keyed else _first(video)
+    picture = picture.filter("select", f"if(isnan(prev_selected_t),{first},{windows})")
     looked_at = _looked_at(media, picture, video, series.shots[0].width, series.shots[0].height)
     return compile_argv(media, ffmpeg.output(looked_at, output, **PICTURES, fps_mode="passthrough"), ())
 
@@ -120,6 +121,11 @@ def key_frames_argv(
     return compile_argv(
         media, ffmpeg.output(looked_at, output, **PICTURES, **{"fps_mode": "passthrough", "frames:v": most}), ()
     )
+
+
+def _first(video: Video) -> str:
+    """Whether a picture may be the first, as an expression."""
+    return "key" if video.grey_before_key else "1"
 
 
 def _looked_at(media: Media, picture: Any, video: Video, width: int, height: int) -> Any:

@@ -65,6 +65,11 @@ class Video:
     level: int = 0
 
     @property
+    def grey_before_key(self) -> bool:
+        """Whether decoders begin between key frames too, with grey for what they lack: those of HEVC up to ffmpeg 7."""
+        return self.codec == "hevc"
+
+    @property
     def hdr(self) -> bool:
         """Whether the pictures must be tone-mapped for an ordinary screen."""
         return self.transfer in HDR_TRANSFERS

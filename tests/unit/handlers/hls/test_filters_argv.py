@@ -177,7 +177,7 @@ def test_a_frame_is_sought_before_the_input_is_opened_and_decoded_up_to() -> Non
         "/x/ffmpeg -hide_banner -nostdin -v warning -max_error_rate 1 -copyts "
         f"{INPUT.replace('-protocol', '-noaccurate_seek -protocol').replace('-t', '-ss 570.500 -start_at_zero -t')} "
         "-filter_complex "
-        "[0:0]trim=end=571.001[s0];[s0]select=isnan(prev_selected_t)+gte(t\\,570.880)[s1];"
+        "[0:0]trim=end=571.001[s0];[s0]select=if(isnan(prev_selected_t)\\,1\\,gte(t\\,570.880))[s1];"
         f"[s1]scale=320:180:flags={EXACT}:{BT709}[s2];[s2]setsar=1[s3];[s3]format=yuv444p[s4];[s4]{TAGGED}[s5];"
         "[s5]signalstats[s6];[s6]settb=AVTB[s7];[s7]metadata=file=-:mode=print[s8];"
         f"[s8]scale=flags={EXACT}[s9];[s9]format=rgb24[s10] "
@@ -188,6 +188,15 @@ def test_a_frame_is_sought_before_the_input_is_opened_and_decoded_up_to() -> Non
 def test_the_first_frame_is_selected_and_not_sought() -> None:
     argv = frame_argv(ZIMG, "file:/proc/self/fd/9", VIDEO, Shot(None, 320, 180), Approach(), "frame.ppm")
     assert "-ss" not in argv and graph(argv).startswith("[0:0]select=eq(n\\,0)[s0]")
+
+
+@pytest.mark.parametrize(
+    ("at", "wanted"), [(None, "select=key["), (571.0, "select=if(isnan(prev_selected_t)\\,key\\,")]
+)
+def test_what_hevc_decodes_before_its_first_key_frame_is_no_picture(at: float | None, wanted: str) -> None:
+    video = replace(VIDEO, codec="hevc")
+    argv = frame_argv(ZIMG, "file:/proc/self/fd/9", video, Shot(at, 320, 180), Approach(570.5, 570.88), "frame.ppm")
+    assert wanted in graph(argv)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ class TypeUnavailable(QueueError):
 
 
 class FieldError(Value, frozen=True):
-    """One refused field: a dotted path into the payload, and what is wrong with its value."""
+    """One refused field: a dotted path into the payload ("" is all of it), and what is wrong with its value."""
 
     field: str
     message: str
@@ -155,7 +155,7 @@ class BadPayload(QueueError):
     """Fields of a payload that were refused."""
 
     def __init__(self, *errors: FieldError) -> None:
-        super().__init__("; ".join(f"{e.field}: {e.message}" for e in errors))
+        super().__init__("; ".join(f"{e.field}: {e.message}" if e.field else e.message for e in errors))
         self.errors = errors
 
 

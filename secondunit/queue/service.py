@@ -194,19 +194,19 @@ class Queue:
 
     async def cancel_all(self, filter: Filter) -> Bulk:
         """Cancel every live job that matches."""
-        return await bulk.moved(self.each(filter), self.cancel, lambda status: not status.ended)
+        return await bulk.cancelled(self.each(filter), self.cancel)
 
     async def retry_all(self, filter: Filter) -> Bulk:
         """Retry every ended job that matches."""
-        return await bulk.moved(self.each(filter), self.retry, lambda status: status.ended)
+        return await bulk.retried(self.each(filter), self.retry, self.get)
 
     async def cancel_batch(self, batch_id: BatchId) -> Bulk:
         """Cancel what is left of a batch."""
-        return await bulk.cancelled(self.each(Filter(batch=batch_id)), self.cancel)
+        return await bulk.cancelled(self.each(Filter(bulk.LIVE, batch=batch_id)), self.cancel)
 
     async def retry_batch(self, batch_id: BatchId) -> Bulk:
         """Retry what failed of a batch."""
-        return await bulk.retried(self.each(Filter(batch=batch_id)), self.retry, self.get)
+        return await bulk.retried_batch(self.each(Filter(batch=batch_id)), self.retry, self.get)
 
     async def wait(self, job_id: JobId) -> Job:
         """The job once it has ended."""

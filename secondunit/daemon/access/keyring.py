@@ -152,6 +152,8 @@ class Keyring:
 
     async def revoke(self, prefix: str) -> AccessKey | None:
         """End a key, for every call from now on, to whichever daemon; None if there is no such key."""
+        if prefix in self._used:  # who revokes a key asks when it was last used
+            await self.note()
         key = await self._store.revoke(prefix, self._clock.now())
         if key is not None:
             self._end(prefix)

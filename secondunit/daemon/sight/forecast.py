@@ -123,7 +123,7 @@ class Forecast:
         load, later = self._load(), job.run_at is not None and job.run_at > self._clock.now()
         if self._locality.elsewhere(job.box):
             return True
-        if job.waiting_for or job.suspicion or later or load.draining or load.full or load.short:
+        if job.waiting_for or job.suspicion or later or _holds_up(load):
             return True
         if job.type not in load.limits or job.type in await self._store.paused():
             return True
@@ -169,6 +169,11 @@ class Forecast:
         usually = {type: _span(self._experience.usual(type)) for type in {job.type, *rest}}
         start = behind(self._load(), job.type, last, rest, usually)
         return start if start and start.seconds < LONGEST else None
+
+
+def _holds_up(load: Load) -> bool:
+    """Whether nothing starts here, whatever slots are free."""
+    return load.draining or load.drained or load.full or load.short is not None
 
 
 def _lacks(lanes: _Lanes, job: Job) -> bool:

@@ -109,6 +109,16 @@ async def test_uses_that_could_not_be_noted_are_noted_later() -> None:
     assert [key.last_used_at for key in await store.all()] == [NOW]
 
 
+async def test_who_revokes_a_key_is_told_when_it_was_last_used_and_it_stays_known() -> None:
+    store = MemoryAccessKeys()
+    keys = ring(store=store)
+    text, made = await keys.issue(NewKey("a", ["read"]))
+    keys.find(text)
+    revoked = await keys.revoke(made.prefix)
+    [stored] = await store.all()
+    assert revoked is not None and (revoked.last_used_at, stored.last_used_at) == (NOW, NOW)
+
+
 def two_daemons() -> tuple[Keyring, Keyring, ManualClock]:
     store, clock = MemoryAccessKeys(), ManualClock()
     a, b = (Keyring(store, None, clock, random.Random(seed), shared=True) for seed in (1, 2))

@@ -121,7 +121,7 @@ async def test_who_waits_for_something_else_than_a_slot_has_no_start() -> None:
     assert [await line.start(job) for job in others] == [None] * 4
     assert (await line.forecast(others[0])).whole is not None
     assert (await line.forecast(others[2])).whole is None
-    for load in ({"draining": True}, {"full": True}, {"short": "no memory"}):
+    for load in ({"draining": True}, {"drained": True}, {"full": True}, {"short": "no memory"}):
         held = Line(**load)
         assert await held.start(await held.add("hls")) is None
     line.trouble = "budget_used_up: no tokens"

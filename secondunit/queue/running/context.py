@@ -45,10 +45,9 @@ class RunContext:
         self._emit = emit
         self._fraction = 0.0
         self._message: str | None = None
-        self._phase: str | None = None
-        self._floor = 0.0
-        self._weight = 1.0
-        self._end = 1.0
+        self._phase: str | None = None  # that is told: between two phases the one that was left
+        self._within: str | None = None
+        self._floor, self._weight, self._end = 0.0, 1.0, 1.0
         self._dirty = False
         self._flushed = -FLUSH_EVERY
         self.suspected = job.suspicion is not None
@@ -87,7 +86,7 @@ class RunContext:
     async def progress(self, fraction: float, message: str = "") -> None:
         within = min(max(arguments.number(fraction, "progress"), 0.0), 1.0)
         message = arguments.words(message or "", "a progress message")
-        self._note(min(self._floor + self._weight * within, self._end), message or None, self._phase)
+        self._note(min(self._floor + self._weight * within, self._end), message or None, self._within)
         if self._clock.monotonic() - self._flushed >= FLUSH_EVERY:
             await self.flush()
 
@@ -124,9 +123,9 @@ class RunContext:
         name, weight = arguments.name(name, "the name of a phase"), arguments.number(weight, f"the weight of {name}")
         if not 0 <= weight <= 1:
             raise HandlerBroke(f"the weight of phase {name} is a number from 0 to 1, not {weight:g}")
-        outer = self._phase, self._floor, self._weight, self._end
+        outer = self._within, self._floor, self._weight, self._end
         began = self._clock.monotonic()
-        self._phase, self._weight = name, self._weight * weight
+        self._within, self._phase, self._weight = name, name, self._weight * weight
         end = self._end = min(self._floor + self._weight, self._end)
         self._note(self._floor, None, name)
         await self.flush()
@@ -136,7 +135,8 @@ class RunContext:
             self._note(end, None, name)
         finally:
             self._emit(PhaseEnded(self._job.type, name, self._clock.monotonic() - began))
-            self._phase, _, self._weight, self._end = outer
+            self._within, _, self._weight, self._end = outer
+            self._phase = self._within or self._phase
             self._floor = end
 
     async def step(

@@ -104,6 +104,24 @@ async def test_a_phase_within_a_phase_takes_its_share_of_it() -> None:
     assert runs.fractions == [0.0, 0.125, 0.25, 0.5, 1.0]
 
 
+async def test_between_two_phases_the_one_that_was_left_is_told() -> None:
+    runs = Runs()
+    ctx = await runs.begin()
+    async with ctx.phase("one", 0.5):
+        pass
+    await ctx.flush()
+    told = await runs.job("a")
+    assert (told.phase, told.progress) == ("one", 0.5)
+    async with ctx.phase("outer", 0.5):
+        async with ctx.phase("inner", 0.5):
+            pass
+        await ctx.flush()
+        assert (await runs.job("a")).phase == "outer"
+    await runs.clock.advance(1)
+    await ctx.progress(1)
+    assert (await runs.job("a")).phase is None, "what a handler tells outside of its phases is of none"
+
+
 async def test_phases_that_weigh_too_much_never_pass_their_end() -> None:
     runs = Runs()
     ctx = await runs.begin()

@@ -43,7 +43,10 @@ RUNNING: list["PostgresServer"] = []
 
 
 def _programs() -> Path | None:
-    """Where Debian puts them, of the newest version, or wherever `initdb` is."""
+    """Where POSTGRES_PROGRAMS says, or where Debian puts them, of the newest version, or wherever `initdb` is."""
+    if said := os.environ.get("POSTGRES_PROGRAMS"):
+        assert (Path(said) / "initdb").exists(), f"POSTGRES_PROGRAMS={said}: there is no initdb"
+        return Path(said)
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
     there = found[-1] if found else shutil.which("initdb")
     return Path(there).parent if there else None
@@ -87,6 +90,10 @@ class PostgresServer:
         with (self.data / "pg_hba.conf").open("a") as leave:
             leave.write(LEAVE)
 
+    def has(self, program: str) -> bool:
+        """Whether this program is one of them."""
+        return (self._programs / program).exists()
+
     def twin(self, folder: Path) -> "PostgresServer":
         """Another one of the same programs."""
         return PostgresServer(self._programs, folder)
@@ -100,6 +107,15 @@ class PostgresServer:
         self.run("pg_basebackup", f"--pgdata={self.data}", f"--dbname={where}", *how)
         with (self.data / "postgresql.conf").open("a") as config:
             config.write(f"unix_socket_directories = '{self.folder}'\n")
+
+    def follow(self, primary: "PostgresServer") -> None:
+        """Make its files those of that one, which is stopped, so that it goes on as the primary after a failover."""
+        subprocess.run(["cp", "-a", str(primary.data), str(self.data)], check=True)
+        if self._user:
+            shutil.chown(self.folder, self._user, self._user)
+        with (self.data / "postgresql.conf").open("a") as config:
+            config.write(f"unix_socket_directories = '{self.folder}'\nrestore_command = 'false'\n")
+        (self.data / "recovery.signal").touch()
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs to its end."""
@@ -196,12 +212,20 @@ def started(*options: str, under: Sequence[str] = ()) -> PostgresServer:
 
 def standby_of(primary: PostgresServer) -> PostgresServer:
     """A server that follows this one, for the rest of this process."""
+    if not primary.has("pg_basebackup"):
+        pytest.skip("these programs of PostgreSQL make no standby: no pg_basebackup")
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     standby = primary.twin(folder)
     RUNNING.append(standby)
     standby.copy(primary)
     standby.start()
     return standby
+
+
+def successor_of(primary: PostgresServer) -> PostgresServer:
+    """A server without files yet, which is to `follow` this one; for the rest of this process."""
+    RUNNING.append(primary.twin(Path(tempfile.mkdtemp(prefix="pg-"))))
+    return RUNNING[-1]
 
 
 @cache

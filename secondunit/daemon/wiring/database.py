@@ -70,7 +70,13 @@ async def _opened(database: Database, clock: SystemClock | None) -> "Store":
         return await open_store(database.path, synchronous=database.synchronous, clock=monotonic)
     from secondunit.queue.stores.postgres import store as postgres
 
-    return await postgres.open_store(database.server, clock=monotonic, follow=clock.follow if clock else None)
+    follow = clock.follow if clock else None
+    return await postgres.open_store(database.server, clock=monotonic, follow=follow, note=_note(database))
+
+
+def _note(database: Database) -> Path:
+    """The file in which it is kept which server was the primary last."""
+    return database.path.with_name(f"{database.path.name}.server")
 
 
 async def missing(database: Database) -> str | None:
@@ -111,7 +117,7 @@ def inspect(database: Database, over: Callable[[], bool]) -> "DatabaseLook":
         return inspection.inspect(database.path, over)
     from secondunit.queue.stores.postgres import inspection as postgres
 
-    return postgres.inspect(database.server)
+    return postgres.inspect(database.server, _note(database))
 
 
 def wal_of(database: Database) -> Path:

@@ -51,6 +51,10 @@ class Pair:
         """What the server that writes holds."""
         return rows(self.url, sql)
 
+    def on(self, server: PostgresServer, sql: str) -> list[tuple[Any, ...]]:
+        """What this one holds."""
+        return rows(server.url(self.database.partition("@/")[2].partition("?")[0]), sql)
+
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
@@ -104,6 +108,13 @@ def test_a_failover_to_a_standby_that_has_all_loses_nothing_and_ends_no_daemon(p
         assert reader.reading.resets == 0 and all(
             after == before + 1 for before, after in pairwise(reader.reading.seqs)
         )
+        primary.start()
+        a.signal(signal.SIGTERM)
+        assert a.ended() == 0
+        a = pair.box("a", PORT=str(a.port))
+        assert b.until(a.submit(seconds=0), "completed"), "the old primary is up, first in the list, and writes"
+        [[ours]] = pair.on(primary, "select count(*) from jobs")
+        assert ours < len(ids) + 1 and b.process.poll() is None
 
 
 def test_a_failover_to_one_that_is_behind_ends_who_knew_more_and_gives_no_number_twice(pair: Pair) -> None:
@@ -113,8 +124,7 @@ def test_a_failover_to_one_that_is_behind_ends_who_knew_more_and_gives_no_number
         runs = a.submit(seconds=3600)
         for job_id, status in ((kept, "completed"), (runs, "running")):
             a.until(job_id, status)
-        until(lambda: rows(pair.standby.url(pair.database.partition("@/")[2].partition("?")[0]),
-                           "select 1 from events having count(*) >= 5"), "the standby has it")  # fmt: skip
+        until(lambda: pair.on(pair.standby, "select 1 from events having count(*) >= 5"), "the standby has it")
         configured(pair.standby, "primary_conninfo", "", lambda: not rows(pair.primary.url("postgres"), STREAMS))
         lost = [a.submit(seconds=0) for _ in range(5)]
         for job_id in lost:

@@ -77,16 +77,24 @@ def options(url: str) -> dict[str, Any]:
         raise StoreBroken(f"its URL can't be read: {str(error).strip()}", URL_WORDS) from None
 
 
-def connect(url: str) -> psycopg.Connection[Any]:
+class Outdated(psycopg.OperationalError):
+    """The server is of before a failover, and not the queue's any more; with what helps."""
+
+    def __init__(self, told: str, remedy: str) -> None:
+        super().__init__(told)
+        self.remedy = remedy
+
+
+def connect(url: str, **other: Any) -> psycopg.Connection[Any]:
     """A connection that keeps nothing in its session: through pgbouncer each transaction may have another server's."""
-    connection = psycopg.Connection.connect(**options(url), autocommit=True, prepare_threshold=None)
+    connection = psycopg.Connection.connect(**options(url) | other, autocommit=True, prepare_threshold=None)
     connection.adapters.register_dumper(str, _WithoutNul)
     return connection
 
 
-async def connect_reader(url: str) -> psycopg.AsyncConnection[Any]:
+async def connect_reader(url: str, **other: Any) -> psycopg.AsyncConnection[Any]:
     """The same, for the event loop."""
-    connection = await psycopg.AsyncConnection.connect(**options(url), autocommit=True, prepare_threshold=None)
+    connection = await psycopg.AsyncConnection.connect(**options(url) | other, autocommit=True, prepare_threshold=None)
     connection.adapters.register_dumper(str, _WithoutNul)
     return connection
 
@@ -118,6 +126,8 @@ def translated(error: psycopg.Error, server: str = "PostgreSQL") -> QueueError:
     said = words[0] if words else type(error).__name__
     if error.sqlstate in FULL_CODES:
         return StoreFull(f"{server}: {said}; free some space on its disk, nothing was stored")
+    if isinstance(error, Outdated):
+        return StoreBroken(f"{server}: {said}", error.remedy)
     told = f"{server}: {said} ({error.sqlstate or type(error).__name__})"
     return StoreBroken(told, REMEDIES.get(error.sqlstate or "") or (REACH_IT if _away(error) else ""))
 

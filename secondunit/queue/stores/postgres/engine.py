@@ -10,10 +10,11 @@ from typing import Any
 from secondunit.queue.clock import Clock
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.ports.engine import Snapshot
+from secondunit.queue.stores.postgres.failover.servers import Servers
 from secondunit.queue.stores.postgres.readers import PostgresReaders
 from secondunit.queue.stores.postgres.writer import PostgresWriter
 
-WATCH_EVERY, FOLLOW_TIME_EVERY = 1.0, 10  # seconds, watches
+WATCH_EVERY, FOLLOW_TIME_EVERY, LOOK_EVERY = 1.0, 10, 15  # seconds, watches
 # Sessions of daemons that are frozen or cut off within a transaction, whose locks others may wait for. The server's own
 # time-out sees them only between two whole pipelines, not when the client stood still after half of one.
 END_STUCK = """
@@ -32,9 +33,12 @@ class PostgresEngine:
 
     reserve, unchecked = None, False  # its disk and its pages are its server's to guard
 
-    def __init__(self, writer: PostgresWriter, readers: PostgresReaders, follow: Follow | None = None) -> None:
+    def __init__(
+        self, writer: PostgresWriter, readers: PostgresReaders, servers: Servers, follow: Follow | None = None
+    ) -> None:
         self._writer = writer
         self._readers = readers
+        self._servers = servers
         self._follow = follow
 
     @property
@@ -60,6 +64,8 @@ class PostgresEngine:
                 await self._readers.fetch(END_STUCK)
             if n % FOLLOW_TIME_EVERY == 0:
                 await self.follow_time()
+            if n % LOOK_EVERY == 0:
+                await self._servers.look()
 
     async def follow_time(self) -> None:
         """Tell whoever wants to go by the server's clock what it says."""

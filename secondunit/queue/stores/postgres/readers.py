@@ -6,7 +6,8 @@ from typing import Any
 
 import psycopg
 
-from secondunit.queue.stores.postgres.connection import connect_reader, translated
+from secondunit.queue.stores.postgres.connection import translated
+from secondunit.queue.stores.postgres.failover.servers import Servers
 
 REST = 0.25  # seconds between two tries to reach a server that is away
 
@@ -17,8 +18,8 @@ class PostgresReaders:
     A server that is away is waited for, `patience` seconds long: as by the writer, for loops that read must live on.
     """
 
-    def __init__(self, url: str, n: int, patience: float) -> None:
-        self._url = url
+    def __init__(self, servers: Servers, n: int, patience: float) -> None:
+        self._servers = servers
         self._free: asyncio.LifoQueue[psycopg.AsyncConnection[Any] | None] = asyncio.LifoQueue()
         for _ in range(n):
             self._free.put_nowait(None)
@@ -31,7 +32,10 @@ class PostgresReaders:
         try:
             for left in reversed(range(self._tries)):
                 try:
-                    connection = connection or await connect_reader(self._url)
+                    if connection and self._servers.passed(connection):
+                        await connection.close()
+                        connection = None
+                    connection = connection or await self._servers.connect_reader()
                     cursor = await connection.execute(sql, values)
                     return await cursor.fetchall()
                 except psycopg.OperationalError as error:

@@ -18,13 +18,13 @@ from secondunit.queue.stores.postgres.connection import (
     AGAIN,
     ANOTHER,
     BEGIN,
-    connect,
     gave_up,
     keep_plans,
     migrate,
     translated,
 )
-from secondunit.queue.stores.postgres.lineage import Lineage
+from secondunit.queue.stores.postgres.failover.lineage import Lineage
+from secondunit.queue.stores.postgres.failover.servers import Servers
 from secondunit.queue.stores.postgres.sealing import Operation
 from secondunit.queue.stores.postgres.transaction import EVENTS, Ahead, PostgresTransaction
 from secondunit.queue.stores.rows import event_from
@@ -60,16 +60,17 @@ class Session:
     was told.
     """
 
-    def __init__(self, url: str, foresee: Foresee, lineage: Lineage, patience: float = PATIENCE) -> None:
+    def __init__(self, servers: Servers, foresee: Foresee, lineage: Lineage, patience: float = PATIENCE) -> None:
         self.more, self.uncounted = True, False
         self.version = ""
-        self._url = url
+        self._servers = servers
         self._foresee = foresee
         self._lineage = lineage
         self._patience = patience
         self._name = secrets.token_hex(8)
         self._op = 0
-        self._connection = connect(url)
+        self._connection = servers.connect()
+        servers.keep()
         self._begin: Sequence[str] = BEGIN
 
     def open(self) -> None:
@@ -96,6 +97,7 @@ class Session:
 
         An entry that is refused has its error for an outcome, and leaves nothing behind.
         """
+        self._leave_old()
         try:
             events = self._done(batch)
         except psycopg.Error:
@@ -106,8 +108,14 @@ class Session:
 
     def look(self) -> list[Event]:
         """What other daemons told since."""
+        self._leave_old()
         [(last, self.more)] = self._read(NEWS)
         return self._heard(self._told_by(last, EVENTS_AT_ONCE)) if last > self._lineage.told else []
+
+    def _leave_old(self) -> None:
+        """Lose a connection whose server another one has followed meanwhile."""
+        if self._servers.passed(self._connection):
+            self._connection.close()
 
     def _alone(self, entry: Entry) -> list[Event]:
         for left in reversed(range(TRIES)):
@@ -202,7 +210,8 @@ class Session:
         self._connection.close()
         for left in reversed(range(max(1, int(self._patience / REST)))):
             try:
-                self._connection = connect(self._url)
+                self._connection = self._servers.connect()
+                self._servers.keep()
                 self._begin = keep_plans(self._connection)
                 return self._was_done(commits)
             except psycopg.Error as error:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
 
 from secondunit.queue.errors import JobNotFound
@@ -16,6 +17,7 @@ from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Decide, Listener
 from secondunit.queue.stores.postgres import claims
 from secondunit.queue.stores.postgres.engine import Follow, PostgresEngine
+from secondunit.queue.stores.postgres.failover.servers import Servers
 from secondunit.queue.stores.postgres.readers import PostgresReaders
 from secondunit.queue.stores.postgres.session import PATIENCE
 from secondunit.queue.stores.postgres.tables import jobs, pruning
@@ -49,20 +51,23 @@ async def open_store(
     clock: Callable[[], float] | None = None,
     follow: Follow | None = None,
     patience: float = PATIENCE,
+    note: Path | None = None,
 ) -> "PostgresStore":
     """Open the queue in the database of this URL, whose tables are made if there are none.
 
     By a `clock` (monotonic, seconds) searches end early that would take long; without one they look at everything.
     `follow` is told the server's time, now and again. A server that is gone is waited for, `patience` seconds long.
+    In the file `note` it is kept which server was the primary, so that one of before a failover is known again.
 
     Raises StoreBroken when the database can't be used.
     """
     loop, go_on, foresee, count = asyncio.get_running_loop(), jobs.go_on, jobs.foresee, time_series.count_some
-    writer = PostgresWriter(url, loop, go_on=go_on, foresee=foresee, count=count, patience=patience)
+    servers = Servers(url, note)
+    writer = PostgresWriter(servers, loop, go_on=go_on, foresee=foresee, count=count, patience=patience)
     await writer.open()
     secret = await writer.run(lambda tx: _made_once(tx, "secret", 32))
-    readers = PostgresReaders(url, READERS, patience)
-    engine = PostgresEngine(writer, readers, follow)
+    readers = PostgresReaders(servers, READERS, patience)
+    engine = PostgresEngine(writer, readers, servers, follow)
     await engine.follow_time()
     return PostgresStore(writer, readers, engine, bytes.fromhex(secret), clock)
 

@@ -9,8 +9,9 @@ import psycopg
 from secondunit.queue.errors import QueueError
 from secondunit.queue.stores.group_commit import Entry, GroupCommit, Work
 from secondunit.queue.stores.postgres.connection import translated
-from secondunit.queue.stores.postgres.lineage import Lineage
-from secondunit.queue.stores.postgres.sends import PaidSends
+from secondunit.queue.stores.postgres.failover.lineage import Lineage
+from secondunit.queue.stores.postgres.failover.sends import PaidSends
+from secondunit.queue.stores.postgres.failover.servers import Servers
 from secondunit.queue.stores.postgres.session import PATIENCE, Foresee, Session
 from secondunit.queue.stores.postgres.transaction import Ahead, PostgresTransaction
 
@@ -29,7 +30,7 @@ class PostgresWriter:
 
     def __init__(
         self,
-        url: str,
+        servers: Servers,
         loop: asyncio.AbstractEventLoop,
         *,
         go_on: Work,
@@ -42,7 +43,7 @@ class PostgresWriter:
         self.version = ""
         self.sends = PaidSends()
         self.lineage = Lineage(self.sends)
-        self._url = url
+        self._servers = servers
         self._patience = patience
         self._look_every = look_every
         self._go_on = go_on
@@ -67,7 +68,7 @@ class PostgresWriter:
 
     def _serve(self) -> None:
         try:
-            session = Session(self._url, self._foresee, self.lineage, self._patience)
+            session = Session(self._servers, self._foresee, self.lineage, self._patience)
             session.open()
         except (QueueError, psycopg.Error) as error:
             self.commits.ended(_refusal(error))

@@ -12,7 +12,7 @@ import psycopg
 
 from secondunit.queue.errors import StoreBroken
 from secondunit.queue.model import Event
-from secondunit.queue.stores.postgres.sends import PaidSends
+from secondunit.queue.stores.postgres.failover.sends import PaidSends
 from secondunit.queue.stores.rows import micros
 
 EPOCHS_APART = 2**32
@@ -36,7 +36,8 @@ ANEW = (
 )
 WENT_BACK = (
     "the database has lost what it had acknowledged: it went back to an earlier state, as after a failover to a "
-    "standby that was behind, or a restored backup; what this daemon ran is given up (see docs/boxes.md)"
+    "standby that was behind or beside an old primary that took writes, or a restored backup; what this daemon ran is "
+    "given up (see docs/boxes.md)"
 )
 
 

@@ -70,12 +70,13 @@ class Programs(Protocol):
         limits: Limits = Limits(),
         profile: Profile = Profile(),
         on_line: Callable[[str], Awaitable[None]] | None = None,
+        on_error: Callable[[str], None] | None = None,
         stdin: bytes | None = None,
         pass_fds: Sequence[int] = (),
         beat: Callable[[], None] = unwatched,
         timeout: timedelta | None = None,
     ) -> Finished:
-        """Run `argv` to its end; `on_line` gets each line of stdout as it comes.
+        """Run `argv` to its end; `on_line` gets each line of stdout as it comes, `on_error` of stderr.
 
         `profile` is what it may touch, where there is a sandbox. `env` is the whole environment (a minimal one when
         None). `beat` is called when it gives a sign of life: output that `on_line` does not get, CPU time, bytes from

@@ -58,13 +58,14 @@ class ProcessRunner:
         limits: Limits = Limits(),
         profile: Profile = Profile(),
         on_line: Callable[[str], Awaitable[None]] | None = None,
+        on_error: Callable[[str], None] | None = None,
         stdin: bytes | None = None,
         pass_fds: Sequence[int] = (),
         beat: Callable[[], None] = unwatched,
         timeout: timedelta | None = None,
     ) -> Finished:
         """As the port `Programs` promises."""
-        transcript = Transcript(log, beat)
+        transcript = Transcript(log, beat, on_error)
         await transcript.note(f"$ {shlex.join(argv)}"[:LONGEST_NOTE])
         environment = self._minimal(cwd) if env is None else env
         confined = orders(self._sandbox or UNCONFINED, profile, cwd) if self._sandbox or profile.account else None

@@ -1,11 +1,11 @@
-"""stderr capture: the last 64 KB in memory, all of it in the job's log up to the log's size."""
+"""stderr capture: the last 64 KB in memory, all of it in the job's log up to the log's size, and to who asked."""
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from secondunit.handlers.tools.programs.pipes import Pipe
+from secondunit.handlers.tools.programs.pipes import Lines, Pipe
 
 KEPT = 64 * 1024
 LOG_SIZE = 4 * 1024 * 1024
@@ -13,14 +13,18 @@ LOG_FULL = b"\n[the log is full: what follows is not kept]\n"
 
 
 class Transcript:
-    """Listens to one program, and calls `heard` whenever it says something.
+    """Listens to one program, and calls `heard` whenever it says something, and `on_line` with each line.
 
     A log that can't be written is given up: the job must not fail for its log.
     """
 
-    def __init__(self, log: Path | None, heard: Callable[[], None]) -> None:
+    def __init__(
+        self, log: Path | None, heard: Callable[[], None], on_line: Callable[[str], None] | None = None
+    ) -> None:
         self._log = log
         self._heard = heard
+        self._on_line = on_line
+        self._lines = Lines()
         self._kept = bytearray()
 
     async def note(self, line: str) -> None:
@@ -31,6 +35,7 @@ class Transcript:
         """Listen until the pipe ends."""
         while data := await pipe.read():
             await self.add(data)
+        self._tell(self._lines.end())
 
     async def add(self, data: bytes) -> None:
         """Take in what was said."""
@@ -38,12 +43,19 @@ class Transcript:
             self._heard()
         self._kept += data
         del self._kept[:-KEPT]
+        if self._on_line:
+            self._tell(self._lines.feed(data))
         await self._write(data)
 
     @property
     def text(self) -> str:
         """The last 64 KB."""
         return self._kept.decode(errors="replace")
+
+    def _tell(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            if self._on_line:
+                self._on_line(line)
 
     async def _write(self, data: bytes) -> None:
         if self._log is not None and not await asyncio.to_thread(_append, self._log, data):

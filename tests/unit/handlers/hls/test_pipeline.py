@@ -25,17 +25,25 @@ NO_READER, NO_ROOM = Finished(1, "av_interleaved_write_frame(): Broken pipe"), F
 
 @dataclass
 class Ends:
-    """Programs that end as told, the one of the pictures first; each looks whether its end of the pipe is open."""
+    """Programs that end as told, the one of the pictures first; each looks whether its end of the pipe is open.
+
+    That one says `told` before the last that is kept of its stderr.
+    """
 
     pictures: Finished
     sound: Finished
     fds: list[int] = field(default_factory=list)
+    told: Sequence[str] = ()
 
-    async def run(self, argv: Sequence[str], *, pass_fds: Sequence[int], **_: Any) -> Finished:
+    async def run(self, argv: Sequence[str], *, pass_fds: Sequence[int], on_error: Any, **_: Any) -> Finished:
         self.fds.extend(pass_fds[1:])
         for fd in pass_fds[1:]:
             os.fstat(fd)
-        return self.sound if f"pipe:{pass_fds[-1]}" == argv[argv.index("-i") + 1] else self.pictures
+        if f"pipe:{pass_fds[-1]}" == argv[argv.index("-i") + 1]:
+            return self.sound
+        for line in self.told:
+            on_error(line)
+        return self.pictures
 
 
 class Ctx:
@@ -77,6 +85,7 @@ async def test_a_film_without_sound_needs_no_pipe() -> None:
     [
         (NO_READER, NO_ROOM, Transient, "disk_full"),
         (FINE, NO_ROOM, Transient, "disk_full"),
+        (FINE, Finished(1, "pipe:8: Invalid data found when processing input"), Deterministic, "input_truncated"),
         (FINE, Finished(1, "something odd"), Transient, "program_failed"),
         (Finished(1, "Invalid data found"), Finished(1, "pipe:8: Invalid data found"), Deterministic, "unreadable"),
         (Finished(-9, ""), FINE, Transient, "killed"),
@@ -91,6 +100,12 @@ async def test_the_one_that_failed_first_is_to_blame(
     assert getattr(failed.value, "type", None) == type
 
 
+async def test_sound_that_was_decoded_and_did_not_arrive_is_no_fault_of_the_film() -> None:
+    lost = Finished(1, "pipe:8: Invalid data found when processing input")
+    with pytest.raises(Transient):
+        await encode(Ends(FINE, lost, told=["999999999.000000", "1000000000.000000"]))
+
+
 async def test_a_decoder_that_is_missing_is_told_of_although_ffmpeg_is_content() -> None:
     said = "[av1 @ 0x5] Your platform doesn't support hardware accelerated AV1 decoding.\n"
     with pytest.raises(Deterministic, match=r"no decoder for AV1; install ffmpeg") as failed:
@@ -98,12 +113,11 @@ async def test_a_decoder_that_is_missing_is_told_of_although_ffmpeg_is_content()
     assert failed.value.type == "capability_missing"
 
 
-async def test_where_decoders_gave_nothing_is_told_apart_for_pictures_and_sound() -> None:
+async def test_where_decoders_gave_nothing_is_told_apart_for_pictures_and_sound_whatever_is_said_after_it() -> None:
     pictures, sound = (-1, 0.08, 3, 6.25), (-1, 0, 4.5, 9)
-    lines = [*(f"{at:.6f}" for at in pictures), "[h264 @ 0x5] odd", *(f"{1e9 + at:.6f}" for at in sound), "8.000000"]
-    lines[2] = f"[Eval @ 0x7f] {lines[2]}"
-    said = "\n".join(lines) + "\n"
-    made = await encode(Ends(Finished(0, said), FINE))
+    told = [*(f"{at:.6f}" for at in pictures), "[h264 @ 0x5] odd", *(f"{1e9 + at:.6f}" for at in sound), "8.000000"]
+    told[2] = f"[Eval @ 0x7f] {told[2]}"
+    made = await encode(Ends(Finished(0, "the last 64 KB"), FINE, told=told))
     assert (made.blank, made.silent, made.damage) == (
         [pictures[:2], pictures[2:]],
         [sound[:2], sound[2:]],

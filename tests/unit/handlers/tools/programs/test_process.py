@@ -33,6 +33,13 @@ async def test_the_exit_code_and_both_outputs_arrive(runner: ProcessRunner, tmp_
     assert (finished.returncode, finished.stderr, lines) == (3, "complaint\n", ["one", "two", "three"])
 
 
+async def test_each_line_of_stderr_is_heard_however_little_of_it_is_kept(runner: ProcessRunner, tmp_path: Path) -> None:
+    heard: list[str] = []
+    argv = python("import sys; print('first', 'x' * 200_000, 'last', sep='\\n', end='', file=sys.stderr)")
+    finished = await runner.run(argv, cwd=tmp_path, on_error=heard.append)
+    assert "first" not in finished.stderr and [heard[0], heard[-1]] == ["first", "last"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
 async def test_death_by_a_signal_is_told_as_minus_its_number(
     runner: ProcessRunner, tmp_path: Path, number: signal.Signals

@@ -122,17 +122,17 @@ def _check_start(settings: Settings) -> None:
 
 
 def _check_types(settings: Settings) -> None:
-    """What TYPES and schedules name; without either nothing is imported for them."""
-    if not (settings.schedule or settings.types):
-        return
+    """The job types that there are, of plugins and [remote_types] too, and what TYPES and schedules want of them."""
     from secondunit.daemon.config.loader import BadConfig
-    from secondunit.daemon.wiring.schedules import check_schedules
+    from secondunit.daemon.wiring.schedules import check_job_types
 
     try:
-        check_schedules(settings)
+        warnings = check_job_types(settings)
     except BadConfig as error:
         output.say(str(error), err=True)
         sys.exit(78)
+    for warning in warnings:
+        output.say(f"warning: {warning}", err=True)
 
 
 def loaded(*, serves: bool = True, starts: bool = False) -> Config:

@@ -1,7 +1,7 @@
 """Factory of the schedules: the tables of the file, their jobs held to what POST /api/jobs and their types want."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
@@ -10,6 +10,7 @@ from secondunit.daemon.access.callers import Caller
 from secondunit.daemon.automation.schedule_rules import Schedule
 from secondunit.daemon.config.job_types import DiscoveredJobTypes, discover
 from secondunit.daemon.config.loader import BadConfig
+from secondunit.daemon.config.oddities import unserved
 from secondunit.daemon.config.schedules import ScheduleTable
 from secondunit.daemon.config.settings import Settings
 from secondunit.daemon.http.contract import requests
@@ -41,14 +42,16 @@ def schedules_of(settings: Settings, found: DiscoveredJobTypes) -> list[Schedule
     return schedules
 
 
-def check_schedules(settings: Settings) -> None:
-    """The same without a daemon: BadConfig where none could start, for what TYPES names as well.
+def check_job_types(settings: Settings) -> Sequence[str]:
+    """The same without a daemon, and what the daemon would warn of; BadConfig where none could start for its job types.
 
-    Types that need tools to be built are not asked.
+    That is also for two that are called the same, or what TYPES names. Types that need tools to be built are not asked.
     """
-    if settings.schedule or settings.types:
-        tools = SimpleNamespace(gemini=None, geocoder=None, deployments=None)
-        schedules_of(settings, discover(cast(Tools, tools), settings))
+    tools = SimpleNamespace(gemini=None, geocoder=None, deployments=None)
+    found = discover(cast(Tools, tools), settings)
+    schedules_of(settings, found)
+    broken = [f"{one.source} can't be used: {one.why}" for one in found.broken]
+    return [*broken, *unserved(settings, [spec.type for spec in found.specs])]
 
 
 def _schedule(table: ScheduleTable, registry: Registry, rule: AddressRule, *, complete: bool) -> Schedule:

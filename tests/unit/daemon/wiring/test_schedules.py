@@ -8,7 +8,7 @@ import pytest
 from secondunit.daemon.config.job_types import BrokenJobType, DiscoveredJobTypes
 from secondunit.daemon.config.loader import BadConfig
 from secondunit.daemon.config.settings import Settings
-from secondunit.daemon.wiring.schedules import check_schedules, schedules_of
+from secondunit.daemon.wiring.schedules import check_job_types, schedules_of
 from secondunit.queue.errors import BadPayload, FieldError
 from secondunit.testing.rig import spec
 
@@ -82,16 +82,16 @@ def test_while_a_plugin_is_broken_a_type_that_is_not_known_may_be_its() -> None:
 
 
 def test_jobs_of_our_own_types_are_judged_without_a_daemon() -> None:
-    check_schedules(settings({"type": "webp", "payload": {"inputPath": "/m/a.png", "outputPath": "/m/a.webp"}}))
+    check_job_types(settings({"type": "webp", "payload": {"inputPath": "/m/a.png", "outputPath": "/m/a.webp"}}))
     with pytest.raises(BadConfig) as caught:
-        check_schedules(settings({"type": "webp", "payload": {"inputPath": "/m/a.png", "outputpath": "/m/a.webp"}}))
+        check_job_types(settings({"type": "webp", "payload": {"inputPath": "/m/a.png", "outputpath": "/m/a.webp"}}))
     assert any("schedule.s0.job.payload.outputpath" in fault for fault in caught.value.faults)
 
 
 def test_what_types_names_is_judged_without_a_daemon() -> None:
-    check_schedules(Settings.model_validate({"types": ["webp", "hls"]}))
+    check_job_types(Settings.model_validate({"types": ["webp", "hls"]}))
     with pytest.raises(BadConfig, match=r"TYPES: 'nosuch' is no job type; allowed: analyze, .*, webp"):
-        check_schedules(Settings.model_validate({"types": ["webp", "nosuch"]}))
+        check_job_types(Settings.model_validate({"types": ["webp", "nosuch"]}))
 
 
 @pytest.mark.parametrize(("url", "taken"), [(None, False), ("postgresql://h/db", True)])
@@ -104,3 +104,14 @@ def test_a_schedule_may_name_a_type_that_other_boxes_run(url: str | None, *, tak
     else:
         with pytest.raises(BadConfig, match=r"schedule\.s0\.job\.type"):
             schedules_of(here, found)
+
+
+def test_a_remote_type_that_is_called_as_one_of_ours_is_found_without_a_daemon() -> None:
+    with pytest.raises(BadConfig, match=r"remote_types.webp: .* defines this job type; allowed: a name of its own"):
+        check_job_types(Settings.model_validate({"remote_types": {"webp": {"schema": {}}}}))
+
+
+def test_settings_of_types_that_there_are_not_are_warned_of_without_a_daemon() -> None:
+    assert check_job_types(Settings.model_validate({"remote_types": {"ocr": {"schema": {}}}})) == []
+    [warning] = check_job_types(Settings.model_validate({"concurrency": {"hsl": 2}}))
+    assert warning == "CONCURRENCY_HSL: no such job type; CONCURRENCY_HLS, perhaps?"

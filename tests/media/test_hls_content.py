@@ -63,6 +63,26 @@ async def test_a_track_that_goes_on_in_another_codec_or_under_another_number_is_
     assert refused.value.type == "input_truncated" and f"the {track} track of film.ts" in str(refused.value)
 
 
+async def test_a_codec_that_takes_what_follows_in_another_for_its_own_is_named(
+    studio: Any, media: Media, tmp_path: Path
+) -> None:
+    first = film(media, tmp_path / "a.ts", 3, "-c:v mpeg2video -c:a ac3", sound="stereo")
+    other = film(media, tmp_path / "b.ts", 5, "-c:a aac", at=3, sound="stereo")
+    with pytest.raises(Deterministic) as refused:
+        await studio.hls(joined(tmp_path / "film.ts", first, other), **LOWEST)
+    assert refused.value.type == "input_truncated" and "the video track of film.ts" in str(refused.value)
+
+
+async def test_a_part_of_a_file_that_is_lost_is_a_warning(studio: Any, media: Media, tmp_path: Path) -> None:
+    clip = film(media, tmp_path / "film.mkv", 20, "")
+    content = bytearray(clip.read_bytes())
+    begin, end = (len(content) * share // 100 for share in (35, 60))
+    content[begin:end] = bytes(end - begin)
+    clip.write_bytes(content)
+    warnings = (await studio.hls(clip, **LOWEST))["warnings"]
+    assert "pause: film.mkv has neither picture nor sound from" in [warning[:50] for warning in warnings]
+
+
 @pytest.mark.long
 async def test_pictures_that_stand_still_for_want_of_others_are_a_warning_where_they_are_few(
     studio: Any, media: Media, tmp_path: Path

@@ -15,6 +15,7 @@ from secondunit.queue.outcome import Deterministic, Transient
 SHORTER_SECONDS, SHORTER_SHARE = 1.0, 0.05
 LONGER_SECONDS, LONGER_FACTOR = 10.0, 1.5
 LONGER_GAP, MOST_TOLD = 1.0, 3  # seconds; holes in one message
+EARLIER = 60.0  # seconds; packets of one PES packet count on from its time, but not for so long
 # Beside a copied rung: Matroska's times are whole milliseconds, and how long its last picture stays nobody says.
 SAME_SECONDS, SAME_END_SECONDS = 0.002, 0.05
 
@@ -57,13 +58,15 @@ def verify(name: str, material: Material, pictures: Sequence[Span], sound: Span 
     what = f"the video track of {name}"
     for made in pictures:
         _refuse_short(what, packets, plan.video.index, made)
+    _refuse_unread(what, packets, plan.video.index)
     warnings += _holes(what, packets.tracks.get(plan.video.index), material.encoded.blank, packets.first)
     if plan.audio and sound:
         what = f"the sound track of {name}"
         _refuse_short(what, packets, plan.audio.index, sound)
+        _refuse_unread(what, packets, plan.audio.index)
         warnings += _holes(what, packets.tracks.get(plan.audio.index), material.encoded.silent, packets.first)
     _refuse_continued(name, material)
-    return warnings
+    return warnings + _pauses(name, packets)
 
 
 def unfinished(name: str, material: Material, error: Unfinished) -> Transient | Deterministic:
@@ -108,6 +111,15 @@ def _refuse_short(what: str, packets: Packets, index: int, made: Span) -> None:
         raise _truncated(f"{what} has packets up to {held:.1f} s, but could be decoded up to {decoded:.1f} s only")
 
 
+def _refuse_unread(what: str, packets: Packets, index: int) -> None:
+    """Raise where a transport stream has more of a track than its demuxer knew to read."""
+    track = packets.tracks.get(index)
+    if track is None:
+        return
+    if track.unread > max(SHORTER_SECONDS, SHORTER_SHARE * (track.last - track.first)) or track.unread < -EARLIER:
+        raise _truncated(f"{what} goes on after {track.last - packets.first:.1f} s in what can't be read as its codec")
+
+
 def _refuse_continued(name: str, material: Material) -> None:
     """Raise where a recording goes on in another track, as those do that were joined and number their tracks anew."""
     if material.info.format not in UNDECLARED:
@@ -145,6 +157,13 @@ def _holes(what: str, track: TrackPackets | None, gaps: Sequence[Gap], start: fl
             f"clock_back: the times of {what} go back by {track.back:.1f} s; what lies behind others is left out"
         )
     return warnings
+
+
+def _pauses(name: str, packets: Packets) -> list[str]:
+    where = ", ".join(
+        f"from {begin - packets.first:.1f} to {end - packets.first:.1f} s" for begin, end in packets.pauses[:MOST_TOLD]
+    )
+    return [f"pause: {name} has neither picture nor sound {where}"] if where else []
 
 
 def _truncated(message: str) -> Deterministic:

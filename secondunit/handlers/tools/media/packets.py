@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.ffmpeg import MEDIA_FORMATS, Media, failure, limits, url
 from secondunit.handlers.tools.media.graphs import units_argv
 from secondunit.handlers.tools.media.probe import MediaInfo
+from secondunit.handlers.tools.media.transport import beyond, last_shown
 from secondunit.handlers.tools.programs.ports import Profile, Programs
 from secondunit.handlers.tools.storage.ports import Source
 from secondunit.queue.handler import JobContext
@@ -32,7 +33,8 @@ class TrackPackets:
     """Packets of one track: the first and last timestamps and the latest end, in seconds on the file's clock.
 
     `gap` is the longest time without a packet that holds something, `back` how far the clock goes back at most.
-    `key` is when the first key frame is shown, if there is one.
+    `key` is when the first key frame is shown, if there is one. `clock` is the last packet's time as the file has it,
+    and `unread` how much later is the last one that a transport stream has of this track.
     """
 
     packets: int
@@ -42,6 +44,8 @@ class TrackPackets:
     gap: float = 0.0
     back: float = 0.0
     key: float | None = None
+    clock: float | None = None
+    unread: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +82,16 @@ class Closely(Value, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Packets:
-    """The tracks that have packets, by their index; `cut_off`: the file breaks off; more of those wanted closely."""
+    """The tracks that have packets, by their index; `cut_off`: the file breaks off; more of those wanted closely.
+
+    `pauses`: from and to when neither picture nor sound has a packet, though both go on.
+    """
 
     tracks: Mapping[int, TrackPackets]
     cut_off: bool
     paces: Mapping[int, Pace] = field(default_factory=dict)
     units: Units | None = None
+    pauses: Sequence[tuple[float, float]] = ()
 
     @property
     def first(self) -> float:
@@ -118,7 +126,8 @@ async def count_packets(
     argv = [media.ffprobe, "-v", "warning", "-protocol_whitelist", "file", "-format_whitelist", MEDIA_FORMATS]
     argv += ["-show_entries", ENTRIES, "-of", "csv=p=0", "-i", url(source)]
     told = {"probe": argv, "restarting": info.format in RESTARTING, "closely": closely.tracks}
-    told |= {"segment": closely.segment}
+    played = [track for track in (info.video, info.audio) if track]
+    told |= {"segment": closely.segment, "played": [track.index for track in played]}
     told |= {"units": None if closely.units is None else units_argv(media, url(source), closely.units)}
     finished = await programs.run(
         [python, "-I", str(CHILD), json.dumps(told)],
@@ -133,7 +142,21 @@ async def count_packets(
         raise failure("ffprobe", finished, source, ctx.attempt)
     cut_off = info.format in BREAKS_OFF_UNSEEN or CUT_OFF.search(finished.stderr) is not None
     cut_off |= info.format == "avi" and await in_thread(_riff_size, source.fd) > source.size
-    return packets_of("".join(lines), cut_off=cut_off)
+    packets = packets_of("".join(lines), cut_off=cut_off)
+    if info.format != "mpegts":
+        return packets
+    pids = {track.index: track.pid for track in played if track.pid}
+    return with_unread(packets, pids, await in_thread(last_shown, source.fd, pids.values()))
+
+
+def with_unread(packets: Packets, pids: Mapping[int, int], shown: Mapping[int, float]) -> Packets:
+    """The same with what a transport stream itself has last of these tracks, by their index and then by its number."""
+    tracks = dict(packets.tracks)
+    for index, pid in pids.items():
+        track = tracks.get(index)
+        if track and track.clock is not None and pid in shown:
+            tracks[index] = replace(track, unread=beyond(shown[pid], track.clock))
+    return replace(packets, tracks=tracks)
 
 
 def _riff_size(fd: int) -> int:
@@ -149,7 +172,8 @@ def packets_of(report: str, *, cut_off: bool) -> Packets:
     timed = {index: figures for index, figures in found["tracks"].items() if len(figures) > 1}
     tracks = {int(index): TrackPackets(*figures, *found["steps"][index]) for index, figures in timed.items()}
     paces = {int(index): Pace(**pace) for index, pace in found["pace"].items()}
-    return Packets(tracks, cut_off, paces, Units(**found["units"]) if found["units"] else None)
+    units = Units(**found["units"]) if found["units"] else None
+    return Packets(tracks, cut_off, paces, units, [(begin, end) for begin, end in found["pauses"]])
 
 
 def heard(info: MediaInfo, packets: Packets) -> MediaInfo:

@@ -1,11 +1,12 @@
 """Packet counter, a program of its own: reads what ffprobe prints of each packet, and tells what each track holds.
 
 Its argument is JSON: `probe`, ffprobe's argv; `restarting`, whether the format's clock may begin anew inside the file;
-`closely`, the indexes of tracks that are looked at closely; `segment`, the seconds of a media segment; and `units`,
-ffmpeg's argv for the framecrc lines of the first of them as `units` reads them, or null. Answers with JSON: `tracks`,
-for each stream's index the number of its packets, and the seconds of its first, last and latest end; `steps`, the
-longest one forward between two that hold something, the longest one back, and when the first key frame is shown, or
-null; `pace`; `units`.
+`played`, the indexes of the picture's and the sound's track; `closely`, those of tracks that are looked at closely;
+`segment`, the seconds of a media segment; and `units`, ffmpeg's argv for the framecrc lines of the first of them as
+`units` reads them, or null. Answers with JSON: `tracks`, for each stream's index the number of its packets, and the
+seconds of its first, last and latest end; `steps`, the longest one forward between two that hold something, the longest
+one back, when the first key frame is shown, or null, and the last one's time as the file has it; `pauses`, from and to
+when neither track that is played has a packet, though both go on; `pace`; `units`.
 """
 
 import heapq
@@ -23,6 +24,7 @@ LONGEST_STEP, LONGEST_STEP_BACK = 10.0, 0.1
 REORDERED = 32  # pictures; H.264 has at most 16 frames, of two fields, between the order of decoding and of showing
 IDRS, SETS, SLICES = range(3)
 LEAST = 8  # bytes; smaller packets say that the picture stays as it is
+LONG_PAUSE, MOST_PAUSES = 1.0, 50  # seconds
 
 
 @dataclass(slots=True)
@@ -39,13 +41,41 @@ class SeenTrack:
     gap: float = 0.0
     back: float = 0.0
     key: float | None = None
+    clock: float | None = None
+
+
+@dataclass(slots=True)
+class Pauses:
+    """Finds when none of the tracks that are played together has a packet; `found` is of pauses that all outlast."""
+
+    played: Collection[str]
+    found: list[tuple[float, float]] = field(default_factory=list)
+    until: dict[str, float] = field(default_factory=dict)
+    waiting: list[tuple[float, float, set[str]]] = field(default_factory=list)
+
+    def add(self, index: str, now: float, duration: float) -> None:
+        """One more packet, in the order of the file and on the clock of decoding."""
+        if index not in self.played or len(self.played) < 2:
+            return
+        both = len(self.until) == len(self.played)
+        until = max(self.until.values(), default=now)
+        if both and now > until + LONG_PAUSE and len(self.found) + len(self.waiting) < MOST_PAUSES:
+            self.waiting.append((until, now, set(self.played)))
+        for begin, end, missing in self.waiting:
+            if now > begin + LONG_PAUSE:
+                missing.discard(index)
+            if not missing:
+                self.found.append((begin, end))
+        self.waiting = [pause for pause in self.waiting if pause[2]]
+        self.until[index] = max(self.until.get(index, now), now + duration)
 
 
 class Counter:
     """Tracks by their index; steps of a restarting clock are bridged for all tracks of the file at once."""
 
-    def __init__(self, *, restarting: bool) -> None:
+    def __init__(self, *, restarting: bool, played: Collection[int] = ()) -> None:
         self.tracks: dict[str, SeenTrack] = {}
+        self.paused = Pauses({str(index) for index in played})
         self._restarting = restarting
         self._offset = 0.0
         self._latest: float | None = None
@@ -66,13 +96,16 @@ class Counter:
         if size >= LEAST:
             track.gap = max(track.gap, 0.0 if track.full is None else now - track.full)
             track.full = now
-        track.now = self._latest = now
+        track.now, track.clock = now, moment if shown is None else shown
+        self._latest = now
         track.next = track.now + duration
         at = (moment if shown is None else shown) + self._offset
         track.first, track.last = min(track.first, at), max(track.last, at)
         track.end = max(track.end, at + duration)
         if key and track.key is None:
             track.key = at
+
+        self.paused.add(index, now, duration)
 
     def _bridge(self, track: SeenTrack, moment: float) -> None:
         now = moment + self._offset
@@ -174,13 +207,18 @@ class Pacer:
 
 
 def count(
-    lines: Iterable[str], *, restarting: bool, closely: Collection[int] = (), segment: float = 6
-) -> Mapping[str, Mapping[str, object]]:
+    lines: Iterable[str],
+    *,
+    restarting: bool,
+    played: Collection[int] = (),
+    closely: Collection[int] = (),
+    segment: float = 6,
+) -> Mapping[str, Any]:
     """From lines of stream_index, pts_time, dts_time, duration_time, size, flags and side data.
 
     What is not to be shown counts for nothing.
     """
-    counter = Counter(restarting=restarting)
+    counter = Counter(restarting=restarting, played=played)
     pacers = {str(index): Pacer(segment) for index in closely}
     for line in lines:
         fields = line.rstrip("\n").split(",")
@@ -195,8 +233,9 @@ def count(
         index: [track.packets, track.first, track.last, track.end] if track.now is not None else [track.packets]
         for index, track in counter.tracks.items()
     }
-    steps = {index: [track.gap, track.back, track.key] for index, track in counter.tracks.items()}
-    return {"tracks": tracks, "steps": steps, "pace": {index: asdict(pacer.end()) for index, pacer in pacers.items()}}
+    steps = {index: [track.gap, track.back, track.key, track.clock] for index, track in counter.tracks.items()}
+    pace = {index: asdict(pacer.end()) for index, pacer in pacers.items()}
+    return {"tracks": tracks, "steps": steps, "pauses": counter.paused.found, "pace": pace}
 
 
 def units(lines: Iterable[str]) -> Mapping[str, object]:
@@ -246,7 +285,7 @@ def _promising(paces: Mapping[str, Any], segment: float) -> bool:
 def main() -> int:
     """Count; ffprobe's own exit code. Units that can't be told are null."""
     told = json.loads(sys.argv[1])
-    how = {key: told[key] for key in ("restarting", "closely", "segment")}
+    how = {key: told[key] for key in ("restarting", "played", "closely", "segment")}
     code, answer = _read(told["probe"], partial(count, **how))
     found = None
     if code == 0 and told["units"] and _promising(answer["pace"], told["segment"]):

@@ -30,11 +30,12 @@ ESTIMATED = "Estimating duration from bitrate"
 OTHER_FORMAT = re.compile(r"\[(\w{1,30}) @ 0x[0-9a-f]{1,16}\] Format not on whitelist")
 ENTRIES = (
     "format=format_name,duration,start_time:format_tags=major_brand"
-    ":stream=index,codec_type,codec_name,width,height,sample_aspect_ratio,pix_fmt,field_order,color_transfer,"
+    ":stream=index,id,codec_type,codec_name,width,height,sample_aspect_ratio,pix_fmt,field_order,color_transfer,"
     "color_primaries,color_space,color_range,profile,level,r_frame_rate,avg_frame_rate,channels,sample_rate,nb_frames"
     ":stream_disposition=attached_pic,still_image,timed_thumbnails"
     ":stream_side_data=rotation"
 )
+PID = re.compile(r"0x[0-9a-f]{1,4}")
 LARGEST_REPORT = 1_000_000
 
 
@@ -43,7 +44,7 @@ class Video:
     """A video stream: `width` and `height` as coded, `aspect` of one pixel, `rotation` in quarter turns (0 to 3).
 
     `average` and `nominal` are frames a second, 0 when unknown. A stream that is neither `interlaced` nor `progressive`
-    does not say which. `profile` and `level` are named as ffprobe does.
+    does not say which. `profile` and `level` are named as ffprobe does. `pid` is its number in a transport stream.
     """
 
     index: int
@@ -63,6 +64,7 @@ class Video:
     range: str = ""
     profile: str = ""
     level: int = 0
+    pid: int | None = None
 
     @property
     def grey_before_key(self) -> bool:
@@ -97,6 +99,7 @@ class Audio:
     channels: int
     profile: str = ""
     rate: int = 0
+    pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +235,7 @@ def _video(stream: Mapping[str, Any]) -> Video:
         range=str(stream.get("color_range", "")),
         profile=str(stream.get("profile", "")),
         level=int(stream.get("level", 0)),
+        pid=_pid(stream),
     )
 
 
@@ -239,7 +243,13 @@ def _audios(streams: Iterable[Mapping[str, Any]]) -> Iterator[Audio]:
     for stream in streams:
         if stream.get("codec_type") == "audio" and stream.get("channels") and _known(stream):
             rate = int(stream.get("sample_rate", 0))
-            yield Audio(stream["index"], stream["codec_name"], stream["channels"], str(stream.get("profile", "")), rate)
+            profile = str(stream.get("profile", ""))
+            yield Audio(stream["index"], stream["codec_name"], stream["channels"], profile, rate, _pid(stream))
+
+
+def _pid(stream: Mapping[str, Any]) -> int | None:
+    said = str(stream.get("id", ""))
+    return int(said, 16) if PID.fullmatch(said) else None
 
 
 def _counted(streams: Sequence[Mapping[str, Any]], video: Video | None) -> float | None:

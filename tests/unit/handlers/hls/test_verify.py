@@ -108,6 +108,21 @@ def test_a_subtitle_that_outlasts_what_is_declared_is_no_longer_content() -> Non
     assert verdict(material(9, pictures=track(9), sound=track(9), words=track(60)), 9, 9) == []
 
 
+@pytest.mark.parametrize(("unread", "refused"), [(1.0, False), (8.0, True), (-1.0, False), (-90.0, True)])
+def test_a_stream_that_has_more_of_a_track_than_was_read_is_not_all_there(unread: float, refused: bool) -> None:
+    source = material(sound=replace(track(60), unread=unread))
+    with pytest.raises(Deterministic, match=r"the sound track .* goes on after 60.0 s") if refused else nullcontext():
+        assert verdict(source) == []
+
+
+def test_pauses_of_picture_and_sound_are_a_warning() -> None:
+    source = material()
+    packets = replace(source.packets, pauses=[(8.0, 15.5), (20.0, 22.0)])
+    assert verdict(replace(source, packets=packets)) == [
+        "pause: a.mp4 has neither picture nor sound from 8.0 to 15.5 s, from 20.0 to 22.0 s"
+    ]
+
+
 @pytest.mark.parametrize(
     ("gap", "holes", "warned"),
     [

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from secondunit.handlers.tools.media.packets import Packets, TrackPackets, heard, packets_of
+from secondunit.handlers.tools.media.packets import Packets, TrackPackets, heard, packets_of, with_unread
 from secondunit.handlers.tools.media.packets_child import count, units
 from secondunit.handlers.tools.media.probe import Audio, MediaInfo
 
@@ -48,6 +48,20 @@ def test_the_first_key_frame_is_told_by_when_it_is_shown() -> None:
     lines = ["0,1.0,0.9,0.1,900,__", "0,1.3,1.0,0.1,900,K_", "0,1.1,1.1,0.1,900,K_", "1,0.0,0.0,0.1,900,__"]
     found: Any = count(lines, restarting=False)["steps"]
     assert (found["0"][2], found["1"][2]) == (1.3, None)
+
+
+def test_a_pause_is_where_neither_track_has_packets_and_both_go_on() -> None:
+    lines = [*packets(0, 0, 9), *packets(1, 0, 9), *packets(0, 15, 9), *packets(1, 16, 9), *packets(0, 30, 9)]
+    told: Any = count([*lines, *packets(2, 9, 1)], restarting=False, played=(0, 1))["pauses"]
+    assert told == [(9.0, 15.0)]
+    assert count([*lines, *packets(1, 31, 1)], restarting=False, played=(0, 1))["pauses"] == [(9.0, 15.0), (25.0, 30.0)]
+    assert count(lines, restarting=False, played=(0,))["pauses"] == []
+
+
+def test_what_a_transport_stream_has_last_is_laid_beside_the_last_packet() -> None:
+    held = Packets({0: TrackPackets(9, 1, 9, 10, clock=95_440.0), 1: TrackPackets(9, 1, 9, 10)}, cut_off=False)
+    found = with_unread(held, {0: 0x100, 1: 0x101, 2: 0x102}, {0x100: 7.2, 0x101: 9.0}).tracks
+    assert (round(found[0].unread, 1), found[1].unread, len(found)) == (10.9, 0, 2)
 
 
 HELD = Packets({0: TrackPackets(9, 1.0, 9.0, 10.0), 2: TrackPackets(1, 2.0, 2.0, 41.0)}, cut_off=False)

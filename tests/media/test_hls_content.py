@@ -122,6 +122,27 @@ async def test_a_subtitle_that_outlasts_the_film_does_no_harm(
     assert result["duration"] == pytest.approx(9, abs=0.1) and result["warnings"] == []
 
 
+async def test_a_cover_that_is_called_a_film_and_an_empty_sound_track_are_passed_over(
+    studio: Any, media: Media, tmp_path: Path
+) -> None:
+    film(media, tmp_path / "short.mkv", 3, "")
+    argv = [
+        media.ffmpeg,
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        "color=s=300x300:d=0.04,format=yuvj420p",
+        "-i",
+        "short.mkv",
+    ]
+    argv += [*"-map 0 -map 1:a -map 1 -c copy -c:v:0 mjpeg -bsf:a:0 noise=drop=1".split(), "film.mkv"]
+    run(argv, tmp_path)
+    result = await studio.hls(tmp_path / "film.mkv", **LOWEST)
+    assert result["renditions"][0]["width"] == 160 and result["sound"] and result["warnings"] == []
+
+
 async def test_a_clock_that_starts_anew_makes_a_film_no_longer(studio: Any, media: Media, tmp_path: Path) -> None:
     parts = film(media, tmp_path / "a.ts", 4, ""), film(media, tmp_path / "b.ts", 5, "-output_ts_offset 5000", at=4)
     clip = joined(tmp_path / "film.ts", *parts)

@@ -20,8 +20,8 @@ from secondunit.handlers.hls.segments import span
 from secondunit.handlers.hls.verify import Material, SpoiledCopy, cut_alike, unfinished, unfinished_sound, verify
 from secondunit.handlers.tools.cancellation import in_thread
 from secondunit.handlers.tools.media.ffmpeg import Media, limits, require
-from secondunit.handlers.tools.media.packets import count_packets, heard
-from secondunit.handlers.tools.media.probe import pictures, probe
+from secondunit.handlers.tools.media.packets import Packets, count_packets, heard
+from secondunit.handlers.tools.media.probe import MediaInfo, pictures, probe
 from secondunit.handlers.tools.media.progress import WHOLE, follow
 from secondunit.handlers.tools.payload import FILE, payload_like
 from secondunit.handlers.tools.programs.transcript import Transcript
@@ -115,11 +115,7 @@ async def _encode(
     tools: Tools, ctx: JobContext, media: Media, source: Source, payload: HlsPayload, staged: StagedFolder
 ) -> dict[str, Any]:
     """Make and verify all that is to be published; what the job's result says of it, by relative paths."""
-    info = await probe(tools.programs, media, source, ctx)
-    todo = plan(info, pictures(info, source.name), payload.qualities, payload.segment_type)
-    look = closely(todo, payload.copy_)
-    packets = await count_packets(tools.programs, tools.python, media, source, info, ctx, look)
-    info = heard(info, packets)
+    info, packets, todo = await _planned(tools, ctx, media, source, payload)
     track = packets.tracks.get(todo.video.index)
     from_key = todo.video.grey_before_key and track is not None and track.key is not None
     todo = replace(todo, audio=info.audio, from_key=from_key)
@@ -139,6 +135,21 @@ async def _encode(
     await _tell(ctx, todo, cost + cpu_estimate(todo, material.played), UNSURE[1])
     await in_thread(_empty, pipeline.folder)
     return await _made(pipeline, replace(material, plan=todo), staged, (UNSURE[1], WHOLE[1]), "all is encoded now, ")
+
+
+async def _planned(
+    tools: Tools, ctx: JobContext, media: Media, source: Source, payload: HlsPayload
+) -> tuple[MediaInfo, Packets, HlsPlan]:
+    """What the source holds, and what is made of it; where its first video track is but a picture, of another one."""
+    info = await probe(tools.programs, media, source, ctx)
+    while True:
+        todo = plan(info, pictures(info, source.name), payload.qualities, payload.segment_type)
+        look = closely(todo, payload.copy_)
+        packets = await count_packets(tools.programs, tools.python, media, source, info, ctx, look)
+        found = heard(info, packets)
+        if found.video == info.video:
+            return found, packets, todo
+        info = found
 
 
 async def _made(

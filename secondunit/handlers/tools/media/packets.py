@@ -177,7 +177,13 @@ def packets_of(report: str, *, cut_off: bool) -> Packets:
 
 
 def heard(info: MediaInfo, packets: Packets) -> MediaInfo:
-    """The same without a sound track that is empty, and with the duration of the packets where none is declared."""
-    silent = info.audio is not None and info.audio.index not in packets.tracks
-    info = replace(info, audio=None) if silent else info
+    """The same with what can be seen and heard, and with the duration of the packets where none is declared.
+
+    That is the first video track of more than one picture, if there is one, and the first sound track with packets.
+    """
+    audios = [track for track in (info.audio, *info.audios) if track and track.index in packets.tracks]
+    moving = [
+        track for track in info.videos if track.index in packets.tracks and packets.tracks[track.index].packets > 1
+    ]
+    info = replace(info, audio=next(iter(audios), None), video=next(iter(moving), info.video))
     return replace(info, duration=packets.duration or None, estimated=False) if info.format in UNDECLARED else info

@@ -106,7 +106,8 @@ class Audio:
 class MediaInfo:
     """What a file holds; `duration` in seconds, None when nobody knows, and only a guess when `estimated`.
 
-    `start` is the time that ffmpeg counts from.
+    `video` and `audio` are those that a viewer would take first, of `videos` and `audios`; `start` is the time that
+    ffmpeg counts from.
     """
 
     format: str
@@ -116,6 +117,8 @@ class MediaInfo:
     video: Video | None
     audio: Audio | None
     start: float = 0.0
+    videos: Sequence[Video] = ()
+    audios: Sequence[Audio] = ()
 
 
 async def probe(programs: Programs, media: Media, source: Source, ctx: JobContext) -> MediaInfo:
@@ -162,7 +165,8 @@ def parse(report: str, stderr: str = "") -> MediaInfo:
     container: Mapping[str, Any] = found.get("format", {})
     streams: Sequence[Mapping[str, Any]] = found.get("streams", [])
     name = str(container.get("format_name", ""))
-    video = next(_videos(streams), None)
+    videos, audios = list(_videos(streams)), list(_audios(streams))
+    video = next(iter(videos), None)
     brand = str(container.get("tags", {}).get("major_brand", "")).strip()
     return MediaInfo(
         format=name,
@@ -170,8 +174,10 @@ def parse(report: str, stderr: str = "") -> MediaInfo:
         estimated=ESTIMATED in stderr,
         still=name in IMAGE_FORMATS.split(",") or brand in STILL_BRANDS,
         video=video,
-        audio=next(_audios(streams), None),
+        audio=next(iter(audios), None),
         start=_number(container.get("start_time")) or 0.0,
+        videos=videos,
+        audios=audios,
     )
 
 

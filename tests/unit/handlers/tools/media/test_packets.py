@@ -1,13 +1,17 @@
 """Packet counts: what a file holds, over clocks that start anew; and what is made of them."""
 
 import json
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from secondunit.handlers.tools.media.packets import Packets, TrackPackets, heard, packets_of, with_unread
 from secondunit.handlers.tools.media.packets_child import count, units
-from secondunit.handlers.tools.media.probe import Audio, MediaInfo
+from secondunit.handlers.tools.media.probe import Audio, MediaInfo, Video
+
+VIDEO = Video(0, "h264", 640, 360, Fraction(1), 0, Fraction(25), Fraction(25), "yuv420p", "", "", False)
 
 
 def packets(index: int, first: float, number: int, step: float = 1.0) -> list[str]:
@@ -81,6 +85,14 @@ def test_only_a_format_that_declares_none_has_the_duration_of_its_packets(
 
 def test_a_sound_track_without_packets_is_none() -> None:
     assert heard(MediaInfo("avi", 5.0, False, False, None, Audio(1, "aac", 2)), HELD).audio is None
+
+
+def test_a_cover_that_is_called_a_film_and_an_empty_sound_track_are_passed_over() -> None:
+    sounds, videos = [Audio(index, "aac", 2) for index in (1, 2)], [replace(VIDEO, index=index) for index in (2, 3, 0)]
+    info = MediaInfo("avi", 5.0, False, False, videos[0], sounds[0], videos=videos, audios=sounds)
+    found = heard(info, HELD)
+    assert (found.video, found.audio) == (videos[2], sounds[1])
+    assert heard(replace(info, videos=videos[:1]), HELD).video == videos[0]
 
 
 def packet(

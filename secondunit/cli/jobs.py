@@ -10,6 +10,7 @@ from secondunit.cli import output
 from secondunit.cli.client import Client, ask, listed
 from secondunit.cli.reference.completion import job_types
 
+MOVED = "this is done in the database"
 STATUSES = ("queued", "running", "completed", "partial", "failed", "cancelled")
 _status = click.option("--status", multiple=True, type=click.Choice(STATUSES), help="Only these; may be given again.")
 _types = click.option(
@@ -54,7 +55,7 @@ def list_jobs(
         query.append(("q", q))
     found = ask(
         lambda client: listed(client, "/api/jobs", query, limit),
-        lambda settings: _offline().find(settings.database, status, types, q, cursor, limit),
+        lambda settings: without_daemon().find(settings.database, status, types, q, cursor, limit),
     )
     if quiet:
         output.ids(found["jobs"])
@@ -69,7 +70,7 @@ def show(job_id: str, as_json: bool) -> None:
     """Show all there is to know of a job; without a daemon, as the database has it."""
     job = ask(
         lambda client: client.call("GET", f"/api/jobs/{quote(job_id, safe='')}"),
-        lambda settings: _offline().show(settings.database, job_id),
+        lambda settings: without_daemon().show(settings.database, job_id),
     )
     output.printed(job) if as_json else output.detail(job)
 
@@ -97,9 +98,14 @@ def explain(job_id: str, as_json: bool) -> None:
 @filtered
 @as_json
 def cancel(job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], q: str | None, as_json: bool) -> None:
-    """Cancel a job, or all that match; a running one is stopped first."""
+    """Cancel a job, or all that match; a running one is stopped first. Without a daemon, in the database."""
     if job_id and not (status or types or q):
-        _told(ask(lambda client: client.call("DELETE", f"/api/jobs/{quote(job_id, safe='')}")), as_json)
+        path = f"/api/jobs/{quote(job_id, safe='')}"
+        job = ask(
+            lambda client: client.call("DELETE", path),
+            lambda settings: without_daemon(MOVED).cancel(settings, job_id),
+        )
+        _told(job, as_json)
     else:
         _moved("cancel", job_id, status, types, q, as_json)
 
@@ -109,9 +115,14 @@ def cancel(job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], 
 @filtered
 @as_json
 def retry(job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], q: str | None, as_json: bool) -> None:
-    """Queue an ended job, or all that match, again, with fresh attempts."""
+    """Queue an ended job, or all that match, again, with fresh attempts. Without a daemon, in the database."""
     if job_id and not (status or types or q):
-        _told(ask(lambda client: client.call("POST", f"/api/jobs/{quote(job_id, safe='')}/retry")), as_json)
+        path = f"/api/jobs/{quote(job_id, safe='')}/retry"
+        job = ask(
+            lambda client: client.call("POST", path),
+            lambda settings: without_daemon(MOVED).retry(settings, job_id),
+        )
+        _told(job, as_json)
     else:
         _moved("retry", job_id, status, types, q, as_json)
 
@@ -119,8 +130,8 @@ def retry(job_id: str | None, status: tuple[str, ...], types: tuple[str, ...], q
 @jobs.command()
 @click.argument("type", shell_complete=job_types)
 def pause(type: str) -> None:
-    """Start no more jobs of a type; running ones go on."""
-    ask(lambda client: client.call("POST", f"/api/types/{quote(type, safe='')}/pause"))
+    """Start no more jobs of a type; running ones go on. Without a daemon, from its next start on."""
+    _paused(type, "pause")
     click.echo(f"no {type} job is started until `secondunit jobs resume {type}`")
 
 
@@ -128,7 +139,7 @@ def pause(type: str) -> None:
 @click.argument("type", shell_complete=job_types)
 def resume(type: str) -> None:
     """Start jobs of a type again."""
-    ask(lambda client: client.call("POST", f"/api/types/{quote(type, safe='')}/resume"))
+    _paused(type, "resume")
     click.echo(f"{type} jobs are started again")
 
 
@@ -169,11 +180,20 @@ def tail(job_id: str | None, type_: str | None, as_json: bool) -> None:
     ask(work)
 
 
-def _offline() -> Any:
-    from secondunit.cli import offline  # the store and what it needs, for the rare case that no daemon runs
+def without_daemon(says: str = "this is how the database has it") -> Any:
+    """What does the same with the database alone; it is said that no daemon runs."""
+    from secondunit.cli import offline  # the store and what it needs, for the rare case
 
-    output.say("no daemon runs: this is how the database has it", err=True)
+    output.say(f"no daemon runs: {says}", err=True)
     return offline
+
+
+def _paused(type: str, move: str) -> None:
+    path = f"/api/types/{quote(type, safe='')}/{move}"
+    ask(
+        lambda client: client.call("POST", path),
+        lambda settings: without_daemon(MOVED).pause(settings, type, move == "pause"),
+    )
 
 
 def _moved(
@@ -183,7 +203,10 @@ def _moved(
     if job_id or not (status or types or q):
         raise click.UsageError("name one job, or say with --status, --type and -q which are meant")
     body = {"filter": {"status": list(status), "type": list(types), "q": q}}
-    bulk = ask(lambda client: client.call("POST", f"/api/jobs/{move}", body=body))
+    bulk = ask(
+        lambda client: client.call("POST", f"/api/jobs/{move}", body=body),
+        lambda settings: without_daemon(MOVED).move_all(settings, move, status, types, q),
+    )
     if as_json:
         output.printed(bulk)
     else:

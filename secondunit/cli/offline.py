@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from random import SystemRandom
@@ -17,19 +17,26 @@ from secondunit.daemon.config.settings import Database, Settings
 from secondunit.daemon.config.sources import installed
 from secondunit.daemon.files.backups import take
 from secondunit.daemon.http.contract import access, requests, serialize
+from secondunit.daemon.http.contract.sight import answers
+from secondunit.daemon.http.contract.sight.requests import StatsQuery
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.daemon.process.lock import Locked
+from secondunit.daemon.sight.errors import ErrorGroups
+from secondunit.daemon.sight.stats import QueueStatistics
 from secondunit.daemon.wiring.database import locked, missing, store_of
 from secondunit.handlers import download
 from secondunit.queue import state
 from secondunit.queue.errors import BadPayload, JobNotFound, NotAllowed, QueueError
 from secondunit.queue.follow import each
+from secondunit.queue.graph import bulk
 from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.handler import HandlerSpec, Registry
 from secondunit.queue.ids import ran_on
-from secondunit.queue.model import Filter, Job, Status
+from secondunit.queue.model import Change, Filter, Job, Status
+from secondunit.queue.payloads.secret_fields import check_whole, without_secrets
 from secondunit.queue.ports.access import AuditEntry
 from secondunit.queue.sight.query import searched
+from secondunit.queue.state import QueueLimits
 from secondunit.queue.store import Store
 from secondunit.queue.value import replace
 
@@ -65,6 +72,91 @@ async def show(database: Database, job_id: str) -> Any:
     if job.type not in SECRETS:
         output.say(UNKNOWN_SECRETS.format(job.type), err=True)
     return serialize.plain(serialize.detail(job, _own_types(), paused))
+
+
+async def errors(database: Database, window: str, types: Sequence[str]) -> Any:
+    """What GET /api/errors answers."""
+    ask = _looked_back(window, types)
+    async with opened(database) as store:
+        return serialize.plain(answers.errors(*await ErrorGroups(store, SystemClock())(ask.span, ask.type)))
+
+
+async def stats(database: Database, window: str, types: Sequence[str]) -> Any:
+    """What GET /api/stats answers; of what a daemon that was killed had not yet counted, nothing."""
+    ask = _looked_back(window, types)
+    async with opened(database) as store:
+        return serialize.plain(
+            answers.stats(ask.window, await QueueStatistics(store, SystemClock())(ask.span, ask.type))
+        )
+
+
+async def cancel(settings: Settings, job_id: str) -> Any:
+    """What DELETE /api/jobs/{id} answers. What runs elsewhere is asked to stop, and is running still."""
+    async with opened(settings.database) as store:
+        job = await _cancelled(store, settings, job_id)
+        await noted(store, "cancel", job.id, job.type)
+    return serialize.plain(serialize.moved(job))
+
+
+async def retry(settings: Settings, job_id: str) -> Any:
+    """What POST /api/jobs/{id}/retry answers."""
+    async with opened(settings.database) as store:
+        job = await _retried(store, settings, job_id)
+        await noted(store, "retry", job.id, job.type)
+    return serialize.plain(serialize.moved(job))
+
+
+async def move_all(settings: Settings, move: str, statuses: Sequence[str], types: Sequence[str], q: str | None) -> Any:
+    """What POST /api/jobs/cancel and /retry answer."""
+    async with opened(settings.database) as store:
+        named = Filter([Status(word) for word in statuses], types)
+        jobs = each(store, searched(named, q, SystemClock().now(), SECRETS))
+        if move == "cancel":
+            moved = await bulk.cancelled(jobs, partial(_cancelled, store, settings))
+        else:
+            moved = await bulk.retried(jobs, partial(_retried, store, settings), store.get)
+        meant = " ".join([*statuses, *types, *([f"q={q}"] if q else [])])
+        if moved.done:
+            told = f"{meant}: {len(moved.done)} done, {len(moved.refused)} refused"
+            await noted(store, f"bulk {move}", None, told)
+    return serialize.plain(serialize.bulk(moved))
+
+
+async def pause(settings: Settings, type: str, paused: bool) -> None:
+    """What POST /api/types/{type}/pause and /resume do."""
+    known = {*await asyncio.to_thread(lambda: [source.type for source in installed()]), *settings.remote_types}
+    if type not in known:
+        raise DaemonRefused(f"unknown job type {type!r}; known are {', '.join(sorted(known))}")
+    async with opened(settings.database) as store:
+        await store.pause(type, paused)
+        await noted(store, "pause" if paused else "resume", type)
+
+
+def _looked_back(window: str, types: Sequence[str]) -> StatsQuery:
+    return StatsQuery.model_validate({"window": window, "type": ",".join(types)})
+
+
+async def _cancelled(store: Store, settings: Settings, job_id: str) -> Job:
+    """A job that ran here until its daemon ended is taken from that run first."""
+    now, job = SystemClock().now(), await store.get(job_id)
+    if job.status is Status.RUNNING and _runs_on(job, settings.database, settings.box):
+        await store.change(job_id, partial(state.recover, now=now, epoch=job.epoch))
+    secrets = SECRETS.get(job.type, ())  # a plugin's are struck out by the daemon, once it runs
+    return await store.change(job_id, lambda job: without_secrets(state.cancel(job, now), secrets))
+
+
+async def _retried(store: Store, settings: Settings, job_id: str) -> Job:
+    now, limits = SystemClock().now(), QueueLimits(settings.max_queued_jobs, settings.max_queued_per_key)
+
+    def again(job: Job) -> Change:
+        if job.type not in SECRETS:
+            raise NotAllowed(
+                job.id, f"which fields of {job.type} are secret is known while a daemon runs; retry it then"
+            )
+        check_whole(job, SECRETS[job.type])
+        return state.retry(job, now)
+
+    return await store.change(job_id, again, limits=limits)
 
 
 async def running(database: Database, box: str | None = None) -> Any:
@@ -142,7 +234,7 @@ async def audit(database: Database, cursor: int | None, limit: int, about: str |
         return serialize.plain(access.audit(await store.audit.find(cursor, limit + 1, about), limit))
 
 
-async def noted(store: Store, action: str, target: str, detail: str | None = None) -> None:
+async def noted(store: Store, action: str, target: str | None, detail: str | None = None) -> None:
     """Put into the audit trail what was done here."""
     await store.audit.add(AuditEntry(SystemClock().now(), None, ADDRESS, action, target, detail))
 
@@ -155,7 +247,8 @@ async def opened(database: Database, *, make: bool = False) -> AsyncIterator[Sto
         if not make and (where := await missing(database)):
             start = how_to_start(database.path.parent)
             raise DaemonRefused(f"no daemon runs, and there is no queue at {where}; start one with {start}")
-        with locked(database):
+        with ExitStack() as until_done:
+            await asyncio.to_thread(until_done.enter_context, locked(database))
             async with store_of(database) as store:
                 yield store
     except Locked as error:

@@ -4,7 +4,7 @@ import click
 
 from secondunit.cli import output
 from secondunit.cli.client import ask
-from secondunit.cli.jobs import as_json
+from secondunit.cli.jobs import as_json, without_daemon
 from secondunit.cli.reference.completion import job_types
 
 WINDOWS = ("1h", "6h", "24h", "7d")
@@ -19,9 +19,15 @@ LONGEST = 80
 )
 @as_json
 def errors(window: str, types: tuple[str, ...], as_json: bool) -> None:
-    """List what failed for good: messages that differ in ids, paths, numbers and times only are one group."""
+    """List what failed for good: messages that differ in ids, paths, numbers and times only are one group.
+
+    Without a daemon, as the database has it.
+    """
     query = [("window", window), *(("type", type) for type in types)]
-    found = ask(lambda client: client.call("GET", "/api/errors", query=query))
+    found = ask(
+        lambda client: client.call("GET", "/api/errors", query=query),
+        lambda settings: without_daemon().errors(settings.database, window, types),
+    )
     if as_json:
         output.printed(found)
         return

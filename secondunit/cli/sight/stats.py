@@ -7,7 +7,7 @@ import click
 
 from secondunit.cli import output
 from secondunit.cli.client import ask
-from secondunit.cli.jobs import as_json
+from secondunit.cli.jobs import as_json, without_daemon
 from secondunit.cli.reference.completion import job_types
 from secondunit.cli.sight.errors import WINDOWS
 
@@ -22,9 +22,15 @@ SPANS = ("waitP50", "waitP95", "runP50", "runP95")
 )
 @as_json
 def stats(window: str, types: tuple[str, ...], as_json: bool) -> None:
-    """Show what happened in a window: how much was submitted and ended, how long jobs waited and ran (seconds)."""
+    """Show what happened in a window: how much was submitted and ended, how long jobs waited and ran (seconds).
+
+    Without a daemon, as the database has it.
+    """
     query = [("window", window), *(("type", type) for type in types)]
-    found = ask(lambda client: client.call("GET", "/api/stats", query=query))
+    found = ask(
+        lambda client: client.call("GET", "/api/stats", query=query),
+        lambda settings: without_daemon().stats(settings.database, window, types),
+    )
     if as_json:
         output.printed(found)
         return

@@ -47,9 +47,14 @@ def _programs() -> Path | None:
     if said := os.environ.get("POSTGRES_PROGRAMS"):
         assert (Path(said) / "initdb").exists(), f"POSTGRES_PROGRAMS={said}: there is no initdb"
         return Path(said)
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
-    there = found[-1] if found else shutil.which("initdb")
-    return Path(there).parent if there else None
+    there = _installed("initdb")
+    return there.parent if there else None
+
+
+def _installed(program: str) -> Path | None:
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"), key=lambda path: float(path.parts[-3]))
+    there = found[-1] if found else shutil.which(program)
+    return Path(there) if there else None
 
 
 class PostgresServer:
@@ -118,9 +123,10 @@ class PostgresServer:
         (self.data / "recovery.signal").touch()
 
     def run(self, program: str, *arguments: str) -> None:
-        """Run one of PostgreSQL's programs to its end."""
+        """Run one of PostgreSQL's programs to its end; a client that these lack may be another version's."""
+        own = self._programs / program
         ended = subprocess.run(
-            [str(self._programs / program), *arguments],
+            [str(own if own.exists() else _installed(program) or own), *arguments],
             user=self._user,
             group=self._user,
             extra_groups=[] if self._user else None,

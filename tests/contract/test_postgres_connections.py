@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from secondunit.daemon.process.clock import SystemClock
 from secondunit.queue import state
@@ -19,7 +20,7 @@ from secondunit.queue.errors import StoreBroken
 from secondunit.queue.model import Change, Job, Status
 from secondunit.queue.outcome import Completed
 from secondunit.queue.stores.postgres.connection import BEGIN, connect
-from secondunit.queue.stores.postgres.store import PostgresStore
+from secondunit.queue.stores.postgres.store import PostgresStore, open_store
 from secondunit.queue.stores.postgres.transaction import HOLD
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.jobs import ALL, NOW, by, claim, later, listened, new, settled, submit
@@ -29,6 +30,10 @@ from tests.postgres_server import PostgresServer, rows
 
 SOCKET = ".s.PGSQL.5432"
 HOLDS = "select 1 from pg_stat_activity where datname = current_database() and backend_xid is not null"
+END_OTHERS = """
+select pg_terminate_backend(pid)
+from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid()"""
 FENCE, COMMIT = b"update writers set op", b"commit\0"
 PREPARED = re.compile(rb"(_pg3_\d+)\0([^\0]*)\0")
 
@@ -136,8 +141,7 @@ async def test_a_database_that_went_back_is_told_and_not_gone_on_with(opened: Op
     await submit(store, "x")
     with psycopg.connect(url, autocommit=True) as other:
         other.execute("update writers set op = op - 1")
-        other.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
-                      "and pid <> pg_backend_pid()")  # fmt: skip
+        other.execute(END_OTHERS)
     with pytest.raises(StoreBroken, match="went back to an earlier state"):
         await submit(store, "y")
     with pytest.raises(StoreBroken, match="went back"):
@@ -183,6 +187,34 @@ async def test_a_pooler_that_gives_each_transaction_another_session_is_no_hindra
     with pooled(server, sessions=2) as pooler:
         stores = [await opened(pooler.through(url)) for _ in range(3)]
         await _worked_by(stores)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("through", ["nobody", "a pooler"])
+async def test_a_write_waits_for_its_turn_whatever_time_limits_the_account_has(
+    opened: Open, url: str, server: PostgresServer, through: str
+) -> None:
+    await (await open_store(url)).close()
+    name = conninfo_to_dict(url)["dbname"]
+    limits = [f"alter database {name} set {limit} = '100ms'" for limit in ("statement_timeout", "lock_timeout")]
+    server.say("postgres", *limits)
+    with pooled(server, sessions=2) as pooler:
+        store = await opened(pooler.through(url) if through == "a pooler" else url)
+        with psycopg.connect(url) as other:
+            other.execute(HOLD)
+            writing = asyncio.create_task(submit(store, "x"))
+            done, _ = await asyncio.wait([writing], timeout=1.5)
+            assert not done, await writing
+        await writing
+
+
+async def test_what_idled_and_was_ended_is_replaced_at_once(opened: Open, url: str) -> None:
+    store = await opened(patience=0.1)  # there is no second try
+    await submit(store, "x")
+    for _ in range(3):
+        assert (await store.find(ALL, None, 9)).total == 1
+        rows(url, END_OTHERS)
+    assert (await store.get("x")).id == "x"
 
 
 async def _worked_by(stores: Sequence[PostgresStore]) -> None:

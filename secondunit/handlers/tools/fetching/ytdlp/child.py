@@ -1,8 +1,8 @@
 """yt-dlp worker: the library in a program of its own: a wish as JSON on stdin, progress and one answer as JSON lines.
 
-The wish: {url, proxy, most_bytes, format, container, headers, cookies, ffmpeg, deno, film, subtitles}. `film` says
-whether the video itself is wanted; it goes to the working folder. `subtitles` is null or {language, file, most_bytes,
-seconds}; with a film they are an extra that never costs it, and what went wrong with them stands in `done`.
+The wish: {url, proxy, most_bytes, format, sort, container, headers, cookies, ffmpeg, deno, film, subtitles}. `film`
+says whether the video itself is wanted; it goes to the working folder. `subtitles` is null or {language, file,
+most_bytes, seconds}; with a film they are an extra that never costs it, and what went wrong with them stands in `done`.
 Lines: {progress: {bytes, total, fraction, speed}}, then {done: {...}} or {fault: {...}}. An audit hook that nothing can
 take away holds this process to the proxy, and the programs it starts to ffmpeg on local files and deno.
 """
@@ -179,6 +179,7 @@ def options(wish: Mapping[str, Any], meter: Meter) -> dict[str, Any]:
     return {
         "proxy": wish["proxy"],
         "format": wish["format"],
+        "format_sort": wish["sort"],
         "merge_output_format": wish["container"],
         "postprocessors": _remux(wish["container"]) if wish["ffmpeg"] else [],
         "postprocessor_args": {"ffmpeg_i": ["-protocol_whitelist", "file", "-format_whitelist", FORMATS]},

@@ -33,6 +33,8 @@ MOST_SUBTITLES = 8 * 1024 * 1024
 SUBTITLES = "subtitles"
 NONE = "no_subtitles"
 LONGEST_READING = timedelta(minutes=10)
+# yt-dlp's own order, but that AV1 comes last of the codecs: what can't be decoded here is of no use to other jobs.
+WITHOUT_AV1 = ("lang", "quality", "res", "fps", "hdr:12", "vcodec:vp9.2")
 ANYTHING = "b*"  # what is not downloaded is chosen all the same
 Order = Mapping[str, Any]
 CONTAINERS = frozenset({"mp4", "mkv", "webm", "mov", "m4a", "mp3", "ogg", "wav", "flac", "aac"})
@@ -77,6 +79,7 @@ class YtDlp:
         self._clock = clock
         self._pauses = HostPauses(clock)
         self._ffmpeg = media.ffmpeg if isinstance(media, Media) else None
+        self._sort = [] if not isinstance(media, Media) or media.decodes_av1 else list(WITHOUT_AV1)
         self._runs = [Path(media.ffmpeg), Path(media.ffprobe)] if isinstance(media, Media) else []
         self._deno = shutil.which("deno", path=f"{Path(python).parent}:{SEARCH_PATH}")
         self._python = python
@@ -90,6 +93,7 @@ class YtDlp:
             "url": wish.url,
             "most_bytes": wish.most_bytes,
             "format": _format(container, wish.height, merges=self._ffmpeg is not None),
+            "sort": self._sort,
             "container": container if container in CONTAINERS else None,
             "headers": dict(wish.headers),
             "cookies": wish.cookies,
@@ -107,6 +111,7 @@ class YtDlp:
             "url": url,
             "most_bytes": MOST_SUBTITLES,
             "format": ANYTHING,
+            "sort": [],
             "container": None,
             "headers": {},
             "cookies": None,

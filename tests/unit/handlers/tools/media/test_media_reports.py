@@ -183,8 +183,9 @@ class Talkative:
 async def test_the_version_is_read_from_the_banner_and_costs_no_program_of_its_own(tmp_path: Path) -> None:
     programs = Talkative()
     found = await find_media(programs, "/x/ffmpeg", "/x/ffprobe", "", tmp_path)
-    assert found == Media("/x/ffmpeg", "/x/ffprobe", "7.1", frozenset({"encoders"}), frozenset({"filters"}), False)
-    assert len(programs.asked) == 4
+    encoders, filters, decoders = (frozenset({name}) for name in ("encoders", "filters", "decoders"))
+    assert found == Media("/x/ffmpeg", "/x/ffprobe", "7.1", encoders, filters, False, decoders)
+    assert len(programs.asked) == 5
 
 
 class Slow(Talkative):

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from aiohttp import web
 from secondunit.handlers.tools.fetching.ytdlp import faults as ytdlp_faults
 from secondunit.handlers.tools.fetching.ytdlp.client import CHILD, VideoWish, YtDlp
 from secondunit.handlers.tools.media.ffmpeg import Media
+from secondunit.handlers.tools.network.proxy import Egress
+from secondunit.handlers.tools.programs.runner import ProcessRunner
+from secondunit.handlers.tools.programs.sandbox.measuring import available
 from secondunit.queue.outcome import Deterministic, Postponed, Transient
 from secondunit.testing.clock import ManualClock
 from secondunit.testing.fakes.website import Site, serving
@@ -56,6 +60,28 @@ async def test_a_stream_becomes_one_file(site: Site, ytdlp: YtDlp, ctx: FakeCont
         site.file(f"/{file.name}", file.read_bytes(), kind="application/octet-stream")
     got = await ytdlp.fetch(VideoWish(site.url("/clip.m3u8"), MOST, ".mp4"), ctx)
     assert streams(media, got.path) == ["mov", "aac", "h264"]
+
+
+@pytest.fixture
+def beside(request: pytest.FixtureRequest, media: Media, egress: Egress, clock: ManualClock) -> YtDlp:
+    """yt-dlp beside an ffmpeg that has these decoders."""
+    media = replace(media, decoders=frozenset(request.param))
+    return YtDlp(ProcessRunner(sys.executable, sandbox=available()), egress, clock, media, sys.executable)
+
+
+@pytest.mark.parametrize(("beside", "taken"), [(["libdav1d"], "modern"), (["av1"], "clip")], indirect=["beside"])
+async def test_of_equal_pictures_the_codec_is_taken_that_can_be_decoded_here(
+    site: Site, beside: YtDlp, ctx: FakeContext, clip: Path, taken: str
+) -> None:
+    line = '#EXT-X-STREAM-INF:BANDWIDTH=9{0},RESOLUTION=160x90,CODECS="{1},mp4a.40.2"\n{2}.m3u8\n'
+    offered = line.format(1, "av01.0.04M.08", "modern") + line.format(2, "avc1.42c00b", "clip")
+    site.says("/all.m3u8", text=f"#EXTM3U\n{offered}", kind="application/x-mpegurl")
+    for file in clip.parent.iterdir():
+        site.file(f"/{file.name}", file.read_bytes(), kind="application/octet-stream")
+    site.file("/modern.m3u8", (clip.parent / "clip.m3u8").read_bytes(), kind="application/octet-stream")
+    await beside.fetch(VideoWish(site.url("/all.m3u8"), MOST, ".mp4"), ctx)
+    # The first one offered is asked how long it lasts; what is downloaded is asked for last.
+    assert [request.path for request in site.requests if request.path.endswith(".m3u8")][-1] == f"/{taken}.m3u8"
 
 
 async def test_headers_of_a_stranger_and_what_it_keeps_on_disk_stay_out(

@@ -63,8 +63,7 @@ class Queue:
         self.hub = hub
         self.draining = False
         self._store = store
-        self._clock = clock
-        self._random = random
+        self._clock, self._random = clock, random
         self._stop, self._lose = stop, lose
         self._coming, self._admit = coming, admit
         self._limits = limits
@@ -133,9 +132,10 @@ class Queue:
         """The last deliveries of a job, oldest first: as many as the outbox shows."""
         return await self._store.outbox.of_job(job_id)
 
-    async def delivery_counts(self) -> Mapping[str, int]:
-        """How many deliveries are in each state."""
-        return await self._store.outbox.counts()
+    async def deliveries(self, named: int) -> tuple[Mapping[str, int], Sequence[JobId]]:
+        """How many deliveries are in each state, and the last jobs of which one was given up, so many at most."""
+        counts = await self._store.outbox.counts()
+        return counts, await self._store.outbox.given_up(named) if counts.get("dead") else ()
 
     @property
     def generation(self) -> str:

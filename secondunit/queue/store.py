@@ -78,7 +78,7 @@ class Steps(Protocol):
 
 
 class Outbox(Protocol):
-    """Deliveries that were written with the ends they tell of; `first_pending` of a job is the id of its oldest one."""
+    """Deliveries, written with the ends they tell of: `first_pending` of a job, the last jobs with a `given_up` one."""
 
     async def get(self, delivery_id: str) -> Delivery:
         """The delivery, or KeyError."""
@@ -89,6 +89,8 @@ class Outbox(Protocol):
         ...
 
     async def first_pending(self, job_id: JobId) -> str | None: ...
+
+    async def given_up(self, limit: int) -> Sequence[JobId]: ...
 
     async def due(
         self, now: datetime, limit: int, *, except_for: Sequence[str] = (), kinds: Sequence[str] | None = None
@@ -282,12 +284,10 @@ class Store(Protocol):
     async def paused(self) -> frozenset[str]: ...
 
     async def limit(self, type: str, concurrency: int | None) -> None:
-        """Remember how many jobs of a type may run at once; None: as its settings say."""
+        """Remember how many jobs of a type may run at once, for `limits` to tell; None: as its settings say."""
         ...
 
-    async def limits(self) -> Mapping[str, int]:
-        """What was so remembered, by type."""
-        ...
+    async def limits(self) -> Mapping[str, int]: ...
 
     async def prune(self, what: Prune) -> Sequence[JobId]:
         """Forget ended jobs past their time with their steps, deliveries and old events; which jobs.

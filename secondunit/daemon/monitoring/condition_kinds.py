@@ -83,9 +83,8 @@ def _poison_jobs(seen: Inspection) -> Iterator[Finding]:
 
 
 def _dead_deliveries(seen: Inspection) -> Iterator[Finding]:
-    dead = seen.queue.deliveries.get("dead", 0) if seen.queue else 0
-    if dead:
-        yield Finding(say("{n} deliveries were given up", n=dead))
+    if seen.queue and (dead := seen.queue.deliveries.get("dead", 0)):
+        yield Finding(say("{n} deliveries were given up, of {jobs}", n=dead, jobs=seen.queue.given_up))
 
 
 def _disk_full(seen: Inspection) -> Iterator[Finding]:

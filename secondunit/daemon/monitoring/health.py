@@ -20,6 +20,7 @@ from secondunit.queue.service import Queue
 
 LOOK_EVERY = timedelta(seconds=30)
 RUNNING_LOOKED_AT = 1000
+NAMED = 5  # jobs of which a delivery was given up
 
 
 class Checkup:
@@ -62,12 +63,12 @@ class Checkup:
 
     async def _look_at_queue(self) -> QueueInspection:
         # At once: each is a way to another thread and back, where Python's lock may have to be waited for.
-        counts, stuck, deliveries = await asyncio.gather(
-            self._queue.counts(), self._all_stuck(), self._queue.delivery_counts()
+        counts, stuck, (deliveries, given_up) = await asyncio.gather(
+            self._queue.counts(), self._all_stuck(), self._queue.deliveries(NAMED)
         )
         used_up = await self._parts.gemini.used_up() if self._parts.gemini else None
         boxes = await self._parts.boxes() if self._parts.boxes else ()
-        return QueueInspection(counts, stuck, deliveries, used_up, await self._queue.paused(), boxes)
+        return QueueInspection(counts, stuck, deliveries, used_up, await self._queue.paused(), boxes, given_up)
 
     async def _all_stuck(self) -> list[JobId]:
         running = self._queue.each(Filter(statuses=[Status.RUNNING]), RUNNING_LOOKED_AT)

@@ -133,7 +133,10 @@ class Watched(Value, frozen=True):
 
 
 class QueueInspection(Value, frozen=True):
-    """What the queue's store shows; `stuck` are running jobs that don't move, `used_up` says of a budget that it is."""
+    """What the queue's store shows; `stuck` are running jobs that don't move, `used_up` says of a budget that it is.
+
+    `given_up` are the last jobs of which a delivery was.
+    """
 
     counts: Counts
     stuck: Sequence[JobId]
@@ -141,6 +144,7 @@ class QueueInspection(Value, frozen=True):
     used_up: str | None = None
     paused: Collection[str] = ()
     boxes: Sequence[SeenBox] = ()
+    given_up: Sequence[JobId] = ()
 
 
 class Inspection(Value, frozen=True):

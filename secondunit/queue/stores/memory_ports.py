@@ -95,6 +95,10 @@ class MemoryOutbox:
         rows = self._rows.values()
         return next((row.id for row in rows if row.notice.job_id == job_id and row.state == "pending"), None)
 
+    async def given_up(self, limit: int) -> Sequence[JobId]:
+        dead = [row.notice.job_id for row in reversed(self._rows.values()) if row.state == "dead"]
+        return [*dict.fromkeys(dead)][:limit]
+
     async def due(
         self, now: datetime, limit: int, *, except_for: Sequence[str] = (), kinds: Sequence[str] | None = None
     ) -> tuple[Sequence[Delivery], bool]:

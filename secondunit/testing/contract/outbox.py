@@ -132,6 +132,19 @@ class OutboxContract:
         await store.outbox.change(first.id, lambda row: replace(row, state="pending", next_at=later(8)))
         assert await store.outbox.first_pending("a") == first.id, "it goes out again, and before the other"
 
+    async def test_the_jobs_of_which_one_was_given_up_are_named_once_the_newest_first(self, store: Store) -> None:
+        for job_id in ("a", "b", "c"):
+            await end(store, job_id, BROKEN, target=CALLBACK)
+        await store.change("a", by(state.retry, later(5)))
+        lease = await claim_one(store, "a", at=later(6))
+        await store.change("a", settled(Completed(1), later(7)), lease=lease)
+        assert await store.outbox.given_up(9) == []
+        for job_id in ("a", "b"):
+            for row in await store.outbox.of_job(job_id):
+                await store.outbox.change(row.id, lambda row: replace(row, state="dead", next_at=None))
+        assert await store.outbox.given_up(9) == ["a", "b"]
+        assert await store.outbox.given_up(1) == ["a"]
+
     async def test_of_a_jobs_deliveries_the_last_are_shown_as_far_as_there_is_room(self, store: Store) -> None:
         await end(store, "b", Completed("x" * (PAGE_BYTES + 1)), target=CALLBACK)
         assert len(await store.outbox.of_job("b")) == 1, "one is shown however large it is"

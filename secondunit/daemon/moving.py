@@ -3,8 +3,10 @@
 What PostgreSQL needs is imported where a URL asks for it.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from secondunit.daemon.config.settings import Database
@@ -49,10 +51,13 @@ def struck(text: str, *urls: str) -> str:
 
 
 def _to_file(source: MoveSource, target: Database, told: Told, *, dry: bool) -> MovedQueue:
+    _refuse_place(target)
     with ExitStack() as stack:
         if dry:
             sqlite.refuse_unless_empty(target.path)
-            return _moved(source, None, sqlite.LIMITS, told, dry=True)
+            went = _moved(source, None, sqlite.LIMITS, told, dry=True)
+            _refuse_full(went.found, target)
+            return went
         stack.enter_context(_alone(target))
         made = stack.enter_context(sqlite.writing(target.path))
         return _moved(source, made, made.limits, told, dry=False)
@@ -104,9 +109,32 @@ def _refuse_same(source: Database, target: Database) -> None:
         raise NotMoved(f"{source} can't be moved to itself")
 
 
+def _refuse_place(target: Database) -> None:
+    """NotMoved where no file can be made, or none should be."""
+    path, nearest = target.path, _nearest(target)
+    if path.is_dir():
+        raise NotMoved(f"{path} is a folder: name a file in it, such as {path / 'queue.db'}")
+    if path.name.endswith(sqlite.SIDE_FILES):
+        raise NotMoved(f"{path} is what SQLite calls a file beside a database, and may be lost: name another")
+    if not nearest.is_dir():
+        raise NotMoved(f"{path} can't be made: {nearest} is a file, not a folder; name another place")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise NotMoved(f"{path} can't be made: nothing can be written in {nearest} by this account; name another place")
+
+
+def _refuse_full(found: Survey, target: Database) -> None:
+    needed, free = sum(tally.size for tally in found.tables.values()), room_for(target)
+    if free is not None and free < needed:
+        raise NotMoved(
+            f"{target} needs more than {needed:,} bytes, and {free:,} are free there: free some, or name another"
+        )
+
+
 def room_for(database: Database) -> int | None:
     """The bytes that are free where a file would be made; None for a server's disk."""
-    if database.server is not None:
-        return None
-    folder = next(folder for folder in database.path.absolute().parents if folder.is_dir())
-    return free_bytes(folder)
+    return free_bytes(_nearest(database)) if database.server is None else None
+
+
+def _nearest(database: Database) -> Path:
+    """What is there of the way to the file."""
+    return next(place for place in database.path.absolute().parents if os.path.lexists(place))

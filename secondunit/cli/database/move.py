@@ -85,7 +85,9 @@ def _moved(source: Database, target: Database, dry_run: bool, replace_nul: bool)
     except PermissionError as error:
         fail(f"not moved: {error}; {'; '.join(not_yours(path.parent) for path in files)}")
     except OSError as error:
-        fail(f"not moved: {error}")
+        fail(
+            f"not moved: {error.filename or target}: {error.strerror}; see that this place is there, and can be written"
+        )
     except KeyboardInterrupt:
         output.say("not moved: stopped; nothing was written", err=True)
         sys.exit(130)

@@ -1,6 +1,7 @@
 """What is not moved, and why: each time it is said which thing is in the way, and neither side has changed."""
 
 import asyncio
+import re
 import sqlite3
 import time
 from contextlib import closing
@@ -49,6 +50,23 @@ async def test_a_target_with_something_in_it_is_left_alone(
         for dry in (True, False):
             said = await refused(file, target, dry=dry)
             assert "not empty" in said and "jobs 12," in said and "access_keys 1" in said
+
+
+async def test_a_place_where_no_file_can_be_made_is_told_by_a_dry_run_too(file: Database, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("x")
+    places = {
+        "text/to.db": f"{tmp_path}/text is a file, not a folder",
+        "from.db-wal": "is what SQLite calls a file beside a database",
+        ".": f"is a folder: name a file in it, such as {tmp_path}/queue.db",
+    }
+    for name, why in places.items():
+        for dry in (True, False):
+            with pytest.raises(NotMoved, match=re.escape(why)):
+                await moved(file, Database(tmp_path / name), dry=dry)
+    with pytest.raises(
+        NotMoved, match=r"needs more than [\d,]+ bytes, and 0 are free there: free some, or name another"
+    ):
+        await moved(file, Database(Path("/proc/nowhere/to.db")), dry=True)
 
 
 async def test_a_queue_without_anything_in_it_may_be_replaced(

@@ -16,10 +16,11 @@ SEGMENT, TRACKS, TRACK = 0x18538067, 0x1654AE6B, 0xAE
 ENCODINGS, ENCODING, ENCRYPTION, CLUSTER = 0x6D80, 0x6240, 0x5035, 0x1F43B675
 
 
-def encryption(fd: int, format: str) -> str | None:
-    """What encrypts the file in this format (as ffprobe names it); None where nothing says that anything does."""
-    look = next((look for name, look in LOOKS.items() if name in format.split(",")), None)
-    return look(fd, os.fstat(fd).st_size) if look else None
+def encryption(fd: int, format: str | None) -> str | None:
+    """What encrypts the file in this format (as ffprobe names it), or in any; None where nothing says so."""
+    looks = [look for name, look in LOOKS.items() if format is None or name in format.split(",")]
+    size = os.fstat(fd).st_size
+    return next((how for look in looks if (how := look(fd, size))), None)
 
 
 def _mp4(fd: int, size: int) -> str | None:

@@ -151,11 +151,12 @@ async def probe(programs: Programs, media: Media, source: Source, ctx: JobContex
         beat=ctx.beat,
         timeout=timedelta(minutes=5),
     )
-    if finished.returncode != 0:
-        raise _refused(failure("ffprobe", finished, source, ctx.attempt), source, await in_thread(still, source.fd))
-    info = parse("\n".join(lines), finished.stderr)
-    if how := await in_thread(encryption, source.fd, info.format):
+    info = parse("\n".join(lines), finished.stderr) if finished.returncode == 0 else None
+    # ffprobe 7 can't even open fragmented MP4 that is encrypted.
+    if how := await in_thread(encryption, source.fd, info.format if info else None):
         raise Deterministic(f"{source.name} is encrypted ({how}); nothing of it can be shown", type="encrypted")
+    if info is None:
+        raise _refused(failure("ffprobe", finished, source, ctx.attempt), source, await in_thread(still, source.fd))
     return info
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from secondunit.handlers.tools.media.encryption import encryption
 
-Look = Callable[[bytes, str], str | None]
+Look = Callable[[bytes, str | None], str | None]
 
 
 @pytest.fixture
 def look(tmp_path: Path) -> Look:
-    def look(content: bytes, format: str) -> str | None:
+    def look(content: bytes, format: str | None) -> str | None:
         (tmp_path / "film").write_bytes(content)
         fd = os.open(tmp_path / "film", os.O_RDONLY)
         try:
@@ -54,6 +54,11 @@ MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 )
 def test_an_mp4_names_what_encrypts_it(look: Look, content: bytes, how: str | None) -> None:
     assert look(content, MP4) == how
+
+
+@pytest.mark.parametrize("content", [b"", bytes(9999), b"nothing of a film" * 99])
+def test_where_nobody_knows_the_format_each_is_tried(look: Look, content: bytes) -> None:
+    assert (look(film(b"encv"), None), look(content, None)) == ("CENC", None)
 
 
 def element(id: int, content: bytes, *, open: bool = False) -> bytes:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Collection, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 from secondunit.daemon.config.media_root_guard import misplaced
 from secondunit.daemon.config.settings import Settings
@@ -20,6 +21,7 @@ def folder_faults(settings: Settings, wrong: Collection[str]) -> Iterator[str]:
         yield from _shared_faults(settings)
     if "data_dir" in wrong:
         return
+    yield from _place_faults(settings, wrong)
     if not {"media_roots", "queue_url"} & {*wrong}:
         yield from misplaced(settings.roots, settings.data_dir, settings.media, settings.database.path)
     if settings.database.server and find_spec("psycopg") is None:
@@ -42,6 +44,24 @@ def _shared_faults(settings: Settings) -> Iterator[str]:
 def port_in_use(host: str, port: int) -> str:
     """What is said where another program listens."""
     return f"PORT: {port} is in use on {host}; allowed: a free one, or 0 for any (stop what uses it, perhaps)"
+
+
+def _place_faults(settings: Settings, wrong: Collection[str]) -> Iterator[str]:
+    """Whether what the daemon makes by itself can be there."""
+    folder, file = settings.data_dir, settings.database.path
+    if why := _in_the_way(folder):
+        yield f"DATA_DIR: {folder}: {why}; allowed: a folder, or where one can be made"
+        return
+    if "queue_url" in wrong or settings.database.server:
+        return
+    if why := f"{file} is a folder" if file.is_dir() else _in_the_way(file.parent):
+        yield f"QUEUE_URL: {file}: {why}; allowed: a file, or where one can be made"
+
+
+def _in_the_way(folder: Path) -> str | None:
+    """What of the way to a folder is none, so that it can't be made."""
+    there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    return None if there.is_dir() else f"{there} is no folder"
 
 
 def _missing(folder: os.PathLike[str]) -> str | None:

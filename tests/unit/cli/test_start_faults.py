@@ -7,13 +7,34 @@ from typing import Any
 import pytest
 
 from secondunit.cli.host.start_faults import faults
-from secondunit.daemon.config.loader import load
+from secondunit.daemon.config.loader import BadConfig, load
 from secondunit.daemon.config.settings import Settings
 from secondunit.handlers.tools.programs.sandbox.measuring import OFF
 
 
 def settings(folder: Path, **environ: str) -> Settings:
     return load({"DATA_DIR": str(folder), "SECONDUNIT_CONFIG": "/dev/null", "PORT": "0"} | environ).settings
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        (
+            {"DATA_DIR": "{}/text"},
+            "DATA_DIR: {}/text: {}/text is no folder; allowed: a folder, or where one can be made",
+        ),
+        ({"DATA_DIR": "{}/text/in"}, "DATA_DIR: {}/text/in: {}/text is no folder"),
+        ({"QUEUE_URL": "sqlite:///{}/text/queue.db"}, "QUEUE_URL: {}/text/queue.db: {}/text is no folder"),
+        ({"QUEUE_URL": "sqlite:///{}"}, "QUEUE_URL: {}: {} is a folder; allowed: a file"),
+    ],
+)
+def test_a_place_where_nothing_can_be_kept_is_found(tmp_path: Path, environ: dict[str, str], told: str) -> None:
+    (tmp_path / "text").write_text("")
+    given = {name: value.replace("{}", str(tmp_path)) for name, value in environ.items()}
+    with pytest.raises(BadConfig) as caught:
+        load({"DATA_DIR": str(tmp_path), "SECONDUNIT_CONFIG": "/dev/null"} | given, starts=True)
+    [fault] = caught.value.faults
+    assert fault.startswith(told.replace("{}", str(tmp_path)))
 
 
 async def lacking(*_: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Mapping
+from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
 
@@ -41,24 +42,22 @@ def check(path: Path) -> Snapshot:
     """Look into a copy: StoreBroken says why it can't be restored."""
     if not path.is_file():
         raise StoreBroken(f"{path} is no file")
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
-        [application_id] = connection.execute("pragma application_id").fetchone()
-        if application_id != APPLICATION_ID:
-            raise StoreBroken(f"{path} is no backup of this program")
-        [schema] = connection.execute("pragma user_version").fetchone()
-        if schema > newest_schema():
-            raise StoreBroken(
-                f"{path} has schema {schema}, this program knows {newest_schema()}: use the newer program"
-            )
-        [verdict] = connection.execute("pragma quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise StoreBroken(f"{path} is damaged: {verdict}")
-        [jobs] = connection.execute("select count(*) from jobs").fetchone()
-    except sqlite3.Error as error:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            [application_id] = connection.execute("pragma application_id").fetchone()
+            if application_id != APPLICATION_ID:
+                raise StoreBroken(f"{path} is no backup of this program")
+            [schema] = connection.execute("pragma user_version").fetchone()
+            if schema > newest_schema():
+                raise StoreBroken(
+                    f"{path} has schema {schema}, this program knows {newest_schema()}: use the newer program"
+                )
+            [verdict] = connection.execute("pragma quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise StoreBroken(f"{path} is damaged: {verdict}")
+            [jobs] = connection.execute("select count(*) from jobs").fetchone()
+    except sqlite3.Error as error:  # it may not be opened, too: another account's, or on a bad disk
         raise translated(error, path) from error
-    finally:
-        connection.close()
     return Snapshot(path, path.stat().st_size, schema, jobs)
 
 

@@ -105,6 +105,11 @@ def test_what_is_no_backup_is_refused_and_the_database_stays(tmp_path: Path, con
     assert database.read_text() == "what stands here" and not (tmp_path / "aside.db").exists()
 
 
+def test_a_copy_that_can_not_be_read_is_told_as_that() -> None:
+    with pytest.raises(StoreBroken, match="/proc/self/mem: "):
+        check(Path("/proc/self/mem"))
+
+
 async def test_a_copy_that_is_damaged_or_another_programs_is_refused(store: SqliteStore, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     await to_thread(back_up, store.engine.path, copy, {})

@@ -1,8 +1,8 @@
 """Composition root: the daemon from its settings, read top to bottom."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -240,11 +240,24 @@ def _box(world: World, found: DiscoveredJobTypes) -> Box:
     )
 
 
+@asynccontextmanager
+async def _turned_away(components: Components) -> AsyncIterator[None]:
+    """However this ends, whoever waits for an answer gets one: the socket is closed only when none is open."""
+    try:
+        yield
+    finally:
+        components.remote.leasing.drain()
+        components.api.stopping.set()
+
+
 async def _run(group: asyncio.TaskGroup, world: World, components: Components, stop: Stop, host: Host) -> None:
     settings, systemd = world.settings, host.systemd
     endless = [group.create_task(vital(loop, host.leave)) for loop in loops(world, components, systemd)]
     pages = pages_of(world, components.api)
-    async with listening(components.api, settings.host, settings.port, settings.control, pages) as port:
+    async with (
+        listening(components.api, settings.host, settings.port, settings.control, pages) as port,
+        _turned_away(components),
+    ):
         group.create_task(vital(components.worker.run(), host.leave))
         duties = group.create_task(vital(components.duties.run(), host.leave))
         garbage.settle()

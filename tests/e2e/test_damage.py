@@ -6,6 +6,8 @@ import signal
 import sqlite3
 import subprocess
 import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +167,20 @@ def test_a_database_removed_under_the_daemon_ends_it(start: Any) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.slow
+def test_who_follows_events_or_waits_for_a_lease_holds_up_no_death_and_its_reason(start: Any, tmp_path: Path) -> None:
+    (config := tmp_path / "config.toml").write_text('[remote_types.ocr]\nschema = { type = "object" }\n')
+    daemon = start(SECONDUNIT_CONFIG=str(config)).ready()
+    with ThreadPoolExecutor() as pool, urllib.request.urlopen(f"http://127.0.0.1:{daemon.port}/api/events") as events:
+        assert events.readline()
+        ask = {"types": ["ocr"], "worker": "w", "waitSeconds": 60}
+        waits = pool.submit(daemon.call, "POST", "/api/leases", ask, within=90)
+        (daemon.data / "queue.db").unlink()
+        assert daemon.ended(within=30) == 74
+        assert '"event": "store.failed"' in daemon.log
+        waits.exception(5)
+
+
 def test_a_run_that_ignores_being_stopped_does_not_hold_the_process(start: Any, tmp_path: Path) -> None:
     (tmp_path / "plugins" / "sleeper.py").write_text(STUBBORN)
     daemon = start().ready()

@@ -94,12 +94,10 @@ class Leasing:
         self._clock = clock
         self._random = random
         self._emit = emit
-        self._wake = asyncio.Event()
-        self._abreast = 1
+        self._wake, self._abreast = asyncio.Event(), 1
         self._rules: tuple[Collection[str], Mapping[str, int]] = (), {}
-        self._looks_at = 0.0
+        self._looks_at, self._due_known = 0.0, False
         self._due: datetime | None = None
-        self._due_known = False
         hub.tap(self._hear)
 
     async def lease(self, holder: RemoteHolder, types: Sequence[str], most: int, wait: float) -> Sequence[Granted]:
@@ -130,11 +128,15 @@ class Leasing:
             self.roster.leaves(holder, self._clock.now())
 
     async def run(self) -> None:
-        """For ever: hand out what there is to who waits."""
-        while True:
-            self._wake.clear()
-            await self._round()
-            await self._nap()
+        """For ever: hand out what there is to who waits; who waits when it ends gets nothing."""
+        try:
+            while True:
+                self._wake.clear()
+                await self._round()
+                await self._nap()
+        finally:
+            for waiter in self.room:
+                self._give(waiter, ())
 
     async def load(self) -> Load:
         """What its workers have on their hands, as the next claim will see it."""

@@ -52,7 +52,7 @@ def show(batch_id: str, limit: int, as_json: bool) -> None:
 @as_json
 def cancel(batch_id: str, as_json: bool) -> None:
     """Cancel what is left of a batch; what runs is stopped first."""
-    _told(ask(lambda client: client.call("DELETE", _path(batch_id))), "are cancelled", as_json)
+    _told(ask(lambda client: client.call("DELETE", _path(batch_id))), "cancelled", as_json)
 
 
 @batches.command()
@@ -60,7 +60,7 @@ def cancel(batch_id: str, as_json: bool) -> None:
 @as_json
 def retry(batch_id: str, as_json: bool) -> None:
     """Queue what failed of a batch again, with all that failed for its sake."""
-    _told(ask(lambda client: client.call("POST", f"{_path(batch_id)}/retry")), "are queued again", as_json)
+    _told(ask(lambda client: client.call("POST", f"{_path(batch_id)}/retry")), "queued again", as_json)
 
 
 def _path(batch_id: str) -> str:

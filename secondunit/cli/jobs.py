@@ -210,7 +210,7 @@ def _moved(
     if as_json:
         output.printed(bulk)
     else:
-        output.moved(bulk, "are queued again" if move == "retry" else "are cancelled")
+        output.moved(bulk, "queued again" if move == "retry" else "cancelled")
 
 
 def _told(job: Any, as_json: bool) -> None:

@@ -44,7 +44,7 @@ def say(text: str, *, err: bool = False) -> None:
 
 def moved(bulk: Mapping[str, Any], what: str) -> None:
     """How many jobs a bulk call moved, and which it refused, with the reason."""
-    click.echo(f"{bulk['done']} jobs {what}")
+    click.echo(f"1 job is {what}" if bulk["done"] == 1 else f"{bulk['done']} jobs are {what}")
     for refused in bulk["refused"]:
         say(f"not {refused['jobId']}: {refused['message']}", err=True)
 

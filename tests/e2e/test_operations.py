@@ -55,7 +55,7 @@ def test_without_a_daemon_recover_frees_every_running_job(start: Any) -> None:
     daemon.until(job_id, "running")
     killed(daemon)
     assert job_id in cli(daemon.data, "recover", "--dry-run").stdout
-    assert "1 jobs are queued again" in cli(daemon.data, "recover", feed="y\n").stdout
+    assert "1 job is queued again" in cli(daemon.data, "recover", feed="y\n").stdout
     assert json.loads(cli(daemon.data, "jobs", "show", job_id, "--json").stdout)["status"] == "queued"
 
 

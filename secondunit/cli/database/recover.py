@@ -41,9 +41,7 @@ def recover(timeout: int, dry_run: bool, yes: bool, as_json: bool) -> None:
     if as_json:
         output.printed({"stuck": stuck, "recovered": done["done"], "refused": done["refused"]})
     elif wanted:
-        click.echo(f"{done['done']} jobs are queued again")
-        for refused in done["refused"]:
-            output.say(f"not {refused['jobId']}: {refused['message']}", err=True)
+        output.moved(done, "queued again")
 
 
 def _recovered(stuck: list[dict[str, Any]]) -> dict[str, Any]:

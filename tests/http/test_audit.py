@@ -144,17 +144,21 @@ async def test_keys_are_told_of_without_themselves(build: Any) -> None:
 async def test_a_type_that_changes_more_than_files_has_its_submits_told(build: Any) -> None:
     from pydantic import BaseModel
 
-    class Nothing(BaseModel):
-        pass
+    class Site(BaseModel):
+        site: str = ""
+        token: str = ""
 
     async def run(*_: Any) -> None:
         raise AssertionError("nothing runs here")
 
-    harness = await build(specs=[HandlerSpec("ship", Nothing, run, audited=True)])
+    harness = await build(specs=[HandlerSpec("ship", Site, run, audited=True, secrets=("token",))])
     ship = {"type": "ship", "payload": {}}
     one = await harness.submit("ship")
     two = (await harness.call("POST", "/api/jobs/batch", {"jobs": [IDLE, ship]}, status=201))["jobs"][1]["jobId"]
-    assert await told(harness) == [("ship", one, None), ("ship", two, None)]
+    asked = {"type": "ship", "payload": {"site": "https://me:hush@example.org/", "token": "hush"}}
+    three = (await harness.call("POST", "/api/jobs", asked, status=201))["jobId"]
+    about = '{"site": "https://***@example.org/", "token": "***"}'
+    assert await told(harness) == [("ship", one, None), ("ship", two, None), ("ship", three, about)]
 
 
 async def test_the_trail_is_read_page_by_page(build: Any) -> None:

@@ -16,6 +16,7 @@ from secondunit.queue.errors import Draining, JobNotFound, NotAllowed, Saturated
 from secondunit.queue.follow import slim
 from secondunit.queue.instrumentation import Fact, Sink, unheard
 from secondunit.queue.model import Event, Filter, Job, JobId
+from secondunit.queue.payloads.secret_fields import account_of
 from secondunit.queue.ports.access import AuditEntry, AuditTrail
 from secondunit.queue.ports.duties import ALONE, Tenure
 from secondunit.queue.ports.schedules import Schedules, ScheduleState, with_jobs
@@ -288,7 +289,7 @@ class Scheduler:
             return
         self._set(with_jobs(state, [job.id for job, _ in stored]).written)
         self._emit(ScheduleMoved(schedule.name, "submitted", len(stored)))
-        if self._queue.registry[schedule.submission.type].audited:
+        if (spec := self._queue.registry[schedule.submission.type]).audited:
             for job, _ in stored:
-                entry = AuditEntry(self._clock.now(), None, rules.SOURCE, job.type, job.id, job.submitted_by)
-                await self._audit.add(entry)
+                told = account_of(job, spec.secrets)
+                await self._audit.add(AuditEntry(self._clock.now(), None, rules.SOURCE, job.type, job.id, told))

@@ -1,12 +1,15 @@
 """Secret fields of payloads (headers, cookies): struck out once their job has ended, and missed by a retry; pure."""
 
+import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from secondunit.queue.errors import NotAllowed, SecretsStruck
 from secondunit.queue.model import Change, Job, Status
-from secondunit.queue.payloads.redaction import HIDDEN
+from secondunit.queue.payloads.redaction import HIDDEN, redacted
 from secondunit.queue.value import replace
+
+LONGEST_ACCOUNT = 300
 
 
 def without_secrets(change: Change, secrets: Collection[str]) -> Change:
@@ -28,6 +31,14 @@ def check_whole(job: Job, secrets: Collection[str]) -> None:
     """Raise SecretsStruck if a run of this job would miss what these fields held."""
     if missing := [name for name in job.payload if name in secrets and _is_struck(job.payload[name])]:
         raise SecretsStruck(job.id, missing)
+
+
+def account_of(job: Job, secrets: Collection[str]) -> str | None:
+    """A line for the audit trail, which outlives the job: who submitted it, and its payload without secrets."""
+    if not job.payload:
+        return job.submitted_by
+    asked = redacted(json.dumps(struck(job.payload, secrets), ensure_ascii=False))[:LONGEST_ACCOUNT]
+    return f"{job.submitted_by}; {asked}" if job.submitted_by else asked
 
 
 def struck(payload: Mapping[str, Any], secrets: Collection[str]) -> dict[str, Any]:

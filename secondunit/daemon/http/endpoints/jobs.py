@@ -35,6 +35,7 @@ from secondunit.queue.errors import (
 from secondunit.queue.graph.bulk import Bulk
 from secondunit.queue.model import Counts, Filter, Job, Page, Status, Submission
 from secondunit.queue.payloads.field_faults import MOST_FAULTS
+from secondunit.queue.payloads.secret_fields import account_of
 from secondunit.queue.turns import in_turns
 from secondunit.queue.validation import judged
 from secondunit.queue.value import replace
@@ -211,7 +212,7 @@ def _note_submits(api: Api, request: web.Request, stored: Sequence[tuple[Job, bo
     note_made(request, stored)
     for job, created in stored:
         if created and api.queue.registry[job.type].audited:
-            note(request, job.id, job.submitted_by, job.type)
+            note(request, job.id, account_of(job, api.queue.registry.secrets_of(job.type)), job.type)
 
 
 async def _placed(api: Api, error: UnknownType) -> UnknownType:

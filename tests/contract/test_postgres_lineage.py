@@ -4,11 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from secondunit.daemon.config.settings import Database
+from secondunit.daemon.wiring.database import store_of
 from secondunit.queue import state
 from secondunit.queue.errors import LeaseLost, StoreBroken
 from secondunit.queue.model import Change
@@ -146,6 +149,20 @@ async def test_paid_sends_that_the_database_has_forgotten_are_in_doubt_in_it(
         ("answered", False, 1),
         ("asked", False, 1),
     ]
+
+
+async def stumbles_over_the_loss(url: str, folder: Path) -> None:
+    """What a part of a daemon makes of a database that went back."""
+    async with store_of(Database(folder / "queue", server=url)) as store:
+        await submit(store, "x")
+        rows(url, "update writers set op = op - 1 returning 1")
+        end_sessions(url)
+        raise KeyError("something that was there")
+
+
+async def test_whoever_stumbles_over_what_is_lost_ends_of_the_loss(url: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreBroken, match="went back"):
+        await stumbles_over_the_loss(url, tmp_path)
 
 
 async def test_a_copy_begins_anew_once_and_the_original_goes_on(opened: Open, server: PostgresServer, url: str) -> None:

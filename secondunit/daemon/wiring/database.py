@@ -7,7 +7,7 @@ not before the lock is held.
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from secondunit.queue.ports.engine import DatabaseLook, Snapshot
     from secondunit.queue.store import Store
 
+LOOK_WITHIN = 2.0  # seconds
 RESTORED_ELSEWHERE = (
     "the queue is in PostgreSQL, and restored by its means: stop every daemon, `pg_restore` into an empty database, "
     "and name that one in QUEUE_URL"
@@ -57,9 +58,20 @@ async def store_of(database: Database, clock: SystemClock | None = None) -> "Asy
     except Exception as error:
         if why := await asyncio.to_thread(lost, database):
             raise StoreBroken(why) from error
+        if database.server:
+            await _still_there(store, error)
         raise
     finally:
         await store.close()
+
+
+async def _still_there(store: "Store", error: Exception) -> None:
+    """StoreBroken if the server's database went back: who reads may see that, and stumble, before a writer knows."""
+    with suppress(TimeoutError):
+        try:
+            await asyncio.wait_for(store.engine.ping(), LOOK_WITHIN)
+        except StoreBroken as broken:
+            raise broken from error
 
 
 async def _opened(database: Database, clock: SystemClock | None) -> "Store":

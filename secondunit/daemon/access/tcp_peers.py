@@ -50,7 +50,7 @@ def ends_of(connection: socket.socket) -> Ends | None:
         return None
     try:
         peer, own = connection.getpeername(), connection.getsockname()
-    except OSError:
+    except (OSError, ValueError):  # the latter of uvloop's sockets
         return None
     return Ends(_plain(peer[0]), peer[1], _plain(own[0]), own[1])
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from uvloop.loop import PseudoSocket  # type: ignore[attr-defined]  # its stub leaves it out
 
 from secondunit.daemon.access.tcp_peers import Ends, ask_kernel, ends_of, look_up, owner_of
 
@@ -93,3 +94,8 @@ def test_a_connection_that_is_no_tcp_or_gone_has_no_ends() -> None:
 
 def test_tables_that_are_not_there_tell_nothing(tmp_path: Path) -> None:
     assert look_up(Ends("127.0.0.1", 1, "127.0.0.1", 2), tmp_path) is None
+
+
+def test_a_connection_that_the_event_loop_has_closed_is_gone() -> None:
+    closed = PseudoSocket(socket.AF_INET, socket.SOCK_STREAM, 0, -1)  # what its transport gives until it is told
+    assert ends_of(closed) is None

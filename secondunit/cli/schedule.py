@@ -44,20 +44,21 @@ def list_schedules(as_json: bool) -> None:
 def next_times(name: str, number: int, as_json: bool) -> None:
     """Print the next times of a schedule, by its own clock."""
     from secondunit.daemon.cron import Cron, upcoming, zone_of
+    from secondunit.daemon.formats import instant
 
     found = ask(lambda client: client.call("GET", "/api/schedules"))
     [one] = [one for one in found["schedules"] if one["name"] == name] or [None]
     if one is None:
         fail(f"no schedule is called {name!r}; `secondunit schedule list` names them all")
     zone = zone_of(one["timezone"])
-    times = [at.astimezone(zone).isoformat() for at in upcoming(Cron(one["cron"], zone), datetime.now(UTC), number)]
+    times = upcoming(Cron(one["cron"], zone), datetime.now(UTC), number)
     if as_json:
-        output.printed({"name": name, "paused": one["paused"], "next": times})
+        output.printed({"name": name, "paused": one["paused"], "next": [instant(at) for at in times]})
         return
     if one["paused"]:
         output.say(f"{name} is paused ({one['why']}); it would come", err=True)
     for at in times:
-        click.echo(at)
+        click.echo(at.astimezone(zone).isoformat())
 
 
 @schedule.command("run")

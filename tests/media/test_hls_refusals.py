@@ -40,7 +40,7 @@ async def test_a_film_in_av1_is_encoded_or_the_decoder_is_said_to_be_missing(
         assert (await studio.hls(clip, qualities=["144p"]))["duration"] == pytest.approx(2, abs=0.1)
         return
     kind, message = await refusal(studio, clip)
-    assert kind == "capability_missing" and "no decoder for AV1; install ffmpeg" in message
+    assert kind == "unreadable" and "no decoder for AV1; install ffmpeg" in message
     with pytest.raises(Deterministic, match="no decoder for AV1; install ffmpeg"):
         await studio.thumbnail(clip)
 

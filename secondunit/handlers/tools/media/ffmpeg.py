@@ -142,7 +142,7 @@ def no_decoder(source: Source, stderr: str) -> Deterministic | None:
     """What to raise where nothing came of a track, if ffmpeg says that it has no decoder for it."""
     if match := NO_DECODER.search(stderr):
         message = f"{source.name} can't be decoded by the ffmpeg here, which has no decoder for {match[1]}; {REMEDY}"
-        return Deterministic(message, type="capability_missing")
+        return Deterministic(message, type="unreadable")
     return None
 
 

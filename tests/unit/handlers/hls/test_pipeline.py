@@ -110,7 +110,7 @@ async def test_a_decoder_that_is_missing_is_told_of_although_ffmpeg_is_content()
     said = "[av1 @ 0x5] Your platform doesn't support hardware accelerated AV1 decoding.\n"
     with pytest.raises(Deterministic, match=r"no decoder for AV1; install ffmpeg") as failed:
         await encode(Ends(Finished(0, said), FINE))
-    assert failed.value.type == "capability_missing"
+    assert failed.value.type == "unreadable"
 
 
 async def test_where_decoders_gave_nothing_is_told_apart_for_pictures_and_sound_whatever_is_said_after_it() -> None:

@@ -151,6 +151,17 @@ async def test_paid_sends_that_the_database_has_forgotten_are_in_doubt_in_it(
     ]
 
 
+async def test_no_job_is_charged_with_the_end_of_its_daemon_then(opened: Open, url: str) -> None:
+    a = await opened()
+    for name, boot in (("x", "lan/a/1"), ("y", "lan/a/1"), ("z", "b/1")):
+        await start(a, name, boot=boot)
+    rows(url, "update writers set op = op - 1 returning 1")
+    end_sessions(url)
+    await ended(a)
+    b = await opened()
+    assert [await b.was_stopping(boot) for boot in ("lan/a/1", "b/1", "b/2")] == [True, True, False]
+
+
 async def stumbles_over_the_loss(url: str, folder: Path) -> None:
     """What a part of a daemon makes of a database that went back."""
     async with store_of(Database(folder / "queue", server=url)) as store:

@@ -33,6 +33,15 @@ ANEW = (
     f"update jobs set epoch = epoch + {EPOCHS_APART}",
     f"update leases set lease_epoch = lease_epoch + {EPOCHS_APART}",
     "delete from writers",
+    # Who ends of the loss died of no job that it ran.
+    """
+insert into meta (key, value)
+select distinct on (1) 'stopping ' || substring(boot from '^(.*/)?[^/]*$'), boot
+from leases
+where boot like '%/%'
+order by 1, 2
+on conflict (key) do update
+set value = excluded.value""",
 )
 WENT_BACK = (
     "the database has lost what it had acknowledged: it went back to an earlier state, as after a failover to a "

@@ -39,9 +39,8 @@ order by seq
 limit 1"""
 GIVEN_UP = """
 select j.id
-from deliveries d
+from (select job, seq from deliveries where state = 'dead' order by seq desc limit 1000) d
 join jobs j on j.seq = d.job
-where d.state = 'dead'
 group by j.id
 order by max(d.seq) desc
 limit ?"""

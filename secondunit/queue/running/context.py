@@ -125,7 +125,7 @@ class RunContext:
             raise HandlerBroke(f"the weight of phase {name} is a number from 0 to 1, not {weight:g}")
         outer = self._within, self._floor, self._weight, self._end
         began = self._clock.monotonic()
-        self._within, self._phase, self._weight = name, name, self._weight * weight
+        self._within, self._weight = name, self._weight * weight
         end = self._end = min(self._floor + self._weight, self._end)
         self._note(self._floor, None, name)
         await self.flush()

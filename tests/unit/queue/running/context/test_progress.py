@@ -101,7 +101,7 @@ async def test_a_phase_within_a_phase_takes_its_share_of_it() -> None:
     async with ctx.phase("rest", 0.5):
         pass
     await ctx.flush()
-    assert runs.fractions == [0.0, 0.125, 0.25, 0.5, 1.0]
+    assert runs.fractions == [0.0, 0.0, 0.125, 0.25, 0.5, 0.5, 1.0], "each phase is told as it begins"
 
 
 async def test_between_two_phases_the_one_that_was_left_is_told() -> None:
@@ -113,8 +113,9 @@ async def test_between_two_phases_the_one_that_was_left_is_told() -> None:
     told = await runs.job("a")
     assert (told.phase, told.progress) == ("one", 0.5)
     async with ctx.phase("outer", 0.5):
+        assert (await runs.job("a")).phase == "outer", "which begins where the other ended"
         async with ctx.phase("inner", 0.5):
-            pass
+            assert (await runs.job("a")).phase == "inner"
         await ctx.flush()
         assert (await runs.job("a")).phase == "outer"
     await runs.clock.advance(1)

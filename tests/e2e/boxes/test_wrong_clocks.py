@@ -82,7 +82,7 @@ def starts(queue: str, job_id: str) -> list[float]:
 def test_what_has_a_time_has_the_database_s_whichever_box_it_is_asked_of(boxes: dict[str, Daemon], queue: str) -> None:
     began = time.time()
     right = boxes["right"]
-    at = datetime.now(UTC) + timedelta(seconds=4)
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)  # as it is sent: in milliseconds
     delayed = [submit(box, "sleep", {"seconds": 0}, runAt=instant(at)) for box in boxes.values()]
     retry = {"maxRetries": 1, "backoff": "fixed", "initialDelay": 3000}
     failing = [submit(box, "flaky", {"n": n}, retryPolicy=retry) for n, box in enumerate(boxes.values())]

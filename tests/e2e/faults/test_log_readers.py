@@ -19,9 +19,10 @@ NO_WAIT = 0.25
 def worked(daemon: Any, jobs: int = 60) -> None:
     """Have jobs done whose lines nobody reads, while /health answers at once."""
     with watching(daemon.port, daemon.process.pid) as health:
-        ids = [daemon.submit(seconds=0) for _ in range(jobs)]
-        for job_id in ids:
-            daemon.until(job_id, "completed")
+        while not health.asked_often:  # a fast machine has done them before anybody looked
+            ids = [daemon.submit(seconds=0) for _ in range(jobs)]
+            for job_id in ids:
+                daemon.until(job_id, "completed")
     assert health.fair_p99 < NO_WAIT
 
 

@@ -6,10 +6,10 @@ What PostgreSQL needs is imported where a URL asks for it.
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 from secondunit.daemon.config.settings import Database
+from secondunit.daemon.config.start_faults import nearest
 from secondunit.daemon.config.url_passwords import passwords_in
 from secondunit.daemon.process.lock import Locked, box_lock
 from secondunit.queue.errors import NotMoved
@@ -111,15 +111,15 @@ def _refuse_same(source: Database, target: Database) -> None:
 
 def _refuse_place(target: Database) -> None:
     """NotMoved where no file can be made, or none should be."""
-    path, nearest = target.path, _nearest(target)
+    path, place = target.path, nearest(target.path.absolute().parent)
     if path.is_dir():
         raise NotMoved(f"{path} is a folder: name a file in it, such as {path / 'queue.db'}")
     if path.name.endswith(sqlite.SIDE_FILES):
         raise NotMoved(f"{path} is what SQLite calls a file beside a database, and may be lost: name another")
-    if not nearest.is_dir():
-        raise NotMoved(f"{path} can't be made: {nearest} is a file, not a folder; name another place")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise NotMoved(f"{path} can't be made: nothing can be written in {nearest} by this account; name another place")
+    if not place.is_dir():
+        raise NotMoved(f"{path} can't be made: {place} is a file, not a folder; name another place")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise NotMoved(f"{path} can't be made: nothing can be written in {place} by this account; name another place")
 
 
 def _refuse_full(found: Survey, target: Database) -> None:
@@ -132,9 +132,4 @@ def _refuse_full(found: Survey, target: Database) -> None:
 
 def room_for(database: Database) -> int | None:
     """The bytes that are free where a file would be made; None for a server's disk."""
-    return free_bytes(_nearest(database)) if database.server is None else None
-
-
-def _nearest(database: Database) -> Path:
-    """What is there of the way to the file."""
-    return next(place for place in database.path.absolute().parents if os.path.lexists(place))
+    return free_bytes(nearest(database.path.absolute().parent)) if database.server is None else None

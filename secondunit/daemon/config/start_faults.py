@@ -58,9 +58,14 @@ def _place_faults(settings: Settings, wrong: Collection[str]) -> Iterator[str]:
         yield f"QUEUE_URL: {file}: {why}; allowed: a file, or where one can be made"
 
 
+def nearest(folder: Path) -> Path:
+    """What is there of the way to a folder: itself, else what is above it."""
+    return next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+
+
 def _in_the_way(folder: Path) -> str | None:
     """What of the way to a folder is none, so that it can't be made."""
-    there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    there = nearest(folder)
     return None if there.is_dir() else f"{there} is no folder"
 
 
